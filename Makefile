@@ -1,0 +1,36 @@
+# One door: `make demo` and `make test` set up everything they need in .venv, from a bare clone.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo test check format bench bench-online
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/longtake new examples/mila.png examples/harbour.wav --run runs/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -m 'not slow' $(TESTS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	$(BIN)/python -m model.tools.bench
+
+bench-online: $(READY)
+	$(BIN)/python -m model.tools.bench_online

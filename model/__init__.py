@@ -1,0 +1,1 @@
+"""Arrays and a seed become arrays; touches no file but weights."""

@@ -1,0 +1,1 @@
+"""The outside: verbs, shells, settings, logs."""

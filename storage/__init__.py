@@ -1,0 +1,1 @@
+"""A path exists complete or not at all; touches no tensor."""

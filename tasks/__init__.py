@@ -1,0 +1,1 @@
+"""What must exist before what; the only place where storage and model meet."""
