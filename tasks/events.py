@@ -1,0 +1,84 @@
+"""What happens while a film is made, told to three at once: the log, the run's events.jsonl, and whoever listens.
+
+============== ======================================================================================
+run_started    run, clips, done, first_clip, last_clip, offline, ahead, clip_batch_size, model
+inputs_encoded seconds
+clip_denoised  clip, seconds (of the denoiser alone)
+clip_published clip, frames, seconds (since the one before; redone=True where nothing was denoised)
+clip_replayed  clip: denoised again on the way to a state, equal to what is published
+replay_planned first, stop: these clips will be denoised again before anything new
+clip_retry     clip, attempt (the one that begins), stage, error
+clip_failed    clip, attempts, stage, error
+stage_seconds  stage, clip, seconds
+damage_found   stage, clip: withdrawn, will be made again
+carry_published next_clip / carry_failed next_clip, error
+clips_cut      asked, made, length (h:mm:ss)
+film_published path, clips, frames
+run_interrupted signal, resume (the command)
+============== ======================================================================================
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+Fact = str | int | float | bool | None
+Listener = Callable[[str, dict[str, Fact]], None]
+
+_listeners: list[Listener] = []
+_files: list[Path] = []
+_lock = threading.RLock()
+
+
+def emit(event: str, **facts: Fact) -> None:
+    """Tell it to the log, to the run's events.jsonl and to all listeners; safe from any thread."""
+    import structlog
+
+    log = structlog.get_logger()
+    log.info(event, **facts)
+    with _lock:
+        if _files:
+            _append(_files[-1], event, facts)
+        for listener in tuple(_listeners):
+            try:
+                listener(event, facts)
+            except Exception:  # noqa: BLE001 - a listener's fault never costs a clip
+                log.exception("listener_failed", told=event)
+
+
+@contextmanager
+def listen(callback: Listener) -> Iterator[None]:
+    """Call `callback(event, facts)` for every event of this process, in the thread that emits it."""
+    with _lock:
+        _listeners.append(callback)
+    try:
+        yield
+    finally:
+        with _lock:
+            _listeners.remove(callback)
+
+
+@contextmanager
+def recorded(path: Path) -> Iterator[None]:
+    """Append every event to this JSON-lines file meanwhile."""
+    with _lock:
+        _files.append(path)
+    try:
+        yield
+    finally:
+        with _lock:
+            _files.remove(path)
+
+
+def _append(path: Path, event: str, facts: dict[str, Fact]) -> None:
+    line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), "event": event, **facts})
+    # One write to an appending file: lines of two processes cannot mix. Logs are not worth an fsync.
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(handle, (line + "\n").encode())
+    finally:
+        os.close(handle)

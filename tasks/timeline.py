@@ -1,0 +1,30 @@
+"""Seconds into frames into clips: pure arithmetic in whole numbers and fractions."""
+
+from fractions import Fraction
+
+
+def frames_of(seconds: Fraction, fps: int) -> int:
+    """Frames of a film that lasts `seconds`: rounded half up, at least one."""
+    return max(1, int(seconds * fps + Fraction(1, 2)))
+
+
+def clips_of(frames: int, clip_frames: int) -> int:
+    """Clips that hold so many frames; the last one may be cut."""
+    return -(-frames // clip_frames)
+
+
+def clip_span(clip: int, clip_frames: int, frames: int) -> range:
+    """The film's frames that clip `clip` shows; the last clip is cut."""
+    return range(clip * clip_frames, min((clip + 1) * clip_frames, frames))
+
+
+def sound_span(clip: int, clip_frames: int, samples_per_frame: int, lead: int = 0) -> range:
+    """The samples that belong to the frames of a whole clip; `lead` frames later if asked."""
+    start = (clip * clip_frames + lead) * samples_per_frame
+    return range(start, start + clip_frames * samples_per_frame)
+
+
+def clock(seconds: Fraction) -> str:
+    """A length of time as h:mm:ss, rounded half up."""
+    whole = int(seconds + Fraction(1, 2))
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
