@@ -23,3 +23,61 @@ class LongtakeError(Exception):
     def __str__(self) -> str:
         """The docstring, filled in."""
         return (type(self).__doc__ or "{}").format(*self.args)
+
+
+class RunError(LongtakeError):
+    """The run cannot be used: {}."""
+
+    exit_code = 3
+
+
+class NotARun(RunError):
+    """{} is not a run: {}. Name the folder of a run, or let `longtake new` make one in an empty folder."""
+
+    exit_code = 2
+
+
+class RunDamaged(RunError):
+    """{} is damaged: {}. Its clips may still be whole; copy run.json back from a backup, or start anew in another folder."""
+
+
+class RunTooNew(RunError):
+    """{} was made by a later version (format {}, this one reads {}). Update longtake."""
+
+
+class RunLocked(RunError):
+    """{} is being worked on by {}. Wait for it, or stop it first."""
+
+    exit_code = 75
+
+
+class OtherSpec(RunError):
+    """{} holds another film: {}. Ask for the same again, or name another folder."""
+
+
+class OtherNumerics(RunError):
+    """{} was begun under other numerics: {}. Go on where it was begun, or add --accept-joint to accept a joint in the film."""
+
+
+class NotWritable(RunError):
+    """{} cannot be written: {}. Free or change the place, then give the same command again."""
+
+    exit_code = 5
+
+
+class NoSpace(RunError):
+    """No space is left for {}. Free some, then give the same command again: it goes on where it stopped."""
+
+    exit_code = 5
+
+
+class NotMade(RunError):
+    """{} has not been made yet. `longtake resume` makes what is missing."""
+
+
+class Pruned(RunError):
+    """{} was removed to save space. To make it again: {}."""
+
+
+class Damaged(RunError):
+    """{} is damaged: {}. `longtake resume` makes it again."""

@@ -1,0 +1,98 @@
+"""What is frozen in run.json: the spec, which decides the pixels, and the settings, which never do."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that decides the pixels of one film. No floats: its JSON, and so its digest, is one on every machine."""
+
+    model: str
+    weights: str
+    """SHA-256 over the model's weight files."""
+    image: str
+    """SHA-256 of the picture's file."""
+    audio: str
+    """SHA-256 of the soundtrack's file."""
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    crop: str
+    """cover, contain or exact."""
+    fps: int
+    frames: int
+    """Frames of the whole film, exactly."""
+    clips: int
+    clip_frames: int
+    clip_latents: int
+    block_frames: int
+    frames_per_latent: int
+    latent_channels: int
+    latent_width: int
+    latent_height: int
+    steps: int
+    audio_layers: int
+    audio_channels: int
+    sample_rate: int
+    """Of the sound that the model hears."""
+    crf: int
+    preset: str
+    audio_lead: int = 0
+    """Frames by which the sound leads the picture."""
+
+    @property
+    def canonical(self) -> str:
+        """The one JSON text that stands for this spec: keys sorted, no spaces."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, hex."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples of sound (at sample_rate) to one frame of film."""
+        return self.sample_rate // self.fps
+
+    def clip_span(self, clip: int) -> range:
+        """The film's frames that a clip holds, end excluded; the last clip is cut where the film ends."""
+        start = clip * self.clip_frames
+        return range(start, min(start + self.clip_frames, self.frames))
+
+    def frames_in(self, clip: int) -> int:
+        """The number of frames of the film in a clip."""
+        return len(self.clip_span(clip))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that never decides a bit: order, room, patience. Where each came from stands beside it, in `sources`."""
+
+    ahead: int = 2
+    """Clips that the denoiser may run ahead of what is published."""
+    clip_batch_size: int = 1
+    offline: bool = False
+    keep_frames: str = "auto"
+    """auto, all, none or a number of clips."""
+    keep_steps: str = "all"
+    """all, none or a number of clips."""
+    carry_every: int = 8
+    carry_anchors: int = 0
+    """Every how many-th carry is kept for retakes; 0 keeps none."""
+    retry_limit: int = 3
+    retry_delay: float = 1.0
+    disk_budget: int | None = None
+    """Bytes that frames may take when keep_frames is auto."""
+    output_file: str | None = None
+
+    @classmethod
+    def known(cls, values: Mapping[str, Any]) -> Self:
+        """The settings out of a mapping; a name of a later version is passed over, one not given has its default."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in names})
