@@ -1,0 +1,190 @@
+"""A tiny model with the real Protocols: rings that go from clip to clip, a decoder with memory, no torch.
+
+Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
+says of its numerics, FAKE_DRIFT=1 changes every latent by a hair. A folder FAKE_FAIL with files such as `denoise.17`
+that hold a number makes that stage of that clip fail so many times. FAKE_LOG is a file that gets one line per call.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.avatar import Byte, Denoised, Float, Named, Options, Traits
+
+RING = 12
+MEMORY = 30
+
+
+def traits_of(options: Options) -> Traits:
+    """Numbers of pocket, but for sizes that cost nothing."""
+    return Traits(
+        name="pocket",
+        fps=25,
+        clip_frames=options.clip_frames,
+        block_frames=12,
+        frames_per_latent=4,
+        latent_channels=2,
+        pixels_per_latent=16,
+        size_multiple=16,
+        default_width=32,
+        default_height=32,
+        steps=options.steps,
+        sample_rate=16_000,
+        audio_layers=2,
+        audio_channels=3,
+        audio_margin=160,
+        decoder_memory=MEMORY,
+        prompt_acts=False,
+        decodes_offline=True,
+    )
+
+
+def _pretend(stage: str, clip: int) -> None:
+    time.sleep(float(os.environ.get(f"FAKE_{stage.upper()}", "0")))
+    if log := os.environ.get("FAKE_LOG"):
+        with Path(log).open("a") as lines:
+            lines.write(f"{stage} {clip} {time.monotonic()}\n")
+    folder = os.environ.get("FAKE_FAIL")
+    script = Path(folder or "/nowhere") / f"{stage}.{clip}"
+    left = int(script.read_text()) if script.exists() else 0
+    if left:
+        script.write_text(str(left - 1))
+        raise ArithmeticError(f"scripted fault of {stage} {clip}")
+
+
+class FakeDenoiser:
+    """Latents that depend on the seed, the clip, the sound and everything before."""
+
+    def __init__(self, traits: Traits, inputs: Named, seed: int) -> None:
+        self._traits, self._seed = traits, seed
+        self._reference = inputs["reference"].astype(np.int64)
+        self._clip = 0
+        self._rings = self._empty()
+
+    def _empty(self) -> list[np.ndarray[Any, Any]]:
+        size = self._reference.shape
+        return [np.zeros((RING, *size), np.uint16) for _ in range(self._traits.steps)]
+
+    @property
+    def next_clip(self) -> int:
+        return self._clip
+
+    def denoise(self, audio: Float) -> Denoised:
+        clip, traits = self._clip, self._traits
+        _pretend("denoise", clip)
+        noise = np.random.default_rng([self._seed, clip])
+        shape = (traits.clip_latents, *self._reference.shape)
+        heard = (audio.mean((0, 1)).reshape(traits.clip_latents, -1).mean(1) * 1000).astype(np.int64)
+        x = noise.integers(0, 1 << 16, shape)
+        steps = []
+        for ring in self._rings:
+            x = (x * 5 + ring.astype(np.int64).sum(0) + self._reference + heard[:, None, None, None]) % (1 << 16)
+            ring[:] = np.concatenate([ring, x.astype(np.uint16)])[-RING:] // 2
+            steps.append((x / 65536).astype(np.float32).transpose(1, 0, 2, 3))
+        if os.environ.get("FAKE_DRIFT"):
+            steps[-1] = steps[-1] + np.float32(1e-6)
+        self._clip += 1
+        return Denoised(latents=steps[-1], steps=np.stack(steps))
+
+    def carry(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        for step, ring in enumerate(self._rings):
+            yield f"ring.{step}", ring
+
+    def restore(self, clip: int, carry: Iterable[tuple[str, np.ndarray[Any, Any]]]) -> None:
+        pieces = dict(carry)
+        self._rings = [np.array(pieces[f"ring.{i}"]) for i in range(self._traits.steps)] if clip else self._empty()
+        self._clip = clip
+
+
+class FakeDecoder:
+    """Frames that depend on the last MEMORY latents, exactly."""
+
+    def __init__(self, traits: Traits) -> None:
+        self._traits, self._clip = traits, 0
+        self._past = np.zeros((traits.latent_channels, 0, 0, 0), np.float32)
+
+    @property
+    def next_clip(self) -> int:
+        return self._clip
+
+    def decode(self, latents: Float) -> Byte:
+        _pretend("decode", self._clip)
+        past = self._past if self._past.shape[1] else latents[:, :0]
+        whole = (np.concatenate([past, latents], 1) * 251).astype(np.int64).sum(0)
+        zeros = np.zeros((MEMORY, *whole.shape[1:]), np.int64)
+        sums = np.cumsum(np.concatenate([zeros, whole]), 0)
+        count = latents.shape[1]
+        seen = (sums[-count:] - sums[-count - MEMORY : -MEMORY]) % 256
+        grown = seen.repeat(16, 1).repeat(16, 2).repeat(4, 0).astype(np.uint8)
+        self._past = np.concatenate([past, latents], 1)[:, -MEMORY:]
+        self._clip += 1
+        return np.stack([grown, grown // 2, 255 - grown], -1)
+
+    def seek(self, clip: int, preceding: Float) -> None:
+        _pretend("seek", clip)
+        expected = min(MEMORY, clip * self._traits.clip_latents)
+        assert preceding.shape[1] == expected, (clip, preceding.shape)
+        self._past, self._clip = preceding, clip
+
+
+class FakeAvatar:
+    """The model, "loaded"."""
+
+    def __init__(self, options: Options, threads: int) -> None:
+        self._traits, self._threads = traits_of(options), threads
+
+    @property
+    def traits(self) -> Traits:
+        return self._traits
+
+    @property
+    def numerics(self) -> Mapping[str, str | int]:
+        return {"kernel": os.environ.get("FAKE_NUMERICS", "numpy"), "threads": self._threads}
+
+    def encode_inputs(self, picture: Byte, prompt: str) -> Named:
+        _pretend("inputs", 0)
+        small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)
+        return {"reference": small, "prompt": np.array([len(prompt)], np.float32)}
+
+    def extract_audio(self, sound: Float) -> Float:
+        traits = self._traits
+        count = traits.clip_frames * traits.samples_per_frame
+        assert sound.shape == (count + 2 * traits.audio_margin,)
+        body = sound[traits.audio_margin : -traits.audio_margin].reshape(traits.clip_frames, -1)
+        level = np.stack([body.mean(1), np.abs(body).mean(1), body.max(1)])
+        return np.stack([level, level * 2]).astype(np.float32)
+
+    def denoiser(self, inputs: Named, seed: int) -> FakeDenoiser:
+        return FakeDenoiser(self._traits, inputs, seed)
+
+    def decoder(self, inputs: Named) -> FakeDecoder:
+        assert "reference" in inputs
+        return FakeDecoder(self._traits)
+
+
+def load(name: str, options: Options, *, threads: int) -> FakeAvatar:
+    _pretend("load", 0)
+    return FakeAvatar(options, threads)
+
+
+def describe(name: str, options: Options) -> Traits:
+    return traits_of(options)
+
+
+def weights_digest(name: str) -> str:
+    return hashlib.sha256(b"fake").hexdigest()
+
+
+def install(patch: Any = None) -> None:
+    """Stand in for the model of this process: for good, or through pytest's monkeypatch."""
+    from model import avatar
+
+    put = patch.setattr if patch is not None else setattr
+    put(avatar, "load", load)
+    put(avatar, "describe", describe)
+    put(avatar, "weights_digest", weights_digest)
