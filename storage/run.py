@@ -9,7 +9,7 @@ from typing import Self
 from storage.arrays import ClipArray, NamedArrays
 from storage.carry import CarryStore
 from storage.records import Records
-from storage.sound import SoundArray
+from storage.samples import SoundArray
 from storage.spec import Settings, Spec
 
 FORMAT = 1

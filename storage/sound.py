@@ -1,36 +1,39 @@
-"""The sound as the model hears it: mono float32 in one Zarr array, written as it streams by, read in spans."""
+"""The soundtrack: its exact length, its samples for the model, and the one AAC copy that goes into the film."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.records import Records
 
-Sound = NDArray[np.float32]
+@dataclass(frozen=True)
+class SoundFacts:
+    """What a soundtrack is, counted from its decoded samples (after the container's priming)."""
 
-
-class SoundArray:
-    """Mono float32 at the spec's sample_rate, in chunks of 2^20 samples. Its record (stage `sound`) holds a digest per chunk."""
-
-    def __init__(self, root: Path, records: Records) -> None:
-        raise NotImplementedError
-
-    def publish(self, blocks: Iterable[Sound], **facts: Any) -> int:
-        """Write the sound as its blocks [sample], of any length, come in; its number of samples. Memory: one chunk."""
-        raise NotImplementedError
-
-    def complete(self) -> bool:
-        """True if the whole sound is there."""
-        raise NotImplementedError
+    samples: int
+    """Per channel, at `rate`."""
+    rate: int
+    channels: int
 
     @property
-    def samples(self) -> int:
-        """Its length. Raises NotMade."""
-        raise NotImplementedError
+    def seconds(self) -> Fraction:
+        """Its exact length."""
+        return Fraction(self.samples, self.rate)
 
-    def read(self, start: int, stop: int) -> Sound:
-        """Samples [start, stop), verified; silence before 0 and beyond the end. Keeps two chunks in memory. Raises NotMade or Damaged."""
-        raise NotImplementedError
+
+def probe_sound(path: Path) -> SoundFacts:
+    """Decode the whole file once, in bounded memory, and count; raises BadSound."""
+    raise NotImplementedError
+
+
+def stream_sound(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
+    """Blocks of mono samples at `rate`, round half up(samples · rate / own rate) in all, without delay; raises BadSound."""
+    raise NotImplementedError
+
+
+def encode_soundtrack(source: Path, target: Path) -> None:
+    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time."""
+    raise NotImplementedError
