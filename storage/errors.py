@@ -81,3 +81,21 @@ class Pruned(RunError):
 
 class Damaged(RunError):
     """{} is damaged: {}. `longtake resume` makes it again."""
+
+
+class BadInput(LongtakeError):
+    """{}"""
+
+    exit_code = 2
+
+
+class BadImage(BadInput):
+    """The picture {} cannot be used: {}."""
+
+
+class BadSound(BadInput):
+    """The sound {} cannot be used: {}."""
+
+
+class BadSegment(RunError):
+    """The segment {} cannot be joined: {}. Remove it and give the same command again: it is encoded anew."""
