@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class FilmSpan:
-    """Which frames of the run's timeline a film shows, and its name. A whole film: first_frame 0, frames spec.frames."""
+    """Which frames of the run's timeline a film shows, and its name. A whole film: first_frame 0, frames spec.frames.
+
+    Sound that outlasts the span by less than half a frame is the rounding of a whole film's length and is kept; longer sound ends with the picture.
+    """
 
     fps: int
     clip_frames: int
@@ -16,8 +19,6 @@ class FilmSpan:
     """Frames of this film; its last segment may be shorter than clip_frames."""
     first_frame: int = 0
     """Of the whole timeline, a multiple of clip_frames; times in the film start from 0 all the same."""
-    last: bool = True
-    """False where the run goes on after these frames (a part, a partial film): the sound stops with the picture."""
     title: str = ""
     """The run's name."""
 
