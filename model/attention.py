@@ -1,0 +1,112 @@
+"""Attention with normalised queries and keys, as Wan has it, and the transformer block round it."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""
+
+
+def attend_all(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention over all keys: [b, l, head, d] each."""
+    heads_first = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
+    out = F.scaled_dot_product_attention(*heads_first, attn_mask=mask)
+    return rearrange(out, "b n l d -> b l n d")
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the full width, rounded before the weight is applied (the reference's order)."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., dim] → [..., dim]."""
+        return F.rms_norm(x, x.shape[-1:], eps=self.eps) * self.weight
+
+
+class Attention(nn.Module):
+    """Projections of an attention layer; who attends to what is passed in."""
+
+    def __init__(self, dim: int, heads: int, eps: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
+        self.norm_q, self.norm_k = RMSNorm(dim, eps), RMSNorm(dim, eps)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """[b, l, dim] → [b, l, head, d]."""
+        return rearrange(self.norm_q(self.q(x)), "b l (n d) -> b l n d", n=self.heads)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[b, l, dim] → keys and values [b, l, head, d]."""
+        k, v = self.norm_k(self.k(x)), self.v(x)
+        return (
+            rearrange(k, "b l (n d) -> b l n d", n=self.heads),
+            rearrange(v, "b l (n d) -> b l n d", n=self.heads),
+        )
+
+    def out(self, x: Tensor) -> Tensor:
+        """[b, l, head, d] → [b, l, dim]."""
+        projected: Tensor = self.o(rearrange(x, "b l n d -> b l (n d)"))
+        return projected
+
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+        """Self-attention of [b, l, dim]."""
+        return self.out(attend(self.queries(x), *self.keys_values(x)))
+
+    def cross(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Cross-attention of [b, l, dim] to keys and values computed before."""
+        return self.out(attend_all(self.queries(x), keys, values))
+
+
+def spread(rows: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """Modulation rows [b, segment, dim] laid over the tokens [b, l, dim] of segments of these lengths."""
+    if len(lengths) == 1:
+        return rows
+    return torch.cat([rows[:, i : i + 1].expand(-1, n, -1) for i, n in enumerate(lengths)], 1)
+
+
+class Block(nn.Module):
+    """Self-attention, text attention, feed-forward; modulated segment by segment.
+
+    Wan2.2-S2V: tokens of the noisy latents follow the timestep, reference and motion tokens follow t = 0.
+    """
+
+    def __init__(self, dim: int, ffn_dim: int, heads: int, eps: float, *, text: bool) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.self_attn = Attention(dim, heads, eps)
+        if text:
+            self.norm3 = nn.LayerNorm(dim, eps)
+            self.cross_attn = Attention(dim, heads, eps)
+        self.norm2 = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.ffn = nn.Sequential(
+            nn.Linear(dim, ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(ffn_dim, dim)
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+
+    def modulations(self, time: Tensor, lengths: tuple[int, ...]) -> list[Tensor]:
+        """Shift, scale and gate for attention, then for the feed-forward, from rows [b, segment, 6, dim]."""
+        rows = (self.modulation.unsqueeze(1).float() + time).to(self.modulation.dtype)
+        return [spread(row, lengths) for row in rows.unbind(2)]
+
+    def forward(
+        self,
+        x: Tensor,
+        modulations: list[Tensor],
+        attend: Attend,
+        text: tuple[Tensor, Tensor] | None,
+    ) -> Tensor:
+        """Tokens [b, l, dim] → [b, l, dim]; `text` is this layer's keys and values."""
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulations
+        x = x + gate_a * self.self_attn(self.norm1(x) * (1 + scale_a) + shift_a, attend)
+        if text is not None:
+            x = x + self.cross_attn.cross(self.norm3(x), *text)
+        return x + gate_f * self.ffn(self.norm2(x) * (1 + scale_f) + shift_f)

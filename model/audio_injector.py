@@ -1,0 +1,122 @@
+"""How sound enters the transformer: the causal audio encoder and the injector of Wan2.2-S2V.
+
+Module and parameter names are those of the published checkpoint (also its spelling "casual").
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from model.attention import Attention
+
+# The first latent of a slice sees five frames before it; they are copies of the slice's first frame, as in the reference,
+# which prepends 73 copies and drops 19 latents: the same numbers, as the convolutions pad by replication.
+PREFIX_FRAMES, PREFIX_LATENTS = 5, 2
+
+
+@dataclass(frozen=True)
+class AudioStates:
+    """What one injector layer needs of the sound, computed once a block and used at every step; [(b t), …]."""
+
+    keys: Tensor
+    values: Tensor
+    shift: Tensor
+    scale: Tensor
+
+
+class CausalConv(nn.Module):
+    """A convolution in time over [b, c, t] that sees the past only; the first value is replicated."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, groups: int = 1) -> None:
+        super().__init__()
+        self.groups = groups
+        self.conv = nn.Conv1d(inputs, outputs, 3, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c, t] → SiLU(LayerNorm(conv)) [(b group), c', 1 + (t-1)//stride]; each group is normalised alone."""
+        y = self.conv(F.pad(x, (2, 0), mode="replicate"))
+        y = rearrange(y, "b (n c) t -> (b n) t c", n=self.groups)
+        y = F.silu(F.layer_norm(y, y.shape[-1:], eps=1e-6))
+        return rearrange(y, "b t c -> b c t")
+
+
+class MotionEncoder(nn.Module):
+    """Video-rate features [b, t, c] to local tokens (several a latent frame) and one global token."""
+
+    def __init__(self, inputs: int, dim: int, tokens: int) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.conv1_local = CausalConv(inputs, dim // 4 * tokens, 1, groups=tokens)
+        self.conv1_global = CausalConv(inputs, dim // 4, 1)
+        self.conv2 = CausalConv(dim // 4, dim // 2, 2)
+        self.conv3 = CausalConv(dim // 2, dim, 2)
+        self.final_linear = nn.Linear(dim, dim)
+        self.padding_tokens = nn.Parameter(torch.zeros(1, 1, 1, dim))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[b, t, c] → local [b, t', tokens + 1, dim], global [b, t', dim]."""
+        x = rearrange(x, "b t c -> b c t")
+        local = self.conv3(self.conv2(self.conv1_local(x)))
+        local = rearrange(local, "(b n) c t -> b t n c", n=self.tokens)
+        padding = self.padding_tokens.expand(*local.shape[:2], -1, -1)
+        whole = rearrange(self.conv3(self.conv2(self.conv1_global(x))), "b c t -> b t c")
+        return torch.cat([local, padding], 2), self.final_linear(whole)
+
+
+class CausalAudioEncoder(nn.Module):
+    """The mix of the speech model's layers, then the motion encoder."""
+
+    def __init__(self, layers: int, inputs: int, dim: int, tokens: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.full((1, layers, 1, 1), 0.01))
+        self.encoder = MotionEncoder(inputs, dim, tokens)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [b, layer, c, frame] of a slice → local [b, t, tokens, dim], global [b, t, dim] of its latents."""
+        prefix = repeat(features[..., :1], "b l c 1 -> b l c f", f=PREFIX_FRAMES)
+        weights = F.silu(self.weights)
+        mixed = (torch.cat([prefix, features], -1) * weights).sum(1) / weights.sum(1)
+        local, whole = self.encoder(rearrange(mixed, "b c t -> b t c"))
+        return local[:, PREFIX_LATENTS:], whole[:, PREFIX_LATENTS:]
+
+
+class AdaIn(nn.Module):
+    """Shift and scale of the video tokens from the global audio token; the order is (shift, scale)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim, 2 * dim)
+
+    def forward(self, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """[(b t), 1, dim] → shift, scale of the same shape."""
+        shift, scale = self.linear(F.silu(whole)).chunk(2, -1)
+        return shift, scale
+
+
+class AudioInjector(nn.Module):
+    """Cross-attention from the tokens of each latent frame to the audio tokens of that frame."""
+
+    def __init__(self, dim: int, heads: int, layers: int, eps: float) -> None:
+        super().__init__()
+        self.injector = nn.ModuleList([Attention(dim, heads, eps) for _ in range(layers)])
+        self.injector_adain_layers = nn.ModuleList([AdaIn(dim) for _ in range(layers)])
+
+    def states(self, local: Tensor, whole: Tensor) -> list[AudioStates]:
+        """Keys, values, shift and scale of every layer, from tokens [b, t, n, dim] and [b, t, dim]."""
+        local = rearrange(local, "b t n d -> (b t) n d")
+        whole = rearrange(whole, "b t d -> (b t) 1 d")
+        return [
+            AudioStates(*attention.keys_values(local), *adain(whole))
+            for attention, adain in zip(self.injector, self.injector_adain_layers, strict=True)
+        ]
+
+    def forward(self, x: Tensor, layer: int, states: AudioStates) -> Tensor:
+        """Video tokens [b, (t n), dim] with what they hear added; normalised with eps 1e-5, unlike every other norm."""
+        frames = states.shift.shape[0] // x.shape[0]
+        h = rearrange(x, "b (t n) d -> (b t) n d", t=frames)
+        h = F.layer_norm(h, h.shape[-1:], eps=1e-5) * (1 + states.scale) + states.shift
+        heard = self.injector[layer].cross(h, states.keys, states.values)
+        return x + rearrange(heard, "(b t) n d -> b (t n) d", t=frames)

@@ -1,0 +1,62 @@
+"""Rotary positions of video tokens: time, height and width, from explicit lists of places.
+
+Wan2.1 (arXiv 2503.20314), section 4.2: the head's complex pairs are split into time, height and width parts, and neighbouring channels form a pair.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rope:
+    """The sizes of a rotary embedding."""
+
+    head_dim: int
+    theta: float
+
+    @property
+    def pairs(self) -> tuple[int, int, int]:
+        """Complex pairs for time, height, width: 22, 21, 21 of 64."""
+        sixth = self.head_dim // 6
+        return self.head_dim // 2 - 2 * sixth, sixth, sixth
+
+    def factors(self, places: Tensor) -> Tensor:
+        """Complex factors [..., head_dim/2] of places [..., (time, height, width)]; negative times rotate backwards.
+
+        Angles are computed in float64 for each place: there is no table that could end (the reference's stops after two hours).
+        """
+        angles = []
+        for axis, pairs in enumerate(self.pairs):
+            exponent = torch.arange(pairs, dtype=torch.float64, device=places.device) / pairs
+            angles.append(places[..., axis, None].double() * self.theta**-exponent)
+        angle = torch.cat(angles, -1)
+        return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
+
+
+def grid(times: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Places [(t h w), 3] of a video's tokens from the places along each axis."""
+    t, h, w = len(times), len(rows), len(columns)
+    return torch.stack(
+        [
+            repeat(times, "t -> (t h w)", h=h, w=w),
+            repeat(rows, "h -> (t h w)", t=t, w=w),
+            repeat(columns, "w -> (t h w)", t=t, h=h),
+        ],
+        -1,
+    )
+
+
+def resampled(size: int, count: int) -> Tensor:
+    """`count` whole places spread over 0..size-1, truncated as the reference does (0, 2, 4, …, 40, 43 for 44 → 22)."""
+    return torch.from_numpy(np.linspace(0, size - 1, count).astype(np.int64))
+
+
+def rotate(x: Tensor, factors: Tensor) -> Tensor:
+    """Heads [b, l, head, d] turned by complex factors [(b) l d/2], computed in float32."""
+    pairs = torch.view_as_complex(rearrange(x.float(), "... (d two) -> ... d two", two=2))
+    turned = torch.view_as_real(pairs * factors.unsqueeze(-2))
+    return rearrange(turned, "... d two -> ... (d two)").type_as(x)

@@ -1,0 +1,205 @@
+"""The speech-to-video transformer of Wan2.2-S2V and LiveAvatar, at any size: one class for all models.
+
+Module names are the keys of the published checkpoint. Every switch that differs between the models is a field of the configuration.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from einops import rearrange
+from torch import Tensor, nn
+
+from model.attention import Attend, Block
+from model.audio_injector import AudioInjector, AudioStates, CausalAudioEncoder
+from model.motion import FramePacker
+from model.rope import Rope, grid
+
+NOISY, REFERENCE, MOTION = 0, 1, 2
+"""Rows of trainable_cond_mask."""
+
+TextStates = list[tuple[Tensor, Tensor]]
+"""Keys and values of the prompt, one pair a layer; empty where the model reads no prompt."""
+
+
+@dataclass(frozen=True)
+class Time:
+    """A timestep, embedded: `width` [b, dim] for the head, `rows` [b, 6, dim] for the blocks; float32."""
+
+    width: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way through all blocks: whose rows modulate which tokens, and who attends to what."""
+
+    times: tuple[Time, ...]
+    lengths: tuple[int, ...]
+    attends: list[Attend]
+    text: TextStates
+    audio: list[AudioStates]
+    """Of the first segment's tokens; empty to inject nothing."""
+
+
+class S2VTransformer(ModelMixin, ConfigMixin):
+    """Velocity (noise - x0) of video latents, given a reference, motion, sound and maybe a prompt.
+
+    Attributes of the configuration that are switches: `text_dim` and `cond_dim` (None: no prompt, no pose), `motion_buckets` (FramePack), `motion_follows`
+    (motion latents are the ones just made, placed before the block; else they stay at the picture's), `sink_from_first_clip` (the reference becomes the film's first
+    latent after clip 0), `roll` (how far ahead of a block the reference may stand), `sigmas` (the schedule).
+    """
+
+    @register_to_config
+    def __init__(  # noqa: PLR0913 - diffusers' ConfigMixin makes the arguments the configuration
+        self,
+        *,
+        dim: int = 5120,
+        ffn_dim: int = 13824,
+        freq_dim: int = 256,
+        num_heads: int = 40,
+        num_layers: int = 40,
+        in_dim: int = 16,
+        out_dim: int = 16,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        text_dim: int | None = 4096,
+        text_len: int = 512,
+        cond_dim: int | None = 16,
+        audio_dim: int = 1024,
+        audio_layers: int = 25,
+        num_audio_token: int = 4,
+        audio_inject_layers: tuple[int, ...] = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39),
+        motion_buckets: tuple[int, ...] = (1, 2, 16),
+        rope_theta: float = 10000.0,
+        eps: float = 1e-6,
+        block_latents: int = 3,
+        ring_latents: int = 12,
+        reference_time: int = 30,
+        roll: tuple[int, int] = (4, 30),
+        motion_follows: bool = False,
+        sink_from_first_clip: bool = True,
+        sigmas: str = "flow_match_shift_twice",
+    ) -> None:
+        super().__init__()
+        del block_latents, ring_latents, reference_time, roll  # the loops read these from config
+        del motion_follows, sink_from_first_clip, sigmas, text_len
+        size = tuple(patch_size)
+        self.patch_embedding = nn.Conv3d(in_dim, dim, size, size)
+        if cond_dim is not None:
+            self.cond_encoder = nn.Conv3d(cond_dim, dim, size, size)
+        if text_dim is not None:
+            self.text_embedding = nn.Sequential(
+                nn.Linear(text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+            )
+        self.time_embedding = nn.Sequential(nn.Linear(freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+        self.trainable_cond_mask = nn.Embedding(3, dim)
+        self.blocks = nn.ModuleList(
+            [
+                Block(dim, ffn_dim, num_heads, eps, text=text_dim is not None)
+                for _ in range(num_layers)
+            ]
+        )
+        self.head = Head(dim, out_dim * size[0] * size[1] * size[2], eps)
+        self.casual_audio_encoder = CausalAudioEncoder(audio_layers, audio_dim, dim, num_audio_token)
+        self.audio_injector = AudioInjector(dim, num_heads, len(audio_inject_layers), eps)
+        self.frame_packer = FramePacker(in_dim, dim, tuple(motion_buckets))
+        self.rope = Rope(dim // num_heads, rope_theta)
+        self.injector_of = {block: j for j, block in enumerate(sorted(audio_inject_layers))}
+
+    def tokens_per_latent(self, height: int, width: int) -> int:
+        """Tokens of one latent frame of height × width latent pixels."""
+        _, ph, pw = self.config.patch_size
+        return (height // ph) * (width // pw)
+
+    def embed_time(self, timesteps: Tensor) -> Time:
+        """Timesteps [b] in 0..1000, as float64 sinusoids (cosines first), through the MLP in float32."""
+        half = self.config.freq_dim // 2
+        octaves = torch.arange(half, dtype=torch.float64, device=timesteps.device) / half
+        angles = timesteps.double()[:, None] * 10000.0**-octaves
+        wave = torch.cat([angles.cos(), angles.sin()], -1).float()
+        first, _, last = self.time_embedding
+        width = in_float(last, F.silu(in_float(first, wave)))
+        rows = in_float(self.time_projection[1], F.silu(width))
+        return Time(width, rearrange(rows, "b (six d) -> b six d", six=6))
+
+    def embed_text(self, states: Tensor | None) -> TextStates:
+        """Prompt states [b, text_len, text_dim] (zero-padded) to the keys and values of every layer."""
+        if states is None or self.config.text_dim is None:
+            return []
+        tokens = self.text_embedding(states)
+        return [block.cross_attn.keys_values(tokens) for block in self.blocks]
+
+    def embed_audio(self, features: Tensor) -> list[AudioStates]:
+        """Features [b, layer, channel, frame] of a slice to the states of every injector layer."""
+        return self.audio_injector.states(*self.casual_audio_encoder(features))
+
+    def embed_latents(self, latents: Tensor, kind: int) -> Tensor:
+        """Latents [b, c, t, h, w] to tokens [b, (t h w), dim] of a kind."""
+        tokens = rearrange(self.patch_embedding(latents), "b d t h w -> b (t h w) d")
+        return tokens + self.trainable_cond_mask.weight[kind]
+
+    def embed_pose(self, pose: Tensor) -> Tensor:
+        """Pose latents [b, c, t, h, w] to what is added to the noisy tokens; its bias acts even where the pose is zero."""
+        return rearrange(self.cond_encoder(pose), "b d t h w -> b (t h w) d")
+
+    def embed_motion(self, motion: Tensor) -> Tensor:
+        """Motion latents [b, c, sum(motion_buckets), h, w] to tokens [b, l, dim]."""
+        return self.frame_packer(motion) + self.trainable_cond_mask.weight[MOTION]
+
+    def latent_places(self, first: float, count: int, height: int, width: int) -> Tensor:
+        """Places [(t h w), 3] of `count` latent frames of height × width latent pixels from time `first`."""
+        _, ph, pw = self.config.patch_size
+        rows, columns = torch.arange(height // ph), torch.arange(width // pw)
+        return grid(first + torch.arange(count), rows, columns)
+
+    def motion_places(self, before: float, height: int, width: int) -> Tensor:
+        """Places [l, 3] of the motion tokens that end just before time `before`."""
+        _, ph, pw = self.config.patch_size
+        places = self.frame_packer.places(height // ph, width // pw)
+        return places + torch.tensor([before, 0, 0])
+
+    def through_blocks(self, x: Tensor, way: Pass) -> Tensor:
+        """Tokens [b, l, dim] through every block; sound is injected into the first segment."""
+        rows = torch.stack([time.rows for time in way.times], 1)
+        heard = way.lengths[0]
+        for i, block in enumerate(self.blocks):
+            text = way.text[i] if way.text else None
+            x = block(x, block.modulations(rows, way.lengths), way.attends[i], text)
+            if way.audio and i in self.injector_of:
+                j = self.injector_of[i]
+                told = self.audio_injector(x[:, :heard], j, way.audio[j])
+                x = torch.cat([told, x[:, heard:]], 1) if heard < x.shape[1] else told
+        return x
+
+    def to_velocity(self, x: Tensor, time: Time, shape: tuple[int, int, int]) -> Tensor:
+        """Tokens [b, (t h w), dim] to the velocity [b, c, t, h, w] of a latent of `shape` (t, h, w)."""
+        pt, ph, pw = self.config.patch_size
+        t, h, w = shape
+        return rearrange(
+            self.head(x, time.width),
+            "b (t h w) (p q r c) -> b c (t p) (h q) (w r)",
+            t=t // pt, h=h // ph, w=w // pw, p=pt, q=ph, r=pw,
+        )  # fmt: skip
+
+
+class Head(nn.Module):
+    """The last norm, modulated by the timestep, and the projection to patches; the channel is last inside a patch."""
+
+    def __init__(self, dim: int, outputs: int, eps: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.head = nn.Linear(dim, outputs)
+        self.modulation = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """[b, l, dim] → [b, l, patch values] in float32; time [b, dim]."""
+        shift, scale = (self.modulation.float() + time.unsqueeze(1)).chunk(2, 1)
+        return in_float(self.head, self.norm(x.float()) * (1 + scale) + shift)
+
+
+def in_float(linear: nn.Module, x: Tensor) -> Tensor:
+    """A linear layer computed in float32 whatever its weights are kept in, as the reference does for time and head."""
+    return F.linear(x.float(), linear.weight.float(), linear.bias.float())
