@@ -99,3 +99,11 @@ class BadSound(BadInput):
 
 class BadSegment(RunError):
     """The segment {} cannot be joined: {}. Remove it and give the same command again: it is encoded anew."""
+
+class BadOption(BadInput):
+    """{} {} cannot be used: {}."""
+
+
+class Refused(BadInput):
+    """{} cannot be honoured: {}."""
+
