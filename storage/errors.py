@@ -7,8 +7,10 @@ LongtakeError
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  OtherSpec  OtherNumerics
 │   ├── NotWritable  NoSpace
+│   ├── NotReproduced  BadSegment
 │   └── NotMade  Pruned  Damaged      one piece of it
-└── WorkFailed          a clip failed after its last try
+├── WorkFailed  StageFailed     a clip (or what is done once) failed after its last try
+└── Interrupted  Terminated     by Ctrl-C, by SIGTERM
 """
 
 from typing import ClassVar
@@ -107,3 +109,33 @@ class BadOption(BadInput):
 class Refused(BadInput):
     """{} cannot be honoured: {}."""
 
+
+
+class BadSize(BadInput):
+    """The size {} does not fit: {}."""
+
+
+class NotReproduced(RunError):
+    """Clip {} of {} comes out with other bits than those published. The machine or the software has changed; go on where it was begun, or add --accept-joint to accept a joint in the film."""
+
+
+class WorkFailed(LongtakeError):
+    """Clip {} failed {} times while {}: {}. What is finished is kept; the same command goes on from there."""
+
+    exit_code = 4
+
+
+class StageFailed(WorkFailed):
+    """The film failed {} times while {}: {}. What is finished is kept; the same command goes on from there."""
+
+
+class Interrupted(LongtakeError):
+    """Stopped by {}. What is finished is kept; go on with: {}"""
+
+    exit_code = 130
+
+
+class Terminated(Interrupted):
+    """Stopped by {}. What is finished is kept; go on with: {}"""
+
+    exit_code = 143
