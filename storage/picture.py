@@ -1,17 +1,234 @@
 """The picture, read once: whatever a person gives becomes [y, x, rgb] of the film's size, or one line says why not."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
-Crop = Literal["cover", "contain", "exact"]
+from storage.errors import BadImage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = structlog.get_logger()
+
+# By name: PIL would hand an EPS file to Ghostscript and knows formats whose readers nobody looks after.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA")
+SMALLEST_SIDE = 32
+MOST_PIXELS = 100_000_000
+"""Of what is decoded at once: 0.4 GB in PIL, about 1 GB at the peak."""
 
 
 def read_picture(path: Path, *, width: int, height: int, crop: str = "cover") -> NDArray[np.uint8]:
     """The picture as sRGB [y, x, rgb], upright, of exactly width × height; raises BadImage.
 
-    `cover` fills the frame and cuts what hangs over, `contain` shows all of it and repeats its edges, `exact` refuses another size.
+    `cover` fills the frame and cuts what hangs over on both sides alike, `contain` shows all of it and repeats its edges, `exact` refuses another
+    size. What is transparent stands before white; of an animation the first frame is taken.
     """
-    raise NotImplementedError
+    _refuse_path(path)
+    upright = _decode(path, 2 * max(width, height))
+    if crop == "exact" and upright.size != (width, height):
+        raise BadImage(
+            path,
+            f"it is {_size(upright)} and --crop exact asks for {width}×{height}; use --crop cover or contain",
+        )
+    return _fit(_rgb(path, upright), width, height, crop)
+
+
+def _decode(path: Path, side: int) -> "Image":
+    """Its first frame, upright, no smaller than `side` unless it is."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with _without_pixel_limit(), Image.open(path, formats=FORMATS) as image:
+            _refuse_size(path, image)
+            _draft(image, side)
+            _refuse_pixels(path, image)
+            _note_frames(path, image)
+            image.load()
+            return _upright(path, image)
+    except BadImage:
+        raise
+    except UnidentifiedImageError:
+        raise BadImage(path, "it is no picture of a known kind; give a JPEG, PNG or WebP") from None
+    except MemoryError:
+        raise BadImage(path, "there is not enough memory to read it; make it smaller") from None
+    except Exception as error:  # PIL's readers raise anything at a broken file
+        reason = str(error) or type(error).__name__
+        raise BadImage(
+            path, f"it is damaged ({reason}); save it again from a viewer, or give another"
+        ) from error
+
+
+@contextmanager
+def _without_pixel_limit() -> Iterator[None]:
+    """PIL's limit counts the pixels of the header; ours (_refuse_pixels) those that a draft will really decode."""
+    from PIL import Image
+
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _refuse_path(path: Path) -> None:
+    if path.is_dir():
+        raise BadImage(path, "it is a folder; name the picture in it")
+    if not path.is_file():
+        raise BadImage(path, "there is no such file; check the path")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise BadImage(
+            path, f"it cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    if empty:
+        raise BadImage(path, "it is empty; give another")
+
+
+def _refuse_size(path: Path, image: "Image") -> None:
+    if min(image.size) < SMALLEST_SIDE:
+        raise BadImage(
+            path,
+            f"it is {_size(image)}, and less than {SMALLEST_SIDE} pixels a side show no face; give a larger one",
+        )
+
+
+def _draft(image: "Image", side: int) -> None:
+    """Let a large JPEG be decoded at ½, ¼ or ⅛, never below twice the film's size; the other formats know no draft.
+
+    A progressive one holds all its coefficients at full size anyway, so its draft saves too little to be let through.
+    """
+    if not image.info.get("progressive"):
+        image.draft(None, (side, side))  # None: keep the mode
+
+
+def _refuse_pixels(path: Path, image: "Image") -> None:
+    pixels = image.width * image.height
+    if pixels > MOST_PIXELS:
+        raise BadImage(
+            path,
+            f"it has {_size(image)} = {pixels // 10**6} million pixels, of which {MOST_PIXELS // 10**6} can be read; make it smaller",
+        )
+
+
+def _note_frames(path: Path, image: "Image") -> None:
+    frames = getattr(image, "n_frames", 1)
+    # MPO: what follows the first frame is a depth map or the other eye.
+    if frames > 1 and image.format != "MPO":
+        log.warning("picture_first_frame", path=str(path), frames=frames)
+
+
+def _upright(path: Path, image: "Image") -> "Image":
+    """Turned as its EXIF data say."""
+    from PIL import ImageOps
+
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception as error:  # noqa: BLE001 - broken EXIF data, of which there is every kind
+        log.warning("picture_exif_unreadable", path=str(path), error=str(error))
+    return image
+
+
+def _rgb(path: Path, image: "Image") -> "Image":
+    """Any mode as sRGB without alpha."""
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+    if image.mode == "F":
+        raise BadImage(
+            path, "its pixels are floating-point numbers; save it as PNG with 8 bits a channel"
+        )
+    if image.has_transparency_data:
+        image = _flat(path, image)
+    return _to_srgb(path, image)
+
+
+def _eight_bits(image: "Image") -> "Image":
+    """Sixteen bits of grey as eight; PIL's own conversion clips at 255."""
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _flat(path: Path, image: "Image") -> "Image":
+    """Composited on white, as a page shows it; the colour profile stays with it."""
+    from PIL import Image
+
+    profile = image.info.get("icc_profile")
+    image = image.convert("RGBA")
+    lowest, highest = np.asarray(image.getchannel("A").getextrema())
+    if highest == 0:
+        raise BadImage(path, "it is transparent everywhere; give another")
+    if lowest < 255:
+        log.info("picture_flattened", path=str(path), background="white")
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(image, mask=image.getchannel("A"))
+    if profile:
+        flat.info["icc_profile"] = profile
+    return flat
+
+
+def _to_srgb(path: Path, image: "Image") -> "Image":
+    """Through the colour profile where there is a usable one: a telephone's Display P3 looks pale without."""
+    import io
+
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in {"RGB", "CMYK", "L"}:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(
+                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        except (ImageCms.PyCMSError, OSError) as error:
+            log.warning("picture_profile_ignored", path=str(path), error=str(error))
+        else:
+            return converted or image
+    return image.convert("RGB")
+
+
+def _fit(image: "Image", width: int, height: int, crop: str) -> NDArray[np.uint8]:
+    from PIL.Image import Resampling
+
+    if image.size == (width, height):
+        return np.array(image)
+    scale = (min if crop == "contain" else max)(width / image.width, height / image.height)
+    if crop == "contain":
+        inner = image.resize(
+            (_scaled(image.width, scale, width), _scaled(image.height, scale, height)),
+            Resampling.LANCZOS,
+        )
+        return _pad(np.array(inner), width, height)
+    left, top = (image.width - width / scale) / 2, (image.height - height / scale) / 2
+    box = (
+        max(left, 0),
+        max(top, 0),
+        min(left + width / scale, image.width),
+        min(top + height / scale, image.height),
+    )
+    return np.array(image.resize((width, height), Resampling.LANCZOS, box=box))
+
+
+def _scaled(side: int, scale: float, most: int) -> int:
+    return min(max(round(side * scale), 1), most)
+
+
+def _pad(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Repeat the edges outwards: a model that has seen no black bars makes something of them."""
+    y, x = height - pixels.shape[0], width - pixels.shape[1]
+    return np.pad(pixels, ((y // 2, y - y // 2), (x // 2, x - x // 2), (0, 0)), mode="edge")
+
+
+def _size(image: "Image") -> str:
+    return f"{image.width}×{image.height}"
