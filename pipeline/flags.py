@@ -1,30 +1,278 @@
-"""Live Avatar's flags and ours: one table, from which come the parsers, the help and docs/flags.md."""
+"""Live Avatar's flags and ours: one table, from which come the parser of `new`, its help and docs/flags.md."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Literal
 
-if TYPE_CHECKING:
-    from tasks.request import Request
+from storage.errors import BadOption, Refused
+
+Outcome = Literal["works", "ignored", "refused"]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a command line asks for, and what is to be said about it."""
+class Flag:
+    """One flag, what it does here, and why not where it does nothing."""
 
-    request: "Request"
-    notices: tuple[str, ...]
-    """One line for each flag that is accepted and does nothing."""
+    name: str
+    """With dashes and without the two in front."""
+    does: str
+    """The help line of a flag that works; of another, what it did where it was published."""
+    fields: tuple[str, ...] = ()
+    """The fields of the Request that it fills; none for a flag that does nothing here."""
+    read: Callable[[str], object] = str
+    metavar: str = "TEXT"
+    constant: object = None
+    """What a flag without a value stands for."""
+    published: bool = False
+    """In Live Avatar's or Wan2.2's own command lines, or in articles about them."""
+    only: tuple[str, ...] = ()
+    """The values that are accepted, where the others are refused."""
+    ignored: str = ""
+    refused: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What becomes of it, for a value that is accepted if any is."""
+        if self.fields:
+            return "works"
+        return "ignored" if self.ignored else "refused"
+
+    @property
+    def spelling(self) -> str:
+        """As a person types it here."""
+        return f"--{self.name}"
+
+    def values(self, word: str) -> dict[str, object]:
+        """Fields of the Request by name, from the word on the command line or in the environment."""
+        value = self.constant if self.constant is not None else self._value(word)
+        together = value if isinstance(value, tuple) else (value,)
+        return dict(zip(self.fields, together, strict=True))
+
+    def _value(self, word: str) -> object:
+        try:
+            return self.read(word)
+        except ValueError as error:
+            raise BadOption(self.spelling, word, str(error)) from None
+
+    def notice(self, word: str) -> str:
+        """The line to say when it is given and does nothing; raises Refused where it cannot be honoured."""
+        if self.refused and (not self.only or word not in self.only):
+            shown = self.spelling if not self.only else f"{self.spelling} {word}"
+            raise Refused(shown, self.refused)
+        return f"{self.spelling} does nothing here: {self.ignored}"
 
 
-def read_published(arguments: Sequence[str], environment: Mapping[str, str]) -> Asked:
-    """Read a Live Avatar command line; torchrun's words and the script's name in front are dropped.
+def whole(word: str) -> int:
+    """A whole number."""
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError("a whole number is needed") from None
 
-    Raises Refused for a flag that cannot be honoured, BadOption for one that nobody knows.
-    """
-    raise NotImplementedError
+
+def number(word: str) -> float:
+    """A number of seconds."""
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError("a number is needed") from None
+
+
+def size(word: str) -> tuple[int, int]:
+    """Width and height out of `704*384` or `704x384`."""
+    parts = word.lower().replace("x", "*").replace("×", "*").split("*")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise ValueError("width*height is needed, such as 256*256")
+    return int(parts[0]), int(parts[1])
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def read(word: str) -> str:
+        if word not in words:
+            raise ValueError(f"one of {', '.join(words)} is needed")
+        return word
+
+    return read
+
+
+def keep(*words: str) -> Callable[[str], str]:
+    """One of these words or how many clips to keep."""
+
+    def read(word: str) -> str:
+        if word not in words and not word.isdecimal():
+            raise ValueError(f"{', '.join(words)} or a number of clips is needed")
+        return word
+
+    return read
+
+
+def size_on_disk(word: str) -> int:
+    """Bytes out of `500MB`, `20GB` or a plain number of bytes; GB = 1e9."""
+    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    upper = word.upper().replace(" ", "")
+    factor = units.get(upper[-2:], 1)
+    try:
+        return int(float(upper[:-2] if factor > 1 else upper) * factor)
+    except ValueError:
+        raise ValueError("a size such as 20GB is needed") from None
+
+
+# What a person asks for; in the order of the help.
+FILM = (
+    Flag("image", "The picture; the same as the first argument.", ("image",), Path, "FILE", published=True),
+    Flag("audio", "The soundtrack, or a film that has one; the same as the second argument.", ("audio",), Path, "FILE", published=True),
+    Flag("prompt", "What the film shows, in words.", ("prompt",), published=True),
+    Flag("model", "Who draws it.", ("model",), metavar="NAME"),
+    Flag("size", "Width*height of the film (256*256).", ("width", "height"), size, "W*H", published=True),
+    Flag("crop", "How the picture fits: cover, contain or exact.", ("crop",), choice("cover", "contain", "exact"), "HOW"),
+    Flag("num-clip", "At most this many clips; the sound may end before.", ("num_clip",), whole, "N", published=True),
+    Flag("start-clip", "Only from this clip on (counted from 0): a part of the film, to --output-file.", ("start_clip",), whole, "N", published=True),
+    Flag("infer-frames", "Frames of a clip (48).", ("infer_frames",), whole, "N", published=True),
+    Flag("sample-steps", "Denoising steps (4).", ("sample_steps",), whole, "N", published=True),
+    Flag("base-seed", "The seed; -1 draws one.", ("base_seed",), whole, "N", published=True),
+    Flag("audio-lead", "Frames by which the sound leads the picture (0).", ("audio_lead",), whole, "N"),
+)
+FOLDERS = (
+    Flag("run", "The run's folder (runs/ and the first letters of the spec's hash).", ("run",), Path, "DIR"),
+    Flag("output-dir", "The run's folder too, as Live Avatar's readers call it.", ("output_dir",), Path, "DIR", published=True),
+    Flag("output-file", "Also put the film here.", ("output_file",), Path, "FILE", published=True),
+    Flag("save-dir", "The same as --output-dir.", ("output_dir",), Path, "DIR", published=True),
+    Flag("save-file", "The same as --output-file.", ("output_file",), Path, "FILE", published=True),
+)
+ORDER = (
+    Flag("enable-online-decode", "Decode each clip as soon as it is denoised; the default.", ("offline",), constant=False, published=True),
+    Flag("offline", "Denoise everything first, then decode; the same bytes.", ("offline",), constant=True),
+    Flag("ahead", "How many clips the denoiser may run ahead of the disk (2).", ("ahead",), whole, "N"),
+    Flag("clip-batch-size", "At most this many clips wait for the decoder; the same bytes for each.", ("clip_batch_size",), whole, "N", published=True),
+    Flag("threads", "CPU threads of the denoiser and of the decoder; decides the last bits.", ("threads",), whole, "N"),
+    Flag("accept-joint", "Go on with a run that another machine or version began.", ("accept_joint",), constant=True),
+    Flag("retry-limit", "Tries a clip (3).", ("retry_limit",), whole, "N"),
+    Flag("retry-delay", "Seconds between tries (1).", ("retry_delay",), number, "SECONDS"),
+)
+DISK = (
+    Flag("keep-frames", "Raw frames to keep: auto, all, none or a number of clips.", ("keep_frames",), keep("auto", "all", "none"), "WHICH"),
+    Flag("keep-steps", "Latents of every step to keep: all, none or a number of clips.", ("keep_steps",), keep("all", "none"), "WHICH"),
+    Flag("disk-budget", "What the run may take, such as 20GB.", ("disk_budget",), size_on_disk, "SIZE"),
+    Flag("carry-every", "Clips between two saved states of the denoiser (8).", ("carry_every",), whole, "N"),
+    Flag("carry-anchors", "Keep every N-th saved state for retakes (0: none).", ("carry_anchors",), whole, "N"),
+)
+
+_PLACED = "a placement, and two CPU cores have nothing to place"
+_OWN_WEIGHTS = "the weights of pocket are in the package"
+_NO_SPEECH = "longtake makes no speech; make the sound first and pass it as --audio"
+_NO_REWRITING = "no prompt is rewritten here; pass the words that you want as --prompt"
+_NO_EFFECT = "it is read and never used where it was published, too"
+_ANIMATE = "it belongs to Wan2.2-Animate, which turns a film into another; longtake starts from one picture"
+_NO_PAGE = "there is no page yet; start the film with `longtake new`"
+
+
+def _ignored(name: str, did: str, reason: str, *, takes: bool = True) -> Flag:
+    return Flag(name, did, constant=None if takes else True, published=True, ignored=reason)
+
+
+def _refused(name: str, did: str, reason: str, *, takes: bool = True) -> Flag:
+    return Flag(name, did, constant=None if takes else True, published=True, refused=reason)
+
+
+PUBLISHED_ONLY = (
+    Flag("task", "Which model.", published=True, only=("s2v-14B",), ignored="--model says who draws; it is pocket unless you name another", refused="longtake makes talking films (s2v) only"),
+    Flag("sample-solver", "Which solver.", published=True, only=("euler",), ignored="Euler is what is used", refused="the distilled models have Euler only, there as here"),
+    Flag("ulysses-size", "Processes that share one attention.", published=True, only=("1",), ignored="one process draws the film", refused="one process draws the film; leave it out"),
+    _ignored("ckpt-dir", "Where the weights are.", _OWN_WEIGHTS),
+    _ignored("training-config", "The training's configuration, read for sizes.", "a model knows its own sizes"),
+    _ignored("load-lora", "Merge the LoRA.", "pocket has no LoRA", takes=False),
+    _ignored("lora-path", "Which LoRA.", "pocket has no LoRA"),
+    _ignored("lora-path-dmd", "Which LoRA with few steps.", "pocket has no LoRA"),
+    _ignored("using-merged-ckpt", "The weights have the LoRA in them.", "pocket has no LoRA", takes=False),
+    _ignored("offload-model", "Weights to the host while they are not used.", _PLACED),
+    _ignored("offload-kv-cache", "The rings to the host while they are not used.", _PLACED, takes=False),
+    _ignored("convert-model-dtype", "Weights to bf16.", "pocket's weights are bf16 as they are shipped", takes=False),
+    _ignored("fp8", "Linear layers in eight bits.", "no CPU computes in eight bits; pocket is small enough", takes=False),
+    _ignored("t5-cpu", "The text encoder on the CPU.", _PLACED, takes=False),
+    _ignored("t5-fsdp", "The text encoder over several cards.", _PLACED, takes=False),
+    _ignored("dit-fsdp", "The transformer over several cards.", _PLACED, takes=False),
+    _ignored("single-gpu", "One card.", _PLACED, takes=False),
+    _ignored("num-gpus-dit", "Cards for the transformer.", _PLACED),
+    _ignored("enable-vae-parallel", "A card of its own for the decoder.", _PLACED, takes=False),
+    _ignored("sample-shift", "The schedule's shift.", _NO_EFFECT + "; the schedule is the model's own"),
+    _ignored("sample-guide-scale", "Guidance.", _NO_EFFECT + "; a distilled model has no guidance"),
+    _ignored("frame-num", "Frames of the film.", _NO_EFFECT + "; the sound decides, --num-clip cuts"),
+    _ignored("start-from-ref", "Begin at the picture.", _NO_EFFECT, takes=False),
+    _ignored("drop-motion-noisy", "No noise on the motion latents.", _NO_EFFECT, takes=False),
+    _ignored("use-dataset", "Take a sample of a dataset.", _NO_EFFECT, takes=False),
+    _ignored("dataset-sample-idx", "Which sample.", _NO_EFFECT),
+    _refused("pose-video", "Poses from a film.", "pocket takes no poses: its head moves with the sound"),
+    _refused("use-prompt-extend", "Have the prompt rewritten.", _NO_REWRITING, takes=False),
+    _ignored("prompt-extend-method", "Who rewrites the prompt.", _NO_REWRITING),
+    _ignored("prompt-extend-model", "With which model.", _NO_REWRITING),
+    _ignored("prompt-extend-target-lang", "Into which language.", _NO_REWRITING),
+    _refused("enable-tts", "Have the speech made.", _NO_SPEECH, takes=False),
+    _ignored("tts-prompt-audio", "Whose voice.", _NO_SPEECH),
+    _ignored("tts-prompt-text", "What that voice says.", _NO_SPEECH),
+    _ignored("tts-text", "The words.", _NO_SPEECH),
+    _refused("sample-list", "A file of many films (batch_eval).", "one command is one film; loop over `longtake new`"),
+    _refused("server-port", "The page's port (gradio_app).", _NO_PAGE),
+    _refused("server-name", "The page's address (gradio_app).", _NO_PAGE),
+    _refused("src-root-path", "A film to animate (Wan2.2).", _ANIMATE),
+    _refused("refert-num", "Frames of overlap (Wan2.2).", _ANIMATE),
+    _refused("replace-flag", "Replace the actor (Wan2.2).", _ANIMATE, takes=False),
+    _refused("use-relighting-lora", "Relight the actor (Wan2.2).", _ANIMATE, takes=False),
+)
+
+GROUPS = {"the film": FILM, "where it goes": FOLDERS, "order and speed": ORDER, "what stays on disk": DISK}
+FLAGS = (*FILM, *FOLDERS, *ORDER, *DISK, *PUBLISHED_ONLY)
+
+
+def cut_launcher(words: Iterable[str]) -> list[str]:
+    """The words after the script's name: `torchrun --nproc_per_node=5 s2v_streaming_interact.py --prompt …`."""
+    words = list(words)
+    named = [place for place, word in enumerate(words) if word.endswith((".py", ".sh"))]
+    first = named[0] if named and not _is_value(words, named[0]) else -1
+    return words[first + 1 :]
+
+
+def _is_value(words: list[str], place: int) -> bool:
+    """Whether the word belongs to a flag of ours before it (`--prompt x.py`)."""
+    before = words[place - 1].lstrip("-").replace("_", "-") if place else ""
+    return any(flag.name == before and flag.constant is None for flag in FLAGS)
 
 
 def write_table() -> str:
-    """Every flag, what it does here and why, as the Markdown of docs/flags.md."""
-    raise NotImplementedError
+    """Every published flag, what it does here and why, as the Markdown of docs/flags.md."""
+    rows = [_row(flag) for flag in FLAGS if flag.published]
+    own = [f"| `{flag.spelling}` | {flag.does} |" for flag in FLAGS if not flag.published]
+    return "\n".join(
+        [
+            "# Flags",
+            "",
+            "Made from `pipeline/flags.py` by `python -m pipeline.flags`; a test holds the two together.",
+            "",
+            "## Live Avatar's and Wan2.2's flags",
+            "",
+            "`longtake --prompt … --image … --audio …` reads a Live Avatar command line as it is published, with dashes or underscores, also with the",
+            "launcher and the script in front (`torchrun … s2v_streaming_interact.py`), whose words are dropped. Each flag works, is ignored with one line,",
+            "or is refused with the reason before any work. `longtake new` takes the same flags.",
+            "",
+            "| flag | what it says | here | why |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "## Ours",
+            "",
+            "| flag | what it does |",
+            "|---|---|",
+            *own,
+            "",
+        ]
+    )
+
+
+def _row(flag: Flag) -> str:
+    outcome: str = flag.outcome
+    reason = flag.ignored or flag.refused
+    if flag.only:
+        outcome, reason = f"ignored for {', '.join(flag.only)}, else refused", f"{flag.ignored}; {flag.refused}"
+    return f"| `{flag.spelling}` | {flag.does} | {outcome} | {reason} |"

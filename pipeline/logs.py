@@ -1,0 +1,125 @@
+"""One stream of log lines, Luigi's included: all of it into inference.log, and what a person needs onto stderr."""
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Lines of this logger are words for people and are written as they are, so that `grep '^\[PROGRESS\]'` finds them.
+LINES = "longtake.lines"
+
+
+def say(line: str, level: int = logging.INFO) -> None:
+    """One line for people: in inference.log, and on stderr (on a terminal only from WARNING on: the bar tells the rest)."""
+    logging.getLogger(LINES).log(level, "%s", line)
+
+
+def configure(*, debug: bool = False, console: "Console | None" = None) -> None:
+    """Send structlog's events and all loggers' lines one way; `console` is the terminal's, whose bar lines must not tear."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for old in [handler for handler in root.handlers if isinstance(handler, _Told)]:
+        root.removeHandler(old)
+    root.addHandler(_Told(debug=debug, console=console))
+    # luigi.build would put a handler of its own on stderr.
+    _quiet_luigi()
+    logging.captureWarnings(capture=True)
+
+
+def _quiet_luigi() -> None:
+    """Luigi's lines go through the root logger like all others."""
+    for name in ("luigi", "luigi-interface", "luigi.scheduler"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+@contextmanager
+def recorded(path: Path) -> Iterator[None]:
+    """Append every line of this process to the run's log meanwhile, with the time in front of all but words for people."""
+    import structlog
+
+    if not structlog.is_configured():
+        configure()
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(_formatter())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+class _Told(logging.Handler):
+    """What stderr hears: words for people; everything with --debug."""
+
+    def __init__(self, *, debug: bool, console: "Console | None") -> None:
+        super().__init__(logging.DEBUG if debug else logging.INFO)
+        self._debug, self._console = debug, console
+        self.setFormatter(_formatter())
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether stderr hears of it."""
+        if self._debug:
+            return True
+        return record.name == LINES and (
+            self._console is None or record.levelno >= logging.WARNING
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it, above the bar where there is one."""
+        try:
+            line = self.format(record)
+            if self._console is not None:
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                sys.stderr.write(line + "\n")
+        except (OSError, ValueError):
+            # A closed terminal must not end the film.
+            self.handleError(record)
+
+
+def _formatter() -> logging.Formatter:
+    import structlog
+
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+        ],
+        processors=[_render],
+    )
+
+
+def _render(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """`2026-11-21T22:14:13Z info clip_published clip=3 frames=48`; words for people as they are."""
+    record: logging.LogRecord = event.pop("_record")
+    event.pop("_from_structlog")
+    what, level = event.pop("event"), event.pop("level")
+    if record.name == LINES:
+        return str(what)
+    trace = event.pop("exception", None)
+    when = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    facts = "".join(f" {name}={value}" for name, value in event.items())
+    return f"{when} {level} {what}{facts}" + (f"\n{trace}" if trace else "")

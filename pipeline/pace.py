@@ -1,0 +1,126 @@
+"""How fast a film is made and how long it still takes, from its events alone: told live, or read back from events.jsonl."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Facts = Mapping[str, object]
+
+# Intervals of one stage that are averaged: enough to even out run-ahead, few enough to follow a machine that slows down.
+_MEMORY = 32
+
+
+class Beat:
+    """The mean time between one stage's clips, start-up and redone clips left out."""
+
+    def __init__(self) -> None:
+        self._stamps: deque[float] = deque(maxlen=_MEMORY + 1)
+
+    def strike(self, now: float) -> None:
+        """One more clip."""
+        self._stamps.append(now)
+
+    def pause(self) -> None:
+        """Something else takes its time now: the next interval says nothing."""
+        self._stamps.clear()
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds a clip; None before the second clip."""
+        count = len(self._stamps) - 1
+        return (self._stamps[-1] - self._stamps[0]) / count if count > 0 else None
+
+
+@dataclass
+class Pace:
+    """Feed it every event; ask it at any time. Its size does not grow with the film."""
+
+    clips: int = 0
+    """To be made or found by this command."""
+    done: int = 0
+    """Published."""
+    offline: bool = False
+    first_started: float | None = None
+    first_playable: float | None = None
+    """When the first clip of the run was there to be played."""
+    redone: int = 0
+    retries: int = 0
+    _denoised: int = 0
+    _beats: dict[str, Beat] = field(default_factory=lambda: {"denoised": Beat(), "published": Beat()})
+    _stage: dict[str, float] = field(default_factory=dict)
+    _last: float = 0.0
+    _kept: float | None = None
+
+    def tell(self, event: str, facts: Facts, now: float) -> None:
+        """Take note of one event that happened at `now` (seconds)."""
+        self._last = now
+        tell = getattr(self, f"_{event}", None)
+        if tell is not None:
+            tell(facts, now)
+
+    def _run_started(self, facts: Facts, now: float) -> None:
+        self.clips, self.done = int(str(facts["clips"])), int(str(facts["done"]))
+        self.offline = bool(facts.get("offline"))
+        self._denoised = self.done
+        self._break()
+        if self.first_started is None:
+            self.first_started = now
+
+    def _clip_denoised(self, facts: Facts, now: float) -> None:
+        self._denoised += 1
+        self._beats["denoised"].strike(now)
+        self._stage["denoise"] = float(str(facts["seconds"]))
+
+    def _stage_seconds(self, facts: Facts, _now: float) -> None:
+        self._stage[str(facts["stage"])] = float(str(facts["seconds"]))
+
+    def _clip_published(self, facts: Facts, now: float) -> None:
+        self.done += 1
+        if facts.get("redone"):
+            self.redone += 1
+            self._break()
+        else:
+            self._beats["published"].strike(now)
+        if self.first_playable is None:
+            self.first_playable = now
+
+    def _clip_replayed(self, _facts: Facts, _now: float) -> None:
+        self._break()
+
+    def _replay_planned(self, _facts: Facts, _now: float) -> None:
+        self._break()
+
+    def _clip_retry(self, _facts: Facts, _now: float) -> None:
+        self.retries += 1
+        self._break()
+
+    def _break(self) -> None:
+        self._kept = self.seconds_a_clip
+        for beat in self._beats.values():
+            beat.pause()
+
+    @property
+    def seconds_a_clip(self) -> float | None:
+        """Seconds from one published clip to the next; before the second, those of the slowest stage, which sets the beat."""
+        measured = self._beats["published"].seconds
+        if measured is None and self.offline:
+            measured = self._offline_seconds
+        return measured or self._kept or (max(self._stage.values()) if self._stage else None)
+
+    @property
+    def _offline_seconds(self) -> float | None:
+        """Both passes over a clip."""
+        denoise = self._beats["denoised"].seconds or self._stage.get("denoise")
+        return None if denoise is None else denoise + self._stage.get("decode", denoise)
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds until the last clip is published; None where nothing is known yet."""
+        each = self.seconds_a_clip
+        if each is None or self.done >= self.clips:
+            return None if each is None else 0.0
+        if not self.offline:
+            return (self.clips - self.done) * each
+        denoise = self._beats["denoised"].seconds or self._stage.get("denoise", each)
+        decode = self._beats["published"].seconds or self._stage.get("decode", denoise)
+        return (self.clips - self._denoised) * denoise + (self.clips - self.done) * decode

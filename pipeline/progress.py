@@ -1,0 +1,147 @@
+"""What a person sees while the film is made: a bar on a terminal, and the lines that people grep for in the log."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.logs import say
+from pipeline.pace import Facts, Pace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+OnClipComplete = Callable[[int, int], None]
+
+
+class Lines:
+    """Events in, the lines of the articles out."""
+
+    def __init__(self, pace: Pace, root: Path) -> None:
+        self._pace, self._root = pace, root
+
+    def tell(self, event: str, facts: Facts) -> None:
+        """Say what there is to say about one event."""
+        speak = getattr(self, f"_{event}", None)
+        if speak is not None:
+            speak(facts)
+
+    def _run_started(self, facts: Facts) -> None:
+        if not facts.get("offline"):
+            say("[INFO] Online decode enabled. Will decode and save each clip immediately.")
+        say(f"[INFO] Output directory set to: {self._root}")
+
+    def _clips_cut(self, facts: Facts) -> None:
+        say(
+            f"[INFO] {facts['asked']} clips asked, {facts['made']} made: the sound ends there ({facts['length']})",
+            logging.WARNING,
+        )
+
+    def _clip_denoised(self, facts: Facts) -> None:
+        say(f"[SUCCESS] Clip {facts['clip']} generated")
+
+    def _clip_published(self, facts: Facts) -> None:
+        del facts
+        done, clips = self._pace.done, self._pace.clips
+        # The number of clips that are there, which is also the --start-clip of the next one.
+        say(f"[PROGRESS] {100 * done / clips:.1f}% ({done}/{clips}) - Clip {done} saved")
+
+    def _clip_retry(self, facts: Facts) -> None:
+        say(
+            f"[RETRY] Clip {facts['clip']} failed (attempt {facts['attempt']})",
+            logging.WARNING,
+        )
+
+    def _clip_failed(self, facts: Facts) -> None:
+        say(
+            f"[FATAL] Clip {facts['clip']} failed after {facts['attempts']} attempts", logging.ERROR
+        )
+
+
+def clock(seconds: float | None) -> str:
+    """A time that is left, as h:mm:ss; -:--:-- before anything is known."""
+    if seconds is None:
+        return "-:--:--"
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+class Bar:
+    """Clips done, frames a second and the time that is left, in one line of a terminal."""
+
+    def __init__(self, pace: Pace, clip_frames: int, console: "Console") -> None:
+        self._pace, self._clip_frames = pace, clip_frames
+        self.progress = _columns(console)
+        self._task = self.progress.add_task("starting", total=None, left="", speed="")
+
+    def tell(self, event: str, facts: Facts) -> None:
+        """Move the bar on."""
+        pace, each = self._pace, self._pace.seconds_a_clip
+        what = _NOW.get(event, "")
+        self.progress.update(
+            self._task,
+            total=pace.clips or None,
+            completed=pace.done,
+            **({"description": what.format(**facts)} if what else {}),
+            speed=f"{self._clip_frames / each:.0f} fps" if each else "",
+            left=f"{clock(pace.eta)} left" if each else "",
+        )
+
+
+_NOW = {
+    "run_started": "loading the model",
+    "clip_denoised": "clip {clip}",
+    "clip_published": "clip {clip}",
+    "replay_planned": "replaying clips {first} to {stop}",
+    "clip_replayed": "replayed clip {clip}",
+    "film_published": "done",
+}
+
+
+def _columns(console: "Console") -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    return Progress(
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("clips"),
+        TextColumn("{task.fields[speed]}", style="cyan"),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        expand=True,
+    )
+
+
+@contextmanager
+def followed(
+    root: Path,
+    clip_frames: int,
+    *,
+    on_clip_complete: OnClipComplete | None,
+    console: "Console | None",
+) -> Iterator[Pace]:
+    """Listen to the events meanwhile: lines for the log, the bar on a terminal, the caller's own function."""
+    from tasks import events
+
+    pace = Pace()
+    followers = [Lines(pace, root).tell]
+    with ExitStack() as stack:
+        if console is not None:
+            bar = Bar(pace, clip_frames, console)
+            stack.enter_context(bar.progress)
+            followers.append(bar.tell)
+
+        def tell(event: str, facts: Facts) -> None:
+            pace.tell(event, facts, time.time())
+            for follower in followers:
+                follower(event, facts)
+            if event == "clip_published" and on_clip_complete is not None:
+                on_clip_complete(int(str(facts["clip"])), pace.clips)
+
+        stack.enter_context(events.listen(tell))
+        yield pace

@@ -1,0 +1,84 @@
+"""What is asked for and where it was said: flag over environment over longtake.toml; the rest is default."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.flags import FLAGS, Flag
+from storage.errors import BadOption
+
+PREFIX = "LONGTAKE_"
+CONFIG = "longtake.toml"
+# One film's own: a picture set for all films by accident would be worse than one more flag to type.
+_ONE_FILM = {"image", "audio", "run", "start_clip", "accept_joint"}
+_SETTABLE = {
+    flag.name: flag for flag in FLAGS if flag.fields and not _ONE_FILM.intersection(flag.fields)
+}
+
+
+@dataclass
+class Wishes:
+    """Fields of the Request by name, and where each came from."""
+
+    fields: dict[str, object] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    def add(self, values: Mapping[str, object], source: str) -> None:
+        """Take what has not been said by something stronger."""
+        for name, value in values.items():
+            if name not in self.fields:
+                self.fields[name] = value
+                self.sources[name] = source
+
+
+def add_environment(wishes: Wishes, environment: Mapping[str, str]) -> None:
+    """LONGTAKE_AHEAD=3 stands for --ahead 3; a near miss is named, another variable is none of ours."""
+    for variable in sorted(name for name in environment if name.startswith(PREFIX)):
+        name = variable.removeprefix(PREFIX).lower().replace("_", "-")
+        if name in _SETTABLE:
+            wishes.add(_values(_SETTABLE[name], environment[variable], variable), variable)
+        elif near := difflib.get_close_matches(name, _SETTABLE, 1):
+            meant = PREFIX + near[0].upper().replace("-", "_")
+            wishes.notices.append(f"{variable} is not known; {meant} is")
+
+
+def add_config(wishes: Wishes, folder: Path) -> None:
+    """`ahead = 3` in longtake.toml of the working directory stands for --ahead 3."""
+    path = folder / CONFIG
+    if path.is_file():
+        for key, value in _read_toml(path).items():
+            name = key.replace("_", "-")
+            if name not in _SETTABLE:
+                near = difflib.get_close_matches(name, _SETTABLE, 1)
+                raise BadOption(f"{CONFIG}: {key}", value, f"did you mean {near[0]}?" if near else "no such option")
+            wishes.add(_values(_SETTABLE[name], str(value), f"{CONFIG}: {key}"), CONFIG)
+
+
+def _read_toml(path: Path) -> Mapping[str, object]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadOption(CONFIG, path, str(error)) from None
+
+
+def _values(flag: Flag, word: str, place: str) -> Mapping[str, object]:
+    if flag.constant is None:
+        try:
+            return flag.values(word)
+        except BadOption as error:
+            raise BadOption(place, word, error.args[2]) from None
+    if word.lower() in {"1", "true", "yes", "on"}:
+        return flag.values("")
+    if word.lower() in {"0", "false", "no", "off", ""}:
+        return {name: not flag.constant for name in flag.fields}
+    raise BadOption(place, word, "1 or 0 is needed")
+
+
+def describe() -> Iterator[tuple[str, str]]:
+    """Every variable that is read, and the flag that it stands for."""
+    for name, flag in _SETTABLE.items():
+        yield PREFIX + name.upper().replace("-", "_"), flag.spelling
