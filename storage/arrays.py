@@ -1,69 +1,176 @@
 """The Zarr arrays of a run: one per stage, one chunk per clip, and nothing trusted because it exists."""
 
+import hashlib
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.records import Records
+from storage.errors import Damaged, NotMade, Pruned
+from storage.pieces import read_piece, write_pieces
+from storage.publish import publish_bytes, remove
+from storage.records import Facts, Records
+
+if TYPE_CHECKING:
+    import zarr
 
 Array = NDArray[Any]
 
+FLAGS = ("audio", "latents", "steps", "frames")
 
+
+def digest_of(array: Array) -> str:
+    """SHA-256, hex, of an array's bytes: those of its chunk's file but for the last four."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+class Presence:
+    """The array present(clip), one byte a clip: which of audio, latents, steps and frames are there (CF flags 1, 2, 4, 8).
+
+    It is for readers who know nothing of records, and derived from them. Its one chunk of raw bytes is made whole with the run; a clip's byte is set in
+    place, unsynced: a few µs whatever the film's length. After a crash a byte may lag behind the records until `rebuild`, which a sweep calls.
+    """
+
+    def __init__(self, root: Path, records: Records, clips: int) -> None:
+        self.path = root / "present" / "c.0"
+        self.records = records
+        self.clips = clips
+
+    def refresh(self, clip: int) -> None:
+        """Set one clip's byte to what its records say."""
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            os.pwrite(file, bytes([self._flags(clip)]), clip)
+        finally:
+            os.close(file)
+
+    def rebuild(self) -> None:
+        """Write the whole array anew from the records: 80 µs a clip."""
+        publish_bytes(self.path, bytes(self._flags(clip) for clip in range(self.clips)))
+
+    def _flags(self, clip: int) -> int:
+        return sum(
+            1 << bit for bit, stage in enumerate(FLAGS) if self.records.complete(stage, clip)
+        )
+
+
+@dataclass(frozen=True)
 class ClipArray:
     """One array [clip, …] of a run. The last clip is stored in full; what lies beyond the film's end is the reader's to cut."""
 
-    name: str
-    """Its folder in the run, and the stage whose records vouch for it."""
+    folder: Path
+    """Its name is the stage whose records vouch for the clips."""
+    records: Records
+    presence: Presence
     shape: tuple[int, ...]
     """Of one clip."""
-    dtype: np.dtype[Any]
+    dtype: str
+
+    @property
+    def name(self) -> str:
+        """The stage, and the array's folder in the run."""
+        return self.folder.name
 
     def write(self, clip: int, array: Array) -> str:
         """Make a clip's chunk durable and give its digest (SHA-256 of the array's bytes). Says nothing about completeness."""
-        raise NotImplementedError
+        assert array.shape == self.shape, f"{self.name}: {array.shape} is not {self.shape}"
+        assert array.dtype == self.dtype, f"{self.name}: {array.dtype} is not {self.dtype}"
+        self._zarr[clip] = array
+        return digest_of(array)
 
     def publish(self, clip: int, array: Array, **facts: Any) -> None:
         """Make a clip's chunk durable, then its record, which holds the digest and these facts."""
-        raise NotImplementedError
+        digest = self.write(clip, array)
+        self.records.commit(self.name, clip, digest=digest, **facts)
+        self.presence.refresh(clip)
 
     def read(self, clip: int) -> Array:
         """A clip, verified against its record. Raises NotMade, Pruned or Damaged; never gives zeros for what is missing."""
-        raise NotImplementedError
+        facts = self._vouched(clip)
+        name = f"{self.name} of clip {clip}"
+        if not self.chunk_path(clip).exists():
+            raise Damaged(name, "its chunk is missing")
+        try:
+            array = np.asarray(self._zarr[clip])
+        except (ValueError, RuntimeError, OSError) as error:
+            raise Damaged(name, error) from error
+        if digest_of(array) != facts["digest"]:
+            raise Damaged(name, "it is not what its record vouches for")
+        return array
 
     def complete(self, clip: int) -> bool:
         """True if the clip's record says done."""
-        raise NotImplementedError
+        return self.records.complete(self.name, clip)
 
     def digest(self, clip: int) -> str | None:
         """The digest that the clip's record holds, also where it was pruned; None without a record."""
-        raise NotImplementedError
+        facts = self.records.read(self.name, clip)
+        return facts.get("digest") if facts else None
 
     def remove(self, clip: int, *, remake: str) -> None:
         """Prune a clip: its record first says so and how to make it again, then the chunk goes."""
-        raise NotImplementedError
+        self.records.prune(self.name, clip, remake=remake)
+        self.presence.refresh(clip)
+        remove(self.chunk_path(clip))
+
+    def withdraw(self, clip: int) -> None:
+        """Take a clip back, for instance a damaged one: it is to be made again."""
+        self.records.withdraw(self.name, clip)
+        self.presence.refresh(clip)
+
+    def chunk_path(self, clip: int) -> Path:
+        """The file that holds a clip."""
+        return self.folder / ".".join(("c", str(clip), *("0" for _ in self.shape)))
+
+    def _vouched(self, clip: int) -> Facts:
+        facts = self.records.read(self.name, clip)
+        if facts is None:
+            raise NotMade(f"{self.name} of clip {clip}")
+        if facts["state"] == "pruned":
+            raise Pruned(f"{self.name} of clip {clip}", facts["remake"])
+        return facts
+
+    @cached_property
+    def _zarr(self) -> "zarr.Array[Any]":
+        from storage.store import open_array
+
+        return open_array(self.folder)
 
 
 class NamedArrays:
     """Arrays with names, each whole in one chunk: what is computed once a run (reference latent, prompt states …)."""
 
-    def __init__(self, root: Path, records: Records, stage: str) -> None:
-        raise NotImplementedError
+    def __init__(self, folder: Path, records: Records, stage: str) -> None:
+        self.folder = folder
+        self.records = records
+        self.stage = stage
 
     def publish(self, arrays: Mapping[str, Array], **facts: Any) -> None:
         """Make all of them durable, then one record (stage `inputs`) that vouches for all."""
-        raise NotImplementedError
+        pieces = write_pieces(self.folder, arrays.items())
+        self.records.commit(self.stage, pieces=pieces, **facts)
 
     def complete(self) -> bool:
         """True if the record is there."""
-        raise NotImplementedError
+        return self.records.complete(self.stage)
 
     def read(self, name: str) -> Array:
         """One array, verified. Raises NotMade or Damaged."""
-        raise NotImplementedError
+        pieces = {piece["name"]: piece for piece in self._vouched()}
+        return read_piece(self.folder, pieces[name])
 
     def read_all(self) -> dict[str, Array]:
         """All of them by name, verified."""
-        raise NotImplementedError
+        return {piece["name"]: read_piece(self.folder, piece) for piece in self._vouched()}
+
+    def _vouched(self) -> list[Facts]:
+        facts = self.records.read(self.stage)
+        if facts is None:
+            raise NotMade(self.stage)
+        pieces: list[Facts] = facts["pieces"]
+        return pieces

@@ -1,31 +1,74 @@
 """The carry: all that a clip takes from those before it. Two are kept, and anchors; one record vouches for all pieces of one."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from pathlib import Path
 
-from numpy.typing import NDArray
+from storage.errors import NotMade
+from storage.pieces import Piece, read_piece, write_pieces
+from storage.publish import remove
+from storage.records import Records
 
-Piece = tuple[str, NDArray[Any]]
+STAGE = "carry"
 
 
 class CarryStore:
     """The carries of a run, each named by the clip that it stands before."""
+
+    def __init__(self, folder: Path, records: Records, anchor_clips: int = 0) -> None:
+        """A carry that stands before a multiple of `anchor_clips` is never deleted; 0 has no such."""
+        self.folder = folder
+        self.records = records
+        self.anchor_clips = anchor_clips
 
     def publish(self, next_clip: int, pieces: Iterable[Piece]) -> None:
         """Make a carry durable, piece by piece, then its record. All but the newest complete one (and anchors) go first.
 
         Does nothing where this one, or a newer one, is complete (replaying, the same bits would come out); an anchor that is missing is made.
         """
-        raise NotImplementedError
+        complete = self._complete()
+        if next_clip in complete or (
+            not self._anchors(next_clip) and next_clip < max(complete, default=-1)
+        ):
+            return
+        # The newest stays until this one is whole; with it there are never three.
+        for clip in sorted(complete)[:-1]:
+            if not self._anchors(clip):
+                self.discard(clip)
+        facts = write_pieces(self._path(next_clip), pieces)
+        self.records.commit(STAGE, next_clip, pieces=facts)
 
     def newest(self, at_most: int) -> int | None:
         """The largest clip ≤ at_most that a complete carry stands before; None where there is none."""
-        raise NotImplementedError
+        return max((clip for clip in self._complete() if clip <= at_most), default=None)
 
     def load(self, next_clip: int) -> Iterator[Piece]:
         """The pieces of a carry in the order they were given, each verified before it is handed out. Raises NotMade or Damaged."""
-        raise NotImplementedError
+        facts = self.records.read(STAGE, next_clip)
+        if facts is None:
+            raise NotMade(f"the carry before clip {next_clip}")
+        for fact in facts["pieces"]:
+            yield fact["name"], read_piece(self._path(next_clip), fact)
 
     def discard(self, next_clip: int) -> None:
         """Remove a carry, for instance a damaged one: record first."""
-        raise NotImplementedError
+        self.records.withdraw(STAGE, next_clip)
+        remove(self._path(next_clip))
+
+    def sweep(self) -> int:
+        """Remove the carries that no record vouches for; how many there were."""
+        orphans = self._present() - self._complete()
+        for clip in orphans:
+            remove(self._path(clip))
+        return len(orphans)
+
+    def _anchors(self, clip: int) -> bool:
+        return self.anchor_clips > 0 and clip % self.anchor_clips == 0
+
+    def _complete(self) -> set[int]:
+        return {clip for clip in self._present() if self.records.complete(STAGE, clip)}
+
+    def _present(self) -> set[int]:
+        return {int(path.name) for path in self.folder.iterdir() if path.name.isdigit()}
+
+    def _path(self, clip: int) -> Path:
+        return self.folder / f"{clip:05d}"

@@ -102,6 +102,10 @@ class BadSound(BadInput):
 class BadSegment(RunError):
     """The segment {} cannot be joined: {}. Remove it and give the same command again: it is encoded anew."""
 
+class InputChanged(BadInput):
+    """{} changed while it was being copied into the run. Give the same command again."""
+
+
 class BadOption(BadInput):
     """{} {} cannot be used: {}."""
 

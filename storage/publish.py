@@ -4,45 +4,238 @@ Everything in a run folder that must survive a power cut goes through here and n
 file. Only a commit record (storage/records.py) says that something is done; what is published here merely exists whole.
 """
 
+import errno
+import os
+import re
+import secrets
+import shutil
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import structlog
+
+from storage.errors import NoSpace, NotWritable
 
 KillPoint = Callable[[str, Path], None]
 
 kill_point: KillPoint | None = None
 """Called, when a test sets it, before each step that the disk sees: create, write, fsync, rename, dirsync, unlink, mkdir."""
 
+TRIES = 3
+PIECE = 4 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DRAFT = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
+
+log = structlog.get_logger()
+
 
 @contextmanager
 def publish(path: Path) -> Iterator[Path]:
     """A draft beside `path`, with its suffix, to write into; on leaving it becomes `path`, durably. On any exception it is removed."""
-    raise NotImplementedError
-    yield path
+    draft = _draft(path)
+    with _cleared(draft):
+        with _translated(path):
+            os.close(_create(draft))
+        with _full_named(path):
+            yield draft
+        with _translated(path):
+            _sync_path(draft)
+            _rename(draft, path)
 
 
 @contextmanager
 def publish_folder(path: Path) -> Iterator[Path]:
     """A draft folder that becomes `path` with all that is in it, durably. `path` must not exist."""
-    raise NotImplementedError
-    yield path
+    draft = _draft(path)
+    with _cleared(draft):
+        with _translated(path):
+            _step("mkdir", draft)
+            draft.mkdir()
+        with _full_named(path):
+            yield draft
+        with _translated(path):
+            for folder, _, names in os.walk(draft, topdown=False):
+                for name in names:
+                    _sync_path(Path(folder, name))
+                _sync_folder(Path(folder))
+            _rename(draft, path)
 
 
 def publish_bytes(path: Path, *parts: bytes | memoryview) -> None:
     """Make a file of these bytes, durably. After a failed fsync it is written again under a new name, three times at most."""
-    raise NotImplementedError
+    with _translated(path):
+        for attempt in range(1, TRIES + 1):
+            try:
+                _publish_once(path, parts)
+                break
+            except _NotSyncedError as error:
+                log.warning("fsync_failed", path=str(path), attempt=attempt, reason=str(error))
+                if attempt == TRIES:
+                    raise
 
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, durably; one that exists is left alone."""
-    raise NotImplementedError
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    with _translated(path):
+        _step("mkdir", path)
+        path.mkdir(exist_ok=True)
+        _sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
     """Remove a file or a folder, durably; one that is not there is fine."""
-    raise NotImplementedError
+    with _translated(path), suppress(FileNotFoundError):
+        if path.is_dir():
+            # Renamed first: half a folder under its own name would look like a whole one.
+            draft = _draft(path)
+            _rename(path, draft)
+            shutil.rmtree(draft)
+        else:
+            _step("unlink", path)
+            path.unlink()
+            _sync_folder(path.parent)
 
 
 def sweep(root: Path) -> int:
     """Remove every draft below a folder that no living process is writing; how many there were. Only under the run's lock."""
-    raise NotImplementedError
+    count = 0
+    for folder, folders, names in os.walk(root):
+        for name in (*folders, *names):
+            found = DRAFT.match(name)
+            if found and not _alive(int(found[1])):
+                _discard(Path(folder, name))
+                count += 1
+        folders[:] = [name for name in folders if not DRAFT.match(name)]
+    return count
+
+
+class _NotSyncedError(Exception):
+    """An fsync failed: what was written may be lost, though a second fsync would say otherwise."""
+
+
+def _step(name: str, path: Path) -> None:
+    if kill_point is not None:
+        kill_point(name, path)
+
+
+def _draft(path: Path) -> Path:
+    # PyAV and others go by the suffix, so it stays last. The process number spares the drafts of a living process in a sweep.
+    tag = f"{os.getpid()}-{secrets.token_hex(4)}.partial"
+    return path.with_name(f".{path.stem}.{tag}{path.suffix}")
+
+
+def _publish_once(path: Path, parts: tuple[bytes | memoryview, ...]) -> None:
+    draft = _draft(path)
+    with _cleared(draft):
+        file = _create(draft)
+        try:
+            for part in parts:
+                _write(file, memoryview(part).cast("B"), draft)
+            _sync(file, draft, "fsync")
+        finally:
+            os.close(file)
+        _rename(draft, path)
+
+
+def _create(draft: Path) -> int:
+    _step("create", draft)
+    return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def _write(file: int, data: memoryview, draft: Path) -> None:
+    while data:
+        _step("write", draft)
+        data = data[os.write(file, data[:PIECE]) :]
+
+
+def _rename(draft: Path, path: Path) -> None:
+    _step("rename", path)
+    draft.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_path(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _sync(file, path, "fsync")
+    finally:
+        os.close(file)
+
+
+def _sync_folder(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _sync(file, path, "dirsync")
+    finally:
+        os.close(file)
+
+
+def _sync(file: int, path: Path, step: str) -> None:
+    _step(step, path)
+    try:
+        if sys.platform == "darwin":
+            # macOS' fsync leaves the data in the drive's cache.
+            import fcntl
+
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(file)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise _NotSyncedError(f"fsync: {error.strerror}") from error
+
+
+@contextmanager
+def _cleared(draft: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _discard(draft)
+        raise
+
+
+def _discard(draft: Path) -> None:
+    with suppress(OSError):
+        if draft.is_dir():
+            shutil.rmtree(draft)
+        else:
+            draft.unlink()
+
+
+@contextmanager
+def _full_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise NoSpace(path) from error
+        raise
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        with _full_named(path):
+            yield
+    except OSError as error:
+        raise NotWritable(path, error.strerror or error) from error
+    except _NotSyncedError as error:
+        raise NotWritable(path, error) from error
+
+
+def _alive(process: int) -> bool:
+    if process == os.getpid():
+        return False  # a sweep comes before our own work, so it is an earlier life's number
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,20 +1,30 @@
 """A run: one folder with everything about one film."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from storage.arrays import ClipArray, NamedArrays
+import structlog
+
+from storage import layout, publish
+from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.carry import CarryStore
-from storage.records import Records
+from storage.errors import InputChanged, NotARun, OtherSpec, RunDamaged, RunError, RunTooNew
+from storage.lock import NAME, held, lock
+from storage.records import Facts, Records
 from storage.samples import SoundArray
 from storage.spec import Settings, Spec
 
 FORMAT = 1
+MAIN, COPY = "run.json", "run.copy.json"
 
 Fingerprint = Mapping[str, str | int]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -34,14 +44,6 @@ class Start:
 class Run:
     """An open run. Opening reads run.json only; nothing is held open."""
 
-    root: Path
-    spec: Spec
-    settings: Settings
-    sources: Mapping[str, str]
-    fingerprint: Fingerprint
-    image_path: Path
-    audio_path: Path
-    records: Records
     latents: ClipArray
     """[c, t, h, w] float32"""
     steps: ClipArray
@@ -50,36 +52,90 @@ class Run:
     """[frame, y, x, rgb] uint8"""
     audio: ClipArray
     """[layer, channel, frame] float32"""
-    inputs: NamedArrays
-    sound: SoundArray
-    carry: CarryStore
+
+    def __init__(self, root: Path, facts: Facts) -> None:
+        """What run.json's facts say of a folder; use `open` or `create`."""
+        self.root = root
+        self.spec = Spec(**facts["spec"])
+        self.settings = Settings.known(facts["settings"])
+        self.sources: Mapping[str, str] = facts["sources"]
+        self.joints: tuple[Facts, ...] = tuple(facts["joints"])
+        """Clips from which other numerics were accepted: {clip, fingerprint}."""
+        self._facts = facts
+        self.image_path = root / facts["inputs"]["image"]
+        self.audio_path = root / facts["inputs"]["audio"]
+        self.records = Records(root, self.spec.digest)
+        self.presence = Presence(root, self.records, self.spec.clips)
+        for name, (shape, dtype, _) in layout.clip_arrays(self.spec).items():
+            setattr(self, name, ClipArray(root / name, self.records, self.presence, shape, dtype))
+        self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
+        self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
+        anchor_clips = self.settings.carry_anchors * self.settings.carry_every
+        self.carry = CarryStore(root / "carry", self.records, anchor_clips)
 
     @classmethod
     def create(cls, root: Path, start: Start) -> Self:
         """Make a run: copies of the inputs, every array at its final size, run.json last. What an interrupted create left is made over.
 
-        Raises NotARun where the folder holds other things, RunLocked, NotWritable, NoSpace, InputChanged.
+        The same run again is simply opened. Raises OtherSpec where it is another, NotARun where the folder holds other things, RunLocked, NotWritable,
+        NoSpace, InputChanged.
         """
-        raise NotImplementedError
+        _refuse_foreign(root)
+        publish.make_folder(root)
+        with lock(root):
+            if _exists(root):
+                return cls._same(root, start)
+            publish.sweep(root)
+            facts = _facts(start)
+            for folder in ("commits", "segments", "carry", "inputs"):
+                publish.make_folder(root / folder)
+            _copy(start.image, root / facts["inputs"]["image"], start.spec.image)
+            _copy(start.audio, root / facts["inputs"]["audio"], start.spec.audio)
+            layout.create(root, start.spec)
+            _save(root, facts)
+        return cls(root, facts)
 
     @classmethod
     def open(cls, root: Path) -> Self:
         """The run in a folder. Raises NotARun, RunDamaged, RunTooNew. A lost or damaged run.json is healed from its copy."""
-        raise NotImplementedError
+        if not _exists(root):
+            raise NotARun(root, "it has no run.json")
+        found = {name: _read(root / name) for name in (MAIN, COPY)}
+        facts = found[MAIN] or found[COPY]
+        if facts is None:
+            raise RunDamaged(root, "run.json and its copy are both damaged")
+        if facts["format"] > FORMAT:
+            raise RunTooNew(root, facts["format"], FORMAT)
+        _heal(root, facts, [name for name, one in found.items() if one is None])
+        return cls(root, facts)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The numerics that the next clip is made under: those of the last joint, if there is one."""
+        numerics: Fingerprint = (self.joints[-1] if self.joints else self._facts)["fingerprint"]
+        return numerics
 
     def update_settings(self, settings: Settings, sources: Mapping[str, str]) -> None:
         """Put other settings in place of the present ones, durably; spec and fingerprint stay."""
-        raise NotImplementedError
+        self._update(settings=asdict(settings), sources=dict(sources))
+
+    def accept_joint(self, clip: int, fingerprint: Fingerprint) -> None:
+        """Record, durably, that the film goes on from this clip under other numerics."""
+        joint = {"clip": clip, "fingerprint": dict(fingerprint)}
+        self._update(joints=[*self.joints, joint])
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the run (see storage/lock.py)."""
-        raise NotImplementedError
-        yield
+        with lock(self.root):
+            yield
 
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash and set present(clip) right; how many were removed. Only under the lock."""
-        raise NotImplementedError
+        assert held(self.root), "sweeping without the lock would remove another's drafts"
+        count = publish.sweep(self.root) + self.carry.sweep()
+        self.presence.rebuild()
+        return count
 
     def segment_path(self, clip: int) -> Path:
         """The clip as encoded video."""
@@ -104,3 +160,103 @@ class Run:
     def log_path(self) -> Path:
         """The log that a person reads."""
         return self.root / "inference.log"
+
+    @classmethod
+    def _same(cls, root: Path, start: Start) -> Self:
+        run = cls.open(root)
+        if run.spec != start.spec:
+            raise OtherSpec(root, difference(run.spec, start.spec))
+        return run
+
+    def _update(self, **facts: Any) -> None:
+        whole = {**self._facts, **facts}
+        _save(self.root, whole)
+        self.__init__(self.root, whole)  # type: ignore[misc]
+
+
+def difference(there: Spec, asked: Spec) -> str:
+    """In words, where two specs differ: `seed is 1, not 2`."""
+    one, other = asdict(there), asdict(asked)
+    return ", ".join(
+        f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
+    )
+
+
+def _refuse_foreign(root: Path) -> None:
+    names = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    ours = names & {*layout.NAMES, "commits", "segments", "carry", "inputs", "encoded", "sound"}
+    if not ours or _exists(root):
+        return
+    if NAME not in names:
+        raise NotARun(
+            root, f"it holds other things by the names that a run uses ({', '.join(sorted(ours))})"
+        )
+    if any((root / "commits").glob("*.json")):
+        raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
+
+
+def _exists(root: Path) -> bool:
+    return (root / MAIN).exists() or (root / COPY).exists()
+
+
+def _facts(start: Start) -> Facts:
+    return {
+        "format": FORMAT,
+        "spec": asdict(start.spec),
+        "fingerprint": dict(start.fingerprint),
+        "settings": asdict(start.settings),
+        "sources": dict(start.sources),
+        "inputs": {
+            "image": f"inputs/image{_suffix(start.image)}",
+            "audio": f"inputs/audio{_suffix(start.audio)}",
+        },
+        "joints": [],
+    }
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower() if path.suffix[1:].isalnum() else ""
+
+
+def _copy(source: Path, target: Path, digest: str) -> None:
+    found = hashlib.sha256()
+    with publish.publish(target) as draft, source.open("rb") as there, draft.open("wb") as here:
+        while block := there.read(1 << 20):
+            found.update(block)
+            here.write(block)
+        if found.hexdigest() != digest:
+            raise InputChanged(source)
+
+
+def _save(root: Path, facts: Facts) -> None:
+    # The copy first: run.json, the last thing written, is what makes the folder a run.
+    for name in (COPY, MAIN):
+        publish.publish_bytes(root / name, _text(facts))
+
+
+def _text(facts: Facts) -> bytes:
+    return (
+        json.dumps({**facts, "seal": _seal(facts)}, indent=2, ensure_ascii=False) + "\n"
+    ).encode()
+
+
+def _read(path: Path) -> Facts | None:
+    try:
+        facts: Facts = json.loads(path.read_bytes())
+        seal = facts.pop("seal")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return facts if seal == _seal(facts) else None
+
+
+def _seal(facts: Facts) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _heal(root: Path, facts: Facts, damaged: list[str]) -> None:
+    for name in damaged:
+        log.warning("run_json_healed", path=str(root / name))
+        try:
+            publish.publish_bytes(root / name, _text(facts))
+        except RunError:  # a reader may have no right to write here, and needs none
+            log.warning("run_json_not_healed", path=str(root / name))

@@ -1,36 +1,113 @@
 """The sound as the model hears it: mono float32 in one Zarr array, written as it streams by, read in spans."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.records import Records
+from storage.errors import Damaged, NotMade
+from storage.publish import publish_folder, remove
+from storage.records import Facts, Records
 
 Sound = NDArray[np.float32]
+
+CHUNK = 1 << 20
+STAGE = "sound"
 
 
 class SoundArray:
     """Mono float32 at the spec's sample_rate, in chunks of 2^20 samples. Its record (stage `sound`) holds a digest per chunk."""
 
-    def __init__(self, root: Path, records: Records) -> None:
-        raise NotImplementedError
+    def __init__(self, folder: Path, records: Records, rate: int) -> None:
+        self.folder = folder
+        self.records = records
+        self.rate = rate
+        self._kept: dict[int, Sound] = {}
+        self._facts: Facts | None = None
+        self._lock = Lock()
 
     def publish(self, blocks: Iterable[Sound], **facts: Any) -> int:
         """Write the sound as its blocks [sample], of any length, come in; its number of samples. Memory: one chunk."""
-        raise NotImplementedError
+        from storage.store import Layout, create
+
+        remove(self.folder)
+        with publish_folder(self.folder) as draft:
+            attributes = {"sample_rate": self.rate}
+            layout = Layout((0,), (CHUNK,), "float32", ("sample",), attributes=attributes)
+            array = create(draft, layout, durable=False)
+            digests = []
+            # Grown chunk by chunk: the length is known when the last block has come, and a resize only rewrites zarr.json.
+            for chunk in _chunked(blocks):
+                array.append(chunk)
+                digests.append(_digest(chunk))
+            samples = array.shape[0]
+        self.records.commit(STAGE, samples=samples, digests=digests, **facts)
+        self._facts, self._kept = None, {}
+        return samples
 
     def complete(self) -> bool:
         """True if the whole sound is there."""
-        raise NotImplementedError
+        return self.records.complete(STAGE)
 
     @property
     def samples(self) -> int:
         """Its length. Raises NotMade."""
-        raise NotImplementedError
+        return int(self._vouched()["samples"])
 
     def read(self, start: int, stop: int) -> Sound:
         """Samples [start, stop), verified; silence before 0 and beyond the end. Keeps two chunks in memory. Raises NotMade or Damaged."""
-        raise NotImplementedError
+        sound = np.zeros(stop - start, np.float32)
+        first, last = max(start, 0), min(stop, self.samples)
+        for index in range(first // CHUNK, -(-last // CHUNK)):
+            chunk = self._chunk(index)
+            low, high = max(first, index * CHUNK), min(last, index * CHUNK + len(chunk))
+            sound[low - start : high - start] = chunk[low - index * CHUNK : high - index * CHUNK]
+        return sound
+
+    def _vouched(self) -> Facts:
+        if self._facts is None:
+            self._facts = self.records.read(STAGE)
+        if self._facts is None:
+            raise NotMade("the sound")
+        return self._facts
+
+    def _chunk(self, index: int) -> Sound:
+        with self._lock:
+            if index not in self._kept:
+                kept = [*self._kept.items()][-1:]
+                self._kept = {**dict(kept), index: self._load(index)}
+            return self._kept[index]
+
+    def _load(self, index: int) -> Sound:
+        from storage.store import open_array
+
+        try:
+            chunk = np.asarray(open_array(self.folder)[index * CHUNK : (index + 1) * CHUNK])
+        except (ValueError, RuntimeError, OSError) as error:
+            raise Damaged(f"chunk {index} of the sound", error) from error
+        if _digest(chunk) != self._vouched()["digests"][index]:
+            raise Damaged(f"chunk {index} of the sound", "it is not what its record vouches for")
+        return chunk
+
+
+def _chunked(blocks: Iterable[Sound]) -> Iterator[Sound]:
+    chunk, filled = np.empty(CHUNK, np.float32), 0
+    for block in blocks:
+        used = 0
+        while used < len(block):
+            taken = block[used : used + CHUNK - filled]
+            chunk[filled : filled + len(taken)] = taken
+            used, filled = used + len(taken), filled + len(taken)
+            if filled == CHUNK:
+                yield chunk
+                filled = 0
+    if filled:
+        yield chunk[:filled]
+
+
+def _digest(chunk: Sound) -> str:
+    return hashlib.sha256(np.ascontiguousarray(chunk).data).hexdigest()

@@ -1,0 +1,79 @@
+"""Zarr on this disk, durably: every `set` of the store is a publish. Imports zarr, so it is itself imported late."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.codecs import Crc32cCodec
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore
+
+from storage.publish import make_folder, publish_bytes, remove
+
+
+class DurableStore(LocalStore):
+    """Zarr's own local store, but that what it has set or deleted stays so after a power cut."""
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Publish one object."""
+        self._check_writable()
+        path = self.root / key
+        make_folder(path.parent)
+        publish_bytes(path, memoryview(value.as_buffer_like()))
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Publish one object."""
+        await asyncio.to_thread(self.set_sync, key, value)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Publish one object unless it is there."""
+        if not await self.exists(key):
+            await self.set(key, value)
+
+    async def delete(self, key: str) -> None:
+        """Remove one object."""
+        self._check_writable()
+        await asyncio.to_thread(remove, self.root / key)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array lies on the disk."""
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: str
+    dimensions: tuple[str, ...] | None = None
+    checked: bool = True
+    """With a crc32c, without which a flipped bit is read as a number."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def create(folder: Path, layout: Layout, *, durable: bool = True) -> zarr.Array[Any]:
+    """An empty Zarr v3 array in a folder: flat keys, raw bytes, NaN where nothing was written (0 for integers), empty chunks kept."""
+    array = zarr.create_array(
+        DurableStore(folder) if durable else LocalStore(folder),
+        shape=layout.shape,
+        chunks=layout.chunks,
+        dtype=layout.dtype,
+        fill_value=float("nan") if layout.dtype.startswith("float") else 0,
+        compressors=[Crc32cCodec()] if layout.checked else None,
+        filters=None,
+        chunk_key_encoding={"name": "default", "separator": "."},
+        dimension_names=layout.dimensions,
+        attributes=layout.attributes,
+        config={"write_empty_chunks": True},
+        overwrite=True,
+    )
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def open_array(folder: Path) -> zarr.Array[Any]:
+    """An array as `create` made it."""
+    # open_array ignores its config (zarr-python#2931), and a black clip would then leave no chunk.
+    return zarr.open_array(DurableStore(folder), mode="r+").with_config(
+        {"write_empty_chunks": True}
+    )
