@@ -25,7 +25,7 @@ class Rope:
         return self.head_dim // 2 - 2 * sixth, sixth, sixth
 
     def factors(self, places: Tensor) -> Tensor:
-        """Complex factors [..., head_dim/2] of places [..., (time, height, width)]; negative times rotate backwards.
+        """Cosines and sines [..., head_dim/2, 2] of places [..., (time, height, width)]; negative times rotate backwards.
 
         Angles are computed in float64 for each place: there is no table that could end (the reference's stops after two hours).
         """
@@ -34,7 +34,7 @@ class Rope:
             exponent = torch.arange(pairs, dtype=torch.float64, device=places.device) / pairs
             angles.append(places[..., axis, None].double() * self.theta**-exponent)
         angle = torch.cat(angles, -1)
-        return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
+        return torch.stack([angle.cos(), angle.sin()], -1).float()
 
 
 def grid(times: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -56,7 +56,8 @@ def resampled(size: int, count: int) -> Tensor:
 
 
 def rotate(x: Tensor, factors: Tensor) -> Tensor:
-    """Heads [b, l, head, d] turned by complex factors [(b) l d/2], computed in float32."""
-    pairs = torch.view_as_complex(rearrange(x.float(), "... (d two) -> ... d two", two=2))
-    turned = torch.view_as_real(pairs * factors.unsqueeze(-2))
-    return rearrange(turned, "... d two -> ... (d two)").type_as(x)
+    """Heads [b, l, head, d] turned by factors [(b) l d/2 2], computed in float32; neighbouring channels are a pair."""
+    cos, sin = factors.unsqueeze(-3).unbind(-1)
+    even, odd = rearrange(x.float(), "... (d two) -> ... d two", two=2).unbind(-1)
+    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1)
+    return turned.flatten(-2).type_as(x)

@@ -1,0 +1,137 @@
+"""Pocket, loaded: a small transformer, a small VAE and a small ear behind the Protocol that the 14B will have."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from einops import rearrange
+from safetensors.torch import load_file
+from torch import Tensor
+
+from model.audio import MelEncoder
+from model.avatar import Byte, Float, Named, Options, Traits
+from model.causal import CausalDenoiser, Scene
+from model.draws import SeededDraws
+from model.pocket import card
+from model.schedule import flow_match
+from model.transformer import S2VTransformer
+from model.vae import DecoderStream, StreamingVAE
+
+STILL_LATENTS = 3
+"""Latents of the picture standing still: the past of a film that begins, and what the decoder is primed with."""
+
+
+def load(options: Options, *, threads: int) -> "PocketAvatar":
+    """Pocket with its shipped weights on the CPU."""
+    torch.set_num_threads(threads)
+    return PocketAvatar(options, threads)
+
+
+def precision() -> torch.dtype:
+    """bf16 where the processor multiplies it natively, else float32 (emulated bf16 is slower than both)."""
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+
+
+class PocketAvatar:
+    """The Avatar of the model called pocket."""
+
+    def __init__(self, options: Options, threads: int) -> None:
+        from diffusers import AutoencoderKLWan
+
+        self._options, self._threads, self._dtype = options, threads, precision()
+        self._traits = card.describe(options)
+        weights = load_file(card.WEIGHTS / card.AVATAR)
+        self._ear = MelEncoder(**card.AUDIO)
+        self._ear.load_state_dict(part(weights, "audio."))
+        self._ear.eval()
+        self._transformer = S2VTransformer(**card.TRANSFORMER)
+        self._transformer.load_state_dict(part(weights, "transformer."))
+        self._transformer.eval().to(dtype=self._dtype)
+        vae = AutoencoderKLWan.from_config(card.vae_config())
+        vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
+        self._vae = StreamingVAE(vae.to(dtype=self._dtype))
+
+    @property
+    def traits(self) -> Traits:
+        """Its numbers."""
+        return self._traits
+
+    @property
+    def numerics(self) -> Mapping[str, str | int]:
+        """What decides the last bits."""
+        return {
+            "torch": torch.__version__,
+            "device": "cpu",
+            "precision": str(self._dtype).removeprefix("torch."),
+            "threads": self._threads,
+            "vectors": torch.backends.cpu.get_cpu_capability(),
+            "amx": int(torch.cpu._is_amx_tile_supported()),
+        }
+
+    @torch.inference_mode()
+    def encode_inputs(self, picture: Byte, prompt: str) -> Named:  # noqa: ARG002 - traits.prompt_acts says so
+        """The picture's own latent "reference" [c, 1, h, w] and those of it standing still, "motion" [c, t, h, w]."""
+        frame = torch.from_numpy(picture).float() / 127.5 - 1
+        still = frame.expand(1 + card.FRAMES_PER_LATENT * STILL_LATENTS, -1, -1, -1)
+        latents = self._vae.encode(rearrange(still, "t y x c -> 1 c t y x"))[0]
+        return {"reference": latents[:, :1].numpy().copy(), "motion": latents[:, 1:].numpy().copy()}
+
+    @torch.inference_mode()
+    def extract_audio(self, sound: Float) -> Float:
+        """Features [layer, channel, frame] of a clip's span of sound with its margins."""
+        features: Float = self._ear.hear(torch.from_numpy(sound)[None])[0].numpy()
+        return features
+
+    def denoiser(self, inputs: Named, seed: int) -> CausalDenoiser:
+        """A denoiser that stands before clip 0."""
+        config = self._transformer.config
+        scene = Scene(
+            batch(inputs["reference"]), batch(inputs["motion"]), None, self._traits.clip_latents
+        )
+        schedule = flow_match(self._options.steps, config.sigmas)
+        return CausalDenoiser(self._transformer, schedule, scene, SeededDraws(seed, config.roll))
+
+    def decoder(self, inputs: Named) -> "PocketDecoder":
+        """A decoder that stands before clip 0."""
+        still = torch.cat([batch(inputs["reference"]), batch(inputs["motion"])], 2)
+        return PocketDecoder(self._vae, still, self._traits.clip_latents)
+
+
+class PocketDecoder:
+    """Latents into frames; the stream begins with the picture standing still, so that the first frames have a past."""
+
+    def __init__(self, vae: StreamingVAE, still: Tensor, clip_latents: int) -> None:
+        self._stream, self._still = DecoderStream(vae), still
+        self._memory, self._clip_latents = vae.memory, clip_latents
+        self.seek(0, np.empty((still.shape[1], 0, *still.shape[3:]), np.float32))
+
+    @property
+    def next_clip(self) -> int:
+        """The clip that `decode` expects next."""
+        return self._clip
+
+    def decode(self, latents: Float) -> Byte:
+        """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
+        frames = self._stream.push(torch.from_numpy(latents)[None])[0]
+        pixels = ((frames.float() + 1) * 127.5).round().to(torch.uint8)
+        self._clip += 1
+        return np.ascontiguousarray(rearrange(pixels, "c t y x -> t y x c").numpy())
+
+    def seek(self, clip: int, preceding: Float) -> None:
+        """Stand before `clip`, given the latents before it."""
+        self._stream.reset()
+        past = torch.from_numpy(np.ascontiguousarray(preceding))[None]
+        if clip * self._clip_latents < self._memory:
+            past = torch.cat([self._still, past], 2)
+        self._stream.push(past)
+        self._clip = clip
+
+
+def part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights of one module out of a file of several."""
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+def batch(array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    """An array as a batch of one."""
+    return torch.from_numpy(np.ascontiguousarray(array))[None].float()

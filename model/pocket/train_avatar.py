@@ -1,0 +1,375 @@
+"""Train pocket's transformer and speech encoder: python -m model.pocket.train_avatar --minutes 8.5 --sound FILE --out DIR.
+
+Flow matching under a block-causal mask that equals the streaming loop. One stage hands weights to the next and nothing else.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model.attention import Attend, attend_all
+from model.audio import CONTEXT, MelEncoder
+from model.pocket.card import AUDIO, TRANSFORMER
+from model.pocket.scenes import CLIP, WARM, Clips, Sound, Studio
+from model.rope import rotate
+from model.transformer import REFERENCE, Pass, S2VTransformer
+
+SIGMAS = (1.0, 0.9, 0.75, 0.5)
+BLOCK = 3
+BLOCKS = CLIP // BLOCK
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What may be turned."""
+
+    minutes: float
+    batch: int = 128
+    pool: int = 6144
+    fresh: int = 8
+    rate: float = 1.2e-3
+    warm_up: float = 0.03
+    ema: float = 0.998
+    viseme_weight: float = 0.3
+    off_grid: float = 0.25
+    past_noise: float = 0.25
+    history_error: float = 0.3
+    compile: bool = True
+
+
+class Pupil(nn.Module):
+    """All that is trained; `viseme` only helps the encoder to hear and is not shipped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer = S2VTransformer(**TRANSFORMER)
+        self.audio = MelEncoder(**AUDIO)
+        self.viseme = nn.Linear(AUDIO["channels"], 3)
+        soften(self.transformer)
+
+    def forward(
+        self, clips: Clips, noisy: Tensor, sigma: Tensor, motion: Tensor, ahead: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Velocity [n, c, CLIP, h, w] of the noisy latents, and the viseme curves [n, frame, 3] that were heard."""
+        features = self.audio(clips.mel)[..., CONTEXT:-CONTEXT]
+        curves = self.viseme(rearrange(features[:, -1], "n c t -> n t c"))
+        return look(
+            self.transformer, Sight(noisy, sigma, clips.reference, motion, ahead), features
+        ), curves
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Inputs of a masked forward: noisy [n,c,CLIP,h,w], sigma [n], reference [n,c,1,h,w], motion [n,block,c,WARM,h,w], ahead [n,block]."""
+
+    noisy: Tensor
+    sigma: Tensor
+    reference: Tensor
+    motion: Tensor
+    ahead: Tensor
+
+
+def soften(transformer: S2VTransformer) -> None:
+    """Start as the identity: nothing is injected, nothing is predicted."""
+    nn.init.zeros_(transformer.head.head.weight)
+    nn.init.zeros_(transformer.head.head.bias)
+    for attention in transformer.audio_injector.injector:
+        nn.init.zeros_(attention.o.weight)
+        nn.init.zeros_(attention.o.bias)
+    for layer in transformer.modules():
+        if isinstance(layer, nn.Linear) and layer.weight.abs().sum() > 0:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+
+def look(model: S2VTransformer, sight: Sight, features: Tensor) -> Tensor:
+    """What the streaming loop computes block by block, in one forward: the velocity of a whole clip.
+
+    Noisy tokens of block b attend to the blocks up to b and to the condition of b; each block's condition (reference and its own past) attends to itself alone.
+    """
+    n, _, t, h, w = sight.noisy.shape
+    noisy = model.embed_latents(sight.noisy, 0)
+    reference = repeat(
+        model.embed_latents(sight.reference, REFERENCE), "n l d -> (n b) l d", b=BLOCKS
+    )
+    past = model.embed_motion(rearrange(sight.motion, "n b c t h w -> (n b) c t h w"))
+    condition = rearrange(torch.cat([reference, past], 1), "(n b) l d -> n (b l) d", b=BLOCKS)
+    audio = model.embed_audio(rearrange(features, "n l c (b t) -> (n b) l c t", b=BLOCKS))
+    now, still = (
+        model.embed_time(sight.sigma * 1000),
+        model.embed_time(torch.zeros_like(sight.sigma)),
+    )
+    attend = attend_masked(places(model, sight, (h, w)), noisy.shape[1])
+    lengths = (noisy.shape[1], condition.shape[1])
+    way = Pass((now, still), lengths, [attend] * len(model.blocks), [], audio)
+    x = model.through_blocks(torch.cat([noisy, condition], 1), way)
+    return model.to_velocity(x[:, : noisy.shape[1]], now, (t, h, w))
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Rotary factors: of noisy tokens, of a condition among itself, of the conditions as the noisy tokens see them."""
+
+    noisy: Tensor
+    among: Tensor
+    seen: Tensor
+
+
+def places(model: S2VTransformer, sight: Sight, size: tuple[int, int]) -> Factors:
+    """Where everything stands, for each clip's own draw of how far ahead the reference is."""
+    device = sight.noisy.device
+    noisy = model.latent_places(0, CLIP, *size)
+    still = model.latent_places(0, 1, *size)
+    among = torch.cat(
+        [still + torch.tensor([model.config.reference_time, 0, 0]), model.motion_places(0, *size)]
+    )
+    start = torch.arange(BLOCKS, device=device) * BLOCK
+    time = start + sight.ahead
+    reference = still.to(device)[None, None] + F.pad(time[..., None, None], (0, 2))
+    motion = model.motion_places(0, *size).to(device)[None, None] + F.pad(
+        start[None, :, None, None], (0, 2)
+    )
+    seen = torch.cat([reference, motion.expand(len(time), -1, -1, -1)], 2).flatten(1, 2)
+    return Factors(*(model.rope.factors(p.to(device)) for p in (noisy, among, seen)))
+
+
+def attend_masked(factors: Factors, split: int) -> Attend:
+    """Block-causal attention of the first `split` tokens, and of each condition to itself."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        among = [rearrange(x[:, split:], "n (b l) h d -> (n b) l h d", b=BLOCKS) for x in (q, k, v)]
+        own = attend_all(rotate(among[0], factors.among), rotate(among[1], factors.among), among[2])
+        queries, keys = rotate(q[:, :split], factors.noisy), rotate(k[:, :split], factors.noisy)
+        seen, told = (
+            rotate(k[:, split:], factors.seen).chunk(BLOCKS, 1),
+            v[:, split:].chunk(BLOCKS, 1),
+        )
+        size, out = split // BLOCKS, []
+        for b in range(BLOCKS):
+            until = (b + 1) * size
+            key = torch.cat([seen[b], keys[:, :until]], 1)
+            value = torch.cat([told[b], v[:, :until]], 1)
+            out.append(attend_all(queries[:, until - size : until], key, value))
+        return torch.cat([*out, rearrange(own, "(n b) l h d -> n (b l) h d", b=BLOCKS)], 1)
+
+    return attend
+
+
+class Lesson:
+    """One batch made into inputs and targets: noise levels, errors of history, augmented sound."""
+
+    def __init__(self, recipe: Recipe, generator: torch.Generator) -> None:
+        self.recipe, self.generator, self.device = recipe, generator, generator.device
+
+    def rand(self, *shape: int) -> Tensor:
+        """Uniform numbers."""
+        return torch.rand(shape, generator=self.generator, device=self.device)
+
+    def randn(self, like: Tensor) -> Tensor:
+        """Normal numbers."""
+        return torch.randn(like.shape, generator=self.generator, device=self.device)
+
+    def sigmas(self, n: int) -> Tensor:
+        """Mostly the four of inference, some between."""
+        grid = torch.tensor(SIGMAS, device=self.device)
+        drawn = grid[
+            torch.randint(0, len(SIGMAS), (n,), generator=self.generator, device=self.device)
+        ]
+        u = self.rand(n) * 0.98 + 0.02
+        return torch.where(self.rand(n) < self.recipe.off_grid, 3 * u / (1 + 2 * u), drawn)
+
+    def errors(self, x: Tensor) -> Tensor:
+        """What a film made so far may be off by: noise, and a shift of colour for each latent frame."""
+        n, c, t = x.shape[:3]
+        amount = (
+            self.recipe.history_error * self.rand(n, 1, 1, 1, 1) * (self.rand(n, 1, 1, 1, 1) < 0.5)
+        )
+        shift = torch.randn(n, c, t, 1, 1, generator=self.generator, device=self.device)
+        return amount * (0.8 * self.randn(x) + 0.4 * shift)
+
+    def motion(self, clips: Clips) -> Tensor:
+        """The three latents before each block [n, block, c, WARM, h, w], with errors."""
+        whole = torch.cat([clips.past, clips.latents[:, :, : CLIP - BLOCK]], 2)
+        amount = self.recipe.past_noise * self.rand(len(whole), 1, 1, 1, 1)
+        whole = whole + amount * self.randn(whole) * (self.rand(len(whole), 1, 1, 1, 1) < 0.8)
+        return rearrange(whole, "n c (b t) h w -> n b c t h w", t=WARM)
+
+    def sound(self, bands: Tensor) -> Tensor:
+        """Log-mel as another voice, room and level would give it: warp, tilt, gain, noise floor, a lost band."""
+        n, width, _ = bands.shape
+        warp = 1 + 0.15 * (2 * self.rand(n, 1) - 1)
+        centre = torch.arange(width, device=self.device).float()
+        source = (centre * warp).clamp(0, width - 1)
+        low = source.floor().long()
+        share = (source - low)[..., None]
+        high = (low + 1).clamp(max=width - 1)
+        pick = lambda rows: bands.gather(1, rows[..., None].expand_as(bands))  # noqa: E731
+        x = pick(low) * (1 - share) + pick(high) * share
+        slope = (self.rand(n, 1, 1) - 0.5) * 1.4 * (centre / width - 0.5)[:, None]
+        x = x + slope + (self.rand(n, 1, 1) - 0.5) * 1.4
+        floor = -2.2 + 2.4 * self.rand(n, 1, 1) + 0.25 * self.randn(x)
+        x = torch.where(self.rand(n, 1, 1) < 0.5, torch.logaddexp(x * 3.5, floor * 3.5) / 3.5, x)
+        start = self.rand(n, 1, 1) * width
+        lost = ((centre[:, None] - start).abs() < 4 * self.rand(n, 1, 1)) & (
+            self.rand(n, 1, 1) < 0.4
+        )
+        return torch.where(lost, x.mean(1, keepdim=True), x)
+
+    def loss(self, pupil: nn.Module, clips: Clips) -> tuple[Tensor, Tensor]:
+        """Velocity loss and viseme loss of a batch."""
+        clips = Clips(clips.reference + 0.1 * self.rand(len(clips.mel), 1, 1, 1, 1) * self.randn(clips.reference),
+                      clips.past, clips.latents, clips.worth, self.sound(clips.mel), clips.curves)  # fmt: skip
+        sigma = self.sigmas(len(clips.mel))
+        level = sigma.view(-1, 1, 1, 1, 1)
+        noisy = (1 - level) * (clips.latents + self.errors(clips.latents)) + level * self.randn(
+            clips.latents
+        )
+        target = (noisy - clips.latents) / level.clamp(min=0.05)
+        ahead = torch.randint(
+            4, 31, (len(sigma), BLOCKS), generator=self.generator, device=self.device
+        )
+        with torch.autocast(self.device.type, torch.bfloat16):
+            velocity, curves = pupil(clips, noisy, sigma, self.motion(clips), ahead)
+        gap = (velocity.float() - target).square().mean(1) * clips.worth
+        return gap.mean() / clips.worth.mean(), (curves.float() - clips.curves).square().mean()
+
+
+def rate_at(recipe: Recipe, done: float) -> float:
+    """Learning rate when a share of the time is over: a warm-up and a cosine."""
+    if done < recipe.warm_up:
+        return recipe.rate * (done / recipe.warm_up + 1e-3)
+    share = (done - recipe.warm_up) / (1 - recipe.warm_up)
+    return recipe.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(share, 1))))
+
+
+def batches(studio: Studio, recipe: Recipe, generator: torch.Generator) -> Iterator[Clips]:
+    """Batches out of a pool whose oldest clips are replaced, a few a step."""
+    pool = studio.shoot(recipe.fresh)
+    ring = Clips(*(x.new_zeros(recipe.pool, *x.shape[1:]) for x in vars(pool).values()))
+    filled, at = 0, 0
+    start = min(recipe.pool, 4 * recipe.batch)
+    while True:
+        for _ in range(max(1, (start - filled) // recipe.fresh)):
+            rows = torch.arange(at, at + recipe.fresh, device=generator.device) % recipe.pool
+            ring.put(rows, studio.shoot(recipe.fresh))
+            at = (at + recipe.fresh) % recipe.pool
+            filled = min(filled + recipe.fresh, recipe.pool)
+        yield ring.take(
+            torch.randint(0, filled, (recipe.batch,), generator=generator, device=generator.device)
+        )
+
+
+def train(pupil: Pupil, studio: Studio, recipe: Recipe, generator: torch.Generator) -> nn.Module:
+    """Train until the time is over; the averaged weights are returned."""
+    began = time.monotonic()
+    decay = [p for p in pupil.parameters() if p.ndim > 1]
+    rest = [p for p in pupil.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}],
+        lr=recipe.rate, betas=(0.9, 0.98), fused=generator.device.type == "cuda",
+    )  # fmt: skip
+    average = [p.detach().clone() for p in pupil.parameters()]
+    lesson, supply = Lesson(recipe, generator), batches(studio, recipe, generator)
+    if recipe.compile:
+        compile_parts(pupil)
+    step, done, marks = 0, 0.0, torch.zeros(2, device=generator.device)
+    while done < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(recipe, done)
+        losses = lesson.loss(pupil, next(supply))
+        (losses[0] + recipe.viseme_weight * losses[1]).backward()
+        nn.utils.clip_grad_norm_(pupil.parameters(), 1.0, foreach=True)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        keep = min(recipe.ema, (step + 1) / (step + 10))
+        torch._foreach_lerp_(average, [p.detach() for p in pupil.parameters()], 1 - keep)
+        marks = marks.lerp(torch.stack(losses).detach(), 0.02)
+        step += 1
+        done = (time.monotonic() - began) / (60 * recipe.minutes)
+        if step in (1, 20) or step % 200 == 0:
+            velocity, viseme = marks.tolist()
+            print(
+                f"step {step:6d}  {60 * recipe.minutes * done:6.1f} s  velocity {velocity:.4f}  viseme {viseme:.5f}",
+                flush=True,
+            )
+    with torch.no_grad():
+        for p, a in zip(pupil.parameters(), average, strict=True):
+            p.copy_(a)
+    return pupil
+
+
+def compile_parts(pupil: Pupil) -> None:
+    """Compile one block and one injection: every layer shares the code."""
+    for block in pupil.transformer.blocks:
+        block.compile(dynamic=False)
+    pupil.transformer.audio_injector.compile(dynamic=False)
+
+
+def load_sound(path: Path, device: torch.device) -> Sound:
+    """The training sound that model.pocket.dataset wrote."""
+    from model.pocket.dataset import read
+
+    bands, curves = read(path)
+    return Sound(bands.to(device), curves.to(device))
+
+
+def load_vae(folder: Path, device: torch.device) -> nn.Module:
+    """The finished VAE, in float32, frozen."""
+    from diffusers import AutoencoderKLWan
+
+    vae = AutoencoderKLWan.from_config(json.loads((folder / "vae.json").read_text()))
+    vae.load_state_dict(load_file(folder / "vae.safetensors"))
+    return vae.to(device).eval().requires_grad_(False)
+
+
+def save(pupil: Pupil, folder: Path) -> None:
+    """Weights in bf16, one file, the names prefixed by the part they belong to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in pupil.state_dict().items()
+    }
+    save_file(state, folder / "avatar.safetensors")
+
+
+def main() -> None:
+    """Train one stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--sound", type=Path, required=True)
+    parser.add_argument("--vae", type=Path, default=Path("model/pocket/weights"))
+    parser.add_argument("--init", type=Path, help="weights of the stage before")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rate", type=float, default=1.2e-3)
+    parser.add_argument("--fresh", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny and on the CPU, to find mistakes"
+    )
+    args = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_float32_matmul_precision("high")
+    generator = torch.Generator(device).manual_seed(args.seed)
+    torch.manual_seed(args.seed)
+    recipe = Recipe(args.minutes, rate=args.rate, fresh=args.fresh)
+    if args.smoke:
+        recipe = Recipe(args.minutes, batch=2, pool=8, fresh=2, compile=False)
+    pupil = Pupil().to(device)
+    if args.init:
+        pupil.load_state_dict(load_file(args.init, device=str(device)))
+    studio = Studio(load_vae(args.vae, device), load_sound(args.sound, device), generator)
+    train(pupil, studio, recipe, generator)
+    save(pupil, args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The forward that is trained is the loop that runs."""
+
+import numpy as np
+import torch
+
+from model.causal import CausalDenoiser, Scene
+from model.pocket.card import TRANSFORMER
+from model.pocket.scenes import CLIP, WARM
+from model.pocket.train_avatar import BLOCK, BLOCKS, Sight, look
+from model.schedule import Schedule
+from model.transformer import S2VTransformer
+
+SIGMA = 0.75
+
+
+class Written:
+    """Draws that were written down before."""
+
+    def __init__(self, noise: torch.Tensor, ahead: list[int]) -> None:
+        self.all, self.ahead = noise, ahead
+
+    def noise(self, clip: int, block: int, shape: tuple[int, ...]) -> np.ndarray:
+        return self.all[:, block * BLOCK : (block + 1) * BLOCK].numpy()
+
+    def sink(self, clip: int, block: int, step: int) -> int:
+        return self.ahead[block]
+
+
+def test_the_masked_forward_equals_the_streaming_loop() -> None:
+    """One masked forward of a clip gives the velocities that the ring gives block by block, to 1e-4 in float32."""
+    torch.manual_seed(0)
+    model = S2VTransformer(**TRANSFORMER).eval()
+    reference, past = torch.randn(1, 16, 1, 16, 16), torch.randn(1, 16, WARM, 16, 16)
+    noise, features = torch.randn(16, CLIP, 16, 16), torch.randn(1, 3, 192, 4 * CLIP)
+    # Before time 26 the reference stands at 30 whatever is drawn.
+    ahead = [30 - BLOCK * b for b in range(BLOCKS)]
+    schedule = Schedule((1000 * SIGMA,), (SIGMA, 0.0))
+    loop = CausalDenoiser(model, schedule, Scene(reference, past, None, CLIP), Written(noise, ahead))
+    made = torch.from_numpy(loop.denoise(features[0].numpy()).latents)
+    before = torch.cat([past[0], made[:, :-BLOCK]], 1)
+    motion = before.unflatten(1, (BLOCKS, WARM)).transpose(0, 1)[None]
+    sight = Sight(noise[None], torch.tensor([SIGMA]), reference, motion, torch.tensor([ahead]))
+    with torch.inference_mode():
+        velocity = look(model, sight, features)[0]
+    streamed = (noise - made) / SIGMA
+    assert (velocity - streamed).abs().max() < 1e-4 * streamed.abs().max()
