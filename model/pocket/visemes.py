@@ -100,10 +100,7 @@ def _targets(
     rows = [_PAUSE]
     for phone in phones:
         named = [IPA[letter] for letter in phone.symbol if letter in IPA]
-        if named or phone.end - phone.start > _BREATH:
-            rows = named or [_PAUSE]
-        else:
-            rows = rows[-1:]
+        rows = named or [_PAUSE] if named or phone.end - phone.start > _BREATH else rows[-1:]
         part = (phone.end - phone.start) / len(rows)
         for place, row in enumerate(rows):
             start = phone.start + place * part
