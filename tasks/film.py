@@ -1,18 +1,245 @@
 """The whole film: what a person names, the windows that Luigi sees, and the joining."""
 
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.request import Part
+import luigi
+
+from storage.errors import Interrupted, LongtakeError, Terminated
+from storage.film import FilmSpan, mux_film
+from storage.publish import publish
+from storage.sound import encode_soundtrack
+from tasks.base import RunParameter, RunTask, tell
+from tasks.damage import digest_of_file, withdraw_damaged
+from tasks.decode import DecodeClip
+from tasks.events import Fact, emit, listen
+from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
+from tasks.session import Session, working
+from tasks.stopping import Stopped, heeded
+from tasks.windows import build, drive
 
 if TYPE_CHECKING:
     from storage.run import Run
 
 
+class EncodeSoundtrack(RunTask):
+    """One AAC side-car of the whole sound."""
+
+    stage = "soundtrack"
+    doing = "encoding the soundtrack"
+
+    def make(self, session: Session) -> None:
+        """Encode it once; parts and partial films cut their span out of it."""
+        path = session.run.soundtrack_path
+        encode_soundtrack(session.run.audio_path, path)
+        commit_file(session.run, self.stage, path)
+
+
+class MuxVideo(RunTask):
+    """The film: every segment and the soundtrack, joined by copying packets."""
+
+    stage = "video"
+    doing = "joining the film"
+
+    def complete(self) -> bool:
+        """True if the record says done and the film has its length."""
+        facts = self.of.records.read(self.stage)
+        path = self.of.video_path
+        return bool(
+            facts
+            and facts["state"] == "done"
+            and path.is_file()
+            and path.stat().st_size == facts["bytes"]
+        )
+
+    def requires(self) -> Iterator[luigi.Task]:
+        """Every clip, not the last alone: Luigi looks no further back than a complete task."""
+        yield EncodeSoundtrack(run=self.folder)
+        for clip in range(self.of.spec.clips):
+            yield DecodeClip(run=self.folder, clip=clip)
+
+    def make(self, session: Session) -> None:
+        """Join."""
+        run = session.run
+        join_clips(run, range(run.spec.clips), run.video_path)
+        commit_file(run, self.stage, run.video_path)
+        emit(
+            "film_published",
+            path=str(run.video_path),
+            clips=run.spec.clips,
+            frames=run.spec.frames,
+        )
+
+
+def join_clips(run: "Run", clips: range, target: Path) -> int:
+    """Publish the film of these clips with their own span of the sound, times from 0; its number of frames."""
+    spec = run.spec
+    first = clips.start * spec.clip_frames
+    frames = min(clips.stop * spec.clip_frames, spec.frames) - first
+    span = FilmSpan(spec.fps, spec.clip_frames, frames, first, run.root.name)
+    mux_film(target, (run.segment_path(clip) for clip in clips), run.soundtrack_path, span)
+    return frames
+
+
+def commit_file(run: "Run", stage: str, path: Path) -> None:
+    """Vouch for a file that is published."""
+    run.records.commit(stage, sha256=digest_of_file(path), bytes=path.stat().st_size)
+
+
 def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None = True) -> Path:
     """Make what the run lacks and return the film; `local_scheduler=None` takes Luigi's own command line's.
 
-    Takes the run's lock, sweeps drafts, checks what is there, then drives Luigi window by window. Raises WorkFailed,
-    Interrupted, RunLocked, OtherNumerics, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
+    Takes the run's lock, sweeps drafts, checks what is there, then drives Luigi window by window. Raises WorkFailed, StageFailed,
+    Interrupted, RunLocked, OtherNumerics, NotReproduced, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
     """
-    raise NotImplementedError
+    part = part or Part()
+    with heeded() as stop:
+        try:
+            with working(run, part, stop) as session:
+                return _make(session, local_scheduler)
+        except Stopped as stopped:
+            raise _interrupted(run, str(stopped)) from None
+
+
+def _make(session: Session, local_scheduler: bool | None) -> Path:
+    run, part = session.run, session.part
+    withdraw_damaged(run)
+    if part.accept_joint:
+        session.accept_joint()
+    _tell_start(session)
+    drive(session, local_scheduler)
+    span = part.span(run.spec.clips)
+    if len(span) == run.spec.clips:
+        build(session, [MuxVideo(run=str(run.root))], local_scheduler)
+        return deliver(run.video_path, part.output_file)
+    build(session, [EncodeSoundtrack(run=str(run.root))], local_scheduler)
+    target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
+    frames = join_clips(run, span, target)
+    emit("film_published", path=str(target), clips=len(span), frames=frames)
+    return target
+
+
+def _tell_start(session: Session) -> None:
+    run, settings = session.run, session.run.settings
+    span = session.part.span(run.spec.clips)
+    folder = str(run.root)
+    done = sum(DecodeClip(run=folder, clip=clip).complete() for clip in span)
+    emit(
+        "run_started",
+        run=folder,
+        model=run.spec.model,
+        first_clip=span.start,
+        clips=len(span),
+        done=done,
+        offline=settings.offline,
+        ahead=settings.ahead,
+        clip_batch_size=settings.clip_batch_size,
+    )
+    session.lap()
+
+
+def deliver(film: Path, target: Path | None) -> Path:
+    """The film under the name that was asked for, too: a copy, unless it is there already."""
+    if target is None or target.resolve() == film.resolve():
+        return film
+    if not _same(film, target):
+        with publish(target) as draft, film.open("rb") as there, draft.open("wb") as here:
+            while block := there.read(1 << 20):
+                here.write(block)
+    return target
+
+
+def _same(film: Path, target: Path) -> bool:
+    if not target.is_file() or target.stat().st_size != film.stat().st_size:
+        return False
+    return digest_of_file(target) == digest_of_file(film)
+
+
+def _interrupted(run: "Run", signal: str) -> Interrupted:
+    command = f"longtake resume {run.root}"
+    emit("run_interrupted", signal=signal, resume=command)
+    kind = Terminated if signal == "SIGTERM" else Interrupted
+    return kind(signal, command)
+
+
+class LongVideo(luigi.Task):  # type: ignore[misc]
+    """A picture and a soundtrack become a film: what a person names on Luigi's command line. Freezes the spec, drives the rest."""
+
+    image = luigi.Parameter(description="The picture.")
+    audio = luigi.Parameter(description="The soundtrack.")
+    prompt = luigi.OptionalParameter(default=None, description="What the film shows.")
+    model = luigi.OptionalParameter(default=None, description="Who draws it.")
+    run = RunParameter(default="", description="The run's folder.")
+    output_dir = luigi.OptionalParameter(default=None, description="The run's folder, too.")
+    output_file = luigi.OptionalParameter(default=None, description="Also put the film here.")
+    size = luigi.OptionalParameter(default=None, description="width*height of the film.")
+    crop = luigi.OptionalParameter(default=None, description="cover, contain or exact.")
+    num_clip = luigi.OptionalIntParameter(default=None, description="At most this many clips.")
+    start_clip = luigi.OptionalIntParameter(default=None, description="A part, from this clip.")
+    infer_frames = luigi.OptionalIntParameter(default=None, description="Frames of a clip.")
+    sample_steps = luigi.OptionalIntParameter(default=None, description="Denoising steps.")
+    base_seed = luigi.OptionalIntParameter(default=None, description="The seed; -1 draws one.")
+    audio_lead = luigi.OptionalIntParameter(default=None, description="Frames the sound leads.")
+    offline = luigi.BoolParameter(default=False, description="Denoise all, then decode.")
+    ahead = luigi.OptionalIntParameter(default=None, description="Clips the denoiser may lead.")
+    clip_batch_size = luigi.OptionalIntParameter(default=None, description="Clips that may wait.")
+    threads = luigi.OptionalIntParameter(default=None, description="CPU threads of a stream.")
+    accept_joint = luigi.BoolParameter(default=False, description="Go on under other numerics.")
+    keep_frames = luigi.OptionalParameter(default=None, description="auto, all, none, number.")
+    keep_steps = luigi.OptionalParameter(default=None, description="all, none or a number.")
+    disk_budget = luigi.OptionalIntParameter(default=None, description="Bytes for raw frames.")
+    carry_every = luigi.OptionalIntParameter(default=None, description="Clips between carries.")
+    carry_anchors = luigi.OptionalIntParameter(default=None, description="Keep every N-th carry.")
+    retry_limit = luigi.OptionalIntParameter(default=None, description="Tries a clip.")
+    retry_delay = luigi.OptionalFloatParameter(default=None, description="Seconds between tries.")
+    folder: str
+    _made = False
+    _count, _total = 0, 1
+
+    @cached_property
+    def request(self) -> Request:
+        """The same as a request; what was not given stays so."""
+        return Request.of_words({**self.param_kwargs, "run": self.folder}, source="luigi")
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """The request, checked."""
+        return resolve(self.request)
+
+    def complete(self) -> bool:
+        """True if the film is there; False also where something stands in the way, which `run` then says."""
+        try:
+            resolved = self.resolved
+        except LongtakeError:
+            return False
+        return self._made or is_done(resolved)
+
+    def work(self) -> None:
+        """Freeze the spec, make the film; what Luigi calls `run`."""
+        run = freeze_resolved(self.resolved)
+        tell(self.set_tracking_url, run.root.as_uri())
+        with listen(self._show):
+            make(run, self.request.part, local_scheduler=None)
+        self._made = True
+
+    def _show(self, event: str, facts: dict[str, Fact]) -> None:
+        """Put progress on luigid's page."""
+        if event == "run_started":
+            self._count, self._total = int(facts["done"] or 0), int(facts["clips"] or 1)
+        if event == "clip_published":
+            self._count += 1
+            tell(self.set_progress_percentage, 100 * self._count // self._total)
+            tell(self.set_status_message, f"{self._count} of {self._total} clips")
+
+
+def is_done(resolved: Resolved) -> bool:
+    """True if the film of a request is there, whole: the film, every clip of it, and the copy that was asked for."""
+    span = resolved.part.span(resolved.spec.clips)
+    if not is_run(resolved.root) or len(span) < resolved.spec.clips:
+        return False
+    folder = str(resolved.root)
+    film, target = MuxVideo(run=folder), resolved.part.output_file
+    clips = all(DecodeClip(run=folder, clip=clip).complete() for clip in span)
+    return clips and film.complete() and (target is None or _same(film.of.video_path, target))

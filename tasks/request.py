@@ -1,12 +1,44 @@
 """What a person asks for, checked in whole before any work and frozen into a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
+
+from storage.errors import BadOption, BadSize
+from storage.spec import Settings, Spec
+from tasks.timeline import clips_of, clock, frames_of
 
 if TYPE_CHECKING:
+    from model.avatar import Traits
     from storage.run import Run
+
+SEED = 420
+CRF, PRESET = 18, "veryfast"
+CROPS = ("cover", "contain", "exact")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The clips to make of a run: all of them, unless said otherwise."""
+
+    first_clip: int = 0
+    clips: int | None = None
+    """None: to the film's end."""
+    output_file: Path | None = None
+    """Also put the film (or the part) here."""
+    accept_joint: bool = False
+    threads: int | None = None
+    """None: as many as the run was begun with."""
+    alone: bool = False
+    """One task asked for by itself: nothing is made ahead of it."""
+
+    def span(self, clips: int) -> range:
+        """The clips of this part, of so many in all."""
+        stop = clips if self.clips is None else min(clips, self.first_clip + self.clips)
+        return range(self.first_clip, stop)
 
 
 @dataclass(frozen=True)
@@ -48,33 +80,211 @@ class Request:
     """Where each given field came from: flag, environment, file, published flag …"""
 
     @property
-    def part(self) -> "Part":
+    def part(self) -> Part:
         """Which clips of the run this request is about, and what to do with them."""
-        raise NotImplementedError
+        of_whole = self.start_clip is None
+        return Part(
+            first_clip=self.start_clip or 0,
+            clips=None if of_whole else self.num_clip,
+            output_file=self.output_file,
+            accept_joint=bool(self.accept_joint),
+            threads=self.threads,
+        )
+
+    @classmethod
+    def of_words(cls, values: Mapping[str, Any], source: str) -> Self:
+        """A request out of what a shell was given: `size` as W*H, paths as text; what is empty or False was not given."""
+        given = {name: value for name, value in values.items() if value not in (None, "", False)}
+        if size := given.pop("size", None):
+            given["width"], given["height"] = parse_size(size)
+        for name in ("image", "audio", "run", "output_dir", "output_file"):
+            if name in given:
+                given[name] = Path(given[name])
+        return cls(**given, sources=dict.fromkeys(given, source))
 
 
-@dataclass(frozen=True)
-class Part:
-    """The clips to make of a run: all of them, unless said otherwise."""
+def parse_size(words: str) -> tuple[int, int]:
+    """Width and height out of 704*384."""
+    sides = words.lower().replace("x", "*").replace("×", "*").split("*")
+    if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
+        raise BadSize(words, "width*height is needed, such as 256*256")
+    return int(sides[0]), int(sides[1])
 
-    first_clip: int = 0
-    clips: int | None = None
-    """None: to the film's end."""
-    output_file: Path | None = None
-    """Also put the film (or the part) here."""
-    accept_joint: bool = False
+
+@dataclass
+class Resolved:
+    """A request that nothing stands in the way of."""
+
+    request: Request
+    spec: Spec
+    root: Path
+    """Absolute."""
+    clips_asked: int | None
+
+    @cached_property
+    def part(self) -> Part:
+        """The clips that are asked for."""
+        return self.request.part
+
+    @property
+    def length(self) -> str:
+        """The film's, as h:mm:ss."""
+        return clock(Fraction(self.spec.frames, self.spec.fps))
+
+
+def resolve(request: Request) -> Resolved:
+    """Check the whole request, before any work and writing nothing; raises the one error that stands in the way."""
+    from tasks import preflight
+
+    traits = preflight.check_options(request)
+    seconds = preflight.check_media(request, traits)
+    spec = spec_of(request, traits, seconds)
+    root = folder_of(request, spec)
+    spec = preflight.check_folder(request, root, spec)
+    preflight.check_part(request.part, spec)
+    preflight.check_output(request.output_file)
+    preflight.check_room(request, root, spec)
+    return Resolved(request, spec, root, request.num_clip if request.start_clip is None else None)
 
 
 def check(request: Request) -> None:
     """Raise the one error that stands in the way (BadInput, RunError), before any work; writes nothing."""
-    raise NotImplementedError
-
-
-def freeze(request: Request) -> "Run":
-    """The run that this request names: created, or opened if it is there; raises OtherSpec if another film is in the folder."""
-    raise NotImplementedError
+    resolve(request)
 
 
 def run_folder(request: Request) -> Path:
     """Where the run of this request lies or will lie: `run`, `output_dir`, or runs/<first 12 of the spec's digest>."""
-    raise NotImplementedError
+    return resolve(request).root
+
+
+def freeze(request: Request) -> "Run":
+    """The run that this request names: created, or opened if it is there; raises OtherSpec if another film is in the folder."""
+    return freeze_resolved(resolve(request))
+
+
+def freeze_resolved(resolved: Resolved) -> "Run":
+    """The run of a request that has been checked."""
+    from storage.run import Run
+    from tasks.events import emit
+
+    if is_run(resolved.root):
+        run = Run.open(resolved.root)
+        adopt_settings(run, resolved.request)
+    else:
+        run = create(resolved)
+    if resolved.clips_asked is not None and resolved.clips_asked > run.spec.clips:
+        emit("clips_cut", asked=resolved.clips_asked, made=run.spec.clips, length=resolved.length)
+    return run
+
+
+def create(resolved: Resolved) -> "Run":
+    """A new run. The model is loaded first: its numerics are frozen with the spec, and one that cannot be loaded leaves no folder."""
+    from storage.run import Run, Start
+    from tasks.session import load_avatar
+
+    request, spec = resolved.request, resolved.spec
+    avatar = load_avatar(spec, request.threads or 1)
+    settings, sources = settings_of(request, Settings(), {})
+    start = Start(spec, settings, sources, dict(avatar.numerics), request.image, request.audio)
+    return Run.create(resolved.root, start)
+
+
+def adopt_settings(run: "Run", request: Request) -> None:
+    """Put the settings that were given in place of the run's; those not given stay."""
+    settings, sources = settings_of(request, run.settings, run.sources)
+    if settings != run.settings or dict(sources) != dict(run.sources):
+        with run.lock():
+            run.update_settings(settings, sources)
+
+
+def settings_of(
+    request: Request, present: Settings, sources: Mapping[str, str]
+) -> tuple[Settings, dict[str, str]]:
+    """The settings with what was given put in, and where each came from."""
+    from dataclasses import asdict
+
+    # The delivery of one call is not the run's: asked again without it, the film is not copied.
+    names = [each.name for each in fields(Settings)]
+    given = {name: getattr(request, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    if "output_file" in given:
+        given["output_file"] = str(given["output_file"])
+    came = {name: request.sources.get(name, "given") for name in given}
+    whole = {name: sources.get(name, "default") for name in names} | came
+    return Settings.known(asdict(present) | given), whole
+
+
+def is_run(root: Path) -> bool:
+    """True if a run's facts lie in the folder."""
+    return (root / "run.json").exists() or (root / "run.copy.json").exists()
+
+
+def folder_of(request: Request, spec: Spec) -> Path:
+    """The folder, absolute."""
+    chosen = request.run or request.output_dir or Path("runs") / spec.digest[:12]
+    return chosen.resolve()
+
+
+def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
+    """What decides the pixels, every default filled in."""
+    from model import avatar
+    from tasks.damage import digest_of_file
+
+    width, height = sides_of(request, traits)
+    clips, frames = length_of(request, traits, seconds)
+    return Spec(
+        model=traits.name,
+        weights=avatar.weights_digest(traits.name),
+        image=digest_of_file(request.image),
+        audio=digest_of_file(request.audio),
+        prompt=request.prompt or "",
+        seed=seed_of(request),
+        width=width,
+        height=height,
+        crop=request.crop or "cover",
+        fps=traits.fps,
+        frames=frames,
+        clips=clips,
+        clip_frames=traits.clip_frames,
+        clip_latents=traits.clip_latents,
+        block_frames=traits.block_frames,
+        frames_per_latent=traits.frames_per_latent,
+        latent_channels=traits.latent_channels,
+        latent_width=width // traits.pixels_per_latent,
+        latent_height=height // traits.pixels_per_latent,
+        steps=traits.steps,
+        audio_layers=traits.audio_layers,
+        audio_channels=traits.audio_channels,
+        sample_rate=traits.sample_rate,
+        crf=CRF,
+        preset=PRESET,
+        audio_lead=request.audio_lead or 0,
+    )
+
+
+def length_of(request: Request, traits: "Traits", seconds: Fraction) -> tuple[int, int]:
+    """Clips and frames: as long as the sound, unless fewer clips are asked for (a part is one of the whole)."""
+    frames = frames_of(seconds, traits.fps)
+    if request.num_clip is not None and request.start_clip is None:
+        frames = min(frames, request.num_clip * traits.clip_frames)
+    return clips_of(frames, traits.clip_frames), frames
+
+
+def sides_of(request: Request, traits: "Traits") -> tuple[int, int]:
+    """Width and height of the film."""
+    return request.width or traits.default_width, request.height or traits.default_height
+
+
+def seed_of(request: Request) -> int:
+    """The seed; -1 draws one."""
+    from secrets import randbelow
+
+    if request.base_seed is None:
+        return SEED
+    return randbelow(1 << 31) if request.base_seed == -1 else request.base_seed
+
+
+def require(fits: bool, option: str, value: object, reason: str) -> None:
+    """Raise BadOption unless it fits."""
+    if not fits:
+        raise BadOption(option, value, reason)

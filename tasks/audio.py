@@ -1,0 +1,30 @@
+"""What the model hears of one clip."""
+
+from collections.abc import Iterator
+
+import luigi
+
+from tasks.base import ClipTask
+from tasks.inputs import EncodeInputs
+from tasks.session import Session
+
+
+class ExtractAudio(ClipTask):
+    """Features of one clip's span, from a bounded window of the sound."""
+
+    stage = "audio"
+    doing = "hearing the sound"
+
+    @property
+    def priority(self) -> int:
+        """Before the denoiser gets there, running ahead; falling along the chain, as Luigi recurses where it rises."""
+        return -4 * (self.clip - self.of.settings.ahead) + 3
+
+    def requires(self) -> Iterator[luigi.Task]:
+        """The sound."""
+        yield EncodeInputs(run=self.folder)
+
+    def make(self, session: Session) -> None:
+        """Extract, publish, and let the denoiser look again."""
+        session.run.audio.publish(self.clip, session.listen(self.clip))
+        session.generator.wake()

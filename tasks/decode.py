@@ -1,0 +1,89 @@
+"""One clip of film."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import luigi
+
+from storage.errors import Damaged, NotMade, Pruned
+from storage.segments import encode_segment
+from tasks.base import ClipTask, by_product
+from tasks.denoise import DenoiseClip
+from tasks.events import emit
+from tasks.retention import keep
+from tasks.session import Session, traits_of, warm_up
+
+if TYPE_CHECKING:
+    from model.avatar import Byte
+
+
+class DecodeClip(ClipTask):
+    """The clip as encoded video; by-product: its frames."""
+
+    stage = "segment"
+    doing = "decoding"
+
+    @property
+    def priority(self) -> int:
+        """At once after its own denoising, before that of the next clip."""
+        return -4 * self.clip + 1
+
+    def complete(self) -> bool:
+        """True if the record says done and the file has its length."""
+        facts = self.of.records.read(self.stage, self.clip)
+        if facts is None or facts["state"] != "done":
+            return False
+        path = self.of.segment_path(self.clip)
+        return path.is_file() and path.stat().st_size == facts["bytes"]
+
+    def requires(self) -> Iterator[luigi.Task]:
+        """Its latents and those that the decoder must see before; nothing where its frames are there already."""
+        if self.of.frames.complete(self.clip):
+            return
+        spec = self.of.spec
+        memory = traits_of(spec).decoder_memory
+        for clip in (*warm_up(self.clip, memory, spec.clip_latents), self.clip):
+            yield DenoiseClip(run=self.folder, clip=clip)
+
+    def make(self, session: Session) -> None:
+        """Decode, keep the frames if they are to be kept, encode."""
+        run, spec = session.run, session.run.spec
+        frames = stored_frames(session, self.clip)
+        redone = frames is not None
+        if frames is None:
+            frames = session.decode(self.clip)
+            keep_frames(session, self.clip, frames)
+        shown = spec.frames_in(self.clip)
+        path = run.segment_path(self.clip)
+        digest = encode_segment(
+            path, frames[:shown], fps=spec.fps, crf=spec.crf, preset=spec.preset
+        )
+        run.records.commit(
+            self.stage, self.clip, sha256=digest, bytes=path.stat().st_size, frames=shown
+        )
+        emit("clip_published", clip=self.clip, frames=shown, redone=redone, seconds=session.lap())
+
+
+def stored_frames(session: Session, clip: int) -> "Byte | None":
+    """The frames of a clip where they are kept and whole."""
+    if not session.run.frames.complete(clip):
+        return None
+    try:
+        return session.run.frames.read(clip)
+    except (Damaged, NotMade, Pruned):
+        emit("damage_found", stage="frames", clip=clip)
+        session.run.records.withdraw("frames", clip)
+        return None
+
+
+def keep_frames(session: Session, clip: int, frames: "Byte") -> None:
+    """Publish the frames, unless none are kept; those of a clip long past go."""
+    clips = session.frames_kept
+    if clips == 0:
+        return
+
+    def write() -> None:
+        session.run.frames.publish(clip, frames)
+        keep(session.run.frames, session.run, clip, clips)
+
+    by_product("frames", clip, write)

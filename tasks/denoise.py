@@ -1,0 +1,59 @@
+"""One clip of latents."""
+
+from collections.abc import Iterator
+
+import luigi
+
+from tasks.audio import ExtractAudio
+from tasks.base import ClipTask, by_product, line_of
+from tasks.events import emit
+from tasks.generator import Made
+from tasks.inputs import EncodeInputs
+from tasks.retention import keep, kept
+from tasks.session import Session
+
+
+class DenoiseClip(ClipTask):
+    """Latents; by-products: those after each step, and the carry."""
+
+    stage = "latents"
+    doing = "denoising"
+
+    @property
+    def priority(self) -> int:
+        """Clip by clip."""
+        return -4 * self.clip + 2
+
+    def requires(self) -> Iterator[luigi.Task]:
+        """The inputs, the sound, and the clip before: rings go from clip to clip."""
+        yield EncodeInputs(run=self.folder)
+        yield ExtractAudio(run=self.folder, clip=self.clip)
+        if self.clip:
+            yield DenoiseClip(run=self.folder, clip=self.clip - 1)
+
+    def make(self, session: Session) -> None:
+        """Take the clip from the denoiser, which is ahead, and publish it."""
+        run, made = session.run, session.generator.take(self.clip)
+        # The steps first: a clip that is complete then has them.
+        if kept(run.settings.keep_steps) != 0:
+            by_product("steps", self.clip, lambda: keep_steps(session, made))
+        run.latents.publish(self.clip, made.denoised.latents)
+        session.generator.release(self.clip)
+        if made.carry is not None:
+            publish_carry(session, made)
+
+
+def keep_steps(session: Session, made: Made) -> None:
+    """Publish the latents after each step; those of a clip long past go."""
+    session.run.steps.publish(made.clip, made.denoised.steps)
+    keep(session.run.steps, session.run, made.clip, kept(session.run.settings.keep_steps))
+
+
+def publish_carry(session: Session, made: Made) -> None:
+    """Publish what the next clip takes from this one; without it a resume replays more clips, no more."""
+    following = made.clip + 1
+    try:
+        session.run.carry.publish(following, made.carry or ())
+        emit("carry_published", next_clip=following)
+    except Exception as fault:
+        emit("carry_failed", next_clip=following, error=line_of(fault))

@@ -1,0 +1,62 @@
+"""What is computed once a run: the picture and the prompt as the model wants them, and the sound as it hears it."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from storage.picture import read_picture
+from storage.sound import stream_sound
+from tasks.base import RunTask
+from tasks.events import emit
+from tasks.session import Session
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Sound = NDArray[np.float32]
+
+
+class EncodeInputs(RunTask):
+    """Reference latent, prompt states, the sound at the model's rate with its mean and variance."""
+
+    stage = "inputs"
+    doing = "encoding the inputs"
+
+    def complete(self) -> bool:
+        """True if the sound and the inputs are there."""
+        return bool(self.of.sound.complete() and self.of.inputs.complete())
+
+    def make(self, session: Session) -> None:
+        """Stream the sound once, encode picture and prompt."""
+        run, spec = session.run, session.run.spec
+        moments = Moments()
+        run.sound.publish(moments.over(stream_sound(run.audio_path, spec.sample_rate)))
+        picture = read_picture(run.image_path, width=spec.width, height=spec.height, crop=spec.crop)
+        encoded = dict(session.avatar.encode_inputs(picture, spec.prompt))
+        run.inputs.publish({**encoded, "sound_moments": moments.array})
+        emit("inputs_encoded", names=len(encoded))
+
+
+class Moments:
+    """Mean and variance of a sound that passes by."""
+
+    def __init__(self) -> None:
+        self._count, self._sum, self._squares = 0, 0.0, 0.0
+
+    def over(self, blocks: "Iterable[Sound]") -> "Iterator[Sound]":
+        """The same blocks, counted."""
+        for block in blocks:
+            wide = block.astype("float64")
+            self._count += wide.size
+            self._sum += float(wide.sum())
+            self._squares += float((wide * wide).sum())
+            yield block
+
+    @property
+    def array(self) -> "NDArray[np.float64]":
+        """[mean, variance]."""
+        import numpy as np
+
+        count = max(1, self._count)
+        mean = self._sum / count
+        return np.array([mean, max(0.0, self._squares / count - mean * mean)])

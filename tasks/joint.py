@@ -1,0 +1,37 @@
+"""Going on under other numerics, where a person accepts that the film has a joint."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tasks.events import emit
+
+if TYPE_CHECKING:
+    from storage.run import Run
+
+
+def join(run: "Run", numerics: Mapping[str, str | int]) -> int:
+    """Let the film go on from its newest carry under these numerics, and give that clip.
+
+    Rings cannot be rebuilt from latents and would not come out the same here, so the few clips after the carry are made anew.
+    """
+    missing = next((clip for clip in range(run.spec.clips) if not run.latents.complete(clip)), None)
+    if missing is None:
+        return run.spec.clips
+    joint = run.carry.newest(missing) or 0
+    # From the end, so that what is left stays a chain; the joint last: until it stands, the same command does this again.
+    for clip in reversed(range(joint, run.spec.clips)):
+        _withdraw_clip(run, clip)
+    while (later := run.carry.newest(run.spec.clips)) is not None and later > joint:
+        run.carry.discard(later)
+    run.records.withdraw("video")
+    run.accept_joint(joint, numerics)
+    emit("joint_accepted", clip=joint, redone=missing - joint)
+    return joint
+
+
+def _withdraw_clip(run: "Run", clip: int) -> None:
+    if run.records.read("segment", clip) is not None:
+        run.records.withdraw("segment", clip)
+    for array in (run.frames, run.latents, run.steps, run.audio):
+        if run.records.read(array.name, clip) is not None:
+            array.withdraw(clip)

@@ -1,0 +1,170 @@
+"""Every check that is made before any work: each raises one error that names the thing and the way out."""
+
+import os
+import shutil
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, NotWritable, OtherSpec
+from storage.picture import read_picture
+from storage.run import Run, difference
+from storage.sound import probe_sound
+from tasks.request import CROPS, Part, Request, is_run, require, sides_of
+
+if TYPE_CHECKING:
+    from model.avatar import Traits
+    from storage.spec import Spec
+
+LEAST = {
+    "num_clip": 1,
+    "start_clip": 0,
+    "infer_frames": 1,
+    "sample_steps": 1,
+    "base_seed": -1,
+    "ahead": 0,
+    "clip_batch_size": 1,
+    "threads": 1,
+    "disk_budget": 0,
+    "carry_every": 1,
+    "carry_anchors": 0,
+    "retry_limit": 1,
+    "retry_delay": 0,
+}
+MOST = {"base_seed": (1 << 63) - 1, "sample_steps": 1000, "threads": 1024}
+
+
+def check_options(request: Request) -> "Traits":
+    """The model's numbers for these options; raises BadOption, BadSize."""
+    from model import avatar
+
+    _check_numbers(request)
+    _check_words(request)
+    name = request.model or avatar.MODELS[0]
+    require(name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed")
+    plain = avatar.describe(name, avatar.Options(0, 0, 48, 4))
+    width, height = sides_of(request, plain)
+    _check_size(width, height, plain)
+    frames, steps = request.infer_frames or plain.clip_frames, request.sample_steps or plain.steps
+    _check_frames(frames, plain)
+    return avatar.describe(name, avatar.Options(width, height, frames, steps))
+
+
+def _check_numbers(request: Request) -> None:
+    for name, least in LEAST.items():
+        value = getattr(request, name)
+        option = "--" + name.replace("_", "-")
+        if value is not None:
+            require(value >= least, option, value, f"{least} or more is needed")
+            require(value <= MOST.get(name, value), option, value, f"at most {MOST.get(name)}")
+
+
+def _check_words(request: Request) -> None:
+    crop = request.crop or "cover"
+    require(crop in CROPS, "--crop", crop, f"one of {', '.join(CROPS)} is needed")
+    for name, words in (("keep_frames", ("auto", "all", "none")), ("keep_steps", ("all", "none"))):
+        value = getattr(request, name) or "all"
+        fits = value in words or value.isdecimal()
+        option = "--" + name.replace("_", "-")
+        require(fits, option, value, f"{', '.join(words)} or a number of clips is needed")
+
+
+def _check_size(width: int, height: int, traits: "Traits") -> None:
+    unit = traits.size_multiple
+    if width < unit or height < unit or width % unit or height % unit:
+        nearest = "*".join(str(max(unit, round(side / unit) * unit)) for side in (width, height))
+        raise BadSize(f"{width}*{height}", f"sides are multiples of {unit}, such as {nearest}")
+
+
+def _check_frames(frames: int, traits: "Traits") -> None:
+    block = traits.block_frames
+    below, above = frames // block * block, -(-frames // block) * block
+    near = f"{below} or {above}" if below else str(above)
+    reason = f"clips are whole blocks of {block} frames: take {near}"
+    require(frames % block == 0, "--infer-frames", frames, reason)
+
+
+def check_media(request: Request, traits: "Traits") -> Fraction:
+    """The sound's exact length; raises BadImage, BadSound."""
+    width, height = sides_of(request, traits)
+    for path, bad in ((request.image, BadImage), (request.audio, BadSound)):
+        if not path.is_file():
+            raise bad(path, "there is no such file" if not path.exists() else "it is no file")
+    read_picture(request.image, width=width, height=height, crop=request.crop or "cover")
+    return probe_sound(request.audio).seconds
+
+
+def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
+    """The spec (with the seed that the folder's run drew, where one is to be drawn); raises OtherSpec, NotARun, NotWritable."""
+    if is_run(root):
+        there = Run.open(root).spec
+        if request.base_seed == -1:
+            spec = replace(spec, seed=there.seed)
+        if there != spec:
+            raise OtherSpec(root, difference(there, spec))
+    elif root.exists() and not root.is_dir():
+        raise NotARun(root, "it is a file")
+    check_writable(root)
+    return spec
+
+
+def check_part(part: Part, spec: "Spec") -> None:
+    """The part begins within the film; raises BadOption."""
+    last = spec.clips - 1
+    reason = f"the film has {spec.clips} clips, 0 to {last}"
+    require(part.first_clip <= last, "--start-clip", part.first_clip, reason)
+
+
+def check_output(path: Path | None) -> None:
+    """The film can be put there; raises NotWritable."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise NotWritable(path, "it is a folder, and a file is needed")
+    if not path.resolve().parent.is_dir():
+        raise NotWritable(path, "its folder does not exist")
+    check_writable(path.resolve().parent)
+
+
+def check_writable(path: Path) -> None:
+    """The folder, or the nearest one above it that exists, can be written; raises NotWritable."""
+    there = nearest(path)
+    if not there.is_dir():
+        raise NotWritable(path, f"{there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise NotWritable(path, f"no right to write in {there}")
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        raise NotWritable(path, f"{there} is mounted read-only")
+
+
+def check_room(request: Request, root: Path, spec: "Spec") -> None:
+    """The film fits on the disk; raises NoSpace."""
+    from tasks.session import opened
+
+    span = request.part.span(spec.clips)
+    records = opened(str(root)).records if is_run(root) else None
+    missing = sum(not (records and records.complete("segment", clip)) for clip in span)
+    needed = bytes_needed(request, spec, missing)
+    if records is None:
+        needed += request.image.stat().st_size + 2 * request.audio.stat().st_size
+    free = shutil.disk_usage(nearest(root)).free
+    if missing and needed > free:
+        raise NoSpace(f"{root}: {needed / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free")
+
+
+def bytes_needed(request: Request, spec: "Spec", clips: int) -> int:
+    """What so many clips will take at the most that the request keeps."""
+    latents = spec.latent_channels * spec.clip_latents * spec.latent_height * spec.latent_width * 4
+    features = spec.audio_layers * spec.audio_channels * spec.clip_frames * 4
+    pixels = spec.clip_frames * spec.width * spec.height
+    # A segment of a talking head takes about .03 bytes a pixel at crf 18, and the film takes it once more.
+    clip = latents + features + pixels // 8
+    clip += 0 if request.keep_steps == "none" else latents * spec.steps
+    clip += pixels * 3 if request.keep_frames == "all" else 0
+    return clips * clip
+
+
+def nearest(path: Path) -> Path:
+    """The path, or the nearest one above it that exists."""
+    return next(there for there in (path, *path.parents) if there.exists())

@@ -1,0 +1,47 @@
+"""Which by-products stay on the disk."""
+
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from storage.arrays import ClipArray
+    from storage.run import Run
+    from storage.spec import Spec
+
+
+def kept(words: str) -> int | None:
+    """How many clips `all`, `none` or a number stand for; None is all of them."""
+    if words == "all":
+        return None
+    return 0 if words == "none" else int(words)
+
+
+def frames_kept(run: "Run") -> int | None:
+    """How many clips' frames stay; `auto` keeps all if they fit the disk budget, else none."""
+    if run.settings.keep_frames != "auto":
+        return kept(run.settings.keep_frames)
+    return None if frames_bytes(run.spec) <= _budget(run) else 0
+
+
+def frames_bytes(spec: "Spec") -> int:
+    """Bytes of all frames of a film, raw."""
+    return spec.clips * spec.clip_frames * spec.height * spec.width * 3
+
+
+def keep(array: "ClipArray", run: "Run", clip: int, clips: int | None) -> None:
+    """Prune the clip that is now one too many, `clip` being the newest."""
+    if clips and clip >= clips and array.complete(clip - clips):
+        array.remove(clip - clips, remake=f"longtake resume {run.root} --keep-{array.name} all")
+
+
+def _budget(run: "Run") -> int:
+    if run.settings.disk_budget is not None:
+        return run.settings.disk_budget
+    # Half of what is free at the start; what the run's frames take already counts as free, so that a resume decides alike.
+    return (shutil.disk_usage(run.root).free + _frames_there(run)) // 2
+
+
+def _frames_there(run: "Run") -> int:
+    first = run.frames.complete(0)
+    made = sum(run.frames.complete(clip) for clip in range(run.spec.clips)) if first else 0
+    return made * frames_bytes(run.spec) // run.spec.clips

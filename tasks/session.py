@@ -1,0 +1,213 @@
+"""What this process holds of the run that it works on: the lock, the model, the denoiser and the decoder.
+
+A film has one session; a task that is asked for by itself opens one, which lives as long as the process.
+"""
+
+import atexit
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storage.errors import LongtakeError, OtherNumerics
+from storage.run import Run
+from tasks.events import recorded
+from tasks.generator import Generator, Reach
+from tasks.joint import join
+from tasks.request import Part
+from tasks.retention import frames_kept
+from tasks.stopping import Stop
+from tasks.timeline import sound_span
+
+if TYPE_CHECKING:
+    from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Traits
+    from storage.spec import Spec
+
+_sessions: dict[Path, "Session"] = {}
+_runs: dict[Path, Run] = {}
+_loaded: dict[tuple[object, ...], "Avatar"] = {}
+
+
+def traits_of(spec: "Spec") -> "Traits":
+    """The numbers of the run's model; loads no weight."""
+    from model import avatar
+
+    options = avatar.Options(spec.width, spec.height, spec.clip_frames, spec.steps)
+    return avatar.describe(spec.model, options)
+
+
+def load_avatar(spec: "Spec", threads: int) -> "Avatar":
+    """The model with its weights; loaded once a process."""
+    from model import avatar
+
+    options = avatar.Options(spec.width, spec.height, spec.clip_frames, spec.steps)
+    key = (spec.model, spec.weights, options, threads)
+    if key not in _loaded:
+        _loaded.clear()  # two big models do not fit a device
+        _loaded[key] = avatar.load(spec.model, options, threads=threads)
+    return _loaded[key]
+
+
+class Session:
+    """The work of one process on one run."""
+
+    def __init__(self, run: Run, part: Part, stop: Stop) -> None:
+        self.run, self.part, self.stop = run, part, stop
+        self.failure: LongtakeError | None = None
+        self._decoder: Decoder | None = None
+        self._closing = ExitStack()
+        self._lap = time.monotonic()
+
+    def open(self) -> None:
+        """Take the lock, remove what a crash left."""
+        self._closing.enter_context(self.run.lock())
+        self._closing.enter_context(recorded(self.run.events_path))
+        self._closing.callback(_sessions.pop, self.run.root, None)
+        _sessions[self.run.root] = self
+        _runs[self.run.root] = self.run
+        self.run.sweep()
+
+    def close(self) -> None:
+        """Stop the denoiser after the clip it is at, give the lock back."""
+        with self._closing:
+            if "generator" in self.__dict__:
+                self.generator.close()
+
+    @cached_property
+    def avatar(self) -> "Avatar":
+        """The model, which must have the numerics that the run was begun with; raises OtherNumerics."""
+        begun = self.run.fingerprint
+        avatar = load_avatar(self.run.spec, self.part.threads or int(begun.get("threads", 1)))
+        if other := differences(begun, avatar.numerics):
+            if not self.part.accept_joint:
+                raise OtherNumerics(self.run.root, other)
+            join(self.run, avatar.numerics)
+        return avatar
+
+    def accept_joint(self) -> None:
+        """Load the model now: should its numerics be others, clips are withdrawn before any is counted as done."""
+        assert self.avatar.numerics
+
+    def lap(self) -> float:
+        """Seconds since this was last asked."""
+        before, self._lap = self._lap, time.monotonic()
+        return round(self._lap - before, 4)
+
+    @cached_property
+    def frames_kept(self) -> int | None:
+        """How many clips' frames stay; decided once."""
+        return frames_kept(self.run)
+
+    @cached_property
+    def inputs(self) -> "Mapping[str, Any]":
+        """What EncodeInputs made."""
+        return self.run.inputs.read_all()
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The denoiser, ahead as far as the settings let it."""
+        reach = Reach(self._bound, self._last)
+        return Generator(self.run, self._denoiser(), self.features, reach, self.stop)
+
+    @property
+    def _bound(self) -> int:
+        settings = self.run.settings
+        if self.part.alone:
+            return 0
+        # One clip is denoised and one decoded while clip_batch_size of them wait in between.
+        waiting = settings.ahead if settings.offline else settings.clip_batch_size + 1
+        return min(settings.ahead, waiting)
+
+    @property
+    def _last(self) -> int:
+        return self.part.span(self.run.spec.clips).stop - 1
+
+    def _denoiser(self) -> "Any":
+        avatar, inputs, seed = self.avatar, self.inputs, self.run.spec.seed
+
+        def fresh() -> "Denoiser":
+            return avatar.denoiser(inputs, seed)
+
+        return fresh
+
+    def features(self, clip: int) -> "Float":
+        """What the model hears of a clip [layer, channel, frame]: published, or made again where it was lost."""
+        if self.run.audio.complete(clip):
+            return self.run.audio.read(clip)
+        return self.listen(clip)
+
+    def listen(self, clip: int) -> "Float":
+        """The features of a clip [layer, channel, frame] from its span of the sound and the model's margin."""
+        spec, margin = self.run.spec, self.avatar.traits.audio_margin
+        span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
+        return self.avatar.extract_audio(
+            self.run.sound.read(span.start - margin, span.stop + margin)
+        )
+
+    def decode(self, clip: int) -> "Byte":
+        """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""
+        latents = self.run.latents.read(clip)
+        if self._decoder is None or self._decoder.next_clip != clip:
+            self._decoder = self._decoder_before(clip)
+        decoder, self._decoder = self._decoder, None  # lost if it fails, as its state then is
+        frames = decoder.decode(latents)
+        self._decoder = decoder
+        return frames
+
+    def _decoder_before(self, clip: int) -> "Decoder":
+        import numpy as np
+
+        decoder = self.avatar.decoder(self.inputs)
+        memory = self.avatar.traits.decoder_memory
+        if before := warm_up(clip, memory, self.run.spec.clip_latents):
+            preceding = np.concatenate([self.run.latents.read(each) for each in before], 1)
+            decoder.seek(clip, np.ascontiguousarray(preceding[:, -memory:]))
+        return decoder
+
+
+def warm_up(clip: int, memory: int, clip_latents: int) -> range:
+    """The clips whose latents a decoder must see before `clip`."""
+    return range(max(0, clip - -(-memory // clip_latents)), clip)
+
+
+def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) -> str:
+    """What differs, in words; empty if nothing does."""
+    names = sorted({*begun, *now})
+    return "; ".join(
+        f"{name} was {begun.get(name, 'unknown')}, is {now.get(name, 'unknown')}"
+        for name in names
+        if begun.get(name) != now.get(name)
+    )
+
+
+def opened(folder: str) -> Run:
+    """The run in a folder; read once a process."""
+    root = Path(folder).resolve()
+    if root not in _runs:
+        _runs[root] = Run.open(root)
+    return _runs[root]
+
+
+def session_of(folder: str) -> Session:
+    """The session that this process has on a run; one for a single task is opened here and lives as long as the process."""
+    root = Path(folder).resolve()
+    if root not in _sessions:
+        alone = Session(opened(folder), Part(alone=True), Stop())
+        alone.open()
+        atexit.register(alone.close)
+    return _sessions[root]
+
+
+@contextmanager
+def working(run: Run, part: Part, stop: Stop) -> Iterator[Session]:
+    """A session for a whole film; one that a single task left open is closed first."""
+    if run.root in _sessions:
+        _sessions[run.root].close()
+    session = Session(run, part, stop)
+    try:
+        session.open()
+        yield session
+    finally:
+        session.close()

@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM: the first lets the current write end, the second ends the process at once."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stopped(KeyboardInterrupt):  # noqa: N818 - a KeyboardInterrupt, as nothing else passes through Luigi's worker
+    """The first signal has come, and the work is between two writes."""
+
+
+class Stop:
+    """Whether a signal has come; asked between two pieces of work."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def heed(self) -> None:
+        """Raise Stopped if a signal has come."""
+        if self.signal is not None:
+            raise Stopped(self.signal.name)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep so long, or until a signal comes."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.heed()
+            time.sleep(min(left, 0.1))
+
+    def _come(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal is not None:
+            # Nothing is lost by it: whatever is half-written is a draft.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.signal = signal.Signals(number)
+
+
+@contextmanager
+def heeded() -> Iterator[Stop]:
+    """Take SIGINT and SIGTERM in hand meanwhile; outside the main thread nothing can, and nothing is."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {
+        number: signal.signal(number, stop._come) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,83 @@
+"""Luigi sees a window of clips at a time: its scheduler costs O(pending) per task, so 25 clips and not 10 000."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import luigi
+
+from storage.errors import StageFailed
+from tasks.audio import ExtractAudio
+from tasks.decode import DecodeClip
+from tasks.denoise import DenoiseClip
+from tasks.session import Session
+
+if TYPE_CHECKING:
+    from luigi.scheduler import Scheduler
+    from luigi.worker import Worker
+
+CLIPS = 25
+
+ClipKind = type[DenoiseClip] | type[DecodeClip]
+
+
+class Factory(luigi.interface._WorkerSchedulerFactory):  # type: ignore[misc]
+    """Luigi's own schedulers; a worker that ends when nothing can be done, as a task counts its tries by itself."""
+
+    def create_worker(
+        self, scheduler: "Scheduler", worker_processes: int, assistant: bool = False
+    ) -> "Worker":
+        """One process: more would load the model in each."""
+        return luigi.worker.Worker(
+            scheduler=scheduler, worker_processes=1, assistant=assistant, keep_alive=False
+        )
+
+
+def drive(session: Session, local_scheduler: bool | None) -> None:
+    """Make all clips of the session's part that are missing, in the order that the settings name."""
+    span = session.part.span(session.run.spec.clips)
+    offline = session.run.settings.offline
+    denoised_first = range(span.stop if offline else span.start)
+    for window in chain(
+        windows(session, DenoiseClip, denoised_first), windows(session, DecodeClip, span)
+    ):
+        build(session, window, local_scheduler)
+
+
+def windows(session: Session, kind: ClipKind, clips: range) -> Iterator[list[luigi.Task]]:
+    """The missing clips, a window at a time, and with each the sound that the denoiser hears next, running ahead."""
+    folder = str(session.run.root)
+    missing = (clip for clip in clips if not kind(run=folder, clip=clip).complete())
+    for window in in_batches(missing, CLIPS):
+        ahead = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
+        heard = [clip for clip in ahead if clip in clips]
+        yield [
+            *(kind(run=folder, clip=clip) for clip in window),
+            *(ExtractAudio(run=folder, clip=clip) for clip in heard),
+        ]
+        # Luigi keeps every task that it has ever seen.
+        luigi.Task.clear_instance_cache()
+
+
+def build(session: Session, roots: list[Any], local_scheduler: bool | None) -> None:
+    """Let Luigi make these and what they need; raises what failed. Its own word is not trusted: the records are."""
+    chosen = {} if local_scheduler is None else {"local_scheduler": local_scheduler}
+    luigi.build(roots, worker_scheduler_factory=Factory(), workers=1, **chosen)
+    session.stop.heed()
+    if session.failure is not None:
+        raise session.failure
+    for root in roots:
+        if not root.complete():
+            raise StageFailed(1, f"waiting for {root}", "Luigi did not run it; its log says why")
+
+
+def in_batches(clips: Iterable[int], size: int) -> Iterator[list[int]]:
+    """The clips in lists of `size`, lazily."""
+    several: list[int] = []
+    for clip in clips:
+        several.append(clip)
+        if len(several) == size:
+            yield several
+            several = []
+    if several:
+        yield several
