@@ -45,6 +45,8 @@ class Flag:
 
     def values(self, word: str) -> dict[str, object]:
         """Fields of the Request by name, from the word on the command line or in the environment."""
+        if not self.fields:
+            return {}
         value = self.constant if self.constant is not None else self._value(word)
         together = value if isinstance(value, tuple) else (value,)
         return dict(zip(self.fields, together, strict=True))
@@ -55,12 +57,12 @@ class Flag:
         except ValueError as error:
             raise BadOption(self.spelling, word, str(error)) from None
 
-    def notice(self, word: str) -> str:
-        """The line to say when it is given and does nothing; raises Refused where it cannot be honoured."""
-        if self.refused and (not self.only or word not in self.only):
-            shown = self.spelling if not self.only else f"{self.spelling} {word}"
+    def why_idle(self, word: str) -> str:
+        """Why it does nothing here; raises Refused where it cannot be honoured."""
+        if self.refused and word not in self.only:
+            shown = f"{self.spelling} {word}" if self.only else self.spelling
             raise Refused(shown, self.refused)
-        return f"{self.spelling} does nothing here: {self.ignored}"
+        return self.ignored
 
 
 def whole(word: str) -> int:
@@ -81,10 +83,9 @@ def number(word: str) -> float:
 
 def size(word: str) -> tuple[int, int]:
     """Width and height out of `704*384` or `704x384`."""
-    parts = word.lower().replace("x", "*").replace("×", "*").split("*")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise ValueError("width*height is needed, such as 256*256")
-    return int(parts[0]), int(parts[1])
+    from tasks.request import parse_size
+
+    return parse_size(word)
 
 
 def choice(*words: str) -> Callable[[str], str]:
@@ -122,42 +123,167 @@ def size_on_disk(word: str) -> int:
 
 # What a person asks for; in the order of the help.
 FILM = (
-    Flag("image", "The picture; the same as the first argument.", ("image",), Path, "FILE", published=True),
-    Flag("audio", "The soundtrack, or a film that has one; the same as the second argument.", ("audio",), Path, "FILE", published=True),
+    Flag(
+        "image",
+        "The picture; the same as the first argument.",
+        ("image",),
+        Path,
+        "FILE",
+        published=True,
+    ),
+    Flag(
+        "audio",
+        "The soundtrack, or a film that has one; the same as the second argument.",
+        ("audio",),
+        Path,
+        "FILE",
+        published=True,
+    ),
     Flag("prompt", "What the film shows, in words.", ("prompt",), published=True),
     Flag("model", "Who draws it.", ("model",), metavar="NAME"),
-    Flag("size", "Width*height of the film (256*256).", ("width", "height"), size, "W*H", published=True),
-    Flag("crop", "How the picture fits: cover, contain or exact.", ("crop",), choice("cover", "contain", "exact"), "HOW"),
-    Flag("num-clip", "At most this many clips; the sound may end before.", ("num_clip",), whole, "N", published=True),
-    Flag("start-clip", "Only from this clip on (counted from 0): a part of the film, to --output-file.", ("start_clip",), whole, "N", published=True),
+    Flag(
+        "size",
+        "Width*height of the film (256*256).",
+        ("width", "height"),
+        size,
+        "W*H",
+        published=True,
+    ),
+    Flag(
+        "crop",
+        "How the picture fits: cover, contain or exact.",
+        ("crop",),
+        choice("cover", "contain", "exact"),
+        "HOW",
+    ),
+    Flag(
+        "num-clip",
+        "At most this many clips; the sound may end before.",
+        ("num_clip",),
+        whole,
+        "N",
+        published=True,
+    ),
+    Flag(
+        "start-clip",
+        "Only from this clip on (counted from 0): a part of the film, to --output-file.",
+        ("start_clip",),
+        whole,
+        "N",
+        published=True,
+    ),
     Flag("infer-frames", "Frames of a clip (48).", ("infer_frames",), whole, "N", published=True),
     Flag("sample-steps", "Denoising steps (4).", ("sample_steps",), whole, "N", published=True),
     Flag("base-seed", "The seed; -1 draws one.", ("base_seed",), whole, "N", published=True),
-    Flag("audio-lead", "Frames by which the sound leads the picture (0).", ("audio_lead",), whole, "N"),
+    Flag(
+        "audio-lead",
+        "Frames by which the sound leads the picture (0).",
+        ("audio_lead",),
+        whole,
+        "N",
+    ),
 )
 FOLDERS = (
-    Flag("run", "The run's folder (runs/ and the first letters of the spec's hash).", ("run",), Path, "DIR"),
-    Flag("output-dir", "The run's folder too, as Live Avatar's readers call it.", ("output_dir",), Path, "DIR", published=True),
+    Flag(
+        "run",
+        "The run's folder (runs/ and the first letters of the spec's hash).",
+        ("run",),
+        Path,
+        "DIR",
+    ),
+    Flag(
+        "output-dir",
+        "The run's folder too, as Live Avatar's readers call it.",
+        ("output_dir",),
+        Path,
+        "DIR",
+        published=True,
+    ),
     Flag("output-file", "Also put the film here.", ("output_file",), Path, "FILE", published=True),
     Flag("save-dir", "The same as --output-dir.", ("output_dir",), Path, "DIR", published=True),
     Flag("save-file", "The same as --output-file.", ("output_file",), Path, "FILE", published=True),
 )
 ORDER = (
-    Flag("enable-online-decode", "Decode each clip as soon as it is denoised; the default.", ("offline",), constant=False, published=True),
-    Flag("offline", "Denoise everything first, then decode; the same bytes.", ("offline",), constant=True),
-    Flag("ahead", "How many clips the denoiser may run ahead of the disk (2).", ("ahead",), whole, "N"),
-    Flag("clip-batch-size", "At most this many clips wait for the decoder; the same bytes for each.", ("clip_batch_size",), whole, "N", published=True),
-    Flag("threads", "CPU threads of the denoiser and of the decoder; decides the last bits.", ("threads",), whole, "N"),
-    Flag("accept-joint", "Go on with a run that another machine or version began.", ("accept_joint",), constant=True),
+    Flag(
+        "enable-online-decode",
+        "Decode each clip as soon as it is denoised; the default.",
+        ("offline",),
+        constant=False,
+        published=True,
+    ),
+    Flag(
+        "offline",
+        "Denoise everything first, then decode; the same bytes.",
+        ("offline",),
+        constant=True,
+    ),
+    Flag(
+        "ahead",
+        "How many clips the denoiser may run ahead of the disk (2).",
+        ("ahead",),
+        whole,
+        "N",
+    ),
+    Flag(
+        "clip-batch-size",
+        "At most this many clips wait for the decoder; the same bytes for each.",
+        ("clip_batch_size",),
+        whole,
+        "N",
+        published=True,
+    ),
+    Flag(
+        "threads",
+        "CPU threads of the denoiser and of the decoder; decides the last bits.",
+        ("threads",),
+        whole,
+        "N",
+    ),
+    Flag(
+        "accept-joint",
+        "Go on with a run that another machine or version began.",
+        ("accept_joint",),
+        constant=True,
+    ),
     Flag("retry-limit", "Tries a clip (3).", ("retry_limit",), whole, "N"),
     Flag("retry-delay", "Seconds between tries (1).", ("retry_delay",), number, "SECONDS"),
 )
 DISK = (
-    Flag("keep-frames", "Raw frames to keep: auto, all, none or a number of clips.", ("keep_frames",), keep("auto", "all", "none"), "WHICH"),
-    Flag("keep-steps", "Latents of every step to keep: all, none or a number of clips.", ("keep_steps",), keep("all", "none"), "WHICH"),
-    Flag("disk-budget", "What the run may take, such as 20GB.", ("disk_budget",), size_on_disk, "SIZE"),
-    Flag("carry-every", "Clips between two saved states of the denoiser (8).", ("carry_every",), whole, "N"),
-    Flag("carry-anchors", "Keep every N-th saved state for retakes (0: none).", ("carry_anchors",), whole, "N"),
+    Flag(
+        "keep-frames",
+        "Raw frames to keep: auto, all, none or a number of clips.",
+        ("keep_frames",),
+        keep("auto", "all", "none"),
+        "WHICH",
+    ),
+    Flag(
+        "keep-steps",
+        "Latents of every step to keep: all, none or a number of clips.",
+        ("keep_steps",),
+        keep("all", "none"),
+        "WHICH",
+    ),
+    Flag(
+        "disk-budget",
+        "What the run may take, such as 20GB.",
+        ("disk_budget",),
+        size_on_disk,
+        "SIZE",
+    ),
+    Flag(
+        "carry-every",
+        "Clips between two saved states of the denoiser (8).",
+        ("carry_every",),
+        whole,
+        "N",
+    ),
+    Flag(
+        "carry-anchors",
+        "Keep every N-th saved state for retakes (0: none).",
+        ("carry_anchors",),
+        whole,
+        "N",
+    ),
 )
 
 _PLACED = "a placement, and two CPU cores have nothing to place"
@@ -178,33 +304,78 @@ def _refused(name: str, did: str, reason: str, *, takes: bool = True) -> Flag:
 
 
 PUBLISHED_ONLY = (
-    Flag("task", "Which model.", published=True, only=("s2v-14B",), ignored="--model says who draws; it is pocket unless you name another", refused="longtake makes talking films (s2v) only"),
-    Flag("sample-solver", "Which solver.", published=True, only=("euler",), ignored="Euler is what is used", refused="the distilled models have Euler only, there as here"),
-    Flag("ulysses-size", "Processes that share one attention.", published=True, only=("1",), ignored="one process draws the film", refused="one process draws the film; leave it out"),
+    Flag(
+        "task",
+        "Which model.",
+        published=True,
+        only=("s2v-14B",),
+        ignored="--model says who draws; it is pocket unless you name another",
+        refused="longtake makes talking films (s2v) only",
+    ),
+    Flag(
+        "sample-solver",
+        "Which solver.",
+        published=True,
+        only=("euler",),
+        ignored="Euler is what is used",
+        refused="the distilled models have Euler only, there as here",
+    ),
+    Flag(
+        "ulysses-size",
+        "Processes that share one attention.",
+        published=True,
+        only=("1",),
+        ignored="one process draws the film",
+        refused="one process draws the film; leave it out",
+    ),
     _ignored("ckpt-dir", "Where the weights are.", _OWN_WEIGHTS),
-    _ignored("training-config", "The training's configuration, read for sizes.", "a model knows its own sizes"),
+    _ignored(
+        "training-config",
+        "The training's configuration, read for sizes.",
+        "a model knows its own sizes",
+    ),
     _ignored("load-lora", "Merge the LoRA.", "pocket has no LoRA", takes=False),
     _ignored("lora-path", "Which LoRA.", "pocket has no LoRA"),
     _ignored("lora-path-dmd", "Which LoRA with few steps.", "pocket has no LoRA"),
-    _ignored("using-merged-ckpt", "The weights have the LoRA in them.", "pocket has no LoRA", takes=False),
+    _ignored(
+        "using-merged-ckpt", "The weights have the LoRA in them.", "pocket has no LoRA", takes=False
+    ),
     _ignored("offload-model", "Weights to the host while they are not used.", _PLACED),
-    _ignored("offload-kv-cache", "The rings to the host while they are not used.", _PLACED, takes=False),
-    _ignored("convert-model-dtype", "Weights to bf16.", "pocket's weights are bf16 as they are shipped", takes=False),
-    _ignored("fp8", "Linear layers in eight bits.", "no CPU computes in eight bits; pocket is small enough", takes=False),
+    _ignored(
+        "offload-kv-cache", "The rings to the host while they are not used.", _PLACED, takes=False
+    ),
+    _ignored(
+        "convert-model-dtype",
+        "Weights to bf16.",
+        "pocket's weights are bf16 as they are shipped",
+        takes=False,
+    ),
+    _ignored(
+        "fp8",
+        "Linear layers in eight bits.",
+        "no CPU computes in eight bits; pocket is small enough",
+        takes=False,
+    ),
     _ignored("t5-cpu", "The text encoder on the CPU.", _PLACED, takes=False),
     _ignored("t5-fsdp", "The text encoder over several cards.", _PLACED, takes=False),
     _ignored("dit-fsdp", "The transformer over several cards.", _PLACED, takes=False),
     _ignored("single-gpu", "One card.", _PLACED, takes=False),
     _ignored("num-gpus-dit", "Cards for the transformer.", _PLACED),
     _ignored("enable-vae-parallel", "A card of its own for the decoder.", _PLACED, takes=False),
-    _ignored("sample-shift", "The schedule's shift.", _NO_EFFECT + "; the schedule is the model's own"),
+    _ignored(
+        "sample-shift", "The schedule's shift.", _NO_EFFECT + "; the schedule is the model's own"
+    ),
     _ignored("sample-guide-scale", "Guidance.", _NO_EFFECT + "; a distilled model has no guidance"),
-    _ignored("frame-num", "Frames of the film.", _NO_EFFECT + "; the sound decides, --num-clip cuts"),
+    _ignored(
+        "frame-num", "Frames of the film.", _NO_EFFECT + "; the sound decides, --num-clip cuts"
+    ),
     _ignored("start-from-ref", "Begin at the picture.", _NO_EFFECT, takes=False),
     _ignored("drop-motion-noisy", "No noise on the motion latents.", _NO_EFFECT, takes=False),
     _ignored("use-dataset", "Take a sample of a dataset.", _NO_EFFECT, takes=False),
     _ignored("dataset-sample-idx", "Which sample.", _NO_EFFECT),
-    _refused("pose-video", "Poses from a film.", "pocket takes no poses: its head moves with the sound"),
+    _refused(
+        "pose-video", "Poses from a film.", "pocket takes no poses: its head moves with the sound"
+    ),
     _refused("use-prompt-extend", "Have the prompt rewritten.", _NO_REWRITING, takes=False),
     _ignored("prompt-extend-method", "Who rewrites the prompt.", _NO_REWRITING),
     _ignored("prompt-extend-model", "With which model.", _NO_REWRITING),
@@ -213,7 +384,11 @@ PUBLISHED_ONLY = (
     _ignored("tts-prompt-audio", "Whose voice.", _NO_SPEECH),
     _ignored("tts-prompt-text", "What that voice says.", _NO_SPEECH),
     _ignored("tts-text", "The words.", _NO_SPEECH),
-    _refused("sample-list", "A file of many films (batch_eval).", "one command is one film; loop over `longtake new`"),
+    _refused(
+        "sample-list",
+        "A file of many films (batch_eval).",
+        "one command is one film; loop over `longtake new`",
+    ),
     _refused("server-port", "The page's port (gradio_app).", _NO_PAGE),
     _refused("server-name", "The page's address (gradio_app).", _NO_PAGE),
     _refused("src-root-path", "A film to animate (Wan2.2).", _ANIMATE),
@@ -222,7 +397,12 @@ PUBLISHED_ONLY = (
     _refused("use-relighting-lora", "Relight the actor (Wan2.2).", _ANIMATE, takes=False),
 )
 
-GROUPS = {"the film": FILM, "where it goes": FOLDERS, "order and speed": ORDER, "what stays on disk": DISK}
+GROUPS = {
+    "the film": FILM,
+    "where it goes": FOLDERS,
+    "order and speed": ORDER,
+    "what stays on disk": DISK,
+}
 FLAGS = (*FILM, *FOLDERS, *ORDER, *DISK, *PUBLISHED_ONLY)
 
 
@@ -274,5 +454,12 @@ def _row(flag: Flag) -> str:
     outcome: str = flag.outcome
     reason = flag.ignored or flag.refused
     if flag.only:
-        outcome, reason = f"ignored for {', '.join(flag.only)}, else refused", f"{flag.ignored}; {flag.refused}"
+        outcome, reason = (
+            f"ignored for {', '.join(flag.only)}, else refused",
+            f"{flag.ignored}; {flag.refused}",
+        )
     return f"| `{flag.spelling}` | {flag.does} | {outcome} | {reason} |"
+
+
+if __name__ == "__main__":
+    Path("docs/flags.md").write_text(write_table(), encoding="utf-8")

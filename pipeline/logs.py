@@ -2,11 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,22 +52,42 @@ def _quiet_luigi() -> None:
         logger.propagate = True
 
 
-@contextmanager
-def recorded(path: Path) -> Iterator[None]:
-    """Append every line of this process to the run's log meanwhile, with the time in front of all but words for people."""
-    import structlog
+class Journal:
+    """Every line of this process, held until the run's folder is there, then in its log."""
 
-    if not structlog.is_configured():
-        configure()
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(_formatter())
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        handler.close()
+    def __init__(self) -> None:
+        self._held = MemoryHandler(_HELD, flushLevel=_NEVER)
+        self._file: logging.FileHandler | None = None
+
+    def open(self, path: Path) -> None:
+        """Append to this log from now on, what was held first."""
+        self._file = logging.FileHandler(path, encoding="utf-8")
+        self._file.setFormatter(_formatter())
+        self._held.setTarget(self._file)
+        self._held.close()
+        root = logging.getLogger()
+        root.removeHandler(self._held)
+        root.addHandler(self._file)
+
+    def __enter__(self) -> Self:
+        """Begin to hold lines."""
+        import structlog
+
+        if not structlog.is_configured():
+            configure()
+        logging.getLogger().addHandler(self._held)
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        """Let go of the log."""
+        for handler in (self._held, self._file):
+            if handler is not None:
+                logging.getLogger().removeHandler(handler)
+                handler.close()
+
+
+_HELD = 10_000
+_NEVER = logging.CRITICAL + 1
 
 
 class _Told(logging.Handler):
@@ -82,9 +102,7 @@ class _Told(logging.Handler):
         """Whether stderr hears of it."""
         if self._debug:
             return True
-        return record.name == LINES and (
-            self._console is None or record.levelno >= logging.WARNING
-        )
+        return record.name == LINES and (self._console is None or record.levelno >= logging.WARNING)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write it, above the bar where there is one."""

@@ -43,10 +43,14 @@ class Pace:
     first_started: float | None = None
     first_playable: float | None = None
     """When the first clip of the run was there to be played."""
+    made: int = 0
+    """Published since the last start."""
     redone: int = 0
     retries: int = 0
     _denoised: int = 0
-    _beats: dict[str, Beat] = field(default_factory=lambda: {"denoised": Beat(), "published": Beat()})
+    _beats: dict[str, Beat] = field(
+        default_factory=lambda: {"denoised": Beat(), "published": Beat()}
+    )
     _stage: dict[str, float] = field(default_factory=dict)
     _last: float = 0.0
     _kept: float | None = None
@@ -61,7 +65,7 @@ class Pace:
     def _run_started(self, facts: Facts, now: float) -> None:
         self.clips, self.done = int(str(facts["clips"])), int(str(facts["done"]))
         self.offline = bool(facts.get("offline"))
-        self._denoised = self.done
+        self._denoised, self.made = self.done, 0
         self._break()
         if self.first_started is None:
             self.first_started = now
@@ -75,7 +79,7 @@ class Pace:
         self._stage[str(facts["stage"])] = float(str(facts["seconds"]))
 
     def _clip_published(self, facts: Facts, now: float) -> None:
-        self.done += 1
+        self.done, self.made = self.done + 1, self.made + 1
         if facts.get("redone"):
             self.redone += 1
             self._break()
@@ -98,6 +102,13 @@ class Pace:
         self._kept = self.seconds_a_clip
         for beat in self._beats.values():
             beat.pause()
+
+    @property
+    def first_playable_after(self) -> float | None:
+        """Seconds from the start of the run until its first clip could be played, pauses included."""
+        if self.first_started is None or self.first_playable is None:
+            return None
+        return self.first_playable - self.first_started
 
     @property
     def seconds_a_clip(self) -> float | None:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.logs import say
@@ -17,11 +17,21 @@ if TYPE_CHECKING:
 OnClipComplete = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class Watching:
+    """Who is told while a film is made."""
+
+    on_clip_complete: OnClipComplete | None = None
+    """Called as (clip_index, total_clips) after each published clip."""
+    console: "Console | None" = None
+    """A terminal for the bar."""
+
+
 class Lines:
     """Events in, the lines of the articles out."""
 
-    def __init__(self, pace: Pace, root: Path) -> None:
-        self._pace, self._root = pace, root
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
 
     def tell(self, event: str, facts: Facts) -> None:
         """Say what there is to say about one event."""
@@ -32,7 +42,7 @@ class Lines:
     def _run_started(self, facts: Facts) -> None:
         if not facts.get("offline"):
             say("[INFO] Online decode enabled. Will decode and save each clip immediately.")
-        say(f"[INFO] Output directory set to: {self._root}")
+        say(f"[INFO] Output directory set to: {facts['run']}")
 
     def _clips_cut(self, facts: Facts) -> None:
         say(
@@ -74,18 +84,20 @@ class Bar:
 
     def __init__(self, pace: Pace, clip_frames: int, console: "Console") -> None:
         self._pace, self._clip_frames = pace, clip_frames
+        self._doing = "starting"
         self.progress = _columns(console)
-        self._task = self.progress.add_task("starting", total=None, left="", speed="")
+        self._task = self.progress.add_task(self._doing, total=None, left="", speed="")
 
     def tell(self, event: str, facts: Facts) -> None:
         """Move the bar on."""
         pace, each = self._pace, self._pace.seconds_a_clip
-        what = _NOW.get(event, "")
+        if event in _NOW:
+            self._doing = _NOW[event].format(**facts)
         self.progress.update(
             self._task,
+            description=self._doing,
             total=pace.clips or None,
             completed=pace.done,
-            **({"description": what.format(**facts)} if what else {}),
             speed=f"{self._clip_frames / each:.0f} fps" if each else "",
             left=f"{clock(pace.eta)} left" if each else "",
         )
@@ -118,21 +130,15 @@ def _columns(console: "Console") -> "Progress":
 
 
 @contextmanager
-def followed(
-    root: Path,
-    clip_frames: int,
-    *,
-    on_clip_complete: OnClipComplete | None,
-    console: "Console | None",
-) -> Iterator[Pace]:
+def followed(clip_frames: int, watching: Watching) -> Iterator[Pace]:
     """Listen to the events meanwhile: lines for the log, the bar on a terminal, the caller's own function."""
     from tasks import events
 
     pace = Pace()
-    followers = [Lines(pace, root).tell]
+    followers = [Lines(pace).tell]
     with ExitStack() as stack:
-        if console is not None:
-            bar = Bar(pace, clip_frames, console)
+        if watching.console is not None:
+            bar = Bar(pace, clip_frames, watching.console)
             stack.enter_context(bar.progress)
             followers.append(bar.tell)
 
@@ -140,8 +146,8 @@ def followed(
             pace.tell(event, facts, time.time())
             for follower in followers:
                 follower(event, facts)
-            if event == "clip_published" and on_clip_complete is not None:
-                on_clip_complete(int(str(facts["clip"])), pace.clips)
+            if event == "clip_published" and watching.on_clip_complete is not None:
+                watching.on_clip_complete(int(str(facts["clip"])), pace.clips)
 
         stack.enter_context(events.listen(tell))
         yield pace

@@ -1,21 +1,22 @@
 """The verbs, as functions that return values; the command line, the page and Luigi are shells over them."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.errors import NotMade
+from pipeline.logs import Journal, say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.inspect import Inspection
+    from pipeline.pace import Pace
+    from pipeline.progress import OnClipComplete
     from pipeline.status import Status
     from storage.run import Run
     from tasks.request import Part, Request
-
-OnClipComplete = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -32,65 +33,59 @@ class Film:
     """Clips that this call made; the others were there already."""
 
 
-@dataclass(frozen=True)
-class Watching:
-    """Who is told while a film is made."""
-
-    on_clip_complete: OnClipComplete | None = None
-    """Called as (clip_index, total_clips) after each published clip."""
-    console: "Console | None" = None
-    """A terminal for the bar."""
-
-
 def new(
     request: "Request",
-    on_clip_complete: OnClipComplete | None = None,
+    on_clip_complete: "OnClipComplete | None" = None,
     console: "Console | None" = None,
+    notices: Iterable[str] = (),
 ) -> Film:
     """Make the film that `request` asks for; the same request again goes on or finds it done.
 
-    `on_clip_complete(clip_index, total_clips)` is called after each published clip.
+    `on_clip_complete(clip_index, total_clips)` is called after each published clip; `notices` are said first.
     """
-    from tasks.request import check, freeze
+    from pipeline.progress import Watching, followed
+    from tasks.request import freeze_resolved, resolve
 
-    check(request)
-    return _make(freeze(request), request.part, Watching(on_clip_complete, console))
+    resolved = resolve(request)
+    watching = Watching(on_clip_complete, console)
+    with Journal() as journal, followed(resolved.spec.clip_frames, watching) as pace:
+        for notice in notices:
+            say(notice, logging.WARNING)
+        return _make(freeze_resolved(resolved), request.part, journal, pace)
 
 
 def resume(
     root: Path,
-    on_clip_complete: OnClipComplete | None = None,
+    on_clip_complete: "OnClipComplete | None" = None,
     console: "Console | None" = None,
     *,
     accept_joint: bool = False,
 ) -> Film:
     """Go on with the run in `root`, from what it has."""
+    from pipeline.progress import Watching, followed
     from storage.run import Run
     from tasks.request import Part
 
-    part = Part(accept_joint=accept_joint)
-    return _make(Run.open(root), part, Watching(on_clip_complete, console))
+    run, watching = Run.open(root), Watching(on_clip_complete, console)
+    with Journal() as journal, followed(run.spec.clip_frames, watching) as pace:
+        return _make(run, Part(accept_joint=accept_joint), journal, pace)
 
 
-def _make(run: "Run", part: "Part", watching: Watching) -> Film:
-    from pipeline import logs, progress
+def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:
     from tasks.film import make
 
-    with logs.recorded(run.log_path):
-        if not run.events_path.exists():
-            _say_once(run)
-        with progress.followed(run.root, run.spec.clip_frames, watching) as pace:
-            path = make(run, part)
-    frames = [run.spec.frames_in(clip) for clip in part.span(run)]
-    return Film(path, run.root, len(frames), sum(frames), run.spec.fps, pace.made)
+    if not run.events_path.exists():
+        _say_once(run)
+    journal.open(run.log_path)
+    path = make(run, part)
+    clips = part.span(run.spec.clips)
+    frames = sum(run.spec.frames_in(clip) for clip in clips)
+    return Film(path, run.root, len(clips), frames, run.spec.fps, pace.made)
 
 
 def _say_once(run: "Run") -> None:
     """What a person must know of this run, once."""
-    import logging
-
     from model.avatar import Options, describe
-    from pipeline.logs import say
 
     spec = run.spec
     say("The film is tagged as AI-generated in its metadata.", logging.WARNING)
@@ -112,7 +107,10 @@ def mux(root: Path, *, partial: bool = False, output_file: Path | None = None) -
 
     `partial`: the longest finished prefix, to RUN/partial.mp4 unless `output_file` says otherwise.
     """
-    raise NotImplementedError
+    from pipeline.prefix import join
+    from storage.run import Run
+
+    return join(Run.open(root), partial=partial, output_file=output_file)
 
 
 def inspect(

@@ -1,12 +1,16 @@
 """What is asked for and where it was said: flag over environment over longtake.toml; the rest is default."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.flags import FLAGS, Flag
-from storage.errors import BadOption
+from storage.errors import BadInput, BadOption, Refused
+
+if TYPE_CHECKING:
+    from tasks.request import Request
 
 PREFIX = "LONGTAKE_"
 CONFIG = "longtake.toml"
@@ -25,12 +29,58 @@ class Wishes:
     sources: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
+    def request(self) -> "Request":
+        """What the tasks are asked for."""
+        from tasks.request import Request
+
+        for name, what in (("image", "picture"), ("audio", "sound")):
+            if name not in self.fields:
+                raise BadInput(
+                    f"No {what} was given. For example: longtake new face.png speech.wav"
+                )
+        return Request(**self.fields, sources=self.sources)  # type: ignore[arg-type]
+
     def add(self, values: Mapping[str, object], source: str) -> None:
         """Take what has not been said by something stronger."""
         for name, value in values.items():
             if name not in self.fields:
                 self.fields[name] = value
                 self.sources[name] = source
+
+
+def gather(
+    given: Iterable[tuple[Flag, str]], environment: Mapping[str, str], folder: Path
+) -> Wishes:
+    """All that was said, the strongest first; raises BadOption, Refused."""
+    wishes = Wishes()
+    add_flags(wishes, given)
+    add_environment(wishes, environment)
+    add_config(wishes, folder)
+    return wishes
+
+
+def add_flags(wishes: Wishes, given: Iterable[tuple[Flag, str]]) -> None:
+    """Flags in their order; the last of several equals wins, two that contradict each other are refused."""
+    idle: dict[str, list[str]] = {}
+    said: dict[str, Flag] = {}
+    for flag, word in given:
+        if not flag.fields:
+            idle.setdefault(flag.why_idle(word), []).append(flag.spelling)
+        for name, value in flag.values(word).items():
+            before = said.setdefault(name, flag)
+            if before != flag and wishes.fields[name] != value:
+                raise BadOption(flag.spelling, word, f"{before.spelling} says otherwise")
+            wishes.fields[name], wishes.sources[name] = value, flag.spelling
+    _refuse_two_voices(wishes)
+    for reason, names in idle.items():
+        does = "does" if len(names) == 1 else "do"
+        wishes.notices.append(f"{', '.join(dict.fromkeys(names))} {does} nothing here: {reason}")
+
+
+def _refuse_two_voices(wishes: Wishes) -> None:
+    audio = str(wishes.fields.get("audio", ""))
+    if "+" in audio and not Path(audio).exists():
+        raise Refused(f"--audio {audio}", "two sounds are two people, and a film shows one")
 
 
 def add_environment(wishes: Wishes, environment: Mapping[str, str]) -> None:
@@ -52,7 +102,11 @@ def add_config(wishes: Wishes, folder: Path) -> None:
             name = key.replace("_", "-")
             if name not in _SETTABLE:
                 near = difflib.get_close_matches(name, _SETTABLE, 1)
-                raise BadOption(f"{CONFIG}: {key}", value, f"did you mean {near[0]}?" if near else "no such option")
+                raise BadOption(
+                    f"{CONFIG}: {key}",
+                    value,
+                    f"did you mean {near[0]}?" if near else "no such option",
+                )
             wishes.add(_values(_SETTABLE[name], str(value), f"{CONFIG}: {key}"), CONFIG)
 
 
@@ -74,7 +128,7 @@ def _values(flag: Flag, word: str, place: str) -> Mapping[str, object]:
     if word.lower() in {"1", "true", "yes", "on"}:
         return flag.values("")
     if word.lower() in {"0", "false", "no", "off", ""}:
-        return {name: not flag.constant for name in flag.fields}
+        return dict.fromkeys(flag.fields, not flag.constant)
     raise BadOption(place, word, "1 or 0 is needed")
 
 

@@ -1,0 +1,158 @@
+"""The command line: words in, one line out, an exit code that means something."""
+# ruff: noqa: T201 - the only place that prints
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from pipeline.arguments import Command, parse
+from storage.errors import LongtakeError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from pipeline.runs import Film
+
+STOPPED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the words say; the exit code (docs/cli.md)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        command = parse(words)
+        return _VERBS[command.verb](command)
+    except LongtakeError as error:
+        return _end(str(error), error.exit_code, words)
+    except KeyboardInterrupt:
+        return _end("Stopped before any work; the same command begins anew.", STOPPED, words)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); without this, Python complains once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last door: one line, and the whole story for those who ask
+        line = f"A fault of longtake itself: {type(error).__name__}: {error}. --debug shows where."
+        return _end(line, 1, words)
+
+
+def _end(line: str, code: int, words: list[str]) -> int:
+    if "--debug" in words:
+        import traceback
+
+        traceback.print_exc()
+    print(f"longtake: {line}", file=sys.stderr)
+    return code
+
+
+def _new(command: Command) -> int:
+    from pipeline import runs, settings
+
+    wishes = settings.gather(command.given, os.environ, Path.cwd())
+    console = _prepare(command)
+    return _tell(runs.new(wishes.request(), console=console, notices=wishes.notices))
+
+
+def _resume(command: Command) -> int:
+    from pipeline import runs
+
+    console = _prepare(command)
+    joint = bool(command.options["accept_joint"])
+    return _tell(runs.resume(command.path("run"), console=console, accept_joint=joint))
+
+
+def _status(command: Command) -> int:
+    from pipeline import runs
+    from pipeline.screens import show_status
+
+    status = runs.status(command.path("run"))
+    if command.options["json"]:
+        print(status.as_json())
+    else:
+        _show(show_status(status))
+    return 0
+
+
+def _mux(command: Command) -> int:
+    from pipeline import runs
+
+    _prepare(command)
+    target = command.options["output_file"]
+    film = runs.mux(
+        command.path("run"),
+        partial=bool(command.options["partial"]),
+        output_file=Path(str(target)) if target else None,
+    )
+    return _tell(film)
+
+
+def _inspect(command: Command) -> int:
+    from pipeline import runs
+    from pipeline.screens import show_inspection
+
+    step, target = command.options["step"], command.options["output_file"]
+    inspection = runs.inspect(
+        command.path("run"),
+        int(str(command.options["clip"])),
+        step=None if step is None else int(str(step)),
+        output_file=Path(str(target)) if target else None,
+    )
+    if command.options["json"]:
+        print(inspection.as_json())
+    else:
+        _show(show_inspection(inspection))
+    return 0
+
+
+def _help(command: Command) -> int:
+    text = str(command.options["text"])
+    if sys.stdout.isatty():
+        from pipeline.screens import coloured
+
+        _show([coloured(text)])
+    else:
+        print(text, end="")
+    return 0
+
+
+_VERBS: dict[str, Callable[[Command], int]] = {
+    "new": _new,
+    "resume": _resume,
+    "status": _status,
+    "mux": _mux,
+    "inspect": _inspect,
+    "help": _help,
+}
+
+
+def _prepare(command: Command) -> "Console | None":
+    """Logs go their way; the terminal for the bar, if stderr is one."""
+    from pipeline import logs
+
+    console = _terminal(sys.stderr) if sys.stderr.isatty() else None
+    logs.configure(debug=command.debug, console=console)
+    return console
+
+
+def _tell(film: "Film") -> int:
+    """The film's path on stdout, for the next program; what it is on stderr, for people."""
+    from pipeline.progress import clock
+
+    length = clock(film.frames / film.fps)
+    said = f"{film.clips} clips, {film.frames} frames, {length}"
+    print(f"{said}: {film.made} clips made now" if film.made else said, file=sys.stderr)
+    print(film.path)
+    return 0
+
+
+def _show(renderables: "Iterable[RenderableType]") -> None:
+    console = _terminal(sys.stdout)
+    for renderable in renderables:
+        console.print(renderable, highlight=False)
+
+
+def _terminal(stream: TextIO) -> "Console":
+    from rich.console import Console
+
+    return Console(file=stream)
