@@ -47,6 +47,24 @@ def held(root: Path) -> bool:
     return _holder(root).get("token") in os.environ.get(TOKENS, "").split()
 
 
+def worker(root: Path) -> str | None:
+    """Who works on the run, by the lock's text; None where nobody does. Locks nothing, so that looking never stops a start."""
+    holder = _holder(root)
+    if not holder or (holder["host"] == socket.gethostname() and not _alive(int(holder["process"]))):
+        return None
+    return _describe(holder)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _opened(root: Path) -> int:
     try:
         return os.open(root / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
