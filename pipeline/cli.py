@@ -13,7 +13,7 @@ from storage.errors import LongtakeError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from pipeline.runs import Film
+    from pipeline.film import Film
 
 STOPPED = 130
 

@@ -90,8 +90,11 @@ def _steps(run: "Run", clip: int) -> Float:
 def _measure(step: int, latents: Float) -> Iterator[Numbers]:
     for channel, values in enumerate(latents.reshape(len(latents), -1)):
         good = values[np.isfinite(values)].astype(np.float64)
-        four = (good.min(), good.max(), good.mean(), good.std()) if good.size else (np.nan,) * 4
-        yield Numbers(step, channel, *map(float, four), nan=int(values.size - good.size))
+        if not good.size:
+            good = np.array([np.nan])
+        low, high, mean = float(good.min()), float(good.max()), float(good.mean())
+        nan = int(np.count_nonzero(~np.isfinite(values)))
+        yield Numbers(step, channel, low, high, mean, float(good.std()), nan)
 
 
 class _Learnt:

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.film import Film
 from pipeline.logs import Journal, say
 
 if TYPE_CHECKING:
@@ -17,20 +17,6 @@ if TYPE_CHECKING:
     from pipeline.status import Status
     from storage.run import Run
     from tasks.request import Part, Request
-
-
-@dataclass(frozen=True)
-class Film:
-    """A film on disk, and the run that it came from."""
-
-    path: Path
-    run: Path
-    clips: int
-    """In the film."""
-    frames: int
-    fps: int
-    made: int = 0
-    """Clips that this call made; the others were there already."""
 
 
 def new(

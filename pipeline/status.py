@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.pace import Pace
+from storage.lock import worker
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -109,15 +110,11 @@ def _fault(event: str, facts: Mapping[str, object], before: str | None) -> str |
 
 
 def _state(run: "Run", *, finished: bool, fault: str | None) -> State:
-    if _worked_on(run.root):
+    if worker(run.root) is not None:
         return "working"
     if finished:
         return "finished"
     return "failed" if fault else "stopped"
-
-
-def _worked_on(root: Path) -> bool:
-    raise NotImplementedError
 
 
 # Where a field of the spec comes from that nobody can ask for by its own name.

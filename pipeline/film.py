@@ -1,0 +1,18 @@
+"""What comes out of the verbs that make a film."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film on disk, and the run that it came from."""
+
+    path: Path
+    run: Path
+    clips: int
+    """In the film."""
+    frames: int
+    fps: int
+    made: int = 0
+    """Clips that this call made; the others were there already."""
