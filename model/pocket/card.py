@@ -12,6 +12,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 AVATAR, VAE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "vae.json"
 
 SAMPLE_RATE, FPS = 16_000, 25
+AUDIO_MARGIN = 12 * SAMPLE_RATE // FPS + 160
+"""What model.audio.MelEncoder.margin says, without torch."""
 AUDIO: dict[str, Any] = {"bands": 80, "channels": 192, "depth": 5, "layers": 3}
 TRANSFORMER: dict[str, Any] = {
     "dim": 256,
@@ -33,7 +35,6 @@ BLOCK_LATENTS, FRAMES_PER_LATENT, PIXELS_PER_LATENT = 3, 4, 16
 
 def describe(options: Options) -> Traits:
     """Pocket's traits for these options."""
-    from model.audio import MelEncoder
     from model.vae import decoder_memory
 
     return Traits(
@@ -51,7 +52,7 @@ def describe(options: Options) -> Traits:
         sample_rate=SAMPLE_RATE,
         audio_layers=AUDIO["layers"],
         audio_channels=AUDIO["channels"],
-        audio_margin=MelEncoder.margin(SAMPLE_RATE // FPS),
+        audio_margin=AUDIO_MARGIN,
         decoder_memory=decoder_memory(vae_config()),
         prompt_acts=False,
         decodes_offline=True,

@@ -14,7 +14,7 @@ from torch import Tensor
 from model.audio import CONTEXT
 from model.pocket.face import draw_identities, neutral, render, weights
 from model.pocket.motion import draw_motion
-from model.vae import walk_encoder
+from model.vae import NoPast, walk_encoder
 
 WARM, CLIP = 3, 12
 FRAMES = 4 * CLIP
@@ -113,7 +113,7 @@ class Studio:
         """Normalised latents [n, c, 1 + k, h, w] of pictures [n, 1 + 4k, 3, y, x] in 0..1."""
         frames = rearrange(pictures, "n t c y x -> n c t y x") * 2 - 1
         with torch.autocast(frames.device.type, torch.bfloat16):
-            mode = walk_encoder(self.vae, frames).chunk(2, 1)[0]
+            mode = walk_encoder(self.vae, frames, NoPast()).chunk(2, 1)[0]
         return (mode.float() - self.mean) / self.std
 
     def _stretch(self, n: int, starts: Tensor) -> tuple[Tensor, Tensor]:

@@ -217,7 +217,7 @@ class Lesson:
         x = pick(low) * (1 - share) + pick(high) * share
         slope = (self.rand(n, 1, 1) - 0.5) * 1.4 * (centre / width - 0.5)[:, None]
         x = x + slope + (self.rand(n, 1, 1) - 0.5) * 1.4
-        floor = -2.2 + 2.4 * self.rand(n, 1, 1) + 0.25 * self.randn(x)
+        floor = -2.4 + 2.0 * self.rand(n, 1, 1) + 0.25 * self.randn(x)
         x = torch.where(self.rand(n, 1, 1) < 0.5, torch.logaddexp(x * 3.5, floor * 3.5) / 3.5, x)
         start = self.rand(n, 1, 1) * width
         lost = ((centre[:, None] - start).abs() < 4 * self.rand(n, 1, 1)) & (
