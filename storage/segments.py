@@ -1,11 +1,88 @@
 """One clip as a video file that any player opens and that is joined to its neighbours by copying packets."""
 
+import hashlib
+import io
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.publish import publish_bytes
 
-def encode_segment(path: Path, frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str) -> str:
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+BT709 = 1
+"""The code of its matrix, its primaries and its transfer curve alike."""
+STUDIO_RANGE = 1
+
+
+def encode_segment(
+    path: Path, frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str
+) -> str:
     """Publish frames [frame, y, x, rgb] as one closed GOP of H.264 in mp4 and return its SHA-256; the same bytes every time."""
-    raise NotImplementedError
+    content = encode(frames, fps=fps, crf=crf, preset=preset)
+    publish_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def encode(frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str) -> bytes:
+    """The mp4 itself. Width and height are even."""
+    import av
+
+    height, width = frames.shape[1:3]
+    assert len(frames), "a segment has a frame"
+    assert width % 2 == height % 2 == 0, "4:2:0 halves both sides"
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps, options=_options(crf, preset))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.colorspace = stream.color_primaries = stream.color_trc = BT709
+        stream.color_range = STUDIO_RANGE
+        # x264's bits depend on the number of its threads.
+        stream.thread_count = 1
+        for frame in _yuv(frames, fps):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def _options(crf: int, preset: str) -> dict[str, str]:
+    """The same for every segment of a run, a short one included: the film has one set of codec parameters for all.
+
+    One GOP however long; no B-frames: packets are then in the order of their times and none starts before zero, which joins cleanly in any tool, and
+    they would save a quarter of 0.04 MB a clip. `cpu-independent`: the same bits with and without AVX.
+    """
+    return {
+        "preset": preset,
+        "crf": str(crf),
+        "x264-params": "cpu-independent=1:open-gop=0:keyint=infinite:scenecut=0:bframes=0",
+    }
+
+
+def _yuv(frames: NDArray[np.uint8], fps: int) -> Iterator["VideoFrame"]:
+    from av import VideoFrame
+    from av.video.reformatter import Interpolation, VideoReformatter
+
+    # The default conversion rounds down and follows the CPU.
+    rounding = (
+        Interpolation.AREA
+        | Interpolation.ACCURATE_RND
+        | Interpolation.FULL_CHR_H_INP
+        | Interpolation.BITEXACT
+    )
+    reformatter = VideoReformatter()
+    for number, pixels in enumerate(frames):
+        frame = reformatter.reformat(
+            VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=BT709,
+            dst_color_range=STUDIO_RANGE,
+            interpolation=rounding,
+            threads=1,
+        )
+        frame.pts, frame.time_base = number, Fraction(1, fps)
+        yield frame
