@@ -119,9 +119,9 @@ def _features(uniform: Uniform, chance: Chance) -> dict[str, Tensor]:
         "nose": torch.cat([uniform(0.13, 0.2), uniform(0.045, 0.085), uniform(0.03, 0.05)], 1),
         "nose_on": torch.cat([uniform(0.1, 0.55), chance(0.3) * uniform(0.2, 0.5)], 1),
         "mouth_place": uniform(0.32, 0.38),
-        "mouth_size": torch.cat([uniform(0.20, 0.255), uniform(0.018, 0.038),
-                                 uniform(0.026, 0.05)], 1),
-        "smile": uniform(-0.01, 0.045),
+        "mouth_size": torch.cat([uniform(0.20, 0.255), uniform(0.022, 0.042),
+                                 uniform(0.034, 0.058)], 1),
+        "smile": uniform(0.015, 0.08),
     }  # fmt: skip
 
 
