@@ -76,7 +76,8 @@ class Pace:
         self._stage["denoise"] = float(str(facts["seconds"]))
 
     def _stage_seconds(self, facts: Facts, _now: float) -> None:
-        self._stage[str(facts["stage"])] = float(str(facts["seconds"]))
+        if facts.get("clip") is not None:
+            self._stage[str(facts["stage"])] = float(str(facts["seconds"]))
 
     def _clip_published(self, facts: Facts, now: float) -> None:
         self.done, self.made = self.done + 1, self.made + 1
@@ -112,26 +113,35 @@ class Pace:
 
     @property
     def seconds_a_clip(self) -> float | None:
-        """Seconds from one published clip to the next; before the second, those of the slowest stage, which sets the beat."""
+        """Seconds from one published clip to the next; before the second, what the stages of the first promise."""
         measured = self._beats["published"].seconds
-        if measured is None and self.offline:
-            measured = self._offline_seconds
-        return measured or self._kept or (max(self._stage.values()) if self._stage else None)
-
-    @property
-    def _offline_seconds(self) -> float | None:
-        """Both passes over a clip."""
-        denoise = self._beats["denoised"].seconds or self._stage.get("denoise")
-        return None if denoise is None else denoise + self._stage.get("decode", denoise)
+        if self.offline and measured is None and (denoise := self._denoise):
+            measured = denoise + self._decode(denoise)
+        return measured or self._kept or self._promised
 
     @property
     def eta(self) -> float | None:
         """Seconds until the last clip is published; None where nothing is known yet."""
         each = self.seconds_a_clip
-        if each is None or self.done >= self.clips:
-            return None if each is None else 0.0
+        if each is None:
+            return None
         if not self.offline:
             return (self.clips - self.done) * each
-        denoise = self._beats["denoised"].seconds or self._stage.get("denoise", each)
-        decode = self._beats["published"].seconds or self._stage.get("decode", denoise)
-        return (self.clips - self._denoised) * denoise + (self.clips - self.done) * decode
+        denoise = self._denoise or each
+        decode = self._beats["published"].seconds or self._decode(denoise)
+        return max(0, self.clips - self._denoised) * denoise + (self.clips - self.done) * decode
+
+    @property
+    def _promised(self) -> float | None:
+        """Two threads work at a time, the denoiser and all else: the slower one sets the beat."""
+        if "segment" not in self._stage:
+            return None
+        rest = self._stage["segment"] + self._stage.get("audio", 0.0)
+        return max(rest, self._stage.get("denoise", 0.0))
+
+    @property
+    def _denoise(self) -> float | None:
+        return self._beats["denoised"].seconds or self._stage.get("denoise")
+
+    def _decode(self, otherwise: float) -> float:
+        return self._stage.get("segment", otherwise)

@@ -60,15 +60,16 @@ class Lines:
         say(f"[PROGRESS] {100 * done / clips:.1f}% ({done}/{clips}) - Clip {done} saved")
 
     def _clip_retry(self, facts: Facts) -> None:
-        say(
-            f"[RETRY] Clip {facts['clip']} failed (attempt {facts['attempt']})",
-            logging.WARNING,
-        )
+        say(f"[RETRY] {_which(facts)} failed (attempt {facts['attempt']})", logging.WARNING)
 
     def _clip_failed(self, facts: Facts) -> None:
-        say(
-            f"[FATAL] Clip {facts['clip']} failed after {facts['attempts']} attempts", logging.ERROR
-        )
+        say(f"[FATAL] {_which(facts)} failed after {facts['attempts']} attempts", logging.ERROR)
+
+
+def _which(facts: Facts) -> str:
+    """The clip, or the stage of the whole film."""
+    clip = facts.get("clip")
+    return f"The film's {facts.get('stage')}" if clip is None else f"Clip {clip}"
 
 
 def clock(seconds: float | None) -> str:

@@ -1,0 +1,90 @@
+"""A fake model, small inputs, the command line in this process or in its own, and nothing left behind between tests."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import luigi
+import numpy as np
+import pytest
+import structlog
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import fake_avatar
+
+from pipeline.cli import main
+from tasks import session
+from wavefile import write_wave
+
+DOOR = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); import fake_avatar; fake_avatar.install(); from pipeline.cli import main; sys.exit(main())"
+
+
+@pytest.fixture(autouse=True)
+def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    fake_avatar.install(monkeypatch)
+    for name in [each for each in os.environ if each.startswith(("FAKE_", "LONGTAKE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield
+    for one in tuple(session._sessions.values()):
+        one.close()
+    session._loaded.clear()
+    session._runs.clear()
+    luigi.Task.clear_instance_cache()
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if type(each).__module__ == "pipeline.logs"]:
+        root.removeHandler(handler)
+
+
+@pytest.fixture
+def face(tmp_path: Path) -> Path:
+    """A small picture."""
+    path = tmp_path / "face.png"
+    Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)).save(path)
+    return path
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    """Nine seconds of sound: five clips of 48 frames at 25 a second."""
+    path = tmp_path / "speech.wav"
+    write_wave(path, 9.0)
+    return path
+
+
+@pytest.fixture
+def longtake(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The command line in this process: its exit code, stdout and stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
+    """The command line as a process of its own, with the fake model."""
+
+    def start(*words: object, fakes: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-c", DOOR, f"{ROOT}:{ROOT / 'tests'}", *map(str, words)],
+            cwd=tmp_path,
+            env={**os.environ, **(fakes or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
