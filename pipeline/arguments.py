@@ -86,9 +86,12 @@ examples:
 
 
 def _version() -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return f"longtake {version('longtake')}\n"
+    try:
+        return f"longtake {version('longtake')}\n"
+    except PackageNotFoundError:
+        return "longtake straight from its sources\n"
 
 
 def _read(verb: str, words: list[str]) -> Command:

@@ -28,31 +28,88 @@ PUBLISHED = """
 SINGLE = [
     *("--ulysses_size", "1", "--task", "s2v-14B", "--size", "704*384", "--base_seed", "420"),
     *("--training_config", "liveavatar/configs/s2v_causal_sft.yaml", "--offload_model", "True"),
-    *("--convert_model_dtype", "--prompt", "A smith laughs.", "--image", "examples/dwarven_blacksmith.jpg"),
+    *(
+        "--convert_model_dtype",
+        "--prompt",
+        "A smith laughs.",
+        "--image",
+        "examples/dwarven_blacksmith.jpg",
+    ),
     *("--audio", "examples/dwarven_blacksmith.wav", "--infer_frames", "48", "--load_lora"),
-    *("--lora_path_dmd", "Quark-Vision/Live-Avatar", "--sample_steps", "4", "--sample_guide_scale", "0"),
+    *(
+        "--lora_path_dmd",
+        "Quark-Vision/Live-Avatar",
+        "--sample_steps",
+        "4",
+        "--sample_guide_scale",
+        "0",
+    ),
     *("--num_clip", "10000", "--num_gpus_dit", "1", "--sample_solver", "euler", "--single_gpu"),
     *("--ckpt_dir", "ckpt/Wan2.2-S2V-14B/", "--fp8"),
 ]
 MULTI = [
     *("--ulysses_size", "1", "--task", "s2v-14B", "--size", "720*400", "--base_seed", "420"),
     *("--training_config", "liveavatar/configs/s2v_causal_sft.yaml", "--offload_model", "False"),
-    *("--convert_model_dtype", "--prompt", "A smith laughs.", "--image", "examples/dwarven_blacksmith.jpg"),
+    *(
+        "--convert_model_dtype",
+        "--prompt",
+        "A smith laughs.",
+        "--image",
+        "examples/dwarven_blacksmith.jpg",
+    ),
     *("--audio", "examples/dwarven_blacksmith.wav", "--infer_frames", "48", "--load_lora"),
-    *("--lora_path_dmd", "Quark-Vision/Live-Avatar", "--sample_steps", "4", "--sample_guide_scale", "0"),
-    *("--num_clip", "10000", "--num_gpus_dit", "4", "--sample_solver", "euler", "--enable_vae_parallel"),
+    *(
+        "--lora_path_dmd",
+        "Quark-Vision/Live-Avatar",
+        "--sample_steps",
+        "4",
+        "--sample_guide_scale",
+        "0",
+    ),
+    *(
+        "--num_clip",
+        "10000",
+        "--num_gpus_dit",
+        "4",
+        "--sample_solver",
+        "euler",
+        "--enable_vae_parallel",
+    ),
     *("--ckpt_dir", "ckpt/Wan2.2-S2V-14B/", "--fp8"),
 ]
 PAGE = [
     *("--ulysses_size", "1", "--task", "s2v-14B", "--size", "704*384", "--base_seed", "420"),
     *("--training_config", "liveavatar/configs/s2v_causal_sft.yaml", "--offload_model", "True"),
-    *("--convert_model_dtype", "--infer_frames", "48", "--load_lora", "--lora_path_dmd", "Quark-Vision/Live-Avatar"),
-    *("--sample_steps", "4", "--sample_guide_scale", "0", "--num_clip", "100", "--num_gpus_dit", "1"),
+    *(
+        "--convert_model_dtype",
+        "--infer_frames",
+        "48",
+        "--load_lora",
+        "--lora_path_dmd",
+        "Quark-Vision/Live-Avatar",
+    ),
+    *(
+        "--sample_steps",
+        "4",
+        "--sample_guide_scale",
+        "0",
+        "--num_clip",
+        "100",
+        "--num_gpus_dit",
+        "1",
+    ),
     *("--sample_solver", "euler", "--single_gpu", "--ckpt_dir", "ckpt/Wan2.2-S2V-14B/"),
     *("--server_port", "7860", "--server_name", "0.0.0.0", "--fp8"),
 ]
 ARTICLE = [
-    *("--prompt", "A smith laughs.", "--image", "examples/dwarven_blacksmith.jpg", "--audio", "examples/dwarven_blacksmith.wav"),
+    *(
+        "--prompt",
+        "A smith laughs.",
+        "--image",
+        "examples/dwarven_blacksmith.jpg",
+        "--audio",
+        "examples/dwarven_blacksmith.wav",
+    ),
     *("--size", "688*368", "--num_clip", "1000", "--infer_frames", "48", "--sample_steps", "4"),
     *("--enable_online_decode", "--clip_batch_size", "1", "--output_dir", "./output"),
 ]
@@ -75,7 +132,11 @@ def test_every_published_flag_is_in_the_table():
 def test_each_works_is_ignored_with_one_line_or_refused(name: str, dash: str):
     """Each flag alone does exactly one of the three, with dashes or underscores."""
     flag = next(each for each in FLAGS if each.name == name.replace("_", "-"))
-    value = [] if flag.constant is not None else [flag.only[0] if flag.only else {"size": "64*64"}.get(name, "3")]
+    value = (
+        []
+        if flag.constant is not None
+        else [flag.only[0] if flag.only else {"size": "64*64"}.get(name, "3")]
+    )
     words = [f"--{name.replace('_', dash)}", *value]
     if flag.outcome == "refused":
         with pytest.raises(Refused, match=flag.refused[:20]):
@@ -86,9 +147,23 @@ def test_each_works_is_ignored_with_one_line_or_refused(name: str, dash: str):
     assert len(wishes.notices) == (flag.outcome == "ignored")
 
 
-@pytest.mark.parametrize(("words", "size"), [(SINGLE, (704, 384)), (MULTI, (720, 400)), (ARTICLE, (688, 368))])
-@pytest.mark.parametrize("front", [[], ["run"], [SCRIPT], [*TORCHRUN, SCRIPT], ["run_4gpu_tpp.sh"], ["bash", "infinite_inference_multi_gpu.sh"]])
-def test_published_lists_are_read_word_for_word(words: list[str], size: tuple[int, int], front: list[str]):
+@pytest.mark.parametrize(
+    ("words", "size"), [(SINGLE, (704, 384)), (MULTI, (720, 400)), (ARTICLE, (688, 368))]
+)
+@pytest.mark.parametrize(
+    "front",
+    [
+        [],
+        ["run"],
+        [SCRIPT],
+        [*TORCHRUN, SCRIPT],
+        ["run_4gpu_tpp.sh"],
+        ["bash", "infinite_inference_multi_gpu.sh"],
+    ],
+)
+def test_published_lists_are_read_word_for_word(
+    words: list[str], size: tuple[int, int], front: list[str]
+):
     """The published argument lists ask for what they say, whatever stands in front of them."""
     wishes = wishes_of(*front, *words)
     fields = wishes.fields
@@ -112,7 +187,10 @@ def test_ignored_flags_share_a_line_where_they_share_a_reason():
     """One line a reason, each naming its flags."""
     notices = wishes_of(*SINGLE).notices
     assert len(notices) == len({notice.split(": ", 1)[1] for notice in notices})
-    assert any("--offload-model, --num-gpus-dit, --single-gpu do nothing here" in notice for notice in notices)
+    assert any(
+        "--offload-model, --num-gpus-dit, --single-gpu do nothing here" in notice
+        for notice in notices
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +216,11 @@ def test_table_is_up_to_date():
 
 @pytest.mark.parametrize("words", [SINGLE, MULTI])
 def test_a_published_command_line_makes_the_film(
-    words: list[str], face: Path, speech: Path, tmp_path: Path, longtake: Callable[..., tuple[int, str, str]]
+    words: list[str],
+    face: Path,
+    speech: Path,
+    tmp_path: Path,
+    longtake: Callable[..., tuple[int, str, str]],
 ):
     """The published line, as it is, ends with a film; 10000 clips mean until the sound ends, said in one line."""
     from PIL import Image

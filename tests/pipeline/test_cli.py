@@ -1,0 +1,125 @@
+"""The command line: help, one-line errors, exit codes, streams."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.arguments import EXAMPLES, parse
+
+Call = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_door_imports_nothing_heavy():
+    """`longtake --help` needs neither torch nor zarr, luigi, av, PIL, structlog or rich."""
+    heavy = "{'torch', 'zarr', 'luigi', 'av', 'PIL', 'numpy', 'structlog', 'rich', 'diffusers'}"
+    code = f"import sys, pipeline.cli; print(sorted({heavy} & set(sys.modules)))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", EXAMPLES)
+def test_every_verb_has_help_with_an_example(verb: str, longtake: Call):
+    """Help goes to stdout, ends well, says what the verb does and shows it at work; the example itself parses."""
+    code, out, err = longtake(verb, "--help")
+    assert code == 0
+    assert not err
+    assert EXAMPLES[verb] in out
+    assert parse(EXAMPLES[verb].split()[1:]).verb == verb
+
+
+def test_first_screen_names_every_verb(longtake: Call):
+    """Without words, and with --help, the verbs, an example of each and the exit codes."""
+    code, out, _ = longtake()
+    assert code == 0
+    assert out == longtake("--help")[1]
+    assert all(example in out for example in EXAMPLES.values())
+    assert "exit codes" in out
+
+
+def test_every_flag_of_help_has_a_line_of_its_own(longtake: Call):
+    """No flag that works is missing in the help, and no flag that does nothing is in it."""
+    from pipeline.flags import FLAGS
+
+    out = longtake("new", "--help")[1]
+    for flag in FLAGS:
+        assert (f"  {flag.spelling} " in out) == bool(flag.fields), flag.name
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["stats"], "stats is no verb of longtake. Did you mean status?"),
+        (
+            ["new", "a", "b", "--ahaed", "3"],
+            "--ahaed is no flag of longtake. Did you mean --ahead?",
+        ),
+        (["new", "a", "b", "c"], "c is one file too many"),
+        (["resume"], "The following arguments are required: RUN"),
+        (["resume", "a", "b"], "b is one word too many"),
+        (["status", "nowhere"], "nowhere is not a run"),
+        (["inspect", "nowhere"], "The following arguments are required: --clip"),
+        (["inspect", "nowhere", "--clip", "x"], "invalid int value: 'x'"),
+        (["new", "a", "b", "--size"], "--size: expected one argument"),
+        (["--prompt", "x"], "No picture was given"),
+    ],
+)
+def test_bad_usage_is_one_line_and_code_two(words: list[str], line: str, longtake: Call):
+    """Nothing on stdout, one line on stderr that names the thing and the way out."""
+    code, out, err = longtake(*words)
+    assert code == 2
+    assert not out
+    assert line in err
+    assert err.count("\n") == 1
+
+
+def test_a_prompt_may_begin_with_dashes():
+    """A value belongs to its flag whatever it looks like."""
+    command = parse(["--prompt", "--fp8 or -5 degrees", "--base_seed", "-1"])
+    assert [(flag.name, word) for flag, word in command.given] == [
+        ("prompt", "--fp8 or -5 degrees"),
+        ("base-seed", "-1"),
+    ]
+
+
+def test_files_may_stand_anywhere():
+    """IMAGE and AUDIO may have flags between them."""
+    command = parse(["new", "face.png", "--run", "x", "speech.wav"])
+    assert [(flag.name, word) for flag, word in command.given] == [
+        ("image", "face.png"),
+        ("audio", "speech.wav"),
+        ("run", "x"),
+    ]
+
+
+def test_debug_shows_where_it_comes_from(longtake: Call):
+    """--debug adds the traceback; without it there is none."""
+    assert "Traceback" in longtake("status", "nowhere", "--debug")[2]
+    assert "Traceback" not in longtake("status", "nowhere")[2]
+
+
+def test_a_fault_of_our_own_is_one_line_too(longtake: Call, monkeypatch: pytest.MonkeyPatch):
+    """What nobody thought of ends with code 1 and a line that says how to see more."""
+    from pipeline import runs
+
+    def broken(root: Path) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(runs, "status", broken)
+    code, _, err = longtake("status", "x")
+    assert code == 1
+    assert (
+        err == "longtake: A fault of longtake itself: ZeroDivisionError: oh. --debug shows where.\n"
+    )
+
+
+def test_version(longtake: Call):
+    """One line."""
+    code, out, _ = longtake("--version")
+    assert code == 0
+    assert out.startswith("longtake ")
