@@ -35,21 +35,22 @@ def configure(*, debug: bool = False, console: "Console | None" = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
     )
     root = logging.getLogger()
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
     for old in [handler for handler in root.handlers if isinstance(handler, _Told)]:
         root.removeHandler(old)
     root.addHandler(_Told(debug=debug, console=console))
-    # luigi.build would put a handler of its own on stderr.
-    _quiet_luigi()
     logging.captureWarnings(capture=True)
 
 
 def _quiet_luigi() -> None:
-    """Luigi's lines go through the root logger like all others."""
-    for name in ("luigi", "luigi-interface", "luigi.scheduler"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
+    """Luigi's lines go the way of all others: it would put a handler of its own on stderr, and every DEBUG line through it."""
+    from luigi.configuration import get_config
+
+    get_config().set("core", "no_configure_logging", "true")
+    debug = logging.getLogger().level <= logging.DEBUG
+    # It tells of every pending task at every clip, 40 lines: our own events say what was done.
+    logging.getLogger("luigi-interface").setLevel(logging.NOTSET if debug else logging.WARNING)
+    logging.getLogger("luigi").setLevel(logging.NOTSET if debug else logging.WARNING)
 
 
 class Journal:
@@ -75,6 +76,7 @@ class Journal:
 
         if not structlog.is_configured():
             configure()
+        _quiet_luigi()
         logging.getLogger().addHandler(self._held)
         return self
 

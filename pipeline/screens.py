@@ -91,13 +91,20 @@ def _table_of_settings(status: "Status") -> "RenderableType":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("setting")
-    table.add_column("value", overflow="fold", max_width=64)
+    table.add_column("value", overflow="fold")
     table.add_column("from", style="dim")
     for decides, settings in groupby(status.settings, key=lambda setting: setting.decides):
-        table.add_row(f"[italic]decides {decides}[/]")
+        table.add_row(f"[bold]decides {decides}[/]")
         for setting in settings:
-            table.add_row(f"  {setting.name}", str(setting.value), setting.source)
+            table.add_row(f"  {setting.name}", _short(setting.value), setting.source)
     return table
+
+
+def _short(value: object) -> str:
+    """A value for the eye: a digest by its beginning, nothing as a dash."""
+    text = "–" if value in (None, "") else str(value)
+    digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
+    return f"{text[:12]}…" if digest else text
 
 
 def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:

@@ -185,7 +185,8 @@ def create(resolved: Resolved) -> "Run":
     request, spec = resolved.request, resolved.spec
     avatar = load_avatar(spec, request.threads or 1)
     settings, sources = settings_of(request, Settings(), {})
-    start = Start(spec, settings, sources, dict(avatar.numerics), request.image, request.audio)
+    came = {**request.sources, **sources}
+    start = Start(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
     return Run.create(resolved.root, start)
 
 
@@ -210,7 +211,7 @@ def settings_of(
     if "output_file" in given:
         given["output_file"] = str(given["output_file"])
     came = {name: request.sources.get(name, "given") for name in given}
-    whole = {name: sources.get(name, "default") for name in names} | came
+    whole = {**sources, **{name: sources.get(name, "default") for name in names}, **came}
     return Settings.known(asdict(present) | given), whole
 
 
