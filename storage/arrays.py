@@ -123,6 +123,14 @@ class ClipArray:
         self.records.withdraw(self.name, clip)
         self.presence.refresh(clip)
 
+    def sweep(self) -> int:
+        """Finish the prunings that a crash cut short; how many there were. Reads a record for each chunk on disk."""
+        clips = [int(path.name.split(".")[1]) for path in self.folder.glob("c.*")]
+        left = [clip for clip in clips if (self.records.read(self.name, clip) or {}).get("state") == "pruned"]
+        for clip in left:
+            remove(self.chunk_path(clip))
+        return len(left)
+
     def chunk_path(self, clip: int) -> Path:
         """The file that holds a clip."""
         return self.folder / ".".join(("c", str(clip), *("0" for _ in self.shape)))

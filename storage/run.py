@@ -133,7 +133,7 @@ class Run:
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash and set present(clip) right; how many were removed. Only under the lock."""
         assert held(self.root), "sweeping without the lock would remove another's drafts"
-        count = publish.sweep(self.root) + self.carry.sweep()
+        count = publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
         self.presence.rebuild()
         return count
 
