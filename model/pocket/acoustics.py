@@ -14,7 +14,7 @@ def disturb(sound: Float, draw: np.random.Generator) -> Float:
     if draw.random() < 0.85:
         sound = _equalise(sound, draw)
     sound = sound / max(_loudness(sound), 1e-6)
-    if draw.random() < 0.6:
+    if draw.random() < 0.4:
         sound = sound + 10 ** (-draw.uniform(8, 45) / 20) * coloured_noise(len(sound), draw)
     return np.float32(np.clip(sound * 10 ** (draw.uniform(-32, -14) / 20), -1, 1))
 

@@ -26,8 +26,8 @@ from model.pocket.visemes import Phone, mouth_curves
 
 Float = NDArray[np.float32]
 RATE, FRAME = 16_000, 640
-STEP = 1.2 / DECIBELS
-"""One level of the stored log-mel: 1.2 dB, an error of 0.35 dB."""
+STEP = 1.35 / DECIBELS
+"""One level of the stored log-mel: 1.35 dB, an error of 0.39 dB."""
 LOWEST = -2.05
 _LANGUAGES = """af an az bg bs ca cmn cs cy da de de el en-029 en en-gb-scotland en-gb-x-gbclan en-gb-x-rp en-us en-us
 en-us en-us-nyc eo es es es-419 et eu fi fr-be fr-ch fr fr ga hi hr hu id is it it ja ka ko la lt lv mk
@@ -84,7 +84,7 @@ def draw_scenes(seed: int, festival: bool = True) -> Iterator[tuple[Float, Float
         kind = chance.random()
         if kind < 0.13:
             sound = speechless(FRAME * int(chance.integers(40, 160)), chance)
-            yield sound, mouth_curves([], len(sound) / RATE, len(sound) // FRAME)
+            yield sound, mouth_curves([], sound, len(sound) // FRAME)
         elif kind < 0.36 and festival:
             if not store:
                 store = _visit_festival(voices[text.randrange(len(voices))], text)
@@ -129,7 +129,7 @@ def _stage(spoken: list[Speech], draw: np.random.Generator) -> tuple[Float, Floa
     sound = np.zeros(length, np.float32)
     joined = np.concatenate(pieces) if pieces else sound[:0]
     sound[: len(joined)] = joined
-    return disturb(sound, draw), mouth_curves(phones, length / RATE, length // FRAME)
+    return disturb(sound, draw), mouth_curves(phones, sound, length // FRAME)
 
 
 def listen(sound: Float) -> Float:

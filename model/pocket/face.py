@@ -21,6 +21,7 @@ MOTION = ("dx", "dy", "tilt", "scale", "blink", "gaze_x", "gaze_y", "brow", "ape
 0 (open) to 1 (shut), gaze −1..1, brow −1..1 (up), aperture, width and rounding 0..1."""
 MOTION_COLUMNS = len(MOTION)
 REST_WIDTH = 0.5
+Window = tuple[int, int, int, int]
 MOUTH_WEIGHT, EYE_WEIGHT = 6.0, 8.0
 _SOFT = 0.0125
 # The head turns as it shifts: features move further than the outline of the head.
@@ -35,10 +36,17 @@ def neutral(n: int, t: int, device: torch.device | str = "cpu") -> Tensor:
     return motion
 
 
-def render(identity: Tensor, motion: Tensor, size: int = 256) -> Tensor:
-    """Pictures [n, t, 3, size, size] in 0..1 of the identities [n, I] in motion [n, t, M]."""
+def render(
+    identity: Tensor, motion: Tensor, size: int = 256, window: Window | None = None
+) -> Tensor:
+    """Pictures [n, t, 3, size, size] in 0..1 of the identities [n, I] in motion [n, t, M].
+
+    With a window (left, top, right, bottom) in pixels, only that part of each picture.
+    """
     look, pose = Look(identity), _Pose(*motion[..., None, None].unbind(2))
     x, y = _grid(size, identity.device)
+    if window is not None:
+        x, y = x[..., window[0] : window[2]], y[..., window[1] : window[3], :]
     spot = _place(look, pose, x, y)
     picture = _draw_ground(look, x, y).expand(-1, motion.shape[1], -1, -1, -1)
     picture = _draw_back_hair(picture, look, spot)

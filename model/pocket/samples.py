@@ -89,7 +89,7 @@ def make_held_out(folder: Path = FOLDER) -> None:
     for voice in (*HELD_OUT, *(f"flite-{name}" for name in FLITE)):
         speech = _recite(voice, draw)
         _write_opus(folder / f"{_file_name(voice)}.opus", speech.sound)
-        curves = mouth_curves(speech.phones, speech.seconds, SECONDS * 25)
+        curves = mouth_curves(speech.phones, speech.sound, SECONDS * 25)
         index[voice] = np.round(curves, 3).astype(float).tolist()
     (folder / "curves.json").write_text(json.dumps(index, separators=(",", ":")) + "\n")
 

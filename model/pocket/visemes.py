@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 FPS = 25
 _RATE = 100
+_HOP = 160
 _SIGMA = 0.028
+_LOUD = 0.4
+"""The share of the opening that loudness decides."""
 REST = (0.0, 0.5, 0.0)
 """Aperture, width and rounding of a mouth at rest."""
 
@@ -69,13 +72,17 @@ _BREATH = 0.06
 """Seconds that a pause must last for the mouth to shut: shorter ones are tone marks and stops."""
 
 
-def mouth_curves(phones: Sequence[Phone], seconds: float, frames: int) -> Float:
-    """Aperture, width and rounding [frame, 3] in 0..1 at the middle of each of `frames` frames at 25 a second."""
-    steps = max(4 * frames, int(seconds * _RATE))
+def mouth_curves(phones: Sequence[Phone], sound: Float, frames: int) -> Float:
+    """Aperture, width and rounding [frame, 3] in 0..1 at the middle of each of `frames` frames at 25 a second.
+
+    `sound` is the clean speech at 16 kHz: the mouth opens wider where it is louder.
+    """
+    steps = max(4 * frames, len(sound) // _HOP)
     shape = np.tile(np.float32(_PAUSE), (steps, 1))
     for start, end, row in _targets(phones):
         shape[round(start * _RATE) : max(round(end * _RATE), round(start * _RATE) + 1)] = row
     track = _glide(shape)
+    track[:, 0] *= 1 - _LOUD + _LOUD * _loudness(sound, steps)
     middles = 4 * np.arange(frames) + 1
     return np.ascontiguousarray((track[middles] + track[middles + 1]) / 2, dtype=np.float32)
 
@@ -105,6 +112,15 @@ def _targets(
         for place, row in enumerate(rows):
             start = phone.start + place * part
             yield start, start + part, row
+
+
+def _loudness(sound: Float, steps: int) -> Float:
+    """How loud it is, 0 (25 dB below the loud parts) to 1, over time [step]."""
+    padded = np.zeros(steps * _HOP, np.float32)
+    padded[: len(sound)] = sound[: len(padded)]
+    power = np.convolve((padded.reshape(-1, _HOP) ** 2).mean(1), np.hanning(9) / 4, mode="same")
+    loud = float(np.percentile(power, 95)) + 1e-9
+    return np.float32(np.clip(1 + 10 * np.log10(power / loud + 1e-6) / 25, 0, 1))
 
 
 def _glide(shape: Float) -> Float:
