@@ -28,8 +28,10 @@ _DOES = {
     "inspect": "One clip's latents after each step, as pictures (PNG) and numbers.",
 }
 _CODES = """exit codes:
-  0 done   1 a fault of longtake   2 bad input   3 the run is damaged or another film's   4 a clip failed after its tries
-  5 no space, or not writable   75 another process works on the run   130, 143 interrupted"""
+  0 done                            4 a clip failed after its tries
+  1 a fault of longtake             5 no space, or not writable
+  2 bad input                       75 another process works on the run
+  3 damaged, or another film's run  130, 143 interrupted"""
 
 
 @dataclass

@@ -53,8 +53,10 @@ def resume(
     from tasks.request import Part
 
     run, watching = Run.open(root), Watching(on_clip_complete, console)
+    target = run.settings.output_file
+    part = Part(output_file=Path(target) if target else None, accept_joint=accept_joint)
     with Journal() as journal, followed(run.spec.clip_frames, watching) as pace:
-        return _make(run, Part(accept_joint=accept_joint), journal, pace)
+        return _make(run, part, journal, pace)
 
 
 def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:

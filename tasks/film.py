@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import luigi
@@ -100,7 +101,7 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
             with working(run, part, stop) as session:
                 return _make(session, local_scheduler)
         except Stopped as stopped:
-            raise _interrupted(run, str(stopped)) from None
+            raise _interrupted(run, part, str(stopped)) from None
 
 
 def _make(session: Session, local_scheduler: bool | None) -> Path:
@@ -157,8 +158,9 @@ def _same(film: Path, target: Path) -> bool:
     return digest_of_file(target) == digest_of_file(film)
 
 
-def _interrupted(run: "Run", signal: str) -> Interrupted:
-    command = f"longtake resume {run.root}"
+def _interrupted(run: "Run", part: Part, signal: str) -> Interrupted:
+    whole = len(part.span(run.spec.clips)) == run.spec.clips
+    command = f"longtake resume {quote(str(run.root))}" if whole else "the same command"
     emit("run_interrupted", signal=signal, resume=command)
     kind = Terminated if signal == "SIGTERM" else Interrupted
     return kind(signal, command)

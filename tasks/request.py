@@ -204,12 +204,12 @@ def settings_of(
     """The settings with what was given put in, and where each came from."""
     from dataclasses import asdict
 
-    # The delivery of one call is not the run's: asked again without it, the film is not copied.
     names = [each.name for each in fields(Settings)]
     given = {name: getattr(request, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
-    if "output_file" in given:
-        given["output_file"] = str(given["output_file"])
+    # Where the film goes is remembered for `resume`; where a part went is not, or the whole film would land there.
+    if (target := given.pop("output_file", None)) is not None and request.start_clip is None:
+        given["output_file"] = str(target.absolute())
     came = {name: request.sources.get(name, "given") for name in given}
     whole = {**sources, **{name: sources.get(name, "default") for name in names}, **came}
     return Settings.known(asdict(present) | given), whole
