@@ -41,8 +41,10 @@ class Presence:
         self.records = records
         self.clips = clips
 
-    def refresh(self, clip: int) -> None:
-        """Set one clip's byte to what its records say."""
+    def refresh(self, stage: str, clip: int | None) -> None:
+        """After a record of this stage and clip has changed, set the clip's byte to what its records say."""
+        if clip is None or stage not in FLAGS:
+            return
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             os.pwrite(file, bytes([self._flags(clip)]), clip)
@@ -66,7 +68,6 @@ class ClipArray:
     folder: Path
     """Its name is the stage whose records vouch for the clips."""
     records: Records
-    presence: Presence
     shape: tuple[int, ...]
     """Of one clip."""
     dtype: str
@@ -87,7 +88,6 @@ class ClipArray:
         """Make a clip's chunk durable, then its record, which holds the digest and these facts."""
         digest = self.write(clip, array)
         self.records.commit(self.name, clip, digest=digest, **facts)
-        self.presence.refresh(clip)
 
     def read(self, clip: int) -> Array:
         """A clip, verified against its record. Raises NotMade, Pruned or Damaged; never gives zeros for what is missing."""
@@ -115,18 +115,20 @@ class ClipArray:
     def remove(self, clip: int, *, remake: str) -> None:
         """Prune a clip: its record first says so and how to make it again, then the chunk goes."""
         self.records.prune(self.name, clip, remake=remake)
-        self.presence.refresh(clip)
         remove(self.chunk_path(clip))
 
     def withdraw(self, clip: int) -> None:
         """Take a clip back, for instance a damaged one: it is to be made again."""
         self.records.withdraw(self.name, clip)
-        self.presence.refresh(clip)
 
     def sweep(self) -> int:
         """Finish the prunings that a crash cut short; how many there were. Reads a record for each chunk on disk."""
         clips = [int(path.name.split(".")[1]) for path in self.folder.glob("c.*")]
-        left = [clip for clip in clips if (self.records.read(self.name, clip) or {}).get("state") == "pruned"]
+        left = [
+            clip
+            for clip in clips
+            if (self.records.read(self.name, clip) or {}).get("state") == "pruned"
+        ]
         for clip in left:
             remove(self.chunk_path(clip))
         return len(left)

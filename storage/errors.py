@@ -13,6 +13,9 @@ LongtakeError
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
 """
 
+# An error's name says what is the matter, not that it is an error, and its docstring is its message.
+# ruff: noqa: N818, D400, D415
+
 from typing import ClassVar
 
 
@@ -102,6 +105,7 @@ class BadSound(BadInput):
 class BadSegment(RunError):
     """The segment {} cannot be joined: {}. Remove it and give the same command again: it is encoded anew."""
 
+
 class InputChanged(BadInput):
     """{} changed while it was being copied into the run. Give the same command again."""
 
@@ -112,7 +116,6 @@ class BadOption(BadInput):
 
 class Refused(BadInput):
     """{} cannot be honoured: {}."""
-
 
 
 class BadSize(BadInput):

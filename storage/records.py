@@ -6,6 +6,7 @@ commits/<stage>.<clip>.json, or commits/<stage>.json for a stage that has no cli
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Records:
         """`owner` is the spec's digest: a record copied here from another film vouches for nothing."""
         self.folder = root / "commits"
         self.owner = owner
+        self.changed: Callable[[str, int | None], None] | None = None
+        """Told of every record that was written or withdrawn, after it is durable."""
 
     def commit(self, stage: str, clip: int | None = None, **facts: Any) -> None:
         """Say, durably, that a stage (of a clip) is done; what it vouches for is already durable."""
@@ -83,6 +86,7 @@ class Records:
     def withdraw(self, stage: str, clip: int | None = None) -> None:
         """Take a record back, durably: the work is to be done again."""
         remove(Path(self._path(stage, clip)))
+        self._tell(stage, clip)
 
     def prune(self, stage: str, clip: int | None = None, *, remake: str) -> None:
         """Say, durably, that what a record vouched for is gone on purpose, and the command that makes it again. The digest stays."""
@@ -93,6 +97,11 @@ class Records:
     def _publish(self, stage: str, clip: int | None, facts: Facts) -> None:
         whole = {**facts, "stage": stage, "clip": clip, "run": self.owner}
         publish_bytes(Path(self._path(stage, clip)), sealed(whole))
+        self._tell(stage, clip)
+
+    def _tell(self, stage: str, clip: int | None) -> None:
+        if self.changed is not None:
+            self.changed(stage, clip)
 
     def _path(self, stage: str, clip: int | None) -> str:
         return (

@@ -66,8 +66,9 @@ class Run:
         self.audio_path = root / facts["inputs"]["audio"]
         self.records = Records(root, self.spec.digest)
         self.presence = Presence(root, self.records, self.spec.clips)
+        self.records.changed = self.presence.refresh
         for name, (shape, dtype, _) in layout.clip_arrays(self.spec).items():
-            setattr(self, name, ClipArray(root / name, self.records, self.presence, shape, dtype))
+            setattr(self, name, ClipArray(root / name, self.records, shape, dtype))
         self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
         anchor_clips = self.settings.carry_anchors * self.settings.carry_every
@@ -133,7 +134,9 @@ class Run:
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash and set present(clip) right; how many were removed. Only under the lock."""
         assert held(self.root), "sweeping without the lock would remove another's drafts"
-        count = publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
+        count = (
+            publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
+        )
         self.presence.rebuild()
         return count
 

@@ -8,9 +8,9 @@ import pytest
 # Tests are imported one by one, not as a package; the small film is found beside them.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_film import make_start  # noqa: E402
+from small_film import make_start
 
-from storage.run import Run, Start  # noqa: E402
+from storage.run import Run, Start
 
 
 @pytest.fixture

@@ -18,6 +18,11 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def interrupted(draft: Path, interruption: type[BaseException]) -> None:
+    draft.write_bytes(b"new")
+    raise interruption
+
+
 def run_killed(folder: Path, stride: int) -> str:
     command = [sys.executable, "tests/storage/killed.py", str(folder), str(stride)]
     done = subprocess.run(
@@ -49,8 +54,7 @@ def test_an_exception_leaves_nothing(tmp_path: Path, interruption: type[BaseExce
     path = tmp_path / "film.mp4"
     path.write_bytes(b"old")
     with pytest.raises(interruption), publish.publish(path) as draft:
-        draft.write_bytes(b"new")
-        raise interruption
+        interrupted(draft, interruption)
     assert names(tmp_path) == ["film.mp4"]
     assert path.read_bytes() == b"old"
 
@@ -60,12 +64,8 @@ def test_a_folder_appears_with_all_that_is_in_it(tmp_path: Path) -> None:
     with publish.publish_folder(tmp_path / "carry") as draft:
         (draft / "piece").write_bytes(b"1")
         assert not (tmp_path / "carry").exists()
-    with (
-        pytest.raises(ValueError, match="stop"),
-        publish.publish_folder(tmp_path / "other") as draft,
-    ):
-        (draft / "piece").write_bytes(b"1")
-        raise ValueError("stop")
+    with pytest.raises(KeyError), publish.publish_folder(tmp_path / "other") as draft:
+        interrupted(draft / "piece", KeyError)
     assert names(tmp_path) == ["carry"]
 
 
@@ -124,11 +124,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """A path below a file is refused with the path and the reason."""
     (tmp_path / "file").touch()
     with (
-        pytest.raises(NotWritable, match="film.mp4"),
+        pytest.raises(NotWritable, match=r"film\.mp4"),
         publish.publish(tmp_path / "file" / "film.mp4"),
     ):
         pass
-    with pytest.raises(NotWritable, match="a.json"):
+    with pytest.raises(NotWritable, match=r"a\.json"):
         publish.publish_bytes(tmp_path / "file" / "a.json", b"1")
 
 

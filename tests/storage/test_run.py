@@ -1,6 +1,7 @@
 """A run folder: made whole, opened, healed, readable without us."""
 
 import json
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_a_folder_of_other_things_is_no_run(tmp_path: Path, start: Start) -> Non
 def test_an_input_that_changed_meanwhile_is_refused(tmp_path: Path, start: Start) -> None:
     """The copy in the run is the file that was hashed, or there is no run."""
     start.audio.write_bytes(b"another sound")
-    with pytest.raises(InputChanged, match="speech.wav"):
+    with pytest.raises(InputChanged, match=r"speech\.wav"):
         Run.create(tmp_path / "run", start)
     with pytest.raises(NotARun):
         Run.open(tmp_path / "run")
@@ -192,3 +193,26 @@ def test_every_array_has_its_final_size_and_one_chunk_a_clip(run: Run) -> None:
         assert array["chunk_key_encoding"]["configuration"] == {"separator": "."}
         assert [codec["name"] for codec in array["codecs"]] == ["bytes", "crc32c"]
         assert array["fill_value"] == fill
+
+
+def test_every_file_and_folder_of_a_run_was_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file's own fsync, and its folder's after it, have happened: for inputs, arrays, chunks, records, carry and sound."""
+    synced, fsync = {}, os.fsync
+
+    def watched(file: int) -> None:
+        fsync(file)
+        synced[os.fstat(file).st_ino] = len(synced)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    run = Run.create(tmp_path / "run", make_start(tmp_path))
+    for name in ("latents", "steps", "frames", "audio"):
+        getattr(run, name).publish(0, content(run, name, 0))
+    run.carry.publish(1, [("ring", np.ones((2, 2), np.float32))])
+    run.inputs.publish({"mean": np.ones(3, np.float32)})
+    run.sound.publish([np.ones(10, np.float32)])
+    # The lock and present(clip) after its making are no one's truth.
+    paths = [path for path in run.root.rglob("*") if path.name != "run.lock"]
+    assert len(paths) > 50
+    assert [path for path in (run.root, *paths) if path.stat().st_ino not in synced] == []
