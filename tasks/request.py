@@ -273,7 +273,11 @@ def length_of(request: Request, traits: "Traits", seconds: Fraction) -> tuple[in
 
 def sides_of(request: Request, traits: "Traits") -> tuple[int, int]:
     """Width and height of the film."""
-    return request.width or traits.default_width, request.height or traits.default_height
+    width, height = request.width, request.height
+    return (
+        traits.default_width if width is None else width,
+        traits.default_height if height is None else height,
+    )
 
 
 def seed_of(request: Request) -> int:
