@@ -23,15 +23,33 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 
-class RunParameter(luigi.Parameter):
-    """The folder of the run, called `run` as on the command line.
+class Folder(str):
+    """A task's `run`: the folder's path as text; called, the task does its work.
 
-    Luigi's method has that name, too: on a task, `run` is therefore what the task does, and `folder` is the folder.
+    Luigi's method has the name that the parameter has on the command line, so it must be both.
     """
 
+    __slots__ = ("_task",)
+    _task: "RunTask"
+
+    @classmethod
+    def of(cls, task: "RunTask") -> "Folder":
+        """The folder of a task."""
+        folder = cls(task.folder)
+        folder._task = task
+        return folder
+
+    def __call__(self) -> None:
+        """What Luigi calls `run`."""
+        self._task.work()
+
+
+class RunParameter(luigi.Parameter):
+    """The folder of the run, called `run` as on the command line."""
+
     def __get__(self, instance: Any, owner: Any) -> Any:
-        """The parameter itself for Luigi's register; on a task, what it does."""
-        return self if instance is None else instance.work
+        """The parameter itself for Luigi's register, the folder for a task."""
+        return self if instance is None else Folder.of(instance)
 
     def __set__(self, instance: Any, value: Any) -> None:
         """Luigi puts the value here."""
@@ -81,6 +99,10 @@ class RunTask(luigi.Task):  # type: ignore[misc]
     def work(self) -> None:
         """Make it, again after a fault that may pass; what Luigi calls `run`."""
         session = session_of(self.folder)
+        if (
+            session.failure is not None
+        ):  # the film has failed: what Luigi still gives out ends at once
+            raise session.failure
         for attempt in range(1, session.run.settings.retry_limit + 1):
             session.stop.heed()
             try:

@@ -40,10 +40,15 @@ class DecodeClip(ClipTask):
         """Its latents and those that the decoder must see before; nothing where its frames are there already."""
         if self.of.frames.complete(self.clip):
             return
+        yield DenoiseClip(run=self.folder, clip=self.clip)
+        if self.of.latents.complete(self.clip):
+            yield from self._lost_before()
+
+    def _lost_before(self) -> Iterator[luigi.Task]:
         spec = self.of.spec
-        memory = traits_of(spec).decoder_memory
-        for clip in (*warm_up(self.clip, memory, spec.clip_latents), self.clip):
-            yield DenoiseClip(run=self.folder, clip=clip)
+        for clip in warm_up(self.clip, traits_of(spec).decoder_memory, spec.clip_latents):
+            if not self.of.latents.complete(clip):
+                yield DenoiseClip(run=self.folder, clip=clip)
 
     def make(self, session: Session) -> None:
         """Decode, keep the frames if they are to be kept, encode."""

@@ -68,8 +68,7 @@ class Generator:
         self._reach_for(clip)
         with self._changed:
             while clip not in self._made:
-                if self._fault is not None:
-                    raise self._fault
+                self._raise_fault()
                 self._changed.wait(0.1)
                 self._stop.heed()
             return self._made[clip]
@@ -96,12 +95,18 @@ class Generator:
         self._thread, self._quit, self._fault = None, False, None
         self._made.clear()
 
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            fault, self._fault, self._thread = self._fault, None, None
+            raise fault
+
     def _reach_for(self, clip: int) -> None:
         with self._changed:
             self._wanted = clip
             self._changed.notify_all()
-            running = self._thread is not None and self._fault is None
-            if clip in self._made or (running and self._is_on_the_way(clip)):
+            # A fault of the one who ran ahead is raised where its clip is taken; the try after it begins anew.
+            on_the_way = self._thread is not None and self._is_on_the_way(clip)
+            if clip in self._made or on_the_way:
                 return
         self.close()
         # A daemon, so that a crash elsewhere is not held up by a clip that nobody will take.

@@ -16,20 +16,34 @@ if TYPE_CHECKING:
     from luigi.scheduler import Scheduler
     from luigi.worker import Worker
 
+    from storage.run import Run
+
 CLIPS = 25
 
 ClipKind = type[DenoiseClip] | type[DecodeClip]
 
 
+NEVER = 1e9
+
+
 class Factory(luigi.interface._WorkerSchedulerFactory):  # type: ignore[misc]
     """Luigi's own schedulers; a worker that ends when nothing can be done, as a task counts its tries by itself."""
+
+    def create_local_scheduler(self) -> "Scheduler":
+        """One that gives no failed task again."""
+        return luigi.scheduler.Scheduler(
+            prune_on_get_work=True, record_task_history=False, retry_delay=NEVER
+        )
 
     def create_worker(
         self, scheduler: "Scheduler", worker_processes: int, assistant: bool = False
     ) -> "Worker":
-        """One process: more would load the model in each."""
+        """One that ends when nothing can be done."""
         return luigi.worker.Worker(
-            scheduler=scheduler, worker_processes=1, assistant=assistant, keep_alive=False
+            scheduler=scheduler,
+            worker_processes=worker_processes,
+            assistant=assistant,
+            keep_alive=False,
         )
 
 
@@ -37,11 +51,17 @@ def drive(session: Session, local_scheduler: bool | None) -> None:
     """Make all clips of the session's part that are missing, in the order that the settings name."""
     span = session.part.span(session.run.spec.clips)
     offline = session.run.settings.offline
-    denoised_first = range(span.stop if offline else span.start)
+    denoised_first = span.stop if offline else max(span.start, published_to(session.run, span.stop))
     for window in chain(
-        windows(session, DenoiseClip, denoised_first), windows(session, DecodeClip, span)
+        windows(session, DenoiseClip, range(denoised_first)), windows(session, DecodeClip, span)
     ):
         build(session, window, local_scheduler)
+
+
+def published_to(run: "Run", stop: int) -> int:
+    """One past the last clip below `stop` whose latents are published; those lost below it are made first."""
+    there = (clip + 1 for clip in reversed(range(stop)) if run.latents.complete(clip))
+    return next(there, 0)
 
 
 def windows(session: Session, kind: ClipKind, clips: range) -> Iterator[list[luigi.Task]]:

@@ -1,0 +1,68 @@
+"""A fake model, small inputs, and nothing left behind between tests."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import luigi
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import fake_avatar
+
+from storage.run import Run
+from tasks import session
+from tasks.request import Request, freeze
+from wavefile import write_wave
+
+Ask = Callable[..., Request]
+
+
+@pytest.fixture(autouse=True)
+def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    fake_avatar.install(monkeypatch)
+    for name in (
+        "FAKE_DENOISE",
+        "FAKE_DECODE",
+        "FAKE_FAIL",
+        "FAKE_LOG",
+        "FAKE_NUMERICS",
+        "FAKE_DRIFT",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    for one in tuple(session._sessions.values()):
+        one.close()
+    session._loaded.clear()
+    session._runs.clear()
+    luigi.Task.clear_instance_cache()
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """A request for a film of so many seconds; further fields by name."""
+    image = tmp_path / "face.png"
+    Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)).save(image)
+
+    def asked(seconds: float = 9.0, **fields: Any) -> Request:
+        audio = tmp_path / f"speech-{seconds}.wav"
+        if not audio.exists():
+            write_wave(audio, seconds)
+        fields.setdefault("run", tmp_path / "run")
+        return Request(image=image, audio=audio, **{"retry_delay": 0.0, **fields})
+
+    return asked
+
+
+@pytest.fixture
+def begin(ask: Ask) -> Callable[..., Run]:
+    """A run of a film of so many seconds."""
+
+    def begun(seconds: float = 9.0, **fields: Any) -> Run:
+        return freeze(ask(seconds, **fields))
+
+    return begun

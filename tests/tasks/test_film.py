@@ -1,0 +1,248 @@
+"""The film as a whole: the same bytes in every order, from every state."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage.errors import NotReproduced, OtherNumerics, WorkFailed
+from storage.run import Run
+from tasks.events import listen
+from tasks.film import make
+from tasks.request import Part, freeze
+
+Begin = Callable[..., Run]
+LENGTH = 40.0  # 21 clips: several carries, and a last clip that is cut
+
+
+def bytes_of(run: Run) -> dict[str, str]:
+    """The digest of every file that a film consists of."""
+    found = {}
+    for pattern in ("latents/c.*", "steps/c.*", "frames/c.*", "segments/*", "*.m4a", "video.mp4"):
+        for path in sorted(run.root.glob(pattern)):
+            found[str(path.relative_to(run.root))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+@pytest.fixture
+def whole(begin: Begin) -> dict[str, str]:
+    """The files of a film that nothing happened to."""
+    run = begin(LENGTH)
+    make(run)
+    files = bytes_of(run)
+    shutil.rmtree(run.root)
+    return files
+
+
+def test_film_has_every_clip_and_frame(begin: Begin) -> None:
+    """A film of 40 s has 1000 frames in 21 clips, the last one cut."""
+    from storage.film import inspect_film
+
+    run = begin(LENGTH)
+    path = make(run)
+    assert (run.spec.clips, run.spec.frames, run.spec.frames_in(20)) == (21, 1000, 40)
+    assert inspect_film(path).frames == 1000
+
+
+@pytest.mark.parametrize(
+    "order",
+    [{"offline": True}, {"ahead": 0}, {"ahead": 5, "clip_batch_size": 4}, {"clip_batch_size": 3}],
+    ids=str,
+)
+def test_every_order_gives_the_same_bytes(
+    begin: Begin, whole: dict[str, str], order: dict[str, int]
+) -> None:
+    """Online, offline, every run-ahead and every batch: the same files."""
+    run = begin(LENGTH, **order)
+    make(run)
+    assert bytes_of(run) == whole
+
+
+def test_done_is_done(begin: Begin) -> None:
+    """Made again, a finished film loads no model and makes nothing."""
+    run = begin(9.0)
+    make(run)
+    told = []
+    with listen(lambda event, facts: told.append(event)):
+        make(run)
+    assert "clip_published" not in told
+    assert "clip_denoised" not in told
+
+
+@pytest.mark.parametrize("stage", ["latents", "segments", "frames"])
+def test_what_is_lost_is_made_again(begin: Begin, stage: str) -> None:
+    """A lost chunk or segment in the middle comes back with the same bytes."""
+    run = begin(LENGTH)
+    make(run)
+    before = bytes_of(run)
+    lost = next(path for path in run.root.glob(f"{stage}/*") if "7" in path.name)
+    lost.unlink()
+    make(run)
+    assert bytes_of(run) == before
+
+
+@pytest.mark.parametrize("stage", ["latents", "segments", "frames"])
+def test_what_is_damaged_is_made_again(begin: Begin, stage: str) -> None:
+    """A flipped bit is found at the start (in frames: half a chunk), told, and mended."""
+    run = begin(9.0)
+    make(run)
+    before = bytes_of(run)
+    bad = next(path for path in run.root.glob(f"{stage}/*") if "3" in path.name)
+    data = bytearray(bad.read_bytes())
+    data[len(data) // 2] ^= 1
+    bad.write_bytes(data[: len(data) // 2] if stage == "frames" else data)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts.get("clip")))):
+        make(run)
+    assert ("damage_found", 3) in told
+    assert bytes_of(run) == before
+
+
+def test_lost_segment_needs_no_model(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment is encoded again from its frames without loading anything."""
+    from tasks import session
+
+    run = begin(9.0)
+    make(run)
+    run.segment_path(2).unlink()
+    monkeypatch.setattr(session, "load_avatar", lambda *_: pytest.fail("loaded"))
+    make(run)
+    assert run.segment_path(2).exists()
+
+
+def test_lost_frames_and_segment_are_decoded_again(begin: Begin, whole: dict[str, str]) -> None:
+    """Without frames and segment a clip in the middle is decoded from latents, the decoder warmed up by those before."""
+    run = begin(LENGTH)
+    make(run)
+    run.segment_path(12).unlink()
+    run.frames.chunk_path(12).unlink()
+    make(run)
+    assert bytes_of(run) == whole
+
+
+def test_resume_replays_and_compares(
+    begin: Begin, whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fault the clips since the newest carry are denoised again, and the film is the same."""
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults" / "denoise.13").write_text("3")
+    monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
+    run = begin(LENGTH)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts.get("clip")))):
+        with pytest.raises(WorkFailed, match="Clip 13 failed 3 times while denoising"):
+            make(run)
+        assert [clip for event, clip in told if event == "clip_retry"] == [13, 13]
+        assert ("clip_failed", 13) in told
+        told.clear()
+        make(run)
+    assert [clip for event, clip in told if event == "clip_replayed"] == [8, 9, 10, 11, 12]
+    assert bytes_of(run) == whole
+
+
+@pytest.mark.parametrize("stage", ["denoise.0", "denoise.9", "decode.5", "decode.20", "inputs.0"])
+def test_passing_fault_costs_one_try(
+    begin: Begin, whole: dict[str, str], stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage that fails twice succeeds at the third try, also where the denoiser had run ahead to it."""
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults" / stage).write_text("2")
+    monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
+    run = begin(LENGTH, ahead=3, clip_batch_size=3)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts))):
+        make(run)
+    clip = None if stage == "inputs.0" else int(stage.split(".")[1])
+    retries = [facts for event, facts in told if event == "clip_retry"]
+    assert [(each["clip"], each["attempt"]) for each in retries] == [(clip, 2), (clip, 3)]
+    assert bytes_of(run) == whole
+
+
+def test_other_bits_stop_the_film(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A replayed clip that comes out differently stops the run and is not tried again."""
+    (tmp_path / "denoise.3").write_text("9")
+    monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
+    run = begin(9.0)
+    with pytest.raises(WorkFailed):
+        make(run)
+    monkeypatch.delenv("FAKE_FAIL")
+    monkeypatch.setenv("FAKE_DRIFT", "1")
+    with pytest.raises(NotReproduced, match="Clip 0 of"):
+        make(run)
+
+
+def test_other_numerics_are_refused_or_joined(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another kernel stops the run; with accept_joint the film goes on from its newest carry and says where."""
+    from tasks import session
+
+    (tmp_path / "denoise.13").write_text("9")
+    monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
+    run = begin(LENGTH)
+    with pytest.raises(WorkFailed):
+        make(run)
+    monkeypatch.delenv("FAKE_FAIL")
+    monkeypatch.setenv("FAKE_NUMERICS", "another")
+    session._loaded.clear()
+    with pytest.raises(OtherNumerics, match="kernel was numpy, is another"):
+        make(run)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts))):
+        make(run, Part(accept_joint=True))
+    assert not [event for event, _ in told if event == "clip_replayed"]
+    assert ("joint_accepted", {"clip": 8, "redone": 5}) in told
+    assert run.joints[0]["clip"] == 8
+
+
+def test_denoiser_stays_within_its_bound(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No clip is begun that is more than `ahead` beyond the first one that is not published."""
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("FAKE_DECODE", "0.05")
+    run = begin(LENGTH, ahead=2)
+    published: list[int] = []
+
+    def note(event: str, facts: dict[str, object]) -> None:
+        if event == "clip_denoised":
+            assert int(str(facts["clip"])) - len(published) <= 2
+            furthest.append(int(str(facts["clip"])) - len(published))
+        if event == "clip_published":
+            published.append(int(str(facts["clip"])))
+
+    furthest: list[int] = []
+    with listen(note):
+        make(run)
+    assert published == list(range(21))
+    assert max(furthest) == 2
+
+
+def test_parts_are_made_of_one_run(ask: Callable[..., object], tmp_path: Path) -> None:
+    """Clips 5 and 6 alone, then the rest: one run, and the part has its own frames."""
+    from storage.film import inspect_film
+
+    target = tmp_path / "part.mp4"
+    request = ask(LENGTH, start_clip=5, num_clip=2, output_file=target)
+    run = freeze(request)
+    assert make(run, request.part) == target
+    assert inspect_film(target).frames == 96
+    made = [clip for clip in range(21) if run.records.complete("segment", clip)]
+    assert made == [5, 6]
+    assert [clip for clip in range(21) if run.latents.complete(clip)] == list(range(7))
+    later = ask(LENGTH)
+    make(freeze(later), later.part)
+    assert inspect_film(run.video_path).frames == 1000
+
+
+def test_frames_are_kept_as_asked(begin: Begin) -> None:
+    """keep_frames 2 leaves the last two clips' frames, and the others say how to make them again."""
+    run = begin(9.0, keep_frames="2", keep_steps="none")
+    make(run)
+    assert [run.frames.complete(clip) for clip in range(5)] == [False, False, False, True, True]
+    assert run.records.read("frames", 0)["state"] == "pruned"
+    assert not run.steps.complete(4)
