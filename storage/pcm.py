@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from storage.errors import BadSound
 
 if TYPE_CHECKING:
-    from av import AudioFrame, AudioStream
+    from av import AudioFrame, AudioStream, Packet
     from av.container import InputContainer
 
 log = structlog.get_logger()
@@ -41,6 +41,8 @@ FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
 MISSING_SECONDS = {"flac": Fraction(0), "mov": Fraction(1, 10), "ogg": Fraction(1, 10)}
 LONGEST_PADDING = 4096
 """Samples that a container may cut from the end of the last frames: two frames of HE-AAC."""
+ROUNDING = Fraction(1, 500)
+"""Seconds by which an edit list may be off: the unit of most is a millisecond, of Apple's a 600th."""
 WAY_OUT = "convert it (ffmpeg -i IN OUT.wav), or give another"
 
 
@@ -51,6 +53,30 @@ class Piece:
     samples: Samples
     rate: int
     speakers: tuple[str, ...]
+
+
+@dataclass
+class Told:
+    """What the container says of the sound's length; nothing, if it only guesses."""
+
+    seconds: Fraction = Fraction(0)
+    missing: Fraction = Fraction(0)
+    """How much less there may be all the same."""
+    padded: bool = False
+    """The last frames may hold more than that."""
+    last_packet: Fraction = Fraction(0)
+    """Where it ends, in seconds from the first sample."""
+
+    def follow(self, packet: "Packet[AudioStream]", stream: "AudioStream") -> None:
+        """Take note of a packet that was read."""
+        if self.padded and packet.pts is not None:
+            start = max(stream.start_time or 0, 0)
+            self.last_packet = (packet.pts + (packet.duration or 0) - start) * packet.time_base
+
+    def end(self, rate: int) -> int:
+        """Where the padding begins: by the last packet, if the edit list is but its rounding (to milliseconds, in most files)."""
+        rounded = abs(self.last_packet - self.seconds) <= ROUNDING
+        return max(round((self.last_packet if rounded else self.seconds) * rate), 1)
 
 
 def decode(path: Path) -> Iterator[Piece]:
@@ -65,14 +91,9 @@ def decode(path: Path) -> Iterator[Piece]:
                 raise BadSound(
                     path, "it holds no sound; give a WAV, FLAC, MP3 or M4A, or a video with sound"
                 )
-            pieces = _uniform(path, _pieces(path, container, stream))
-            container_name = container.format.name.split(",")[0]
-            if stream.duration and stream.time_base and container_name in MISSING_SECONDS:
-                stated = stream.duration * stream.time_base
-                pieces = _whole(path, pieces, stated, MISSING_SECONDS[container_name])
-                if container_name == "mov":
-                    pieces = _unpadded(pieces, stated)
-            yield from pieces
+            told = _told(container, stream)
+            pieces = _uniform(path, _pieces(path, container, stream, told))
+            yield from _whole(path, _unpadded(pieces, told), told)
     except av.FFmpegError as error:
         raise BadSound(
             path, f"it is no sound file, or a damaged one ({error.strerror}); {WAY_OUT}"
@@ -123,12 +144,22 @@ def _refuse_path(path: Path) -> None:
         raise BadSound(path, "it is empty; give another")
 
 
-def _pieces(path: Path, container: "InputContainer", stream: "AudioStream") -> Iterator[Piece]:
+def _told(container: "InputContainer", stream: "AudioStream") -> Told:
+    name = container.format.name.split(",")[0]
+    if not stream.duration or not stream.time_base or name not in MISSING_SECONDS:
+        return Told()
+    return Told(stream.duration * stream.time_base, MISSING_SECONDS[name], padded=name == "mov")
+
+
+def _pieces(
+    path: Path, container: "InputContainer", stream: "AudioStream", told: Told
+) -> Iterator[Piece]:
     """What decodes. Junk before and after the sound is common and harmless; a hole in it would shift what follows."""
     import av
 
     holes, samples, rate = 0, 0, 1
     for packet in container.demux(stream):
+        told.follow(packet, stream)
         try:
             frames = packet.decode()
         except av.InvalidDataError:
@@ -177,40 +208,37 @@ def _uniform(path: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
         raise BadSound(path, "it holds not one sample; give another")
 
 
-def _unpadded(pieces: Iterator[Piece], stated: Fraction) -> Iterator[Piece]:
+def _unpadded(pieces: Iterator[Piece], told: Told) -> Iterator[Piece]:
     """The same pieces without the padding of the last frames.
 
     libav cuts that of MP3, Opus and Vorbis itself, but not that of AAC in MP4. What lies beyond the edit list's end is held back until it is known to
     be no more than padding: a fragmented file may state only its first fragment.
     """
     held: list[Piece] = []
-    released = end = 0
+    released = rate = 0
     for piece in pieces:
+        rate = piece.rate
         held.append(piece)
-        end = max(round(stated * piece.rate), 1)
-        if not 0 < released + _length(held) - end <= LONGEST_PADDING:
+        begin = (told.seconds - ROUNDING) * rate
+        if not told.padded or not 0 < released + _length(held) - begin <= LONGEST_PADDING:
             released += _length(held)
             yield from held
             held.clear()
     for piece in held:
-        kept = replace(piece, samples=piece.samples[:, : max(end - released, 0)])
+        kept = replace(piece, samples=piece.samples[:, : max(told.end(rate) - released, 0)])
         released += _length([kept])
         yield kept
 
 
-def _whole(
-    path: Path, pieces: Iterator[Piece], stated: Fraction, missing: Fraction
-) -> Iterator[Piece]:
+def _whole(path: Path, pieces: Iterator[Piece], told: Told) -> Iterator[Piece]:
     """The same pieces, and BadSound at the end where they are fewer than the header says."""
     seconds = Fraction(0)
     for piece in pieces:
         seconds += Fraction(_length([piece]), piece.rate)
         yield piece
-    if seconds < stated - missing:
-        raise BadSound(
-            path,
-            f"{float(seconds):.1f} of its {float(stated):.1f} seconds can be read, so it is damaged or cut off; {WAY_OUT}",
-        )
+    if seconds < told.seconds - told.missing:
+        lengths = f"{float(seconds):.1f} of its {float(told.seconds):.1f} seconds"
+        raise BadSound(path, f"{lengths} can be read, so it is damaged or cut off; {WAY_OUT}")
 
 
 def _length(pieces: list[Piece]) -> int:

@@ -26,6 +26,8 @@ Samples = NDArray[np.float32]
 BLOCK = 1 << 16
 FILM_RATE = 48_000
 AAC_FRAME = 1024
+SHORTEST = 1024
+"""Samples that swresample needs: of fewer than its filter's taps (384 from 192 to 16 kHz) it makes nothing."""
 BITS = 96_000
 """Of AAC, a second and channel."""
 LAYOUTS = {1: "mono", 2: "stereo"}
@@ -100,11 +102,11 @@ def _resample(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterator[Samp
             yield frame.to_ndarray().astype(np.float32, copy=False)
     if resampler:
         total = max(floor(Fraction(given * rate, own) + Fraction(1, 2)), 1)
-        tail = np.concatenate(
-            [frame.to_ndarray() for frame in resampler.resample(None)], axis=1, dtype=np.float32
-        )
-        # swresample rounds up; "edge" is for a version that should not.
-        yield np.pad(tail, ((0, 0), (0, max(total - made - tail.shape[1], 0))), mode="edge")[
+        if given < SHORTEST:
+            resampler.resample(_frame(np.zeros((len(samples), SHORTEST), np.float32), own))
+        rest = resampler.resample(None)
+        # swresample rounds up.
+        yield np.concatenate([frame.to_ndarray() for frame in rest], axis=1, dtype=np.float32)[
             :, : total - made
         ]
 
