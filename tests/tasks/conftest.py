@@ -1,5 +1,6 @@
 """A fake model, small inputs, and nothing left behind between tests."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import luigi
 import numpy as np
 import pytest
+from luigi.setup_logging import InterfaceLogging
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -25,6 +27,9 @@ Ask = Callable[..., Request]
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     fake_avatar.install(monkeypatch)
+    logging.getLogger("luigi").setLevel(logging.WARNING)
+    logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
+    InterfaceLogging._configured = True
     for name in (
         "FAKE_DENOISE",
         "FAKE_DECODE",
@@ -48,7 +53,7 @@ def ask(tmp_path: Path) -> Ask:
     image = tmp_path / "face.png"
     Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)).save(image)
 
-    def asked(seconds: float = 9.0, **fields: Any) -> Request:
+    def asked(seconds: float = 10.0, **fields: Any) -> Request:
         audio = tmp_path / f"speech-{seconds}.wav"
         if not audio.exists():
             write_wave(audio, seconds)
@@ -62,7 +67,7 @@ def ask(tmp_path: Path) -> Ask:
 def begin(ask: Ask) -> Callable[..., Run]:
     """A run of a film of so many seconds."""
 
-    def begun(seconds: float = 9.0, **fields: Any) -> Run:
-        return freeze(ask(seconds, **fields))
+    def begun(seconds: float = 10.0, **fields: Any) -> Run:
+        return freeze(ask(seconds, **{"infer_frames": 12, **fields}))
 
     return begun

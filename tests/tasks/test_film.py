@@ -9,12 +9,19 @@ import pytest
 
 from storage.errors import NotReproduced, OtherNumerics, WorkFailed
 from storage.run import Run
+from tasks import windows
 from tasks.events import listen
 from tasks.film import make
 from tasks.request import Part, freeze
 
 Begin = Callable[..., Run]
-LENGTH = 40.0  # 21 clips: several carries, and a last clip that is cut
+FRAMES = 250  # 21 clips of 12 frames: several carries and windows, and a last clip that is cut
+_whole: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "CLIPS", 6)
 
 
 def bytes_of(run: Run) -> dict[str, str]:
@@ -29,21 +36,22 @@ def bytes_of(run: Run) -> dict[str, str]:
 @pytest.fixture
 def whole(begin: Begin) -> dict[str, str]:
     """The files of a film that nothing happened to."""
-    run = begin(LENGTH)
-    make(run)
-    files = bytes_of(run)
-    shutil.rmtree(run.root)
-    return files
+    if not _whole:
+        run = begin()
+        make(run)
+        _whole.update(bytes_of(run))
+        shutil.rmtree(run.root)
+    return _whole
 
 
 def test_film_has_every_clip_and_frame(begin: Begin) -> None:
-    """A film of 40 s has 1000 frames in 21 clips, the last one cut."""
+    """A film of 10 s has 250 frames in 21 clips, the last one cut."""
     from storage.film import inspect_film
 
-    run = begin(LENGTH)
+    run = begin()
     path = make(run)
-    assert (run.spec.clips, run.spec.frames, run.spec.frames_in(20)) == (21, 1000, 40)
-    assert inspect_film(path).frames == 1000
+    assert (run.spec.clips, run.spec.frames, run.spec.frames_in(20)) == (21, 250, 10)
+    assert inspect_film(path).frames == 250
 
 
 @pytest.mark.parametrize(
@@ -55,14 +63,14 @@ def test_every_order_gives_the_same_bytes(
     begin: Begin, whole: dict[str, str], order: dict[str, int]
 ) -> None:
     """Online, offline, every run-ahead and every batch: the same files."""
-    run = begin(LENGTH, **order)
+    run = begin(**order)
     make(run)
     assert bytes_of(run) == whole
 
 
 def test_done_is_done(begin: Begin) -> None:
     """Made again, a finished film loads no model and makes nothing."""
-    run = begin(9.0)
+    run = begin(2.3)
     make(run)
     told = []
     with listen(lambda event, facts: told.append(event)):
@@ -74,7 +82,7 @@ def test_done_is_done(begin: Begin) -> None:
 @pytest.mark.parametrize("stage", ["latents", "segments", "frames"])
 def test_what_is_lost_is_made_again(begin: Begin, stage: str) -> None:
     """A lost chunk or segment in the middle comes back with the same bytes."""
-    run = begin(LENGTH)
+    run = begin()
     make(run)
     before = bytes_of(run)
     lost = next(path for path in run.root.glob(f"{stage}/*") if "7" in path.name)
@@ -86,7 +94,7 @@ def test_what_is_lost_is_made_again(begin: Begin, stage: str) -> None:
 @pytest.mark.parametrize("stage", ["latents", "segments", "frames"])
 def test_what_is_damaged_is_made_again(begin: Begin, stage: str) -> None:
     """A flipped bit is found at the start (in frames: half a chunk), told, and mended."""
-    run = begin(9.0)
+    run = begin(2.3)
     make(run)
     before = bytes_of(run)
     bad = next(path for path in run.root.glob(f"{stage}/*") if "3" in path.name)
@@ -104,7 +112,7 @@ def test_lost_segment_needs_no_model(begin: Begin, monkeypatch: pytest.MonkeyPat
     """A segment is encoded again from its frames without loading anything."""
     from tasks import session
 
-    run = begin(9.0)
+    run = begin(2.3)
     make(run)
     run.segment_path(2).unlink()
     monkeypatch.setattr(session, "load_avatar", lambda *_: pytest.fail("loaded"))
@@ -114,7 +122,7 @@ def test_lost_segment_needs_no_model(begin: Begin, monkeypatch: pytest.MonkeyPat
 
 def test_lost_frames_and_segment_are_decoded_again(begin: Begin, whole: dict[str, str]) -> None:
     """Without frames and segment a clip in the middle is decoded from latents, the decoder warmed up by those before."""
-    run = begin(LENGTH)
+    run = begin()
     make(run)
     run.segment_path(12).unlink()
     run.frames.chunk_path(12).unlink()
@@ -129,7 +137,7 @@ def test_resume_replays_and_compares(
     (tmp_path / "faults").mkdir()
     (tmp_path / "faults" / "denoise.13").write_text("3")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
-    run = begin(LENGTH)
+    run = begin()
     told = []
     with listen(lambda event, facts: told.append((event, facts.get("clip")))):
         with pytest.raises(WorkFailed, match="Clip 13 failed 3 times while denoising"):
@@ -150,7 +158,7 @@ def test_passing_fault_costs_one_try(
     (tmp_path / "faults").mkdir()
     (tmp_path / "faults" / stage).write_text("2")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
-    run = begin(LENGTH, ahead=3, clip_batch_size=3)
+    run = begin(ahead=3, clip_batch_size=3)
     told = []
     with listen(lambda event, facts: told.append((event, facts))):
         make(run)
@@ -166,7 +174,7 @@ def test_other_bits_stop_the_film(
     """A replayed clip that comes out differently stops the run and is not tried again."""
     (tmp_path / "denoise.3").write_text("9")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
-    run = begin(9.0)
+    run = begin(2.3)
     with pytest.raises(WorkFailed):
         make(run)
     monkeypatch.delenv("FAKE_FAIL")
@@ -183,7 +191,7 @@ def test_other_numerics_are_refused_or_joined(
 
     (tmp_path / "denoise.13").write_text("9")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
-    run = begin(LENGTH)
+    run = begin()
     with pytest.raises(WorkFailed):
         make(run)
     monkeypatch.delenv("FAKE_FAIL")
@@ -205,7 +213,7 @@ def test_denoiser_stays_within_its_bound(
     """No clip is begun that is more than `ahead` beyond the first one that is not published."""
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("FAKE_DECODE", "0.05")
-    run = begin(LENGTH, ahead=2)
+    run = begin(ahead=2)
     published: list[int] = []
 
     def note(event: str, facts: dict[str, object]) -> None:
@@ -227,21 +235,21 @@ def test_parts_are_made_of_one_run(ask: Callable[..., object], tmp_path: Path) -
     from storage.film import inspect_film
 
     target = tmp_path / "part.mp4"
-    request = ask(LENGTH, start_clip=5, num_clip=2, output_file=target)
+    request = ask(infer_frames=12, start_clip=5, num_clip=2, output_file=target)
     run = freeze(request)
     assert make(run, request.part) == target
-    assert inspect_film(target).frames == 96
+    assert inspect_film(target).frames == 24
     made = [clip for clip in range(21) if run.records.complete("segment", clip)]
     assert made == [5, 6]
     assert [clip for clip in range(21) if run.latents.complete(clip)] == list(range(7))
-    later = ask(LENGTH)
+    later = ask(infer_frames=12)
     make(freeze(later), later.part)
-    assert inspect_film(run.video_path).frames == 1000
+    assert inspect_film(run.video_path).frames == 250
 
 
 def test_frames_are_kept_as_asked(begin: Begin) -> None:
     """keep_frames 2 leaves the last two clips' frames, and the others say how to make them again."""
-    run = begin(9.0, keep_frames="2", keep_steps="none")
+    run = begin(2.3, keep_frames="2", keep_steps="none")
     make(run)
     assert [run.frames.complete(clip) for clip in range(5)] == [False, False, False, True, True]
     assert run.records.read("frames", 0)["state"] == "pruned"
