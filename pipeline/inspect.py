@@ -21,7 +21,7 @@ Byte = NDArray[np.uint8]
 # Clips whose frames teach the map from latents to pixels; more make it no sharper.
 _LESSONS = 4
 _CELL = 128
-_LEFT, _TOP = 48, 18
+_LEFT, _TOP, _GAP = 48, 18, 2
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,14 @@ class _Guessed:
     says = "by their three main directions, as no frame has been decoded yet"
 
     def __init__(self, latents: Float) -> None:
-        flat = np.nan_to_num(latents).reshape(len(latents), -1)
+        flat = _finite(latents).reshape(len(latents), -1)
         self._mean, self._deviation = flat.mean(1), flat.std() + 1e-6
         directions = np.linalg.eigh(np.cov(flat))[1]
         self._directions = directions[:, ::-1][:, :3]
 
     def paint(self, latents: Float) -> list[Byte]:
         """A picture [y, x, rgb] of each latent frame [c, t, h, w]."""
-        centred = np.nan_to_num(latents) - self._mean[:, None, None, None]
+        centred = _finite(latents) - self._mean[:, None, None, None]
         colours = np.einsum("cthw,cd->thwd", centred, self._directions)
         return list(_bytes(127 + 64 * colours / self._deviation))
 
@@ -181,10 +181,14 @@ def _decoded(path: Path) -> Byte | None:
 def _around(latent: Float) -> NDArray[np.float64]:
     """[c, h, w] → [h·w, 9c + 1]: each latent pixel with its neighbours, and one."""
     channels, height, width = latent.shape
-    padded = np.pad(np.nan_to_num(latent.astype(np.float64)), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    padded = np.pad(_finite(latent.astype(np.float64)), ((0, 0), (1, 1), (1, 1)), mode="edge")
     shifts = [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
     seen = np.stack(shifts).reshape(9 * channels, height * width).T
     return np.concatenate([seen, np.ones((height * width, 1))], 1)
+
+
+def _finite(values: NDArray[Any]) -> NDArray[Any]:
+    return np.where(np.isfinite(values), values, 0)
 
 
 def _squares(frame: Byte, grid: tuple[int, ...]) -> NDArray[np.float64]:
@@ -213,16 +217,18 @@ def _strip(run: "Run", clip: int, rows: list[tuple[int, list[Byte]]]) -> "Image.
     wide = _CELL if len(rows) > 1 else 2 * _CELL
     tall = round(wide * spec.height / spec.width)
     columns = len(rows[0][1])
-    strip = Image.new("RGB", (_LEFT + columns * wide, _TOP + len(rows) * tall), "white")
+    size = (_LEFT + columns * (wide + _GAP), _TOP + len(rows) * (tall + _GAP))
+    strip = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(strip)
     for column in range(columns):
         second = (clip * spec.clip_frames + column * spec.frames_per_latent) / spec.fps
-        pen.text((_LEFT + column * wide + 3, 3), f"{second:.2f} s", fill="black")
+        pen.text((_LEFT + column * (wide + _GAP) + 3, 3), f"{second:.2f} s", fill="black")
     for row, (step, pictures) in enumerate(rows):
-        pen.text((3, _TOP + row * tall + tall // 2), f"step {step}", fill="black")
+        top = _TOP + row * (tall + _GAP)
+        pen.text((3, top + tall // 2), f"step {step}", fill="black")
         for column, picture in enumerate(pictures):
             cell = Image.fromarray(picture).resize((wide, tall), Image.Resampling.BILINEAR)
-            strip.paste(cell, (_LEFT + column * wide, _TOP + row * tall))
+            strip.paste(cell, (_LEFT + column * (wide + _GAP), top))
     return strip
 
 

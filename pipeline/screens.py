@@ -112,6 +112,9 @@ def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
     from rich import box
     from rich.table import Table
 
+    yield f"clip {inspection.clip} of {inspection.run}, drawn {inspection.drawn}:"
+    yield inspection.picture
+    yield ""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("step", "channel", "min", "max", "mean", "std", "NaN"):
         table.add_column(name, justify="right")

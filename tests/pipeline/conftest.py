@@ -40,6 +40,7 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     structlog.reset_defaults()
     logging.captureWarnings(capture=False)
     root = logging.getLogger()
+    root.setLevel(logging.WARNING)
     for handler in [each for each in root.handlers if type(each).__module__ == "pipeline.logs"]:
         root.removeHandler(handler)
 

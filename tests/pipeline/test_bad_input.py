@@ -55,9 +55,9 @@ def sound(path: Path, kind: str) -> Path:
     }[kind]
     target = path.with_suffix(suffix)
     with av.open(str(target), "w") as film:
+        stream = film.add_stream(codec, rate=rate, layout=layout)
         if kind == "film":
             _film_a_frame(film)
-        stream = film.add_stream(codec, rate=rate, layout=layout)
         resample = av.AudioResampler(
             stream.format.name, layout, rate, 1024 if codec in {"aac", "mp3"} else 4096
         )
