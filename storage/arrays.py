@@ -1,7 +1,6 @@
 """The Zarr arrays of a run: one per stage, one chunk per clip, and nothing trusted because it exists."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from storage.errors import Damaged, NotMade, Pruned
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import zarr
 
 Array = NDArray[Any]
+
+log = structlog.get_logger()
 
 FLAGS = ("audio", "latents", "steps", "frames")
 
@@ -45,11 +47,13 @@ class Presence:
         """After a record of this stage and clip has changed, set the clip's byte to what its records say."""
         if clip is None or stage not in FLAGS:
             return
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            os.pwrite(file, bytes([self._flags(clip)]), clip)
-        finally:
-            os.close(file)
+            with open(self.path, "r+b", buffering=0) as file:  # noqa: PTH123 - as in records: it is done often
+                file.seek(clip)
+                file.write(bytes([self._flags(clip)]))
+        except OSError as error:
+            # The clip is done whatever this says; the next sweep writes it anew.
+            log.warning("present_not_set", clip=clip, reason=error.strerror)
 
     def rebuild(self) -> None:
         """Write the whole array anew from the records: 80 µs a clip."""
