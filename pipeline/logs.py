@@ -8,6 +8,8 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from storage.errors import NotWritable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -46,7 +48,7 @@ def _quiet_luigi() -> None:
     """Luigi's lines go the way of all others: it would put a handler of its own on stderr, and every DEBUG line through it."""
     from luigi.configuration import get_config
 
-    get_config().set("core", "no_configure_logging", "true")
+    get_config().set("core", "no_configure_logging", "true")  # type: ignore[no-untyped-call]
     debug = logging.getLogger().level <= logging.DEBUG
     # It tells of every pending task at every clip, 40 lines: our own events say what was done.
     logging.getLogger("luigi-interface").setLevel(logging.NOTSET if debug else logging.WARNING)
@@ -61,8 +63,11 @@ class Journal:
         self._file: logging.FileHandler | None = None
 
     def open(self, path: Path) -> None:
-        """Append to this log from now on, what was held first."""
-        self._file = logging.FileHandler(path, encoding="utf-8")
+        """Append to this log from now on, what was held first; raises NotWritable."""
+        try:
+            self._file = logging.FileHandler(path, encoding="utf-8")
+        except OSError as error:
+            raise NotWritable(path, error.strerror) from error
         self._file.setFormatter(_formatter())
         self._held.setTarget(self._file)
         self._held.close()

@@ -62,6 +62,9 @@ class Pace:
         if tell is not None:
             tell(facts, now)
 
+    def _run_asked(self, facts: Facts, now: float) -> None:
+        self.first_started = now - float(str(facts["seconds"]))
+
     def _run_started(self, facts: Facts, now: float) -> None:
         self.clips, self.done = int(str(facts["clips"])), int(str(facts["done"]))
         self.offline = bool(facts.get("offline"))
@@ -106,7 +109,7 @@ class Pace:
 
     @property
     def first_playable_after(self) -> float | None:
-        """Seconds from the start of the run until its first clip could be played, pauses included."""
+        """Seconds from the command until the run's first clip could be played, pauses included."""
         if self.first_started is None or self.first_playable is None:
             return None
         return self.first_playable - self.first_started

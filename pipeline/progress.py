@@ -85,7 +85,7 @@ class Bar:
 
     def __init__(self, pace: Pace, clip_frames: int, console: "Console") -> None:
         self._pace, self._clip_frames = pace, clip_frames
-        self._doing = "starting"
+        self._doing = "loading the model"
         self.progress = _columns(console)
         self._task = self.progress.add_task(self._doing, total=None, left="", speed="")
 
@@ -105,7 +105,7 @@ class Bar:
 
 
 _NOW = {
-    "run_started": "loading the model",
+    "run_started": "preparing the first clip",
     "clip_denoised": "clip {clip}",
     "clip_published": "clip {clip}",
     "replay_planned": "replaying clips {first} to {stop}",

@@ -1,6 +1,7 @@
 """The verbs, as functions that return values; the command line, the page and Luigi are shells over them."""
 
 import logging
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,12 +33,16 @@ def new(
     from pipeline.progress import Watching, followed
     from tasks.request import freeze_resolved, resolve
 
+    begun = time.monotonic()
     resolved = resolve(request)
     watching = Watching(on_clip_complete, console)
     with Journal() as journal, followed(resolved.spec.clip_frames, watching) as pace:
         for notice in notices:
             say(notice, logging.WARNING)
-        return _make(freeze_resolved(resolved), request.part, journal, pace)
+        run = freeze_resolved(resolved)
+        if not run.events_path.exists():
+            _say_once(run, begun)
+        return _make(run, request.part, journal, pace)
 
 
 def resume(
@@ -62,8 +67,6 @@ def resume(
 def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:
     from tasks.film import make
 
-    if not run.events_path.exists():
-        _say_once(run)
     journal.open(run.log_path)
     path = make(run, part)
     clips = part.span(run.spec.clips)
@@ -71,10 +74,13 @@ def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:
     return Film(path, run.root, len(clips), frames, run.spec.fps, pace.made)
 
 
-def _say_once(run: "Run") -> None:
-    """What a person must know of this run, once."""
+def _say_once(run: "Run", begun: float) -> None:
+    """What a person must know of this run, once; and when it was asked for, from which its first playable clip counts."""
     from model.avatar import Options, describe
+    from tasks import events
 
+    with events.recorded(run.events_path):
+        events.emit("run_asked", seconds=round(time.monotonic() - begun, 3))
     spec = run.spec
     say("The film is tagged as AI-generated in its metadata.", logging.WARNING)
     traits = describe(spec.model, Options(spec.width, spec.height, spec.clip_frames, spec.steps))

@@ -13,8 +13,8 @@ from math import floor, lcm
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from storage import mp4
 from storage.errors import BadSegment, Damaged
-from storage.publish import publish
 
 if TYPE_CHECKING:
     from av import AudioStream, Packet, VideoStream
@@ -80,15 +80,8 @@ def mux_film(
     target: Path, segments: Iterable[Path], soundtrack: Path | None, span: FilmSpan
 ) -> None:
     """Publish one mp4 of the segments in order with the span's own sound, tagged as AI-generated; raises BadSegment."""
-    import av
-
-    # In the default time scale of milliseconds the edit lists would cut the sound up to a millisecond too late.
-    options = {"movflags": "+faststart", "movie_timescale": str(lcm(SOUND_RATE, span.fps))}
-    with (
-        publish(target) as draft,
-        av.open(str(draft.absolute()), "w", format="mp4", options=options) as film,
-        ExitStack() as stack,
-    ):
+    units = lcm(SOUND_RATE, span.fps)
+    with ExitStack() as stack, mp4.create(target, units=units, movflags="+faststart") as film:
         film.metadata.update({"title": span.title, "comment": MADE_BY, "description": SOURCE_TYPE})
         streams = [_picture(film, iter(segments), span)]
         if soundtrack is not None:
@@ -150,10 +143,7 @@ def _open_segment(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]
             if not container.streams.video:
                 raise BadSegment(path, "it holds no picture")
             yield container, container.streams.video[0]
-    except (av.FFmpegError, OSError) as error:
-        # The film's own trouble (a full disk) names no file, or another.
-        if error.filename != str(path.absolute()):
-            raise
+    except av.FFmpegError as error:
         raise BadSegment(path, error.strerror) from error
 
 
@@ -193,19 +183,17 @@ def _whole(
         raise BadSegment(path, f"it holds {count} frames, not {wanted}")
 
 
-@contextmanager
-def _open_sound(path: Path) -> Iterator["InputContainer"]:
+def _open_sound(path: Path) -> "InputContainer":
     import av
 
     try:
-        with av.open(str(path.absolute()), format="mp4") as container:
-            if not container.streams.audio or container.streams.audio[0].duration is None:
-                raise Damaged(path, "it holds no sound")
-            yield container
-    except (av.FFmpegError, OSError) as error:
-        if error.filename != str(path.absolute()):
-            raise
+        container = av.open(str(path.absolute()), format="mp4")
+    except av.FFmpegError as error:
         raise Damaged(path, error.strerror) from error
+    if not container.streams.audio or container.streams.audio[0].duration is None:
+        container.close()
+        raise Damaged(path, "it holds no sound")
+    return container
 
 
 def _sound(
@@ -214,7 +202,7 @@ def _sound(
     """Add the film's audio stream; its packets, those that begin within the span.
 
     Each packet so belongs to one part of a film and to one only: joined by any tool that copies, the parts have the sound of the whole, bit for bit.
-    The price is heard by nobody: played alone, a part that is not the first fades in over its first packet (21 ms), as the one before is missing.
+    The price: played alone, a part that is not the first fades in over its first packet (21 ms), as the one before is missing.
     """
     template = source.streams.audio[0]
     stream = film.add_stream_from_template(template)
@@ -234,7 +222,7 @@ def _sound_packets(
     template = source.streams.audio[0]
     if start:
         source.seek(start, stream=template)
-    for packet in source.demux(template):
+    for packet in _demuxed(source, template):
         if packet.pts is None or packet.dts is None or (start and packet.pts < start):
             continue
         if packet.pts >= stop:
@@ -244,6 +232,15 @@ def _sound_packets(
         packet.dts -= start
         packet.stream = stream
         yield packet
+
+
+def _demuxed(source: "InputContainer", stream: "AudioStream") -> Iterator["Packet[Any]"]:
+    import av
+
+    try:
+        yield from source.demux(stream)
+    except av.FFmpegError as error:
+        raise Damaged(source.name, error.strerror) from error
 
 
 def _facts(container: "InputContainer") -> FilmFacts:

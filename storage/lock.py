@@ -50,7 +50,9 @@ def held(root: Path) -> bool:
 def worker(root: Path) -> str | None:
     """Who works on the run, by the lock's text; None where nobody does. Locks nothing, so that looking never stops a start."""
     holder = _holder(root)
-    if not holder or (holder["host"] == socket.gethostname() and not _alive(int(holder["process"]))):
+    if not holder or (
+        holder["host"] == socket.gethostname() and not _alive(int(holder["process"]))
+    ):
         return None
     return _describe(holder)
 

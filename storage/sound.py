@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import pcm
-from storage.publish import publish
+from storage import mp4, pcm
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -65,17 +64,10 @@ def stream_sound(path: Path, rate: int) -> Iterator[Samples]:
 
 def encode_soundtrack(source: Path, target: Path) -> None:
     """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time."""
-    import av
-
     mixed = ((piece.rate, pcm.mix_film(piece)) for piece in pcm.decode(source))
     blocks = _blocks(_resample(mixed, FILM_RATE), AAC_FRAME)
     first = next(blocks)  # tells the channels, and that there is sound at all
-    # The edit list is counted in the movie's time scale: in milliseconds, as by default, the length would be rounded.
-    options = {"movie_timescale": str(FILM_RATE)}
-    with (
-        publish(target) as draft,
-        av.open(str(draft.absolute()), "w", format="mp4", options=options) as container,
-    ):
+    with mp4.create(target, units=FILM_RATE) as container:
         stream = container.add_stream("aac", rate=FILM_RATE, layout=LAYOUTS[len(first)])
         stream.bit_rate = BITS * len(first)
         for number, block in enumerate(chain([first], blocks)):

@@ -16,7 +16,7 @@ def disturb(sound: Float, draw: np.random.Generator) -> Float:
     sound = sound / max(_loudness(sound), 1e-6)
     if draw.random() < 0.4:
         sound = sound + 10 ** (-draw.uniform(8, 45) / 20) * coloured_noise(len(sound), draw)
-    return np.float32(np.clip(sound * 10 ** (draw.uniform(-32, -14) / 20), -1, 1))
+    return np.asarray(np.clip(sound * 10 ** (draw.uniform(-32, -14) / 20), -1, 1), np.float32)
 
 
 def coloured_noise(length: int, draw: np.random.Generator) -> Float:
@@ -24,7 +24,7 @@ def coloured_noise(length: int, draw: np.random.Generator) -> Float:
     spectrum = np.fft.rfft(draw.standard_normal(length).astype(np.float32))
     hertz = np.fft.rfftfreq(length, 1 / RATE)
     noise = np.fft.irfft(spectrum * (1 + hertz / 100) ** -draw.uniform(0, 1.2), length)
-    return np.float32(noise / max(noise.std(), 1e-9))
+    return np.asarray(noise / max(noise.std(), 1e-9), np.float32)
 
 
 def speechless(length: int, draw: np.random.Generator) -> Float:
@@ -36,11 +36,13 @@ def speechless(length: int, draw: np.random.Generator) -> Float:
     if kind == 1:
         return level * coloured_noise(length, draw)
     if kind == 2:
-        return np.float32(level * _music(length, draw) + 0.1 * level * coloured_noise(length, draw))
+        return np.asarray(
+            level * _music(length, draw) + 0.1 * level * coloured_noise(length, draw), np.float32
+        )
     if kind == 3:
-        return np.float32(level * _knocks(length, draw))
+        return np.asarray(level * _knocks(length, draw), np.float32)
     hum = sum(np.sin(2 * np.pi * 50 * k * np.arange(length) / RATE) / k for k in (1, 2, 3, 5))
-    return np.float32(0.5 * level * hum + 0.3 * level * coloured_noise(length, draw))
+    return np.asarray(0.5 * level * hum + 0.3 * level * coloured_noise(length, draw), np.float32)
 
 
 def _music(length: int, draw: np.random.Generator) -> Float:
@@ -59,7 +61,7 @@ def _music(length: int, draw: np.random.Generator) -> Float:
             )
             shape = np.minimum(seconds * 60, 1) * np.exp(-seconds * (1.0 if held else 5.0))
             part = total[start : start + len(seconds)]
-            part += np.float32(tone * shape)[: len(part)]
+            part += np.asarray(tone * shape, np.float32)[: len(part)]
     return total / max(float(total.std()), 1e-6)
 
 
@@ -67,7 +69,7 @@ def _knocks(length: int, draw: np.random.Generator) -> Float:
     total = np.zeros(length, np.float32)
     for start in draw.integers(0, max(length - 2000, 1), max(length // 8000, 1)):
         decay = np.exp(-np.arange(2000) / draw.uniform(50, 500))
-        total[start : start + 2000] += np.float32(draw.standard_normal(2000) * decay)[
+        total[start : start + 2000] += np.asarray(draw.standard_normal(2000) * decay, np.float32)[
             : length - start
         ]
     return total
@@ -81,7 +83,7 @@ def _reverberate(sound: Float, draw: np.random.Generator) -> Float:
     echo[0] = 1
     size = 1 << (len(sound) + tail).bit_length()
     wet = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(echo, size), size)
-    return np.float32(wet[: len(sound)])
+    return np.asarray(wet[: len(sound)], np.float32)
 
 
 def _equalise(sound: Float, draw: np.random.Generator) -> Float:
@@ -93,7 +95,7 @@ def _equalise(sound: Float, draw: np.random.Generator) -> Float:
         gain -= 24 * np.maximum(np.log2(np.maximum(hertz, 1) / draw.uniform(3200, 7000)), 0)
     if draw.random() < 0.2:
         gain -= 12 * np.maximum(np.log2(draw.uniform(100, 350) / np.maximum(hertz, 1)), 0)
-    return np.float32(np.fft.irfft(np.fft.rfft(sound) * 10 ** (gain / 20), len(sound)))
+    return np.asarray(np.fft.irfft(np.fft.rfft(sound) * 10 ** (gain / 20), len(sound)), np.float32)
 
 
 def _loudness(sound: Float) -> float:

@@ -1,6 +1,6 @@
 """The sound that pocket learns from, as one file: log-mel of many synthetic voices, and the mouths that say it.
 
-    python -m model.pocket.dataset --hours 2 --seed 1 --out sound.npz
+    python -m model.pocket.dataset --hours 1.45 --seed 1 --out sound.npz
 
 A stream of scenes, one voice each, that clips may be cut from anywhere. Needs espeak-ng (through
 espeakng-loader) and, for a fifth of it, festival; training itself needs neither.
@@ -67,12 +67,15 @@ def write(path: Path, mel: Float, curves: Float) -> None:
     # Differences along time, band by band, are what compresses.
     steps = np.diff(levels, axis=1, prepend=np.uint8(0))
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 0, "pb": 0}]
-    packed = {"mel": steps.tobytes(), "curves": np.uint8(np.round(curves * 255)).tobytes()}
+    packed = {
+        "mel": steps.tobytes(),
+        "curves": np.asarray(np.round(curves * 255), np.uint8).tobytes(),
+    }
     arrays = {
         name: np.frombuffer(lzma.compress(raw, filters=filters), np.uint8)
         for name, raw in packed.items()
     }
-    np.savez(path, shape=np.array(mel.shape), **arrays)
+    np.savez(path, shape=np.array(mel.shape), mel=arrays["mel"], curves=arrays["curves"])
 
 
 def draw_scenes(seed: int, festival: bool = True) -> Iterator[tuple[Float, Float]]:
@@ -143,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--hours", type=float, default=1.45)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--no-festival", action="store_true")

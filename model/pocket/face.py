@@ -160,7 +160,8 @@ def _box(
     hx, hy = at[0] + _TURN * dx, at[1] + _TURN * dy - _PIVOT
     cos, sin = torch.cos(tilt) * size, torch.sin(tilt) * size
     cx, cy = cos * hx - sin * hy + centre_x + dx, sin * hx + cos * hy + centre_y + dy + _PIVOT
-    return torch.stack(torch.broadcast_tensors(cx, cy, half[0] * size, half[1] * size), -1)
+    wide, high = half[0] * size + 0 * cx, half[1] * size + 0 * cx
+    return torch.stack([cx, cy, wide, high], -1)
 
 
 def _inside(distance: Tensor, soft: float = _SOFT) -> Tensor:

@@ -53,7 +53,8 @@ class Look:
     """The columns of identities by name, shaped to broadcast over [n, t, y, x] planes."""
 
     def __init__(self, identity: Tensor) -> None:
-        self._columns = dict(zip(LAYOUT, identity.split(tuple(LAYOUT.values()), 1), strict=True))
+        parts = torch.split(identity, list(LAYOUT.values()), 1)
+        self._columns: dict[str, Tensor] = dict(zip(LAYOUT, parts, strict=True))
 
     def number(self, name: str, column: int = 0) -> Tensor:
         """One column as [n, 1, 1, 1]."""

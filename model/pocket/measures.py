@@ -28,7 +28,7 @@ def mouth_area(frames: Byte, box: Box) -> Float:
     left, top, right, bottom = box
     luma = _luma(frames[:, top:bottom, left:right])
     dark = 1 / (1 + np.exp((luma - DARK) / DARK_EDGE))
-    return np.float32(dark.sum((1, 2)))
+    return np.asarray(dark.sum((1, 2)), np.float32)
 
 
 def correlation(measured: Float, truth: Float, lag: int = 0) -> float:
@@ -83,7 +83,7 @@ def eye_openness(frames: Byte, boxes: Sequence[Box]) -> Float:
         np.abs(np.diff(_luma(frames[:, y0:y1, x0:x1]), axis=2)).mean((1, 2))
         for x0, y0, x1, y1 in boxes
     ]
-    return np.float32(np.mean(seen, axis=0))
+    return np.asarray(np.mean(seen, axis=0), np.float32)
 
 
 def blink_times(openness: Float) -> list[int]:
@@ -154,9 +154,9 @@ def pops(frames: Byte, *, block_frames: int, frames_per_latent: int) -> Pops:
 def frame_changes(frames: Byte) -> Float:
     """Mean absolute difference of each frame from the one before [frame − 1], of 255."""
     steps = [np.abs(b.astype(np.int16) - a).mean() for a, b in itertools.pairwise(frames)]
-    return np.float32(steps)
+    return np.asarray(steps, np.float32)
 
 
 def _luma(frames: Byte) -> Float:
     """Brightness 0..1."""
-    return np.float32(frames @ np.float32([0.299, 0.587, 0.114]) / 255)
+    return np.asarray(frames @ np.array([0.299, 0.587, 0.114], np.float32) / 255, np.float32)

@@ -65,7 +65,7 @@ def read_samples(folder: Path = FOLDER) -> list[Sample]:
     index: Mapping[str, list[list[float]]] = json.loads((folder / "curves.json").read_text())
     found = []
     for voice, rows in index.items():
-        curves = np.float32(rows)
+        curves = np.asarray(rows, np.float32)
         sound = read_sound(folder / f"{_file_name(voice)}.opus")[: len(curves) * 640]
         found.append(Sample(voice, np.pad(sound, (0, len(curves) * 640 - len(sound))), curves))
     return found
@@ -121,7 +121,7 @@ def _recite(voice: str, draw: random.Random) -> Speech:
         phones += [Phone(p.symbol, p.start + at, p.end + at) for p in speech.phones]
         at += speech.seconds
     sound = np.concatenate(pieces)[: SECONDS * RATE]
-    return Speech(np.float32(sound * 0.07 / sound.std()).clip(-1, 1), phones)
+    return Speech(np.asarray(sound * 0.07 / sound.std(), np.float32).clip(-1, 1), phones)
 
 
 def _say(voice: str, draw: random.Random) -> Speech:
@@ -143,7 +143,7 @@ def _write_opus(path: Path, sound: Float) -> None:
         stream = container.add_stream("libopus", rate=RATE, layout="mono")
         stream.bit_rate = 32_000
         frame = av.AudioFrame.from_ndarray(
-            np.int16(sound * 32767)[None], format="s16", layout="mono"
+            np.asarray(sound * 32767, np.int16)[None], format="s16", layout="mono"
         )
         frame.rate = RATE
         container.mux(stream.encode(frame))
@@ -155,7 +155,7 @@ def _write_wave(path: Path, sound: Float) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(EXAMPLE_RATE)
-        file.writeframes(np.int16(sound / np.abs(sound).max() * 0.8 * 32767).tobytes())
+        file.writeframes(np.asarray(sound / np.abs(sound).max() * 0.8 * 32767, np.int16).tobytes())
 
 
 def main() -> None:

@@ -125,7 +125,7 @@ def read_wave(path: Path) -> tuple[Float, int]:
     """The samples in −1..1 of a 16-bit mono WAV file, and their rate."""
     with wave.open(str(path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-        return np.float32(samples) / 32768, file.getframerate()
+        return samples.astype(np.float32) / np.float32(32768), file.getframerate()
 
 
 def resample(sound: Float, rate: int, *, formant: float = 1.0) -> Float:
@@ -135,7 +135,7 @@ def resample(sound: Float, rate: int, *, formant: float = 1.0) -> Float:
     ratio = Fraction(RATE / (rate * formant)).limit_denominator(160)
     if ratio == 1:
         return sound
-    return np.float32(resample_poly(sound, ratio.numerator, ratio.denominator))
+    return np.asarray(resample_poly(sound, ratio.numerator, ratio.denominator), np.float32)
 
 
 def _late(symbol: str) -> float:
@@ -183,7 +183,7 @@ class _Engine:
         self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, 1, None, None)
         self.library.espeak_Synchronize()
         sound = np.concatenate(self.pieces) if self.pieces else np.zeros(0, np.int16)
-        return np.float32(sound) / 32768, list(self.events)
+        return sound.astype(np.float32) / np.float32(32768), list(self.events)
 
     def hear(self, samples: Any, count: int, events: Any) -> int:
         """Called by espeak-ng with every piece of sound; 0 asks for more."""

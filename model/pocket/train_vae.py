@@ -40,6 +40,9 @@ SHORT, LONG = 13, 49
 NOISE = 0.15
 """How much of a latent's spread the denoiser may be wrong by."""
 WEIGHT_SIDE = 4
+"""Pixels to one stored weight."""
+SAVE_EVERY = 120
+"""Seconds."""
 _log = logging.getLogger("train_vae")
 
 
@@ -139,24 +142,39 @@ def make_vae(init: Path | None = None) -> nn.Module:
 
 @torch.no_grad()
 def _begin_plainly(vae: nn.Module) -> None:
-    """Residuals add nothing, time is doubled by repeating and halved by averaging, posteriors are sharp."""
+    """Convolutions look at their centre and keep the scale, residuals add nothing, time is repeated and averaged.
+
+    The stock beginning loses nearly all of the picture on its way through, and then learns a grey one for long.
+    """
     for name, layer in vae.named_modules():
+        if not isinstance(layer, nn.Conv2d | nn.Conv3d):
+            continue
+        weight = layer.weight
+        nn.init.zeros_(layer.bias)
+        nn.init.normal_(weight, std=0.5 / math.sqrt(weight[0].numel()))
+        centre = weight[:, :, -1] if weight.ndim == 5 else weight
+        centre = centre[:, :, centre.shape[2] // 2, centre.shape[3] // 2]
         if name.endswith(("conv2", "attentions.0.proj")):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(weight)
         elif name.endswith("time_conv"):
-            layer.weight.mul_(0.1)
-            nn.init.zeros_(layer.bias)
             eye = torch.eye(layer.in_channels)
             if layer.out_channels > layer.in_channels:
-                layer.weight[:, :, 2, 0, 0] += eye.repeat(2, 1)
+                centre += eye.repeat(2, 1)
             else:
-                layer.weight[:, :, 1:, 0, 0] += 0.5 * eye[..., None]
+                weight[:, :, 1:, 0, 0] += 0.5 * eye[..., None]
+        else:
+            centre += torch.randn_like(centre) * math.sqrt(0.75 / layer.in_channels)
     vae.quant_conv.bias[vae.config.z_dim :] = -5.0
 
 
-def loss_of(made: Tensor, pictures: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of frames [b, t, y, x, rgb] in −1..1 against bytes, and their mean squared error."""
+def loss_of(
+    made: Tensor, pictures: Tensor, weights: Tensor, strict: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The loss of frames [b, t, y, x, rgb] in −1..1 against bytes, and their mean squared error.
+
+    `strict` 0..1 fades in all but the plain error: edges and flicker are least in a grey picture, and
+    a beginner who minds them never leaves it.
+    """
     error = made.float() - (pictures.float() / 127.5 - 1)
     h, w = error.shape[2:4]
     weight = F.interpolate(
@@ -168,7 +186,8 @@ def loss_of(made: Tensor, pictures: Tensor, weights: Tensor) -> tuple[Tensor, Te
     curves = across.diff(dim=3).abs().mean() + down.diff(dim=2).abs().mean()
     # A repeated error is less seen than one that comes and goes every four frames.
     flicker = (weight[:, 1:] * error.diff(dim=1).abs()).mean()
-    return loss + 0.6 * edges + 0.2 * curves + 3.0 * flicker, error.square().mean()
+    details = 0.6 * edges + 0.2 * curves + 3.0 * flicker
+    return loss + strict * details, error.square().mean()
 
 
 def rms_silu(x: Tensor, gamma: Tensor) -> Tensor:
@@ -197,6 +216,7 @@ class Trainer:
             weight_decay=0.01,
             fused=device.type == "cuda",
         )
+        self.strict = torch.zeros((), device=device)
         self.spread = torch.ones(CONFIG["z_dim"], device=device)
         self.steps = 0
 
@@ -221,11 +241,11 @@ class Trainer:
         prior = 0.5 * (mean.square() + spread.exp() - spread - 1).mean()
         with torch.no_grad():
             self.spread.lerp_(mean.std(dim=(0, 2, 3, 4)), 0.02)
-            wrong = NOISE * torch.rand(len(mean), 1, 1, 1, 1, device=mean.device)
+            wrong = self.strict * NOISE * torch.rand(len(mean), 1, 1, 1, 1, device=mean.device)
             wrong = wrong * self.spread.view(-1, 1, 1, 1) * torch.randn_like(mean)
         z = mean + (0.5 * spread).exp() * torch.randn_like(mean) + wrong
         made = walk_decoder(self.vae, z.to(self.dtype), self.past).movedim(1, -1)
-        loss, error = self.loss_of(made, pictures, weights)
+        loss, error = self.loss_of(made, pictures, weights, self.strict)
         return loss + 2e-4 * prior, error
 
     def step(self, pool: Pool, progress: float) -> Tensor:
@@ -233,6 +253,7 @@ class Trainer:
         plan = self.plan
         for group in self.optimiser.param_groups:
             group["lr"] = plan.rate * rate_at(progress)
+        self.strict.fill_(min(1.0, max(0.0, (progress - 0.03) / 0.12)))
         for _ in range(plan.fresh):
             pool.refresh()
         long = self.steps % 4 == 3
@@ -263,25 +284,30 @@ def rate_at(progress: float) -> float:
 
 
 def choose_convolutions(trainer: Trainer, pool: Pool) -> None:
-    """Time both ways of convolving on this device and keep the faster."""
+    """Time both ways of convolving on this device, keep the faster, and get all compiling over with."""
     seconds = {}
     for fold in (False, True):
         trainer.past.fold = fold
-        for kind in (0, 3):  # both shapes, so that compiling is over before the clock starts
-            trainer.steps = kind
-            trainer.step(pool, 0.0)
-            trainer.steps = kind
-            trainer.step(pool, 0.0)
-        trainer.steps = 0
-        synchronise(trainer.device)
         begun = time.monotonic()
-        for _ in range(4):
-            trainer.step(pool, 0.0)
-        synchronise(trainer.device)
-        seconds[fold] = (time.monotonic() - begun) / 4
+        repeat(trainer, pool, 0, 2)
+        _log.info("folded %s: first steps %.1f s", fold, time.monotonic() - begun)
+        seconds[fold] = repeat(trainer, pool, 0, 4)
     trainer.past.fold = seconds[True] < seconds[False]
+    repeat(trainer, pool, 3, 2)
+    both = 1e3 * seconds[False], 1e3 * seconds[True], 1e3 * repeat(trainer, pool, 3, 2)
     trainer.steps = 0
-    _log.info("convolutions 3-D %.1f ms, folded %.1f ms", 1e3 * seconds[False], 1e3 * seconds[True])
+    _log.info("short clips: 3-D %.1f ms, folded %.1f ms; long clips %.1f ms", *both)
+
+
+def repeat(trainer: Trainer, pool: Pool, kind: int, times: int) -> float:
+    """Seconds of one step of a kind (3 takes long clips, 0 short ones)."""
+    synchronise(trainer.device)
+    begun = time.monotonic()
+    for _ in range(times):
+        trainer.steps = kind
+        trainer.step(pool, 0.0)
+    synchronise(trainer.device)
+    return (time.monotonic() - begun) / times
 
 
 def synchronise(device: torch.device) -> None:
@@ -293,13 +319,16 @@ def synchronise(device: torch.device) -> None:
 def train(trainer: Trainer, pool: Pool, seconds: float, out: Path) -> None:
     """Step until the time is up; every two minutes the weights are on disk."""
     begun = saved = time.monotonic()
+    total = torch.zeros((), device=trainer.device)
     while (elapsed := time.monotonic() - begun) < seconds:
-        error = trainer.step(pool, elapsed / seconds)
+        total += trainer.step(pool, elapsed / seconds)
         if trainer.steps % trainer.plan.report == 0:
-            psnr = 10 * math.log10(4 / max(error.item(), 1e-9))
+            error = total.item() / trainer.plan.report
             pace = 1e3 * (time.monotonic() - begun) / trainer.steps
+            psnr = 10 * math.log10(4 / error)
             _log.info("step %d %.0f s %.2f dB %.1f ms/step", trainer.steps, elapsed, psnr, pace)
-        if time.monotonic() - saved > 120:
+            total.zero_()
+        if time.monotonic() - saved > SAVE_EVERY:
             save(finish(trainer, pool), out)
             saved = time.monotonic()
     synchronise(trainer.device)

@@ -78,7 +78,7 @@ def mouth_curves(phones: Sequence[Phone], sound: Float, frames: int) -> Float:
     `sound` is the clean speech at 16 kHz: the mouth opens wider where it is louder.
     """
     steps = max(4 * frames, len(sound) // _HOP)
-    shape = np.tile(np.float32(_PAUSE), (steps, 1))
+    shape = np.tile(np.asarray(_PAUSE, np.float32), (steps, 1))
     for start, end, row in _targets(phones):
         shape[round(start * _RATE) : max(round(end * _RATE), round(start * _RATE) + 1)] = row
     track = _glide(shape)
@@ -120,7 +120,7 @@ def _loudness(sound: Float, steps: int) -> Float:
     padded[: len(sound)] = sound[: len(padded)]
     power = np.convolve((padded.reshape(-1, _HOP) ** 2).mean(1), np.hanning(9) / 4, mode="same")
     loud = float(np.percentile(power, 95)) + 1e-9
-    return np.float32(np.clip(1 + 10 * np.log10(power / loud + 1e-6) / 25, 0, 1))
+    return np.asarray(np.clip(1 + 10 * np.log10(power / loud + 1e-6) / 25, 0, 1), np.float32)
 
 
 def _glide(shape: Float) -> Float:
@@ -133,4 +133,4 @@ def _glide(shape: Float) -> Float:
         np.convolve(np.pad(shape[:, c] * shape[:, 3], reach, mode="edge"), kernel, mode="valid")
         for c in range(3)
     ]
-    return np.float32(np.stack(smooth, 1) / weight[:, None])
+    return np.asarray(np.stack(smooth, 1) / weight[:, None], np.float32)

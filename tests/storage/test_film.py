@@ -267,7 +267,7 @@ def test_a_segment_that_does_not_fit_is_named_and_no_film_is_made(
 def test_a_damaged_soundtrack_is_named(tmp_path: Path, make: Make) -> None:
     """It is not the segment's fault."""
     segments, soundtrack, frames = make(2)
-    soundtrack.write_bytes(soundtrack.read_bytes()[:20_000])
+    soundtrack.write_bytes(soundtrack.read_bytes()[:4000])
     with pytest.raises(Damaged, match=r"soundtrack\.m4a"):
         mux_film(tmp_path / "film.mp4", segments, soundtrack, FilmSpan(25, 48, frames))
 
@@ -308,3 +308,40 @@ def test_a_long_film_takes_milliseconds_a_clip_and_hardly_any_memory(
         assert float(words[1]) < 0.03
     assert peaks[1] - peaks[0] < 15
     assert inspect_film(tmp_path / "film.mp4").frames == 600 * 48
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from storage.errors import NotWritable
+from storage.film import FilmSpan, mux_film
+from storage.sound import encode_soundtrack
+size, folder = int(sys.argv[1]), Path(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+for make, name in (
+    (lambda path: mux_film(path, sorted(folder.glob("0*.mp4")), folder / "soundtrack.m4a", FilmSpan(25, 48, 250)), "film.mp4"),
+    (lambda path: encode_soundtrack(folder / "sound.wav", path), "again.m4a"),
+):
+    try:
+        make(folder / name)
+    except NotWritable as error:
+        print(name in str(error), (folder / name).read_text())
+"""
+
+
+@pytest.mark.parametrize("size", [2000, 12_000])
+def test_what_cannot_be_written_is_named_and_leaves_the_older_file(
+    tmp_path: Path, make: Make, size: int
+) -> None:
+    """Wherever the file's growth ends, in the packets or in the index: one line, no draft, no half film."""
+    make(10)
+    for name in ("film.mp4", "again.m4a"):
+        (tmp_path / name).write_text("older")
+    words = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(size), tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert words.split() == ["True", "older"] * 2
+    assert not list(tmp_path.glob(".*"))

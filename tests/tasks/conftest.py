@@ -12,7 +12,8 @@ import pytest
 from luigi.setup_logging import InterfaceLogging
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+# The root first: tests/ has folders of the same names as the packages.
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 import fake_avatar
 
