@@ -56,7 +56,7 @@ def refused(path: Path) -> str:
             door()
         lines.add(str(caught.value))
         assert caught.value.exit_code == 2
-    assert not list(path.parent.glob("*out*"))
+    assert not list(path.parent.glob("*out.*"))
     (line,) = lines
     assert "\n" not in line
     assert str(path) in line
