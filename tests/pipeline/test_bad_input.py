@@ -11,7 +11,6 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-
 from wavefile import write_wave
 
 Call = Callable[..., tuple[int, str, str]]
@@ -134,7 +133,7 @@ def test_silence_is_a_sound(face: Path, tmp_path: Path, longtake: Call):
 
 @pytest.mark.parametrize("which", ["picture", "sound"])
 @pytest.mark.parametrize("kind", ["missing", "empty", "corrupt", "cut", "folder", "wrong type"])
-def test_a_file_that_cannot_be_used_is_named(
+def test_a_file_that_cannot_be_used_is_named(  # noqa: PLR0917
     which: str, kind: str, face: Path, speech: Path, tmp_path: Path, longtake: Call
 ):
     """Missing, empty, corrupt, cut off, a folder, of another type: which file, and what is wrong with it."""

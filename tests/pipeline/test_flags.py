@@ -22,7 +22,7 @@ PUBLISHED = """
     using_merged_ckpt num_gpus_dit enable_vae_parallel offload_kv_cache enable_online_decode fp8
     server_port server_name sample_list src_root_path refert_num replace_flag use_relighting_lora
     clip_batch_size start_clip output_dir output_file
-""".split()
+""".split()  # noqa: SIM905 - a list of words is read as words
 
 # The argument lists of the published launchers, torchrun's own words left out; the prompt is ours.
 SINGLE = [

@@ -123,7 +123,7 @@ def test_retries_and_the_end_of_them_have_their_lines(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_after_the_current_write_and_says_how_to_go_on(
+def test_a_signal_ends_after_the_current_write_and_says_how_to_go_on(  # noqa: PLR0917
     number: signal.Signals,
     code: int,
     face: Path,
