@@ -123,8 +123,8 @@ def psnr(frames: Byte, truth: Byte, weight: Float | None = None) -> float:
 
 
 def background_psnr(frames: Byte, picture: Byte, still: NDArray[np.bool_]) -> float:
-    """Decibels against the reference picture [y, x, rgb], where nothing moves [y, x]."""
-    return psnr(frames[:, still][:, :, None], picture[still][None, :, None])
+    """Decibels (60 at most) against the reference picture [y, x, rgb], where nothing moves [y, x]."""
+    return min(psnr(frames[:, still][:, :, None], picture[still][None, :, None]), 60.0)
 
 
 def colour_shift(frames: Byte, picture: Byte) -> float:

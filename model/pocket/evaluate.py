@@ -1,0 +1,266 @@
+"""The table of levels: whether the shipped avatar talks in time, blinks and stays itself.
+
+    python -m model.pocket.evaluate [--faces 8] [--quick] [--long CLIPS] [--json FILE]
+
+Films of drawn presenters that training never met, saying what the held-out voices say, are made clip by
+clip as `longtake` makes them, and read by model.pocket.measures. Development only: it imports the renderer.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import structlog
+import torch
+from numpy.typing import NDArray
+
+from model.avatar import Avatar, Options, load
+from model.pocket import measures
+from model.pocket.face import draw_identities, eye_boxes, mouth_box, neutral, render
+from model.pocket.levels import DELAY, Findings, Take, tabulate
+from model.pocket.measures import Box, Byte, Float
+from model.pocket.motion import draw_motion
+from model.pocket.samples import Sample, read_samples
+
+SEED = 700_000
+"""Where the identities of the judged faces begin; training's generators are elsewhere."""
+_GROW = 0.06
+_EYE_GROW = 0.03
+
+
+@dataclass(frozen=True)
+class Presenter:
+    """A drawn face: its identity [1, I], its reference picture, and where things are in it."""
+
+    identity: torch.Tensor
+    picture: Byte
+    mouth: Box
+    eyes: tuple[Box, ...]
+    crown: Box
+    still: NDArray[np.bool_]
+    """Where nothing moves, however the head does [y, x]."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is judged."""
+
+    faces: int = 8
+    clips: int = 5
+    """Clips of each face with each voice."""
+    quiet_clips: int = 8
+    long_clips: int = 40
+    rebuilt: int = 4
+    """Faces that go through the VAE alone."""
+
+
+def cast(number: int, size: int, first: int = SEED) -> list[Presenter]:
+    """Presenters that nobody was trained on."""
+    return [_introduce(first + place, size) for place in range(number)]
+
+
+def perform(avatar: Avatar, picture: Byte, sound: Float, seed: int = 0) -> Iterator[Byte]:
+    """The film's clips [frame, y, x, rgb] of a picture that says `sound` (16 kHz), in whole clips."""
+    traits = avatar.traits
+    span = traits.clip_frames * traits.samples_per_frame
+    inputs = avatar.encode_inputs(picture, "")
+    denoiser, decoder = avatar.denoiser(inputs, seed), avatar.decoder(inputs)
+    heard = np.pad(sound, traits.audio_margin)
+    for start in range(0, len(sound) - span + 1, span):
+        features = avatar.extract_audio(heard[start : start + span + 2 * traits.audio_margin])
+        yield decoder.decode(denoiser.denoise(features).latents)
+
+
+def judge(avatar: Avatar, samples: Sequence[Sample], plan: Plan) -> Findings:
+    """Everything the table needs except the VAE alone."""
+    traits, found = avatar.traits, Findings()
+    presenters = cast(plan.faces, traits.default_width)
+    frames = plan.clips * traits.clip_frames
+    for number, sample in enumerate(_shorten(sample, frames) for sample in samples):
+        found.truth[sample.voice] = sample.curves[:, 0]
+        found.takes[sample.voice] = [
+            _shoot(avatar, who, sample.sound, number) for who in presenters
+        ]
+        found.ceilings[sample.voice] = [_draw_truth(who, sample, number) for who in presenters]
+        structlog.get_logger().info("voice_judged", voice=sample.voice)
+    late = _delay(_shorten(samples[0], frames), traits.samples_per_frame)
+    found.delayed = measures.lag_profile(
+        [_shoot(avatar, presenters[0], late.sound, 0).area], late.curves[:, 0]
+    )
+    quiet = np.zeros(plan.quiet_clips * traits.clip_frames * traits.samples_per_frame, np.float32)
+    found.quiet = [_shoot(avatar, who, quiet, 50) for who in presenters]
+    found.drift = watch(avatar, presenters[0], samples, plan.long_clips)
+    return found
+
+
+def watch(
+    avatar: Avatar, who: Presenter, samples: Sequence[Sample], clips: int
+) -> dict[str, float]:
+    """How the background, the colours and the edges hold over a long film, first and last ten clips."""
+    whole = np.concatenate([sample.sound for sample in samples])
+    span = avatar.traits.clip_frames * avatar.traits.samples_per_frame
+    sound = np.resize(whole, clips * span)
+    ends = min(10, clips // 2)
+    still, colour, edges = np.zeros(clips), np.zeros(clips), np.zeros(clips)
+    for clip, frames in enumerate(perform(avatar, who.picture, sound, seed=99)):
+        still[clip] = measures.background_psnr(frames, who.picture, who.still)
+        colour[clip] = measures.colour_shift(frames, who.picture)
+        edges[clip] = measures.sharpness(frames[::8], who.mouth)
+    own = measures.sharpness(who.picture[None], who.mouth)
+    return {
+        "clips": clips, "first": float(still[:ends].mean()), "last": float(still[-ends:].mean()),
+        "worst": float(still.min()), "colour": float(colour[-ends:].mean()), "worst_colour": float(colour.max()),
+        "sharpness_first": float(edges[:ends].mean()) / own, "sharpness_last": float(edges[-ends:].mean()) / own,
+    }  # fmt: skip
+
+
+def rebuild(encode: "Rebuild", presenters: Sequence[Presenter], curves: Float) -> dict[str, float]:
+    """PSNR of true films after the VAE alone: everywhere, and on mouth and eyes."""
+    from model.pocket.face import weights
+
+    whole, features = [], []
+    for number, who in enumerate(presenters):
+        motion = _motion_of(curves, 900 + number)
+        true = _film(who, motion)
+        made = encode(true)
+        weight = weights(who.identity, motion, true.shape[1])[0, :, 0].numpy() - 1
+        whole.append(measures.psnr(made, true))
+        features.append(measures.psnr(made, true, weight))
+    return {"all": float(np.mean(whole)), "mouth_eyes": float(np.mean(features))}
+
+
+class Rebuild:
+    """The shipped VAE alone: frames to latents to frames, begun as a film is, with the picture standing still."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        self._avatar = avatar
+
+    @torch.inference_mode()
+    def __call__(self, frames: Byte) -> Byte:
+        """The same frames [frame, y, x, rgb], a multiple of four of them, after the VAE."""
+        inputs = self._avatar.encode_inputs(frames[0], "")
+        past = 1 + 4 * inputs["motion"].shape[1]
+        film = np.concatenate([np.repeat(frames[:1], past, 0), frames])
+        pixels = torch.from_numpy(film).float().permute(3, 0, 1, 2)[None] / 127.5 - 1
+        latents = self._avatar._vae.encode(pixels)[0, :, -(len(frames) // 4) :]  # type: ignore[attr-defined]
+        decoder = self._avatar.decoder(inputs)
+        return decoder.decode(latents.float().numpy())
+
+
+def _introduce(seed: int, size: int) -> Presenter:
+    identity = draw_identities(1, torch.Generator().manual_seed(seed))
+    rest = neutral(1, 1)
+    picture = _bytes(render(identity, rest, size)[0])[0]
+    mouth = mouth_box(identity, rest)[0, 0]
+    eyes = eye_boxes(identity, rest)[0, 0]
+    top = float(eyes[0, 1] - 2.5 * eyes[0, 3])
+    crown = torch.tensor([float(mouth[0]), top - 0.3, 0.5, 0.3])
+    moved = _bytes(render(identity, _extremes(), size)[0]).astype(np.int16)
+    still = np.abs(moved - picture).max((0, 3)) <= 1
+    return Presenter(identity, picture, _pixels(mouth, size, _GROW),
+                     tuple(_pixels(eye, size, _EYE_GROW) for eye in eyes), _pixels(crown, size, 0), still)  # fmt: skip
+
+
+def _extremes() -> torch.Tensor:
+    """Poses further out than any that presenters take [1, t, M]."""
+    ends = [(-0.12, 0.12), (-0.08, 0.08), (-0.12, 0.12), (-0.04, 0.04), (0.0, 1.0)]
+    poses = torch.tensor(list(product(*ends)))
+    motion = neutral(1, len(poses))
+    motion[0, :, :4], motion[0, :, -3] = poses[:, :4], poses[:, 4]
+    return motion
+
+
+def _pixels(box: torch.Tensor, size: int, grow: float) -> Box:
+    cx, cy, wide, high = box.tolist()
+    edges = (cx - wide - grow, cy - high - grow, cx + wide + grow, cy + high + grow)
+    left, top, right, bottom = (min(max(round((edge + 1) * size / 2), 0), size) for edge in edges)
+    return left, top, right, bottom
+
+
+def _bytes(pictures: torch.Tensor) -> Byte:
+    """[frame, rgb, y, x] in 0..1 as [frame, y, x, rgb] in 0..255."""
+    return (pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _shoot(avatar: Avatar, who: Presenter, sound: Float, seed: int) -> Take:
+    traits = avatar.traits
+    frames = np.concatenate(list(perform(avatar, who.picture, sound, seed)))
+    own = measures.sharpness(who.picture[None], who.mouth)
+    return Take(
+        area=measures.mouth_area(frames, who.mouth),
+        sharpness=measures.sharpness(frames[::5], who.mouth) / own,
+        sway=measures.sway(frames, who.crown),
+        blinks=len(measures.blink_times(measures.eye_openness(frames, who.eyes))),
+        pops=measures.pops(
+            frames, block_frames=traits.block_frames, frames_per_latent=traits.frames_per_latent
+        ),
+    )
+
+
+def _motion_of(curves: Float, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return draw_motion(1, len(curves), torch.from_numpy(curves)[None], generator)
+
+
+def _film(who: Presenter, motion: torch.Tensor, window: Box | None = None) -> Byte:
+    """A true film, or a window of it, a few frames at a time."""
+    size, parts = who.picture.shape[0], torch.split(motion, 16, 1)
+    return np.concatenate([_bytes(render(who.identity, part, size, window)[0]) for part in parts])
+
+
+def _draw_truth(who: Presenter, sample: Sample, seed: int) -> Float:
+    """The mouth area of a true film with motion of its own."""
+    left, top, right, bottom = who.mouth
+    film = _film(who, _motion_of(sample.curves, seed), who.mouth)
+    return measures.mouth_area(film, (0, 0, right - left, bottom - top))
+
+
+def _shorten(sample: Sample, frames: int) -> Sample:
+    frames = min(frames, len(sample.curves))
+    return replace(sample, sound=sample.sound[: frames * 640], curves=sample.curves[:frames])
+
+
+def _delay(sample: Sample, samples_per_frame: int) -> Sample:
+    late = np.pad(sample.sound, (DELAY * samples_per_frame, 0))[: len(sample.sound)]
+    return replace(sample, sound=late)
+
+
+def main() -> None:
+    """Judge the shipped avatar and print the table; the status says whether every level is met."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--faces", type=int, default=8)
+    parser.add_argument("--quick", action="store_true", help="two clips of each, four voices")
+    parser.add_argument("--long", type=int, default=40, metavar="CLIPS")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    plan = Plan(faces=asked.faces, long_clips=asked.long)
+    samples = read_samples()
+    if asked.quick:
+        plan = replace(plan, clips=3, quiet_clips=4, rebuilt=2)
+        samples = samples[::3]
+    avatar = load("pocket", Options(256, 256, 48, 4), threads=1)
+    found = judge(avatar, samples, plan)
+    curves = samples[0].curves[: 2 * avatar.traits.clip_frames]
+    found.rebuilt = rebuild(
+        Rebuild(avatar), cast(plan.rebuilt, avatar.traits.default_width), curves
+    )
+    rows = tabulate(found)
+    for row in rows:
+        sys.stdout.write(
+            f"{'ok  ' if row.met else 'FAIL'}  {row.what:52s} {row.value:8.3f}  {row.level}\n"
+        )
+    if asked.json:
+        facts = {"rows": [asdict(row) for row in rows], "drift": found.drift}
+        asked.json.write_text(json.dumps(facts, indent=1, default=float) + "\n")
+    sys.exit(0 if all(row.met for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main()
