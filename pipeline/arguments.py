@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.flags import FLAGS, GROUPS, Flag, cut_launcher
+from pipeline.flag import Flag
+from pipeline.flags import FLAGS, GROUPS, cut_launcher
 from storage.errors import BadInput
 
 Given = list[tuple[Flag, str]]

@@ -2,9 +2,13 @@
 # ruff: noqa: T201 - the only place that prints
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline.arguments import Command, parse
@@ -15,19 +19,21 @@ if TYPE_CHECKING:
 
     from pipeline.film import Film
 
-STOPPED = 130
+STOPPED, TERMINATED = 130, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say; the exit code (docs/cli.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        command = parse(words)
-        return _VERBS[command.verb](command)
+        with _terminable():
+            command = parse(words)
+            return _VERBS[command.verb](command)
     except LongtakeError as error:
         return _end(str(error), error.exit_code, words)
-    except KeyboardInterrupt:
-        return _end("Stopped before any work; the same command begins anew.", STOPPED, words)
+    except KeyboardInterrupt as stopped:
+        code = TERMINATED if str(stopped) == "SIGTERM" else STOPPED
+        return _end("Stopped. The same command goes on from what is finished.", code, words)
     except BrokenPipeError:
         # The reader has seen enough (`| head`); without this, Python complains once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -35,6 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last door: one line, and the whole story for those who ask
         line = f"A fault of longtake itself: {type(error).__name__}: {error}. --debug shows where."
         return _end(line, 1, words)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as an exception, so that drafts are removed; while a film is made, the tasks take both signals in hand."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end(line: str, code: int, words: list[str]) -> int:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.flags import FLAGS, Flag
+from pipeline.flag import Flag
+from pipeline.flags import FLAGS
 from storage.errors import BadInput, BadOption, Refused
 
 if TYPE_CHECKING:

@@ -24,7 +24,16 @@ from pipeline.cli import main
 from tasks import session
 from wavefile import write_wave
 
-DOOR = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); import fake_avatar; fake_avatar.install(); from pipeline.cli import main; sys.exit(main())"
+DOOR = """
+import os, sys
+sys.path[:0] = sys.argv.pop(1).split(":")
+import fake_avatar
+fake_avatar.install()
+from pipeline.cli import main
+if ready := os.environ.get("FAKE_READY"):
+    open(ready, "w").close()
+sys.exit(main())
+"""
 
 
 @pytest.fixture(autouse=True)

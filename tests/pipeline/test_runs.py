@@ -148,6 +148,23 @@ def test_a_signal_ends_after_the_current_write_and_says_how_to_go_on(  # noqa: P
     assert inspect_film(tmp_path / "x y/video.mp4").frames == 225
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_first_clip_is_one_line_too(  # noqa: PLR0917
+    number: signal.Signals, code: int, face: Path, speech: Path, tmp_path: Path, started: Start
+):
+    """While the model is loaded: no traceback, the code of the signal, no half of a run."""
+    fakes = {"FAKE_LOAD": "30", "FAKE_READY": str(tmp_path / "ready")}
+    process = started("new", face, speech, "--run", "x", fakes=fakes)
+    wait_for(tmp_path / "ready", "", process=process)
+    time.sleep(1.0)
+    assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert err == "longtake: Stopped. The same command goes on from what is finished.\n"
+    assert not (tmp_path / "x").exists()
+
+
 def test_partial_films_while_running_and_after_a_kill(
     face: Path, speech: Path, tmp_path: Path, started: Start, longtake: Call
 ):

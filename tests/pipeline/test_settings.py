@@ -84,7 +84,7 @@ def test_the_same_folder_said_twice_is_no_contradiction(tmp_path: Path):
 
 def test_sizes_on_disk_are_decimal():
     """GB = 1e9."""
-    from pipeline.flags import size_on_disk
+    from pipeline.flag import size_on_disk
 
     assert size_on_disk("20GB") == 20 * 10**9
     assert size_on_disk("1.5 mb") == 1_500_000

@@ -1,0 +1,120 @@
+"""One flag of a command line: what it does here, and how its word is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from storage.errors import BadOption, Refused
+
+Outcome = Literal["works", "ignored", "refused"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag, what it does here, and why not where it does nothing."""
+
+    name: str
+    """With dashes and without the two in front."""
+    does: str
+    """The help line of a flag that works; of another, what it did where it was published."""
+    fields: tuple[str, ...] = ()
+    """The fields of the Request that it fills; none for a flag that does nothing here."""
+    read: Callable[[str], object] = str
+    metavar: str = "TEXT"
+    constant: object = None
+    """What a flag without a value stands for."""
+    published: bool = False
+    """In Live Avatar's or Wan2.2's own command lines, or in articles about them."""
+    only: tuple[str, ...] = ()
+    """The values that are accepted, where the others are refused."""
+    ignored: str = ""
+    refused: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What becomes of it, for a value that is accepted if any is."""
+        if self.fields:
+            return "works"
+        return "ignored" if self.ignored else "refused"
+
+    @property
+    def spelling(self) -> str:
+        """As a person types it here."""
+        return f"--{self.name}"
+
+    def values(self, word: str) -> dict[str, object]:
+        """Fields of the Request by name, from the word on the command line or in the environment."""
+        if not self.fields:
+            return {}
+        value = self.constant if self.constant is not None else self._value(word)
+        together = value if isinstance(value, tuple) else (value,)
+        return dict(zip(self.fields, together, strict=True))
+
+    def _value(self, word: str) -> object:
+        try:
+            return self.read(word)
+        except ValueError as error:
+            raise BadOption(self.spelling, word, str(error)) from None
+
+    def why_idle(self, word: str) -> str:
+        """Why it does nothing here; raises Refused where it cannot be honoured."""
+        if self.refused and word not in self.only:
+            shown = f"{self.spelling} {word}" if self.only else self.spelling
+            raise Refused(shown, self.refused)
+        return self.ignored
+
+
+def whole(word: str) -> int:
+    """A whole number."""
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError("a whole number is needed") from None
+
+
+def number(word: str) -> float:
+    """A number of seconds."""
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError("a number is needed") from None
+
+
+def size(word: str) -> tuple[int, int]:
+    """Width and height out of `704*384` or `704x384`."""
+    from tasks.request import parse_size
+
+    return parse_size(word)
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def read(word: str) -> str:
+        if word not in words:
+            raise ValueError(f"one of {', '.join(words)} is needed")
+        return word
+
+    return read
+
+
+def keep(*words: str) -> Callable[[str], str]:
+    """One of these words or how many clips to keep."""
+
+    def read(word: str) -> str:
+        if word not in words and not word.isdecimal():
+            raise ValueError(f"{', '.join(words)} or a number of clips is needed")
+        return word
+
+    return read
+
+
+def size_on_disk(word: str) -> int:
+    """Bytes out of `500MB`, `20GB` or a plain number of bytes; GB = 1e9."""
+    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    upper = word.upper().replace(" ", "")
+    factor = units.get(upper[-2:], 1)
+    try:
+        return int(float(upper[:-2] if factor > 1 else upper) * factor)
+    except ValueError:
+        raise ValueError("a size such as 20GB is needed") from None
