@@ -96,10 +96,9 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
     Interrupted, RunLocked, OtherNumerics, NotReproduced, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
     """
     part = part or Part()
-    with heeded() as stop:
+    with heeded() as stop, working(run, part, stop) as session:
         try:
-            with working(run, part, stop) as session:
-                return _make(session, local_scheduler)
+            return _make(session, local_scheduler)
         except Stopped as stopped:
             raise _interrupted(run, part, str(stopped)) from None
 
