@@ -34,6 +34,12 @@ FILM = (
         published=True,
     ),
     Flag(
+        "size-as-area",
+        "Take --size for an area and fill it in the picture's shape, as published.",
+        ("size_as_area",),
+        constant=True,
+    ),
+    Flag(
         "crop",
         "How the picture fits: cover, contain or exact.",
         ("crop",),

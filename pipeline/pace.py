@@ -52,12 +52,11 @@ class Pace:
         default_factory=lambda: {"denoised": Beat(), "published": Beat()}
     )
     _stage: dict[str, float] = field(default_factory=dict)
-    _last: float = 0.0
+    _denoised_at: float | None = None
     _kept: float | None = None
 
     def tell(self, event: str, facts: Facts, now: float) -> None:
         """Take note of one event that happened at `now` (seconds)."""
-        self._last = now
         tell = getattr(self, f"_{event}", None)
         if tell is not None:
             tell(facts, now)
@@ -78,9 +77,11 @@ class Pace:
         self._beats["denoised"].strike(now)
         self._stage["denoise"] = float(str(facts["seconds"]))
 
-    def _stage_seconds(self, facts: Facts, _now: float) -> None:
+    def _stage_seconds(self, facts: Facts, now: float) -> None:
         if facts.get("clip") is not None:
             self._stage[str(facts["stage"])] = float(str(facts["seconds"]))
+            if facts["stage"] == "latents":
+                self._denoised_at = now
 
     def _clip_published(self, facts: Facts, now: float) -> None:
         self.done, self.made = self.done + 1, self.made + 1
@@ -89,6 +90,8 @@ class Pace:
             self._break()
         else:
             self._beats["published"].strike(now)
+            # Its own stage_seconds comes after it.
+            self._stage.setdefault("segment", now - (self._denoised_at or now))
         if self.first_playable is None:
             self.first_playable = now
 

@@ -39,7 +39,22 @@ class Wishes:
                 raise BadInput(
                     f"No {what} was given. For example: longtake new face.png speech.wav"
                 )
+        self._fill_area()
         return Request(**self.fields, sources=self.sources)  # type: ignore[arg-type]
+
+    def _fill_area(self) -> None:
+        """Width and height in the picture's shape, where --size is to be read as an area."""
+        from pipeline.area import fit_area, size_of
+
+        came = self.sources.pop("size_as_area", "")
+        if not self.fields.pop("size_as_area", False):
+            return
+        if "width" not in self.fields:
+            raise BadOption("--size-as-area", "alone", "--size W*H says which area")
+        area = int(str(self.fields["width"])) * int(str(self.fields["height"]))
+        if (seen := size_of(Path(str(self.fields["image"])))) is not None:
+            self.fields["width"], self.fields["height"] = fit_area(*seen, area)
+            self.sources["width"] = self.sources["height"] = f"--size, {came}"
 
     def add(self, values: Mapping[str, object], source: str) -> None:
         """Take what has not been said by something stronger."""
