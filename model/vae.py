@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    Module = Any  # diffusers is untyped, and so are the parts of its modules
 
 HISTORY = 2  # frames that a causal convolution of kernel 3 looks back
 
@@ -40,10 +42,10 @@ class Past(Protocol):
     """True while the chunk starts with the stream's very first frame, which is never doubled."""
     fold: bool
     """Whether 3-D convolutions run as 2-D ones: where the machine has no good kernel for the former."""
-    normalise: Callable[[nn.Module, Tensor], Tensor]
+    normalise: Callable[[Module, Tensor], Tensor]
     """The norm and SiLU before a convolution; a trainer hands in a compiled one."""
 
-    def extend(self, layer: nn.Module, x: Tensor) -> Tensor:
+    def extend(self, layer: Module, x: Tensor) -> Tensor:
         """Put the two frames that came before in front of x [b, t, h, w, c]."""
 
 
@@ -54,9 +56,9 @@ class NoPast:
 
     def __init__(self, *, fold: bool = False) -> None:
         self.fold = fold
-        self.normalise = normalise
+        self.normalise: Callable[[Module, Tensor], Tensor] = normalise
 
-    def extend(self, layer: nn.Module, x: Tensor) -> Tensor:  # noqa: ARG002
+    def extend(self, layer: Module, x: Tensor) -> Tensor:  # noqa: ARG002
         """Put two frames of zeros in front."""
         from torch.nn import functional as F
 
@@ -69,10 +71,10 @@ class KeptPast:
     def __init__(self, *, fold: bool = False) -> None:
         self.begins = True
         self.fold = fold
-        self.normalise = normalise
-        self._frames: dict[nn.Module, Tensor] = {}
+        self.normalise: Callable[[Module, Tensor], Tensor] = normalise
+        self._frames: dict[Module, Tensor] = {}
 
-    def extend(self, layer: nn.Module, x: Tensor) -> Tensor:
+    def extend(self, layer: Module, x: Tensor) -> Tensor:
         """Put the kept frames (zeros at first) in front, and keep the last two."""
         import torch
 
@@ -84,7 +86,7 @@ class KeptPast:
         return x
 
 
-def normalise(layer: nn.Module, x: Tensor) -> Tensor:
+def normalise(layer: Module, x: Tensor) -> Tensor:
     """RMS norm and SiLU of x [..., c]: the same as the stock pair, rounded once instead of five times."""
     import torch
     from torch.nn import functional as F
@@ -94,7 +96,7 @@ def normalise(layer: nn.Module, x: Tensor) -> Tensor:
     return F.silu(x, inplace=not torch.is_grad_enabled())
 
 
-def convolve(layer: nn.Module, x: Tensor, past: Past) -> Tensor:
+def convolve(layer: Module, x: Tensor, past: Past) -> Tensor:
     """A causal 3-D convolution of x [b, t, h, w, c]."""
     from torch.nn import functional as F
 
@@ -122,10 +124,11 @@ def _convolve_folded(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     y = F.conv2d(
         x.flatten(0, 1).permute(0, 3, 1, 2), weight, bias, padding=(height // 2, width // 2)
     )
-    return y.permute(0, 2, 3, 1).unflatten(0, (x.shape[0], frames))
+    y = y.permute(0, 2, 3, 1)
+    return y.reshape(x.shape[0], frames, *y.shape[1:])
 
 
-def _convolve_pictures(layer: nn.Module, x: Tensor) -> Tensor:
+def _convolve_pictures(layer: Module, x: Tensor) -> Tensor:
     from torch.nn import functional as F
 
     y = F.conv2d(
@@ -135,10 +138,11 @@ def _convolve_pictures(layer: nn.Module, x: Tensor) -> Tensor:
         layer.stride,
         layer.padding,
     )
-    return y.permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
+    y = y.permute(0, 2, 3, 1)
+    return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
-def _residual(block: nn.Module, x: Tensor, past: Past) -> Tensor:
+def _residual(block: Module, x: Tensor, past: Past) -> Tensor:
     y = convolve(block.conv1, past.normalise(block.norm1, x), past)
     y = convolve(block.conv2, past.normalise(block.norm2, y), past)
     if block.in_dim != block.out_dim:
@@ -146,7 +150,7 @@ def _residual(block: nn.Module, x: Tensor, past: Past) -> Tensor:
     return x + y
 
 
-def _attend(block: nn.Module, x: Tensor) -> Tensor:
+def _attend(block: Module, x: Tensor) -> Tensor:
     from torch.nn import functional as F
 
     gamma = block.norm.gamma.flatten().to(x.dtype)
@@ -157,29 +161,29 @@ def _attend(block: nn.Module, x: Tensor) -> Tensor:
     return x + F.linear(y, block.proj.weight.flatten(1).to(x.dtype), block.proj.bias.to(x.dtype))
 
 
-def _middle(block: nn.Module, x: Tensor, past: Past) -> Tensor:
+def _middle(block: Module, x: Tensor, past: Past) -> Tensor:
     x = _residual(block.resnets[0], x, past)
     for attention, residual in zip(block.attentions, block.resnets[1:], strict=True):
         x = _residual(residual, _attend(attention, x), past)
     return x
 
 
-def _enlarge(layer: nn.Module, x: Tensor, past: Past) -> Tensor:
+def _enlarge(layer: Module, x: Tensor, past: Past) -> Tensor:
     import torch
 
     if layer.mode == "upsample3d":
         first = x[:, : int(past.begins)]
         x = x[:, int(past.begins) :]
         if x.shape[1]:
-            x = convolve(layer.time_conv, x, past).unflatten(-1, (2, -1))
-            x = x.permute(0, 1, 4, 2, 3, 5).flatten(1, 2)
+            x = convolve(layer.time_conv, x, past)
+            x = x.view(*x.shape[:4], 2, -1).permute(0, 1, 4, 2, 3, 5).flatten(1, 2)
         x = torch.cat((first, x), dim=1) if past.begins else x
     b, t, h, w, c = x.shape
     x = x[:, :, :, None, :, None].expand(b, t, h, 2, w, 2, c).reshape(b, t, 2 * h, 2 * w, c)
     return _convolve_pictures(layer.resample[1], x)
 
 
-def _reduce(layer: nn.Module, x: Tensor) -> Tensor:
+def _reduce(layer: Module, x: Tensor) -> Tensor:
     import torch
     from torch.nn import functional as F
 
@@ -191,7 +195,7 @@ def _reduce(layer: nn.Module, x: Tensor) -> Tensor:
     return torch.cat((x[:, :1], rest.permute(0, 2, 3, 4, 1)), dim=1)
 
 
-def walk_decoder(vae: nn.Module, z: Tensor, past: Past) -> Tensor:
+def walk_decoder(vae: Module, z: Tensor, past: Past) -> Tensor:
     """Frames [b, 3, t, y, x] from latents [b, c, t, h, w] as the module knows them, not clamped."""
     decoder = vae.decoder
     x = convolve(vae.post_quant_conv, z.permute(0, 2, 3, 4, 1), past)
@@ -209,7 +213,7 @@ def walk_decoder(vae: nn.Module, z: Tensor, past: Past) -> Tensor:
     return x.reshape(b, t, h * side, w * side, -1).permute(0, 4, 1, 2, 3)
 
 
-def walk_encoder(vae: nn.Module, frames: Tensor, past: Past) -> Tensor:
+def walk_encoder(vae: Module, frames: Tensor, past: Past) -> Tensor:
     """Mean and log-variance [b, 2c, t, h, w] of frames [b, 3, 1 + 4k, y, x], the whole clip at once."""
     encoder, side = vae.encoder, vae.config.patch_size or 1
     b, c, t, h, w = frames.shape
@@ -223,7 +227,7 @@ def walk_encoder(vae: nn.Module, frames: Tensor, past: Past) -> Tensor:
     return x.permute(0, 4, 1, 2, 3)
 
 
-def arrange(module: nn.Module) -> None:
+def arrange(module: Module) -> None:
     """Lay the convolutions' weights out as the kernels want them: the same numbers, other strides."""
     import torch
 
@@ -236,7 +240,7 @@ def arrange(module: nn.Module) -> None:
 class StreamingVAE:
     """An AutoencoderKLWan whose latents are normalised and whose decoder can be streamed."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Module) -> None:
         import torch
 
         self.module = module.eval().requires_grad_(False)
@@ -256,7 +260,8 @@ class StreamingVAE:
         import torch
 
         with torch.inference_mode():
-            mode = self.module.encode(frames.to(self.device, self.dtype)).latent_dist.mode()
+            posterior = self.module.encode(frames.to(self.device, self.dtype)).latent_dist
+            mode: Tensor = posterior.mode()
             return (mode.float() - self.mean) / self.std
 
     def raw(self, latents: Tensor) -> Tensor:
@@ -302,9 +307,11 @@ class DecoderStream:
         from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
 
         module = self._vae.module
-        x = module.decoder(
+        x: Tensor = module.decoder(
             module.post_quant_conv(z), feat_cache=self._cache, feat_idx=[0], first_chunk=begins
         )
         self._past.begins = False
         side = module.config.patch_size
-        return x if side is None else unpatchify(x, side)
+        if side is not None:
+            x = unpatchify(x, side)
+        return x

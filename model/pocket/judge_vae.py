@@ -16,6 +16,17 @@ UNSEEN = 1_000_003
 FRAMES = 97
 
 
+def save(vae: Any, out: Path) -> None:
+    """Write vae.safetensors (bf16) and vae.json (its configuration) into `out`."""
+    from safetensors.torch import save_file
+
+    out.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.to("cpu", torch.bfloat16).contiguous() for k, v in vae.state_dict().items()}
+    save_file(weights, out / "vae.safetensors")
+    config = {name: value for name, value in vae.config.items() if not name.startswith("_")}
+    (out / "vae.json").write_text(json.dumps(config, indent=1) + "\n")
+
+
 def load(folder: Path, device: torch.device) -> StreamingVAE:
     """The VAE of vae.json and vae.safetensors, in bf16."""
     from diffusers import AutoencoderKLWan

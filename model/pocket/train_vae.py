@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.pocket import face, motion
+from model.pocket.judge_vae import judge, save
 from model.vae import NoPast, arrange, walk_decoder, walk_encoder
 
 CONFIG: dict[str, Any] = {
@@ -52,7 +53,8 @@ class Plan:
 
     size: int = 256
     pool: int = 640
-    fresh: int = 1
+    fresh_every: int = 2
+    """Steps to one new clip in the pool."""
     short_batch: int = 24
     long_batch: int = 6
     long: int = LONG
@@ -61,7 +63,7 @@ class Plan:
     report: int = 200
 
 
-SMOKE = Plan(size=64, pool=12, fresh=1, short_batch=4, long_batch=1, long=17, judged=2, report=10)
+SMOKE = Plan(size=64, pool=12, short_batch=4, long_batch=1, long=17, judged=2, report=10)
 
 
 def draw_chatter(n: int, t: int, generator: torch.Generator) -> Tensor:
@@ -126,7 +128,7 @@ class Pool:
         return self._pictures[clip, frame], self._weights[clip, frame]
 
 
-def make_vae(init: Path | None = None) -> nn.Module:
+def make_vae(init: Path | None = None) -> Any:
     """An AutoencoderKLWan that begins as a plain shrink and enlargement, or from a file of weights."""
     from diffusers import AutoencoderKLWan
     from safetensors.torch import load_file
@@ -141,7 +143,7 @@ def make_vae(init: Path | None = None) -> nn.Module:
 
 
 @torch.no_grad()
-def _begin_plainly(vae: nn.Module) -> None:
+def _begin_plainly(vae: Any) -> None:
     """Convolutions look at their centre and keep the scale, residuals add nothing, time is repeated and averaged.
 
     The stock beginning loses nearly all of the picture on its way through, and then learns a grey one for long.
@@ -149,8 +151,8 @@ def _begin_plainly(vae: nn.Module) -> None:
     for name, layer in vae.named_modules():
         if not isinstance(layer, nn.Conv2d | nn.Conv3d):
             continue
-        weight = layer.weight
-        nn.init.zeros_(layer.bias)
+        weight: Tensor = layer.weight
+        nn.init.zeros_(layer.get_parameter("bias"))
         nn.init.normal_(weight, std=0.5 / math.sqrt(weight[0].numel()))
         centre = weight[:, :, -1] if weight.ndim == 5 else weight
         centre = centre[:, :, centre.shape[2] // 2, centre.shape[3] // 2]
@@ -200,7 +202,7 @@ def rms_silu(x: Tensor, gamma: Tensor) -> Tensor:
 class Trainer:
     """The weights, their average, and one step."""
 
-    def __init__(self, vae: nn.Module, plan: Plan, device: torch.device, *, compiled: bool) -> None:
+    def __init__(self, vae: Any, plan: Plan, device: torch.device, *, compiled: bool) -> None:
         self.vae, self.plan, self.device = vae.to(device).train(), plan, device
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         self.past = NoPast(fold=device.type == "cpu")
@@ -217,6 +219,8 @@ class Trainer:
             fused=device.type == "cuda",
         )
         self.strict = torch.zeros((), device=device)
+        self.begins = True
+        """False where the weights have learned before: then the whole loss counts from the first step."""
         self.spread = torch.ones(CONFIG["z_dim"], device=device)
         self.steps = 0
 
@@ -226,7 +230,7 @@ class Trainer:
         torch._dynamo.config.suppress_errors = True
         fused = torch.compile(rms_silu, dynamic=False)
 
-        def norm(layer: nn.Module, x: Tensor) -> Tensor:
+        def norm(layer: Any, x: Tensor) -> Tensor:
             rows = x.reshape(-1, x.shape[-1])
             return fused(rows, layer.gamma.flatten()).view_as(x)
 
@@ -253,14 +257,14 @@ class Trainer:
         plan = self.plan
         for group in self.optimiser.param_groups:
             group["lr"] = plan.rate * rate_at(progress)
-        self.strict.fill_(min(1.0, max(0.0, (progress - 0.03) / 0.12)))
-        for _ in range(plan.fresh):
+        self.strict.fill_(min(1.0, max(0.0, (progress - 0.03) / 0.12)) if self.begins else 1.0)
+        if self.steps % plan.fresh_every == 0:
             pool.refresh()
         long = self.steps % 4 == 3
         batch = (plan.long_batch, plan.long) if long else (plan.short_batch, min(SHORT, plan.long))
         loss, error = self.forward(*pool.batch(*batch))
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimiser.step()
         self.steps += 1
@@ -268,7 +272,7 @@ class Trainer:
         torch._foreach_lerp_(self.average, [w.detach() for w in self.weights], 1 - keep)
         return error.detach()
 
-    def averaged(self) -> nn.Module:
+    def averaged(self) -> Any:
         """A copy of the model with the averaged weights."""
         vae = make_vae().to(self.device).requires_grad_(False)
         for weight, average in zip(vae.parameters(), self.average, strict=True):
@@ -288,9 +292,7 @@ def choose_convolutions(trainer: Trainer, pool: Pool) -> None:
     seconds = {}
     for fold in (False, True):
         trainer.past.fold = fold
-        begun = time.monotonic()
-        repeat(trainer, pool, 0, 2)
-        _log.info("folded %s: first steps %.1f s", fold, time.monotonic() - begun)
+        _log.info("folded %s: first steps %.1f s", fold, 2 * repeat(trainer, pool, 0, 2))
         seconds[fold] = repeat(trainer, pool, 0, 4)
     trainer.past.fold = seconds[True] < seconds[False]
     repeat(trainer, pool, 3, 2)
@@ -349,7 +351,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 @torch.no_grad()
-def finish(trainer: Trainer, pool: Pool) -> nn.Module:
+def finish(trainer: Trainer, pool: Pool) -> Any:
     """The averaged model, with the mean and the spread of its latents in its configuration."""
     vae = trainer.averaged()
     sums = torch.zeros(3, CONFIG["z_dim"], dtype=torch.float64, device=trainer.device)
@@ -370,21 +372,8 @@ def finish(trainer: Trainer, pool: Pool) -> nn.Module:
     return vae
 
 
-def save(vae: nn.Module, out: Path) -> None:
-    """Write vae.safetensors (bf16) and vae.json (its configuration) into `out`."""
-    from safetensors.torch import save_file
-
-    out.mkdir(parents=True, exist_ok=True)
-    weights = {k: v.to("cpu", torch.bfloat16).contiguous() for k, v in vae.state_dict().items()}
-    save_file(weights, out / "vae.safetensors")
-    config = CONFIG | {name: list(vae.config[name]) for name in ("latents_mean", "latents_std")}
-    (out / "vae.json").write_text(json.dumps(config, indent=1) + "\n")
-
-
 def main(arguments: list[str]) -> None:
     """Train, save, judge."""
-    from model.pocket.judge_vae import judge
-
     flags = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms %(message)s")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -398,6 +387,7 @@ def main(arguments: list[str]) -> None:
     synchronise(device)
     _log.info("pool of %d clips", plan.pool)
     trainer = Trainer(make_vae(flags.init), plan, device, compiled=not flags.eager)
+    trainer.begins = flags.init is None
     choose_convolutions(trainer, pool)
     train(trainer, pool, 60 * flags.minutes, flags.out)
     vae = finish(trainer, pool)
