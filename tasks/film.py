@@ -112,9 +112,9 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
     drive(session, local_scheduler)
     span = part.span(run.spec.clips)
     if len(span) == run.spec.clips:
-        build(session, [MuxVideo(run=str(run.root))], local_scheduler)
+        build(session, MuxVideo(run=str(run.root)), local_scheduler)
         return deliver(run.video_path, part.output_file)
-    build(session, [EncodeSoundtrack(run=str(run.root))], local_scheduler)
+    build(session, EncodeSoundtrack(run=str(run.root)), local_scheduler)
     target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
     frames = join_clips(run, span, target)
     emit("film_published", path=str(target), clips=len(span), frames=frames)

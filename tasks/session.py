@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Traits
     from storage.spec import Spec
 
-_sessions: dict[Path, "Session"] = {}
-_runs: dict[Path, Run] = {}
+# By the absolute folder as text: tasks ask for these a hundred times a clip.
+_sessions: dict[str, "Session"] = {}
+_runs: dict[str, Run] = {}
 _loaded: dict[tuple[object, ...], "Avatar"] = {}
 
 
@@ -64,9 +65,9 @@ class Session:
         """Take the lock, remove what a crash left."""
         self._closing.enter_context(self.run.lock())
         self._closing.enter_context(recorded(self.run.events_path))
-        self._closing.callback(_sessions.pop, self.run.root, None)
-        _sessions[self.run.root] = self
-        _runs[self.run.root] = self.run
+        folder = str(self.run.root)
+        self._closing.callback(_sessions.pop, folder, None)
+        _sessions[folder], _runs[folder] = self, self.run
         self.run.sweep()
 
     def close(self) -> None:
@@ -184,15 +185,15 @@ def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) ->
 
 def opened(folder: str) -> Run:
     """The run in a folder; read once a process."""
-    root = Path(folder).resolve()
-    if root not in _runs:
-        _runs[root] = Run.open(root)
-    return _runs[root]
+    if folder not in _runs:
+        root = Path(folder).resolve()
+        _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or Run.open(root)
+    return _runs[folder]
 
 
 def session_of(folder: str) -> Session:
     """The session that this process has on a run; one for a single task is opened here and lives as long as the process."""
-    root = Path(folder).resolve()
+    root = str(opened(folder).root)
     if root not in _sessions:
         alone = Session(opened(folder), Part(alone=True), Stop())
         alone.open()
@@ -203,8 +204,8 @@ def session_of(folder: str) -> Session:
 @contextmanager
 def working(run: Run, part: Part, stop: Stop) -> Iterator[Session]:
     """A session for a whole film; one that a single task left open is closed first."""
-    if run.root in _sessions:
-        _sessions[run.root].close()
+    if str(run.root) in _sessions:
+        _sessions[str(run.root)].close()
     session = Session(run, part, stop)
     try:
         session.open()

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import luigi
 
 from storage.errors import StageFailed
 from tasks.audio import ExtractAudio
+from tasks.base import RunParameter
 from tasks.decode import DecodeClip
 from tasks.denoise import DenoiseClip
 from tasks.session import Session
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CLIPS = 25
 
 ClipKind = type[DenoiseClip] | type[DecodeClip]
+KINDS: dict[str, ClipKind] = {kind.stage: kind for kind in (DenoiseClip, DecodeClip)}
 
 
 NEVER = 1e9
@@ -47,6 +49,26 @@ class Factory(luigi.interface._WorkerSchedulerFactory):  # type: ignore[misc]
         )
 
 
+class Window(luigi.WrapperTask):  # type: ignore[misc]
+    """Some clips at once. One root: of several, Luigi would walk the chain anew for each."""
+
+    run = RunParameter(description="The folder of the run.")
+    stage = luigi.Parameter(description="latents or segment.")
+    clips = luigi.ListParameter(description="The clips.")
+    heard = luigi.ListParameter(description="Clips beyond, whose sound the denoiser hears.")
+    folder: str
+
+    def requires(self) -> Iterator[luigi.Task]:
+        """The clips, and the sound of those that the denoiser comes to, running ahead."""
+        for clip in self.clips:
+            yield KINDS[self.stage](run=self.folder, clip=clip)
+        for clip in self.heard:
+            yield ExtractAudio(run=self.folder, clip=clip)
+
+    def work(self) -> None:
+        """Nothing; Luigi calls it all the same."""
+
+
 def drive(session: Session, local_scheduler: bool | None) -> None:
     """Make all clips of the session's part that are missing, in the order that the settings name."""
     span = session.part.span(session.run.spec.clips)
@@ -64,31 +86,27 @@ def published_to(run: "Run", stop: int) -> int:
     return next(there, 0)
 
 
-def windows(session: Session, kind: ClipKind, clips: range) -> Iterator[list[luigi.Task]]:
-    """The missing clips, a window at a time, and with each the sound that the denoiser hears next, running ahead."""
+def windows(session: Session, kind: ClipKind, clips: range) -> Iterator[Window]:
+    """The missing clips, a window at a time."""
     folder = str(session.run.root)
     missing = (clip for clip in clips if not kind(run=folder, clip=clip).complete())
     for window in in_batches(missing, CLIPS):
-        ahead = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
-        heard = [clip for clip in ahead if clip in clips]
-        yield [
-            *(kind(run=folder, clip=clip) for clip in window),
-            *(ExtractAudio(run=folder, clip=clip) for clip in heard),
-        ]
+        beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
+        heard = [clip for clip in beyond if clip in clips]
+        yield Window(run=folder, stage=kind.stage, clips=window, heard=heard)
         # Luigi keeps every task that it has ever seen.
         luigi.Task.clear_instance_cache()
 
 
-def build(session: Session, roots: list[Any], local_scheduler: bool | None) -> None:
-    """Let Luigi make these and what they need; raises what failed. Its own word is not trusted: the records are."""
+def build(session: Session, root: luigi.Task, local_scheduler: bool | None) -> None:
+    """Let Luigi make this and what it needs; raises what failed. Its own word is not trusted: the records are."""
     chosen = {} if local_scheduler is None else {"local_scheduler": local_scheduler}
-    luigi.build(roots, worker_scheduler_factory=Factory(), workers=1, **chosen)
+    luigi.build([root], worker_scheduler_factory=Factory(), workers=1, **chosen)
     session.stop.heed()
     if session.failure is not None:
         raise session.failure
-    for root in roots:
-        if not root.complete():
-            raise StageFailed(1, f"waiting for {root}", "Luigi did not run it; its log says why")
+    if not root.complete():
+        raise StageFailed(1, f"waiting for {root}", "Luigi did not run it; its log says why")
 
 
 def in_batches(clips: Iterable[int], size: int) -> Iterator[list[int]]:
