@@ -142,14 +142,15 @@ class Rebuild:
 
     @torch.inference_mode()
     def __call__(self, frames: Byte) -> Byte:
-        """The same frames [frame, y, x, rgb], a multiple of four of them, after the VAE."""
-        inputs = self._avatar.encode_inputs(frames[0], "")
-        past = 1 + 4 * inputs["motion"].shape[1]
-        film = np.concatenate([np.repeat(frames[:1], past, 0), frames])
-        pixels = torch.from_numpy(film).float().permute(3, 0, 1, 2)[None] / 127.5 - 1
-        latents = self._avatar._vae.encode(pixels)[0, :, -(len(frames) // 4) :]  # type: ignore[attr-defined]
-        decoder = self._avatar.decoder(inputs)
-        return decoder.decode(latents.float().numpy())
+        """The same frames [frame, y, x, rgb], whole clips of them, after the VAE."""
+        clip = self._avatar.traits.clip_frames
+        decoder = self._avatar.decoder(self._avatar.encode_inputs(frames[0], ""))
+        made = []
+        for start in range(0, len(frames), clip):
+            pixels = torch.from_numpy(frames[start : start + clip]).float() / 127.5 - 1
+            latents = self._avatar._vae.encode(pixels.permute(3, 0, 1, 2)[None])[0]  # type: ignore[attr-defined]
+            made.append(decoder.decode(latents.float().numpy()))
+        return np.concatenate(made)
 
 
 def _introduce(seed: int, size: int) -> Presenter:
