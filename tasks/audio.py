@@ -14,11 +14,12 @@ class ExtractAudio(ClipTask):
 
     stage = "audio"
     doing = "hearing the sound"
+    order = 3
 
     @property
-    def priority(self) -> int:
-        """Before the denoiser gets there, running ahead; falling along the chain, as Luigi recurses where it rises."""
-        return -4 * (self.clip - self.of.settings.ahead) + 3
+    def due(self) -> int:
+        """Before the denoiser gets there, running ahead."""
+        return self.clip - self.of.settings.ahead
 
     def requires(self) -> Iterator[luigi.Task]:
         """The sound."""

@@ -3,7 +3,7 @@
 import errno
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -30,15 +30,7 @@ class Folder(str):
     Luigi's method has the name that the parameter has on the command line, so it must be both.
     """
 
-    __slots__ = ("_task",)
-    _task: "RunTask"
-
-    @classmethod
-    def of(cls, task: "RunTask") -> "Folder":
-        """The folder of a task."""
-        folder = cls(task.folder)
-        folder._task = task
-        return folder
+    _task: Any
 
     def __call__(self) -> None:
         """What Luigi calls `run`."""
@@ -50,14 +42,14 @@ class RunParameter(luigi.Parameter):
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         """The parameter itself for Luigi's register, the folder for a task."""
-        return self if instance is None else Folder.of(instance)
+        if instance is None:
+            return self
+        folder = Folder(instance.__dict__["run"])
+        folder._task = instance
+        return folder
 
-    def __set__(self, instance: Any, value: Any) -> None:
-        """Luigi puts the value here."""
-        instance.folder = value
 
-
-class Record(luigi.Target):  # type: ignore[misc]
+class Record(luigi.Target):
     """A commit record: the only thing that says that work is done."""
 
     def __init__(self, folder: str, stage: str, clip: int | None) -> None:
@@ -70,15 +62,13 @@ class Record(luigi.Target):  # type: ignore[misc]
 
 @cache
 def _params_of(kind: "type[RunTask]") -> Any:
-    return super(RunTask, kind).get_params()
+    return super(RunTask, kind).get_params()  # type: ignore[no-untyped-call]
 
 
-class RunTask(luigi.Task):  # type: ignore[misc]
+class RunTask(luigi.Task):
     """Something that is made once a run, in at most `retry_limit` tries."""
 
-    run = RunParameter(description="The folder of the run.")
-    folder: str
-
+    run: Any = RunParameter(description="The folder of the run.")
     stage: ClassVar[str]
     """The stage of its record."""
     doing: ClassVar[str]
@@ -88,6 +78,11 @@ class RunTask(luigi.Task):  # type: ignore[misc]
     def get_params(cls) -> Any:
         """Luigi's list of the parameters, made once a class: Luigi looks through all attributes, 100 times a clip."""
         return _params_of(cls)
+
+    @property
+    def folder(self) -> str:
+        """The run's folder, as plain text."""
+        return str(self.run)
 
     @property
     def of(self) -> "Run":
@@ -118,7 +113,7 @@ class RunTask(luigi.Task):  # type: ignore[misc]
             session.stop.heed()
             try:
                 self._make(session)
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001 - whatever a model or a disk raises is a try
                 self._consider(fault, attempt, session)
                 session.stop.wait(session.run.settings.retry_delay)
             else:
@@ -153,12 +148,25 @@ class RunTask(luigi.Task):  # type: ignore[misc]
 class ClipTask(RunTask):
     """Something that is made once a clip."""
 
-    clip = luigi.IntParameter(description="The clip, counted from 0.")
+    clip: int = luigi.IntParameter(description="The clip, counted from 0.")
+
+    order: ClassVar[int] = 0
+    """Its place among the stages of its clip; the larger, the sooner."""
+
+    @property
+    def due(self) -> int:
+        """The clip whose turn is its own."""
+        return self.clip
+
+    @property
+    def priority(self) -> int:  # type: ignore[override]  # a plain attribute there, a property by Luigi's own manual
+        """Clip by clip; falling along the chain, as Luigi recurses where it rises."""
+        return -4 * self.due + self.order
 
     @property
     def index(self) -> int | None:
         """Its clip."""
-        return cast("int", self.clip)
+        return self.clip
 
 
 def may_pass(fault: Exception) -> bool:
@@ -189,7 +197,7 @@ def tell(call: "Callable[[Any], None] | None", value: object) -> None:
         return
     try:
         call(value)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - whatever the network raises
         emit("luigid_unreachable", error=line_of(fault))
 
 

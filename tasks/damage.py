@@ -56,7 +56,7 @@ def _file_is_whole(run: "Run", stage: str, clip: int | None, path: Path) -> bool
         return True
     if not path.is_file() or path.stat().st_size != facts["bytes"]:
         return False
-    return digest_of_file(path) == facts["sha256"]
+    return bool(digest_of_file(path) == facts["sha256"])
 
 
 def _withdraw(run: "Run", stage: str, clip: int | None) -> int:

@@ -22,11 +22,7 @@ class DecodeClip(ClipTask):
 
     stage = "segment"
     doing = "decoding"
-
-    @property
-    def priority(self) -> int:
-        """At once after its own denoising, before that of the next clip."""
-        return -4 * self.clip + 1
+    order = 1
 
     def complete(self) -> bool:
         """True if the record says done and the file has its length."""

@@ -18,11 +18,7 @@ class DenoiseClip(ClipTask):
 
     stage = "latents"
     doing = "denoising"
-
-    @property
-    def priority(self) -> int:
-        """Clip by clip."""
-        return -4 * self.clip + 2
+    order = 2
 
     def requires(self) -> Iterator[luigi.Task]:
         """The inputs, the sound, and the clip before: rings go from clip to clip."""
@@ -55,5 +51,5 @@ def publish_carry(session: Session, made: Made) -> None:
     try:
         session.run.carry.publish(following, made.carry or ())
         emit("carry_published", next_clip=following)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - a by-product
         emit("carry_failed", next_clip=following, error=line_of(fault))

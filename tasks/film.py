@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
@@ -165,44 +165,81 @@ def _interrupted(run: "Run", part: Part, signal: str) -> Interrupted:
     return kind(signal, command)
 
 
-class LongVideo(luigi.Task):  # type: ignore[misc]
+class LongVideo(luigi.Task):
     """A picture and a soundtrack become a film: what a person names on Luigi's command line. Freezes the spec, drives the rest."""
 
-    image = luigi.Parameter(description="The picture.")
-    audio = luigi.Parameter(description="The soundtrack.")
-    prompt = luigi.OptionalParameter(default=None, description="What the film shows.")
-    model = luigi.OptionalParameter(default=None, description="Who draws it.")
-    run = RunParameter(default="", description="The run's folder.")
-    output_dir = luigi.OptionalParameter(default=None, description="The run's folder, too.")
-    output_file = luigi.OptionalParameter(default=None, description="Also put the film here.")
-    size = luigi.OptionalParameter(default=None, description="width*height of the film.")
-    crop = luigi.OptionalParameter(default=None, description="cover, contain or exact.")
-    num_clip = luigi.OptionalIntParameter(default=None, description="At most this many clips.")
-    start_clip = luigi.OptionalIntParameter(default=None, description="A part, from this clip.")
-    infer_frames = luigi.OptionalIntParameter(default=None, description="Frames of a clip.")
-    sample_steps = luigi.OptionalIntParameter(default=None, description="Denoising steps.")
-    base_seed = luigi.OptionalIntParameter(default=None, description="The seed; -1 draws one.")
-    audio_lead = luigi.OptionalIntParameter(default=None, description="Frames the sound leads.")
-    offline = luigi.BoolParameter(default=False, description="Denoise all, then decode.")
-    ahead = luigi.OptionalIntParameter(default=None, description="Clips the denoiser may lead.")
-    clip_batch_size = luigi.OptionalIntParameter(default=None, description="Clips that may wait.")
-    threads = luigi.OptionalIntParameter(default=None, description="CPU threads of a stream.")
-    accept_joint = luigi.BoolParameter(default=False, description="Go on under other numerics.")
-    keep_frames = luigi.OptionalParameter(default=None, description="auto, all, none, number.")
-    keep_steps = luigi.OptionalParameter(default=None, description="all, none or a number.")
-    disk_budget = luigi.OptionalIntParameter(default=None, description="Bytes for raw frames.")
-    carry_every = luigi.OptionalIntParameter(default=None, description="Clips between carries.")
-    carry_anchors = luigi.OptionalIntParameter(default=None, description="Keep every N-th carry.")
-    retry_limit = luigi.OptionalIntParameter(default=None, description="Tries a clip.")
-    retry_delay = luigi.OptionalFloatParameter(default=None, description="Seconds between tries.")
-    folder: str
+    image: str = luigi.Parameter(description="The picture.")
+    audio: str = luigi.Parameter(description="The soundtrack.")
+    prompt: str | None = luigi.OptionalParameter(default=None, description="What the film shows.")
+    model: str | None = luigi.OptionalParameter(default=None, description="Who draws it.")
+    run: Any = RunParameter(default="", description="The run's folder.")
+    output_dir: str | None = luigi.OptionalParameter(
+        default=None, description="The run's folder, too."
+    )
+    output_file: str | None = luigi.OptionalParameter(
+        default=None, description="Also put the film here."
+    )
+    size: str | None = luigi.OptionalParameter(
+        default=None, description="width*height of the film."
+    )
+    crop: str | None = luigi.OptionalParameter(default=None, description="cover, contain or exact.")
+    num_clip: int | None = luigi.OptionalIntParameter(
+        default=None, description="At most this many clips."
+    )
+    start_clip: int | None = luigi.OptionalIntParameter(
+        default=None, description="A part, from this clip."
+    )
+    infer_frames: int | None = luigi.OptionalIntParameter(
+        default=None, description="Frames of a clip."
+    )
+    sample_steps: int | None = luigi.OptionalIntParameter(
+        default=None, description="Denoising steps."
+    )
+    base_seed: int | None = luigi.OptionalIntParameter(
+        default=None, description="The seed; -1 draws one."
+    )
+    audio_lead: int | None = luigi.OptionalIntParameter(
+        default=None, description="Frames the sound leads."
+    )
+    offline: bool = luigi.BoolParameter(default=False, description="Denoise all, then decode.")
+    ahead: int | None = luigi.OptionalIntParameter(
+        default=None, description="Clips the denoiser may lead."
+    )
+    clip_batch_size: int | None = luigi.OptionalIntParameter(
+        default=None, description="Clips that may wait."
+    )
+    threads: int | None = luigi.OptionalIntParameter(
+        default=None, description="CPU threads of a stream."
+    )
+    accept_joint: bool = luigi.BoolParameter(
+        default=False, description="Go on under other numerics."
+    )
+    keep_frames: str | None = luigi.OptionalParameter(
+        default=None, description="auto, all, none, number."
+    )
+    keep_steps: str | None = luigi.OptionalParameter(
+        default=None, description="all, none or a number."
+    )
+    disk_budget: int | None = luigi.OptionalIntParameter(
+        default=None, description="Bytes for raw frames."
+    )
+    carry_every: int | None = luigi.OptionalIntParameter(
+        default=None, description="Clips between carries."
+    )
+    carry_anchors: int | None = luigi.OptionalIntParameter(
+        default=None, description="Keep every N-th carry."
+    )
+    retry_limit: int | None = luigi.OptionalIntParameter(default=None, description="Tries a clip.")
+    retry_delay: float | None = luigi.OptionalFloatParameter(
+        default=None, description="Seconds between tries."
+    )
     _made = False
     _count, _total = 0, 1
 
     @cached_property
     def request(self) -> Request:
         """The same as a request; what was not given stays so."""
-        return Request.of_words({**self.param_kwargs, "run": self.folder}, source="luigi")
+        return Request.of_words({**self.param_kwargs, "run": str(self.run)}, source="luigi")
 
     @cached_property
     def resolved(self) -> Resolved:

@@ -125,7 +125,7 @@ class Generator:
             denoiser = self._stand_before(wanted)
             while self._may_go_on(denoiser.next_clip):
                 self._make(denoiser)
-        except BaseException as fault:  # handed over, and raised where the clip is taken
+        except BaseException as fault:  # noqa: BLE001 - handed over, and raised where the clip is taken
             with self._changed:
                 self._fault = fault
                 self._changed.notify_all()

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stopped(KeyboardInterrupt):  # noqa: N818 - a KeyboardInterrupt, as nothing else passes through Luigi's worker
+class Stopped(
+    KeyboardInterrupt
+):  # a KeyboardInterrupt, as nothing else passes through Luigi's worker
     """The first signal has come, and the work is between two writes."""
 
 

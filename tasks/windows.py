@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
@@ -28,7 +28,7 @@ KINDS: dict[str, ClipKind] = {kind.stage: kind for kind in (DenoiseClip, DecodeC
 NEVER = 1e9
 
 
-class Factory(luigi.interface._WorkerSchedulerFactory):  # type: ignore[misc]
+class Factory(luigi.interface._WorkerSchedulerFactory):
     """Luigi's own schedulers; a worker that ends when nothing can be done, as a task counts its tries by itself."""
 
     def create_local_scheduler(self) -> "Scheduler":
@@ -49,21 +49,22 @@ class Factory(luigi.interface._WorkerSchedulerFactory):  # type: ignore[misc]
         )
 
 
-class Window(luigi.WrapperTask):  # type: ignore[misc]
+class Window(luigi.WrapperTask):
     """Some clips at once. One root: of several, Luigi would walk the chain anew for each."""
 
-    run = RunParameter(description="The folder of the run.")
-    stage = luigi.Parameter(description="latents or segment.")
-    clips = luigi.ListParameter(description="The clips.")
-    heard = luigi.ListParameter(description="Clips beyond, whose sound the denoiser hears.")
-    folder: str
+    run: Any = RunParameter(description="The folder of the run.")
+    stage: str = luigi.Parameter(description="latents or segment.")
+    clips: tuple[int, ...] = luigi.ListParameter(description="The clips.")
+    heard: tuple[int, ...] = luigi.ListParameter(
+        description="Clips beyond, whose sound the denoiser hears."
+    )
 
     def requires(self) -> Iterator[luigi.Task]:
         """The clips, and the sound of those that the denoiser comes to, running ahead."""
         for clip in self.clips:
-            yield KINDS[self.stage](run=self.folder, clip=clip)
+            yield KINDS[self.stage](run=str(self.run), clip=clip)
         for clip in self.heard:
-            yield ExtractAudio(run=self.folder, clip=clip)
+            yield ExtractAudio(run=str(self.run), clip=clip)
 
     def work(self) -> None:
         """Nothing; Luigi calls it all the same."""
@@ -93,7 +94,7 @@ def windows(session: Session, kind: ClipKind, clips: range) -> Iterator[Window]:
     for window in in_batches(missing, CLIPS):
         beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
         heard = [clip for clip in beyond if clip in clips]
-        yield Window(run=folder, stage=kind.stage, clips=window, heard=heard)
+        yield Window(run=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
         # Luigi keeps every task that it has ever seen.
         luigi.Task.clear_instance_cache()
 
