@@ -2,7 +2,8 @@
 
     python -m model.pocket.dataset --hours 1.45 --seed 1 --out sound.npz
 
-A stream of scenes, one voice each, that clips may be cut from anywhere. Needs espeak-ng (through
+A stream of scenes, one voice each, that clips may be cut from anywhere. The seed decides voices, words
+and rooms; espeak-ng adds noise of its own, so that two runs are alike but not the same bytes. Needs espeak-ng (through
 espeakng-loader) and, for a fifth of it, festival; training itself needs neither.
 """
 

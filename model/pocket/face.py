@@ -16,7 +16,7 @@ from model.pocket.features import (
     draw_mouth,
     draw_nose,
     head_shape,
-)  # fmt: skip
+)
 from model.pocket.identity import COLUMNS, Look, draw_identities
 from model.pocket.strokes import Pose, Spot, ellipse, inside, paint, rounded
 

@@ -1,0 +1,56 @@
+"""The training synthesiser says when it says what."""
+
+from itertools import islice
+
+import numpy as np
+
+from model.pocket.dataset import FRAME, draw_scenes, listen
+from model.pocket.speech import Voice, speak
+
+TEXT = "Papa put a copper pipe upon a happy puppy."
+
+
+def test_the_same_text_and_voice_say_the_same() -> None:
+    """The same sounds at the same times within three hundredths; espeak-ng's own noise is not seeded."""
+    first, second = (speak(TEXT, Voice("en-us", "m1")) for _ in range(2))
+    assert [phone.symbol for phone in first.phones] == [phone.symbol for phone in second.phones]
+    pairs = zip(first.phones, second.phones, strict=True)
+    assert max(abs(a.start - b.start) for a, b in pairs) < 0.03
+
+
+def test_sounds_follow_one_another_within_the_speech() -> None:
+    """Phones are in order, and none begins after the end."""
+    speech = speak(TEXT, Voice("en-us", "m1"))
+    starts = [phone.start for phone in speech.phones]
+    assert starts == sorted(starts)
+    assert speech.phones[-1].end <= speech.seconds
+
+
+def test_it_is_quiet_while_the_lips_are_shut_for_a_p() -> None:
+    """Half of the labelled closures and more are 20 dB below the vowels: labels and sound agree."""
+    speech = speak(TEXT, Voice("en-us", "m1"))
+    closures = [phone for phone in speech.phones if phone.symbol == "p"]
+    loud = float(np.sqrt((speech.sound**2).mean()))
+    quiet = 0
+    for phone in closures:
+        middle = int((phone.start + phone.end) / 2 * 16_000)
+        quiet += (
+            float(np.sqrt((speech.sound[middle - 160 : middle + 160] ** 2).mean())) < 0.1 * loud
+        )
+    assert len(closures) >= 6
+    assert quiet >= len(closures) / 2
+
+
+def test_a_smaller_speaker_is_quicker() -> None:
+    """Formants moved up by a tenth shorten sound and times alike."""
+    plain, small = speak(TEXT, Voice("en-us", "m1")), speak(TEXT, Voice("en-us", "m1"), formant=1.1)
+    assert abs(plain.seconds / small.seconds - 1.1) < 0.01
+    assert abs(plain.phones[20].start / small.phones[20].start - 1.1) < 0.03
+
+
+def test_scenes_are_whole_frames_with_a_curve_for_each() -> None:
+    """Sound, log-mel and curves of a scene have the same length, whatever is said."""
+    for sound, curves in islice(draw_scenes(1, festival=False), 4):
+        assert len(sound) == FRAME * len(curves)
+        assert listen(sound).shape == (4 * len(curves), 80)
+        assert np.abs(sound).max() <= 1
