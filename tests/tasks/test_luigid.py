@@ -1,0 +1,119 @@
+"""Against a real luigid: the film shows on its page, and its death is no success."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.request import Request
+
+TESTS = Path(__file__).parents[1]
+Ask = Callable[..., Request]
+
+
+@pytest.fixture
+def luigid(tmp_path: Path) -> Iterator[int]:
+    """A scheduler on loopback; its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    words = ["--port", str(port), "--address", "127.0.0.1", "--logdir", str(tmp_path)]
+    words += ["--state-path", str(tmp_path / "state.pickle")]
+    server = subprocess.Popen(
+        [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(200):
+        try:
+            page(port, "task_list", status="", upstream_status="")
+            break
+        except OSError:
+            time.sleep(0.05)
+    yield port
+    server.kill()
+    server.wait()
+
+
+def page(port: int, what: str, **arguments: Any) -> dict[str, Any]:
+    """What luigid's page shows."""
+    data = urllib.parse.quote(json.dumps(arguments))
+    address = f"http://127.0.0.1:{port}/api/{what}?data={data}"
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        found: dict[str, Any] = json.load(answer)["response"]
+    return found
+
+
+def luigi(port: int, request: Request, **more: str) -> subprocess.Popen[bytes]:
+    """The film through Luigi's command line and this luigid."""
+    words = [
+        "--image",
+        str(request.image),
+        "--audio",
+        str(request.audio),
+        "--run",
+        str(request.run),
+    ]
+    words += [
+        "--infer-frames",
+        "12",
+        "--scheduler-host",
+        "127.0.0.1",
+        "--scheduler-port",
+        str(port),
+    ]
+    return subprocess.Popen(
+        [sys.executable, str(TESTS / "fake_luigi.py"), "LongVideo", *words],
+        env={**os.environ, **more},
+        cwd=TESTS.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_film_shows_on_the_page(luigid: int, ask: Ask) -> None:
+    """Every stage is on the page as done, the film with status text, progress and a link."""
+    request = ask(seconds=5.0)
+    assert luigi(luigid, request).wait(60) == 0
+    shown = page(luigid, "task_list", status="DONE", upstream_status="")
+    families = {task["name"] for task in shown.values()}
+    stages = {"EncodeInputs", "ExtractAudio", "DenoiseClip", "DecodeClip"}
+    assert families >= stages | {"EncodeSoundtrack", "MuxVideo", "LongVideo"}
+    (film,) = (task for task in shown.values() if task["name"] == "LongVideo")
+    assert film["tracking_url"] == request.run.as_uri()
+    status = page(
+        luigid,
+        "get_task_status_message",
+        task_id=film["taskId"]
+        if "taskId" in film
+        else next(k for k in shown if k.startswith("LongVideo")),
+    )
+    assert status["statusMessage"] == "11 of 11 clips"
+
+
+def test_failed_film_can_be_asked_for_again(luigid: int, ask: Ask, tmp_path: Path) -> None:
+    """After a clip that failed three times the same command, against the same luigid, makes the film."""
+    request = ask(seconds=5.0)
+    (tmp_path / "denoise.5").write_text("3")
+    assert luigi(luigid, request, FAKE_FAIL=str(tmp_path)).wait(60) == 30
+    assert luigi(luigid, request, FAKE_FAIL=str(tmp_path)).wait(60) == 0
+
+
+def test_film_does_not_depend_on_luigid_staying(luigid: int, ask: Ask) -> None:
+    """make() needs no luigid; a command that names one that is not there ends with a code."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    request = ask(seconds=5.0)
+    quick = {"LUIGI_CONFIG_PATH": str(request.image.parent / "quick.cfg")}
+    Path(quick["LUIGI_CONFIG_PATH"]).write_text("[core]\nrpc-retry-attempts=1\nrpc-retry-wait=1\n")
+    assert luigi(port, request, **quick).wait(60) != 0
