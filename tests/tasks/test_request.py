@@ -1,0 +1,147 @@
+"""Everything is checked before any work: one error, one line, the way out, and nothing written."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.errors import (
+    BadImage,
+    BadOption,
+    BadSize,
+    BadSound,
+    LongtakeError,
+    NoSpace,
+    NotARun,
+    NotWritable,
+    OtherSpec,
+)
+from tasks.events import listen
+from tasks.request import Request, check, freeze, parse_size, run_folder
+
+Ask = Callable[..., Request]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "words"),
+    [
+        ({"num_clip": 0}, BadOption, "--num-clip 0"),
+        ({"num_clip": -3}, BadOption, "1 or more"),
+        ({"start_clip": -1}, BadOption, "--start-clip"),
+        ({"start_clip": 99}, BadOption, "clips, 0 to"),
+        ({"infer_frames": 32}, BadOption, "24 or 36"),
+        ({"infer_frames": 7}, BadOption, "take 12"),
+        ({"width": 100, "height": 64}, BadSize, "96\\*64"),
+        ({"width": 0, "height": 64}, BadSize, "16\\*64"),
+        ({"width": -16, "height": 64}, BadSize, "multiples of 16"),
+        ({"crop": "stretch"}, BadOption, "cover, contain, exact"),
+        ({"model": "sora"}, BadOption, "pocket"),
+        ({"ahead": -1}, BadOption, "--ahead"),
+        ({"clip_batch_size": 0}, BadOption, "--clip-batch-size"),
+        ({"retry_limit": 0}, BadOption, "--retry-limit"),
+        ({"retry_delay": -1.0}, BadOption, "--retry-delay"),
+        ({"threads": 0}, BadOption, "--threads"),
+        ({"keep_frames": "some"}, BadOption, "--keep-frames"),
+        ({"keep_steps": "-2"}, BadOption, "--keep-steps"),
+        ({"base_seed": -2}, BadOption, "--base-seed"),
+        ({"base_seed": 1 << 70}, BadOption, "at most"),
+        ({"image": Path("nowhere.png")}, BadImage, "no such file"),
+        ({"audio": Path("nowhere.wav")}, BadSound, "no such file"),
+        ({"audio": Path()}, BadSound, "it is no file"),
+        ({"output_file": Path("/nowhere/at/all.mp4")}, NotWritable, "does not exist"),
+        ({"output_file": Path("/")}, NotWritable, "it is a folder"),
+    ],
+    ids=str,
+)
+def test_bad_request_is_one_line(
+    ask: Ask, fields: dict[str, Any], error: type[LongtakeError], words: str
+) -> None:
+    """What cannot be is refused in one line, with an exit code, and no folder is made."""
+    from dataclasses import replace
+
+    request = replace(ask(1.0), **fields)
+    with pytest.raises(error, match=words) as caught:
+        check(request)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code in (2, 5)
+    assert not request.run.exists()
+
+
+def test_folder_inside_a_file_is_refused(ask: Ask, tmp_path: Path) -> None:
+    """A run cannot lie below a file, or be one."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotWritable, match="is no folder"):
+        check(ask(1.0, run=tmp_path / "file" / "run"))
+    with pytest.raises(NotARun, match="it is a file"):
+        check(ask(1.0, run=tmp_path / "file"))
+
+
+def test_full_disk_is_told_before_any_work(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is needed and what is free are named."""
+    small = type("usage", (), {"free": 1000})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: small)
+    request = ask(60.0)
+    with pytest.raises(NoSpace, match="GB are needed, 0.00 GB are free"):
+        check(request)
+    assert not request.run.exists()
+
+
+def test_other_spec_names_every_difference(ask: Ask) -> None:
+    """A folder with another film is refused, and each field that differs is named."""
+    freeze(ask(1.0))
+    with pytest.raises(OtherSpec, match=r"prompt is , not Hello, seed is 420, not 7"):
+        freeze(ask(1.0, base_seed=7, prompt="Hello"))
+
+
+def test_same_request_opens_the_same_run(ask: Ask) -> None:
+    """Asked again, nothing is made anew; other settings are adopted, those not given stay."""
+    first = freeze(ask(1.0, ahead=5))
+    again = freeze(ask(1.0, offline=True))
+    assert again.spec == first.spec
+    assert (again.settings.ahead, again.settings.offline) == (5, True)
+    assert again.sources["ahead"] == "given"
+
+
+def test_default_folder_is_named_by_the_spec(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a folder the run lies in runs/ by the first 12 letters of its spec's digest."""
+    monkeypatch.chdir(tmp_path)
+    run = freeze(ask(1.0, run=None))
+    assert run.root == tmp_path / "runs" / run.spec.digest[:12]
+    assert run_folder(ask(1.0, run=None)) == run.root
+    assert run_folder(ask(1.0, run=None, base_seed=1)) != run.root
+
+
+def test_drawn_seed_is_the_runs_own(ask: Ask) -> None:
+    """Seed -1 draws one, and takes the one that is there when the same is asked again."""
+    first = freeze(ask(1.0, base_seed=-1))
+    assert freeze(ask(1.0, base_seed=-1)).spec.seed == first.spec.seed
+
+
+def test_more_clips_than_sound_are_cut_and_told(ask: Ask) -> None:
+    """num_clip 10000 means until the sound ends, and that is said once."""
+    told = []
+    with listen(lambda event, facts: told.append((event, facts))):
+        run = freeze(ask(6.0, num_clip=10_000))
+    assert run.spec.clips == 4
+    assert told == [("clips_cut", {"asked": 10_000, "made": 4, "length": "0:00:06"})]
+
+
+def test_fewer_clips_make_a_shorter_film(ask: Ask) -> None:
+    """num_clip 2 cuts the film to 96 frames; with start_clip it is a part of the whole film's run."""
+    assert freeze(ask(6.0, num_clip=2)).spec.frames == 96
+    request = ask(6.0, num_clip=2, start_clip=1)
+    assert request.part.span(4) == range(1, 3)
+    from dataclasses import replace
+
+    assert freeze(replace(request, run=request.run.with_name("other"))).spec.frames == 150
+
+
+def test_size_is_read_in_every_spelling() -> None:
+    """704*384, 704x384 and 704×384 are one size; anything else is refused."""
+    assert {parse_size(words) for words in ("704*384", "704x384", "704×384")} == {(704, 384)}
+    with pytest.raises(BadSize, match="such as 256"):
+        parse_size("704")

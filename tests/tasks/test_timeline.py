@@ -1,0 +1,55 @@
+"""Seconds into frames into clips."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.timeline import clip_span, clips_of, clock, frames_of, sound_span
+
+LENGTHS = st.fractions(0, 4000, max_denominator=192_000)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "frames"),
+    [
+        (Fraction(1, 20), 1),
+        (Fraction(0), 1),
+        (Fraction(1, 50), 1),
+        (Fraction(3, 50), 2),
+        (1, 25),
+        (Fraction(101, 50), 51),
+    ],
+)
+def test_frames_round_half_up_and_are_never_none(seconds: Fraction, frames: int) -> None:
+    """At 25 fps, half a frame counts as one, and there is always one."""
+    assert frames_of(Fraction(seconds), 25) == frames
+
+
+@given(LENGTHS, st.sampled_from([16, 25]))
+def test_film_is_within_half_a_frame_of_the_sound(seconds: Fraction, fps: int) -> None:
+    """No film is off by more than half a frame, but for the shortest."""
+    frames = frames_of(seconds, fps)
+    assert frames == 1 or abs(Fraction(frames, fps) - seconds) <= Fraction(1, 2 * fps)
+
+
+@given(st.integers(1, 100_000), st.sampled_from([12, 48, 80]))
+def test_clips_cover_every_frame_once(frames: int, clip_frames: int) -> None:
+    """The spans of all clips, one after another, are the film."""
+    spans = [clip_span(clip, clip_frames, frames) for clip in range(clips_of(frames, clip_frames))]
+    assert [spans[0].start, spans[-1].stop] == [0, frames]
+    assert all(one.stop == next_one.start for one, next_one in zip(spans, spans[1:], strict=False))
+    assert all(0 < len(span) <= clip_frames for span in spans)
+
+
+def test_sound_of_a_clip_is_its_own_and_lead_shifts_it() -> None:
+    """Clip 2 of 48 frames hears samples 61440 …; with a lead of 3 frames, 1920 samples later."""
+    assert sound_span(2, 48, 640) == range(61_440, 92_160)
+    assert sound_span(2, 48, 640, lead=3) == range(63_360, 94_080)
+
+
+def test_clock_reads_as_a_clock() -> None:
+    """1920 s are 0:32:00."""
+    assert clock(Fraction(1920)) == "0:32:00"
+    assert clock(Fraction(7199) + Fraction(1, 2)) == "2:00:00"
