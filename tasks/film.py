@@ -277,7 +277,13 @@ def is_done(resolved: Resolved) -> bool:
     span = resolved.part.span(resolved.spec.clips)
     if not is_run(resolved.root) or len(span) < resolved.spec.clips:
         return False
-    folder = str(resolved.root)
-    film, target = MuxVideo(run=folder), resolved.part.output_file
-    clips = all(DecodeClip(run=folder, clip=clip).complete() for clip in span)
+    film, target = MuxVideo(run=str(resolved.root)), resolved.part.output_file
+    clips = all(clip_is_there(film.of, clip) for clip in span)
     return clips and film.complete() and (target is None or _same(film.of.video_path, target))
+
+
+def clip_is_there(run: "Run", clip: int) -> bool:
+    """True if a clip's segment, latents and (where they are kept) frames are files on the disk; a few µs."""
+    frames = not run.frames.complete(clip) or run.frames.chunk_path(clip).is_file()
+    latents = run.latents.complete(clip) and run.latents.chunk_path(clip).is_file()
+    return latents and frames and DecodeClip(run=str(run.root), clip=clip).complete()

@@ -253,7 +253,7 @@ def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
         latent_channels=traits.latent_channels,
         latent_width=width // traits.pixels_per_latent,
         latent_height=height // traits.pixels_per_latent,
-        steps=traits.steps,
+        steps=request.sample_steps or traits.steps,
         audio_layers=traits.audio_layers,
         audio_channels=traits.audio_channels,
         sample_rate=traits.sample_rate,

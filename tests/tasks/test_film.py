@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -245,6 +246,56 @@ def test_parts_are_made_of_one_run(ask: Callable[..., object], tmp_path: Path) -
     later = ask(infer_frames=12)
     make(freeze(later), later.part)
     assert inspect_film(run.video_path).frames == 250
+
+
+def test_parts_one_by_one_replay_nothing(ask: Callable[..., Any], whole: dict[str, str]) -> None:
+    """A film made in parts by one command each denoises every clip once, and is the same film."""
+    told: list[str] = []
+    with listen(lambda event, facts: told.append(event)):
+        for first in range(0, 21, 5):
+            part = ask(infer_frames=12, start_clip=first, num_clip=5)
+            make(freeze(part), part.part)
+        make(freeze(ask(infer_frames=12)))
+    assert told.count("clip_denoised") == 21
+    assert "clip_replayed" not in told
+    assert bytes_of(Run.open(part.run)) == whole
+
+
+def test_carry_that_cannot_be_written_costs_no_clip(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The carry is a by-product: its fault is told, and the film is made."""
+    from storage.carry import CarryStore
+
+    def fail(*_: object) -> None:
+        raise OSError("no carry today")
+
+    monkeypatch.setattr(CarryStore, "publish", fail)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts.get("next_clip")))):
+        make(begin())
+    assert ("carry_failed", 8) in told
+
+
+def test_damaged_carry_is_passed_over(
+    begin: Begin, whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newest carry with a flipped bit is discarded, and the one before it (or the beginning) serves."""
+    (tmp_path / "denoise.19").write_text("3")
+    monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
+    run = begin()
+    with pytest.raises(WorkFailed):
+        make(run)
+    newest = max(run.root.glob("carry/*/ring.1/c.*"))
+    data = bytearray(newest.read_bytes())
+    data[5] ^= 1
+    newest.write_bytes(data)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts.get("first", facts.get("clip"))))):
+        make(run)
+    assert ("damage_found", 16) in told
+    assert ("replay_planned", 8) in told
+    assert bytes_of(run) == whole
 
 
 def test_frames_are_kept_as_asked(begin: Begin) -> None:
