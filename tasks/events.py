@@ -2,7 +2,7 @@
 
 ============== ======================================================================================
 run_started    run, clips, done, first_clip, last_clip, offline, ahead, clip_batch_size, model
-inputs_encoded seconds
+inputs_encoded names
 clip_denoised  clip, seconds (of the denoiser alone)
 clip_published clip, frames, seconds (since the one before; redone=True where nothing was denoised)
 clip_replayed  clip: denoised again on the way to a state, equal to what is published
@@ -11,7 +11,11 @@ clip_retry     clip, attempt (the one that begins), stage, error
 clip_failed    clip, attempts, stage, error
 stage_seconds  stage, clip, seconds
 damage_found   stage, clip: withdrawn, will be made again
-carry_published next_clip / carry_failed next_clip, error
+carry_published next_clip
+carry_failed   next_clip, error: the film goes on, a resume replays more
+by_product_failed stage, clip, error: the film goes on without
+joint_accepted clip, redone
+luigid_unreachable error
 clips_cut      asked, made, length (h:mm:ss)
 film_published path, clips, frames
 run_interrupted signal, resume (the command)

@@ -79,11 +79,15 @@ class FakeDenoiser:
         _pretend("denoise", clip)
         noise = np.random.default_rng([self._seed, clip])
         shape = (traits.clip_latents, *self._reference.shape)
-        heard = (audio.mean((0, 1)).reshape(traits.clip_latents, -1).mean(1) * 1000).astype(np.int64)
+        heard = (audio.mean((0, 1)).reshape(traits.clip_latents, -1).mean(1) * 1000).astype(
+            np.int64
+        )
         x = noise.integers(0, 1 << 16, shape)
         steps = []
         for ring in self._rings:
-            x = (x * 5 + ring.astype(np.int64).sum(0) + self._reference + heard[:, None, None, None]) % (1 << 16)
+            x = (
+                x * 5 + ring.astype(np.int64).sum(0) + self._reference + heard[:, None, None, None]
+            ) % (1 << 16)
             ring[:] = np.concatenate([ring, x.astype(np.uint16)])[-RING:] // 2
             steps.append((x / 65536).astype(np.float32).transpose(1, 0, 2, 3))
         if os.environ.get("FAKE_DRIFT"):
@@ -97,7 +101,11 @@ class FakeDenoiser:
 
     def restore(self, clip: int, carry: Iterable[tuple[str, np.ndarray[Any, Any]]]) -> None:
         pieces = dict(carry)
-        self._rings = [np.array(pieces[f"ring.{i}"]) for i in range(self._traits.steps)] if clip else self._empty()
+        self._rings = (
+            [np.array(pieces[f"ring.{i}"]) for i in range(self._traits.steps)]
+            if clip
+            else self._empty()
+        )
         self._clip = clip
 
 

@@ -1,4 +1,5 @@
 """A fake model, small inputs, and nothing left behind between tests."""
+# ruff: noqa: E402, I001 - the path is set before what lies on it
 
 import logging
 import sys

@@ -74,7 +74,7 @@ def test_done_is_done(begin: Begin) -> None:
     run = begin(2.3)
     make(run)
     told = []
-    with listen(lambda event, facts: told.append(event)):
+    with listen(lambda event, _: told.append(event)):
         make(run)
     assert "clip_published" not in told
     assert "clip_denoised" not in told
@@ -251,7 +251,7 @@ def test_parts_are_made_of_one_run(ask: Callable[..., object], tmp_path: Path) -
 def test_parts_one_by_one_replay_nothing(ask: Callable[..., Any], whole: dict[str, str]) -> None:
     """A film made in parts by one command each denoises every clip once, and is the same film."""
     told: list[str] = []
-    with listen(lambda event, facts: told.append(event)):
+    with listen(lambda event, _: told.append(event)):
         for first in range(0, 21, 5):
             part = ask(infer_frames=12, start_clip=first, num_clip=5)
             make(freeze(part), part.part)

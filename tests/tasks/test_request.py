@@ -83,7 +83,7 @@ def test_full_disk_is_told_before_any_work(ask: Ask, monkeypatch: pytest.MonkeyP
     small = type("usage", (), {"free": 1000})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: small)
     request = ask(60.0)
-    with pytest.raises(NoSpace, match="GB are needed, 0.00 GB are free"):
+    with pytest.raises(NoSpace, match=r"GB are needed, 0\.00 GB are free"):
         check(request)
     assert not request.run.exists()
 

@@ -1,6 +1,7 @@
 """Seconds into frames into clips."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_clips_cover_every_frame_once(frames: int, clip_frames: int) -> None:
     """The spans of all clips, one after another, are the film."""
     spans = [clip_span(clip, clip_frames, frames) for clip in range(clips_of(frames, clip_frames))]
     assert [spans[0].start, spans[-1].stop] == [0, frames]
-    assert all(one.stop == next_one.start for one, next_one in zip(spans, spans[1:], strict=False))
+    assert all(one.stop == next_one.start for one, next_one in pairwise(spans))
     assert all(0 < len(span) <= clip_frames for span in spans)
 
 
