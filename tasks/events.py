@@ -1,10 +1,10 @@
 """What happens while a film is made, told to three at once: the log, the run's events.jsonl, and whoever listens.
 
 ============== ======================================================================================
-run_started    run, clips, done, first_clip, last_clip, offline, ahead, clip_batch_size, model
+run_started    run, clips, done, first_clip, offline, ahead, clip_batch_size, model
 inputs_encoded names
 clip_denoised  clip, seconds (of the denoiser alone)
-clip_published clip, frames, seconds (since the one before; redone=True where nothing was denoised)
+clip_published clip, frames, seconds (since the one before; redone=True where its frames were there)
 clip_replayed  clip: denoised again on the way to a state, equal to what is published
 replay_planned first, stop: these clips will be denoised again before anything new
 clip_retry     clip, attempt (the one that begins), stage, error
