@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -13,13 +13,9 @@ from model.avatar import Byte, Float, Named, Options, Traits
 from model.causal import CausalDenoiser, Scene
 from model.draws import SeededDraws
 from model.pocket import card
+from model.pocket.vae import MEMORY, FrameStream, PocketVAE
 from model.schedule import flow_match
 from model.transformer import S2VTransformer
-from model.vae import DecoderStream, StreamingVAE
-
-STILL_LATENTS = 3
-"""Latents of the picture standing still: the past of a film that begins, and what the decoder is primed with."""
-
 
 def load(options: Options, *, threads: int) -> "PocketAvatar":
     """Pocket with its shipped weights on the CPU."""
@@ -36,8 +32,6 @@ class PocketAvatar:
     """The Avatar of the model called pocket."""
 
     def __init__(self, options: Options, threads: int) -> None:
-        from diffusers import AutoencoderKLWan
-
         self._options, self._threads, self._dtype = options, threads, precision()
         self._traits = card.describe(options)
         weights = load_file(card.WEIGHTS / card.AVATAR)
@@ -47,9 +41,9 @@ class PocketAvatar:
         self._transformer = S2VTransformer(**card.TRANSFORMER)
         self._transformer.load_state_dict(part(weights, "transformer."))
         self._transformer.eval().to(dtype=self._dtype)
-        vae = AutoencoderKLWan.from_config(card.vae_config())
-        vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
-        self._vae = StreamingVAE(vae.to(dtype=self._dtype))
+        self._vae = PocketVAE(**card.vae_config()).eval()
+        self._vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
+        self._vae.to(dtype=self._dtype, memory_format=torch.channels_last)
 
     @property
     def traits(self) -> Traits:
@@ -70,11 +64,10 @@ class PocketAvatar:
 
     @torch.inference_mode()
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:  # noqa: ARG002 - traits.prompt_acts says so
-        """The picture's own latent "reference" [c, 1, h, w] and those of it standing still, "motion" [c, t, h, w]."""
+        """The latent of the picture standing still, "reference" [c, 1, h, w]."""
         frame = torch.from_numpy(picture).float() / 127.5 - 1
-        still = frame.expand(1 + card.FRAMES_PER_LATENT * STILL_LATENTS, -1, -1, -1)
-        latents = self._vae.encode(rearrange(still, "t y x c -> 1 c t y x"))[0]
-        return {"reference": latents[:, :1].numpy().copy(), "motion": latents[:, 1:].numpy().copy()}
+        still = repeat(frame, "y x c -> 1 c t y x", t=card.FRAMES_PER_LATENT)
+        return {"reference": self._vae.encode(still)[0].numpy().copy()}
 
     @torch.inference_mode()
     def extract_audio(self, sound: Float) -> Float:
@@ -85,24 +78,26 @@ class PocketAvatar:
     def denoiser(self, inputs: Named, seed: int) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         config = self._transformer.config
+        reference = batch(inputs["reference"])
+        past = sum(config.motion_buckets)
         scene = Scene(
-            batch(inputs["reference"]), batch(inputs["motion"]), None, self._traits.clip_latents
+            reference, reference.repeat(1, 1, past, 1, 1), None, self._traits.clip_latents
         )
         schedule = flow_match(self._options.steps, config.sigmas)
         return CausalDenoiser(self._transformer, schedule, scene, SeededDraws(seed, config.roll))
 
     def decoder(self, inputs: Named) -> "PocketDecoder":
         """A decoder that stands before clip 0."""
-        still = torch.cat([batch(inputs["reference"]), batch(inputs["motion"])], 2)
+        still = batch(inputs["reference"]).repeat(1, 1, MEMORY, 1, 1)
         return PocketDecoder(self._vae, still, self._traits.clip_latents)
 
 
 class PocketDecoder:
     """Latents into frames; the stream begins with the picture standing still, so that the first frames have a past."""
 
-    def __init__(self, vae: StreamingVAE, still: Tensor, clip_latents: int) -> None:
-        self._stream, self._still = DecoderStream(vae), still
-        self._memory, self._clip_latents = vae.memory, clip_latents
+    def __init__(self, vae: PocketVAE, still: Tensor, clip_latents: int) -> None:
+        self._stream, self._still = FrameStream(vae), still
+        self._clip_latents = clip_latents
         self.seek(0, np.empty((still.shape[1], 0, *still.shape[3:]), np.float32))
 
     @property
@@ -121,7 +116,7 @@ class PocketDecoder:
         """Stand before `clip`, given the latents before it."""
         self._stream.reset()
         past = torch.from_numpy(np.ascontiguousarray(preceding))[None]
-        if clip * self._clip_latents < self._memory:
+        if clip * self._clip_latents < MEMORY:
             past = torch.cat([self._still, past], 2)
         self._stream.push(past)
         self._clip = clip

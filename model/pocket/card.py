@@ -35,8 +35,6 @@ BLOCK_LATENTS, FRAMES_PER_LATENT, PIXELS_PER_LATENT = 3, 4, 16
 
 def describe(options: Options) -> Traits:
     """Pocket's traits for these options."""
-    from model.vae import decoder_memory
-
     return Traits(
         name="pocket",
         fps=FPS,
@@ -48,12 +46,12 @@ def describe(options: Options) -> Traits:
         size_multiple=2 * PIXELS_PER_LATENT,
         default_width=256,
         default_height=256,
-        steps=4,
+        steps=options.steps,
         sample_rate=SAMPLE_RATE,
         audio_layers=AUDIO["layers"],
         audio_channels=AUDIO["channels"],
         audio_margin=AUDIO_MARGIN,
-        decoder_memory=decoder_memory(vae_config()),
+        decoder_memory=2,
         prompt_acts=False,
         decodes_offline=True,
     )
@@ -61,7 +59,7 @@ def describe(options: Options) -> Traits:
 
 @lru_cache(maxsize=1)
 def vae_config() -> dict[str, Any]:
-    """The configuration of pocket's AutoencoderKLWan."""
+    """The configuration of pocket's VAE."""
     config: dict[str, Any] = json.loads((WEIGHTS / VAE_CONFIG).read_text())
     return config
 

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -19,14 +20,19 @@ from torch import Tensor, nn
 
 from model.attention import Attend, attend_all
 from model.audio import CONTEXT, MelEncoder
-from model.pocket.card import AUDIO, TRANSFORMER
+from model.pocket.card import AUDIO, AVATAR, TRANSFORMER, VAE, VAE_CONFIG
 from model.pocket.scenes import CLIP, WARM, Clips, Sound, Studio
+from model.pocket.vae import PocketVAE
 from model.rope import rotate
 from model.transformer import REFERENCE, Pass, S2VTransformer
 
 SIGMAS = (1.0, 0.9, 0.75, 0.5)
 BLOCK = 3
 BLOCKS = CLIP // BLOCK
+COMPILED = 5
+"""Steps after which all is compiled and the clock starts."""
+SAVE_EVERY = 90
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,9 @@ class Recipe:
     batch: int = 128
     pool: int = 6144
     fresh: int = 8
+    every: int = 3
     rate: float = 1.2e-3
-    warm_up: float = 0.03
+    warm_up: int = 200
     ema: float = 0.998
     viseme_weight: float = 0.3
     off_grid: float = 0.25
@@ -244,12 +251,10 @@ class Lesson:
         return gap.mean() / clips.worth.mean(), (curves.float() - clips.curves).square().mean()
 
 
-def rate_at(recipe: Recipe, done: float) -> float:
-    """Learning rate when a share of the time is over: a warm-up and a cosine."""
-    if done < recipe.warm_up:
-        return recipe.rate * (done / recipe.warm_up + 1e-3)
-    share = (done - recipe.warm_up) / (1 - recipe.warm_up)
-    return recipe.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(share, 1))))
+def rate_at(recipe: Recipe, step: int, done: float) -> float:
+    """Learning rate at a step, when a share of the time is over: a warm-up in steps and a cosine on the clock."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1)))
+    return recipe.rate * min(1, (step + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
 
 
 def batches(studio: Studio, recipe: Recipe, generator: torch.Generator) -> Iterator[Clips]:
@@ -258,8 +263,9 @@ def batches(studio: Studio, recipe: Recipe, generator: torch.Generator) -> Itera
     ring = Clips(*(x.new_zeros(recipe.pool, *x.shape[1:]) for x in vars(pool).values()))
     filled, at = 0, 0
     start = min(recipe.pool, 4 * recipe.batch)
-    while True:
-        for _ in range(max(1, (start - filled) // recipe.fresh)):
+    for step in count():
+        due = (start - filled) // recipe.fresh if filled < start else int(step % recipe.every == 0)
+        for _ in range(due):
             rows = torch.arange(at, at + recipe.fresh, device=generator.device) % recipe.pool
             ring.put(rows, studio.shoot(recipe.fresh))
             at = (at + recipe.fresh) % recipe.pool
@@ -269,8 +275,10 @@ def batches(studio: Studio, recipe: Recipe, generator: torch.Generator) -> Itera
         )
 
 
-def train(pupil: Pupil, studio: Studio, recipe: Recipe, generator: torch.Generator) -> nn.Module:
-    """Train until the time is over; the averaged weights are returned."""
+def train(
+    pupil: Pupil, studio: Studio, recipe: Recipe, generator: torch.Generator
+) -> Iterator[list[Tensor]]:
+    """Train until the time is over; gives the averaged weights, every SAVE_EVERY seconds and at the end."""
     began = time.monotonic()
     decay = [p for p in pupil.parameters() if p.ndim > 1]
     rest = [p for p in pupil.parameters() if p.ndim <= 1]
@@ -282,10 +290,10 @@ def train(pupil: Pupil, studio: Studio, recipe: Recipe, generator: torch.Generat
     lesson, supply = Lesson(recipe, generator), batches(studio, recipe, generator)
     if recipe.compile:
         compile_parts(pupil)
-    step, done, marks = 0, 0.0, torch.zeros(2, device=generator.device)
+    step, done, saved, marks = 0, 0.0, 0.0, torch.zeros(2, device=generator.device)
     while done < 1:
         for group in optimiser.param_groups:
-            group["lr"] = rate_at(recipe, done)
+            group["lr"] = rate_at(recipe, step, done)
         losses = lesson.loss(pupil, next(supply))
         (losses[0] + recipe.viseme_weight * losses[1]).backward()
         nn.utils.clip_grad_norm_(pupil.parameters(), 1.0, foreach=True)
@@ -295,17 +303,19 @@ def train(pupil: Pupil, studio: Studio, recipe: Recipe, generator: torch.Generat
         torch._foreach_lerp_(average, [p.detach() for p in pupil.parameters()], 1 - keep)
         marks = marks.lerp(torch.stack(losses).detach(), 0.02)
         step += 1
+        if step == COMPILED:
+            began = time.monotonic()
         done = (time.monotonic() - began) / (60 * recipe.minutes)
+        if 60 * recipe.minutes * done > saved + SAVE_EVERY:
+            saved += SAVE_EVERY
+            yield average
         if step in (1, 20) or step % 200 == 0:
             velocity, viseme = marks.tolist()
             print(
                 f"step {step:6d}  {60 * recipe.minutes * done:6.1f} s  velocity {velocity:.4f}  viseme {viseme:.5f}",
                 flush=True,
             )
-    with torch.no_grad():
-        for p, a in zip(pupil.parameters(), average, strict=True):
-            p.copy_(a)
-    return pupil
+    yield average
 
 
 def compile_parts(pupil: Pupil) -> None:
@@ -323,22 +333,23 @@ def load_sound(path: Path, device: torch.device) -> Sound:
     return Sound(bands.to(device), curves.to(device))
 
 
-def load_vae(folder: Path, device: torch.device) -> nn.Module:
+def load_vae(folder: Path, device: torch.device) -> PocketVAE:
     """The finished VAE, in float32, frozen."""
-    from diffusers import AutoencoderKLWan
+    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text()))
+    vae.load_state_dict(load_file(folder / VAE))
+    vae.to(device, memory_format=torch.channels_last)
+    return vae.eval().requires_grad_(False)
 
-    vae = AutoencoderKLWan.from_config(json.loads((folder / "vae.json").read_text()))
-    vae.load_state_dict(load_file(folder / "vae.safetensors"))
-    return vae.to(device).eval().requires_grad_(False)
 
-
-def save(pupil: Pupil, folder: Path) -> None:
+def save(pupil: Pupil, weights: list[Tensor], folder: Path) -> None:
     """Weights in bf16, one file, the names prefixed by the part they belong to."""
     folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name, _ in pupil.named_parameters()]
     state = {
-        k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in pupil.state_dict().items()
+        name: weight.detach().to("cpu", torch.bfloat16).contiguous()
+        for name, weight in zip(names, weights, strict=True)
     }
-    save_file(state, folder / "avatar.safetensors")
+    save_file(state, folder / AVATAR)
 
 
 def main() -> None:
@@ -367,8 +378,8 @@ def main() -> None:
     if args.init:
         pupil.load_state_dict(load_file(args.init, device=str(device)))
     studio = Studio(load_vae(args.vae, device), load_sound(args.sound, device), generator)
-    train(pupil, studio, recipe, generator)
-    save(pupil, args.out)
+    for weights in train(pupil, studio, recipe, generator):
+        save(pupil, weights, args.out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""Pocket's VAE: four frames of 16 × 16 pixels to one latent pixel, and a decoder that streams with a memory of two latents.
+
+Residual convolutions without norms (the shape of TAESD and TAEHV, github.com/madebyollin/taehv), mostly in two dimensions: they learn in minutes and run in
+milliseconds. Time enters where frames are merged, where they are split again, and in Memory.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from einops import rearrange
+from torch import Tensor, nn
+
+FRAMES = 4
+"""Frames of one latent."""
+
+
+@dataclass
+class Past:
+    """What the decoder keeps of a stream: the last frame that each Memory saw. Empty at the beginning."""
+
+    kept: dict[nn.Module, Tensor] = field(default_factory=dict)
+
+    def before(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """For each frame of x [b, t, c, h, w] the one before it; zeros before the very first."""
+        first = self.kept.get(layer)
+        first = torch.zeros_like(x[:, :1]) if first is None else first
+        self.kept[layer] = x[:, -1:].clone()
+        return torch.cat([first, x[:, :-1]], 1)
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a skip; begins as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = conv(width, width), conv(width, width)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] → [n, c, h, w]."""
+        return x + self.second(F.relu(self.first(F.relu(x))))
+
+
+class Memory(nn.Module):
+    """A residual that also sees the frame before."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = conv(2 * width, width), conv(width, width)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, t: int, past: Past) -> Tensor:
+        """[(b t), c, h, w] → [(b t), c, h, w]."""
+        before = past.before(self, x.unflatten(0, (-1, t))).flatten(0, 1)
+        return x + self.second(F.relu(self.first(F.relu(torch.cat([x, before], 1)))))
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the scale of what it sees."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class PocketVAE(ModelMixin, ConfigMixin):
+    """Pictures in -1..1 and latents of about zero mean and unit spread."""
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        latent_channels: int = 16,
+        widths: tuple[int, ...] = (32, 64, 80, 96),
+        latents_mean: tuple[float, ...] | None = None,
+        latents_std: tuple[float, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        del latents_mean, latents_std  # read from the configuration
+        w1, w2, w3, w4 = widths
+        self.shrink = nn.Sequential(
+            nn.PixelUnshuffle(2), conv(12, w1), Residual(w1),
+            conv(w1, w2, 3, 2), Residual(w2), conv(w2, w3, 3, 2), Residual(w3), conv(w3, w4, 3, 2), Residual(w4),
+        )  # fmt: skip
+        self.merge = nn.Sequential(
+            conv(FRAMES * w4, 128, 1), Residual(128), conv(128, 2 * latent_channels)
+        )
+        self.open = conv(latent_channels, w4)
+        self.slow, self.settle = Memory(w4), Residual(w4)
+        self.split = conv(w4, FRAMES * w4, 1)
+        self.quick, self.shape = Memory(w4), Residual(w4)
+        self.grow = conv(w4, w3)
+        self.fine, self.trim = Memory(w3), Residual(w3)
+        self.enlarge = nn.Sequential(
+            conv(w3, 4 * w2), nn.PixelShuffle(2), Residual(w2), Residual(w2),
+            conv(w2, 4 * w1), nn.PixelShuffle(2), Residual(w1),
+            nn.ReLU(), conv(w1, 12), nn.PixelShuffle(2),
+        )  # fmt: skip
+
+    def posterior(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance [b, c, k, h, w] of frames [b, 3, 4k, y, x]; every four frames by themselves."""
+        b = frames.shape[0]
+        x = self.shrink(rearrange(frames, "b c t y x -> (b t) c y x"))
+        x = self.merge(rearrange(x, "(n f) c h w -> n (f c) h w", f=FRAMES))
+        mean, spread = rearrange(x, "(b k) c h w -> b c k h w", b=b).chunk(2, 1)
+        return mean, spread.clamp(-20, 10)
+
+    def frames(self, raw: Tensor, past: Past) -> Tensor:
+        """Frames [b, 3, 4k, y, x], not clamped, of latents [b, c, k, h, w] as they are before normalisation."""
+        b, _, k = raw.shape[:3]
+        x = self.open(rearrange(raw, "b c k h w -> (b k) c h w"))
+        x = self.settle(self.slow(x, k, past))
+        x = rearrange(self.split(x), "n (f c) h w -> (n f) c h w", f=FRAMES)
+        x = self.shape(self.quick(x, FRAMES * k, past))
+        x = self.grow(F.interpolate(x, scale_factor=2, mode="nearest"))
+        x = self.enlarge(self.trim(self.fine(x, FRAMES * k, past)))
+        return rearrange(x, "(b t) c y x -> b c t y x", b=b)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Normalised latents [b, c, k, h, w], float32, of frames [b, 3, 4k, y, x] in -1..1."""
+        mean, std = self.scale()
+        return (self.posterior(frames.to(self.dtype))[0].float() - mean) / std
+
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """Mean and spread [c, 1, 1, 1] of the raw latents."""
+        return tuple(  # type: ignore[return-value]
+            torch.tensor(v, device=self.device).view(-1, 1, 1, 1)
+            for v in (self.config.latents_mean, self.config.latents_std)
+        )
+
+
+MEMORY = 2
+"""Latents after which the decoder has forgotten everything: one through `slow`, one through `quick` and `fine`, which look back two frames."""
+
+
+class FrameStream:
+    """Latents into frames without end, one latent at a time, so that frames never depend on how latents were cut."""
+
+    def __init__(self, vae: PocketVAE) -> None:
+        self._vae, self._past = vae, Past()
+        self._mean, self._std = vae.scale()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._past = Past()
+
+    @torch.inference_mode()
+    def push(self, latents: Tensor) -> Tensor:
+        """The four frames [b, 3, 4k, y, x] in -1..1 of each of the next normalised latents [b, c, k, h, w]."""
+        raw = (latents.float() * self._std + self._mean).to(self._vae.dtype)
+        return torch.cat([self._vae.frames(one, self._past) for one in raw.split(1, 2)], 2).clamp_(
+            -1, 1
+        )
