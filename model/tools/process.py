@@ -1,0 +1,75 @@
+"""A command in a process of its own: what it printed, how long it took, how much memory its whole tree held."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event, Thread
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A command that went well."""
+
+    stdout: str
+    begun: float
+    """Time of day, seconds, when it was started."""
+    seconds: float
+    peak: int
+    """The most bytes of memory (resident) that it and its children held at once."""
+
+
+class CommandFailedError(RuntimeError):
+    """A command that did not go well, with the end of what it said."""
+
+
+def watch(command: Sequence[str], every: float = 0.2) -> Watched:
+    """Run a command to its end; its tree's memory is looked at `every` so many seconds. Raises CommandFailedError."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        begun, tick = time.time(), time.monotonic()
+        process = subprocess.Popen(list(command), stdout=out, stderr=err)
+        ended = Event()
+        tree = Tree(process.pid)
+        watcher = Thread(target=tree.follow, args=(ended, every), daemon=True)
+        watcher.start()
+        # wait4 and not wait: it gives the kernel's own peak, which no sampling misses.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - tick
+        process.returncode = os.waitstatus_to_exitcode(status)
+        ended.set()
+        watcher.join()
+        if process.returncode:
+            words = f"{' '.join(command)} ended with {process.returncode}:\n{_text(err)[-4000:]}"
+            raise CommandFailedError(words)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Watched(_text(out), begun, seconds, max(tree.peak, usage.ru_maxrss * unit))
+
+
+class Tree:
+    """A process and its children, and the most memory that they were seen to hold together."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self.peak = 0
+
+    def follow(self, ended: Event, every: float) -> None:
+        """Look until it has ended."""
+        while not ended.wait(every):
+            self.peak = max(self.peak, self._bytes())
+
+    def _bytes(self) -> int:
+        try:
+            family = [self._root, *self._root.children(recursive=True)]
+            return sum(int(one.memory_info().rss) for one in family)
+        except psutil.Error:  # one of them has just ended
+            return 0
+
+
+def _text(file: "tempfile._TemporaryFileWrapper[str]") -> str:
+    file.seek(0)
+    return file.read()

@@ -1,0 +1,83 @@
+"""The product itself, started as a person starts it, and what its run folder tells of it afterwards."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.tools.material import Material
+from model.tools.process import watch
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One film, made in a fresh process."""
+
+    root: Path
+    started: float
+    """Time of day, seconds, when the process was started."""
+    begun: float
+    """When the first denoise began."""
+    published: list[float]
+    """When each clip was there to be played."""
+    ended: float
+    """When the film was published."""
+    peak: int
+    """Bytes of memory, the process tree's."""
+    disk: int
+    """Bytes that the run folder takes on the disk."""
+
+    @property
+    def digests(self) -> list[str]:
+        """SHA-256 of every segment, from its record."""
+        names = (f"segment.{clip:05d}.json" for clip in range(len(self.published)))
+        return [json.loads((self.root / "commits" / name).read_text())["sha256"] for name in names]
+
+
+def make(film: Material, root: Path, *flags: str) -> Outcome:
+    """Start `longtake new` in a fresh process and a fresh folder, and wait for the film."""
+    words = {
+        "--run": root,
+        "--size": f"{film.size}*{film.size}",
+        "--sample-steps": film.steps,
+        "--base-seed": film.seed,
+    }
+    asked = [str(part) for pair in words.items() for part in pair]
+    command = [sys.executable, "-m", "pipeline", "new", str(film.image), str(film.audio)]
+    done = watch([*command, *asked, *flags])
+    return read(root, done.begun, done.peak)
+
+
+def read(root: Path, started: float, peak: int) -> Outcome:
+    """The outcome out of a run's events."""
+    events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
+    first = next(event for event in events if event["event"] == "clip_denoised")
+    stamps = {event["clip"]: event["time"] for event in named(events, "clip_published")}
+    return Outcome(
+        root=root,
+        started=started,
+        begun=first["time"] - first["seconds"],
+        published=[stamps[clip] for clip in sorted(stamps)],
+        ended=named(events, "film_published")[-1]["time"],
+        peak=peak,
+        disk=disk_of(root),
+    )
+
+
+def named(events: list[Event], name: str) -> list[Event]:
+    """The events of one name."""
+    return [event for event in events if event["event"] == name]
+
+
+def disk_of(root: Path) -> int:
+    """Bytes of the blocks that a folder's files take."""
+    return sum(path.lstat().st_blocks * 512 for path in root.rglob("*") if path.is_file())
+
+
+def encoding_of(root: Path) -> tuple[int, str]:
+    """How a run's segments are encoded: crf and preset."""
+    spec = json.loads((root / "run.json").read_text())["spec"]
+    return spec["crf"], spec["preset"]
