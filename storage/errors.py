@@ -3,6 +3,7 @@
 LongtakeError
 ├── BadInput            what was given cannot be used: nothing was written
 │   ├── BadImage  BadSound  BadSize  BadOption
+│   ├── InputChanged    between the check and the copy
 │   └── Refused         a published flag that cannot be honoured
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  OtherSpec  OtherNumerics
