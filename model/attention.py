@@ -11,10 +11,10 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""
 
 
-def attend_all(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+def attend_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Softmax attention over all keys: [b, l, head, d] each."""
-    heads_first = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
-    out = F.scaled_dot_product_attention(*heads_first, attn_mask=mask)
+    q, k, v = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
+    out = F.scaled_dot_product_attention(q, k, v)
     return rearrange(out, "b n l d -> b l n d")
 
 

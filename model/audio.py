@@ -3,6 +3,8 @@
 An encoder turns sound into the hidden states of several of its layers, [b, layer, channel, frame] at the film's frame rate.
 """
 
+from typing import Any
+
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
@@ -22,7 +24,10 @@ class Residual(nn.Module):
         super().__init__()
         self.time = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
         self.norm = nn.LayerNorm(channels)
-        self.grow, self.shrink = nn.Linear(channels, 2 * channels), nn.Linear(2 * channels, channels)
+        self.grow, self.shrink = (
+            nn.Linear(channels, 2 * channels),
+            nn.Linear(2 * channels, channels),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, c, t] → [b, c, t]."""
@@ -35,9 +40,11 @@ class MelEncoder(ModelMixin, ConfigMixin):
     """Log-mel at 100 Hz to features at 25 frames a second; hears CONTEXT frames to either side."""
 
     @register_to_config
-    def __init__(self, *, bands: int = 80, channels: int = 192, depth: int = 5, layers: int = 3) -> None:
+    def __init__(
+        self, *, bands: int = 80, channels: int = 192, depth: int = 5, layers: int = 3
+    ) -> None:
         super().__init__()
-        self.front = nn.Sequential(
+        self.front: Any = nn.Sequential(
             nn.Conv1d(bands, channels, 5, padding=2),
             nn.GELU(approximate="tanh"),
             nn.Conv1d(channels, channels, 4, 2, padding=1),

@@ -4,6 +4,7 @@ Module and parameter names are those of the published checkpoint (also its spell
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -101,7 +102,7 @@ class AudioInjector(nn.Module):
 
     def __init__(self, dim: int, heads: int, layers: int, eps: float) -> None:
         super().__init__()
-        self.injector = nn.ModuleList([Attention(dim, heads, eps) for _ in range(layers)])
+        self.injector: Any = nn.ModuleList([Attention(dim, heads, eps) for _ in range(layers)])
         self.injector_adain_layers = nn.ModuleList([AdaIn(dim) for _ in range(layers)])
 
     def states(self, local: Tensor, whole: Tensor) -> list[AudioStates]:

@@ -36,8 +36,9 @@ class Traits:
     block_frames: int
     frames_per_latent: int
     latent_channels: int
-    pixels_per_latent: int
-    """Width of the square of pixels that one latent pixel stands for."""
+    latent_width: int
+    latent_height: int
+    """Latent pixels; they may cover a little more than the film, which is then cut."""
     size_multiple: int
     """Width and height are multiples of this."""
     default_width: int
@@ -134,25 +135,40 @@ class Avatar(Protocol):
         """A decoder that stands before clip 0."""
 
 
-MODELS = ("pocket",)
+MODELS = {"pocket": "model.pocket.card"}
+"""A model → the module that says what it is."""
 
 
 def describe(name: str, options: Options) -> Traits:
     """The traits of a model, without loading it (and without torch)."""
-    from model.pocket import card
-
-    return card.describe(options)
+    return _card(name).describe(options)
 
 
 def weights_digest(name: str) -> str:
     """The SHA-256 over all weight files of a model: part of the spec. Without torch."""
-    from model.pocket import card
-
-    return card.weights_digest()
+    return _card(name).weights_digest()
 
 
 def load(name: str, options: Options, *, threads: int) -> Avatar:
     """Load a model; `threads` is the number of CPU threads of each of its streams (denoiser, decoder)."""
-    from model.pocket import avatar
+    return _card(name).load(options, threads=threads)
 
-    return avatar.load(options, threads=threads)
+
+class Card(Protocol):
+    """The module that says what a model is."""
+
+    def describe(self, options: Options) -> Traits:
+        """Its traits for these options."""
+
+    def weights_digest(self) -> str:
+        """The digest of its weights."""
+
+    def load(self, options: Options, *, threads: int) -> Avatar:
+        """It, with its weights."""
+
+
+def _card(name: str) -> Card:
+    from importlib import import_module
+
+    card: Card = import_module(MODELS[name])
+    return card

@@ -13,7 +13,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.attention import Attend
+from model.attention import Attend, attend_all
 from model.avatar import Denoised, Float
 from model.draws import Draws
 from model.ring import Ring, RingShape, from_bits, to_bits
@@ -54,7 +54,9 @@ class CausalDenoiser:
             self.still = transformer.embed_time(torch.zeros(b, device=like.device))
             text = None if scene.text is None else scene.text.to(like)
             self.text: TextStates = transformer.embed_text(text)
-            self.rings = [[Ring(self._ring_shape(), like) for _ in transformer.blocks] for _ in self.times]
+            self.rings = [
+                [Ring(self._ring_shape(), like) for _ in transformer.blocks] for _ in self.times
+            ]
         self.restore(0, ())
 
     @property
@@ -121,7 +123,9 @@ class CausalDenoiser:
             if model.config.cond_dim is not None:
                 tokens = tokens + model.embed_pose(torch.zeros_like(x, dtype=like.dtype))
             way = Pass((time,), (tokens.shape[1],), attends, self.text, audio)
-            velocity = model.to_velocity(model.through_blocks(tokens, way), time, (self.block, h, w))
+            velocity = model.to_velocity(
+                model.through_blocks(tokens, way), time, (self.block, h, w)
+            )
             x = x + self.schedule.euler_factor(step) * velocity
             states.append(x)
         if model.config.motion_follows:
@@ -199,8 +203,6 @@ def attend_and_keep(kept: list[tuple[Tensor, Tensor]], factors: Tensor) -> Atten
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         kept.append((k, v))
-        q, k = rotate(q, factors), rotate(k, factors)
-        heads_first = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
-        return rearrange(F.scaled_dot_product_attention(*heads_first), "b n l d -> b l n d")
+        return attend_all(rotate(q, factors), rotate(k, factors), v)
 
     return attend

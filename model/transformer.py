@@ -4,6 +4,7 @@ Module names are the keys of the published checkpoint. Every switch that differs
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -85,7 +86,8 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         super().__init__()
         del block_latents, ring_latents, reference_time, roll  # the loops read these from config
         del motion_follows, sink_from_first_clip, sigmas, text_len
-        size = tuple(patch_size)
+        pt, ph, pw = patch_size
+        size = (pt, ph, pw)
         self.patch_embedding = nn.Conv3d(in_dim, dim, size, size)
         if cond_dim is not None:
             self.cond_encoder = nn.Conv3d(cond_dim, dim, size, size)
@@ -93,17 +95,21 @@ class S2VTransformer(ModelMixin, ConfigMixin):
             self.text_embedding = nn.Sequential(
                 nn.Linear(text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
             )
-        self.time_embedding = nn.Sequential(nn.Linear(freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.time_embedding = nn.Sequential(
+            nn.Linear(freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim)
+        )
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.trainable_cond_mask = nn.Embedding(3, dim)
-        self.blocks = nn.ModuleList(
+        self.blocks: Any = nn.ModuleList(
             [
                 Block(dim, ffn_dim, num_heads, eps, text=text_dim is not None)
                 for _ in range(num_layers)
             ]
         )
         self.head = Head(dim, out_dim * size[0] * size[1] * size[2], eps)
-        self.casual_audio_encoder = CausalAudioEncoder(audio_layers, audio_dim, dim, num_audio_token)
+        self.casual_audio_encoder = CausalAudioEncoder(
+            audio_layers, audio_dim, dim, num_audio_token
+        )
         self.audio_injector = AudioInjector(dim, num_heads, len(audio_inject_layers), eps)
         self.frame_packer = FramePacker(in_dim, dim, tuple(motion_buckets))
         self.rope = Rope(dim // num_heads, rope_theta)
@@ -120,8 +126,7 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         octaves = torch.arange(half, dtype=torch.float64, device=timesteps.device) / half
         angles = timesteps.double()[:, None] * 10000.0**-octaves
         wave = torch.cat([angles.cos(), angles.sin()], -1).float()
-        first, _, last = self.time_embedding
-        width = in_float(last, F.silu(in_float(first, wave)))
+        width = in_float(self.time_embedding[2], F.silu(in_float(self.time_embedding[0], wave)))
         rows = in_float(self.time_projection[1], F.silu(width))
         return Time(width, rearrange(rows, "b (six d) -> b six d", six=6))
 
@@ -200,6 +205,6 @@ class Head(nn.Module):
         return in_float(self.head, self.norm(x.float()) * (1 + scale) + shift)
 
 
-def in_float(linear: nn.Module, x: Tensor) -> Tensor:
+def in_float(linear: Any, x: Tensor) -> Tensor:
     """A linear layer computed in float32 whatever its weights are kept in, as the reference does for time and head."""
     return F.linear(x.float(), linear.weight.float(), linear.bias.float())

@@ -48,7 +48,7 @@ def _quiet_luigi() -> None:
     """Luigi's lines go the way of all others: it would put a handler of its own on stderr, and every DEBUG line through it."""
     from luigi.configuration import get_config
 
-    get_config().set("core", "no_configure_logging", "true")  # type: ignore[no-untyped-call]
+    get_config().set("core", "no_configure_logging", "true")
     debug = logging.getLogger().level <= logging.DEBUG
     # It tells of every pending task at every clip, 40 lines: our own events say what was done.
     logging.getLogger("luigi-interface").setLevel(logging.NOTSET if debug else logging.WARNING)

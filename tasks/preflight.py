@@ -41,7 +41,7 @@ def check_options(request: Request) -> "Traits":
 
     _check_numbers(request)
     _check_words(request)
-    name = request.model or avatar.MODELS[0]
+    name = request.model or next(iter(avatar.MODELS))
     require(name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed")
     plain = avatar.describe(name, avatar.Options(0, 0, 48, 4))
     width, height = sides_of(request, plain)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from einops import rearrange, repeat
 from safetensors.torch import load_file
 from torch import Tensor
@@ -17,11 +18,6 @@ from model.pocket.vae import MEMORY, FrameStream, PocketVAE
 from model.schedule import flow_match
 from model.transformer import S2VTransformer
 
-def load(options: Options, *, threads: int) -> "PocketAvatar":
-    """Pocket with its shipped weights on the CPU."""
-    torch.set_num_threads(threads)
-    return PocketAvatar(options, threads)
-
 
 def precision() -> torch.dtype:
     """bf16 where the processor multiplies it natively, else float32 (emulated bf16 is slower than both)."""
@@ -32,6 +28,7 @@ class PocketAvatar:
     """The Avatar of the model called pocket."""
 
     def __init__(self, options: Options, threads: int) -> None:
+        torch.set_num_threads(threads)
         self._options, self._threads, self._dtype = options, threads, precision()
         self._traits = card.describe(options)
         weights = load_file(card.WEIGHTS / card.AVATAR)
@@ -65,8 +62,11 @@ class PocketAvatar:
     @torch.inference_mode()
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:  # noqa: ARG002 - traits.prompt_acts says so
         """The latent of the picture standing still, "reference" [c, 1, h, w]."""
-        frame = torch.from_numpy(picture).float() / 127.5 - 1
-        still = repeat(frame, "y x c -> 1 c t y x", t=card.FRAMES_PER_LATENT)
+        frame = torch.from_numpy(picture.copy()).float() / 127.5 - 1
+        still = repeat(frame, "y x c -> c t y x", t=card.FRAMES_PER_LATENT)
+        height, width = picture.shape[:2]
+        margin = (0, -width % card.PIXELS_PER_TOKEN, 0, -height % card.PIXELS_PER_TOKEN)
+        still = F.pad(still, margin, mode="replicate")[None]
         return {"reference": self._vae.encode(still)[0].numpy().copy()}
 
     @torch.inference_mode()
@@ -89,15 +89,14 @@ class PocketAvatar:
     def decoder(self, inputs: Named) -> "PocketDecoder":
         """A decoder that stands before clip 0."""
         still = batch(inputs["reference"]).repeat(1, 1, MEMORY, 1, 1)
-        return PocketDecoder(self._vae, still, self._traits.clip_latents)
+        return PocketDecoder(self._vae, still, self._options)
 
 
 class PocketDecoder:
     """Latents into frames; the stream begins with the picture standing still, so that the first frames have a past."""
 
-    def __init__(self, vae: PocketVAE, still: Tensor, clip_latents: int) -> None:
-        self._stream, self._still = FrameStream(vae), still
-        self._clip_latents = clip_latents
+    def __init__(self, vae: PocketVAE, still: Tensor, options: Options) -> None:
+        self._stream, self._still, self._options = FrameStream(vae), still, options
         self.seek(0, np.empty((still.shape[1], 0, *still.shape[3:]), np.float32))
 
     @property
@@ -108,6 +107,7 @@ class PocketDecoder:
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
         frames = self._stream.push(torch.from_numpy(latents)[None])[0]
+        frames = frames[..., : self._options.height, : self._options.width]
         pixels = ((frames.float() + 1) * 127.5).round().to(torch.uint8)
         self._clip += 1
         return np.ascontiguousarray(rearrange(pixels, "c t y x -> t y x c").numpy())
@@ -116,7 +116,7 @@ class PocketDecoder:
         """Stand before `clip`, given the latents before it."""
         self._stream.reset()
         past = torch.from_numpy(np.ascontiguousarray(preceding))[None]
-        if clip * self._clip_latents < MEMORY:
+        if clip * self._options.clip_frames < MEMORY * card.FRAMES_PER_LATENT:
             past = torch.cat([self._still, past], 2)
         self._stream.push(past)
         self._clip = clip
@@ -127,6 +127,6 @@ def part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
-def batch(array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def batch(array: np.ndarray) -> Tensor:
     """An array as a batch of one."""
     return torch.from_numpy(np.ascontiguousarray(array))[None].float()

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from model.avatar import Options, Traits
+from model.avatar import Avatar, Options, Traits
 
 WEIGHTS = Path(__file__).parent / "weights"
 AVATAR, VAE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "vae.json"
@@ -30,7 +30,9 @@ TRANSFORMER: dict[str, Any] = {
     "motion_follows": True,
     "sigmas": "flow_match_even",
 }
-BLOCK_LATENTS, FRAMES_PER_LATENT, PIXELS_PER_LATENT = 3, 4, 16
+BLOCK_LATENTS, FRAMES_PER_LATENT = 3, 4
+PIXELS_PER_TOKEN, LATENTS_PER_TOKEN = 32, 2
+"""A side in pixels and in latent pixels: films of other sides are made a little larger and cut."""
 
 
 def describe(options: Options) -> Traits:
@@ -42,8 +44,9 @@ def describe(options: Options) -> Traits:
         block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
         frames_per_latent=FRAMES_PER_LATENT,
         latent_channels=16,
-        pixels_per_latent=PIXELS_PER_LATENT,
-        size_multiple=2 * PIXELS_PER_LATENT,
+        latent_width=latent_side(options.width),
+        latent_height=latent_side(options.height),
+        size_multiple=16,
         default_width=256,
         default_height=256,
         steps=options.steps,
@@ -55,6 +58,18 @@ def describe(options: Options) -> Traits:
         prompt_acts=False,
         decodes_offline=True,
     )
+
+
+def load(options: Options, *, threads: int) -> Avatar:
+    """Pocket with its shipped weights on the CPU."""
+    from model.pocket.avatar import PocketAvatar
+
+    return PocketAvatar(options, threads)
+
+
+def latent_side(pixels: int) -> int:
+    """Latent pixels that cover a side."""
+    return -(-pixels // PIXELS_PER_TOKEN) * LATENTS_PER_TOKEN
 
 
 @lru_cache(maxsize=1)

@@ -103,9 +103,7 @@ def _lip_rows(found: Findings, voices: Sequence[str], relative: Sequence[float])
         _at_most("closed level", float(np.mean([level.closed for level in levels])), 0.12),
         _at_least("open level", float(np.mean([level.open for level in levels])), 0.6),
         Row("sharpness against the picture", sharp, "0.85-1.15", 0.85 <= sharp <= 1.15),
-        _at_most(
-            "|r| against another voice's words", float(np.mean(np.abs(wrong or [0.0]))), 0.3
-        ),
+        _at_most("|r| against another voice's words", float(np.mean(np.abs(wrong or [0.0]))), 0.3),
     ]
 
 

@@ -76,7 +76,7 @@ class Studio:
 
     @torch.no_grad()
     def shoot(self, n: int) -> Clips:
-        """n new clips."""
+        """So many new clips."""
         g = self.generator
         identity = draw_identities(n, g)
         mel, curves = self.sound.cut(n, g)

@@ -5,6 +5,7 @@ Flow matching under a block-causal mask that equals the streaming loop. One stag
 
 import argparse
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ COMPILED = 5
 """Steps after which all is compiled and the clock starts."""
 SAVE_EVERY = 90
 """Seconds."""
+_log = logging.getLogger("train_avatar")
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,10 @@ class Sight:
 
 def soften(transformer: S2VTransformer) -> None:
     """Start as the identity: nothing is injected, nothing is predicted."""
-    nn.init.zeros_(transformer.head.head.weight)
-    nn.init.zeros_(transformer.head.head.bias)
-    for attention in transformer.audio_injector.injector:
-        nn.init.zeros_(attention.o.weight)
-        nn.init.zeros_(attention.o.bias)
+    outs = [attention.o for attention in transformer.audio_injector.injector]
+    for layer in (transformer.head.head, *outs):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
     for layer in transformer.modules():
         if isinstance(layer, nn.Linear) and layer.weight.abs().sum() > 0:
             nn.init.xavier_uniform_(layer.weight)
@@ -104,7 +105,7 @@ def look(model: S2VTransformer, sight: Sight, features: Tensor) -> Tensor:
 
     Noisy tokens of block b attend to the blocks up to b and to the condition of b; each block's condition (reference and its own past) attends to itself alone.
     """
-    n, _, t, h, w = sight.noisy.shape
+    t, h, w = sight.noisy.shape[2:]
     noisy = model.embed_latents(sight.noisy, 0)
     reference = repeat(
         model.embed_latents(sight.reference, REFERENCE), "n l d -> (n b) l d", b=BLOCKS
@@ -310,11 +311,7 @@ def train(
             saved += SAVE_EVERY
             yield average
         if step in (1, 20) or step % 200 == 0:
-            velocity, viseme = marks.tolist()
-            print(
-                f"step {step:6d}  {60 * recipe.minutes * done:6.1f} s  velocity {velocity:.4f}  viseme {viseme:.5f}",
-                flush=True,
-            )
+            _log.info("step %d velocity %.4f viseme %.5f", step, *marks.tolist())
     yield average
 
 
@@ -367,6 +364,7 @@ def main() -> None:
         "--smoke", action="store_true", help="tiny and on the CPU, to find mistakes"
     )
     args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms %(message)s")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high")
     generator = torch.Generator(device).manual_seed(args.seed)

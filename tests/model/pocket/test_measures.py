@@ -185,7 +185,7 @@ class Mimic:
     def traits(self) -> Traits:
         return Traits(
             name="mimic", fps=25, clip_frames=48, block_frames=12, frames_per_latent=4, latent_channels=1,
-            pixels_per_latent=16, size_multiple=16, default_width=SIZE, default_height=SIZE, steps=4,
+            latent_width=SIZE // 16, latent_height=SIZE // 16, size_multiple=16, default_width=SIZE, default_height=SIZE, steps=4,
             sample_rate=16_000, audio_layers=1, audio_channels=1, audio_margin=160, decoder_memory=1,
             prompt_acts=False, decodes_offline=True,
         )  # fmt: skip
