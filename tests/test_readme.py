@@ -1,0 +1,193 @@
+"""README.md and the pages beside it: their commands parse, what they name is there."""
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+from pipeline.arguments import EXAMPLES, parse
+from pipeline.settings import gather
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "CONTRIBUTING.md", "runs/README.md", "examples/README.md", "docs/cli.md"]
+ROOMS = ("pipeline", "tasks", "storage", "model")
+NAME = re.compile(r"[\w.-]+/|\.ci/run|[\w-]+\.(py|md|toml|txt|cfg)|LICENSE|NOTICE|Makefile")
+"""What a name at the beginning of a line of the tree looks like; what follows is its phrase."""
+
+
+def read(page: str) -> str:
+    """The text of a page."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def commands_of(page: str) -> Iterator[list[str]]:
+    """Every command of a page's shell blocks and of its `code`, as words."""
+    text = read(page)
+    for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for line in block.replace("\\\n", " ").splitlines():
+            if words := shlex.split(line, comments=True):
+                yield words
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    for code in re.findall(r"`([^`\n]+)`", prose):
+        words = code.split()
+        if words[0] in {"longtake", "luigi", "make", "python"} and "…" not in code:
+            yield words
+
+
+COMMANDS = [(page, tuple(words)) for page in PAGES for words in commands_of(page)]
+
+
+def check_longtake(words: list[str], folder: Path) -> None:
+    """The verb is there and its flags are read, as on a real command line."""
+    words = ["new" if word == "VERB" else word for word in words]
+    if len(words) == 1:
+        assert words[0] in {*EXAMPLES, "--help", "--version"}
+        return
+    assert words[0] in EXAMPLES or words[0].startswith("-"), words
+    command = parse(words)
+    assert not gather(command.given, {}, folder).notices, "a flag that does nothing here"
+
+
+def check_luigi(words: list[str]) -> None:
+    """Luigi's own parser knows the module, the task and every flag."""
+    from luigi.cmdline_parser import CmdlineParser
+
+    with CmdlineParser.global_instance(words) as parser:
+        parser.get_task_obj()
+
+
+def check_make(words: list[str]) -> None:
+    """The Makefile has the target and reads the variable."""
+    targets = re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
+    for word in words:
+        name, equals, value = word.partition("=")
+        assert f"$({name})" in read("Makefile") if equals else name in targets, word
+        assert not equals or (ROOT / value).exists(), value
+
+
+def check_python(words: list[str]) -> None:
+    """The module is there, and its text names every flag."""
+    assert words[0] == "-m", words
+    found = importlib.util.find_spec(words[1])
+    assert found is not None, words[1]
+    source = Path(str(found.origin)).read_text(encoding="utf-8")
+    for word in words[2:]:
+        assert not word.startswith("--") or f'"{word}"' in source, word
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), COMMANDS, ids=[f"{page}: {' '.join(words)[:60]}" for page, words in COMMANDS]
+)
+def test_commands_exist(page: str, words: tuple[str, ...], tmp_path: Path):
+    """Every command that a page shows parses: verbs, tasks, targets, modules and their flags are there."""
+    program, *rest = [word for word in words if word != "time"]
+    if program == "longtake":
+        check_longtake(rest, tmp_path)
+    elif program == "luigi":
+        check_luigi(rest)
+    elif program == "make":
+        check_make(rest)
+    elif program == "python":
+        check_python(rest)
+    else:
+        assert program in {".", "head", "luigid"}, f"{page}: {program}"
+
+
+def test_a_wrong_command_would_be_seen(tmp_path: Path):
+    """The checks above fail on a flag, a verb, a task, a target and a module that are not there."""
+    from luigi.task_register import TaskClassException
+
+    from storage.errors import BadInput
+
+    for words in (["resume", "runs/x", "--faster"], ["stat", "runs/x"]):
+        with pytest.raises((BadInput, AssertionError)):
+            check_longtake(words, tmp_path)
+    with pytest.raises((TaskClassException, SystemExit)):
+        check_luigi(["--module", "tasks", "LongFilm", "--local-scheduler"])
+    with pytest.raises(AssertionError):
+        check_make(["film"])
+    with pytest.raises(AssertionError):
+        check_python(["-m", "model.pocket.evaluate", "--fast"])
+
+
+@pytest.mark.parametrize("page", [*PAGES, "docs/LOG.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str):
+    """Every link and picture of a page that is no address is a file."""
+    links = re.findall(r"\]\(([^)#]+)", read(page))
+    missing = [
+        to for to in links if "://" not in to and not (ROOT / page).parent.joinpath(to).exists()
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_commands_read_are_there(page: str):
+    """Every file of examples/ that a page names is in the repository."""
+    named = set(re.findall(r"examples/[\w.-]+\.\w+", read(page)))
+    assert not [name for name in named if not (ROOT / name).is_file()]
+
+
+def tree_of_readme() -> set[str]:
+    """The paths that the README's tree names."""
+    block = re.search(r"^```text\n(.*?)^```", read("README.md"), re.DOTALL | re.MULTILINE)
+    assert block is not None
+    folders: list[str] = []
+    named: set[str] = set()
+    for line in block[1].splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        words = line.split()
+        names = list(takewhile(NAME.fullmatch, words))
+        named |= {"".join(folders[:depth]) + name for name in names}
+        if words[0].endswith("/"):
+            folders[depth:] = [words[0]]
+    return named
+
+
+def test_the_tree_is_the_tree():
+    """Every path of the README's tree is there, and every module of the four rooms is in it."""
+    named = tree_of_readme()
+    assert not [name for name in named if not (ROOT / name).exists()]
+    modules = {
+        str(path.relative_to(ROOT))
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert not sorted(modules - named)
+
+
+def test_exit_codes_are_those_of_the_errors():
+    """The README's table has every exit code of the error tree, and no other but 0."""
+    from storage import errors
+
+    kinds = [each for each in vars(errors).values() if isinstance(each, type)]
+    table = read("README.md").split("### Exit codes")[1].split("\n\n")[1]
+    told = {
+        int(n)
+        for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
+        for n in row.split(",")
+    }
+    assert told == {0} | {
+        kind.exit_code for kind in kinds if issubclass(kind, errors.LongtakeError)
+    }
+
+
+def test_the_settings_that_are_shown_are_read(tmp_path: Path):
+    """LONGTAKE_AHEAD and `ahead` in longtake.toml, as the README has them, say what --ahead says."""
+    (tmp_path / "longtake.toml").write_text("ahead = 3\n")
+    assert "LONGTAKE_AHEAD=3" in read("README.md")
+    assert gather([], {"LONGTAKE_AHEAD": "3"}, tmp_path).fields["ahead"] == 3
+    assert gather([], {}, tmp_path).fields["ahead"] == 3
+
+
+def test_changelog_has_this_version():
+    """The newest heading of the changelog is the version of pyproject.toml."""
+    version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
+    newest = re.search(r"^## (\S+)", read("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == version
