@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.audio import MelEncoder
 from model.avatar import Byte, Float, Named, Options, Traits
@@ -37,10 +37,10 @@ class PocketAvatar:
         self._ear.eval()
         self._transformer = S2VTransformer(**card.TRANSFORMER)
         self._transformer.load_state_dict(part(weights, "transformer."))
-        self._transformer.eval().to(dtype=self._dtype)
+        cast(self._transformer, self._dtype)
         self._vae = PocketVAE(**card.vae_config()).eval()
         self._vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
-        self._vae.to(dtype=self._dtype, memory_format=torch.channels_last)
+        cast(self._vae.to(memory_format=torch.channels_last), self._dtype)
 
     @property
     def traits(self) -> Traits:
@@ -120,6 +120,11 @@ class PocketDecoder:
             past = torch.cat([self._still, past], 2)
         self._stream.push(past)
         self._clip = clip
+
+
+def cast(model: nn.Module, dtype: torch.dtype) -> None:
+    """Ready to run in a precision; not by diffusers' own `to`, which warns of layers it would keep in float32 and names none."""
+    nn.Module.to(model.eval(), dtype)
 
 
 def part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -345,6 +345,7 @@ def save(pupil: Pupil, weights: list[Tensor], folder: Path) -> None:
     state = {
         name: weight.detach().to("cpu", torch.bfloat16).contiguous()
         for name, weight in zip(names, weights, strict=True)
+        if not name.startswith("viseme.")
     }
     save_file(state, folder / AVATAR)
 
@@ -374,7 +375,8 @@ def main() -> None:
         recipe = Recipe(args.minutes, batch=2, pool=8, fresh=2, compile=False)
     pupil = Pupil().to(device)
     if args.init:
-        pupil.load_state_dict(load_file(args.init, device=str(device)))
+        # The viseme head is not handed over: it is learnt anew in a minute.
+        pupil.load_state_dict(load_file(args.init, device=str(device)), strict=False)
     studio = Studio(load_vae(args.vae, device), load_sound(args.sound, device), generator)
     for weights in train(pupil, studio, recipe, generator):
         save(pupil, weights, args.out)

@@ -35,7 +35,9 @@ def test_the_masked_forward_equals_the_streaming_loop() -> None:
     # Before time 26 the reference stands at 30 whatever is drawn.
     ahead = [30 - BLOCK * b for b in range(BLOCKS)]
     schedule = Schedule((1000 * SIGMA,), (SIGMA, 0.0))
-    loop = CausalDenoiser(model, schedule, Scene(reference, past, None, CLIP), Written(noise, ahead))
+    loop = CausalDenoiser(
+        model, schedule, Scene(reference, past, None, CLIP), Written(noise, ahead)
+    )
     made = torch.from_numpy(loop.denoise(features[0].numpy()).latents)
     before = torch.cat([past[0], made[:, :-BLOCK]], 1)
     motion = before.unflatten(1, (BLOCKS, WARM)).transpose(0, 1)[None]

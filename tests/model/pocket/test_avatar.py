@@ -1,0 +1,185 @@
+"""Pocket with its shipped weights keeps the promises that the pipeline builds on, to the bit."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import avatar
+from model.avatar import Options
+from model.pocket import card
+from model.pocket.avatar import PocketAvatar
+from model.ring import from_bits
+
+OPTIONS = Options(width=64, height=96, clip_frames=24, steps=2)
+CLIPS = 3
+
+
+@pytest.fixture(scope="module")
+def pocket() -> PocketAvatar:
+    return avatar.load("pocket", OPTIONS, threads=1)
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    rows = np.linspace(0, 255, OPTIONS.height, dtype=np.uint8)[:, None, None]
+    return np.broadcast_to(rows, (OPTIONS.height, OPTIONS.width, 3)).copy()
+
+
+@pytest.fixture(scope="module")
+def sounds(pocket: PocketAvatar) -> list[np.ndarray]:
+    traits = pocket.traits
+    span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
+    draw = np.random.default_rng(3)
+    return [
+        pocket.extract_audio(draw.normal(0, 0.1, span).astype(np.float32)) for _ in range(CLIPS)
+    ]
+
+
+def film(pocket: PocketAvatar, picture: np.ndarray, sounds: list[np.ndarray]) -> list:
+    inputs = pocket.encode_inputs(picture, "")
+    denoiser = pocket.denoiser(inputs, seed=5)
+    return [denoiser.denoise(sound) for sound in sounds]
+
+
+def test_shapes_are_those_of_the_traits(pocket, picture, sounds) -> None:
+    """Features, latents, steps and frames have the sizes that the card promises, also where a side is no multiple of 32."""
+    traits = pocket.traits
+    assert traits == card.describe(OPTIONS)
+    assert sounds[0].shape == (traits.audio_layers, traits.audio_channels, 24)
+    made = film(pocket, picture, sounds[:1])[0]
+    size = (traits.latent_channels, traits.clip_latents, traits.latent_height, traits.latent_width)
+    assert made.latents.shape == size
+    assert made.steps.shape == (OPTIONS.steps, *size)
+    assert np.array_equal(made.steps[-1], made.latents)
+    frames = pocket.decoder(pocket.encode_inputs(picture, "")).decode(made.latents)
+    assert frames.shape == (24, 96, 64, 3)
+    assert frames.dtype == np.uint8
+
+
+def test_the_same_film_twice_is_the_same(pocket, picture, sounds) -> None:
+    """The same spec gives the same bytes, and another model object too."""
+    again = avatar.load("pocket", OPTIONS, threads=1)
+    first, second = film(pocket, picture, sounds), film(again, picture, sounds)
+    assert all(np.array_equal(a.latents, b.latents) for a, b in zip(first, second, strict=True))
+
+
+def test_a_carry_stands_for_everything_before_it(pocket, picture, sounds) -> None:
+    """A denoiser that takes up another's carry goes on bit for bit."""
+    inputs = pocket.encode_inputs(picture, "")
+    whole, resumed = pocket.denoiser(inputs, seed=5), pocket.denoiser(inputs, seed=5)
+    for sound in sounds[:2]:
+        whole.denoise(sound)
+    resumed.denoise(sounds[2])  # whatever it made before is forgotten
+    resumed.restore(2, [(name, bits.copy()) for name, bits in whole.carry()])
+    assert resumed.next_clip == 2
+    assert np.array_equal(resumed.denoise(sounds[2]).latents, whole.denoise(sounds[2]).latents)
+
+
+def test_starting_over_forgets(pocket, picture, sounds) -> None:
+    """restore(0, ()) gives the film from its beginning again."""
+    denoiser = pocket.denoiser(pocket.encode_inputs(picture, ""), seed=5)
+    first = denoiser.denoise(sounds[0]).latents
+    denoiser.denoise(sounds[1])
+    denoiser.restore(0, ())
+    assert np.array_equal(denoiser.denoise(sounds[0]).latents, first)
+
+
+def test_the_carry_is_small_and_whole(pocket, picture, sounds) -> None:
+    """The carry holds the sink, the motion latents and nine latents of each ring, and no NaN."""
+    denoiser = pocket.denoiser(pocket.encode_inputs(picture, ""), seed=5)
+    for sound in sounds:
+        denoiser.denoise(sound)
+    pieces = dict(denoiser.carry())
+    rings = OPTIONS.steps * card.TRANSFORMER["num_layers"] * 2
+    assert len(pieces) == rings + 2
+    tokens = pocket.traits.latent_width * pocket.traits.latent_height // 4
+    assert pieces["ring.0.0.k"].shape == (1, 4, 9 * tokens, 64)
+    assert all(torch.isfinite(from_bits(piece).float()).all() for piece in pieces.values())
+
+
+def test_a_clip_decoded_alone_is_the_clip_of_the_stream(pocket, picture, sounds) -> None:
+    """After seek, every clip decodes to the bytes of the unbroken stream."""
+    inputs = pocket.encode_inputs(picture, "")
+    latents = [made.latents for made in film(pocket, picture, sounds)]
+    stream = pocket.decoder(inputs)
+    frames = [stream.decode(clip) for clip in latents]
+    memory = pocket.traits.decoder_memory
+    for clip in range(CLIPS):
+        before = np.concatenate([latents[0][:, :0], *latents[:clip]], 1)[:, -memory:]
+        alone = pocket.decoder(inputs)
+        alone.seek(clip, before)
+        assert np.array_equal(alone.decode(latents[clip]), frames[clip])
+
+
+def test_the_decoder_remembers_exactly_its_memory(pocket, picture, sounds) -> None:
+    """One latent less than decoder_memory gives other bytes: the number is no guess."""
+    inputs = pocket.encode_inputs(picture, "")
+    latents = [made.latents for made in film(pocket, picture, sounds)]
+    decoder = pocket.decoder(inputs)
+    before = np.concatenate(latents[:2], 1)
+    full = before[:, -pocket.traits.decoder_memory :]
+    decoder.seek(2, full)
+    right = decoder.decode(latents[2])
+    decoder.seek(2, full[:, 1:])
+    assert not np.array_equal(decoder.decode(latents[2]), right)
+
+
+def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
+    """Sound beyond audio_margin changes no feature; nor does sound at its far edge; the span's own does."""
+    traits = pocket.traits
+    span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
+    assert pocket._ear.margin(traits.samples_per_frame) == card.AUDIO_MARGIN
+    long = np.random.default_rng(1).normal(0, 0.1, 2 * span).astype(np.float32)
+    here = pocket.extract_audio(long[:span])
+    other = long.copy()
+    other[span:] = 0
+    assert np.array_equal(pocket.extract_audio(other[:span]), here)
+    other[span - 100] += 1
+    assert np.array_equal(pocket.extract_audio(other[:span]), here)
+    other[traits.audio_margin :] = 0
+    assert not np.array_equal(pocket.extract_audio(other[:span]), here)
+
+
+@pytest.mark.parametrize("part", ["transformer", "_ear", "_vae"])
+def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
+    """With any part's weights zeroed, the film is another one."""
+    whole, broken = (avatar.load("pocket", OPTIONS, threads=1) for _ in range(2))
+    module = getattr(broken, part if part.startswith("_") else "_transformer")
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.zero_()
+    traits = whole.traits
+    span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
+    sound = np.random.default_rng(2).normal(0, 0.1, span).astype(np.float32)
+    films = []
+    for model in (whole, broken):
+        inputs = model.encode_inputs(picture, "")
+        made = model.denoiser(inputs, 1).denoise(model.extract_audio(sound))
+        films.append(model.decoder(inputs).decode(made.latents))
+    assert not np.array_equal(*films)
+
+
+def test_inference_imports_no_renderer() -> None:
+    """Loading and running pocket brings in no renderer, no synthesiser and no training."""
+    code = (
+        "import sys; from model import avatar; from model.avatar import Options;"
+        "avatar.load('pocket', Options(64, 64, 12, 1), threads=1);"
+        "bad = {'face', 'motion', 'speech', 'scenes', 'train_vae', 'train_avatar', 'evaluate'};"
+        "print(sorted(m for m in sys.modules if m.startswith('model.pocket.') and m.split('.')[-1] in bad))"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_weights_fit_their_budget() -> None:
+    """No weight file exceeds 16 MiB, all together 20."""
+    sizes = [path.stat().st_size for path in card.WEIGHTS.iterdir()]
+    assert max(sizes) <= 16 * 2**20
+    assert sum(sizes) <= 20 * 2**20
