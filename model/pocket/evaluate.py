@@ -194,6 +194,7 @@ def _shoot(avatar: Avatar, who: Presenter, sound: Float, seed: int) -> Take:
     own = measures.sharpness(who.picture[None], who.mouth)
     return Take(
         area=measures.mouth_area(frames, who.mouth),
+        rest=float(measures.mouth_area(who.picture[None], who.mouth)[0]),
         sharpness=measures.sharpness(frames[::5], who.mouth) / own,
         sway=measures.sway(frames, who.crown),
         blinks=len(measures.blink_times(measures.eye_openness(frames, who.eyes))),
@@ -237,11 +238,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--faces", type=int, default=8)
+    parser.add_argument("--clips", type=int, default=5, help="clips of each face with each voice")
     parser.add_argument("--quick", action="store_true", help="two clips of each, four voices")
     parser.add_argument("--long", type=int, default=40, metavar="CLIPS")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    plan = Plan(faces=asked.faces, long_clips=asked.long)
+    plan = Plan(faces=asked.faces, clips=asked.clips, long_clips=asked.long)
     samples = read_samples()
     if asked.quick:
         plan = replace(plan, clips=3, quiet_clips=4, rebuilt=2)

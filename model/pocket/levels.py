@@ -28,6 +28,8 @@ class Take:
     """What is kept of one film of speech."""
 
     area: Float
+    rest: float
+    """The area in the picture itself, whose mouth is shut."""
     sharpness: float
     sway: float
     blinks: int
@@ -111,9 +113,8 @@ def _life_rows(found: Findings) -> list[Row]:
     spoken = list(found.takes.values())
     ratios = []
     for place, take in enumerate(found.quiet):
-        loud = np.mean([takes[place].area.mean() - takes[place].area.min() for takes in spoken])
-        base = np.mean([takes[place].area.min() for takes in spoken])
-        ratios.append(abs(take.area.mean() - base) / max(loud, 1e-6))
+        loud = np.mean([takes[place].area.mean() for takes in spoken]) - take.rest
+        ratios.append(abs(take.area.mean() - take.rest) / max(loud, 1e-6))
     minutes = sum(len(take.area) for take in found.quiet) / 25 / 60
     blinks = sum(take.blinks for take in found.quiet) / minutes
     every = [take for takes in spoken for take in takes]
