@@ -63,10 +63,11 @@ class PocketAvatar:
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:  # noqa: ARG002 - traits.prompt_acts says so
         """The latent of the picture standing still, "reference" [c, 1, h, w]."""
         frame = torch.from_numpy(picture.copy()).float() / 127.5 - 1
-        still = repeat(frame, "y x c -> c t y x", t=card.FRAMES_PER_LATENT)
-        height, width = picture.shape[:2]
-        margin = (0, -width % card.PIXELS_PER_TOKEN, 0, -height % card.PIXELS_PER_TOKEN)
-        still = F.pad(still, margin, mode="replicate")[None]
+        still = repeat(
+            lay(rearrange(frame, "y x c -> 1 c y x"), card.canvas(self._options)),
+            "1 c y x -> 1 c t y x",
+            t=card.FRAMES_PER_LATENT,
+        )
         return {"reference": self._vae.encode(still)[0].numpy().copy()}
 
     @torch.inference_mode()
@@ -107,7 +108,7 @@ class PocketDecoder:
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
         frames = self._stream.push(torch.from_numpy(latents)[None])[0]
-        frames = frames[..., : self._options.height, : self._options.width]
+        frames = lift(frames.transpose(0, 1), self._options).transpose(0, 1)
         pixels = ((frames.float() + 1) * 127.5).round().to(torch.uint8)
         self._clip += 1
         return np.ascontiguousarray(rearrange(pixels, "c t y x -> t y x c").numpy())
@@ -120,6 +121,27 @@ class PocketDecoder:
             past = torch.cat([self._still, past], 2)
         self._stream.push(past)
         self._clip = clip
+
+
+def lay(picture: Tensor, canvas: card.Canvas) -> Tensor:
+    """A picture [1, c, y, x] of the film's size on the canvas, its edges continued."""
+    size = (canvas.film_height, canvas.film_width)
+    if picture.shape[-2:] != size:
+        picture = F.interpolate(picture, size, mode="bilinear", antialias=True)
+    right, bottom = canvas.width - canvas.left - size[1], canvas.height - canvas.top - size[0]
+    return F.pad(picture, (canvas.left, right, canvas.top, bottom), mode="replicate")
+
+
+def lift(frames: Tensor, options: Options) -> Tensor:
+    """Frames [t, c, y, x] of the film's size from frames of the canvas."""
+    canvas = card.canvas(options)
+    bottom, right = canvas.top + canvas.film_height, canvas.left + canvas.film_width
+    frames = frames[..., canvas.top : bottom, canvas.left : right]
+    if frames.shape[-2:] == (options.height, options.width):
+        return frames
+    return F.interpolate(frames.float(), (options.height, options.width), mode="bicubic").clamp(
+        -1, 1
+    )
 
 
 def cast(model: nn.Module, dtype: torch.dtype) -> None:

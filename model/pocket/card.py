@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,7 @@ TRANSFORMER: dict[str, Any] = {
     "sigmas": "flow_match_even",
 }
 BLOCK_LATENTS, FRAMES_PER_LATENT = 3, 4
-PIXELS_PER_TOKEN, LATENTS_PER_TOKEN = 32, 2
-"""A side in pixels and in latent pixels: films of other sides are made a little larger and cut."""
+SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
 
 
 def describe(options: Options) -> Traits:
@@ -44,11 +44,11 @@ def describe(options: Options) -> Traits:
         block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
         frames_per_latent=FRAMES_PER_LATENT,
         latent_channels=16,
-        latent_width=latent_side(options.width),
-        latent_height=latent_side(options.height),
+        latent_width=canvas(options).width // PIXELS_PER_LATENT,
+        latent_height=canvas(options).height // PIXELS_PER_LATENT,
         size_multiple=16,
-        default_width=256,
-        default_height=256,
+        default_width=SIZE,
+        default_height=SIZE,
         steps=options.steps,
         sample_rate=SAMPLE_RATE,
         audio_layers=AUDIO["layers"],
@@ -67,9 +67,28 @@ def load(options: Options, *, threads: int) -> Avatar:
     return PocketAvatar(options, threads)
 
 
-def latent_side(pixels: int) -> int:
-    """Latent pixels that cover a side."""
-    return -(-pixels // PIXELS_PER_TOKEN) * LATENTS_PER_TOKEN
+@dataclass(frozen=True)
+class Canvas:
+    """What pocket draws on, and where on it the film lies; the rest is cut off."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    film_width: int
+    film_height: int
+
+
+def canvas(options: Options) -> Canvas:
+    """A film no larger than SIZE lies on whole tokens; a larger one is drawn on SIZE × SIZE, for which pocket was trained, and enlarged."""
+    longest = max(options.width, options.height)
+    if longest <= SIZE:
+        width, height = (
+            -(-s // PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN for s in (options.width, options.height)
+        )
+        return Canvas(width, height, 0, 0, options.width, options.height)
+    width, height = (max(1, round(s * SIZE / longest)) for s in (options.width, options.height))
+    return Canvas(SIZE, SIZE, (SIZE - width) // 2, (SIZE - height) // 2, width, height)
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
+from typing import TextIO
 
 import psutil
 
@@ -70,6 +71,6 @@ class Tree:
             return 0
 
 
-def _text(file: "tempfile._TemporaryFileWrapper[str]") -> str:
+def _text(file: TextIO) -> str:
     file.seek(0)
     return file.read()
