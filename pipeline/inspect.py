@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from storage.run import Run
+    from storage.spec import Spec
 
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
@@ -125,7 +126,7 @@ class _Learnt:
 class _Guessed:
     """Three main directions of the latents as red, green and blue, where the run has no frame yet."""
 
-    says = "by their three main directions, as no frame has been decoded yet"
+    says = "by their three main directions, as no frame teaches more (none is decoded yet, or the film is cut or enlarged)"
 
     def __init__(self, latents: Float) -> None:
         flat = _finite(latents).reshape(len(latents), -1)
@@ -152,10 +153,16 @@ def _lessons(run: "Run", clip: int) -> Iterator[tuple[Float, Byte]]:
     found = 0
     for other in sorted(spread | near, key=lambda other: abs(other - clip)):
         frames = _frames(run, other) if found < _LESSONS else None
-        if frames is not None:
+        if frames is not None and _covers(run.spec):
             found += 1
             middles = frames[run.spec.frames_per_latent // 2 :: run.spec.frames_per_latent]
             yield np.asarray(run.latents.read(other))[:, : len(middles)], middles
+
+
+def _covers(spec: "Spec") -> bool:
+    """Whether each latent pixel stands for one square of the film's pixels."""
+    tall, wide = spec.height / spec.latent_height, spec.width / spec.latent_width
+    return tall == wide == int(tall)
 
 
 def _frames(run: "Run", clip: int) -> Byte | None:
