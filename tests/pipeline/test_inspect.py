@@ -120,7 +120,7 @@ def test_a_clip_before_its_first_frame_is_shown_too(run: Run, tmp_path: Path):
     for clip in range(2):
         run.records.withdraw("frames", clip)
     found = inspect_clip(run, 0, output_file=tmp_path / "strip.png")
-    assert "no frame has been decoded yet" in found.drawn
+    assert "no frame teaches more" in found.drawn
     assert np.asarray(Image.open(found.picture)).std() > 20
 
 
