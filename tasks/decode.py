@@ -1,6 +1,7 @@
 """One clip of film."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import luigi
@@ -53,12 +54,15 @@ class DecodeClip(ClipTask):
         redone = frames is not None
         if frames is None:
             frames = session.decode(self.clip)
-            keep_frames(session, self.clip, frames)
-        shown = spec.frames_in(self.clip)
-        path = run.segment_path(self.clip)
-        digest = encode_segment(
-            path, frames[:shown], fps=spec.fps, crf=spec.crf, preset=spec.preset
-        )
+        shown, path = spec.frames_in(self.clip), run.segment_path(self.clip)
+        # Frames go to the disk, which mostly waits, while the encoder works; the record is written when both are there.
+        with ThreadPoolExecutor(1, "frames") as beside:
+            kept = None if redone else beside.submit(keep_frames, session, self.clip, frames)
+            digest = encode_segment(
+                path, frames[:shown], fps=spec.fps, crf=spec.crf, preset=spec.preset
+            )
+        if kept is not None:
+            kept.result()
         run.records.commit(
             self.stage, self.clip, sha256=digest, bytes=path.stat().st_size, frames=shown
         )
