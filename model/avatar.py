@@ -5,6 +5,7 @@ Arrays come in, arrays go out. What crosses is numpy; a tensor never leaves this
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 import numpy as np
@@ -135,27 +136,12 @@ class Avatar(Protocol):
         """A decoder that stands before clip 0."""
 
 
-MODELS = {"pocket": "model.pocket.card"}
-"""A model → the module that says what it is."""
-
-
-def describe(name: str, options: Options) -> Traits:
-    """The traits of a model, without loading it (and without torch)."""
-    return _card(name).describe(options)
-
-
-def weights_digest(name: str) -> str:
-    """The SHA-256 over all weight files of a model: part of the spec. Without torch."""
-    return _card(name).weights_digest()
-
-
-def load(name: str, options: Options, *, threads: int) -> Avatar:
-    """Load a model; `threads` is the number of CPU threads of each of its streams (denoiser, decoder)."""
-    return _card(name).load(options, threads=threads)
+MODELS = {"pocket": "model.pocket"}
+"""A model → its package, with a module `card` (what it is) and a module `avatar` (loads it)."""
 
 
 class Card(Protocol):
-    """The module that says what a model is."""
+    """The module that says what a model is, without its weights."""
 
     def describe(self, options: Options) -> Traits:
         """Its traits for these options."""
@@ -163,12 +149,27 @@ class Card(Protocol):
     def weights_digest(self) -> str:
         """The digest of its weights."""
 
+
+class Loader(Protocol):
+    """The module that loads a model."""
+
     def load(self, options: Options, *, threads: int) -> Avatar:
         """It, with its weights."""
 
 
-def _card(name: str) -> Card:
-    from importlib import import_module
+def describe(name: str, options: Options) -> Traits:
+    """The traits of a model, without loading it (and without torch)."""
+    card: Card = import_module(f"{MODELS[name]}.card")
+    return card.describe(options)
 
-    card: Card = import_module(MODELS[name])
-    return card
+
+def weights_digest(name: str) -> str:
+    """The SHA-256 over all weight files of a model: part of the spec. Without torch."""
+    card: Card = import_module(f"{MODELS[name]}.card")
+    return card.weights_digest()
+
+
+def load(name: str, options: Options, *, threads: int) -> Avatar:
+    """Load a model; `threads` is the number of CPU threads of each of its streams (denoiser, decoder)."""
+    loader: Loader = import_module(f"{MODELS[name]}.avatar")
+    return loader.load(options, threads=threads)

@@ -19,6 +19,11 @@ from model.schedule import flow_match
 from model.transformer import S2VTransformer
 
 
+def load(options: Options, *, threads: int) -> "PocketAvatar":
+    """Pocket with its shipped weights on the CPU."""
+    return PocketAvatar(options, threads)
+
+
 def precision() -> torch.dtype:
     """bf16 where the processor multiplies it natively, else float32 (emulated bf16 is slower than both)."""
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32

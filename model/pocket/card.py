@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from model.avatar import Avatar, Options, Traits
+from model.avatar import Options, Traits
 
 WEIGHTS = Path(__file__).parent / "weights"
 AVATAR, VAE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "vae.json"
@@ -58,13 +58,6 @@ def describe(options: Options) -> Traits:
         prompt_acts=False,
         decodes_offline=True,
     )
-
-
-def load(options: Options, *, threads: int) -> Avatar:
-    """Pocket with its shipped weights on the CPU."""
-    from model.pocket.avatar import PocketAvatar
-
-    return PocketAvatar(options, threads)
 
 
 @dataclass(frozen=True)
