@@ -1,8 +1,8 @@
 """What long films cost: make bench-online, or python -m model.tools.bench_online [--clips 10,100] [--modes online] [--json].
 
 A keep-everything loop (all latents and frames in memory until the end, as Live Avatar's users have it), `longtake new --offline` and `longtake new`, each film
-in a fresh process: the most memory, disk, time to the first clip that can be played, seconds a clip; as a table and as one plot. Frames are small and steps
-few, so that a thousand clips take minutes: what is measured is how cost grows, not how large it is.
+in a fresh process: the most memory, disk, time to the first clip that can be played, seconds a clip; as a table and as one plot. Frames are small, clips
+short (one block) and steps few, so that a thousand clips take minutes: what is measured is how cost grows, not how large it is.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def _levels_of(costs: Sequence[Cost]) -> Iterator[Level]:
 def table(costs: Sequence[Cost], film: Material, load: float) -> str:
     """All of it for a person."""
     lines = [
-        f"{film.size}×{film.size}, {film.steps} step(s), 48 frames a clip; {os.cpu_count()} cores, load {load:.2f} before",
+        f"{film.size}×{film.size}, {film.steps} step(s), {film.clip_frames} frames a clip; {os.cpu_count()} cores, load {load:.2f} before",
         "",
         f"{'':<20}{'clips':>6}{'memory MiB':>12}{'disk MiB':>10}{'first playable s':>18}{'s a clip':>10}",
     ]
@@ -151,7 +151,8 @@ def plot(costs: Sequence[Cost], film: Material, path: Path) -> None:
     axes[0].legend(frameon=False, loc="upper left")
     step = "one denoising step" if film.steps == 1 else f"{film.steps} denoising steps"
     figure.suptitle(
-        f"pocket, {film.size}×{film.size}, {step}, {os.cpu_count()} CPU cores", fontsize=10
+        f"pocket, {film.size}×{film.size}, {film.clip_frames} frames a clip, {step}, {os.cpu_count()} CPU cores",
+        fontsize=10,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -172,7 +173,7 @@ def measure_all(words: argparse.Namespace, folder: Path) -> tuple[list[Cost], Ma
     """Every mode at every length; says on stderr how far it is."""
     costs = []
     for clips in words.clips:
-        film = prepare(folder, clips, words.size, words.sample_steps)
+        film = prepare(folder, clips, words.size, words.sample_steps, words.infer_frames)
         for mode in words.modes:
             costs.append(measure(film, mode, folder))
             print(json.dumps(asdict(costs[-1])), file=sys.stderr)
@@ -186,6 +187,7 @@ def main() -> int:
     parser.add_argument("--modes", type=_modes, default=list(MODES), help="keep,offline,online")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--sample-steps", type=int, default=1)
+    parser.add_argument("--infer-frames", type=int, default=12, help="frames of a clip")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
     parser.add_argument("--plot", type=Path, default=PLOT)
     parser.add_argument("--json", action="store_true")

@@ -193,6 +193,7 @@ def command(kind: str, material: Material, encoding: tuple[int, str], target: Pa
         "clips": material.clips,
         "size": material.size,
         "steps": material.steps,
+        "frames": material.clip_frames,
         "crf": encoding[0],
         "preset": encoding[1],
         "target": target,
@@ -207,11 +208,12 @@ def main() -> None:
     parser.add_argument("kind", choices=("bare", "keep", "alone"))
     for name in ("image", "audio", "target"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("clips", "size", "steps", "crf"):
+    for name in ("clips", "size", "steps", "frames", "crf"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--preset", required=True)
     words = parser.parse_args()
-    film = Film(Material(words.image, words.audio, words.clips, words.size, words.steps))
+    asked = (words.image, words.audio, words.clips, words.size, words.steps, words.frames)
+    film = Film(Material(*asked))
     encoding = encoding_of(words.crf, words.preset)
     if words.kind == "keep":
         result = keep(film, encoding, words.target)

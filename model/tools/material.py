@@ -22,21 +22,21 @@ class Material:
     size: int
     """Width and height of the film."""
     steps: int
+    clip_frames: int = 48
     seed: int = 0
 
     @property
     def options(self) -> Options:
         """The same for the model."""
-        plain = describe("pocket", Options(self.size, self.size, 48, self.steps))
-        return Options(self.size, self.size, plain.clip_frames, self.steps)
+        return Options(self.size, self.size, self.clip_frames, self.steps)
 
 
-def prepare(folder: Path, clips: int, size: int, steps: int) -> Material:
-    """Write picture.png and CLIPS.wav into a folder: at the film's size and the model's rate, so that every loop reads the same numbers."""
+def prepare(folder: Path, clips: int, size: int, steps: int, clip_frames: int = 48) -> Material:
+    """Write picture and sound into a folder: at the film's size and the model's rate, so that every loop reads the same numbers."""
     from PIL import Image
 
     image, audio = folder / f"picture.{size}.png", folder / f"{clips}.wav"
-    film = Material(image, audio, clips, size, steps)
+    film = Material(image, audio, clips, size, steps, clip_frames)
     with Image.open(PICTURE) as picture:
         picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS).save(image)
     traits = describe("pocket", film.options)

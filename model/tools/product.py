@@ -43,6 +43,7 @@ def make(film: Material, root: Path, *flags: str) -> Outcome:
         "--run": root,
         "--size": f"{film.size}*{film.size}",
         "--sample-steps": film.steps,
+        "--infer-frames": film.clip_frames,
         "--base-seed": film.seed,
     }
     asked = [str(part) for pair in words.items() for part in pair]
