@@ -145,10 +145,7 @@ def plot(costs: Sequence[Cost], film: Material, path: Path) -> None:
             if points:
                 axis.plot(*zip(*points, strict=True), "o-", color=COLOURS[mode], label=name)
         _dress(axis, title, sorted({cost.clips for cost in costs}))
-    # Between a second and many minutes, only a logarithm shows both.
-    axes[2].set_yscale("log")
-    axes[2].yaxis.set_major_formatter("{x:g}")
-    axes[0].legend(frameon=False, loc="upper left")
+    axes[0].legend(frameon=False, loc="lower right")
     step = "one denoising step" if film.steps == 1 else f"{film.steps} denoising steps"
     figure.suptitle(
         f"pocket, {film.size}×{film.size}, {film.clip_frames} frames a clip, {step}, {os.cpu_count()} CPU cores",
@@ -160,9 +157,7 @@ def plot(costs: Sequence[Cost], film: Material, path: Path) -> None:
 
 def _dress(axis: "Axes", title: str, clips: list[int]) -> None:
     axis.set_title(title, fontsize=11)
-    axis.set_xscale("log")
     axis.set_xticks(clips, [str(number) for number in clips])
-    axis.minorticks_off()
     axis.set_xlabel("clips in the film")
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.25)
