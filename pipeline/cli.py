@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pipeline.film import Film
 
 STOPPED, TERMINATED = 130, 143
+_AGAIN = 2.0
+"""Seconds after which a signal that nobody heard is raised again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,19 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM as an exception, so that drafts are removed; while a film is made, the tasks take both signals in hand."""
+    """Both signals as an exception, so that drafts are removed; while a film is made, the tasks take them in hand.
+
+    An exception that lands in a callback or in a library's bare except is lost, so it is raised again until the end is reached.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    again: list[threading.Timer] = []
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt("SIGTERM")
+    def stop(number: int, _frame: FrameType | None) -> None:
+        again.append(threading.Timer(_AGAIN, os.kill, (os.getpid(), number)))
+        again[-1].daemon = True
+        again[-1].start()
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for timer in again:
+            timer.cancel()
 
 
 def _end(line: str, code: int, words: list[str]) -> int:
