@@ -112,11 +112,16 @@ class PocketDecoder:
 
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
-        frames = self._stream.push(torch.from_numpy(latents)[None])[0]
-        frames = lift(frames.transpose(0, 1), self._options).transpose(0, 1)
-        pixels = ((frames.float() + 1) * 127.5).round().to(torch.uint8)
+        film = torch.from_numpy(latents)[None]
+        size = (self._options.height, self._options.width)
+        made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
+        for i, latent in enumerate(film.split(1, 2)):
+            frames = rearrange(self._stream.push(latent), "1 c t y x -> t c y x")
+            pixels = lift(frames, self._options).float().add_(1).mul_(127.5).round_()
+            at = i * card.FRAMES_PER_LATENT
+            made[at : at + len(pixels)] = rearrange(pixels, "t c y x -> t y x c")
         self._clip += 1
-        return np.ascontiguousarray(rearrange(pixels, "c t y x -> t y x c").numpy())
+        return made.numpy()
 
     def seek(self, clip: int, preceding: Float) -> None:
         """Stand before `clip`, given the latents before it."""

@@ -33,6 +33,8 @@ TRANSFORMER: dict[str, Any] = {
 }
 BLOCK_LATENTS, FRAMES_PER_LATENT = 3, 4
 SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
+SMALLEST = 64
+"""A side of the smallest canvas: one token of the older motion latents."""
 
 
 def describe(options: Options) -> Traits:
@@ -77,7 +79,8 @@ def canvas(options: Options) -> Canvas:
     longest = max(options.width, options.height)
     if longest <= SIZE:
         width, height = (
-            -(-s // PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN for s in (options.width, options.height)
+            max(SMALLEST, -(-s // PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN)
+            for s in (options.width, options.height)
         )
         return Canvas(width, height, 0, 0, options.width, options.height)
     width, height = (max(1, round(s * SIZE / longest)) for s in (options.width, options.height))

@@ -41,7 +41,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, c, h, w] → [n, c, h, w]."""
-        return x + self.second(F.relu(self.first(F.relu(x))))
+        return self.second(F.relu_(self.first(F.relu(x)))).add_(x)
 
 
 class Memory(nn.Module):
@@ -55,7 +55,7 @@ class Memory(nn.Module):
     def forward(self, x: Tensor, t: int, past: Past) -> Tensor:
         """[(b t), c, h, w] → [(b t), c, h, w]."""
         before = past.before(self, x.unflatten(0, (-1, t))).flatten(0, 1)
-        return x + self.second(F.relu(self.first(F.relu(torch.cat([x, before], 1)))))
+        return self.second(F.relu_(self.first(F.relu_(torch.cat([x, before], 1))))).add_(x)
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
