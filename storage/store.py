@@ -12,13 +12,15 @@ from zarr.storage import LocalStore
 
 from storage.publish import make_folder, publish_bytes, remove
 
-# A chunk is written whole before the next begins, so more workers do nothing; each has a heap of its own, which grows by
-# a chunk now and then: 2 % in 60 clips, and nothing with one.
-zarr.config.set({"threading.max_workers": 1})
-
 
 class DurableStore(LocalStore):
     """Zarr's own local store, but that what it has set or deleted stays so after a power cut."""
+
+    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
+        # A chunk is written whole before the next begins, so more workers do nothing; each has a heap of its own, which
+        # grows by a chunk now and then: 2 % in 60 clips, and nothing with one. Zarr reads it when its pool first starts.
+        zarr.config.set({"threading.max_workers": 1})
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Publish one object."""
