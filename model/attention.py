@@ -11,11 +11,26 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""
 
 
+SCORES_AT_ONCE = 1 << 22
+"""Attention scores that a CPU may hold at a time."""
+
+
 def attend_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Softmax attention over all keys: [b, l, head, d] each."""
     q, k, v = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
-    out = F.scaled_dot_product_attention(q, k, v)
-    return rearrange(out, "b n l d -> b l n d")
+    return rearrange(attend_heads(q, k, v), "b n l d -> b l n d")
+
+
+def attend_heads(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention over all keys: [b, head, l, d] each.
+
+    In bfloat16 on a CPU, torch's fused attention takes 1.6 times as long as two products and a softmax.
+    """
+    few = q.shape[:-1].numel() * k.shape[-2] <= SCORES_AT_ONCE
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and few:
+        scores = q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)
+        return scores.softmax(-1) @ v
+    return F.scaled_dot_product_attention(q, k, v)
 
 
 class RMSNorm(nn.Module):

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.attention import Attend, attend_all
+from model.attention import Attend, attend_all, attend_heads
 from model.avatar import Denoised, Float
 from model.draws import Draws
 from model.ring import Ring, RingShape, from_bits, to_bits
@@ -193,7 +192,7 @@ def attend_ring(ring: Ring, own: Tensor, start: int, until: int) -> Attend:
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         ring.push(start, rotate(k, own), v)
         q = rearrange(rotate(q, own), "b l n d -> b n l d")
-        return rearrange(F.scaled_dot_product_attention(q, *ring.read(until)), "b n l d -> b l n d")
+        return rearrange(attend_heads(q, *ring.read(until)), "b n l d -> b l n d")
 
     return attend
 

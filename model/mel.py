@@ -1,5 +1,6 @@
 """What a model hears: sound at 16 kHz as log-mel frames, 100 a second, with no memory and no statistics of its own."""
 
+import math
 from functools import lru_cache
 
 import torch
@@ -16,6 +17,8 @@ MARGIN = 160
 FLOOR = 1e-5
 # Measured over the training sound: mean and spread of the logarithm, for speech at every level.
 CENTRE, SPREAD = -4.5, 3.5
+SILENCE = (math.log(FLOOR) - CENTRE) / SPREAD
+"""What every band of nothing at all reads."""
 DECIBELS = SPREAD * 4.342944819
 """Decibels of power to one unit of log_mel."""
 

@@ -12,6 +12,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from model.audio import CONTEXT
+from model.mel import SILENCE
 from model.pocket.face import draw_identities, neutral, render, weights
 from model.pocket.motion import draw_motion
 from model.pocket.vae import PocketVAE
@@ -19,6 +20,8 @@ from model.pocket.vae import PocketVAE
 WARM, CLIP = 3, 12
 FRAMES = 4 * CLIP
 STARTS = 1 / 6
+QUIET = 1 / 16
+"""Share of clips in which nothing at all is heard; noise and pauses are in the training sound."""
 RAMP = 16
 """Frames in which someone who stood still comes into motion."""
 
@@ -65,7 +68,9 @@ class Sound:
         start = torch.randint(before, last, (n, 1), generator=generator, device=device)
         video = start + torch.arange(-4 * WARM, FRAMES, device=device)
         heard = 4 * (start - CONTEXT) + torch.arange(4 * (FRAMES + 2 * CONTEXT), device=device)
-        return rearrange(self.mel[heard], "n t b -> n b t"), self.curves[video]
+        quiet = torch.rand(n, 1, 1, generator=generator, device=device) < QUIET
+        mel = torch.where(quiet, SILENCE, self.mel[heard])
+        return rearrange(mel, "n t b -> n b t"), torch.where(quiet, 0.0, self.curves[video])
 
 
 class Studio:

@@ -53,6 +53,7 @@ class Recipe:
     off_grid: float = 0.25
     past_noise: float = 0.25
     history_error: float = 0.3
+    steadiness: float = 0.5
     compile: bool = True
 
 
@@ -248,8 +249,12 @@ class Lesson:
         )
         with torch.autocast(self.device.type, torch.bfloat16):
             velocity, curves = pupil(clips, noisy, sigma, self.motion(clips), ahead)
-        gap = (velocity.float() - target).square().mean(1) * clips.worth
-        return gap.mean() / clips.worth.mean(), (curves.float() - clips.curves).square().mean()
+        error = velocity.float() - target
+        gap = error.square().mean(1) * clips.worth
+        # An error that changes from one latent to the next is seen as a pop.
+        jump = error.diff(dim=2).square().mean(1) * clips.worth[:, 1:]
+        loss = (gap.mean() + self.recipe.steadiness * jump.mean()) / clips.worth.mean()
+        return loss, (curves.float() - clips.curves).square().mean()
 
 
 def rate_at(recipe: Recipe, step: int, done: float) -> float:
@@ -265,7 +270,8 @@ def batches(studio: Studio, recipe: Recipe, generator: torch.Generator) -> Itera
     filled, at = 0, 0
     start = min(recipe.pool, 4 * recipe.batch)
     for step in count():
-        due = (start - filled) // recipe.fresh if filled < start else int(step % recipe.every == 0)
+        missing = -(-(start - filled) // recipe.fresh)
+        due = missing if missing > 0 else int(step % recipe.every == 0)
         for _ in range(due):
             rows = torch.arange(at, at + recipe.fresh, device=generator.device) % recipe.pool
             ring.put(rows, studio.shoot(recipe.fresh))

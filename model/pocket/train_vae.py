@@ -1,6 +1,7 @@
 """Train pocket's VAE: `python -m model.pocket.train_vae --minutes 6 --out OUT`.
 
 On drawn faces that are rendered while it learns. The clock is the budget: the learning rate follows the time that is left, not a number of steps.
+With `--keep FOLDER` the encoder in there stays as it is and the decoder alone learns: a transformer that was trained on its latents stays of use.
 """
 
 import argparse
@@ -9,12 +10,13 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from model.pocket.card import VAE, VAE_CONFIG
@@ -44,6 +46,8 @@ class Recipe:
     warm_up: int = 300
     prior: float = 1e-4
     noise: float = 0.1
+    blink: float = 2.0
+    crispness: float = 1.0
 
 
 def draw_chatter(n: int, t: int, generator: torch.Generator) -> Tensor:
@@ -98,11 +102,29 @@ class Pool:
         return pictures, self.weights[clip, frame, 0]
 
 
-def loss_of(made: Tensor, pictures: Tensor, worth: Tensor, strict: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of frames [n, 3, t, y, x] and their mean squared error.
+class Losses(NamedTuple):
+    """Parts of the loss; `error` is the mean squared error."""
 
-    A steady error is less seen than one that comes and goes every four frames: hence the differences in time. `strict` 0..1 fades in all but the plain
-    error: edges and flicker are least in a grey picture, and a beginner who minds them never leaves it.
+    plain: Tensor
+    edges: Tensor
+    blink: Tensor
+    crispness: Tensor
+    error: Tensor
+
+    def total(self, recipe: Recipe, strict: Tensor) -> Tensor:
+        """The loss. `strict` 0..1 fades in all but the plain error.
+
+        Edges and flicker are least in a grey picture, and a beginner who minds them never leaves it.
+        """
+        rest = 0.6 * self.edges + recipe.blink * self.blink + recipe.crispness * self.crispness
+        return self.plain + strict * rest
+
+
+def losses_of(made: Tensor, pictures: Tensor, worth: Tensor) -> Losses:
+    """The losses of frames [n, 3, t, y, x].
+
+    A steady error is less seen than one that comes and goes every four frames: hence the differences in time. Absolute errors are least for a blur where an edge is
+    uncertain: hence the strength of edges, wherever they are, in patches of 8 × 8.
     """
     error = made.float() - pictures.float()
     weight = worth.float().repeat_interleave(4, -1).repeat_interleave(4, -2).unsqueeze(1)
@@ -110,7 +132,16 @@ def loss_of(made: Tensor, pictures: Tensor, worth: Tensor, strict: Tensor) -> tu
     across = (weight[..., 1:] * error.diff(dim=-1).abs()).mean()
     down = (weight[..., 1:, :] * error.diff(dim=-2).abs()).mean()
     blink = (weight[:, :, 1:] * error.diff(dim=2).abs()).mean()
-    return plain + strict * (0.6 * (across + down) + 2.0 * blink), error.square().mean()
+    crisp = (edge_strength(made.float()) - edge_strength(pictures.float())).abs().mean()
+    return Losses(plain, across + down, blink, crisp, error.square().mean())
+
+
+def edge_strength(frames: Tensor) -> Tensor:
+    """Root mean square of the Laplacian [(n t), 1, y/8, x/8] of the brightness of frames [n, 3, t, y, x]."""
+    luma = frames.mean(1).flatten(0, 1)
+    inner = 4 * luma[:, 1:-1, 1:-1] - luma[:, :-2, 1:-1] - luma[:, 2:, 1:-1]
+    inner = inner - luma[:, 1:-1, :-2] - luma[:, 1:-1, 2:]
+    return (F.avg_pool2d(inner[:, None].square(), 8) + 1e-4).sqrt()
 
 
 class Trainer:
@@ -119,19 +150,20 @@ class Trainer:
     def __init__(self, vae: PocketVAE, recipe: Recipe) -> None:
         self.vae, self.recipe, self.step = vae, recipe, 0
         device = vae.device
+        self.learnt = [p for p in vae.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            vae.parameters(),
+            self.learnt,
             recipe.rate,
             (0.9, 0.98),
             weight_decay=0.01,
             fused=device.type == "cuda",
         )
-        self.average = [p.detach().clone() for p in vae.parameters()]
+        self.average = [p.detach().clone() for p in self.learnt]
         self.spread = torch.ones(vae.config.latent_channels, 1, 1, 1, device=device)
         self.strict = torch.zeros((), device=device)
-        self.judge: Callable[..., tuple[Tensor, Tensor]] = loss_of
+        self.judge: Callable[..., Losses] = losses_of
         if device.type == "cuda":
-            self.judge = torch.compile(loss_of, dynamic=False)
+            self.judge = torch.compile(losses_of, dynamic=False)
 
     def learn(self, pictures: Tensor, worth: Tensor, done: float) -> Tensor:
         """One step when a share of the time is over; the mean squared error."""
@@ -141,15 +173,16 @@ class Trainer:
         self.strict.fill_(min(1.0, max(0.0, (self.step - 200) / 600)))
         with torch.autocast(self.vae.device.type, torch.bfloat16):
             made, prior = self.rebuild(pictures)
-        loss, error = self.judge(made, pictures, worth, self.strict)
-        (loss + self.recipe.prior * self.strict * prior).backward()
-        nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0, foreach=True)
+        losses = self.judge(made, pictures, worth)
+        loss = losses.total(self.recipe, self.strict) + self.recipe.prior * self.strict * prior
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.learnt, 1.0, foreach=True)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         keep = min(self.recipe.ema, self.step / (self.step + 10))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.vae.parameters()], 1 - keep)
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.learnt], 1 - keep)
         self.step += 1
-        return error.detach()
+        return losses.error.detach()
 
     def rebuild(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures through latents that are a little wrong, and the prior's loss."""
@@ -176,8 +209,19 @@ def train(vae: PocketVAE, pool: Pool, recipe: Recipe) -> PocketVAE:
         if trainer.step % 200 == 0:
             _log.info("step %d %.2f dB", trainer.step, 10 * math.log10(4 / float(error)))
     with torch.no_grad():
-        for p, a in zip(vae.parameters(), trainer.average, strict=True):
+        for p, a in zip(trainer.learnt, trainer.average, strict=True):
             p.copy_(a)
+    return vae
+
+
+def keep_encoder(folder: Path) -> PocketVAE:
+    """A VAE with the frozen encoder, and whatever still fits of the decoder, that lie in a folder."""
+    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text()))
+    shapes = {name: weight.shape for name, weight in vae.state_dict().items()}
+    kept = {k: w for k, w in load_file(folder / VAE).items() if w.shape == shapes.get(k)}
+    vae.load_state_dict(kept, strict=False)
+    for part in (vae.shrink, vae.merge):
+        part.requires_grad_(False)
     return vae
 
 
@@ -202,7 +246,7 @@ def save(vae: PocketVAE, facts: dict[str, list[float]], folder: Path) -> None:
 
 @torch.no_grad()
 def judge(vae: PocketVAE, size: int) -> dict[str, float]:
-    """PSNR in decibels of unseen faces, whole and weighted to mouth and eyes; frame differences at latent boundaries against inside."""
+    """PSNR in decibels of unseen faces, whole and weighted to mouth and eyes; edges against the truth's; frame differences at latent boundaries against inside."""
     pool = Pool(
         Recipe(1, size=size, pool=16, clip=48), torch.Generator(vae.device).manual_seed(UNSEEN)
     )
@@ -214,8 +258,10 @@ def judge(vae: PocketVAE, size: int) -> dict[str, float]:
     worth = pool.weights[:, :, 0].float().repeat_interleave(4, -1).repeat_interleave(4, -2) - 1
     change = made.diff(dim=2).abs().mean((0, 1, 3, 4))
     joint = torch.arange(len(change), device=change.device) % 4 == 3
+    edges = [edge_strength(frames).square().mean().sqrt() for frames in (made, pictures.float())]
     return {
         "psnr": 10 * math.log10(4 / float(error.mean())),
+        "sharpness": float(edges[0] / edges[1]),
         "psnr_mouth_eyes": 10 * math.log10(4 / float((error * worth).sum() / worth.sum())),
         "latent_boundary": float(change[joint].mean() / change[~joint].mean()),
     }
@@ -226,18 +272,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--keep", type=Path, help="folder whose encoder stays as it is")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--crispness", type=float, default=1.0)
+    parser.add_argument("--blink", type=float, default=2.0)
     parser.add_argument("--smoke", action="store_true", help="tiny, to find mistakes")
     args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms %(message)s")
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
-    recipe = Recipe(args.minutes)
+    recipe = Recipe(args.minutes, rate=args.rate, blink=args.blink, crispness=args.crispness)
     if args.smoke:
-        recipe = Recipe(args.minutes, size=64, pool=4, batch=2)
+        recipe = replace(recipe, size=64, pool=4, batch=2)
     pool = Pool(recipe, torch.Generator(device).manual_seed(1))
-    vae = train(PocketVAE().to(device, memory_format=torch.channels_last), pool, recipe)
-    save(vae, measure_latents(vae, pool), args.out)
+    start = keep_encoder(args.keep) if args.keep else PocketVAE()
+    vae = train(start.to(device, memory_format=torch.channels_last), pool, recipe)
+    facts = json.loads((args.keep / VAE_CONFIG).read_text()) if args.keep else None
+    save(vae, facts or measure_latents(vae, pool), args.out)
     _log.info("%s", json.dumps(judge(vae, recipe.size)))
 
 

@@ -96,9 +96,9 @@ class PocketVAE(ModelMixin, ConfigMixin):
         self.grow = conv(w4, w3)
         self.fine, self.trim = Memory(w3), Residual(w3)
         self.enlarge = nn.Sequential(
-            conv(w3, 4 * w2), nn.PixelShuffle(2), Residual(w2), Residual(w2),
-            conv(w2, 4 * w1), nn.PixelShuffle(2), Residual(w1),
-            nn.ReLU(), conv(w1, 12), nn.PixelShuffle(2),
+            conv(w3, 4 * w2), nn.PixelShuffle(2), Residual(w2),
+            conv(w2, 4 * w1), nn.PixelShuffle(2), nn.ReLU(True),
+            conv(w1, w1), nn.ReLU(True), conv(w1, 12), nn.PixelShuffle(2),
         )  # fmt: skip
 
     def posterior(self, frames: Tensor) -> tuple[Tensor, Tensor]:
