@@ -20,10 +20,40 @@ Named = Mapping[str, NDArray[np.generic]]
 class Options:
     """What a person may choose of a model; it decides pixels, so it is part of the spec."""
 
-    width: int
-    height: int
-    clip_frames: int
-    steps: int
+    width: int = 0
+    height: int = 0
+    clip_frames: int = 0
+    steps: int = 0
+    """0, here and above: the model's own."""
+    guidance: str = ""
+    """How much the prompt is followed, as a decimal number; empty: the model's own."""
+    weights: str = ""
+    """The folder of published weights, where they are not in the package. Its digest, not its name, decides pixels."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a model is put; all but `threads` and the kind of device never decides a bit."""
+
+    threads: int = 1
+    """CPU threads of each of its streams (denoiser, decoder)."""
+    device: str = "auto"
+    """auto, cpu or cuda; pocket is at home on a CPU."""
+    offload: bool | None = None
+    """Parts that are not in use wait on the host; None: as the card's memory needs it."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a model hears of one clip: its span of the sound with the margins, silence beyond the ends, and what the whole sound is like."""
+
+    sound: Float
+    first: int = 0
+    """Where in the whole sound the clip's own span begins, in samples."""
+    samples: int = 0
+    """Length of the whole sound."""
+    mean: float = 0.0
+    variance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +84,15 @@ class Traits:
     decoder_memory: int
     """Latent frames after which the decoder has forgotten everything."""
     prompt_acts: bool
-    decodes_offline: bool
-    """False where the next clip needs the decoded one."""
+    motion_latents: int = 0
+    """Latents that a clip takes from the decoded clip before it; 0 where it takes none, and decoding may wait."""
+    guidance: str = ""
+    """How much the prompt is followed; empty where there is no guidance."""
+
+    @property
+    def decodes_offline(self) -> bool:
+        """False where the next clip needs the decoded one."""
+        return self.motion_latents == 0
 
     @property
     def clip_latents(self) -> int:
@@ -109,7 +146,11 @@ class Decoder(Protocol):
         """Stand before `clip`, given the latents [c, ≤ decoder_memory, h, w] that precede it.
 
         All of the film's latents are given where there are fewer than decoder_memory. The frames are then bit for bit those of an unbroken stream.
+        With traits.motion_latents, `preceding` is what `motion` said after the clip before; nothing before clip 0.
         """
+
+    def motion(self) -> Float:
+        """What the next clip takes from the one just decoded [c, motion_latents, h, w]; not asked where that is 0."""
 
 
 class Avatar(Protocol):
@@ -126,8 +167,8 @@ class Avatar(Protocol):
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size) and the prompt."""
 
-    def extract_audio(self, sound: Float) -> Float:
-        """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides (silence beyond the ends)."""
+    def extract_audio(self, heard: Heard) -> Float:
+        """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""
 
     def denoiser(self, inputs: Named, seed: int) -> Denoiser:
         """A denoiser that stands before clip 0."""
@@ -146,14 +187,14 @@ class Card(Protocol):
     def describe(self, options: Options) -> Traits:
         """Its traits for these options."""
 
-    def weights_digest(self) -> str:
+    def weights_digest(self, options: Options) -> str:
         """The digest of its weights."""
 
 
 class Loader(Protocol):
     """The module that loads a model."""
 
-    def load(self, options: Options, *, threads: int) -> Avatar:
+    def load(self, options: Options, machine: Machine) -> Avatar:
         """It, with its weights."""
 
 
@@ -163,13 +204,13 @@ def describe(name: str, options: Options) -> Traits:
     return card.describe(options)
 
 
-def weights_digest(name: str) -> str:
-    """The SHA-256 over all weight files of a model: part of the spec. Without torch."""
+def weights_digest(name: str, options: Options) -> str:
+    """The SHA-256 that stands for all weight files of a model: part of the spec. Without torch."""
     card: Card = import_module(f"{MODELS[name]}.card")
-    return card.weights_digest()
+    return card.weights_digest(options)
 
 
-def load(name: str, options: Options, *, threads: int) -> Avatar:
-    """Load a model; `threads` is the number of CPU threads of each of its streams (denoiser, decoder)."""
+def load(name: str, options: Options, machine: Machine) -> Avatar:
+    """Load a model."""
     loader: Loader = import_module(f"{MODELS[name]}.avatar")
-    return loader.load(options, threads=threads)
+    return loader.load(options, machine)

@@ -76,15 +76,14 @@ def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:
 
 def _say_once(run: "Run", begun: float) -> None:
     """What a person must know of this run, once; and when it was asked for, from which its first playable clip counts."""
-    from model.avatar import Options, describe
     from tasks import events
+    from tasks.session import traits_of
 
     with events.recorded(run.events_path):
         events.emit("run_asked", seconds=round(time.monotonic() - begun, 3))
     spec = run.spec
     say("The film is tagged as AI-generated in its metadata.", logging.WARNING)
-    traits = describe(spec.model, Options(spec.width, spec.height, spec.clip_frames, spec.steps))
-    if spec.prompt and not traits.prompt_acts:
+    if spec.prompt and not traits_of(run).prompt_acts:
         say(f"{spec.model} ignores the prompt: picture and sound alone decide.", logging.WARNING)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from storage.publish import publish_bytes
 from storage.spec import Spec
 
-NAMES = ("latents", "steps", "frames", "audio", "time", "present", "zarr.json")
+NAMES = ("latents", "steps", "frames", "audio", "motion", "time", "present", "zarr.json")
 
 TIME_CLIPS = 1024
 
@@ -21,12 +21,16 @@ def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:
     latent = (spec.latent_channels, spec.clip_latents, spec.latent_height, spec.latent_width)
     frame = (spec.clip_frames, spec.height, spec.width, 3)
     features = (spec.audio_layers, spec.audio_channels, spec.clip_frames)
-    return {
+    arrays: dict[str, ClipLayout] = {
         "latents": (latent, "float32", ("c", "t", "h", "w")),
         "steps": ((spec.steps, *latent), "float32", ("step", "c", "t", "h", "w")),
         "frames": (frame, "uint8", ("frame", "y", "x", "rgb")),
         "audio": (features, "float32", ("layer", "channel", "frame")),
     }
+    if spec.motion_latents:
+        motion = (spec.latent_channels, spec.motion_latents, spec.latent_height, spec.latent_width)
+        arrays["motion"] = (motion, "float32", ("c", "past", "h", "w"))
+    return arrays
 
 
 def create(root: Path, spec: Spec) -> None:

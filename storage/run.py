@@ -52,6 +52,8 @@ class Run:
     """[frame, y, x, rgb] uint8"""
     audio: ClipArray
     """[layer, channel, frame] float32"""
+    motion: ClipArray
+    """[c, past, h, w] float32: what the next clip takes from the decoded one; only where spec.motion_latents is not 0."""
 
     def __init__(self, root: Path, facts: Facts) -> None:
         """What run.json's facts say of a folder; use `open` or `create`."""

@@ -42,6 +42,10 @@ class Spec:
     """Of the sound that the model hears."""
     crf: int
     preset: str
+    motion_latents: int = 0
+    """Latents that a clip takes from the decoded clip before it."""
+    guidance: str = ""
+    """A decimal number; empty where there is no guidance."""
     audio_lead: int = 0
     """Frames by which the sound leads the picture."""
 
@@ -89,6 +93,12 @@ class Settings:
     retry_delay: float = 1.0
     disk_budget: int | None = None
     """Bytes that frames may take when keep_frames is auto."""
+    weights: str = ""
+    """The folder of published weights; the spec has their digest."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    offload_model: bool | None = None
+    """Whether parts that are not in use wait on the host; None: as the card's memory needs it."""
     output_file: str | None = None
 
     @classmethod

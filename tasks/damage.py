@@ -8,6 +8,7 @@ from storage.errors import Damaged, Pruned
 from tasks.events import emit
 
 if TYPE_CHECKING:
+    from storage.arrays import ClipArray
     from storage.run import Run
 
 
@@ -21,8 +22,10 @@ def withdraw_damaged(run: "Run") -> int:
 
 def _check_clip(run: "Run", clip: int) -> int:
     found = 0
-    if run.latents.complete(clip) and not _latents_are_whole(run, clip):
+    if run.latents.complete(clip) and not _is_whole(run.latents, clip):
         found += _withdraw(run, "latents", clip)
+    if run.spec.motion_latents and run.motion.complete(clip) and not _is_whole(run.motion, clip):
+        found += _withdraw(run, "motion", clip)
     if not _file_is_whole(run, "segment", clip, run.segment_path(clip)):
         found += _withdraw(run, "segment", clip)
     if run.frames.complete(clip) and not _frames_are_there(run, clip):
@@ -32,9 +35,9 @@ def _check_clip(run: "Run", clip: int) -> int:
     return found
 
 
-def _latents_are_whole(run: "Run", clip: int) -> bool:
+def _is_whole(array: "ClipArray", clip: int) -> bool:
     try:
-        run.latents.read(clip)
+        array.read(clip)
     except Damaged:
         return False
     except Pruned:
@@ -61,9 +64,8 @@ def _file_is_whole(run: "Run", stage: str, clip: int | None, path: Path) -> bool
 
 def _withdraw(run: "Run", stage: str, clip: int | None) -> int:
     emit("damage_found", stage=stage, clip=clip)
-    arrays = {"latents": run.latents, "frames": run.frames}
-    if clip is not None and stage in arrays:
-        arrays[stage].withdraw(clip)
+    if clip is not None and stage in {"latents", "frames", "motion"}:
+        getattr(run, stage).withdraw(clip)
     else:
         run.records.withdraw(stage, clip)
     return 1

@@ -16,6 +16,7 @@ from tasks.session import Session, traits_of, warm_up
 
 if TYPE_CHECKING:
     from model.avatar import Byte
+    from storage.run import Run
 
 
 class DecodeClip(ClipTask):
@@ -28,14 +29,14 @@ class DecodeClip(ClipTask):
     def complete(self) -> bool:
         """True if the record says done and the file has its length."""
         facts = self.of.records.read(self.stage, self.clip)
-        if facts is None or facts["state"] != "done":
+        if facts is None or facts["state"] != "done" or not motion_is_there(self.of, self.clip):
             return False
         path = self.of.segment_path(self.clip)
         return path.is_file() and path.stat().st_size == facts["bytes"]
 
     def requires(self) -> Iterator[luigi.Task]:
         """Its latents and those that the decoder must see before; nothing where its frames are there already."""
-        if self.of.frames.complete(self.clip):
+        if self.of.frames.complete(self.clip) and motion_is_there(self.of, self.clip):
             return
         yield DenoiseClip(run=self.folder, clip=self.clip)
         if self.of.latents.complete(self.clip):
@@ -43,7 +44,11 @@ class DecodeClip(ClipTask):
 
     def _lost_before(self) -> Iterator[luigi.Task]:
         spec = self.of.spec
-        for clip in warm_up(self.clip, traits_of(spec).decoder_memory, spec.clip_latents):
+        if spec.motion_latents:
+            if self.clip:
+                yield DecodeClip(run=self.folder, clip=self.clip - 1)
+            return
+        for clip in warm_up(self.clip, traits_of(self.of).decoder_memory, spec.clip_latents):
             if not self.of.latents.complete(clip):
                 yield DenoiseClip(run=self.folder, clip=clip)
 
@@ -69,9 +74,14 @@ class DecodeClip(ClipTask):
         emit("clip_published", clip=self.clip, frames=shown, redone=redone, seconds=session.lap())
 
 
+def motion_is_there(run: "Run", clip: int) -> bool:
+    """True if what the next clip takes from this one is published, or if it takes nothing."""
+    return not run.spec.motion_latents or run.motion.complete(clip)
+
+
 def stored_frames(session: Session, clip: int) -> "Byte | None":
     """The frames of a clip where they are kept and whole."""
-    if not session.run.frames.complete(clip):
+    if not session.run.frames.complete(clip) or not motion_is_there(session.run, clip):
         return None
     try:
         return session.run.frames.read(clip)

@@ -21,11 +21,14 @@ class DenoiseClip(ClipTask):
     order = 2
 
     def requires(self) -> Iterator[luigi.Task]:
-        """The inputs, the sound, and the clip before: rings go from clip to clip."""
+        """The inputs, the sound, and the clip before: rings, or what was seen last, go from clip to clip."""
+        from tasks.decode import DecodeClip
+
         yield EncodeInputs(run=self.folder)
         yield ExtractAudio(run=self.folder, clip=self.clip)
         if self.clip:
-            yield DenoiseClip(run=self.folder, clip=self.clip - 1)
+            kind = DecodeClip if self.of.spec.motion_latents else DenoiseClip
+            yield kind(run=self.folder, clip=self.clip - 1)
 
     def make(self, session: Session) -> None:
         """Take the clip from the denoiser, which is ahead, and publish it."""

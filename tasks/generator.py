@@ -133,6 +133,11 @@ class Generator:
     def _stand_before(self, wanted: int) -> "Denoiser":
         """A denoiser at the newest whole carry that stands before the wanted clip or one below it."""
         store = self._run.carry
+        if self._run.spec.motion_latents:
+            self._position = wanted
+            denoiser = self._denoiser()
+            denoiser.restore(wanted, self._motion_before(wanted))
+            return denoiser
         while (clip := store.newest(wanted)) is not None:
             denoiser = self._denoiser()
             try:
@@ -148,6 +153,10 @@ class Generator:
         if clip < wanted:
             emit("replay_planned", first=clip, stop=wanted)
         return denoiser
+
+    def _motion_before(self, clip: int) -> "list[tuple[str, NDArray[Any]]]":
+        """What a clip takes from the decoded one before it, where that is all that it takes."""
+        return [("motion", self._run.motion.read(clip - 1))] if clip else []
 
     def _may_go_on(self, clip: int) -> bool:
         """Wait until the clip may be made; False if it never will be."""
@@ -167,6 +176,8 @@ class Generator:
     def _make(self, denoiser: "Denoiser") -> None:
         clip = denoiser.next_clip
         features = self._features(clip)
+        if self._run.spec.motion_latents:
+            denoiser.restore(clip, self._motion_before(clip))
         begun = time.monotonic()
         denoised = denoiser.denoise(features)
         seconds = time.monotonic() - begun
@@ -192,7 +203,7 @@ class Generator:
         following = denoiser.next_clip
         spec, every = self._run.spec, self._run.settings.carry_every
         due = following % every == 0 or following > self._reach.last
-        if not due or following >= spec.clips:
+        if not due or following >= spec.clips or spec.motion_latents:
             return None
         # Copied here, in a pause of the denoiser, and written behind it.
         return [(name, piece.copy()) for name, piece in denoiser.carry()]

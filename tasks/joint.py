@@ -17,7 +17,7 @@ def join(run: "Run", numerics: Mapping[str, str | int]) -> int:
     missing = next((clip for clip in range(run.spec.clips) if not run.latents.complete(clip)), None)
     if missing is None:
         return run.spec.clips
-    joint = run.carry.newest(missing) or 0
+    joint = missing if run.spec.motion_latents else run.carry.newest(missing) or 0
     # From the end, so that what is left stays a chain; the joint last: until it stands, the same command does this again.
     for clip in reversed(range(joint, run.spec.clips)):
         _withdraw_clip(run, clip)
@@ -32,6 +32,7 @@ def join(run: "Run", numerics: Mapping[str, str | int]) -> int:
 def _withdraw_clip(run: "Run", clip: int) -> None:
     if run.records.read("segment", clip) is not None:
         run.records.withdraw("segment", clip)
-    for array in (run.frames, run.latents, run.steps, run.audio):
+    motion = [run.motion] if run.spec.motion_latents else []
+    for array in (run.frames, run.latents, run.steps, run.audio, *motion):
         if run.records.read(array.name, clip) is not None:
             array.withdraw(clip)

@@ -43,12 +43,15 @@ def check_options(request: Request) -> "Traits":
     _check_words(request)
     name = request.model or next(iter(avatar.MODELS))
     require(name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed")
-    plain = avatar.describe(name, avatar.Options(0, 0, 48, 4))
+    weights, guidance = request.weights or "", request.guidance or ""
+    plain = avatar.describe(name, avatar.Options(weights=weights))
     width, height = sides_of(request, plain)
     _check_size(width, height, plain)
-    frames, steps = request.infer_frames or plain.clip_frames, request.sample_steps or plain.steps
-    _check_frames(frames, plain)
-    return avatar.describe(name, avatar.Options(width, height, frames, steps))
+    _check_frames(request.infer_frames or plain.clip_frames, plain)
+    reason = f"the next clip of {name} is made from the decoded one before it: leave it out"
+    require(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
+    chosen = (width, height, request.infer_frames or 0, request.sample_steps or 0)
+    return avatar.describe(name, avatar.Options(*chosen, guidance, weights))
 
 
 def _check_numbers(request: Request) -> None:
@@ -155,7 +158,8 @@ def check_room(request: Request, root: Path, spec: "Spec") -> None:
 
 def bytes_needed(request: Request, spec: "Spec", clips: int) -> int:
     """What so many clips will take at the most that the request keeps."""
-    latents = spec.latent_channels * spec.clip_latents * spec.latent_height * spec.latent_width * 4
+    latent = spec.latent_channels * spec.latent_height * spec.latent_width * 4
+    latents = latent * (spec.clip_latents + spec.motion_latents)
     features = spec.audio_layers * spec.audio_channels * spec.clip_frames * 4
     pixels = spec.clip_frames * spec.width * spec.height
     # A segment of a talking head takes about .03 bytes a pixel at crf 18, and the film takes it once more.

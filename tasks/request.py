@@ -61,6 +61,12 @@ class Request:
     """Makes this request one for a part: clips start_clip … start_clip + num_clip - 1 of the whole film's run."""
     infer_frames: int | None = None
     sample_steps: int | None = None
+    guidance: str | None = None
+    """A decimal number, as text: the spec holds no floats."""
+    weights: str | None = None
+    """The folder of published weights."""
+    device: str | None = None
+    offload_model: bool | None = None
     base_seed: int | None = None
     """-1 draws one (or takes that of the run that is there)."""
     audio_lead: int | None = None
@@ -183,8 +189,8 @@ def create(resolved: Resolved) -> "Run":
     from tasks.session import load_avatar
 
     request, spec = resolved.request, resolved.spec
-    avatar = load_avatar(spec, request.threads or 1)
     settings, sources = settings_of(request, Settings(), {})
+    avatar = load_avatar(spec, settings, request.threads or 1)
     came = {**request.sources, **sources}
     start = Start(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
     return Run.create(resolved.root, start)
@@ -235,7 +241,7 @@ def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
     clips, frames = length_of(request, traits, seconds)
     return Spec(
         model=traits.name,
-        weights=avatar.weights_digest(traits.name),
+        weights=avatar.weights_digest(traits.name, avatar.Options(weights=request.weights or "")),
         image=digest_of_file(request.image),
         audio=digest_of_file(request.audio),
         prompt=request.prompt or "",
@@ -253,12 +259,14 @@ def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
         latent_channels=traits.latent_channels,
         latent_width=traits.latent_width,
         latent_height=traits.latent_height,
-        steps=request.sample_steps or traits.steps,
+        steps=traits.steps,
         audio_layers=traits.audio_layers,
         audio_channels=traits.audio_channels,
         sample_rate=traits.sample_rate,
         crf=CRF,
         preset=PRESET,
+        motion_latents=traits.motion_latents,
+        guidance=traits.guidance,
         audio_lead=request.audio_lead or 0,
     )
 

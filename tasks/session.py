@@ -22,8 +22,8 @@ from tasks.stopping import Stop
 from tasks.timeline import sound_span
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Traits
-    from storage.spec import Spec
+    from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Options, Traits
+    from storage.spec import Settings, Spec
 
 # By the absolute folder as text: tasks ask for these a hundred times a clip.
 _sessions: dict[str, "Session"] = {}
@@ -31,23 +31,31 @@ _runs: dict[str, Run] = {}
 _loaded: dict[tuple[object, ...], "Avatar"] = {}
 
 
-def traits_of(spec: "Spec") -> "Traits":
+def options_of(spec: "Spec", settings: "Settings") -> "Options":
+    """What was chosen of the run's model."""
+    from model.avatar import Options
+
+    chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
+    return Options(*chosen, settings.weights)
+
+
+def traits_of(run: Run) -> "Traits":
     """The numbers of the run's model; loads no weight."""
     from model import avatar
 
-    options = avatar.Options(spec.width, spec.height, spec.clip_frames, spec.steps)
-    return avatar.describe(spec.model, options)
+    return avatar.describe(run.spec.model, options_of(run.spec, run.settings))
 
 
-def load_avatar(spec: "Spec", threads: int) -> "Avatar":
+def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     """The model with its weights; loaded once a process."""
     from model import avatar
 
-    options = avatar.Options(spec.width, spec.height, spec.clip_frames, spec.steps)
-    key = (spec.model, spec.weights, options, threads)
+    options = options_of(spec, settings)
+    machine = avatar.Machine(threads, settings.device, settings.offload_model)
+    key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         _loaded.clear()  # two big models do not fit a device
-        _loaded[key] = avatar.load(spec.model, options, threads=threads)
+        _loaded[key] = avatar.load(spec.model, options, machine)
     return _loaded[key]
 
 
@@ -80,7 +88,8 @@ class Session:
     def avatar(self) -> "Avatar":
         """The model, which must have the numerics that the run was begun with; raises OtherNumerics."""
         begun = self.run.fingerprint
-        avatar = load_avatar(self.run.spec, self.part.threads or int(begun.get("threads", 1)))
+        threads = self.part.threads or int(begun.get("threads", 1))
+        avatar = load_avatar(self.run.spec, self.run.settings, threads)
         if other := differences(begun, avatar.numerics):
             if not self.part.accept_joint:
                 raise OtherNumerics(self.run.root, other)
@@ -115,7 +124,7 @@ class Session:
     @property
     def _bound(self) -> int:
         settings = self.run.settings
-        if self.part.alone:
+        if self.part.alone or self.run.spec.motion_latents:
             return 0
         # One clip is denoised and one decoded while clip_batch_size of them wait in between.
         waiting = settings.ahead if settings.offline else settings.clip_batch_size + 1
@@ -141,11 +150,13 @@ class Session:
 
     def listen(self, clip: int) -> "Float":
         """The features of a clip [layer, channel, frame] from its span of the sound and the model's margin."""
-        spec, margin = self.run.spec, self.avatar.traits.audio_margin
+        from model.avatar import Heard
+
+        spec, sound, margin = self.run.spec, self.run.sound, self.avatar.traits.audio_margin
         span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
-        return self.avatar.extract_audio(
-            self.run.sound.read(span.start - margin, span.stop + margin)
-        )
+        window = sound.read(span.start - margin, span.stop + margin)
+        mean, variance = (float(each) for each in self.inputs["sound_moments"])
+        return self.avatar.extract_audio(Heard(window, span.start, sound.samples, mean, variance))
 
     def decode(self, clip: int) -> "Byte":
         """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""
@@ -154,6 +165,8 @@ class Session:
             self._decoder = self._decoder_before(clip)
         decoder, self._decoder = self._decoder, None  # lost if it fails, as its state then is
         frames = decoder.decode(latents)
+        if self.run.spec.motion_latents:
+            self.run.motion.publish(clip, decoder.motion())
         self._decoder = decoder
         return frames
 
@@ -162,6 +175,10 @@ class Session:
 
         decoder = self.avatar.decoder(self.inputs)
         memory = self.avatar.traits.decoder_memory
+        if self.run.spec.motion_latents:
+            if clip:
+                decoder.seek(clip, self.run.motion.read(clip - 1))
+            return decoder
         if before := warm_up(clip, memory, self.run.spec.clip_latents):
             preceding = np.concatenate([self.run.latents.read(each) for each in before], 1)
             decoder.seek(clip, np.ascontiguousarray(preceding[:, -memory:]))

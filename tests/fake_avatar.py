@@ -1,7 +1,7 @@
 """A tiny model with the real Protocols: rings that go from clip to clip, a decoder with memory, no torch.
 
 Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
-says of its numerics, FAKE_DRIFT=1 changes every latent by a hair. A folder FAKE_FAIL with files such as `denoise.17`
+says of its numerics, FAKE_DRIFT=1 changes every latent by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. A folder FAKE_FAIL with files such as `denoise.17`
 that hold a number makes that stage of that clip fail so many times. FAKE_LOG is a file that gets one line per call.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from model.avatar import Byte, Denoised, Float, Named, Options, Traits
+from model.avatar import Byte, Denoised, Float, Heard, Machine, Named, Options, Traits
 
 RING = 12
 MEMORY = 30
@@ -25,7 +25,7 @@ def traits_of(options: Options) -> Traits:
     return Traits(
         name="pocket",
         fps=25,
-        clip_frames=options.clip_frames,
+        clip_frames=options.clip_frames or 48,
         block_frames=12,
         frames_per_latent=4,
         latent_channels=2,
@@ -34,14 +34,14 @@ def traits_of(options: Options) -> Traits:
         size_multiple=16,
         default_width=32,
         default_height=32,
-        steps=options.steps,
+        steps=options.steps or 4,
         sample_rate=16_000,
         audio_layers=2,
         audio_channels=3,
         audio_margin=160,
         decoder_memory=MEMORY,
         prompt_acts=False,
-        decodes_offline=True,
+        motion_latents=int(os.environ.get("FAKE_MOTION", "0")),
     )
 
 
@@ -97,11 +97,19 @@ class FakeDenoiser:
         return Denoised(latents=steps[-1], steps=np.stack(steps))
 
     def carry(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        assert not self._traits.motion_latents, "the decoder has it"
         for step, ring in enumerate(self._rings):
             yield f"ring.{step}", ring
 
     def restore(self, clip: int, carry: Iterable[tuple[str, np.ndarray[Any, Any]]]) -> None:
         pieces = dict(carry)
+        if self._traits.motion_latents:
+            assert bool(clip) == bool(pieces), clip
+            self._rings, self._clip = self._empty(), clip
+            if clip:
+                seen = (pieces["motion"] * 8192).astype(np.uint16).sum(1, dtype=np.uint16)
+                self._rings[0][0] = seen
+            return
         self._rings = (
             [np.array(pieces[f"ring.{i}"]) for i in range(self._traits.steps)]
             if clip
@@ -124,6 +132,8 @@ class FakeDecoder:
     def decode(self, latents: Float) -> Byte:
         _pretend("decode", self._clip)
         past = self._past if self._past.shape[1] else latents[:, :0]
+        if self._traits.motion_latents:
+            past = past[:, -self._traits.motion_latents :]
         whole = (np.concatenate([past, latents], 1) * 251).astype(np.int64).sum(0)
         zeros = np.zeros((MEMORY, *whole.shape[1:]), np.int64)
         sums = np.cumsum(np.concatenate([zeros, whole]), 0)
@@ -134,8 +144,15 @@ class FakeDecoder:
         self._clip += 1
         return np.stack([grown, grown // 2, 255 - grown], -1)
 
+    def motion(self) -> Float:
+        return self._past[:, -self._traits.motion_latents :] / 2
+
     def seek(self, clip: int, preceding: Float) -> None:
         _pretend("seek", clip)
+        if self._traits.motion_latents:
+            assert preceding.shape[1] == self._traits.motion_latents, preceding.shape
+            self._past, self._clip = preceding * 2, clip
+            return
         expected = min(MEMORY, clip * self._traits.clip_latents)
         assert preceding.shape[1] == expected, (clip, preceding.shape)
         self._past, self._clip = preceding, clip
@@ -160,8 +177,8 @@ class FakeAvatar:
         small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)
         return {"reference": small, "prompt": np.array([len(prompt)], np.float32)}
 
-    def extract_audio(self, sound: Float) -> Float:
-        traits = self._traits
+    def extract_audio(self, heard: Heard) -> Float:
+        traits, sound = self._traits, heard.sound
         count = traits.clip_frames * traits.samples_per_frame
         assert sound.shape == (count + 2 * traits.audio_margin,)
         body = sound[traits.audio_margin : -traits.audio_margin].reshape(traits.clip_frames, -1)
@@ -176,16 +193,16 @@ class FakeAvatar:
         return FakeDecoder(self._traits)
 
 
-def load(name: str, options: Options, *, threads: int) -> FakeAvatar:
+def load(name: str, options: Options, machine: Machine) -> FakeAvatar:
     _pretend("load", 0)
-    return FakeAvatar(options, threads)
+    return FakeAvatar(options, machine.threads)
 
 
 def describe(name: str, options: Options) -> Traits:
     return traits_of(options)
 
 
-def weights_digest(name: str) -> str:
+def weights_digest(name: str, options: Options) -> str:
     return hashlib.sha256(b"fake").hexdigest()
 
 

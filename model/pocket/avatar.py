@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.audio import MelEncoder
-from model.avatar import Byte, Float, Named, Options, Traits
+from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
 from model.causal import CausalDenoiser, Scene
 from model.draws import SeededDraws
 from model.pocket import card
@@ -19,9 +19,9 @@ from model.schedule import flow_match
 from model.transformer import S2VTransformer
 
 
-def load(options: Options, *, threads: int) -> "PocketAvatar":
+def load(options: Options, machine: Machine) -> "PocketAvatar":
     """Pocket with its shipped weights on the CPU."""
-    return PocketAvatar(options, threads)
+    return PocketAvatar(options, machine.threads)
 
 
 def precision() -> torch.dtype:
@@ -76,9 +76,9 @@ class PocketAvatar:
         return {"reference": self._vae.encode(still)[0].numpy().copy()}
 
     @torch.inference_mode()
-    def extract_audio(self, sound: Float) -> Float:
+    def extract_audio(self, heard: Heard) -> Float:
         """Features [layer, channel, frame] of a clip's span of sound with its margins."""
-        features: Float = self._ear.hear(torch.from_numpy(sound)[None])[0].numpy()
+        features: Float = self._ear.hear(torch.from_numpy(heard.sound)[None])[0].numpy()
         return features
 
     def denoiser(self, inputs: Named, seed: int) -> CausalDenoiser:
@@ -89,7 +89,7 @@ class PocketAvatar:
         scene = Scene(
             reference, reference.repeat(1, 1, past, 1, 1), None, self._traits.clip_latents
         )
-        schedule = flow_match(self._options.steps, config.sigmas)
+        schedule = flow_match(self._traits.steps, config.sigmas)
         return CausalDenoiser(self._transformer, schedule, scene, SeededDraws(seed, config.roll))
 
     def decoder(self, inputs: Named) -> "PocketDecoder":
@@ -122,6 +122,10 @@ class PocketDecoder:
             made[at : at + len(pixels)] = rearrange(pixels, "t c y x -> t y x c")
         self._clip += 1
         return made.numpy()
+
+    def motion(self) -> Float:
+        """Nothing: a clip takes nothing from the decoded one."""
+        raise NotImplementedError
 
     def seek(self, clip: int, preceding: Float) -> None:
         """Stand before `clip`, given the latents before it."""

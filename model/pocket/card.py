@@ -32,6 +32,7 @@ TRANSFORMER: dict[str, Any] = {
     "sigmas": "flow_match_even",
 }
 BLOCK_LATENTS, FRAMES_PER_LATENT = 3, 4
+CLIP_FRAMES, STEPS = 48, 4
 SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
 SMALLEST = 64
 """A side of the smallest canvas: one token of the older motion latents."""
@@ -42,7 +43,7 @@ def describe(options: Options) -> Traits:
     return Traits(
         name="pocket",
         fps=FPS,
-        clip_frames=options.clip_frames,
+        clip_frames=options.clip_frames or CLIP_FRAMES,
         block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
         frames_per_latent=FRAMES_PER_LATENT,
         latent_channels=16,
@@ -51,14 +52,13 @@ def describe(options: Options) -> Traits:
         size_multiple=16,
         default_width=SIZE,
         default_height=SIZE,
-        steps=options.steps,
+        steps=options.steps or STEPS,
         sample_rate=SAMPLE_RATE,
         audio_layers=AUDIO["layers"],
         audio_channels=AUDIO["channels"],
         audio_margin=AUDIO_MARGIN,
         decoder_memory=2,
         prompt_acts=False,
-        decodes_offline=True,
     )
 
 
@@ -95,7 +95,7 @@ def vae_config() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def weights_digest() -> str:
+def weights_digest(options: Options) -> str:  # noqa: ARG001 - they are in the package
     """The SHA-256 over all that decides the weights."""
     whole = hashlib.sha256()
     for name in (AVATAR, VAE, VAE_CONFIG):

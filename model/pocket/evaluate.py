@@ -19,7 +19,7 @@ import structlog
 import torch
 from numpy.typing import NDArray
 
-from model.avatar import Avatar, Options, load
+from model.avatar import Avatar, Heard, Machine, Options, load
 from model.pocket import measures
 from model.pocket.face import draw_identities, eye_boxes, mouth_box, neutral, render
 from model.pocket.levels import DELAY, Findings, Take, tabulate
@@ -72,7 +72,8 @@ def perform(avatar: Avatar, picture: Byte, sound: Float, seed: int = 0) -> Itera
     denoiser, decoder = avatar.denoiser(inputs, seed), avatar.decoder(inputs)
     heard = np.pad(sound, traits.audio_margin)
     for start in range(0, len(sound) - span + 1, span):
-        features = avatar.extract_audio(heard[start : start + span + 2 * traits.audio_margin])
+        window = heard[start : start + span + 2 * traits.audio_margin]
+        features = avatar.extract_audio(Heard(window))
         yield decoder.decode(denoiser.denoise(features).latents)
 
 
@@ -248,7 +249,7 @@ def main() -> None:
     if asked.quick:
         plan = replace(plan, clips=3, quiet_clips=4, rebuilt=2)
         samples = samples[::3]
-    avatar = load("pocket", Options(256, 256, 48, 4), threads=1)
+    avatar = load("pocket", Options(256, 256), Machine())
     found = judge(avatar, samples, plan)
     curves = samples[0].curves[: 2 * avatar.traits.clip_frames]
     found.rebuilt = rebuild(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.avatar import Avatar, Byte, Float, Named, load
+from model.avatar import Avatar, Byte, Float, Heard, Machine, Named, load
 from model.tools.material import Material
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Film:
         from PIL import Image
 
         self.material = material
-        self.avatar: Avatar = load("pocket", material.options, threads=1)
+        self.avatar: Avatar = load("pocket", material.options, Machine())
         with Image.open(material.image) as picture:
             self.inputs: Named = self.avatar.encode_inputs(np.asarray(picture), "")
         self._sound = _read_sound(material.audio)
@@ -56,7 +56,7 @@ class Film:
         before = max(0, -start)
         span = np.zeros(stop - start, np.float32)
         span[before : before + len(inside)] = inside
-        return self.avatar.extract_audio(span)
+        return self.avatar.extract_audio(Heard(span))
 
 
 def bare(film: Film, encoding: dict[str, str]) -> Result:

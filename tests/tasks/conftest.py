@@ -39,6 +39,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "FAKE_LOG",
         "FAKE_NUMERICS",
         "FAKE_DRIFT",
+        "FAKE_MOTION",
     ):
         monkeypatch.delenv(name, raising=False)
     yield

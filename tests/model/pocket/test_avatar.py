@@ -20,7 +20,7 @@ CLIPS = 3
 
 @pytest.fixture(scope="module")
 def pocket() -> PocketAvatar:
-    return avatar.load("pocket", OPTIONS, threads=1)
+    return avatar.load("pocket", OPTIONS, avatar.Machine())
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,8 @@ def sounds(pocket: PocketAvatar) -> list[np.ndarray]:
     span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
     draw = np.random.default_rng(3)
     return [
-        pocket.extract_audio(draw.normal(0, 0.1, span).astype(np.float32)) for _ in range(CLIPS)
+        pocket.extract_audio(avatar.Heard(draw.normal(0, 0.1, span).astype(np.float32)))
+        for _ in range(CLIPS)
     ]
 
 
@@ -62,7 +63,7 @@ def test_shapes_are_those_of_the_traits(pocket, picture, sounds) -> None:
 
 def test_the_same_film_twice_is_the_same(pocket, picture, sounds) -> None:
     """The same spec gives the same bytes, and another model object too."""
-    again = avatar.load("pocket", OPTIONS, threads=1)
+    again = avatar.load("pocket", OPTIONS, avatar.Machine())
     first, second = film(pocket, picture, sounds), film(again, picture, sounds)
     assert all(np.array_equal(a.latents, b.latents) for a, b in zip(first, second, strict=True))
 
@@ -134,20 +135,20 @@ def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
     span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
     assert pocket._ear.margin(traits.samples_per_frame) == card.AUDIO_MARGIN
     long = np.random.default_rng(1).normal(0, 0.1, 2 * span).astype(np.float32)
-    here = pocket.extract_audio(long[:span])
+    here = pocket.extract_audio(avatar.Heard(long[:span]))
     other = long.copy()
     other[span:] = 0
-    assert np.array_equal(pocket.extract_audio(other[:span]), here)
+    assert np.array_equal(pocket.extract_audio(avatar.Heard(other[:span])), here)
     other[span - 100] += 1
-    assert np.array_equal(pocket.extract_audio(other[:span]), here)
+    assert np.array_equal(pocket.extract_audio(avatar.Heard(other[:span])), here)
     other[traits.audio_margin :] = 0
-    assert not np.array_equal(pocket.extract_audio(other[:span]), here)
+    assert not np.array_equal(pocket.extract_audio(avatar.Heard(other[:span])), here)
 
 
 @pytest.mark.parametrize("part", ["transformer", "_ear", "_vae"])
 def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     """With any part's weights zeroed, the film is another one."""
-    whole, broken = (avatar.load("pocket", OPTIONS, threads=1) for _ in range(2))
+    whole, broken = (avatar.load("pocket", OPTIONS, avatar.Machine()) for _ in range(2))
     module = getattr(broken, part if part.startswith("_") else "_transformer")
     with torch.no_grad():
         for weight in module.parameters():
@@ -158,7 +159,7 @@ def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     films = []
     for model in (whole, broken):
         inputs = model.encode_inputs(picture, "")
-        made = model.denoiser(inputs, 1).denoise(model.extract_audio(sound))
+        made = model.denoiser(inputs, 1).denoise(model.extract_audio(avatar.Heard(sound)))
         films.append(model.decoder(inputs).decode(made.latents))
     assert not np.array_equal(*films)
 
@@ -167,7 +168,7 @@ def test_inference_imports_no_renderer() -> None:
     """Loading and running pocket brings in no renderer, no synthesiser and no training."""
     code = (
         "import sys; from model import avatar; from model.avatar import Options;"
-        "avatar.load('pocket', Options(64, 64, 12, 1), threads=1);"
+        "avatar.load('pocket', Options(64, 64, 12, 1), avatar.Machine());"
         "bad = {'face', 'motion', 'speech', 'scenes', 'train_vae', 'train_avatar', 'evaluate'};"
         "print(sorted(m for m in sys.modules if m.startswith('model.pocket.') and m.split('.')[-1] in bad))"
     )

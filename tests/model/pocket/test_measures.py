@@ -187,16 +187,16 @@ class Mimic:
             name="mimic", fps=25, clip_frames=48, block_frames=12, frames_per_latent=4, latent_channels=1,
             latent_width=SIZE // 16, latent_height=SIZE // 16, size_multiple=16, default_width=SIZE, default_height=SIZE, steps=4,
             sample_rate=16_000, audio_layers=1, audio_channels=1, audio_margin=160, decoder_memory=1,
-            prompt_acts=False, decodes_offline=True,
+            prompt_acts=False,
         )  # fmt: skip
 
     def encode_inputs(self, picture: np.ndarray, _prompt: str) -> dict[str, np.ndarray]:
         found = [i for i, who in enumerate(self.people) if np.array_equal(who.picture, picture)]
         return {"who": np.array(found[0])}
 
-    def extract_audio(self, sound: np.ndarray) -> np.ndarray:
+    def extract_audio(self, heard) -> np.ndarray:
         still = np.tile(np.float32([0, 0.5, 0]), (48, 1))
-        return self.said.get(sound[160:-160].tobytes(), still)
+        return self.said.get(heard.sound[160:-160].tobytes(), still)
 
     def denoiser(self, inputs: dict[str, np.ndarray], seed: int) -> "Mimic.Stream":
         return Mimic.Stream(self.people[int(inputs["who"])], seed)
