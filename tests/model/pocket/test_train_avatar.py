@@ -1,12 +1,13 @@
 """The forward that is trained is the loop that runs."""
 
 import numpy as np
+import pytest
 import torch
 
 from model.causal import CausalDenoiser, Scene
 from model.pocket.card import TRANSFORMER
-from model.pocket.scenes import CLIP, WARM
-from model.pocket.train_avatar import BLOCK, BLOCKS, Sight, look
+from model.pocket.scenes import CLIP, WARM, Clips
+from model.pocket.train_avatar import BLOCK, BLOCKS, Recipe, Sight, batches, look
 from model.schedule import Schedule
 from model.transformer import S2VTransformer
 
@@ -46,3 +47,27 @@ def test_the_masked_forward_equals_the_streaming_loop() -> None:
         velocity = look(model, sight, features)[0]
     streamed = (noise - made) / SIGMA
     assert (velocity - streamed).abs().max() < 1e-4 * streamed.abs().max()
+
+
+class Camera:
+    """A studio that numbers its clips."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def shoot(self, n: int) -> Clips:
+        numbers = torch.arange(self.taken, self.taken + n).float()[:, None]
+        self.taken += n
+        return Clips(*(numbers.clone() for _ in range(6)))
+
+
+@pytest.mark.parametrize("fresh", [3, 4, 5])
+def test_the_pool_goes_on_renewing(fresh: int) -> None:
+    """Clips keep coming and the oldest go, whatever number is taken at a time; it once stood still where the number was no divisor."""
+    camera, recipe = Camera(), Recipe(1, batch=4, pool=16, fresh=fresh, every=2)
+    drawn = batches(camera, recipe, torch.Generator().manual_seed(0))
+    first = next(drawn).reference
+    assert camera.taken >= 16
+    last = torch.cat([next(drawn).reference for _ in range(40)][-4:])
+    assert first.max() < 16 + 2 * fresh
+    assert last.min() >= camera.taken - 16 - 2 * fresh
