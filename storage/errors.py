@@ -5,6 +5,10 @@ LongtakeError
 │   ├── BadImage  BadSound  BadSize  BadOption
 │   ├── InputChanged    between the check and the copy
 │   └── Refused         a published flag that cannot be honoured
+├── ModelError          the weights cannot be used: found before any work
+│   ├── WeightsMissing  WeightsDamaged
+│   ├── OtherWeights  OtherLora       those of another model
+│   └── DeviceTooSmall
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  OtherSpec  OtherNumerics
 │   ├── NotWritable  NoSpace
@@ -121,6 +125,38 @@ class Refused(BadInput):
 
 class BadSize(BadInput):
     """The size {} does not fit: {}."""
+
+
+class ModelError(LongtakeError):
+    """{}"""
+
+    exit_code = 2
+    also: tuple["ModelError", ...] = ()
+    """What else is the matter: all of it is said at once."""
+
+    def __str__(self) -> str:
+        """The docstring, filled in, and then those of the others."""
+        return " ".join([super().__str__(), *map(str, self.also)])
+
+
+class WeightsMissing(ModelError):
+    """{} lacks {}. Fetch it (published as Wan-AI/Wan2.2-S2V-14B, and Quark-Vision/Live-Avatar for liveavatar.safetensors), or name the folder that has it."""
+
+
+class WeightsDamaged(ModelError):
+    """{} is damaged: {}. Fetch it again."""
+
+
+class OtherWeights(ModelError):
+    """{} belongs to another model: {}. Fetch the published one, or name another folder."""
+
+
+class OtherLora(ModelError):
+    """The LoRA {} does not fit this model: {}. Fetch liveavatar.safetensors from Quark-Vision/Live-Avatar, or name the file that fits."""
+
+
+class DeviceTooSmall(ModelError):
+    """{} has {} GB free, and {} needs {} GB. Stop what else uses it, or take a larger one."""
 
 
 class NotReproduced(RunError):

@@ -1,0 +1,266 @@
+"""The transformer's weights, streamed from the published files onto a device; the LoRA is merged as they pass.
+
+The model is built on the meta device and filled tensor by tensor: nothing exists twice but the one tensor that is being merged, and the host
+keeps READERS chunks of CHUNK bytes. Files are read, not mapped: several reads at once are faster than page faults one after the other.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model import findings
+from model.checkpoint import Place
+from model.findings import Pair
+from model.headers import Contents, Stored, read_contents
+from model.transformer import S2VTransformer
+from storage.errors import DeviceTooSmall, OtherWeights, WeightsDamaged
+
+READERS, CHUNK, AHEAD = 4, 1 << 24, 1 << 28
+"""Threads that read, bytes that each reads at a time, bytes of tensors that are begun before they are needed."""
+KINDS = {"BF16": torch.bfloat16, "F32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where weights go, and as what."""
+
+    device: torch.device
+    dtype: torch.dtype = torch.bfloat16
+    fp32: tuple[str, ...] = ()
+    """Modules or parameters that are kept in float32, by their dotted name or whole parts of it (`time_embedding`, `head.head`)."""
+
+    def kind(self, name: str) -> torch.dtype:
+        """What a weight is kept as."""
+        kept = any(f".{part}." in f".{name}." for part in self.fp32)
+        return torch.float32 if kept else self.dtype
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where each weight comes from, and what is added to it."""
+
+    contents: Contents
+    pairs: Mapping[str, Pair]
+    scale: float
+
+    @property
+    def order(self) -> list[str]:
+        """The weights as they lie in the files, so that these are read from their beginning to their end."""
+        return sorted(self.contents, key=lambda n: (self.contents[n].path, self.contents[n].offset))
+
+    @property
+    def largest_merged(self) -> int:
+        """Numbers in the largest weight that is changed."""
+        return max((prod(self.contents[name].shape) for name in self.pairs), default=0)
+
+    def pieces(self) -> Iterator[Stored]:
+        """What must be read: each weight, followed by the two halves that change it."""
+        for name in self.order:
+            yield self.contents[name]
+            if name in self.pairs:
+                yield self.pairs[name].a
+                yield self.pairs[name].b
+
+
+def load_transformer(place: Place, placement: Placement, **switches: Any) -> S2VTransformer:
+    """The transformer with the LoRA merged, in evaluation, on the device; `switches` are fields of its configuration that no file tells.
+
+    Raises WeightsMissing, WeightsDamaged, OtherWeights, OtherLora or DeviceTooSmall before a tensor is read.
+    """
+    from accelerate import init_empty_weights
+    from accelerate.utils import set_module_tensor_to_device
+
+    source = open_source(place)
+    with init_empty_weights():
+        model = S2VTransformer(**{**place.config, **switches})
+    expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    if said := findings.differences(expected, source.contents, source.contents):
+        raise OtherWeights(place.folder, said)
+    require_room(placement, source)
+    try:
+        for name, weight in stream(source, placement):
+            # Emptying the device's cache after each of a thousand tensors would take longer than reading them.
+            set_module_tensor_to_device(
+                model, name, placement.device, value=weight, dtype=weight.dtype, clear_cache=False
+            )
+    except torch.OutOfMemoryError as error:
+        raise _too_small(placement, source) from error
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+def open_source(place: Place) -> Source:
+    """All weights of the transformer and of its LoRA by their place in the files; raises what is the matter with them."""
+    parts = [findings.check_transformer(place)]
+    if place.lora is not None:
+        parts.append(findings.check_lora(place, place.lora))
+    findings.require(parts)
+    contents = {name: each for path in place.shards for name, each in read_contents(path).items()}
+    if place.lora is None:
+        return Source(contents, {}, 0.0)
+    pairs, _ = findings.pair(read_contents(place.lora))
+    return Source(contents, pairs, place.scale)
+
+
+def stream(source: Source, placement: Placement) -> Iterator[tuple[str, Tensor]]:
+    """Every weight on the device, merged and rounded once."""
+    merger = Merger(source, placement.device)
+    with Reader(placement.device) as reader, _exact_products():
+        tensors = reader.stream(source.pieces())
+        for name in source.order:
+            weight = next(tensors)
+            if name in source.pairs:
+                weight = merger.merge(weight, next(tensors), next(tensors), placement.kind(name))
+            yield name, weight.to(placement.kind(name))
+
+
+class Merger:
+    """Adds a LoRA's products to weights (arXiv 2106.09685), in two pieces of memory for all of them: new ones for each would leave holes as large as the model."""
+
+    def __init__(self, source: Source, device: torch.device) -> None:
+        self._scale = source.scale
+        self._sum, self._product = torch.empty(2, source.largest_merged, device=device)
+
+    def merge(self, weight: Tensor, a: Tensor, b: Tensor, kind: torch.dtype) -> Tensor:
+        """The weight [out, in] plus scale · b a, with b [out, rank] and a [rank, in], computed in float32 and rounded once."""
+        whole = self._sum[: weight.numel()].view_as(weight).copy_(weight)
+        product = self._product[: weight.numel()].view_as(weight)
+        whole.add_(torch.mm(b.float(), a.float(), out=product), alpha=self._scale)
+        return weight.copy_(whole) if weight.dtype == kind else whole.to(kind, copy=True)
+
+
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    # A process may have allowed TF32 for its own products; these are made once and stay.
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+class Reader:
+    """Pieces of files as new tensors on a device, in their order, several read at once."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._threads = ThreadPoolExecutor(READERS)
+        self._buffers: SimpleQueue[Tensor] = SimpleQueue()
+        if device.type == "cuda":
+            self._stream = torch.cuda.current_stream(device)
+            for _ in range(READERS):
+                self._buffers.put(torch.empty(CHUNK, dtype=torch.uint8, pin_memory=True))
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def stream(self, pieces: Iterable[Stored]) -> Iterator[Tensor]:
+        """Each piece as a tensor; no more than AHEAD bytes, or one piece, are begun before they are taken."""
+        begun: deque[tuple[Tensor, list[Future[None]]]] = deque()
+        ahead = 0
+        for piece in pieces:
+            begun.append(self._begin(piece))
+            ahead += piece.size
+            while ahead > AHEAD:
+                tensor = _finish(*begun.popleft())
+                ahead -= tensor.nbytes
+                yield tensor
+        while begun:
+            yield _finish(*begun.popleft())
+
+    def _begin(self, piece: Stored) -> tuple[Tensor, list[Future[None]]]:
+        tensor = torch.empty(piece.shape, dtype=KINDS[piece.kind], device=self._device)
+        data = tensor.view(-1).view(torch.uint8)
+        chunks = range(0, piece.size, CHUNK)
+        return tensor, [
+            self._threads.submit(self._fill, piece.path, piece.offset + at, data[at : at + CHUNK])
+            for at in chunks
+        ]
+
+    def _fill(self, path: Path, offset: int, data: Tensor) -> None:
+        if self._device.type != "cuda":
+            _read(path, offset, data.numpy().data)
+            return
+        buffer = self._buffers.get()
+        try:
+            chunk = buffer[: len(data)]
+            _read(path, offset, chunk.numpy().data)
+            # On the stream that owns the tensor: its memory may still be in use there for one that has gone.
+            with torch.cuda.stream(self._stream):
+                data.copy_(chunk, non_blocking=True)
+                self._stream.record_event().synchronize()
+        finally:
+            self._buffers.put(buffer)
+
+
+def _finish(tensor: Tensor, reads: list[Future[None]]) -> Tensor:
+    for read in reads:
+        read.result()
+    return tensor
+
+
+def _read(path: Path, offset: int, data: memoryview) -> None:
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            while data:
+                read = file.readinto(data)
+                if not read:
+                    raise WeightsDamaged(path, "it became shorter while it was read")
+                data = data[read:]
+    except OSError as error:
+        raise WeightsDamaged(path, f"it cannot be read ({error.strerror})") from error
+
+
+def require_room(placement: Placement, source: Source) -> None:
+    """Nothing, if the device has room for the weights and for what passes through; else raises DeviceTooSmall."""
+    free = free_bytes(placement.device)
+    if free is not None and free < needed_bytes(placement, source):
+        raise _too_small(placement, source)
+
+
+def needed_bytes(placement: Placement, source: Source) -> int:
+    """Of device memory while the weights are loaded: they themselves, what is read ahead, and where they are merged."""
+    kept = sum(
+        prod(each.shape) * placement.kind(name).itemsize for name, each in source.contents.items()
+    )
+    return kept + AHEAD + 2 * 4 * source.largest_merged
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that can be had on a device; None where the system does not say."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    try:
+        facts = Path("/proc/meminfo").read_text()
+    except OSError:
+        return None
+    kilobytes = facts.partition("MemAvailable:")[2].split()[:1]
+    return 1024 * int(kilobytes[0]) if kilobytes else None
+
+
+def _too_small(placement: Placement, source: Source) -> DeviceTooSmall:
+    free = free_bytes(placement.device) or 0
+    need = needed_bytes(placement, source)
+    return DeviceTooSmall(
+        placement.device, f"{free / 1e9:.1f}", "the transformer", f"{need / 1e9:.1f}"
+    )
