@@ -81,11 +81,20 @@ class Attention(nn.Module):
         return self.out(attend_all(self.queries(x), keys, values))
 
 
-def spread(rows: Tensor, lengths: tuple[int, ...]) -> Tensor:
-    """Modulation rows [b, segment, dim] laid over the tokens [b, l, dim] of segments of these lengths."""
+def shifted(x: Tensor, scale: Tensor, shift: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """Tokens x [b, l, dim] times 1 + scale, plus shift: rows [b, segment, dim], one for each run of tokens of these lengths."""
     if len(lengths) == 1:
-        return rows
-    return torch.cat([rows[:, i : i + 1].expand(-1, n, -1) for i, n in enumerate(lengths)], 1)
+        return x * (1 + scale) + shift
+    parts = zip(x.split(lengths, 1), scale.split(1, 1), shift.split(1, 1), strict=True)
+    return torch.cat([part * (1 + much) + far for part, much, far in parts], 1)
+
+
+def gated(y: Tensor, gate: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """Tokens y [b, l, dim] times the gate of their segment, rows [b, segment, dim]."""
+    if len(lengths) == 1:
+        return gate * y
+    parts = zip(y.split(lengths, 1), gate.split(1, 1), strict=True)
+    return torch.cat([row * part for part, row in parts], 1)
 
 
 class Block(nn.Module):
@@ -107,21 +116,28 @@ class Block(nn.Module):
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
 
-    def modulations(self, time: Tensor, lengths: tuple[int, ...]) -> list[Tensor]:
-        """Shift, scale and gate for attention, then for the feed-forward, from rows [b, segment, 6, dim]."""
-        rows = (self.modulation.unsqueeze(1).float() + time).to(self.modulation.dtype)
-        return [spread(row, lengths) for row in rows.unbind(2)]
+    def modulations(self, time: Tensor, dtype: torch.dtype) -> list[Tensor]:
+        """Shift, scale and gate for attention, then for the feed-forward, [b, segment, dim] each, from rows [b, segment, 6, dim]."""
+        rows = (self.modulation.unsqueeze(1).float() + time).to(dtype)
+        return list(rows.unbind(2))
 
     def forward(
         self,
         x: Tensor,
         modulations: list[Tensor],
+        lengths: tuple[int, ...],
         attend: Attend,
         text: tuple[Tensor, Tensor] | None,
     ) -> Tensor:
-        """Tokens [b, l, dim] → [b, l, dim]; `text` is this layer's keys and values."""
+        """Tokens [b, l, dim] → [b, l, dim]; `text` is this layer's keys and values.
+
+        Modulations in float32 carry the tokens in float32 to the end of the block; matrices multiply in the weights' precision either way.
+        """
+        like = self.modulation.dtype
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulations
-        x = x + gate_a * self.self_attn(self.norm1(x) * (1 + scale_a) + shift_a, attend)
+        h = shifted(self.norm1(x), scale_a, shift_a, lengths).to(like)
+        x = x + gated(self.self_attn(h, attend), gate_a, lengths)
         if text is not None:
-            x = x + self.cross_attn.cross(self.norm3(x), *text)
-        return x + gate_f * self.ffn(self.norm2(x) * (1 + scale_f) + shift_f)
+            x = x + self.cross_attn.cross(self.norm3(x.to(like)), *text)
+        h = shifted(self.norm2(x), scale_f, shift_f, lengths).to(like)
+        return x + gated(self.ffn(h), gate_f, lengths)

@@ -34,18 +34,20 @@ class CausalConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, groups: int = 1) -> None:
         super().__init__()
         self.groups = groups
-        self.conv = nn.Conv1d(inputs, outputs, 3, stride)
+        self.conv: Any = nn.Conv1d(inputs, outputs, 3, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, c, t] → SiLU(LayerNorm(conv)) [(b group), c', 1 + (t-1)//stride]; each group is normalised alone."""
-        y = self.conv(F.pad(x, (2, 0), mode="replicate"))
+        weight, bias = self.conv.weight.to(x.dtype), self.conv.bias.to(x.dtype)
+        x = F.pad(x, (2, 0), mode="replicate")
+        y = F.conv1d(x, weight, bias, self.conv.stride)
         y = rearrange(y, "b (n c) t -> (b n) t c", n=self.groups)
         y = F.silu(F.layer_norm(y, y.shape[-1:], eps=1e-6))
         return rearrange(y, "b t c -> b c t")
 
 
 class MotionEncoder(nn.Module):
-    """Video-rate features [b, t, c] to local tokens (several a latent frame) and one global token."""
+    """Video-rate features [b, t, c] to local tokens (several a latent frame) and one global token, computed in the precision of the features."""
 
     def __init__(self, inputs: int, dim: int, tokens: int) -> None:
         super().__init__()
@@ -64,7 +66,9 @@ class MotionEncoder(nn.Module):
         local = rearrange(local, "(b n) c t -> b t n c", n=self.tokens)
         padding = self.padding_tokens.expand(*local.shape[:2], -1, -1)
         whole = rearrange(self.conv3(self.conv2(self.conv1_global(x))), "b c t -> b t c")
-        return torch.cat([local, padding], 2), self.final_linear(whole)
+        weight, bias = self.final_linear.weight, self.final_linear.bias
+        whole = F.linear(whole, weight.to(x.dtype), bias.to(x.dtype))
+        return torch.cat([local, padding.to(x.dtype)], 2), whole
 
 
 class CausalAudioEncoder(nn.Module):
@@ -78,7 +82,7 @@ class CausalAudioEncoder(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features [b, layer, c, frame] of a slice → local [b, t, tokens, dim], global [b, t, dim] of its latents."""
         prefix = repeat(features[..., :1], "b l c 1 -> b l c f", f=PREFIX_FRAMES)
-        weights = F.silu(self.weights)
+        weights = F.silu(self.weights.to(features.dtype))
         mixed = (torch.cat([prefix, features], -1) * weights).sum(1) / weights.sum(1)
         local, whole = self.encoder(rearrange(mixed, "b c t -> b t c"))
         return local[:, PREFIX_LATENTS:], whole[:, PREFIX_LATENTS:]
@@ -92,8 +96,8 @@ class AdaIn(nn.Module):
         self.linear = nn.Linear(dim, 2 * dim)
 
     def forward(self, whole: Tensor) -> tuple[Tensor, Tensor]:
-        """[(b t), 1, dim] → shift, scale of the same shape."""
-        shift, scale = self.linear(F.silu(whole)).chunk(2, -1)
+        """SiLU of [(b t), 1, dim] → shift, scale of the same shape."""
+        shift, scale = self.linear(whole).chunk(2, -1)
         return shift, scale
 
 
@@ -106,18 +110,38 @@ class AudioInjector(nn.Module):
         self.injector_adain_layers = nn.ModuleList([AdaIn(dim) for _ in range(layers)])
 
     def states(self, local: Tensor, whole: Tensor) -> list[AudioStates]:
-        """Keys, values, shift and scale of every layer, from tokens [b, t, n, dim] and [b, t, dim]."""
-        local = rearrange(local, "b t n d -> (b t) n d")
-        whole = rearrange(whole, "b t d -> (b t) 1 d")
-        return [
-            AudioStates(*attention.keys_values(local), *adain(whole))
-            for attention, adain in zip(self.injector, self.injector_adain_layers, strict=True)
-        ]
+        """Keys, values, shift and scale of every layer, from tokens [b, t, n, dim] and [b, t, dim].
 
-    def forward(self, x: Tensor, layer: int, states: AudioStates) -> Tensor:
-        """Video tokens [b, (t n), dim] with what they hear added; normalised with eps 1e-5, unlike every other norm."""
+        Shift and scale come in the precision of the tokens, as the norm that they act on is then computed.
+        """
+        like = self.injector[0].norm_k.weight.dtype
+        local = rearrange(local, "b t n d -> (b t) n d").to(like)
+        told = F.silu(rearrange(whole, "b t d -> (b t) 1 d")).to(like)
+        states = []
+        for attention, adain in zip(self.injector, self.injector_adain_layers, strict=True):
+            shift, scale = (row.to(whole.dtype) for row in adain(told))
+            keys, values = attention.keys_values(local)
+            states.append(AudioStates(keys, values, shift, scale))
+        return states
+
+    def forward(
+        self, x: Tensor, layer: int, states: AudioStates, masks: Tensor | None = None
+    ) -> Tensor:
+        """Video tokens [b, (t n), dim] with what they hear added.
+
+        Of several speakers, whose states are [(speaker b t), …], each is heard where its mask [speaker, (t n)] says, and what is heard adds up.
+        """
+        if masks is None:
+            return x + self._hear(x, layer, states)
+        crowd = repeat(x, "b l d -> (s b) l d", s=len(masks))
+        heard = rearrange(self._hear(crowd, layer, states), "(s b) l d -> s b l d", s=len(masks))
+        return x + (heard * masks[:, None, :, None].to(heard)).sum(0)
+
+    def _hear(self, x: Tensor, layer: int, states: AudioStates) -> Tensor:
+        """What tokens [b, (t n), dim] hear; normalised with eps 1e-5, unlike every other norm."""
         frames = states.shift.shape[0] // x.shape[0]
         h = rearrange(x, "b (t n) d -> (b t) n d", t=frames)
+        h = h.to(torch.promote_types(h.dtype, states.scale.dtype))
         h = F.layer_norm(h, h.shape[-1:], eps=1e-5) * (1 + states.scale) + states.shift
-        heard = self.injector[layer].cross(h, states.keys, states.values)
-        return x + rearrange(heard, "(b t) n d -> b (t n) d", t=frames)
+        heard = self.injector[layer].cross(h.to(states.keys.dtype), states.keys, states.values)
+        return rearrange(heard, "(b t) n d -> b (t n) d", t=frames)

@@ -4,7 +4,6 @@ The screen to read is `denoise`: for each block, for each step, one forward thro
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,18 +16,10 @@ from model.avatar import Denoised, Float
 from model.draws import Draws
 from model.ring import Ring, RingShape, from_bits, to_bits
 from model.rope import rotate
+from model.scene import Scene
 from model.schedule import Schedule
-from model.transformer import REFERENCE, Pass, S2VTransformer, TextStates
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What stays the same for a whole film: reference [b,c,1,h,w], motion [b,c,m,h,w], prompt states, latents of a clip."""
-
-    reference: Tensor
-    motion: Tensor
-    text: Tensor | None
-    clip_latents: int
+from model.transformer import Pass, S2VTransformer, TextStates
+from storage.errors import BadOption
 
 
 class CausalDenoiser:
@@ -40,19 +31,13 @@ class CausalDenoiser:
         self.transformer, self.schedule, self.scene, self.draws = (
             transformer, schedule, scene, draws,
         )  # fmt: skip
-        config = transformer.config
-        self.block: int = config.block_latents
-        self.latents: int = config.ring_latents
+        self.block: int = transformer.config.block_latents
+        self.latents: int = transformer.config.ring_latents
+        self.blocks = whole_blocks(scene.clip_latents, self.block)
         with torch.inference_mode():
             like = transformer.patch_embedding.weight
-            b = scene.reference.shape[0]
-            self.times = [
-                transformer.embed_time(torch.full((b,), t, device=like.device))
-                for t in schedule.timesteps
-            ]
-            self.still = transformer.embed_time(torch.zeros(b, device=like.device))
-            text = None if scene.text is None else scene.text.to(like)
-            self.text: TextStates = transformer.embed_text(text)
+            *self.times, self.still = transformer.embed_times((*schedule.timesteps, 0.0))
+            self.text: TextStates = transformer.embed_text(scene.text)
             self.rings = [
                 [Ring(self._ring_shape(), like) for _ in transformer.blocks] for _ in self.times
             ]
@@ -65,20 +50,18 @@ class CausalDenoiser:
 
     @torch.inference_mode()
     def denoise(self, audio: Float) -> Denoised:
-        """Make the next clip from its features [layer, channel, frame]."""
-        whole, trail = [], []
-        frames = audio.shape[-1] // (self.scene.clip_latents // self.block)
-        for block in range(self.scene.clip_latents // self.block):
-            heard = torch.from_numpy(audio[None, ..., block * frames : (block + 1) * frames])
-            states = self._denoise_block(block, heard)
-            trail.append(torch.cat(states))
-            whole.append(states[-1])
-        latents = torch.cat(whole, 2)
+        """Make the next clip from its features [layer, channel, frame], or [speaker, layer, channel, frame] where the scene has masks."""
+        heard = self.scene.hear(audio).chunk(self.blocks, -1)
+        pose = self.scene.pose_of(self._clip)
+        poses = [None] * self.blocks if pose is None else pose.split(self.block, 2)
+        trail = [self._denoise_block(n, heard[n], poses[n]) for n in range(self.blocks)]
+        steps = torch.cat(trail, 2)
         if self._clip == 0 and self.transformer.config.sink_from_first_clip:
-            self.sink = latents[:, :, :1].clone()
+            self.sink = steps[-1:, :, :1].clone()
             self._prefilled = False
         self._clip += 1
-        return Denoised(latents[0].cpu().numpy(), torch.cat(trail, 2).cpu().numpy())
+        shown = steps.float().cpu().numpy()
+        return Denoised(shown[-1].copy(), shown)
 
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """All that the next clip takes from those before it; of the rings the frames that it can still see."""
@@ -105,45 +88,36 @@ class CausalDenoiser:
             else:
                 setattr(self, kind, from_bits(bits).to(self.scene.reference))  # type: ignore[arg-type]
 
-    def _denoise_block(self, block: int, heard: Tensor) -> list[Tensor]:
-        """The latents [b,c,t,h,w] of one block after each step, float32."""
-        model, like = self.transformer, self.transformer.patch_embedding.weight
+    def _denoise_block(self, block: int, heard: Tensor, pose: Tensor | None) -> Tensor:
+        """The latents [step, c, t, h, w] of one block after each step."""
+        model, states = self.transformer, []
         start = self._clip * self.scene.clip_latents + block * self.block
-        audio = model.embed_audio(heard.to(like))
+        audio, masks = model.embed_audio(heard), self.scene.token_masks(self.block)
         self._prefill()
-        b, c, _, h, w = self.scene.reference.shape
-        noise = self.draws.noise(self._clip, block, (c, self.block, h, w))
-        x = torch.from_numpy(noise).to(like.device).expand(b, -1, -1, -1, -1)
-        states = []
+        x, solve = self._noise(block), self.schedule.begin()
         for step, time in enumerate(self.times):
-            ahead = self.draws.sink(self._clip, block, step)
-            attends = self._attends(step, start, ahead)
-            tokens = model.embed_latents(x.to(like.dtype), kind=0)
-            if model.config.cond_dim is not None:
-                tokens = tokens + model.embed_pose(torch.zeros_like(x, dtype=like.dtype))
-            way = Pass((time,), (tokens.shape[1],), attends, self.text, audio)
-            velocity = model.to_velocity(
-                model.through_blocks(tokens, way), time, (self.block, h, w)
-            )
-            x = x + self.schedule.euler_factor(step) * velocity
+            attends = self._attends(step, start, self.draws.sink(self._clip, block, step))
+            tokens = model.embed_noisy(x, pose)
+            way = Pass((time,), (tokens.shape[1],), attends, self.text, audio, masks)
+            tokens = model.through_blocks(tokens, way)
+            x = solve(step, model.to_velocity(tokens, time, x.shape[2:]), x)
             states.append(x)
         if model.config.motion_follows:
             self.motion = torch.cat([self.motion, x], 2)[:, :, -self.motion.shape[2] :]
             self._prefilled = False
-        return states
+        return torch.cat(states)
+
+    def _noise(self, block: int) -> Tensor:
+        _, c, _, h, w = self.scene.reference.shape
+        noise = torch.from_numpy(self.draws.noise(self._clip, block, (c, self.block, h, w)))[None]
+        return noise.to(self.scene.reference.device, self.transformer.latents_precision)
 
     def _prefill(self) -> None:
         """Run reference and motion through the blocks at t = 0, keeping their keys unrotated: their places change with each block."""
         if self._prefilled:
             return
-        model, like = self.transformer, self.transformer.patch_embedding.weight
-        tokens = torch.cat(
-            [
-                model.embed_latents(self.sink.to(like), REFERENCE),
-                model.embed_motion(self.motion.to(like)),
-            ],
-            1,
-        )
+        model = self.transformer
+        tokens = model.embed_condition(self.sink, self.motion)
         factors = self._condition_factors(model.config.reference_time, 0)
         self.condition: list[tuple[Tensor, Tensor]] = []
         way = Pass(
@@ -155,26 +129,23 @@ class CausalDenoiser:
 
     def _attends(self, step: int, start: int, ahead: int) -> list[Attend]:
         """For each layer: write this block into its ring, then attend to all of the ring and the condition."""
-        config = self.transformer.config
+        model, config = self.transformer, self.transformer.config
         reference = max(config.reference_time, start + ahead)
         condition = self._condition_factors(reference, start if config.motion_follows else 0)
-        h, w = self.scene.reference.shape[-2:]
-        own = self.transformer.rope.factors(
-            self.transformer.latent_places(start, self.block, h, w)
-        ).to(self.scene.reference.device)
+        own = model.factors(
+            model.latent_places(start, self.block, *self.scene.reference.shape[-2:])
+        )
         attends = []
         for ring, (k, v) in zip(self.rings[step], self.condition, strict=True):
             ring.set_condition(rotate(k, condition), v)
             attends.append(attend_ring(ring, own, start, start + self.block))
         return attends
 
-    def _condition_factors(self, reference: int, motion_before: int) -> Tensor:
-        model = self.transformer
-        h, w = self.scene.reference.shape[-2:]
-        places = torch.cat(
-            [model.latent_places(reference, 1, h, w), model.motion_places(motion_before, h, w)]
+    def _condition_factors(self, reference: int, before: int) -> Tensor:
+        model, (h, w) = self.transformer, self.scene.reference.shape[-2:]
+        return model.factors(
+            model.latent_places(reference, 1, h, w), model.motion_places(before, h, w)
         )
-        return model.rope.factors(places).to(self.scene.reference.device)
 
     def _ring_shape(self) -> RingShape:
         model = self.transformer
@@ -184,6 +155,13 @@ class CausalDenoiser:
         heads = model.config.num_heads
         head_dim = model.config.dim // heads
         return RingShape(b, heads, head_dim, condition, self.latents, tokens)
+
+
+def whole_blocks(clip_latents: int, block: int) -> int:
+    """Blocks of a clip; raises BadOption where it is no whole number of them."""
+    if clip_latents < block or clip_latents % block:
+        raise BadOption(f"A clip of {clip_latents}", "latents", f"blocks have {block}")
+    return clip_latents // block
 
 
 def attend_ring(ring: Ring, own: Tensor, start: int, until: int) -> Attend:

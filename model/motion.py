@@ -1,6 +1,7 @@
 """FramePack: what went before as few tokens, the older the coarser (arXiv 2504.12626)."""
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -12,20 +13,28 @@ NAMES = {1: "proj", 2: "proj_2x", 16: "proj_4x"}
 
 
 class FramePacker(nn.Module):
-    """Motion latents to tokens, one convolution for each bucket; the newest bucket comes first."""
+    """Motion latents to tokens, one convolution for each bucket; the newest bucket comes first.
 
-    def __init__(self, channels: int, dim: int, buckets: tuple[int, ...]) -> None:
+    Where a side is no whole number of a bucket's tokens and the film is `edged`, the latents' right and lower edges go on as far as that bucket needs: what
+    is packed and where it stands is then that of the larger film, of which this one is a part. Else what is left over is not packed.
+    """
+
+    def __init__(self, channels: int, dim: int, buckets: tuple[int, ...], *, edged: bool) -> None:
         super().__init__()
-        self.buckets = tuple(buckets)
+        self.buckets, self.edged = tuple(buckets), edged
         for bucket in self.buckets:
             size = COARSENESS[bucket]
             self.add_module(NAMES[bucket], nn.Conv3d(channels, dim, size, size))
 
     def forward(self, motion: Tensor) -> Tensor:
-        """Latents [b, c, sum(buckets), h, w], oldest first → tokens [b, l, dim], newest bucket first."""
+        """Latents [b, c, t, h, w], oldest first → tokens [b, l, dim], newest bucket first; what is missing of sum(buckets) latents is zeros, long ago."""
+        missing = max(0, sum(self.buckets) - motion.shape[2])
+        motion = F.pad(motion, (0, 0, 0, 0, missing, 0)) if missing else motion
         tokens, end = [], motion.shape[2]
         for bucket in self.buckets:
-            packed = self.get_submodule(NAMES[bucket])(motion[:, :, end - bucket : end])
+            part = motion[:, :, end - bucket : end]
+            part = continued(part, COARSENESS[bucket]) if self.edged else part
+            packed = self.get_submodule(NAMES[bucket])(part)
             tokens.append(rearrange(packed, "b d t h w -> b (t h w) d"))
             end -= bucket
         return torch.cat(tokens, 1)
@@ -36,12 +45,20 @@ class FramePacker(nn.Module):
         for bucket in self.buckets:
             ct, ch, cw = COARSENESS[bucket]
             oldest = newest - bucket
-            places.append(
-                grid(
-                    oldest + resampled(bucket, bucket // ct),
-                    resampled(rows, rows * 2 // ch),
-                    resampled(columns, columns * 2 // cw),
-                )
-            )
+            times = oldest + resampled(bucket, bucket // ct)
+            places.append(grid(times, self._coarse(rows, ch // 2), self._coarse(columns, cw // 2)))
             newest = oldest
         return torch.cat(places)
+
+    def _coarse(self, size: int, unit: int) -> Tensor:
+        """Whole places of tokens that are `unit` grid places wide each, over a grid of `size` and what is added to it."""
+        count = -(-size // unit) if self.edged else size // unit
+        return resampled(max(size, count * unit), count)
+
+
+def continued(latents: Tensor, cell: tuple[int, int, int]) -> Tensor:
+    """Latents [b, c, t, h, w] with their right and lower edges repeated up to whole cells of (time, height, width)."""
+    right, below = -latents.shape[4] % cell[2], -latents.shape[3] % cell[1]
+    if right or below:
+        return F.pad(latents, (0, right, 0, below, 0, 0), mode="replicate")
+    return latents

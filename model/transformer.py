@@ -3,6 +3,7 @@
 Module names are the keys of the published checkpoint. Every switch that differs between the models is a field of the configuration.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,14 +44,18 @@ class Pass:
     text: TextStates
     audio: list[AudioStates]
     """Of the first segment's tokens; empty to inject nothing."""
+    masks: Tensor | None = None
+    """Where each of several speakers is heard: [speaker, token of the first segment]."""
 
 
 class S2VTransformer(ModelMixin, ConfigMixin):
     """Velocity (noise - x0) of video latents, given a reference, motion, sound and maybe a prompt.
 
-    Attributes of the configuration that are switches: `text_dim` and `cond_dim` (None: no prompt, no pose), `motion_buckets` (FramePack), `motion_follows`
-    (motion latents are the ones just made, placed before the block; else they stay at the picture's), `sink_from_first_clip` (the reference becomes the film's first
-    latent after clip 0), `roll` (how far ahead of a block the reference may stand), `sigmas` (the schedule).
+    Attributes of the configuration that are switches: `text_dim` and `cond_dim` (None: no prompt, no pose), `motion_buckets` (FramePack), `motion_edged` (see there),
+    `motion_follows` (motion latents are the ones just made, placed before the block; else they stay at the picture's), `sink_from_first_clip` (the reference becomes the film's first
+    latent after clip 0), `roll` (how far ahead of a block the reference may stand), `sigmas` (the schedule), `rounding` (where tokens are rounded to the weights'
+    precision: after each "layer" of a block, after each "block", "never"; unless it is "layer", modulations, the injector's norm and the audio encoder are in
+    float32), `rounded_latents` (the latents are rounded after every step too).
     """
 
     @register_to_config
@@ -73,6 +78,7 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         num_audio_token: int = 4,
         audio_inject_layers: tuple[int, ...] = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39),
         motion_buckets: tuple[int, ...] = (1, 2, 16),
+        motion_edged: bool = True,
         rope_theta: float = 10000.0,
         eps: float = 1e-6,
         block_latents: int = 3,
@@ -82,15 +88,17 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         motion_follows: bool = False,
         sink_from_first_clip: bool = True,
         sigmas: str = "flow_match_shift_twice",
+        rounding: str = "block",
+        rounded_latents: bool = True,
     ) -> None:
         super().__init__()
-        del block_latents, ring_latents, reference_time, roll  # the loops read these from config
-        del motion_follows, sink_from_first_clip, sigmas, text_len
+        del block_latents, ring_latents, reference_time, roll  # these are read from config
+        del motion_follows, sink_from_first_clip, sigmas, text_len, rounding, rounded_latents
         pt, ph, pw = patch_size
         size = (pt, ph, pw)
         self.patch_embedding = nn.Conv3d(in_dim, dim, size, size)
         if cond_dim is not None:
-            self.cond_encoder = nn.Conv3d(cond_dim, dim, size, size)
+            self.cond_encoder: Any = nn.Conv3d(cond_dim, dim, size, size)
         if text_dim is not None:
             self.text_embedding = nn.Sequential(
                 nn.Linear(text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
@@ -111,7 +119,7 @@ class S2VTransformer(ModelMixin, ConfigMixin):
             audio_layers, audio_dim, dim, num_audio_token
         )
         self.audio_injector = AudioInjector(dim, num_heads, len(audio_inject_layers), eps)
-        self.frame_packer = FramePacker(in_dim, dim, tuple(motion_buckets))
+        self.frame_packer = FramePacker(in_dim, dim, tuple(motion_buckets), edged=motion_edged)
         self.rope = Rope(dim // num_heads, rope_theta)
         self.injector_of = {block: j for j, block in enumerate(sorted(audio_inject_layers))}
 
@@ -130,56 +138,101 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         rows = in_float(self.time_projection[1], F.silu(width))
         return Time(width, rearrange(rows, "b (six d) -> b six d", six=6))
 
+    def embed_times(self, timesteps: Sequence[float]) -> list[Time]:
+        """Each of several timesteps by itself, for a batch of one."""
+        device = self.patch_embedding.weight.device
+        return [self.embed_time(torch.full((1,), t, device=device)) for t in timesteps]
+
+    @property
+    def precision(self) -> torch.dtype:
+        """What the weights are kept in, and matrices multiplied in."""
+        return self.patch_embedding.weight.dtype
+
+    @property
+    def latents_precision(self) -> torch.dtype:
+        """What the latents are kept in between two steps."""
+        return self.precision if self.config.rounded_latents else torch.float32
+
     def embed_text(self, states: Tensor | None) -> TextStates:
-        """Prompt states [b, text_len, text_dim] (zero-padded) to the keys and values of every layer."""
+        """Prompt states [b, l, text_dim] to the keys and values of every layer; zeros fill them up to text_len, and these are attended to as well."""
         if states is None or self.config.text_dim is None:
             return []
-        tokens = self.text_embedding(states)
+        missing = self.config.text_len - states.shape[1]
+        tokens = self.text_embedding(
+            F.pad(states.to(self.patch_embedding.weight), (0, 0, 0, missing))
+        )
         return [block.cross_attn.keys_values(tokens) for block in self.blocks]
 
     def embed_audio(self, features: Tensor) -> list[AudioStates]:
-        """Features [b, layer, channel, frame] of a slice to the states of every injector layer."""
-        return self.audio_injector.states(*self.casual_audio_encoder(features))
+        """Features [b, layer, channel, frame] of a slice to the states of every injector layer; of several speakers, [(speaker b), …]."""
+        precision = self.precision if self.config.rounding == "layer" else torch.float32
+        heard = features.to(self.patch_embedding.weight.device, precision)
+        return self.audio_injector.states(*self.casual_audio_encoder(heard))
 
     def embed_latents(self, latents: Tensor, kind: int) -> Tensor:
         """Latents [b, c, t, h, w] to tokens [b, (t h w), dim] of a kind."""
-        tokens = rearrange(self.patch_embedding(latents), "b d t h w -> b (t h w) d")
-        return tokens + self.trainable_cond_mask.weight[kind]
+        return self._of_kind(self.patch_embedding(latents.to(self.precision)), kind)
 
-    def embed_pose(self, pose: Tensor) -> Tensor:
-        """Pose latents [b, c, t, h, w] to what is added to the noisy tokens; its bias acts even where the pose is zero."""
-        return rearrange(self.cond_encoder(pose), "b d t h w -> b (t h w) d")
+    def embed_noisy(self, latents: Tensor, pose: Tensor | None = None) -> Tensor:
+        """Noisy latents and the pose latents beside them [b, c, t, h, w] to tokens [b, (t h w), dim].
+
+        No pose stands for zeros: the bias of the pose encoder acts even then (as in the reference).
+        """
+        tokens = self.patch_embedding(latents.to(self.precision))
+        if self.config.cond_dim is not None:
+            bias = rearrange(self.cond_encoder.bias, "d -> d 1 1 1")
+            tokens = tokens + (bias if pose is None else self.cond_encoder(pose.to(tokens)))
+        return self._of_kind(tokens, NOISY)
+
+    def embed_condition(self, reference: Tensor, motion: Tensor | None) -> Tensor:
+        """Reference and motion latents [b, c, t, h, w] to tokens [b, l, dim]; without motion, of the reference alone."""
+        like = self.patch_embedding.weight
+        tokens = self.embed_latents(reference.to(like), REFERENCE)
+        return (
+            tokens if motion is None else torch.cat([tokens, self.embed_motion(motion.to(like))], 1)
+        )
 
     def embed_motion(self, motion: Tensor) -> Tensor:
-        """Motion latents [b, c, sum(motion_buckets), h, w] to tokens [b, l, dim]."""
+        """Motion latents [b, c, t, h, w], of which the last sum(motion_buckets) count, to tokens [b, l, dim]."""
         return self.frame_packer(motion) + self.trainable_cond_mask.weight[MOTION]
 
-    def latent_places(self, first: float, count: int, height: int, width: int) -> Tensor:
+    def _of_kind(self, tokens: Tensor, kind: int) -> Tensor:
+        return rearrange(tokens, "b d t h w -> b (t h w) d") + self.trainable_cond_mask.weight[kind]
+
+    def latent_places(self, first: int, count: int, height: int, width: int) -> Tensor:
         """Places [(t h w), 3] of `count` latent frames of height × width latent pixels from time `first`."""
         _, ph, pw = self.config.patch_size
         rows, columns = torch.arange(height // ph), torch.arange(width // pw)
         return grid(first + torch.arange(count), rows, columns)
 
-    def motion_places(self, before: float, height: int, width: int) -> Tensor:
+    def motion_places(self, before: int, height: int, width: int) -> Tensor:
         """Places [l, 3] of the motion tokens that end just before time `before`."""
         _, ph, pw = self.config.patch_size
         places = self.frame_packer.places(height // ph, width // pw)
         return places + torch.tensor([before, 0, 0])
 
+    def factors(self, *places: Tensor) -> Tensor:
+        """Rotary factors [l, head_dim/2, 2] of tokens at places [l, 3], one run after the other, computed where the model is."""
+        return self.rope.factors(torch.cat(places).to(self.patch_embedding.weight.device))
+
     def through_blocks(self, x: Tensor, way: Pass) -> Tensor:
         """Tokens [b, l, dim] through every block; sound is injected into the first segment."""
+        rounding = self.config.rounding
+        inside = self.precision if rounding == "layer" else torch.float32
+        between = torch.float32 if rounding == "never" else x.dtype
         rows = torch.stack([time.rows for time in way.times], 1)
         heard = way.lengths[0]
         for i, block in enumerate(self.blocks):
             text = way.text[i] if way.text else None
-            x = block(x, block.modulations(rows, way.lengths), way.attends[i], text)
+            modulations = block.modulations(rows, inside)
+            x = block(x, modulations, way.lengths, way.attends[i], text).to(between)
             if way.audio and i in self.injector_of:
                 j = self.injector_of[i]
-                told = self.audio_injector(x[:, :heard], j, way.audio[j])
+                told = self.audio_injector(x[:, :heard], j, way.audio[j], way.masks)
                 x = torch.cat([told, x[:, heard:]], 1) if heard < x.shape[1] else told
         return x
 
-    def to_velocity(self, x: Tensor, time: Time, shape: tuple[int, int, int]) -> Tensor:
+    def to_velocity(self, x: Tensor, time: Time, shape: Sequence[int]) -> Tensor:
         """Tokens [b, (t h w), dim] to the velocity [b, c, t, h, w] of a latent of `shape` (t, h, w)."""
         pt, ph, pw = self.config.patch_size
         t, h, w = shape

@@ -2,8 +2,12 @@
 
 from math import sqrt
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.errors import BadSize
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _UNIT = 64
 _SCALES = 100
@@ -27,8 +31,8 @@ def _scales(height: int, width: int, area: int) -> list[float]:
         first = sqrt(area / pixels)
         # The published formula has 2 where the quadratic has 4; the sizes that it gives are the ones that people know.
         last = (-b + sqrt(max(0.0, b * b - 2 * pixels * c))) / (2 * pixels)
-    step = (last - first) / (_SCALES - 1)
-    return [first + step * place for place in range(_SCALES)]
+    # The last is never tried: a hundred steps of a hundredth of the way. Multiplied first, as a rounding can decide a unit.
+    return [first - (first - last) * place / _SCALES for place in range(_SCALES)]
 
 
 def size_of(picture: Path) -> tuple[int, int] | None:
@@ -41,3 +45,22 @@ def size_of(picture: Path) -> tuple[int, int] | None:
             return (image.width, image.height) if turned else (image.height, image.width)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
+
+
+def published_fit(picture: "Image", width: int, height: int) -> "Image":
+    """An RGB picture as the published programs show it to the model, to compare with them: its short side made as long as the film's, the middle cut out.
+
+    Where the long side then falls short there are black bars. longtake itself draws none: storage.picture fills the film.
+    """
+    from PIL.Image import Resampling
+
+    shorter = min(picture.size)
+    wide, tall = (int(min(width, height) * side / shorter) for side in picture.size)
+    left, top = _margin(wide, width), _margin(tall, height)
+    box = (left, top, left + width, top + height)
+    return picture.resize((wide, tall), Resampling.BILINEAR).crop(box)
+
+
+def _margin(there: int, wanted: int) -> int:
+    """Where a window begins in the middle of a side; below zero where it is longer than the side."""
+    return round((there - wanted) / 2) if there > wanted else -((wanted - there) // 2)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from model.audio import MelEncoder
 from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
-from model.causal import CausalDenoiser, Scene
+from model.causal import CausalDenoiser
 from model.draws import SeededDraws
 from model.pocket import card
 from model.pocket.vae import MEMORY, FrameStream, PocketVAE
+from model.scene import Scene
 from model.schedule import flow_match
 from model.transformer import S2VTransformer
 

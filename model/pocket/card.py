@@ -27,9 +27,12 @@ TRANSFORMER: dict[str, Any] = {
     "audio_layers": AUDIO["layers"],
     "audio_inject_layers": (0, 1, 2, 3, 4, 5),
     "motion_buckets": (1, 2),
+    "motion_edged": False,
     "rope_theta": 100.0,
     "motion_follows": True,
     "sigmas": "flow_match_even",
+    "rounding": "layer",
+    "rounded_latents": False,
 }
 BLOCK_LATENTS, FRAMES_PER_LATENT = 3, 4
 CLIP_FRAMES, STEPS = 48, 4

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.causal import CausalDenoiser, Scene
+from model.causal import CausalDenoiser
 from model.pocket.card import TRANSFORMER
 from model.pocket.scenes import CLIP, WARM, Clips
 from model.pocket.train_avatar import BLOCK, BLOCKS, Recipe, Sight, batches, look
+from model.scene import Scene
 from model.schedule import Schedule
 from model.transformer import S2VTransformer
 
