@@ -1,0 +1,45 @@
+"""The speech encoder against golden tensors of Wan2.2's with transformers 4.51: hidden states, 30 frames a second, buckets of two paces."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from model.wav2vec2 import EPS, Pace, Wav2VecEncoder
+
+
+def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    """The whole-file mode gives the reference's buckets, zeros past the end included, and each step on the way its own tensor."""
+    given = {
+        name: {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+        for name in ("weights.", "inputs.", "outputs.")
+    }
+    weights = {name: held.float() for name, held in given["weights."].items()}
+    encoder = Wav2VecEncoder(told["wav2vec2_config"], weights, torch.float32)
+    sound = given["inputs."]["waveform"].float().numpy()
+    made = steps(encoder, sound)
+    for name in given["outputs."]:
+        if name.startswith("bucket_"):
+            fps, frames = name.removeprefix("bucket_").split("fps_")
+            made[name] = encoder.hear_whole(sound, Pace(int(fps), int(frames)))[None]
+    tolerance = told["recommended_tolerance"]["max_abs"]
+    for name, truth in given["outputs."].items():
+        assert made[name].shape == tuple(truth.shape), name
+        assert np.abs(made[name] - truth.numpy()).max() <= tolerance, name
+        if name.startswith("bucket_"):
+            assert (silent(made[name]) == silent(truth.numpy())).all(), name
+
+
+def silent(features: np.ndarray) -> np.ndarray:
+    """The frames past the end."""
+    return (features == 0).all((0, 1, 2))
+
+
+def steps(encoder: Wav2VecEncoder, sound: np.ndarray) -> dict[str, np.ndarray]:
+    """What the reference has between the sound and the buckets."""
+    normal = (sound - sound.mean()) / np.sqrt(sound.var() + EPS)
+    states = encoder._states(normal).transpose(-1, -2).numpy()
+    made = {f"hidden_state_{i}": state[None] for i, state in enumerate(states)}
+    video = encoder.lengths(len(sound))[1]
+    spoken = encoder.hear_whole(sound, Pace(30, video))[..., :video]
+    return made | {"input_values": normal, "features_30fps": spoken.swapaxes(-1, -2)}
