@@ -29,6 +29,8 @@ class Options:
     """How much the prompt is followed, as a decimal number; empty: the model's own."""
     weights: str = ""
     """The folder of published weights, where they are not in the package. Its digest, not its name, decides pixels."""
+    lora: str = ""
+    """The LoRA's file, where it does not lie with them."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,11 @@ class Avatar(Protocol):
         """A decoder that stands before clip 0."""
 
 
-MODELS = {"pocket": "model.pocket"}
+MODELS = {
+    "pocket": "model.pocket",
+    "live-avatar": "model.live_avatar",
+    "wan-s2v": "model.wan_s2v",
+}
 """A model → its package, with a module `card` (what it is) and a module `avatar` (loads it)."""
 
 

@@ -80,6 +80,24 @@ def number(word: str) -> float:
         raise ValueError("a number is needed") from None
 
 
+def decimal(word: str) -> str:
+    """A decimal number of at least 0, as text: `4.50` is `4.5`."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1000:
+        raise ValueError("a number from 0 is needed, such as 4.5")
+    return f"{value:g}"
+
+
+def truth(word: str) -> bool:
+    """True or False."""
+    if word.lower() not in {"true", "false", "1", "0", "yes", "no"}:
+        raise ValueError("True or False is needed")
+    return word.lower() in {"true", "1", "yes"}
+
+
 def size(word: str) -> tuple[int, int]:
     """Width and height out of `704*384` or `704x384`."""
     from tasks.request import parse_size

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.flag import Flag, choice, keep, number, size, size_on_disk, whole
+from pipeline.flag import Flag, choice, decimal, keep, number, size, size_on_disk, truth, whole
 
 # What a person asks for; in the order of the help.
 FILM = (
@@ -24,7 +24,7 @@ FILM = (
         published=True,
     ),
     Flag("prompt", "What the film shows, in words.", ("prompt",), published=True),
-    Flag("model", "Who draws it.", ("model",), metavar="NAME"),
+    Flag("model", "Who draws it: pocket, live-avatar or wan-s2v.", ("model",), metavar="NAME"),
     Flag(
         "size",
         "Width*height of the film (256*256).",
@@ -176,8 +176,44 @@ DISK = (
     ),
 )
 
-_PLACED = "a placement, and two CPU cores have nothing to place"
-_OWN_WEIGHTS = "the weights of pocket are in the package"
+WEIGHTS = (
+    Flag(
+        "weights",
+        "The folder of the published weights (or owner/name, as the hub calls it).",
+        ("weights",),
+        metavar="DIR",
+    ),
+    Flag("ckpt-dir", "The same as --weights.", ("weights",), metavar="DIR", published=True),
+    Flag(
+        "lora-path-dmd",
+        "liveavatar.safetensors, where it does not lie with the weights.",
+        ("lora",),
+        metavar="FILE",
+        published=True,
+    ),
+    Flag(
+        "sample-guide-scale",
+        "How much prompt and sound are followed (4.5); for wan-s2v.",
+        ("guidance",),
+        decimal,
+        "N",
+        published=True,
+    ),
+    Flag("device", "auto, cpu or cuda.", ("device",), choice("auto", "cpu", "cuda"), "NAME"),
+    Flag(
+        "offload-model",
+        "Parts that are not in use wait on the host: True or False; the same bytes.",
+        ("offload_model",),
+        truth,
+        "TRUTH",
+        published=True,
+    ),
+)
+
+_PLACED = (
+    "longtake places the parts by itself, on one device; --offload-model is what there is to say"
+)
+_LORA = "live-avatar always has its LoRA, the others have none"
 _NO_SPEECH = "longtake makes no speech; make the sound first and pass it as --audio"
 _NO_REWRITING = "no prompt is rewritten here; pass the words that you want as --prompt"
 _NO_EFFECT = "it is read and never used where it was published, too"
@@ -199,7 +235,7 @@ PUBLISHED_ONLY = (
         "Which model.",
         published=True,
         only=("s2v-14B",),
-        ignored="--model says who draws; it is pocket unless you name another",
+        ignored="--model says who draws",
         refused="longtake makes talking films (s2v) only",
     ),
     Flag(
@@ -218,32 +254,27 @@ PUBLISHED_ONLY = (
         ignored="one process draws the film",
         refused="one process draws the film; leave it out",
     ),
-    _ignored("ckpt-dir", "Where the weights are.", _OWN_WEIGHTS),
     _ignored(
         "training-config",
         "The training's configuration, read for sizes.",
         "a model knows its own sizes",
     ),
-    _ignored("load-lora", "Merge the LoRA.", "pocket has no LoRA", takes=False),
-    _ignored("lora-path", "Which LoRA.", "pocket has no LoRA"),
-    _ignored("lora-path-dmd", "Which LoRA with few steps.", "pocket has no LoRA"),
-    _ignored(
-        "using-merged-ckpt", "The weights have the LoRA in them.", "pocket has no LoRA", takes=False
-    ),
-    _ignored("offload-model", "Weights to the host while they are not used.", _PLACED),
+    _ignored("load-lora", "Merge the LoRA.", _LORA, takes=False),
+    _ignored("lora-path", "Which LoRA.", _NO_EFFECT),
+    _ignored("using-merged-ckpt", "The weights have the LoRA in them.", _NO_EFFECT, takes=False),
     _ignored(
         "offload-kv-cache", "The rings to the host while they are not used.", _PLACED, takes=False
     ),
     _ignored(
         "convert-model-dtype",
         "Weights to bf16.",
-        "pocket's weights are bf16 as they are shipped",
+        "weights are computed with as they are published",
         takes=False,
     ),
     _ignored(
         "fp8",
         "Linear layers in eight bits.",
-        "no CPU computes in eight bits; pocket is small enough",
+        "there is no eight-bit path yet; numbers are computed with as they are published",
         takes=False,
     ),
     _ignored("t5-cpu", "The text encoder on the CPU.", _PLACED, takes=False),
@@ -255,7 +286,6 @@ PUBLISHED_ONLY = (
     _ignored(
         "sample-shift", "The schedule's shift.", _NO_EFFECT + "; the schedule is the model's own"
     ),
-    _ignored("sample-guide-scale", "Guidance.", _NO_EFFECT + "; a distilled model has no guidance"),
     _ignored(
         "frame-num", "Frames of the film.", _NO_EFFECT + "; the sound decides, --num-clip cuts"
     ),
@@ -290,10 +320,11 @@ PUBLISHED_ONLY = (
 GROUPS = {
     "the film": FILM,
     "where it goes": FOLDERS,
+    "the large models": WEIGHTS,
     "order and speed": ORDER,
     "what stays on disk": DISK,
 }
-FLAGS = (*FILM, *FOLDERS, *ORDER, *DISK, *PUBLISHED_ONLY)
+FLAGS = (*FILM, *FOLDERS, *WEIGHTS, *ORDER, *DISK, *PUBLISHED_ONLY)
 
 
 def cut_launcher(words: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.fitting import fit
 from pipeline.flag import Flag
 from pipeline.flags import FLAGS
 from storage.errors import BadInput, BadOption, Refused
@@ -39,6 +40,7 @@ class Wishes:
                 raise BadInput(
                     f"No {what} was given. For example: longtake new face.png speech.wav"
                 )
+        fit(self)
         self._fill_area()
         return Request(**self.fields, sources=self.sources)  # type: ignore[arg-type]
 

@@ -140,7 +140,8 @@ def _settings(run: "Run") -> Iterator[Setting]:
     for name, value in asdict(run.spec).items():
         yield Setting(name, value, _source(run.sources, name), "pixels")
     for name, value in run.fingerprint.items():
-        yield Setting(name, value, run.sources.get(name, "this machine"), "numerics")
+        came = run.sources.get(name, "default")
+        yield Setting(name, value, "this machine" if came == "default" else came, "numerics")
     for name, value in asdict(run.settings).items():
         yield Setting(name, value, run.sources.get(name, "default"), "nothing of the film")
 

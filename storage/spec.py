@@ -95,6 +95,8 @@ class Settings:
     """Bytes that frames may take when keep_frames is auto."""
     weights: str = ""
     """The folder of published weights; the spec has their digest."""
+    lora: str = ""
+    """The LoRA's file, where it does not lie with them."""
     device: str = "auto"
     """auto, cpu or cuda."""
     offload_model: bool | None = None

@@ -11,7 +11,7 @@ from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, NotWri
 from storage.picture import read_picture
 from storage.run import Run, difference
 from storage.sound import probe_sound
-from tasks.request import CROPS, Part, Request, is_run, require, sides_of
+from tasks.request import CROPS, Part, Request, is_run, options_of, require, sides_of
 
 if TYPE_CHECKING:
     from model.avatar import Traits
@@ -43,15 +43,13 @@ def check_options(request: Request) -> "Traits":
     _check_words(request)
     name = request.model or next(iter(avatar.MODELS))
     require(name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed")
-    weights, guidance = request.weights or "", request.guidance or ""
-    plain = avatar.describe(name, avatar.Options(weights=weights))
+    plain = avatar.describe(name, replace(options_of(request), clip_frames=0, steps=0))
     width, height = sides_of(request, plain)
     _check_size(width, height, plain)
     _check_frames(request.infer_frames or plain.clip_frames, plain)
     reason = f"the next clip of {name} is made from the decoded one before it: leave it out"
     require(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
-    chosen = (width, height, request.infer_frames or 0, request.sample_steps or 0)
-    return avatar.describe(name, avatar.Options(*chosen, guidance, weights))
+    return avatar.describe(name, options_of(request, width, height))
 
 
 def _check_numbers(request: Request) -> None:

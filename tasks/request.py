@@ -12,7 +12,7 @@ from storage.spec import Settings, Spec
 from tasks.timeline import clips_of, clock, frames_of
 
 if TYPE_CHECKING:
-    from model.avatar import Traits
+    from model.avatar import Options, Traits
     from storage.run import Run
 
 SEED = 420
@@ -64,7 +64,8 @@ class Request:
     guidance: str | None = None
     """A decimal number, as text: the spec holds no floats."""
     weights: str | None = None
-    """The folder of published weights."""
+    """The folder of published weights, or what the hub calls owner/name."""
+    lora: str | None = None
     device: str | None = None
     offload_model: bool | None = None
     base_seed: int | None = None
@@ -241,7 +242,7 @@ def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
     clips, frames = length_of(request, traits, seconds)
     return Spec(
         model=traits.name,
-        weights=avatar.weights_digest(traits.name, avatar.Options(weights=request.weights or "")),
+        weights=avatar.weights_digest(traits.name, options_of(request)),
         image=digest_of_file(request.image),
         audio=digest_of_file(request.audio),
         prompt=request.prompt or "",
@@ -268,6 +269,21 @@ def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
         motion_latents=traits.motion_latents,
         guidance=traits.guidance,
         audio_lead=request.audio_lead or 0,
+    )
+
+
+def options_of(request: Request, width: int = 0, height: int = 0) -> "Options":
+    """What is asked of the model itself, for a film of this size."""
+    from model.avatar import Options
+
+    return Options(
+        width,
+        height,
+        request.infer_frames or 0,
+        request.sample_steps or 0,
+        request.guidance or "",
+        request.weights or "",
+        request.lora or "",
     )
 
 

@@ -36,7 +36,7 @@ def options_of(spec: "Spec", settings: "Settings") -> "Options":
     from model.avatar import Options
 
     chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
-    return Options(*chosen, settings.weights)
+    return Options(*chosen, settings.weights, settings.lora)
 
 
 def traits_of(run: Run) -> "Traits":

@@ -1,0 +1,67 @@
+"""LiveAvatar, loaded."""
+
+import numpy as np
+
+from model.avatar import Byte, Float, Machine, Named, Options
+from model.causal import CausalDenoiser
+from model.draws import SeededDraws
+from model.live_avatar.card import KIND
+from model.scene import Scene
+from model.schedule import flow_match
+from model.vae import WanFrameStream
+from model.wan.avatar import WanAvatar, to_pixels
+
+
+def load(options: Options, machine: Machine) -> "LiveAvatar":
+    """LiveAvatar from the folder that the options name; its parts are read when they are needed."""
+    return LiveAvatar(KIND, options, machine)
+
+
+class LiveAvatar(WanAvatar):
+    """The Avatar of the model called live-avatar."""
+
+    def denoiser(self, inputs: Named, seed: int) -> CausalDenoiser:
+        """A denoiser that stands before clip 0."""
+        transformer = self._parts.transformer
+        scene = Scene(
+            self.tensor(inputs["reference"]),
+            self.tensor(inputs["motion"]),
+            self.tensor(inputs["text"]),
+            self._traits.clip_latents,
+        )
+        schedule = flow_match(self._traits.steps, transformer.config.sigmas)
+        draws = SeededDraws(seed, transformer.config.roll)
+        return CausalDenoiser(transformer, schedule, scene, draws)
+
+    def decoder(self, inputs: Named) -> "StreamDecoder":
+        """A decoder that stands before clip 0."""
+        primer = self.tensor(inputs["motion"])
+        return StreamDecoder(self, WanFrameStream(self._parts.vae, primer))
+
+
+class StreamDecoder:
+    """Latents into frames: one stream for the whole film, begun by the picture standing still."""
+
+    def __init__(self, avatar: LiveAvatar, stream: WanFrameStream) -> None:
+        self._avatar, self._stream, self._clip = avatar, stream, 0
+
+    @property
+    def next_clip(self) -> int:
+        """The clip that `decode` expects next."""
+        return self._clip
+
+    def decode(self, latents: Float) -> Byte:
+        """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
+        film = self._avatar.tensor(latents)
+        frames = [to_pixels(self._stream.push(latent)) for latent in film.split(1, 2)]
+        self._clip += 1
+        return np.concatenate(frames)
+
+    def seek(self, clip: int, preceding: Float) -> None:
+        """Stand before `clip`, given the latents before it."""
+        self._stream.seek(self._avatar.tensor(preceding))
+        self._clip = clip
+
+    def motion(self) -> Float:
+        """Nothing: a clip takes nothing from the decoded one."""
+        raise NotImplementedError

@@ -1,0 +1,86 @@
+"""What LiveAvatar and Wan-S2V do alike behind the Protocol: inputs, hearing, numerics."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
+from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
+from model.wan.parts import Parts, placement_of
+from model.wav2vec2 import Pace
+
+MOTION_FRAMES = 1 + FRAMES_PER_LATENT * (MOTION_LATENTS - 1)
+"""Frames whose latents are the motion: 73."""
+
+
+class WanAvatar:
+    """The half of an Avatar that both published models share."""
+
+    def __init__(self, kind: Kind, options: Options, machine: Machine) -> None:
+        self._kind, self._options, self._threads = kind, options, machine.threads
+        self._traits = kind.describe(options)
+        self._place = placement_of(machine)
+        self._parts = Parts(kind.place(options), kind.switches, self._place)
+
+    @property
+    def traits(self) -> Traits:
+        """Its numbers."""
+        return self._traits
+
+    @property
+    def numerics(self) -> Mapping[str, str | int]:
+        """What decides the last bits."""
+        device = self._place.device
+        card = device.type == "cuda"
+        return {
+            "torch": torch.__version__,
+            "device": torch.cuda.get_device_name(device) if card else "cpu",
+            "precision": str(self._place.dtype).removeprefix("torch."),
+            "threads": self._threads,
+            "kernels": f"cuDNN {torch.backends.cudnn.version()}"
+            if card
+            else torch.backends.cpu.get_cpu_capability(),
+        }
+
+    @torch.inference_mode()
+    def encode_inputs(self, picture: Byte, prompt: str) -> Named:
+        """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]."""
+        still = self.pixels(picture)
+        moving = repeat(still, "1 c 1 y x -> 1 c t y x", t=MOTION_FRAMES)
+        text = self._parts.text()
+        return {
+            "reference": array(self._parts.vae.encode(still)),
+            "motion": array(self._parts.vae.encode(moving)),
+            "text": text.encode_text(prompt),
+            **self._more_text(text),
+        }
+
+    def _more_text(self, _encoder: object) -> Named:
+        return {}
+
+    def pixels(self, picture: Byte) -> Tensor:
+        """A picture [y, x, rgb] as one frame [1, 3, 1, y, x] in -1..1."""
+        frame = torch.from_numpy(np.ascontiguousarray(picture)).to(self._place.device)
+        return rearrange(frame.float() / 127.5 - 1, "y x c -> 1 c 1 y x")
+
+    def extract_audio(self, heard: Heard) -> Float:
+        """Features [layer, channel, frame] of a clip's span of sound with its margins; zeros past the sound's end."""
+        return self._parts.ear.hear(heard, Pace(self._traits.fps, self._traits.clip_frames))
+
+    def tensor(self, latents: np.ndarray) -> Tensor:
+        """An array on the model's device, as a batch of one."""
+        return torch.from_numpy(np.ascontiguousarray(latents)).to(self._place.device)[None].float()
+
+
+def array(latents: Tensor) -> Float:
+    """The one of a batch, as numpy."""
+    return latents[0].float().cpu().numpy().copy()
+
+
+def to_pixels(frames: Tensor) -> Byte:
+    """Frames [1, 3, t, y, x] in -1..1 as bytes [t, y, x, rgb], rounded."""
+    rounded = frames.float().add(1).mul_(127.5).round_().to(torch.uint8)
+    return rearrange(rounded, "1 c t y x -> t y x c").cpu().numpy()

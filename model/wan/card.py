@@ -1,0 +1,102 @@
+"""The published models, in numbers: those of the folder of weights, or the published ones where there is no folder. Without torch."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from model import checkpoint, findings, shapes
+from model.avatar import Options, Traits
+from model.checkpoint import Place
+from model.vae_layout import decoder_memory
+from storage.errors import BadOption
+
+SAMPLE_RATE = 16_000
+AUDIO_MARGIN = 4 * SAMPLE_RATE
+FRAMES_PER_LATENT, PIXELS_PER_LATENT, MOTION_LATENTS = 4, 8, 19
+SIZE_MULTIPLE = 16
+WIDTH, HEIGHT = 704, 384
+VAE: dict[str, Any] = {
+    "dim_mult": list(shapes.VAE_WIDTHS),
+    "num_res_blocks": shapes.VAE_BLOCKS,
+    "temperal_downsample": list(shapes.VAE_HALVES_TIME),
+}
+"""What decides how far the decoder looks back."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tells one published model from the other."""
+
+    name: str
+    fps: int
+    clip_frames: int
+    block_frames: int
+    steps: int
+    motion_latents: int
+    """Latents that a clip takes from the decoded one before it."""
+    guidance: str = ""
+    least_frames: int = 1
+    """A clip is no shorter."""
+    lora: bool = False
+    switches: dict[str, Any] = field(default_factory=dict)
+    """Fields of S2VTransformer's configuration that config.json does not know."""
+
+    def place(self, options: Options) -> Place:
+        """Where its weights lie. Raises BadOption."""
+        if not options.weights:
+            reason = f"{self.name} needs the folder of its weights: --weights DIR"
+            raise BadOption("--weights", "nothing", reason)
+        return checkpoint.locate(options.weights, (options.lora or None) if self.lora else "")
+
+    def config(self, options: Options) -> dict[str, Any]:
+        """The transformer's configuration: the folder's, or the published one where no folder is named or there any more."""
+        place = checkpoint.locate(options.weights, "") if options.weights else None
+        there = place is not None and (place.folder / checkpoint.CONFIG).is_file()
+        return place.config if place and there else dict(shapes.PUBLISHED)
+
+    def weights_digest(self, options: Options) -> str:
+        """What stands for all its weights; every part is checked first. Raises BadOption, WeightsMissing, WeightsDamaged, OtherWeights, OtherLora."""
+        return _digest(self.place(options))
+
+    def describe(self, options: Options) -> Traits:
+        """Its traits for these options. Raises WeightsDamaged, OtherWeights, BadOption."""
+        config = self.config(options)
+        frames = options.clip_frames or self.clip_frames
+        if frames < self.least_frames:
+            reason = f"a clip of {self.name} takes {self.least_frames - 3} frames from the one before it: take {self.clip_frames}"
+            raise BadOption("--infer-frames", frames, reason)
+        width, height = options.width or WIDTH, options.height or HEIGHT
+        return Traits(
+            name=self.name,
+            fps=self.fps,
+            clip_frames=frames,
+            block_frames=self.block_frames,
+            frames_per_latent=FRAMES_PER_LATENT,
+            latent_channels=config["in_dim"],
+            latent_width=width // PIXELS_PER_LATENT,
+            latent_height=height // PIXELS_PER_LATENT,
+            size_multiple=SIZE_MULTIPLE,
+            default_width=WIDTH,
+            default_height=HEIGHT,
+            steps=options.steps or self.steps,
+            sample_rate=SAMPLE_RATE,
+            audio_layers=config["audio_layers"],
+            audio_channels=config["audio_dim"],
+            audio_margin=AUDIO_MARGIN,
+            decoder_memory=decoder_memory(VAE),
+            prompt_acts=True,
+            motion_latents=self.motion_latents,
+            guidance=self._guidance(options),
+        )
+
+    def _guidance(self, options: Options) -> str:
+        if options.guidance and not self.guidance:
+            reason = f"{self.name} was distilled without guidance: leave it out"
+            raise BadOption("--sample-guide-scale", options.guidance, reason)
+        return options.guidance or self.guidance
+
+
+@lru_cache(maxsize=2)
+def _digest(place: Place) -> str:
+    findings.require(findings.check(place))
+    return checkpoint.digest(place)

@@ -1,0 +1,84 @@
+"""Wan2.2-S2V-14B, loaded."""
+
+import numpy as np
+from torch import Tensor
+
+from model.avatar import Byte, Float, Machine, Named, Options
+from model.clipwise import ClipwiseDenoiser, Guidance
+from model.draws import SeededDraws
+from model.scene import Scene
+from model.schedule import flow_match
+from model.text import TextEncoder
+from model.vae import MotionWindow, WanVAE, decode_clip
+from model.wan.avatar import MOTION_FRAMES, WanAvatar, array, to_pixels
+from model.wan.card import PIXELS_PER_LATENT
+from model.wan_s2v.card import KIND
+
+NEGATIVE = ""
+"""What guidance leads away from. The published list of unwanted things is not ours to ship."""
+
+
+def load(options: Options, machine: Machine) -> "WanS2V":
+    """Wan-S2V from the folder that the options name; its parts are read when they are needed."""
+    return WanS2V(KIND, options, machine)
+
+
+class WanS2V(WanAvatar):
+    """The Avatar of the model called wan-s2v."""
+
+    def _more_text(self, encoder: object) -> Named:
+        assert isinstance(encoder, TextEncoder)
+        return {"negative": encoder.encode_text(NEGATIVE)}
+
+    def denoiser(self, inputs: Named, seed: int) -> ClipwiseDenoiser:
+        """A denoiser that stands before clip 0."""
+        transformer, reference = self._parts.transformer, self.tensor(inputs["reference"])
+        # Before clip 0 there is no past at all: its tokens are left out.
+        scene = Scene(
+            reference, reference[:, :, :0], self.tensor(inputs["text"]), self._traits.clip_latents
+        )
+        guidance = Guidance(float(self._traits.guidance), self.tensor(inputs["negative"]))
+        schedule = flow_match(self._traits.steps, transformer.config.sigmas)
+        draws = SeededDraws(seed, transformer.config.roll)
+        return ClipwiseDenoiser(transformer, schedule, scene, draws, guidance)
+
+    def decoder(self, inputs: Named) -> "ClipDecoder":
+        """A decoder that stands before clip 0."""
+        return ClipDecoder(self, self._parts.vae, self.tensor(inputs["reference"]))
+
+
+class ClipDecoder:
+    """Latents into frames, each clip by itself behind its own motion latents (clip 0: behind the picture's)."""
+
+    def __init__(self, avatar: WanS2V, vae: WanVAE, reference: Tensor) -> None:
+        self._avatar, self._vae, self._before, self._clip = avatar, vae, reference, 0
+
+    @property
+    def next_clip(self) -> int:
+        """The clip that `decode` expects next."""
+        return self._clip
+
+    def decode(self, latents: Float) -> Byte:
+        """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
+        film, made = self._avatar.tensor(latents), []
+        seen = self._window(film)
+        for frames in decode_clip(self._vae, self._before, film):
+            made.append(to_pixels(frames))
+            seen.extend(frames)
+        self._clip += 1
+        self._motion = array(seen.latents())
+        self._before = self._avatar.tensor(self._motion)
+        return np.concatenate(made)
+
+    def motion(self) -> Float:
+        """The last frames as they were decoded, unrounded, encoded anew [c, 19, h, w]."""
+        return self._motion
+
+    def seek(self, clip: int, preceding: Float) -> None:
+        """Stand before `clip`, given what `motion` said after the clip before."""
+        self._before, self._clip = self._avatar.tensor(preceding), clip
+
+    def _window(self, latents: Tensor) -> MotionWindow:
+        # A clip has more frames than the window, so that what it begins with never stays.
+        height, width = (PIXELS_PER_LATENT * side for side in latents.shape[-2:])
+        return MotionWindow(self._vae, latents.new_zeros(1, 3, MOTION_FRAMES, height, width))

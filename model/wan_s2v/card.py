@@ -1,0 +1,26 @@
+"""Wan2.2-S2V-14B as published, in numbers: known without torch and without its weights."""
+
+from model.avatar import Options, Traits
+from model.wan.card import MOTION_LATENTS, Kind
+
+KIND = Kind(
+    name="wan-s2v",
+    fps=16,
+    clip_frames=80,
+    block_frames=4,
+    steps=40,
+    motion_latents=MOTION_LATENTS,
+    guidance="4.5",
+    least_frames=76,
+    switches={"sigmas": "unipc_shift_once"},
+)
+
+
+def describe(options: Options) -> Traits:
+    """Its traits for these options."""
+    return KIND.describe(options)
+
+
+def weights_digest(options: Options) -> str:
+    """What stands for all its weights."""
+    return KIND.weights_digest(options)

@@ -1,0 +1,109 @@
+"""The published models in miniature (random weights in the published layout) through the real commands: interrupted or not, the film is the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage.film import inspect_film
+
+ROOT = Path(__file__).parents[1]
+PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
+LIVE = ("--model", "live-avatar", "--infer-frames", "12", "--num-clip", "5", "--carry-every", "2")
+WAN = ("--model", "wan-s2v", "--sample-steps", "2", "--num-clip", "2", "--size", "64*48")
+Words = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
+    """A command line of `longtake new` with a small checkpoint."""
+    folder = tmp_path_factory.mktemp("weights")
+    maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(folder)]
+    subprocess.run(maker, cwd=ROOT, check=True, capture_output=True)
+
+    def spoken(run: Path, *more: str) -> list[str]:
+        new = [sys.executable, "-m", "pipeline", "new", str(PICTURE), str(SOUND)]
+        return [*new, "--size", "64*64", "--weights", str(folder), "--run", str(run), *more]
+
+    return spoken
+
+
+def make(words: list[str]) -> None:
+    done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def kill_when(words: list[str], record: Path) -> None:
+    """Start the film and kill it when a record is there."""
+    worker = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not record.exists() and time.monotonic() < until and worker.poll() is None:
+        time.sleep(0.005)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    assert record.exists()
+    assert not (record.parents[1] / "video.mp4").exists()
+
+
+def pieces(run: Path) -> dict[str, bytes]:
+    """The film, and all that it was made of."""
+    folders = [run / name for name in ("segments", "latents", "motion") if (run / name).is_dir()]
+    kept = [run / "video.mp4", *(path for folder in folders for path in folder.iterdir())]
+    return {str(path.relative_to(run)): path.read_bytes() for path in kept}
+
+
+@pytest.fixture(scope="module")
+def unbroken(words: Words, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five short clips of live-avatar."""
+    run = tmp_path_factory.mktemp("unbroken") / "film"
+    make(words(run, *LIVE))
+    return run
+
+
+def test_live_avatar_keeps_every_frame(unbroken: Path) -> None:
+    """Clip 0 keeps its first three frames, which the published program drops: 5 clips of 12 are 60."""
+    assert inspect_film(unbroken / "video.mp4").frames == 60
+
+
+def test_live_avatar_offline_is_online(words: Words, unbroken: Path, tmp_path: Path) -> None:
+    """Decoding after the last denoise gives the bytes of decoding beside it."""
+    make(words(tmp_path / "film", *LIVE, "--offline"))
+    assert pieces(tmp_path / "film") == pieces(unbroken)
+
+
+def test_killed_live_avatar_is_ended_by_luigi(words: Words, unbroken: Path, tmp_path: Path) -> None:
+    """Killed after three clips, when the sink was replaced and rings have gone to the disk, and taken up by luigi: the same bytes."""
+    run = tmp_path / "film"
+    kill_when(words(run, *LIVE), run / "commits" / "latents.00002.json")
+    luigi = [sys.executable, "-m", "luigi", "--module", "tasks", "MuxVideo", "--run", str(run)]
+    there = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [*luigi, "--local-scheduler"], cwd=ROOT, env=there, check=True, capture_output=True
+    )
+    assert pieces(run) == pieces(unbroken)
+
+
+def test_a_part_of_live_avatar_is_a_part(words: Words, unbroken: Path, tmp_path: Path) -> None:
+    """--start_clip 3 --num_clip 2 makes these clips of the one run, with the bytes that they have in the whole."""
+    run, part = tmp_path / "film", tmp_path / "part.mp4"
+    whole = [word for word in LIVE if word not in {"--num-clip", "5"}]
+    make(words(run, *whole, "--start_clip", "3", "--num_clip", "2", "--output_file", str(part)))
+    assert inspect_film(part).frames == 24
+    for name in ("latents/c.3.0.0.0.0", "latents/c.4.0.0.0.0"):
+        assert (run / name).read_bytes() == (unbroken / name).read_bytes()
+
+
+def test_killed_wan_s2v_ends_the_same(words: Words, tmp_path: Path) -> None:
+    """Killed between the decoding of one clip and the denoising of the next, wan-s2v goes on from the motion latents: the same bytes."""
+    whole, broken = tmp_path / "whole" / "film", tmp_path / "broken" / "film"
+    make(words(whole, *WAN))
+    kill_when(words(broken, *WAN), broken / "commits" / "motion.00000.json")
+    make([sys.executable, "-m", "pipeline", "resume", str(broken)])
+    assert pieces(broken) == pieces(whole)
+    film = inspect_film(whole / "video.mp4")
+    assert (film.frames, film.width, film.height) == (160, 64, 48)
