@@ -1,317 +1,216 @@
-"""A stock AutoencoderKLWan (Wan2.1's, pocket's) as an encoder and as a stream of frames.
+"""Wan2.1's VAE: its published file in diffusers' AutoencoderKLWan, an encoder and a decoder that stream, and the motion of wan-s2v.
 
-The module and its weights stay diffusers'. What is ours is the walk through them: one function serves a stream (one latent at a time, its
-past kept here and not on the module) and training (the whole clip at once), so what is trained is what runs. Tensors inside the walk are
-[b, t, h, w, c], the order in which a CPU and a GPU convolve fastest.
+The layers are diffusers' and run as they are. What they remember of the past lies in a list that belongs to each stream, never on the module, so any
+number of streams share one. A walk of our own through the layers was no quicker at the published widths, in float32 or bfloat16 on a CPU, and is gone.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from model.state_file import fit, read_tensors
+from model.vae_layout import (
+    STATISTICS,
+    bare_names,
+    configuration,
+    decoder_memory,
+    published_name,
+)
+from storage.errors import OtherWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from torch import Tensor
-
+    Statistics = tuple[Sequence[float], Sequence[float]]
     Module = Any  # diffusers is untyped, and so are the parts of its modules
 
-HISTORY = 2  # frames that a causal convolution of kernel 3 looks back
+WEIGHTS = "Wan2.1_VAE.pth"
+"""In the published folder."""
 
 
-def decoder_memory(config: Mapping[str, Any]) -> int:
-    """Latent frames after which the decoder has forgotten an input, from the layers of its configuration.
+def load(
+    path: Path,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    statistics: Statistics | None = None,
+    *,
+    channels_last: bool = False,
+) -> WanVAE:
+    """The VAE in a published file, of whatever size its tensors say.
 
-    Walks back from the first frame of a latent: a causal convolution reaches two frames further, a doubling of time halves the position.
-    A stream that starts this many latents early is bit for bit the unbroken one.
+    `statistics` (mean and spread of each latent channel) are the published ones where nothing is given. `channels_last` lays the weights out with the
+    channels innermost: other last bits, no gain on a CPU, not yet measured on a GPU, whose kernels are said to want it.
+    Raises WeightsMissing, WeightsDamaged, OtherWeights.
     """
-    doublings = list(config["temperal_downsample"])[::-1]
-    block = HISTORY * 2 * (config["num_res_blocks"] + 1)
-    frame = -HISTORY  # conv_out
-    for level in reversed(range(len(config["dim_mult"]))):
-        if level < len(doublings) and doublings[level]:
-            frame = frame // 2 - HISTORY  # time_conv sees frames before they are doubled
-        frame -= block
-    return -(frame - HISTORY * 4 - HISTORY)  # two residual blocks in the middle, conv_in
+    told = bare_names(read_tensors(path))
+    weights = {name: held for name, held in told.items() if isinstance(held, Tensor)}
+    config = configuration({name: tuple(held.shape) for name, held in weights.items()}, path)
+    mean, std = statistics or STATISTICS
+    if config["z_dim"] != len(mean):
+        raise OtherWeights(path, f"its latents have {config['z_dim']} channels, not {len(mean)}")
+    module = build(config | {"latents_mean": list(mean), "latents_std": list(std)})
+    ours = {theirs: name for name, theirs in name_pairs(module.state_dict())}
+    fit(module, {ours.get(name, name): held for name, held in weights.items()}, path)
+    nn.Module.to(module, device, dtype)
+    if channels_last:
+        lay_channels_last(module)
+    return WanVAE(module)
 
 
-class Past(Protocol):
-    """Where the frames before a chunk come from."""
+def build(config: Mapping[str, Any]) -> Module:
+    """An AutoencoderKLWan without memory behind its weights."""
+    from accelerate import init_empty_weights
+    from diffusers import AutoencoderKLWan
 
-    begins: bool
-    """True while the chunk starts with the stream's very first frame, which is never doubled."""
-    fold: bool
-    """Whether 3-D convolutions run as 2-D ones: where the machine has no good kernel for the former."""
-    normalise: Callable[[Module, Tensor], Tensor]
-    """The norm and SiLU before a convolution; a trainer hands in a compiled one."""
-
-    def extend(self, layer: Module, x: Tensor) -> Tensor:
-        """Put the two frames that came before in front of x [b, t, h, w, c]."""
+    with init_empty_weights():
+        return AutoencoderKLWan(**config)
 
 
-class NoPast:
-    """A whole clip at once: before its first frame there is nothing."""
-
-    begins = True
-
-    def __init__(self, *, fold: bool = False) -> None:
-        self.fold = fold
-        self.normalise: Callable[[Module, Tensor], Tensor] = normalise
-
-    def extend(self, layer: Module, x: Tensor) -> Tensor:  # noqa: ARG002
-        """Put two frames of zeros in front."""
-        from torch.nn import functional as F
-
-        return F.pad(x, (0, 0, 0, 0, 0, 0, HISTORY, 0))
+def name_pairs(names: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each of AutoencoderKLWan's names with the published one."""
+    level = "decoder.up_blocks.0.resnets."
+    residuals = len({name.split(".")[4] for name in names if name.startswith(level)})
+    return [(name, published_name(name, residuals)) for name in names]
 
 
-class KeptPast:
-    """The last two frames that each layer saw: the whole state of a stream."""
-
-    def __init__(self, *, fold: bool = False) -> None:
-        self.begins = True
-        self.fold = fold
-        self.normalise: Callable[[Module, Tensor], Tensor] = normalise
-        self._frames: dict[Module, Tensor] = {}
-
-    def extend(self, layer: Module, x: Tensor) -> Tensor:
-        """Put the kept frames (zeros at first) in front, and keep the last two."""
-        import torch
-
-        kept = self._frames.get(layer)
-        if kept is None:
-            kept = x.new_zeros(x.shape[0], HISTORY, *x.shape[2:])
-        x = torch.cat((kept, x), dim=1)
-        self._frames[layer] = x[:, -HISTORY:].clone()
-        return x
+def to_published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of an AutoencoderKLWan under the names of the published file: what `load` reads."""
+    return {theirs: state[name] for name, theirs in name_pairs(state)}
 
 
-def normalise(layer: Module, x: Tensor) -> Tensor:
-    """RMS norm and SiLU of x [..., c]: the same as the stock pair, rounded once instead of five times."""
-    import torch
-    from torch.nn import functional as F
-
-    gamma = layer.gamma.flatten().to(x.dtype)
-    x = F.rms_norm(x, gamma.shape, gamma, eps=1e-24)
-    return F.silu(x, inplace=not torch.is_grad_enabled())
-
-
-def convolve(layer: Module, x: Tensor, past: Past) -> Tensor:
-    """A causal 3-D convolution of x [b, t, h, w, c]."""
-    from torch.nn import functional as F
-
-    weight, bias = layer.weight.to(x.dtype), layer.bias.to(x.dtype)
-    time, height, width = layer.kernel_size
-    if time * height * width == 1:
-        return F.linear(x, weight.flatten(1), bias)
-    if time > 1:
-        x = past.extend(layer, x)
-    if past.fold:
-        return _convolve_folded(x, weight, bias)
-    y = F.conv3d(x.permute(0, 4, 1, 2, 3), weight, bias, padding=(0, height // 2, width // 2))
-    return y.permute(0, 2, 3, 4, 1)
-
-
-def _convolve_folded(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    # Time goes into the channels of a 2-D convolution: six times faster than the 3-D one in fp32 on a CPU, 5 % slower in bf16.
-    import torch
-    from torch.nn import functional as F
-
-    time, height, width = weight.shape[2:]
-    frames = x.shape[1] - time + 1
-    x = torch.cat([x[:, i : i + frames] for i in range(time)], dim=-1)
-    weight = weight.transpose(1, 2).flatten(1, 2)
-    y = F.conv2d(
-        x.flatten(0, 1).permute(0, 3, 1, 2), weight, bias, padding=(height // 2, width // 2)
-    )
-    y = y.permute(0, 2, 3, 1)
-    return y.reshape(x.shape[0], frames, *y.shape[1:])
-
-
-def _convolve_pictures(layer: Module, x: Tensor) -> Tensor:
-    from torch.nn import functional as F
-
-    y = F.conv2d(
-        x.flatten(0, 1).permute(0, 3, 1, 2),
-        layer.weight.to(x.dtype),
-        layer.bias.to(x.dtype),
-        layer.stride,
-        layer.padding,
-    )
-    y = y.permute(0, 2, 3, 1)
-    return y.reshape(*x.shape[:2], *y.shape[1:])
-
-
-def _residual(block: Module, x: Tensor, past: Past) -> Tensor:
-    y = convolve(block.conv1, past.normalise(block.norm1, x), past)
-    y = convolve(block.conv2, past.normalise(block.norm2, y), past)
-    if block.in_dim != block.out_dim:
-        x = convolve(block.conv_shortcut, x, past)
-    return x + y
-
-
-def _attend(block: Module, x: Tensor) -> Tensor:
-    from torch.nn import functional as F
-
-    gamma = block.norm.gamma.flatten().to(x.dtype)
-    y = F.rms_norm(x, gamma.shape, gamma, eps=1e-24)
-    y = F.linear(y, block.to_qkv.weight.flatten(1).to(x.dtype), block.to_qkv.bias.to(x.dtype))
-    q, k, v = y.flatten(2, 3).flatten(0, 1).unsqueeze(1).chunk(3, dim=-1)
-    y = F.scaled_dot_product_attention(q, k, v).view_as(x)
-    return x + F.linear(y, block.proj.weight.flatten(1).to(x.dtype), block.proj.bias.to(x.dtype))
-
-
-def _middle(block: Module, x: Tensor, past: Past) -> Tensor:
-    x = _residual(block.resnets[0], x, past)
-    for attention, residual in zip(block.attentions, block.resnets[1:], strict=True):
-        x = _residual(residual, _attend(attention, x), past)
-    return x
-
-
-def _enlarge(layer: Module, x: Tensor, past: Past) -> Tensor:
-    import torch
-
-    if layer.mode == "upsample3d":
-        first = x[:, : int(past.begins)]
-        x = x[:, int(past.begins) :]
-        if x.shape[1]:
-            x = convolve(layer.time_conv, x, past)
-            x = x.view(*x.shape[:4], 2, -1).permute(0, 1, 4, 2, 3, 5).flatten(1, 2)
-        x = torch.cat((first, x), dim=1) if past.begins else x
-    b, t, h, w, c = x.shape
-    x = x[:, :, :, None, :, None].expand(b, t, h, 2, w, 2, c).reshape(b, t, 2 * h, 2 * w, c)
-    return _convolve_pictures(layer.resample[1], x)
-
-
-def _reduce(layer: Module, x: Tensor) -> Tensor:
-    import torch
-    from torch.nn import functional as F
-
-    x = _convolve_pictures(layer.resample[1], F.pad(x, (0, 0, 0, 1, 0, 1)))
-    if layer.mode == "downsample2d" or x.shape[1] == 1:
-        return x
-    weight, bias = layer.time_conv.weight.to(x.dtype), layer.time_conv.bias.to(x.dtype)
-    rest = F.conv3d(x.permute(0, 4, 1, 2, 3), weight, bias, stride=(2, 1, 1))
-    return torch.cat((x[:, :1], rest.permute(0, 2, 3, 4, 1)), dim=1)
-
-
-def walk_decoder(vae: Module, z: Tensor, past: Past) -> Tensor:
-    """Frames [b, 3, t, y, x] from latents [b, c, t, h, w] as the module knows them, not clamped."""
-    decoder = vae.decoder
-    x = convolve(vae.post_quant_conv, z.permute(0, 2, 3, 4, 1), past)
-    x = _middle(decoder.mid_block, convolve(decoder.conv_in, x, past), past)
-    for block in decoder.up_blocks:
-        for residual in block.resnets:
-            x = _residual(residual, x, past)
-        if block.upsamplers is not None:
-            x = _enlarge(block.upsamplers[0], x, past)
-    x = convolve(decoder.conv_out, past.normalise(decoder.norm_out, x), past)
-    side = vae.config.patch_size or 1
-    b, t, h, w, _ = x.shape
-    # The stock patches count x before y; memory stays [t, y, x, rgb], as a picture wants it.
-    x = x.view(b, t, h, w, -1, side, side).permute(0, 1, 2, 6, 3, 5, 4)
-    return x.reshape(b, t, h * side, w * side, -1).permute(0, 4, 1, 2, 3)
-
-
-def walk_encoder(vae: Module, frames: Tensor, past: Past) -> Tensor:
-    """Mean and log-variance [b, 2c, t, h, w] of frames [b, 3, 1 + 4k, y, x], the whole clip at once."""
-    encoder, side = vae.encoder, vae.config.patch_size or 1
-    b, c, t, h, w = frames.shape
-    x = frames.view(b, c, t, h // side, side, w // side, side)
-    x = x.permute(0, 2, 3, 5, 1, 6, 4).reshape(b, t, h // side, w // side, -1)
-    x = convolve(encoder.conv_in, x, past)
-    for layer in encoder.down_blocks:
-        x = _residual(layer, x, past) if hasattr(layer, "conv1") else _reduce(layer, x)
-    x = past.normalise(encoder.norm_out, _middle(encoder.mid_block, x, past))
-    x = convolve(vae.quant_conv, convolve(encoder.conv_out, x, past), past)
-    return x.permute(0, 4, 1, 2, 3)
-
-
-def arrange(module: Module) -> None:
-    """Lay the convolutions' weights out as the kernels want them: the same numbers, other strides."""
-    import torch
-
+def lay_channels_last(module: nn.Module) -> None:
+    """The same weights in other strides: channels innermost."""
     for weight in module.parameters():
         if weight.ndim in (4, 5):
             order = torch.channels_last if weight.ndim == 4 else torch.channels_last_3d
             weight.data = weight.data.contiguous(memory_format=order)
 
 
-class StreamingVAE:
-    """An AutoencoderKLWan whose latents are normalised and whose decoder can be streamed."""
+class WanVAE:
+    """An AutoencoderKLWan whose latents are normalised as Wan does it, in the precision of its weights (float32 or bfloat16)."""
 
     def __init__(self, module: Module) -> None:
-        import torch
-
         self.module = module.eval().requires_grad_(False)
-        arrange(module)
+        self.dtype: torch.dtype = module.dtype
+        self.device: torch.device = module.device
         config = module.config
-        self.dtype, self.device = module.dtype, module.device
-        self.mean = torch.tensor(config.latents_mean, device=self.device).view(-1, 1, 1, 1)
-        self.std = torch.tensor(config.latents_std, device=self.device).view(-1, 1, 1, 1)
+        # In bfloat16 the reference keeps these constants, and the inverse spread, in bfloat16 too: the models have learnt with them.
+        mean = torch.tensor(config.latents_mean, dtype=self.dtype, device=self.device)
+        inverse = 1 / torch.tensor(config.latents_std, dtype=self.dtype, device=self.device)
+        self._mean = rearrange(mean.float(), "c -> c 1 1 1")
+        self._inverse = rearrange(inverse.float(), "c -> c 1 1 1")
 
     @property
     def memory(self) -> int:
         """Latent frames after which the decoder has forgotten everything."""
         return decoder_memory(self.module.config)
 
+    @property
+    def frames_per_latent(self) -> int:
+        """Frames of every latent but a stream's first, which has one."""
+        return 2 ** sum(self.module.config.temperal_downsample)
+
+    @torch.inference_mode()
     def encode(self, frames: Tensor) -> Tensor:
-        """Normalised latents [b, c, 1 + k, h, w], float32, of frames [b, 3, 1 + 4k, y, x] in -1..1."""
-        import torch
+        """Normalised latents [b, c, 1 + k, h, w], float32, of frames [b, 3, 1 + 4k, y, x] in -1..1: the posterior's mode.
 
-        with torch.inference_mode():
-            posterior = self.module.encode(frames.to(self.device, self.dtype)).latent_dist
-            mode: Tensor = posterior.mode()
-            return (mode.float() - self.mean) / self.std
+        Frames go through one latent at a time, so a span of any length needs the memory of one.
+        """
+        later, rest = divmod(frames.shape[2] - 1, self.frames_per_latent)
+        assert rest == 0, f"{frames.shape[2]} frames are not one and whole latents"
+        past = fresh_past(self.module.encoder)
+        spans = frames.split([1, *[self.frames_per_latent] * later], 2)
+        return torch.cat([self._encode_latent(span, past) for span in spans], 2)
 
-    def raw(self, latents: Tensor) -> Tensor:
-        """Latents as the module knows them, from normalised ones."""
-        return (latents.to(self.device).float() * self.std + self.mean).to(self.dtype)
+    def _encode_latent(self, frames: Tensor, past: list[Any]) -> Tensor:
+        x = self.module.encoder(frames.to(self.device, self.dtype), feat_cache=past, feat_idx=[0])
+        mode, _ = self.module.quant_conv(x).chunk(2, 1)
+        return (mode.float() - self._mean) * self._inverse
+
+    def decode_latent(self, latent: Tensor, past: list[Any]) -> Tensor:
+        """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of one normalised latent [b, c, 1, h, w]; `past` goes on to the next."""
+        raw = latent.to(self.device).float() / self._inverse + self._mean
+        z = self.module.post_quant_conv(raw.to(self.dtype))
+        frames: Tensor = self.module.decoder(z, feat_cache=past, feat_idx=[0])
+        return frames.clamp_(-1, 1)
 
 
-class DecoderStream:
-    """Latents into frames, one after the other, without end; its past is its own, so any number of streams share a module."""
+def fresh_past(part: nn.Module) -> list[Any]:
+    """What an encoder or decoder remembers before its first frame: a free slot for each layer that may want one."""
+    return [None for _ in part.modules()]
 
-    def __init__(self, vae: StreamingVAE) -> None:
-        self._vae = vae
-        self._stock = bool(vae.module.config.is_residual)  # Wan2.2's blocks go the stock way
+
+class WanFrameStream:
+    """Latents into frames without end, one latent at a time, so that frames never depend on how latents were cut.
+
+    With a primer (latents [b, c, p, h, w] whose frames nobody sees) every latent has four frames; without, the very first has one. LiveAvatar's stream is
+    primed with the picture's latents once. Wan-S2V decodes each clip with a stream of its own, primed with the clip's motion latents (clip 0: the
+    picture's latent): the frames that its code keeps of [motion | clip].
+    After an exception the past is undefined: `seek` or `reset`.
+    """
+
+    def __init__(self, vae: WanVAE, primer: Tensor | None = None) -> None:
+        self._vae, self._primer = vae, primer
         self.reset()
 
     def reset(self) -> None:
-        """Stand before the first latent again, which becomes one frame."""
-        vae = self._vae
-        self._past = KeptPast(fold=vae.device.type == "cpu" and vae.dtype.itemsize == 4)
-        self._cache: list[Any] = [None] * self._vae.module._cached_conv_counts["decoder"]
+        """Stand before the first latent."""
+        self._past = fresh_past(self._vae.module.decoder)
+        self._due = self._primer
 
+    def seek(self, preceding: Tensor) -> None:
+        """Stand behind the latents [b, c, k, h, w] that precede the next: all there are, or at least the last `memory`."""
+        self.reset()
+        if preceding.shape[2] >= self._vae.memory:
+            self._due = None  # forgotten by now
+        self._pass(preceding)
+
+    @torch.inference_mode()
     def push(self, latents: Tensor) -> Tensor:
-        """The frames [b, 3, t', y, x] in -1..1 of the next latents [b, c, t, h, w]: four each, the very first one.
+        """The frames [b, 3, 4k, y, x] in -1..1, in the VAE's precision, of the next normalised latents [b, c, k, h, w]."""
+        self._prime()
+        frames = [self._vae.decode_latent(one, self._past) for one in latents.split(1, 2)]
+        return torch.cat(frames, 2)
 
-        One latent at a time, so that frames never depend on how latents were cut into pushes.
-        """
-        import torch
+    def _prime(self) -> None:
+        if self._due is not None:
+            due, self._due = self._due, None
+            self._pass(due)
 
-        with torch.inference_mode():
-            raw = self._vae.raw(latents)
-            frames = [self._decode(raw[:, :, i : i + 1]) for i in range(raw.shape[2])]
-            return torch.cat(frames, dim=2).clamp_(-1, 1)
+    @torch.inference_mode()
+    def _pass(self, latents: Tensor) -> None:
+        """Decode latents and let their frames go, one latent after the other."""
+        if latents.shape[2]:
+            self._prime()
+            for one in latents.split(1, 2):
+                self._vae.decode_latent(one, self._past)
 
-    def _decode(self, z: Tensor) -> Tensor:
-        module, begins = self._vae.module, self._past.begins
-        if self._stock:
-            return self._decode_stock(z, begins=begins)
-        frames = walk_decoder(module, z, self._past)
-        self._past.begins = False
-        return frames
 
-    def _decode_stock(self, z: Tensor, *, begins: bool) -> Tensor:
-        from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
+def decode_clip(vae: WanVAE, before: Tensor, latents: Tensor) -> Iterator[Tensor]:
+    """The frames [b, 3, 4, y, x] of each latent of a clip [b, c, k, h, w], decoded alone behind the latents `before` it, as Wan-S2V does."""
+    stream = WanFrameStream(vae, before)
+    for latent in latents.split(1, 2):
+        yield stream.push(latent)
 
-        module = self._vae.module
-        x: Tensor = module.decoder(
-            module.post_quant_conv(z), feat_cache=self._cache, feat_idx=[0], first_chunk=begins
-        )
-        self._past.begins = False
-        side = module.config.patch_size
-        if side is not None:
-            x = unpatchify(x, side)
-        return x
+
+class MotionWindow:
+    """The film's last frames as they were decoded, never rounded to bytes; Wan-S2V's next clip begins from their latents."""
+
+    def __init__(self, vae: WanVAE, frames: Tensor) -> None:
+        """Frames [b, 3, 1 + 4k, y, x]: as many as are kept, and what is in them before there is a film."""
+        self._vae = vae
+        self._frames = deque(frames.unbind(2), maxlen=frames.shape[2])
+
+    def extend(self, frames: Tensor) -> None:
+        """Take in the next frames [b, 3, t, y, x]; the oldest go."""
+        self._frames.extend(frames.unbind(2))
+
+    def latents(self) -> Tensor:
+        """Motion latents [b, c, 1 + k, h, w], normalised: 19 of the published 73 frames."""
+        return self._vae.encode(torch.stack(tuple(self._frames), 2))
