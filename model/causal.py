@@ -1,6 +1,6 @@
 """The block-causal clip loop of LiveAvatar (arXiv 2512.04677): block after block, a ring for each step, a rolling reference.
 
-The screen to read is `denoise`: for each block, for each step, one forward through the ring of that step.
+The screen to read is `_denoise_block`: for each step, one forward through the ring of that step.
 """
 
 from collections.abc import Iterable, Iterator

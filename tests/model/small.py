@@ -1,5 +1,6 @@
 """The published transformer in miniature: every switch as LiveAvatar has it, random weights."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,12 @@ def small_scene(height: int = 8, width: int = 8, latents: int = 3, **more: Any) 
         "clip_latents": latents,
     }
     return Scene(**(given | more))
+
+
+def elsewhere(scene: Scene) -> Scene:
+    """The scene on a device without any values, where a tensor of the CPU cannot be met."""
+    reference, motion = (x.to("meta") for x in (scene.reference, scene.motion))
+    return replace(scene, reference=reference, motion=motion)
 
 
 def sound(latents: int, speakers: int | None = None, seed: int = 4) -> np.ndarray:

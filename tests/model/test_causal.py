@@ -7,7 +7,15 @@ import torch
 from model.causal import CausalDenoiser
 from model.schedule import flow_match
 from storage.errors import BadOption
-from tests.model.small import CHANNELS, draw, rounded, small_scene, small_transformer, sound
+from tests.model.small import (
+    CHANNELS,
+    draw,
+    elsewhere,
+    rounded,
+    small_scene,
+    small_transformer,
+    sound,
+)
 
 BLOCK = 3
 FILM = 24
@@ -112,3 +120,13 @@ def test_a_speaker_is_heard_where_the_mask_says() -> None:
     apart = np.abs(both - alone).mean((0, 1, 2))
     assert apart[:4].mean() < 0.5 * apart[4:].mean()
     assert np.abs(both - swapped).max() > 1e-2
+
+
+@torch.inference_mode()
+def test_everything_is_where_the_model_is() -> None:
+    """Prompt, sound, masks, poses, noise, places and rings go to the model's device."""
+    masks, pose = torch.ones(2, 1, 4, 4), torch.zeros(1, 16, BLOCK, 8, 8)
+    scene = elsewhere(small_scene(latents=BLOCK, masks=masks))
+    loop = begun(scene, model=small_transformer().to("meta"))
+    made = loop._denoise_block(0, scene.hear(sound(BLOCK, speakers=2)), pose)
+    assert made.device.type == "meta"

@@ -12,6 +12,7 @@ from tests.model.small import (
     CHANNELS,
     SIZES,
     draw,
+    elsewhere,
     rounded,
     small_scene,
     small_transformer,
@@ -140,3 +141,15 @@ def test_a_speaker_is_heard_where_the_mask_says() -> None:
     assert np.abs(other - alone).max() > 1e-2
     with pytest.raises(BadInput, match="2 speakers need a mask each"):
         begun().denoise(heard)
+
+
+@torch.inference_mode()
+def test_everything_is_where_the_model_is() -> None:
+    """Prompts, sound, masks, poses, motion and places go to the model's device."""
+    masks, pose = torch.ones(2, 1, 4, 4), torch.zeros(1, 16, LATENTS, 8, 8)
+    scene = elsewhere(small_scene(latents=LATENTS, masks=masks, pose=lambda _: pose))
+    loop = begun(scene, small_transformer().to("meta"))
+    loop.continue_from(motion())
+    _, untold = loop._told(scene.hear(sound(LATENTS, speakers=2)))
+    velocity = loop._velocity(loop._noise(), loop.times[0], loop._shot(), untold)
+    assert loop.schedule.begin()(0, velocity, loop._noise()).device.type == "meta"
