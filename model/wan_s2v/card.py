@@ -12,7 +12,8 @@ KIND = Kind(
     motion_latents=MOTION_LATENTS,
     guidance="4.5",
     least_frames=76,
-    switches={"sigmas": "unipc_shift_once"},
+    vae_in_float=True,
+    switches={"sigmas": "unipc_shift_once", "rounding": "never"},
 )
 
 
