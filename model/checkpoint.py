@@ -14,6 +14,7 @@ from model.headers import read_header
 from storage.errors import OtherWeights, WeightsDamaged, WeightsMissing
 
 FOLDER, LORA = "Wan2.2-S2V-14B", "liveavatar.safetensors"
+HUB, LORA_HUB = "Wan-AI/Wan2.2-S2V-14B", "Quark-Vision/Live-Avatar"
 LORA_FOLDERS = (".", "LiveAvatar", "Live-Avatar")
 CONFIG, INDEX = "config.json", "diffusion_pytorch_model.safetensors.index.json"
 VAE, TEXT = "Wan2.1_VAE.pth", "models_t5_umt5-xxl-enc-bf16.pth"
@@ -92,19 +93,21 @@ def locate(weights: str, lora: str | None = None, *, fetch: bool = False) -> Pla
 
     `lora` names a file, a folder or a repository of its own; "" stands for a model without one. `fetch` allows to download. Raises WeightsMissing.
     """
-    root = _folder(weights, fetch=fetch)
+    root = _folder(weights, "*", fetch=fetch)
     inside = root / FOLDER
     folder = inside if inside.is_dir() and not (root / CONFIG).is_file() else root
     if lora == "":
         return Place(folder, None)
+    if lora is None and root != Path(weights).expanduser():
+        lora = LORA_HUB
     if lora is not None:
-        path = _folder(lora, fetch=fetch)
+        path = _folder(lora, LORA, fetch=fetch)
         return Place(folder, path / LORA if path.is_dir() else path)
     places = [place / each / LORA for place in (root, root.parent) for each in LORA_FOLDERS]
     return Place(folder, next((path for path in places if path.is_file()), root / LORA))
 
 
-def _folder(name: str, *, fetch: bool) -> Path:
+def _folder(name: str, files: str, *, fetch: bool) -> Path:
     path = Path(name).expanduser()
     if path.exists() or not HUB_NAME.fullmatch(name):
         return path
@@ -112,15 +115,10 @@ def _folder(name: str, *, fetch: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return Path(snapshot_download(name, local_files_only=not fetch))
+        return Path(snapshot_download(name, allow_patterns=files, local_files_only=not fetch))
     except (OSError, ValueError, HfHubHTTPError) as error:
-        why = (
-            "could not be fetched from the hub" if fetch else "was not fetched from the hub before"
-        )
-        said = f" ({str(error).partition(chr(10))[0]})" if fetch else ""
-        raise WeightsMissing(
-            "This machine", f"the folder {name}, and what goes by that name {why}{said}"
-        ) from error
+        why = str(error).partition("\n")[0] if fetch else "nor was it fetched from the hub before"
+        raise WeightsMissing("This machine", f"the folder {name} ({why})", HUB) from error
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
@@ -137,8 +135,9 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
 
 
 def missing(folder: Path, name: str) -> WeightsMissing:
-    """The error that says what is missing where."""
-    return WeightsMissing(folder if folder.is_dir() else f"{folder} (no such folder)", name)
+    """The error that says what is missing where, and where to fetch it."""
+    where = folder if folder.is_dir() else f"{folder} (no such folder)"
+    return WeightsMissing(where, name, LORA_HUB if name == LORA else HUB)
 
 
 def digest(place: Place) -> str:

@@ -61,22 +61,26 @@ def check(place: Place) -> list[Part]:
 
 def require(parts: Iterable[Part]) -> None:
     """Nothing, where nothing is the matter; else raises the gravest fault, which tells all the others too."""
-    faults = _joined([fault for part in parts for fault in part.faults])
+    faults = join([fault for part in parts for fault in part.faults])
     if faults:
         faults[0].also = tuple(faults[1:])
         raise faults[0]
 
 
-def _joined(faults: Faults) -> Faults:
+def join(faults: Iterable[ModelError]) -> Faults:
     """The gravest first, and what is missing in one folder as one sentence."""
     order = [WeightsMissing, WeightsDamaged, OtherWeights, OtherLora]
     ranked = sorted(faults, key=lambda fault: (order.index(type(fault)), str(fault.args[0])))
     found: Faults = []
     for (kind, where), group in groupby(ranked, lambda fault: (type(fault), str(fault.args[0]))):
         each = list(group)
-        what = ", ".join(str(fault.args[1]) for fault in each)
-        found += [WeightsMissing(where, what)] if kind is WeightsMissing else each
+        found += [_together(where, each)] if kind is WeightsMissing else each
     return found
+
+
+def _together(where: str, faults: Faults) -> WeightsMissing:
+    names, sources = (dict.fromkeys(str(fault.args[i]) for fault in faults) for i in (1, 2))
+    return WeightsMissing(where, ", ".join(names), " and ".join(sources))
 
 
 def check_transformer(place: Place) -> Part:
@@ -91,7 +95,7 @@ def check_transformer(place: Place) -> Part:
         index = place.index
     for path in sorted(set(index.values())):
         with _noted(faults):
-            contents |= _shard(path, {name for name, at in index.items() if at == path})
+            contents |= _shard(place, path, {name for name, at in index.items() if at == path})
     if expected and index and (said := differences(expected, contents, index)):
         faults.append(OtherWeights(place.folder, said))
     files = [path for path in set(index.values()) if path.is_file()]
@@ -99,8 +103,8 @@ def check_transformer(place: Place) -> Part:
     return Part("transformer", place.folder, says, _size(*files), tuple(faults))
 
 
-def _shard(path: Path, told: set[str]) -> Contents:
-    found = _read(path)
+def _shard(place: Place, path: Path, told: set[str]) -> Contents:
+    found = _read(place, path)
     if told != set(found):
         count = len(told.symmetric_difference(found))
         raise OtherWeights(path, f"it and {checkpoint.INDEX} differ in {count} names")
@@ -112,7 +116,7 @@ def check_lora(place: Place, path: Path) -> Part:
     faults: Faults = []
     contents: Contents = {}
     with _noted(faults):
-        contents = _read(path)
+        contents = _read(place, path)
         said = _misfits(contents, place) if _configured(place) else ""
         if said:
             raise OtherLora(path, said)
@@ -203,7 +207,7 @@ def _archive(place: Place, part: str, name: str, expect: Callable[[Contents], Sh
     path, faults = place.folder / name, Faults()
     contents: Contents = {}
     with _noted(faults):
-        contents = _read(path)
+        contents = _read(place, path)
         said = differences(expect(contents), contents, contents) if _configured(place) else ""
         if said:
             raise OtherWeights(path, said)
@@ -219,7 +223,7 @@ def _tokenizer(place: Place) -> Part:
         if table.is_file():
             read_json(place.tokenizer, table.name)
         elif not pieces.is_file():
-            raise missing(place.tokenizer, f"{table.name} or {pieces.name}")
+            raise missing(place.folder, f"{checkpoint.TOKENIZER}/{table.name} or {pieces.name}")
     files = [path for path in (table, pieces) if path.is_file()]
     says = " and ".join(path.name for path in files)
     return Part("tokenizer", place.tokenizer, says, _size(*files), tuple(faults))
@@ -235,7 +239,7 @@ def _speech(place: Place) -> Part:
     with _noted(faults):
         read_json(place.folder, checkpoint.SPEECH_INPUT)
     with _noted(faults):
-        contents = _read(place.speech)
+        contents = _read(place, place.speech)
     if told and (said := "; ".join(_unheard(told, contents, place))):
         faults.append(OtherWeights(place.speech.parent, said))
     says = f"{len(contents)} tensors, {_kinds(contents)}"
@@ -273,9 +277,11 @@ def _noted(faults: Faults) -> Iterator[None]:
         faults.append(fault)
 
 
-def _read(path: Path) -> Contents:
+def _read(place: Place, path: Path) -> Contents:
     if not path.is_file():
-        raise missing(path.parent, path.name)
+        inside = path.is_relative_to(place.folder)
+        at = place.folder if inside else path.parent
+        raise missing(at, str(path.relative_to(at)))
     return read_contents(path)
 
 

@@ -81,12 +81,12 @@ def load_transformer(place: Place, placement: Placement, **switches: Any) -> S2V
     from accelerate.utils import set_module_tensor_to_device
 
     source = open_source(place)
+    require_room(placement, source)
     with init_empty_weights():
         model = S2VTransformer(**{**place.config, **switches})
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if said := findings.differences(expected, source.contents, source.contents):
         raise OtherWeights(place.folder, said)
-    require_room(placement, source)
     try:
         for name, weight in stream(source, placement):
             # Emptying the device's cache after each of a thousand tensors would take longer than reading them.

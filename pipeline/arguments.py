@@ -20,6 +20,7 @@ EXAMPLES = {
     "status": "longtake status runs/mine --json",
     "mux": "longtake mux runs/mine --partial --output_file so-far.mp4",
     "inspect": "longtake inspect runs/mine --clip 3 --step 2",
+    "doctor": "longtake doctor --model live-avatar --weights ckpt",
 }
 _DOES = {
     "new": "Make a film; the same command again goes on where it stopped.",
@@ -27,6 +28,7 @@ _DOES = {
     "status": "What a run has, how fast it goes, and where each setting came from.",
     "mux": "Join the finished clips and their sound, at any time.",
     "inspect": "One clip's latents after each step, as pictures (PNG) and numbers.",
+    "doctor": "Whether a folder of weights is whole and fits its model, without loading it.",
 }
 _CODES = """exit codes:
   0 done                            4 a clip failed after its tries
@@ -264,10 +266,36 @@ def _inspect() -> argparse.ArgumentParser:
     return parser
 
 
+def _doctor() -> argparse.ArgumentParser:
+    parser = _Parser("doctor")
+    parser.add_argument(
+        "--model",
+        default="live-avatar",
+        metavar="NAME",
+        help="live-avatar (the default) or wan-s2v.",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="DIR",
+        help="The folder of the published weights, or owner/name as the hub calls it.",
+    )
+    parser.add_argument(
+        "--lora", metavar="FILE", help="liveavatar.safetensors, where it does not lie with them."
+    )
+    return parser
+
+
 def _of_a_run(verb: str) -> argparse.ArgumentParser:
     parser = _Parser(verb)
     parser.add_argument("run", metavar="RUN", help="The folder of the run.")
     return parser
 
 
-PARSERS = {"new": _new, "resume": _resume, "status": _status, "mux": _mux, "inspect": _inspect}
+PARSERS = {
+    "new": _new,
+    "resume": _resume,
+    "status": _status,
+    "mux": _mux,
+    "inspect": _inspect,
+    "doctor": _doctor,
+}

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline.arguments import Command, parse
-from storage.errors import LongtakeError
+from storage.errors import LongtakeError, ModelError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -140,6 +140,15 @@ def _inspect(command: Command) -> int:
     return 0
 
 
+def _doctor(command: Command) -> int:
+    from pipeline.doctor import examine
+
+    model, weights, lora = (command.options[name] for name in ("model", "weights", "lora"))
+    found = examine(str(model), str(weights or ""), str(lora) if lora else None)
+    print(*found.lines, sep="\n")
+    return 0 if found.well else ModelError.exit_code
+
+
 def _help(command: Command) -> int:
     text = str(command.options["text"])
     if sys.stdout.isatty():
@@ -157,6 +166,7 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "status": _status,
     "mux": _mux,
     "inspect": _inspect,
+    "doctor": _doctor,
     "help": _help,
 }
 

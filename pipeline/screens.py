@@ -36,7 +36,7 @@ def coloured(text: str) -> "RenderableType":
             r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
             r"(?m)(?P<bold>^[a-z ]+:$)",
             r"(?m)(?P<green>^  longtake .*$)",
-            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect)  ",
+            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|doctor)  ",
         ]
 
     return Help()(Text(text.rstrip("\n")))

@@ -8,7 +8,7 @@ LongtakeError
 ├── ModelError          the weights cannot be used: found before any work
 │   ├── WeightsMissing  WeightsDamaged
 │   ├── OtherWeights  OtherLora       those of another model
-│   └── DeviceTooSmall
+│   └── DeviceTooSmall  FilmTooLarge
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  OtherSpec  OtherNumerics
 │   ├── NotWritable  NoSpace
@@ -140,7 +140,7 @@ class ModelError(LongtakeError):
 
 
 class WeightsMissing(ModelError):
-    """{} lacks {}. Fetch it (published as Wan-AI/Wan2.2-S2V-14B, and Quark-Vision/Live-Avatar for liveavatar.safetensors), or name the folder that has it."""
+    """{} lacks {}. Fetch it from {}, or name the folder that has it."""
 
 
 class WeightsDamaged(ModelError):
@@ -153,6 +153,10 @@ class OtherWeights(ModelError):
 
 class OtherLora(ModelError):
     """The LoRA {} does not fit this model: {}. Fetch liveavatar.safetensors from Quark-Vision/Live-Avatar, or name the file that fits."""
+
+
+class FilmTooLarge(ModelError):
+    """{} GB of device memory are free, and a film of {} needs {} GB. {}"""
 
 
 class DeviceTooSmall(ModelError):

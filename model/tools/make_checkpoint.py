@@ -264,7 +264,8 @@ def resize(sizes: Sizes, dim: int | None, layers: int | None) -> Sizes:
     told = dict(sizes.transformer)
     if dim is not None:
         told["ffn_dim"] = round(told["ffn_dim"] * dim / told["dim"])
-        told["num_heads"] = max(1, round(told["num_heads"] * dim / told["dim"]))
+        wanted = max(1, told["num_heads"] * dim // told["dim"])
+        told["num_heads"] = next(n for n in range(wanted, 0, -1) if dim % (2 * n) == 0)
         told["dim"] = dim
     if layers is not None:
         heard = [i * layers // told["num_layers"] for i in told["audio_inject_layers"]]

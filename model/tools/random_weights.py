@@ -76,17 +76,22 @@ def encode(numbers: NDArray[np.float32], kind: str) -> NDArray[Any]:
 
 def write_safetensors(path: Path, shapes: Shapes, kind: str, noise: Noise) -> None:
     """One safetensors file, its header first."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    with path.open("wb") as file:
+        file.write(header(shapes, kind))
+        for name, shape in shapes.items():
+            file.writelines(noise.tensor(name, shape, kind))
+
+
+def header(shapes: Shapes, kind: str) -> bytes:
+    """What a safetensors file of these tensors begins with, its length included."""
+    told: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, shape in shapes.items():
         start, end = end, end + size(shape, kind)
-        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
-    told = json.dumps(header, separators=(",", ":")).encode()
-    told += b" " * (-len(told) % 8)
-    with path.open("wb") as file:
-        file.write(len(told).to_bytes(8, "little") + told)
-        for name, shape in shapes.items():
-            file.writelines(noise.tensor(name, shape, kind))
+        told[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(told, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def write_archive(path: Path, shapes: Shapes, kind: str, noise: Noise) -> None:

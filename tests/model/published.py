@@ -1,0 +1,36 @@
+"""A small folder in the published layout, and ways to spoil its files; real files, really spoilt."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from model import checkpoint
+from model.checkpoint import Place
+from model.tools.make_checkpoint import TINY, make
+
+Tensors = dict[str, torch.Tensor]
+
+
+def published(root: Path) -> Place:
+    """The tiny checkpoint, all parts."""
+    make(root, TINY)
+    return checkpoint.locate(str(root))
+
+
+def truncate(path: Path, by: int) -> None:
+    """Cut so many bytes off the end."""
+    os.truncate(path, path.stat().st_size - by)
+
+
+def alter(path: Path, change: Callable[[Tensors], Tensors]) -> None:
+    """Write a safetensors file anew with what `change` makes of its tensors."""
+    save_file(change(load_file(path)), path)
+
+
+def alter_json(path: Path, **said: object) -> None:
+    """Say other things in a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))

@@ -1,0 +1,205 @@
+"""Weights on a device: the same bits as in the files, merged where the LoRA says so, and never held twice."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from model import checkpoint, shapes
+from model.checkpoint import Place
+from model.tools.make_checkpoint import FULL, TINY, make, resize
+from model.tools.random_weights import header
+from model.weights import Placement, Reader, load_transformer, open_source, stream
+from storage.errors import DeviceTooSmall, OtherLora, OtherWeights, WeightsDamaged
+from tests.model.published import Tensors, alter, alter_json, published, truncate
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+LOAD = """
+import json, sys, threading, time
+import torch
+from model import weights
+from model.checkpoint import locate
+from model.transformer import S2VTransformer
+import accelerate.utils
+
+def held():
+    status = open("/proc/self/status").read()
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
+
+weights.AHEAD = int(sys.argv[2])
+ended, peak, before = threading.Event(), [0], held()
+def watch():
+    while not ended.wait(0.001):
+        peak[0] = max(peak[0], held())
+watcher = threading.Thread(target=watch)
+watcher.start()
+model = weights.load_transformer(locate(sys.argv[1]), weights.Placement(torch.device("cpu")))
+ended.set()
+watcher.join()
+size = sum(weight.nbytes for weight in model.parameters())
+print(json.dumps({"over": peak[0] - before - size, "size": size}))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return published(tmp_path)
+
+
+def files(place: Place) -> Tensors:
+    """All tensors of the transformer, read in the ordinary way."""
+    return {name: held for path in place.shards for name, held in load_file(path).items()}
+
+
+def merged(place: Place) -> Tensors:
+    """The same with the LoRA in float32, by the formula and nothing else."""
+    lora = load_file(place.lora)
+    weights = {name: held.float() for name, held in files(place).items()}
+    for name in shapes.adapted(shapes.transformer(place.config)):
+        a, b = (
+            lora[f"{name.removesuffix('.weight')}.lora_{half}.default.weight"].float()
+            for half in "AB"
+        )
+        weights[name] = weights[name] + 0.5 * (b @ a)
+    return weights
+
+
+def test_every_weight_is_the_files_own(place: Place):
+    """Without a LoRA nothing changes, to the bit, and nothing is left on the meta device."""
+    model = load_transformer(Place(place.folder, None), Placement(CPU))
+    given = files(place)
+    assert set(model.state_dict()) == set(given)
+    assert all(torch.equal(held, given[name]) for name, held in model.state_dict().items())
+    assert not model.training
+    assert not any(weight.requires_grad for weight in model.parameters())
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+def test_the_lora_is_merged_once_in_float32(place: Place, kind: torch.dtype):
+    """W + 0.5 B A, rounded once at the end; biases, norms and the rest stay."""
+    model = load_transformer(place, Placement(CPU, kind))
+    for name, held in merged(place).items():
+        assert torch.equal(model.state_dict()[name], held.to(kind)), name
+
+
+def test_what_is_asked_for_stays_in_float32(place: Place):
+    """Whole parts of names, merged or not; a part of a word is no part of a name."""
+    kept = ("time_embedding", "head.head", "blocks.1.ffn", "cond")
+    state = load_transformer(place, Placement(CPU, fp32=kept)).state_dict()
+    wide = {name for name, held in state.items() if held.dtype == torch.float32}
+    assert wide == {
+        name
+        for name in state
+        if name.startswith(("time_embedding.", "head.head.", "blocks.1.ffn."))
+    }
+    truth = merged(place)
+    assert all(torch.equal(state[name], truth[name]) for name in wide)
+
+
+def test_switches_that_no_file_tells(place: Place):
+    """They reach the configuration."""
+    model = load_transformer(place, Placement(CPU), sigmas="flow_match_even")
+    assert model.config.sigmas == "flow_match_even"
+    assert model.config.dim == TINY.transformer["dim"]
+
+
+def test_large_tensors_come_in_pieces(place: Place, monkeypatch: pytest.MonkeyPatch):
+    """Chunks of a hundred bytes, two hundred ahead: the same weights."""
+    monkeypatch.setattr("model.weights.CHUNK", 100)
+    monkeypatch.setattr("model.weights.AHEAD", 200)
+    truth = merged(place)
+    source = open_source(place)
+    for name, held in stream(source, Placement(CPU)):
+        assert torch.equal(held, truth.pop(name).bfloat16()), name
+    assert not truth
+
+
+def test_precision_of_products_is_put_back(place: Place):
+    """A process that allows TF32 still merges exactly, and goes on allowing it."""
+    torch.set_float32_matmul_precision("medium")
+    try:
+        made = load_transformer(place, Placement(CPU)).state_dict()
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    truth = merged(place)
+    assert all(torch.equal(held, truth[name].bfloat16()) for name, held in made.items())
+
+
+def test_faults_are_found_before_anything_is_read(place: Place, monkeypatch: pytest.MonkeyPatch):
+    """Another LoRA, another configuration, a torn shard: no tensor was touched."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("a tensor was read")
+
+    monkeypatch.setattr(Reader, "_begin", never)
+    alter_json(place.folder / checkpoint.CONFIG, lora_rank=64)
+    again = checkpoint.locate(str(place.folder))
+    with pytest.raises(OtherLora, match="rank is 8 and not 64"):
+        load_transformer(again, Placement(CPU))
+    alter_json(place.folder / checkpoint.CONFIG, lora_rank=8, dim=96)
+    with pytest.raises(OtherWeights):
+        load_transformer(checkpoint.locate(str(place.folder)), Placement(CPU))
+    truncate(place.shards[0], 1)
+    with pytest.raises(WeightsDamaged):
+        load_transformer(place, Placement(CPU))
+
+
+def test_a_file_that_shrinks_while_it_is_read(place: Place):
+    """The headers were whole, the bytes are gone: damaged, not noise in the weights."""
+    source = open_source(place)
+    truncate(place.shards[2], 100_000)
+    with pytest.raises(WeightsDamaged, match=r"00003-of-00004.*became shorter"):
+        list(stream(source, Placement(CPU)))
+
+
+def test_a_device_without_room_is_found_first(tmp_path: Path):
+    """Four terabytes of weights (a file of holes): what is free and what is needed, and no attempt."""
+    told = {**TINY.transformer, "num_layers": 1, "audio_inject_layers": [0], "ffn_dim": 1 << 34}
+    whole = shapes.transformer(shapes.configure(told))
+    head = header(whole, "BF16")
+    size = len(head) + 2 * sum(torch.Size(shape).numel() for shape in whole.values())
+    with (tmp_path / "all.safetensors").open("wb") as file:
+        file.write(head)
+        try:
+            file.truncate(size)
+        except OSError:
+            pytest.skip("no file of this length here")
+    (tmp_path / checkpoint.CONFIG).write_text(json.dumps(told))
+    index = {"weight_map": dict.fromkeys(whole, "all.safetensors")}
+    (tmp_path / checkpoint.INDEX).write_text(json.dumps(index))
+    with pytest.raises(DeviceTooSmall, match=r"cpu has \S+ GB free, and the transformer needs 3"):
+        load_transformer(Place(tmp_path, None), Placement(CPU))
+
+
+def test_weights_in_float32_are_read_too(place: Place):
+    """A checkpoint that somebody keeps in float32 is rounded once, after the merge."""
+    for path in place.shards:
+        alter(path, lambda held: {name: each.float() + 1e-5 for name, each in held.items()})
+    truth = merged(place)
+    model = load_transformer(place, Placement(CPU))
+    assert all(
+        torch.equal(held, truth[name].bfloat16()) for name, held in model.state_dict().items()
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+def test_nothing_is_held_twice(tmp_path: Path):
+    """300 MB of weights with their LoRA: at the peak the host holds them once, what is read ahead, and a few large tensors."""
+    make(tmp_path, resize(FULL, 1024, 5), parts=("transformer", "lora"))
+    ahead = 1 << 24
+    said = subprocess.run(
+        [sys.executable, "-c", LOAD, str(tmp_path), str(ahead)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    facts = json.loads(said.stdout.splitlines()[-1])
+    assert facts["size"] > 250e6
+    assert facts["over"] < ahead + 80e6
