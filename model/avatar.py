@@ -43,6 +43,8 @@ class Machine:
     """auto, cpu or cuda; pocket is at home on a CPU."""
     offload: bool | None = None
     """Parts that are not in use wait on the host; None: as the card's memory needs it."""
+    memory: int | None = None
+    """Bytes of the device that may be used; None: all that is free."""
 
 
 @dataclass(frozen=True)
@@ -196,12 +198,18 @@ class Card(Protocol):
     def weights_digest(self, options: Options) -> str:
         """The digest of its weights."""
 
+    def bytes_needed(self, options: Options, machine: Machine) -> int:
+        """Device memory without which a film cannot be made; 0 where that is no question."""
+
 
 class Loader(Protocol):
     """The module that loads a model."""
 
     def load(self, options: Options, machine: Machine) -> Avatar:
         """It, with its weights."""
+
+    def bytes_free(self, machine: Machine) -> int | None:
+        """Device memory that can be had now; None where nobody knows."""
 
 
 def describe(name: str, options: Options) -> Traits:
@@ -220,3 +228,15 @@ def load(name: str, options: Options, machine: Machine) -> Avatar:
     """Load a model."""
     loader: Loader = import_module(f"{MODELS[name]}.avatar")
     return loader.load(options, machine)
+
+
+def bytes_needed(name: str, options: Options, machine: Machine) -> int:
+    """Device memory without which a film cannot be made; 0 where that is no question. Without torch."""
+    card: Card = import_module(f"{MODELS[name]}.card")
+    return card.bytes_needed(options, machine)
+
+
+def bytes_free(name: str, machine: Machine) -> int | None:
+    """Device memory that can be had now; None where nobody knows."""
+    loader: Loader = import_module(f"{MODELS[name]}.avatar")
+    return loader.bytes_free(machine)

@@ -14,7 +14,7 @@ from torch import Tensor
 from model.attention import Attend, attend_all, attend_heads
 from model.avatar import Denoised, Float
 from model.draws import Draws
-from model.ring import Ring, RingShape, from_bits, to_bits
+from model.ring import Ring, RingShape, from_bits, make_stage, to_bits
 from model.rope import rotate
 from model.scene import Scene
 from model.schedule import Schedule
@@ -26,7 +26,13 @@ class CausalDenoiser:
     """A film in the making. All that goes from clip to clip is `sink`, `motion` and the rings."""
 
     def __init__(
-        self, transformer: S2VTransformer, schedule: Schedule, scene: Scene, draws: Draws
+        self,
+        transformer: S2VTransformer,
+        schedule: Schedule,
+        scene: Scene,
+        draws: Draws,
+        *,
+        rings_on_host: bool = False,
     ) -> None:
         self.transformer, self.schedule, self.scene, self.draws = (
             transformer, schedule, scene, draws,
@@ -38,8 +44,10 @@ class CausalDenoiser:
             like = transformer.patch_embedding.weight
             *self.times, self.still = transformer.embed_times((*schedule.timesteps, 0.0))
             self.text: TextStates = transformer.embed_text(scene.text)
+            shape = self._ring_shape()
+            stage = make_stage(shape, like) if rings_on_host else None
             self.rings = [
-                [Ring(self._ring_shape(), like) for _ in transformer.blocks] for _ in self.times
+                [Ring(shape, like, stage) for _ in transformer.blocks] for _ in self.times
             ]
         self.restore(0, ())
 

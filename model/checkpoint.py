@@ -19,9 +19,14 @@ LORA_FOLDERS = (".", "LiveAvatar", "Live-Avatar")
 CONFIG, INDEX = "config.json", "diffusion_pytorch_model.safetensors.index.json"
 VAE, TEXT = "Wan2.1_VAE.pth", "models_t5_umt5-xxl-enc-bf16.pth"
 TOKENIZER, SPEECH = "google/umt5-xxl", "wav2vec2-large-xlsr-53-english"
-TOKENIZER_NAMES = ("tokenizer.json", "spiece.model")
+TOKENIZER_TABLE = "tokenizer.json"
 """Either is enough."""
-TOKENIZER_FILES = (*TOKENIZER_NAMES, "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    TOKENIZER_TABLE,
+    "spiece.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
 SPEECH_CONFIG, SPEECH_INPUT = f"{SPEECH}/config.json", f"{SPEECH}/preprocessor_config.json"
 SPEECH_WEIGHTS = (f"{SPEECH}/model.safetensors", f"{SPEECH}/pytorch_model.bin")
 

@@ -216,17 +216,15 @@ def _archive(place: Place, part: str, name: str, expect: Callable[[Contents], Sh
 
 
 def _tokenizer(place: Place) -> Part:
-    """Either of two files; the first, if there, must be whole."""
+    """One file of several, which must be whole; spiece.model alone would be read as another tokenizer."""
     faults: Faults = []
-    table, pieces = (place.tokenizer / name for name in checkpoint.TOKENIZER_NAMES)
+    table = place.tokenizer / checkpoint.TOKENIZER_TABLE
     with _noted(faults):
-        if table.is_file():
-            read_json(place.tokenizer, table.name)
-        elif not pieces.is_file():
-            raise missing(place.folder, f"{checkpoint.TOKENIZER}/{table.name} or {pieces.name}")
-    files = [path for path in (table, pieces) if path.is_file()]
-    says = " and ".join(path.name for path in files)
-    return Part("tokenizer", place.tokenizer, says, _size(*files), tuple(faults))
+        if not table.is_file():
+            raise missing(place.folder, f"{checkpoint.TOKENIZER}/{table.name}")
+        read_json(place.tokenizer, table.name)
+    size = _size(table) if table.is_file() else 0
+    return Part("tokenizer", place.tokenizer, table.name, size, tuple(faults))
 
 
 def _speech(place: Place) -> Part:

@@ -23,6 +23,16 @@ class RingShape:
     latents: int
     tokens: int
 
+    @property
+    def rows(self) -> int:
+        """Of keys, and of values."""
+        return self.condition + self.latents * self.tokens
+
+
+def make_stage(shape: RingShape, like: Tensor) -> Tensor:
+    """Memory on the device of `like` for one ring [2, b, head, rows, d]: those that live on the host are read through it, one after the other."""
+    return like.new_empty(2, shape.batch, shape.heads, shape.rows, shape.head_dim)
+
 
 class Ring:
     """One layer's memory at one denoising step.
@@ -31,11 +41,14 @@ class Ring:
     `latents`: the oldest is overwritten.
     """
 
-    def __init__(self, shape: RingShape, like: Tensor) -> None:
-        self.shape = shape
-        rows = shape.condition + shape.latents * shape.tokens
-        size = (shape.batch, shape.heads, rows, shape.head_dim)
-        self.keys, self.values = like.new_zeros(size), like.new_zeros(size)
+    def __init__(self, shape: RingShape, like: Tensor, stage: Tensor | None = None) -> None:
+        """On the device of `like`; with a stage (see `make_stage`) on the host, and brought there to be read."""
+        self.shape, self._stage = shape, stage
+        size = (2, shape.batch, shape.heads, shape.rows, shape.head_dim)
+        pinned = stage is not None and like.is_cuda
+        home = like.device if stage is None else torch.device("cpu")
+        memory = torch.zeros(size, dtype=like.dtype, device=home, pin_memory=pinned)
+        self.keys, self.values = memory
 
     def set_condition(self, keys: Tensor, values: Tensor) -> None:
         """Replace the condition by rotated keys and values [b, l, head, d]."""
@@ -48,7 +61,10 @@ class Ring:
     def read(self, until: int) -> tuple[Tensor, Tensor]:
         """Keys and values [b, head, l, d] of the condition and of all frames before latent time `until`."""
         rows = self.shape.condition + min(until, self.shape.latents) * self.shape.tokens
-        return self.keys[:, :, :rows], self.values[:, :, :rows]
+        if self._stage is None:
+            return self.keys[:, :, :rows], self.values[:, :, :rows]
+        keys, values = self._stage[..., :rows, :]
+        return keys.copy_(self.keys[:, :, :rows]), values.copy_(self.values[:, :, :rows])
 
     def save(self, until: int, count: int) -> Iterator[tuple[str, Bits]]:
         """The last `count` frames before latent time `until`, oldest first, as named copies [b, head, l, d]."""

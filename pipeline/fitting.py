@@ -13,6 +13,8 @@ KNOWN_TO = {
     "guidance": ("wan-s2v",),
     "offload_model": LARGE,
     "device": LARGE,
+    "device_memory": LARGE,
+    "on_low_memory": LARGE,
 }
 """Fields of the Request that only some models know."""
 REASONS = {
@@ -21,6 +23,8 @@ REASONS = {
     "guidance": "it was distilled without guidance",
     "offload_model": "a placement, and two CPU cores have nothing to place",
     "device": "pocket is at home on a CPU",
+    "device_memory": "pocket needs none of a card",
+    "on_low_memory": "pocket needs none of a card",
 }
 
 

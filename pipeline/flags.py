@@ -201,6 +201,20 @@ WEIGHTS = (
     ),
     Flag("device", "auto, cpu or cuda.", ("device",), choice("auto", "cpu", "cuda"), "NAME"),
     Flag(
+        "device-memory",
+        "What may be used of the card, such as 60GB (all that is free).",
+        ("device_memory",),
+        size_on_disk,
+        "SIZE",
+    ),
+    Flag(
+        "on-low-memory",
+        "Where the card has no room for the size: refuse, or step-down to a smaller one.",
+        ("on_low_memory",),
+        choice("refuse", "step-down"),
+        "HOW",
+    ),
+    Flag(
         "offload-model",
         "Parts that are not in use wait on the host: True or False; the same bytes.",
         ("offload_model",),

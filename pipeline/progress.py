@@ -44,6 +44,9 @@ class Lines:
             say("[INFO] Online decode enabled. Will decode and save each clip immediately.")
         say(f"[INFO] Output directory set to: {facts['run']}")
 
+    def _size_stepped_down(self, facts: Facts) -> None:
+        say(f"[WARN] GPU memory low, downgrading resolution to {facts['made']}", logging.WARNING)
+
     def _clips_cut(self, facts: Facts) -> None:
         say(
             f"[INFO] {facts['asked']} clips asked, {facts['made']} made: the sound ends there ({facts['length']})",

@@ -101,6 +101,12 @@ class Settings:
     """auto, cpu or cuda."""
     offload_model: bool | None = None
     """Whether parts that are not in use wait on the host; None: as the card's memory needs it."""
+    device_memory: int | None = None
+    """Bytes of the device that may be used; None: all that is free."""
+    on_low_memory: str = "refuse"
+    """refuse or step-down: what happens, once, where the device has no room for the film's size."""
+    asked_size: str = ""
+    """The size that was asked for, where the film is smaller for want of memory."""
     output_file: str | None = None
 
     @classmethod

@@ -16,6 +16,7 @@ carry_failed   next_clip, error: the film goes on, a resume replays more
 by_product_failed stage, clip, error: the film goes on without
 joint_accepted clip, redone
 luigid_unreachable error
+size_stepped_down asked, made: the device has no room for more
 clips_cut      asked, made, length (h:mm:ss)
 film_published path, clips, frames
 run_interrupted signal, resume (the command)

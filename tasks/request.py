@@ -68,6 +68,10 @@ class Request:
     lora: str | None = None
     device: str | None = None
     offload_model: bool | None = None
+    device_memory: int | None = None
+    on_low_memory: str | None = None
+    asked_size: str | None = None
+    """Filled in where width and height became smaller for want of memory."""
     base_seed: int | None = None
     """-1 draws one (or takes that of the run that is there)."""
     audio_lead: int | None = None
@@ -142,9 +146,12 @@ class Resolved:
 def resolve(request: Request) -> Resolved:
     """Check the whole request, before any work and writing nothing; raises the one error that stands in the way."""
     from tasks import preflight
+    from tasks.room import fit_device
 
     traits = preflight.check_options(request)
     seconds = preflight.check_media(request, traits)
+    request = fit_device(request, traits, seconds)
+    traits = preflight.check_options(request)
     spec = spec_of(request, traits, seconds)
     root = folder_of(request, spec)
     spec = preflight.check_folder(request, root, spec)
@@ -179,6 +186,9 @@ def freeze_resolved(resolved: Resolved) -> "Run":
         adopt_settings(run, resolved.request)
     else:
         run = create(resolved)
+    if run.settings.asked_size and not run.events_path.exists():
+        made = f"{run.spec.width}*{run.spec.height}"
+        emit("size_stepped_down", asked=run.settings.asked_size, made=made)
     if resolved.clips_asked is not None and resolved.clips_asked > run.spec.clips:
         emit("clips_cut", asked=resolved.clips_asked, made=run.spec.clips, length=resolved.length)
     return run

@@ -51,7 +51,8 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     from model import avatar
 
     options = options_of(spec, settings)
-    machine = avatar.Machine(threads, settings.device, settings.offload_model)
+    placed = (settings.device, settings.offload_model, settings.device_memory)
+    machine = avatar.Machine(threads, *placed)
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         _loaded.clear()  # two big models do not fit a device

@@ -206,6 +206,14 @@ def weights_digest(name: str, options: Options) -> str:
     return hashlib.sha256(b"fake").hexdigest()
 
 
+def bytes_needed(name: str, options: Options, machine: Machine) -> int:
+    return int(os.environ.get("FAKE_BYTES", "0")) * options.width * options.height
+
+
+def bytes_free(name: str, machine: Machine) -> int | None:
+    return machine.memory
+
+
 def install(patch: Any = None) -> None:
     """Stand in for the model of this process: for good, or through pytest's monkeypatch."""
     from model import avatar
@@ -214,3 +222,5 @@ def install(patch: Any = None) -> None:
     put(avatar, "load", load)
     put(avatar, "describe", describe)
     put(avatar, "weights_digest", weights_digest)
+    put(avatar, "bytes_needed", bytes_needed)
+    put(avatar, "bytes_free", bytes_free)

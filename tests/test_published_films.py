@@ -70,9 +70,9 @@ def test_live_avatar_keeps_every_frame(unbroken: Path) -> None:
     assert inspect_film(unbroken / "video.mp4").frames == 60
 
 
-def test_live_avatar_offline_is_online(words: Words, unbroken: Path, tmp_path: Path) -> None:
-    """Decoding after the last denoise gives the bytes of decoding beside it."""
-    make(words(tmp_path / "film", *LIVE, "--offline"))
+def test_live_avatar_offline_and_offloaded(words: Words, unbroken: Path, tmp_path: Path) -> None:
+    """Decoding after the last denoise, and layers and rings that wait on the host, give the bytes of decoding beside it with all in place."""
+    make(words(tmp_path / "film", *LIVE, "--offline", "--offload_model", "True"))
     assert pieces(tmp_path / "film") == pieces(unbroken)
 
 

@@ -10,11 +10,20 @@ from model.scene import Scene
 from model.schedule import flow_match
 from model.vae import WanFrameStream
 from model.wan.avatar import WanAvatar, to_pixels
+from model.wan.parts import free_bytes
+
+PRIMER_LATENTS = 7
+"""Of the motion latents, decoded before the film's first and not shown: as many as the published program for several cards takes."""
 
 
 def load(options: Options, machine: Machine) -> "LiveAvatar":
     """LiveAvatar from the folder that the options name; its parts are read when they are needed."""
     return LiveAvatar(KIND, options, machine)
+
+
+def bytes_free(machine: Machine) -> int | None:
+    """Device memory that can be had now."""
+    return free_bytes(machine)
 
 
 class LiveAvatar(WanAvatar):
@@ -31,11 +40,12 @@ class LiveAvatar(WanAvatar):
         )
         schedule = flow_match(self._traits.steps, transformer.config.sigmas)
         draws = SeededDraws(seed, transformer.config.roll)
-        return CausalDenoiser(transformer, schedule, scene, draws)
+        on_host = self._parts.placing.rings_on_host
+        return CausalDenoiser(transformer, schedule, scene, draws, rings_on_host=on_host)
 
     def decoder(self, inputs: Named) -> "StreamDecoder":
         """A decoder that stands before clip 0."""
-        primer = self.tensor(inputs["motion"])
+        primer = self.tensor(inputs["motion"][:, :PRIMER_LATENTS])
         return StreamDecoder(self, WanFrameStream(self._parts.vae, primer))
 
 

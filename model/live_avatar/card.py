@@ -1,6 +1,6 @@
 """LiveAvatar, in numbers: known without torch and without its weights."""
 
-from model.avatar import Options, Traits
+from model.avatar import Machine, Options, Traits
 from model.wan.card import Kind
 
 KIND = Kind(
@@ -23,3 +23,8 @@ def describe(options: Options) -> Traits:
 def weights_digest(options: Options) -> str:
     """What stands for all its weights."""
     return KIND.weights_digest(options)
+
+
+def bytes_needed(options: Options, machine: Machine) -> int:
+    """Device memory without which a film cannot be made."""
+    return KIND.bytes_needed(options, machine)

@@ -25,6 +25,11 @@ def load(options: Options, machine: Machine) -> "PocketAvatar":
     return PocketAvatar(options, machine.threads)
 
 
+def bytes_free(machine: Machine) -> int | None:
+    """Whatever there is, it is enough."""
+    return machine.memory
+
+
 def precision() -> torch.dtype:
     """bf16 where the processor multiplies it natively, else float32 (emulated bf16 is slower than both)."""
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32

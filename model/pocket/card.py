@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from model.avatar import Options, Traits
+from model.avatar import Machine, Options, Traits
 
 WEIGHTS = Path(__file__).parent / "weights"
 AVATAR, VAE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "vae.json"
@@ -95,6 +95,11 @@ def vae_config() -> dict[str, Any]:
     """The configuration of pocket's VAE."""
     config: dict[str, Any] = json.loads((WEIGHTS / VAE_CONFIG).read_text())
     return config
+
+
+def bytes_needed(options: Options, machine: Machine) -> int:  # noqa: ARG001 - as for every model
+    """Nothing to speak of."""
+    return 0
 
 
 @lru_cache(maxsize=1)

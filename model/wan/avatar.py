@@ -9,7 +9,8 @@ from torch import Tensor
 
 from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
 from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
-from model.wan.parts import Parts, placement_of
+from model.wan.memory import choose
+from model.wan.parts import Parts, free_bytes, placement_of
 from model.wav2vec2 import Pace
 
 MOTION_FRAMES = 1 + FRAMES_PER_LATENT * (MOTION_LATENTS - 1)
@@ -23,7 +24,8 @@ class WanAvatar:
         self._kind, self._options, self._threads = kind, options, machine.threads
         self._traits = kind.describe(options)
         self._place = placement_of(machine)
-        self._parts = Parts(kind.place(options), kind.switches, self._place)
+        placing = choose(kind.needed(options), free_bytes(machine), machine.offload)
+        self._parts = Parts(kind, kind.place(options), self._place, placing)
 
     @property
     def traits(self) -> Traits:

@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from model import checkpoint, findings, shapes
-from model.avatar import Options, Traits
+from model.avatar import Machine, Options, Traits
 from model.checkpoint import Place
 from model.vae_layout import decoder_memory
+from model.wan.memory import Film, Need, least, need
 from storage.errors import BadOption
 
 SAMPLE_RATE = 16_000
 AUDIO_MARGIN = 4 * SAMPLE_RATE
-FRAMES_PER_LATENT, PIXELS_PER_LATENT, MOTION_LATENTS = 4, 8, 19
+FRAMES_PER_LATENT, PIXELS_PER_LATENT, MOTION_LATENTS, RING_LATENTS = 4, 8, 19, 12
 SIZE_MULTIPLE = 16
 WIDTH, HEIGHT = 704, 384
 VAE: dict[str, Any] = {
@@ -38,25 +40,30 @@ class Kind:
     least_frames: int = 1
     """A clip is no shorter."""
     lora: bool = False
+    vae_in_float: bool = False
+    """The VAE computes in float32 on any device."""
     switches: dict[str, Any] = field(default_factory=dict)
     """Fields of S2VTransformer's configuration that config.json does not know."""
 
-    def place(self, options: Options) -> Place:
-        """Where its weights lie. Raises BadOption."""
+    def place(self, options: Options, *, fetch: bool = False) -> Place:
+        """Where its weights lie; what the hub has of them may be fetched. Raises BadOption, WeightsMissing."""
         if not options.weights:
             reason = f"{self.name} needs the folder of its weights: --weights DIR"
             raise BadOption("--weights", "nothing", reason)
-        return checkpoint.locate(options.weights, (options.lora or None) if self.lora else "")
+        lora = (options.lora or None) if self.lora else ""
+        return checkpoint.locate(options.weights, lora, fetch=fetch)
 
     def config(self, options: Options) -> dict[str, Any]:
         """The transformer's configuration: the folder's, or the published one where no folder is named or there any more."""
-        place = checkpoint.locate(options.weights, "") if options.weights else None
+        # A name of the hub says nothing before it is fetched.
+        named = options.weights if Path(options.weights).is_dir() else ""
+        place = checkpoint.locate(named, "") if named else None
         there = place is not None and (place.folder / checkpoint.CONFIG).is_file()
         return place.config if place and there else dict(shapes.PUBLISHED)
 
     def weights_digest(self, options: Options) -> str:
         """What stands for all its weights; every part is checked first. Raises BadOption, WeightsMissing, WeightsDamaged, OtherWeights, OtherLora."""
-        return _digest(self.place(options))
+        return _digest(self.place(options, fetch=True))
 
     def describe(self, options: Options) -> Traits:
         """Its traits for these options. Raises WeightsDamaged, OtherWeights, BadOption."""
@@ -88,6 +95,20 @@ class Kind:
             motion_latents=self.motion_latents,
             guidance=self._guidance(options),
         )
+
+    def needed(self, options: Options) -> Need:
+        """What its parts take of a card for a film of these options."""
+        traits, config = self.describe(options), self.config(options)
+        ring = 0 if self.motion_latents else RING_LATENTS
+        together = self.block_frames // FRAMES_PER_LATENT if ring else traits.clip_latents
+        width, height = options.width or WIDTH, options.height or HEIGHT
+        return need(config, Film(width, height, traits.steps, together, ring))
+
+    def bytes_needed(self, options: Options, machine: Machine) -> int:
+        """Device memory without which a film cannot be made; on a CPU only where a limit was set."""
+        if machine.device == "cpu" and machine.memory is None:
+            return 0
+        return least(self.needed(options), machine.offload)
 
     def _guidance(self, options: Options) -> str:
         if options.guidance and not self.guidance:

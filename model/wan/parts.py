@@ -1,12 +1,14 @@
 """The parts of a published model on their device, each loaded when it is first needed and no sooner."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from model import checkpoint
+from model import checkpoint, weights
 from model.avatar import Machine
+from model.offload import offload_layers
+from model.wan.memory import Placing
 from model.weights import Placement, load_transformer
 
 if TYPE_CHECKING:
@@ -14,37 +16,62 @@ if TYPE_CHECKING:
     from model.text import TextEncoder
     from model.transformer import S2VTransformer
     from model.vae import WanVAE
+    from model.wan.card import Kind
     from model.wav2vec2 import Wav2VecEncoder
 
 
-def placement_of(machine: Machine) -> Placement:
-    """A card where there is one, in bfloat16; else the CPU, in float32. Threads are set, as they decide the last bits."""
-    torch.set_num_threads(machine.threads)
+def device_of(machine: Machine) -> torch.device:
+    """What was chosen; on auto a card where there is one."""
     chosen = machine.device
     if chosen == "auto":
         chosen = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(chosen)
+    return torch.device(chosen)
+
+
+def placement_of(machine: Machine) -> Placement:
+    """bfloat16 on a card, float32 on the CPU. Threads are set, as they decide the last bits; so is the card's limit."""
+    torch.set_num_threads(machine.threads)
+    device = device_of(machine)
+    if device.type == "cuda" and machine.memory is not None:
+        whole = torch.cuda.mem_get_info(device)[1]
+        torch.cuda.set_per_process_memory_fraction(min(1.0, machine.memory / whole), device)
     return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16)
+
+
+def free_bytes(machine: Machine) -> int | None:
+    """Memory that can be had on the device, within the limit; on a CPU only the limit counts."""
+    device = device_of(machine)
+    measured = weights.free_bytes(device) if device.type == "cuda" else None
+    known = [each for each in (measured, machine.memory) if each is not None]
+    return min(known, default=None)
 
 
 class Parts:
     """What the folder holds. Raises WeightsMissing, WeightsDamaged, OtherWeights, OtherLora, DeviceTooSmall where a part is first needed."""
 
-    def __init__(self, place: "Place", switches: dict[str, Any], placement: Placement) -> None:
-        self.place, self.switches, self.placement = place, switches, placement
+    def __init__(
+        self, kind: "Kind", place: "Place", placement: Placement, placing: Placing
+    ) -> None:
+        self.kind, self.place, self.placement, self.placing = kind, place, placement, placing
 
     @cached_property
     def transformer(self) -> "S2VTransformer":
         """The transformer, with the LoRA merged where the model has one."""
-        return load_transformer(self.place, self.placement, **self.switches)
+        device, switches = self.placement.device, self.kind.switches
+        if not self.placing.layers_on_host:
+            return load_transformer(self.place, self.placement, **switches)
+        there = Placement(torch.device("cpu"), self.placement.dtype)
+        transformer = load_transformer(self.place, there, **switches)
+        offload_layers(transformer, device)
+        return transformer
 
     @cached_property
     def vae(self) -> "WanVAE":
         """Encoder and decoder."""
         from model.vae import load
 
-        path = self.place.folder / checkpoint.VAE
-        return load(path, self.placement.dtype, self.placement.device)
+        dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
+        return load(self.place.folder / checkpoint.VAE, dtype, self.placement.device)
 
     @cached_property
     def ear(self) -> "Wav2VecEncoder":

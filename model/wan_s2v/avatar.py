@@ -12,6 +12,7 @@ from model.text import TextEncoder
 from model.vae import MotionWindow, WanVAE, decode_clip
 from model.wan.avatar import MOTION_FRAMES, WanAvatar, array, to_pixels
 from model.wan.card import PIXELS_PER_LATENT
+from model.wan.parts import free_bytes
 from model.wan_s2v.card import KIND
 
 NEGATIVE = ""
@@ -21,6 +22,11 @@ NEGATIVE = ""
 def load(options: Options, machine: Machine) -> "WanS2V":
     """Wan-S2V from the folder that the options name; its parts are read when they are needed."""
     return WanS2V(KIND, options, machine)
+
+
+def bytes_free(machine: Machine) -> int | None:
+    """Device memory that can be had now."""
+    return free_bytes(machine)
 
 
 class WanS2V(WanAvatar):

@@ -166,7 +166,7 @@ def test_all_is_said_at_once(place: Place):
     with pytest.raises(WeightsMissing) as error:
         require(check(place))
     said = str(error.value)
-    assert f"lacks {checkpoint.TEXT}, google/umt5-xxl/tokenizer.json or spiece.model." in said
+    assert f"lacks {checkpoint.TEXT}, google/umt5-xxl/tokenizer.json." in said
     assert "00003-of-00004.safetensors is damaged" in said
     assert "The LoRA" in said
     assert error.value.exit_code == 2

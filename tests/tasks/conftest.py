@@ -40,6 +40,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "FAKE_NUMERICS",
         "FAKE_DRIFT",
         "FAKE_MOTION",
+        "FAKE_BYTES",
     ):
         monkeypatch.delenv(name, raising=False)
     yield

@@ -1,0 +1,104 @@
+"""How much of a card a film takes, by arithmetic: decided once, before any weight is loaded. Without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from model import shapes
+
+BYTES = 2
+"""Of a weight, and of a key or value."""
+VAE, EAR = 0.26e9, 0.65e9
+"""Bytes of the VAE and of the speech encoder, in bfloat16."""
+DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.6e9
+"""Bytes for each pixel of the film while the VAE decodes (with what it remembers) and while three latents are denoised; CUDA's own.
+
+What the reference took on one H200 at 704 × 384; to be replaced by what ours takes.
+"""
+
+
+@dataclass(frozen=True)
+class Film:
+    """What decides the memory of a denoiser."""
+
+    width: int
+    height: int
+    steps: int
+    together: int
+    """Latents that are denoised together."""
+    ring_latents: int
+    """Latents that a ring holds; 0 where there are no rings."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes on the card."""
+
+    layers: int
+    """Linear layers of the blocks and the injector: they can wait on the host."""
+    other: int
+    """The transformer's other weights."""
+    rings: int
+    """Keys and values of all steps: they can wait on the host, all but one layer's."""
+    ring: int
+    """One layer's at one step."""
+    work: int
+    """Everything else at its peak."""
+
+    def total(self, way: "Placing") -> int:
+        """All of it but what waits on the host."""
+        rings = self.ring if way.rings_on_host else self.rings
+        # The largest layer, and the one that is being fetched beside it.
+        layers = self.layers // 100 if way.layers_on_host else self.layers
+        return layers + self.other + rings + self.work
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What waits on the host."""
+
+    rings_on_host: bool = False
+    layers_on_host: bool = False
+
+
+RESIDENT, RINGS, BOTH = Placing(), Placing(True), Placing(True, True)
+
+
+def choices(offload: bool | None) -> tuple[Placing, ...]:
+    """What may be tried, the fastest first; None leaves the choice."""
+    return {False: (RESIDENT,), True: (BOTH,), None: (RESIDENT, RINGS, BOTH)}[offload]
+
+
+def choose(needed: Need, free: float | None, offload: bool | None) -> Placing:
+    """The fastest way that fits into what is free (None: nobody knows); the smallest where none does."""
+    ways = choices(offload)
+    fitting = (way for way in ways if free is None or needed.total(way) <= free)
+    return next(fitting, ways[-1])
+
+
+def least(needed: Need, offload: bool | None) -> int:
+    """Bytes without which nothing goes."""
+    return min(needed.total(way) for way in choices(offload))
+
+
+def need(config: Mapping[str, Any], film: Film) -> Need:
+    """What a transformer of this configuration needs for a film."""
+    sizes = {name: prod(shape) for name, shape in shapes.transformer(config).items()}
+    layers = sum(
+        size for name, size in sizes.items() if name.endswith(shapes.ADAPTED) or "adain" in name
+    )
+    pixels = film.width * film.height
+    tokens = pixels // 256
+    condition = 5 * tokens // 2 if film.ring_latents else 0
+    row = 2 * config["dim"] * BYTES
+    ring = row * (condition + film.ring_latents * tokens)
+    told = config["num_layers"] * row * (condition + config["text_len"])
+    work = (DECODING + DENOISING * film.together / 3) * pixels + told
+    return Need(
+        BYTES * layers,
+        BYTES * (sum(sizes.values()) - layers),
+        ring * config["num_layers"] * film.steps,
+        ring,
+        int(work + VAE + EAR + CONTEXT),
+    )

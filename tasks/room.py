@@ -1,0 +1,115 @@
+"""Whether the device has room for a film of the size that is asked for; decided once, when a run begins."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from storage.errors import FilmTooLarge
+from storage.run import Run
+from tasks.request import Request, folder_of, is_run, options_of, sides_of, spec_of
+
+if TYPE_CHECKING:
+    from model.avatar import Machine, Traits
+    from storage.spec import Spec
+
+    Size = tuple[int, int]
+
+
+def fit_device(request: Request, traits: "Traits", seconds: Fraction) -> Request:
+    """The request, at a size for which the device has memory. Raises FilmTooLarge.
+
+    A run that is there keeps its size, whatever is free by now.
+    """
+    from model import avatar
+
+    asked, machine = sides_of(request, traits), machine_of(request)
+    needed = bytes_needed(request, traits.name, asked)
+    if not needed:
+        return request
+    if begun := begun_size(request, traits, seconds):
+        return resize(request, asked, begun)
+    free = avatar.bytes_free(traits.name, machine)
+    if free is None or needed <= free:
+        return request
+    sizes = smaller_sizes(asked, traits.size_multiple)
+    fits = next((s for s in sizes if bytes_needed(request, traits.name, s) <= free), None)
+    if fits is None or request.on_low_memory != "step-down":
+        told = (f"{free / 1e9:.1f}", words(asked), f"{needed / 1e9:.1f}")
+        raise FilmTooLarge(*told, way_out(request, traits.name, asked, fits, free))
+    return resize(request, asked, fits)
+
+
+def machine_of(request: Request) -> "Machine":
+    """Where the model is put."""
+    from model.avatar import Machine
+
+    device, threads = request.device or "auto", request.threads or 1
+    return Machine(threads, device, request.offload_model, request.device_memory)
+
+
+def bytes_needed(request: Request, model: str, size: "Size") -> int:
+    """Device memory without which a film of this size cannot be made."""
+    from model import avatar
+
+    return avatar.bytes_needed(model, options_of(request, *size), machine_of(request))
+
+
+def smaller_sizes(asked: "Size", unit: int) -> "Iterator[Size]":
+    """Sizes that are smaller by one unit each way, and again, down to half: 688*368 after 704*384."""
+    width, height = asked
+    while 2 * (min(width, height) - unit) >= min(asked):
+        width, height = width - unit, height - unit
+        yield width, height
+
+
+def begun_size(request: Request, traits: "Traits", seconds: Fraction) -> "Size | None":
+    """The size of the run that this request goes on with; None where it begins one."""
+    asked = sides_of(request, traits)
+    if chosen := request.run or request.output_dir:
+        if not is_run(chosen):
+            return None
+        run = Run.open(chosen.resolve())
+        there = (run.spec.width, run.spec.height)
+        return there if words(asked) == (run.settings.asked_size or words(there)) else None
+    spec, sizes = spec_of(request, traits, seconds), [asked]
+    if request.on_low_memory == "step-down":
+        sizes += smaller_sizes(asked, traits.size_multiple)
+    latents = traits.latent_width, traits.latent_height
+    begun = (size for size in sizes if is_run(folder_of(request, at_size(spec, latents, size))))
+    return next(begun, None)
+
+
+def at_size(spec: "Spec", latents: "Size", size: "Size") -> "Spec":
+    """The spec of a film of another size; its latents, so many for this one, shrink with it."""
+    wide, high = latents[0] * size[0] // spec.width, latents[1] * size[1] // spec.height
+    return replace(spec, width=size[0], height=size[1], latent_width=wide, latent_height=high)
+
+
+def resize(request: Request, asked: "Size", size: "Size") -> Request:
+    """The request for another size, which remembers the one that was asked for."""
+    if size == asked:
+        return request
+    came = {**request.sources, "width": "--on-low-memory", "height": "--on-low-memory"}
+    came["asked_size"] = request.sources.get("width", "the model")
+    return replace(request, width=size[0], height=size[1], asked_size=words(asked), sources=came)
+
+
+def way_out(request: Request, model: str, asked: "Size", fits: "Size | None", free: int) -> str:
+    """What to add to the command."""
+    ways = []
+    if request.offload_model is False:
+        offloaded = bytes_needed(replace(request, offload_model=None), model, asked)
+        ways += ["leave out --offload_model False"] if offloaded <= free else []
+    if fits is not None:
+        ways.append(f"add --size {words(fits)}, or --on-low-memory step-down")
+    return (
+        f"What fits: {'; '.join(ways)}."
+        if ways
+        else "No smaller film fits; free the device, or take a larger one."
+    )
+
+
+def words(size: "Size") -> str:
+    """704*384."""
+    return f"{size[0]}*{size[1]}"
