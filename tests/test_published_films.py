@@ -1,6 +1,9 @@
 """The published models in miniature (random weights in the published layout) through the real commands: interrupted or not, the film is the same bytes."""
 
+import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from storage.film import inspect_film
+from tests.wavefile import write_wave
 
 ROOT = Path(__file__).parents[1]
 PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
@@ -107,3 +112,38 @@ def test_killed_wan_s2v_ends_the_same(words: Words, tmp_path: Path) -> None:
     assert pieces(broken) == pieces(whole)
     film = inspect_film(whole / "video.mp4")
     assert (film.frames, film.width, film.height) == (160, 64, 48)
+
+
+DOOR = """
+import json, sys
+from pipeline.cli import main
+sys.exit(max(main(words) for words in json.loads(sys.argv[1])))
+"""
+
+
+def test_each_script_of_live_avatar_is_a_line(tmp_path: Path) -> None:
+    """Every line of docs/from-live-avatar.md does what it says, one after the other, with small weights and a small size."""
+    page = (ROOT / "docs" / "from-live-avatar.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    small = [line.replace("704*384", "64*64").replace("_steps 40", "_steps 1") for line in lines]
+    Image.open(PICTURE).convert("RGB").save(tmp_path / "face.jpg")
+    write_wave(tmp_path / "speech.wav", 4.0)
+    maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(tmp_path / "ckpt")]
+    subprocess.run(maker, cwd=ROOT, check=True, capture_output=True)
+    words = json.dumps([shlex.split(line)[1:] for line in small])
+    there = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", DOOR, words],
+        cwd=tmp_path, env=there, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    films = {
+        "runs/smith/video.mp4": 100,
+        "runs/loop/video.mp4": 100,
+        "part_1.mp4": 48,
+        "so_far.mp4": 100,
+    }
+    films |= {"runs/small/video.mp4": 100, "runs/wan/video.mp4": 64}
+    assert {name: inspect_film(tmp_path / name).frames for name in films} == films
