@@ -58,6 +58,8 @@ class Window(luigi.WrapperTask):
     heard: tuple[int, ...] = luigi.ListParameter(
         description="Clips beyond, whose sound the denoiser hears."
     )
+    # Luigi raises what a task needs to the task's own priority: above the clips', this would take their order from them.
+    priority = -int(NEVER)
 
     def requires(self) -> Iterator[luigi.Task]:
         """The clips, and the sound of those that the denoiser comes to, running ahead."""

@@ -55,6 +55,17 @@ def test_film_has_every_clip_and_frame(begin: Begin) -> None:
     assert inspect_film(path).frames == 250
 
 
+@pytest.mark.parametrize("offline", [True, False])
+def test_clips_are_decoded_in_their_order(begin: Begin, offline: bool) -> None:
+    """One after the other, whatever Luigi could choose from: out of order, a decoder would be primed anew for each."""
+    told: list[int] = []
+    with listen(
+        lambda event, facts: told.append(facts["clip"]) if event == "clip_published" else None
+    ):
+        make(begin(offline=offline))
+    assert told == list(range(21))
+
+
 @pytest.mark.parametrize(
     "order",
     [{"offline": True}, {"ahead": 0}, {"ahead": 5, "clip_batch_size": 4}, {"clip_batch_size": 3}],
