@@ -174,6 +174,10 @@ class Avatar(Protocol):
     def extract_audio(self, heard: Heard) -> Float:
         """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""
 
+    @property
+    def peaks(self) -> Mapping[str, int]:
+        """The most device memory that was taken so far, in bytes, by who says so; nothing on a CPU."""
+
     def denoiser(self, inputs: Named, seed: int) -> Denoiser:
         """A denoiser that stands before clip 0."""
 

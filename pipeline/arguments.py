@@ -2,8 +2,9 @@
 
 import argparse
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ EXAMPLES = {
     "mux": "longtake mux runs/mine --partial --output_file so-far.mp4",
     "inspect": "longtake inspect runs/mine --clip 3 --step 2",
     "doctor": "longtake doctor --model live-avatar --weights ckpt",
+    "accept": "longtake accept --model live-avatar --weights ckpt --size 704*384",
 }
 _DOES = {
     "new": "Make a film; the same command again goes on where it stopped.",
@@ -29,6 +31,7 @@ _DOES = {
     "mux": "Join the finished clips and their sound, at any time.",
     "inspect": "One clip's latents after each step, as pictures (PNG) and numbers.",
     "doctor": "Whether a folder of weights is whole and fits its model, without loading it.",
+    "accept": "Three clips, a kill, a resume, the bytes compared, and a page about it; takes the flags of `new`.",
 }
 _CODES = """exit codes:
   0 done                            4 a clip failed after its tries
@@ -188,9 +191,9 @@ class _Note(argparse.Action):
         space.given = [*(getattr(space, "given", None) or []), (self.const, str(values))]
 
 
-def _new() -> argparse.ArgumentParser:
-    parser = _Parser("new")
-    parser.usage = "longtake new IMAGE AUDIO [flags]"
+def _new(verb: str = "new") -> argparse.ArgumentParser:
+    parser = _Parser(verb)
+    parser.usage = f"longtake {verb} IMAGE AUDIO [flags]"
     parser.add_argument(
         "files",
         nargs="*",
@@ -291,11 +294,12 @@ def _of_a_run(verb: str) -> argparse.ArgumentParser:
     return parser
 
 
-PARSERS = {
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "new": _new,
     "resume": _resume,
     "status": _status,
     "mux": _mux,
     "inspect": _inspect,
     "doctor": _doctor,
+    "accept": partial(_new, "accept"),
 }

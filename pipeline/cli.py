@@ -149,6 +149,20 @@ def _doctor(command: Command) -> int:
     return 0 if found.well else ModelError.exit_code
 
 
+def _accept(command: Command) -> int:
+    from pipeline.accept import Check, accept
+
+    said = {name: word for flag, word in command.given for name in flag.fields}
+    root = Path(said.get("run") or said.get("output_dir") or "runs/accept").absolute()
+
+    def tell(check: Check) -> None:
+        print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:24}  {check.found}", flush=True)
+
+    found = accept(command.given, root, tell)
+    print(found.page)
+    return 0 if found.passed else 1
+
+
 def _help(command: Command) -> int:
     text = str(command.options["text"])
     if sys.stdout.isatty():
@@ -167,6 +181,7 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "mux": _mux,
     "inspect": _inspect,
     "doctor": _doctor,
+    "accept": _accept,
     "help": _help,
 }
 

@@ -18,6 +18,7 @@ joint_accepted clip, redone
 luigid_unreachable error
 size_stepped_down asked, made: the device has no room for more
 clips_cut      asked, made, length (h:mm:ss)
+memory_peak    host, and what the model says of its device, in bytes, at the film's end
 film_published path, clips, frames
 run_interrupted signal, resume (the command)
 ============== ======================================================================================

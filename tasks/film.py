@@ -110,6 +110,7 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
         session.accept_joint()
     _tell_start(session)
     drive(session, local_scheduler)
+    _tell_memory(session)
     span = part.span(run.spec.clips)
     if len(span) == run.spec.clips:
         build(session, MuxVideo(run=str(run.root)), local_scheduler)
@@ -138,6 +139,18 @@ def _tell_start(session: Session) -> None:
         clip_batch_size=settings.clip_batch_size,
     )
     session.lap()
+
+
+def _tell_memory(session: Session) -> None:
+    """How much this process has taken at most; nothing where no model was needed."""
+    if "avatar" not in session.__dict__:
+        return
+    import resource
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    emit("memory_peak", host=host, **session.avatar.peaks)
 
 
 def deliver(film: Path, target: Path | None) -> Path:

@@ -172,6 +172,10 @@ class FakeAvatar:
     def numerics(self) -> Mapping[str, str | int]:
         return {"kernel": os.environ.get("FAKE_NUMERICS", "numpy"), "threads": self._threads}
 
+    @property
+    def peaks(self) -> Mapping[str, int]:
+        return {}
+
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         _pretend("inputs", 0)
         small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)

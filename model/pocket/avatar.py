@@ -70,6 +70,11 @@ class PocketAvatar:
             "amx": int(torch.cpu._is_amx_tile_supported()),
         }
 
+    @property
+    def peaks(self) -> Mapping[str, int]:
+        """Nothing: it is at home on a CPU."""
+        return {}
+
     @torch.inference_mode()
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:  # noqa: ARG002 - traits.prompt_acts says so
         """The latent of the picture standing still, "reference" [c, 1, h, w]."""

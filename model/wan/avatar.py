@@ -47,6 +47,19 @@ class WanAvatar:
             else torch.backends.cpu.get_cpu_capability(),
         }
 
+    @property
+    def peaks(self) -> Mapping[str, int]:
+        """The most device memory so far: what tensors took, what torch held for them, and what the driver says is taken now."""
+        device = self._place.device
+        if device.type != "cuda":
+            return {}
+        free, whole = torch.cuda.mem_get_info(device)
+        return {
+            "tensors": torch.cuda.max_memory_allocated(device),
+            "torch": torch.cuda.max_memory_reserved(device),
+            "card": whole - free,
+        }
+
     @torch.inference_mode()
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]."""

@@ -1,0 +1,230 @@
+"""longtake accept: for someone who has a model's weights and the machine for it. Three clips, a kill, a resume, the bytes compared, and a page that shows it all."""
+
+import hashlib
+import html
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.flag import Flag
+from pipeline.screens import amount
+from storage.errors import BadInput, LongtakeError
+
+CLIPS = 3
+EXAMPLES = Path(__file__).parents[1] / "examples"
+OWN = {"run", "output_dir", "output_file", "num_clip", "start_clip"}
+"""Fields of the Request that acceptance settles by itself."""
+PATIENCE = 3600
+"""Seconds for one film of three clips."""
+COMPARED = ("segments/*", "latents/c.*", "motion/c.*", "video.mp4")
+
+Given = list[tuple[Flag, str]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    found: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What came of it."""
+
+    checks: tuple[Check, ...]
+    page: Path
+
+    @property
+    def passed(self) -> bool:
+        """True if everything did."""
+        return all(check.passed for check in self.checks)
+
+
+def accept(given: Given, root: Path, tell: Callable[[Check], None]) -> Acceptance:
+    """Make a short film twice in `root`, once undisturbed and once killed and resumed. Raises BadInput, and what stands in a film's way."""
+    words = words_of(given)
+    # The folder's name is in the film's title: both have the same.
+    whole, broken = root / "whole" / "film", root / "broken" / "film"
+    for run in (whole, broken):
+        if run.exists():
+            raise BadInput(
+                f"{run} is there from before. Remove it, or name another folder with --run."
+            )
+    checks: list[Check] = []
+
+    def note(check: Check) -> None:
+        checks.append(check)
+        tell(check)
+
+    for check in weights_checks(given):
+        note(check)
+    seconds = make(words, whole)
+    note(Check("a film of 3 clips", f"in {seconds:.0f} s, with loading", passed=True))
+    note(kill(words, broken))
+    make(["resume", str(broken)])
+    note(compare("killed and resumed", whole, broken))
+    lose_last_segment(broken)
+    make(["resume", str(broken)])
+    note(compare("last clip decoded alone", whole, broken))
+    for check in figures(whole):
+        note(check)
+    return Acceptance(tuple(checks), write_page(root, whole, checks))
+
+
+def words_of(given: Given) -> list[str]:
+    """A command line of `longtake new` with these flags, but for those that acceptance settles; the examples' face and voice where none is given."""
+    fields = {name for flag, _ in given for name in flag.fields}
+    words = ["new"]
+    for name, example in (("image", "mila.png"), ("audio", "harbour.wav")):
+        if name not in fields:
+            if not (EXAMPLES / example).is_file():
+                raise BadInput(f"No {name} was given, and there is no {EXAMPLES / example}.")
+            words += [f"--{name}={EXAMPLES / example}"]
+    for flag, word in given:
+        if not OWN.intersection(flag.fields):
+            words.append(flag.spelling if flag.constant is not None else f"{flag.spelling}={word}")
+    return [*words, f"--num-clip={CLIPS}"]
+
+
+def weights_checks(given: Given) -> Iterator[Check]:
+    """What `doctor` says, where a folder of weights was named."""
+    from pipeline.doctor import examine
+
+    said = {name: word for flag, word in given for name in flag.fields}
+    if weights := said.get("weights"):
+        found = examine(said.get("model", "live-avatar"), weights, said.get("lora"))
+        yield Check("weights", found.lines[-1], found.well)
+        if not found.well:
+            raise LongtakeError(" ".join(found.lines))
+
+
+def make(words: list[str], run: Path | None = None) -> float:
+    """A film in a process of its own; seconds. Raises LongtakeError with its last line."""
+    begun = time.monotonic()
+    done = subprocess.run(
+        command(words, run), check=False, capture_output=True, text=True, timeout=PATIENCE
+    )
+    if done.returncode:
+        raise LongtakeError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+    return time.monotonic() - begun
+
+
+def command(words: list[str], run: Path | None) -> list[str]:
+    """longtake, as it runs here."""
+    where = [] if run is None else [f"--run={run}"]
+    return [sys.executable, "-m", "pipeline", *words, *where]
+
+
+def kill(words: list[str], run: Path) -> Check:
+    """Begin a film and kill it when its second clip has been denoised."""
+    record = run / "commits" / "latents.00001.json"
+    worker = subprocess.Popen(
+        command(words, run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + PATIENCE
+    while not record.exists() and worker.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    open_still = not (run / "video.mp4").exists()
+    return Check("killed with SIGKILL", "after clip 1 was denoised", record.exists() and open_still)
+
+
+def compare(what: str, whole: Path, other: Path) -> Check:
+    """Every segment, latent and the film itself, byte by byte."""
+    here, there = digests(whole), digests(other)
+    differ = sorted(
+        name for name in here.keys() | there.keys() if here.get(name) != there.get(name)
+    )
+    found = (
+        f"{len(here)} files are the same bytes"
+        if not differ
+        else f"other bytes: {', '.join(differ)}"
+    )
+    return Check(what, found, not differ)
+
+
+def digests(run: Path) -> dict[str, str]:
+    """SHA-256 of what a film consists of."""
+    found = {}
+    for pattern in COMPARED:
+        for path in run.glob(pattern):
+            with path.open("rb") as file:
+                found[str(path.relative_to(run))] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def lose_last_segment(run: Path) -> None:
+    """Remove the last clip's video and its frames: it must be decoded again, without those before it."""
+    last = CLIPS - 1
+    for path in (run / "segments" / f"{last:05d}.mp4", run / "frames" / f"c.{last}.0.0.0.0"):
+        path.unlink(missing_ok=True)
+    (run / "video.mp4").unlink()
+
+
+def figures(run: Path) -> Iterator[Check]:
+    """Speed and memory, from the run's events."""
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    last = [each for each in events if each["event"] == "clip_denoised"][-1]
+    yield Check("denoising", f"{last['seconds']:.2f} s for the last clip", passed=True)
+    stages: dict[str, float] = {}
+    for each in events:
+        if each["event"] == "stage_seconds":
+            stages[each["stage"]] = stages.get(each["stage"], 0.0) + each["seconds"]
+    told = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
+    yield Check("seconds of each stage", told, passed=True)
+    for each in events:
+        if each["event"] == "memory_peak":
+            memory = {k: v for k, v in each.items() if k not in {"event", "time", "pid"}}
+            told = ", ".join(f"{name} {amount(size)}" for name, size in memory.items())
+            yield Check("memory at its peak", told, passed=True)
+
+
+def write_page(root: Path, run: Path, checks: list[Check]) -> Path:
+    """accept.html: the checks, and frames of the film."""
+    sheet = contact_sheet(run / "video.mp4", root / "frames.png")
+    rows = "\n".join(
+        f"<tr><td>{'ok' if c.passed else 'FAILED'}</td><td>{html.escape(c.what)}</td><td>{html.escape(c.found)}</td></tr>"
+        for c in checks
+    )
+    spec = json.loads((run / "run.json").read_text())
+    facts: dict[str, Any] = {"model": spec["spec"]["model"], **spec["fingerprint"]}
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    page = root / "accept.html"
+    page.write_text(
+        "<!doctype html><meta charset='utf-8'><title>longtake accept</title>"
+        "<style>body{font:15px/1.5 system-ui;margin:2rem;max-width:70rem}td{padding:.2rem 1rem .2rem 0;vertical-align:top}img{max-width:100%}</style>"
+        f"<h1>longtake accept</h1><p>{html.escape(told)}</p><table>{rows}</table>"
+        f"<h2>The film</h2><img src='{sheet.name}' alt='Frames of the film, eight of each clip'>",
+        encoding="utf-8",
+    )
+    return page
+
+
+def contact_sheet(film: Path, target: Path, columns: int = 8) -> Path:
+    """Frames of each clip, evenly spread, a row for each."""
+    import av
+    from PIL import Image
+
+    with av.open(str(film)) as container:
+        total = container.streams.video[0].frames
+        chosen = {round(i * (total - 1) / (CLIPS * columns - 1)) for i in range(CLIPS * columns)}
+        frames = (f for i, f in enumerate(container.decode(video=0)) if i in chosen)
+        shown = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in frames]
+    width, height = (side * min(1, 240 / shown[0].width) for side in shown[0].size)
+    size = (round(width), round(height))
+    sheet = Image.new("RGB", (columns * size[0], -(-len(shown) // columns) * size[1]))
+    for place, frame in enumerate(shown):
+        row, column = divmod(place, columns)
+        sheet.paste(frame.resize(size), (column * size[0], row * size[1]))
+    sheet.save(target)
+    return target
