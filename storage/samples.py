@@ -15,12 +15,12 @@ from storage.records import Facts, Records
 
 Sound = NDArray[np.float32]
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 STAGE = "sound"
 
 
 class SoundArray:
-    """Mono float32 at the spec's sample_rate, in chunks of 2^20 samples. Its record (stage `sound`) holds a digest per chunk."""
+    """Mono float32 at the spec's sample_rate, in chunks of 2^18 samples. Its record (stage `sound`) holds a digest per chunk."""
 
     def __init__(self, folder: Path, records: Records, rate: int) -> None:
         self.folder = folder

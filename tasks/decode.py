@@ -28,11 +28,7 @@ class DecodeClip(ClipTask):
 
     def complete(self) -> bool:
         """True if the record says done and the file has its length."""
-        facts = self.of.records.read(self.stage, self.clip)
-        if facts is None or facts["state"] != "done" or not motion_is_there(self.of, self.clip):
-            return False
-        path = self.of.segment_path(self.clip)
-        return path.is_file() and path.stat().st_size == facts["bytes"]
+        return segment_is_there(self.of, self.clip)
 
     def requires(self) -> Iterator[luigi.Task]:
         """Its latents and those that the decoder must see before; nothing where its frames are there already."""
@@ -72,6 +68,15 @@ class DecodeClip(ClipTask):
             self.stage, self.clip, sha256=digest, bytes=path.stat().st_size, frames=shown
         )
         emit("clip_published", clip=self.clip, frames=shown, redone=redone, seconds=session.lap())
+
+
+def segment_is_there(run: "Run", clip: int) -> bool:
+    """True if a clip's record says done, its file has its length, and what the next clip takes from it is published. Makes no task of it: Luigi keeps those."""
+    facts = run.records.read(DecodeClip.stage, clip)
+    if facts is None or facts["state"] != "done" or not motion_is_there(run, clip):
+        return False
+    path = run.segment_path(clip)
+    return path.is_file() and bool(path.stat().st_size == facts["bytes"])
 
 
 def motion_is_there(run: "Run", clip: int) -> bool:

@@ -14,7 +14,7 @@ from storage.publish import publish
 from storage.sound import encode_soundtrack
 from tasks.base import RunParameter, RunTask, tell
 from tasks.damage import digest_of_file, withdraw_damaged
-from tasks.decode import DecodeClip
+from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
 from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
 from tasks.session import Session, working
@@ -56,10 +56,14 @@ class MuxVideo(RunTask):
         )
 
     def requires(self) -> Iterator[luigi.Task]:
-        """Every clip, not the last alone: Luigi looks no further back than a complete task."""
+        """Every clip that is not there, not the last alone: Luigi looks no further back than a complete task.
+
+        Those that are there are not named: Luigi would keep 16 kB of each.
+        """
         yield EncodeSoundtrack(run=self.folder)
         for clip in range(self.of.spec.clips):
-            yield DecodeClip(run=self.folder, clip=clip)
+            if not segment_is_there(self.of, clip):
+                yield DecodeClip(run=self.folder, clip=clip)
 
     def make(self, session: Session) -> None:
         """Join."""
@@ -126,7 +130,7 @@ def _tell_start(session: Session) -> None:
     run, settings = session.run, session.run.settings
     span = session.part.span(run.spec.clips)
     folder = str(run.root)
-    done = sum(DecodeClip(run=folder, clip=clip).complete() for clip in span)
+    done = sum(segment_is_there(run, clip) for clip in span)
     emit(
         "run_started",
         run=folder,
@@ -299,4 +303,4 @@ def clip_is_there(run: "Run", clip: int) -> bool:
     """True if a clip's segment, latents and (where they are kept) frames are files on the disk; a few µs."""
     frames = not run.frames.complete(clip) or run.frames.chunk_path(clip).is_file()
     latents = run.latents.complete(clip) and run.latents.chunk_path(clip).is_file()
-    return latents and frames and DecodeClip(run=str(run.root), clip=clip).complete()
+    return latents and frames and segment_is_there(run, clip)

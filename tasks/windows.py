@@ -1,6 +1,7 @@
 """Luigi sees a window of clips at a time: its scheduler costs O(pending) per task, so 25 clips and not 10 000."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import luigi
 from storage.errors import StageFailed
 from tasks.audio import ExtractAudio
 from tasks.base import RunParameter
-from tasks.decode import DecodeClip
+from tasks.decode import DecodeClip, segment_is_there
 from tasks.denoise import DenoiseClip
 from tasks.session import Session
 
@@ -91,8 +92,9 @@ def published_to(run: "Run", stop: int) -> int:
 
 def windows(session: Session, kind: ClipKind, clips: range) -> Iterator[Window]:
     """The missing clips, a window at a time."""
-    folder = str(session.run.root)
-    missing = (clip for clip in clips if not kind(run=folder, clip=clip).complete())
+    folder, run = str(session.run.root), session.run
+    there = run.latents.complete if kind is DenoiseClip else partial(segment_is_there, run)
+    missing = (clip for clip in clips if not there(clip))
     for window in in_batches(missing, CLIPS):
         beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
         heard = [clip for clip in beyond if clip in clips]
