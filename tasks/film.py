@@ -215,6 +215,23 @@ class LongVideo(luigi.Task):
     base_seed: int | None = luigi.OptionalIntParameter(
         default=None, description="The seed; -1 draws one."
     )
+    guidance: str | None = luigi.OptionalParameter(
+        default=None, description="How much the prompt is followed."
+    )
+    weights: str | None = luigi.OptionalParameter(
+        default=None, description="The folder of published weights."
+    )
+    lora: str | None = luigi.OptionalParameter(default=None, description="The LoRA's file.")
+    device: str | None = luigi.OptionalParameter(default=None, description="auto, cpu or cuda.")
+    offload_model: bool | None = luigi.OptionalBoolParameter(
+        default=None, description="Idle parts wait on the host."
+    )
+    device_memory: int | None = luigi.OptionalIntParameter(
+        default=None, description="Bytes of the card to use."
+    )
+    on_low_memory: str | None = luigi.OptionalParameter(
+        default=None, description="refuse or step-down."
+    )
     audio_lead: int | None = luigi.OptionalIntParameter(
         default=None, description="Frames the sound leads."
     )

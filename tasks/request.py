@@ -105,7 +105,11 @@ class Request:
     @classmethod
     def of_words(cls, values: Mapping[str, Any], source: str) -> Self:
         """A request out of what a shell was given: `size` as W*H, paths as text; what is empty or False was not given."""
-        given = {name: value for name, value in values.items() if value not in (None, "", False)}
+        given: dict[str, Any] = {
+            name: value
+            for name, value in values.items()
+            if value not in (None, "", False) or (name == "offload_model" and value is False)
+        }
         if size := given.pop("size", None):
             given["width"], given["height"] = parse_size(size)
         for name in ("image", "audio", "run", "output_dir", "output_file"):

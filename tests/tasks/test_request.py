@@ -145,3 +145,28 @@ def test_size_is_read_in_every_spelling() -> None:
     assert {parse_size(words) for words in ("704*384", "704x384", "704×384")} == {(704, 384)}
     with pytest.raises(BadSize, match="such as 256"):
         parse_size("704")
+
+
+def test_luigi_takes_what_a_request_does() -> None:
+    """LongVideo has a parameter for everything that can be asked for."""
+    from dataclasses import fields
+
+    from tasks.film import LongVideo
+
+    asked = {field.name for field in fields(Request)} - {"sources", "asked_size"}
+    named = {name for name, _ in LongVideo.get_params()}
+    assert asked - {"width", "height"} == named - {"size"}
+
+
+def test_words_of_a_shell_keep_a_no(tmp_path: Path) -> None:
+    """offload_model=False is an answer; an empty word or a flag that was not given is none."""
+    words = {
+        "image": "a.png",
+        "audio": "b.wav",
+        "offload_model": False,
+        "offline": False,
+        "prompt": "",
+    }
+    request = Request.of_words(words, "luigi")
+    assert request.offload_model is False
+    assert (request.offline, request.prompt) == (None, None)
