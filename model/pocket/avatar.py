@@ -40,7 +40,8 @@ class PocketAvatar:
 
     def __init__(self, options: Options, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._options, self._threads, self._dtype = options, threads, precision()
+        self._options = card.complete(options)
+        self._threads, self._dtype = threads, precision()
         self._traits = card.describe(options)
         weights = load_file(card.WEIGHTS / card.AVATAR)
         self._ear = MelEncoder(**card.AUDIO)

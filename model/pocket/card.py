@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,24 @@ SMALLEST = 64
 """A side of the smallest canvas: one token of the older motion latents."""
 
 
+def complete(options: Options) -> Options:
+    """The options with pocket's own numbers where none were chosen."""
+    return replace(
+        options,
+        width=options.width or SIZE,
+        height=options.height or SIZE,
+        clip_frames=options.clip_frames or CLIP_FRAMES,
+        steps=options.steps or STEPS,
+    )
+
+
 def describe(options: Options) -> Traits:
     """Pocket's traits for these options."""
+    options = complete(options)
     return Traits(
         name="pocket",
         fps=FPS,
-        clip_frames=options.clip_frames or CLIP_FRAMES,
+        clip_frames=options.clip_frames,
         block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
         frames_per_latent=FRAMES_PER_LATENT,
         latent_channels=16,
@@ -55,7 +67,7 @@ def describe(options: Options) -> Traits:
         size_multiple=16,
         default_width=SIZE,
         default_height=SIZE,
-        steps=options.steps or STEPS,
+        steps=options.steps,
         sample_rate=SAMPLE_RATE,
         audio_layers=AUDIO["layers"],
         audio_channels=AUDIO["channels"],

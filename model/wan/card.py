@@ -59,7 +59,7 @@ class Kind:
         named = options.weights if Path(options.weights).is_dir() else ""
         place = checkpoint.locate(named, "") if named else None
         there = place is not None and (place.folder / checkpoint.CONFIG).is_file()
-        return place.config if place and there else dict(shapes.PUBLISHED)
+        return place.config if place and there else shapes.configure(shapes.PUBLISHED)
 
     def weights_digest(self, options: Options) -> str:
         """What stands for all its weights; every part is checked first. Raises BadOption, WeightsMissing, WeightsDamaged, OtherWeights, OtherLora."""

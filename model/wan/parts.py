@@ -10,6 +10,7 @@ from model.avatar import Machine
 from model.offload import offload_layers
 from model.wan.memory import Placing
 from model.weights import Placement, load_transformer
+from storage.errors import BadOption
 
 if TYPE_CHECKING:
     from model.checkpoint import Place
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 
 def device_of(machine: Machine) -> torch.device:
-    """What was chosen; on auto a card where there is one."""
+    """What was chosen; on auto a card where there is one. Raises BadOption."""
     chosen = machine.device
     if chosen == "auto":
         chosen = "cuda" if torch.cuda.is_available() else "cpu"
+    if chosen == "cuda" and not torch.cuda.is_available():
+        raise BadOption("--device", chosen, "this machine has no card that torch can use")
     return torch.device(chosen)
 
 

@@ -184,3 +184,17 @@ def test_weights_fit_their_budget() -> None:
     sizes = [path.stat().st_size for path in card.WEIGHTS.iterdir()]
     assert max(sizes) <= 16 * 2**20
     assert sum(sizes) <= 20 * 2**20
+
+
+def test_what_is_not_chosen_is_pockets_own() -> None:
+    """Options that leave clip and steps open give whole clips of 48 frames; judging and measuring begin like this."""
+    model = avatar.load("pocket", Options(64, 64), avatar.Machine())
+    traits = model.traits
+    assert (traits.clip_frames, traits.steps) == (48, 4)
+    inputs = model.encode_inputs(np.full((64, 64, 3), 120, np.uint8), "")
+    span = 48 * traits.samples_per_frame + 2 * traits.audio_margin
+    heard = model.extract_audio(avatar.Heard(np.zeros(span, np.float32)))
+    made = model.denoiser(inputs, 0).denoise(heard)
+    assert len(made.steps) == 4
+    assert model.decoder(inputs).decode(made.latents).shape == (48, 64, 64, 3)
+    assert card.describe(Options()).latent_width == 16

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from model import wav2vec2
-from model.avatar import MODELS, Options, describe, weights_digest
+from model.avatar import MODELS, Machine, Options, bytes_needed, describe, weights_digest
 from model.tools.make_checkpoint import main as make_checkpoint
 from model.wan import card
+from model.wan.parts import device_of
 from storage.errors import BadOption, WeightsMissing
 
 LARGE = ("live-avatar", "wan-s2v")
@@ -91,3 +93,23 @@ def test_the_lora_is_in_the_digest_of_the_model_that_has_it(weights: str) -> Non
     live, wan = (weights_digest(name, Options(weights=weights)) for name in LARGE)
     assert live != wan
     assert set(LARGE) < set(MODELS)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_a_film_takes_needs_no_folder(name: str) -> None:
+    """Reckoned from the published sizes: more for a larger film, less where parts may wait on the host; nothing on a CPU without a limit."""
+    machine = Machine(device="cuda", offload=False)
+    small, large = (
+        bytes_needed(name, Options(*size), machine) for size in ((384, 256), (704, 384))
+    )
+    waiting = bytes_needed(name, Options(704, 384), Machine(device="cuda"))
+    assert 30e9 < small < large < 110e9
+    assert waiting < 24e9, "what the articles' readers have"
+    assert bytes_needed(name, Options(704, 384), Machine(device="cpu")) == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
+def test_a_card_that_is_not_there_is_refused() -> None:
+    """Before any work, and with the reason."""
+    with pytest.raises(BadOption, match="no card that torch can use"):
+        device_of(Machine(device="cuda"))
