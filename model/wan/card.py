@@ -10,7 +10,7 @@ from model.avatar import Machine, Options, Traits
 from model.checkpoint import Place
 from model.vae_layout import decoder_memory
 from model.wan.memory import Film, Need, least, need
-from storage.errors import BadOption
+from storage.errors import BadInput, BadOption
 
 SAMPLE_RATE = 16_000
 AUDIO_MARGIN = 4 * SAMPLE_RATE
@@ -46,10 +46,9 @@ class Kind:
     """Fields of S2VTransformer's configuration that config.json does not know."""
 
     def place(self, options: Options, *, fetch: bool = False) -> Place:
-        """Where its weights lie; what the hub has of them may be fetched. Raises BadOption, WeightsMissing."""
+        """Where its weights lie; what the hub has of them may be fetched. Raises BadInput, WeightsMissing."""
         if not options.weights:
-            reason = f"{self.name} needs the folder of its weights: --weights DIR"
-            raise BadOption("--weights", "nothing", reason)
+            raise BadInput(f"{self.name} needs the folder of its weights: --weights DIR.")
         lora = (options.lora or None) if self.lora else ""
         return checkpoint.locate(options.weights, lora, fetch=fetch)
 
@@ -62,7 +61,7 @@ class Kind:
         return place.config if place and there else shapes.configure(shapes.PUBLISHED)
 
     def weights_digest(self, options: Options) -> str:
-        """What stands for all its weights; every part is checked first. Raises BadOption, WeightsMissing, WeightsDamaged, OtherWeights, OtherLora."""
+        """What stands for all its weights; every part is checked first. Raises BadInput, WeightsMissing, WeightsDamaged, OtherWeights, OtherLora."""
         return _digest(self.place(options, fetch=True))
 
     def describe(self, options: Options) -> Traits:

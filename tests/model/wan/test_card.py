@@ -11,7 +11,7 @@ from model.avatar import MODELS, Machine, Options, bytes_needed, describe, weigh
 from model.tools.make_checkpoint import main as make_checkpoint
 from model.wan import card
 from model.wan.parts import device_of
-from storage.errors import BadOption, WeightsMissing
+from storage.errors import BadInput, BadOption, WeightsMissing
 
 LARGE = ("live-avatar", "wan-s2v")
 
@@ -81,7 +81,7 @@ def test_clips_shorter_than_what_the_next_takes_are_refused() -> None:
 @pytest.mark.parametrize("name", LARGE)
 def test_weights_are_needed_and_checked(name: str, weights: str, tmp_path: Path) -> None:
     """No folder, or an empty one, is refused with the way out; the digest stands for what is in it."""
-    with pytest.raises(BadOption, match="--weights DIR"):
+    with pytest.raises(BadInput, match="--weights DIR"):
         weights_digest(name, Options())
     with pytest.raises(WeightsMissing):
         weights_digest(name, Options(weights=str(tmp_path)))
