@@ -100,20 +100,13 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         if cond_dim is not None:
             self.cond_encoder: Any = nn.Conv3d(cond_dim, dim, size, size)
         if text_dim is not None:
-            self.text_embedding = nn.Sequential(
-                nn.Linear(text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
-            )
-        self.time_embedding = nn.Sequential(
-            nn.Linear(freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim)
-        )
+            self.text_embedding = two_layers(text_dim, dim, nn.GELU(approximate="tanh"))
+        self.time_embedding = two_layers(freq_dim, dim, nn.SiLU())
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.trainable_cond_mask = nn.Embedding(3, dim)
-        self.blocks: Any = nn.ModuleList(
-            [
-                Block(dim, ffn_dim, num_heads, eps, text=text_dim is not None)
-                for _ in range(num_layers)
-            ]
-        )
+        told = text_dim is not None
+        blocks = [Block(dim, ffn_dim, num_heads, eps, text=told) for _ in range(num_layers)]
+        self.blocks: Any = nn.ModuleList(blocks)
         self.head = Head(dim, out_dim * size[0] * size[1] * size[2], eps)
         self.casual_audio_encoder = CausalAudioEncoder(
             audio_layers, audio_dim, dim, num_audio_token
@@ -256,6 +249,11 @@ class Head(nn.Module):
         """[b, l, dim] → [b, l, patch values] in float32; time [b, dim]."""
         shift, scale = (self.modulation.float() + time.unsqueeze(1)).chunk(2, 1)
         return in_float(self.head, self.norm(x.float()) * (1 + scale) + shift)
+
+
+def two_layers(inputs: int, outputs: int, between: nn.Module) -> nn.Sequential:
+    """An embedding: a layer to the full width, a non-linearity, a layer."""
+    return nn.Sequential(nn.Linear(inputs, outputs), between, nn.Linear(outputs, outputs))
 
 
 def in_float(linear: Any, x: Tensor) -> Tensor:

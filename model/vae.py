@@ -30,22 +30,16 @@ if TYPE_CHECKING:
     Statistics = tuple[Sequence[float], Sequence[float]]
     Module = Any  # diffusers is untyped, and so are the parts of its modules
 
-WEIGHTS = "Wan2.1_VAE.pth"
-"""In the published folder."""
-
 
 def load(
     path: Path,
     dtype: torch.dtype,
     device: torch.device | str = "cpu",
     statistics: Statistics | None = None,
-    *,
-    channels_last: bool = False,
 ) -> WanVAE:
     """The VAE in a published file, of whatever size its tensors say.
 
-    `statistics` (mean and spread of each latent channel) are the published ones where nothing is given. `channels_last` lays the weights out with the
-    channels innermost: other last bits, no gain on a CPU, not yet measured on a GPU, whose kernels are said to want it.
+    `statistics` (mean and spread of each latent channel) are the published ones where nothing is given.
     Raises WeightsMissing, WeightsDamaged, OtherWeights.
     """
     told = bare_names(read_tensors(path))
@@ -58,8 +52,6 @@ def load(
     ours = {theirs: name for name, theirs in name_pairs(module.state_dict())}
     fit(module, {ours.get(name, name): held for name, held in weights.items()}, path)
     nn.Module.to(module, device, dtype)
-    if channels_last:
-        lay_channels_last(module)
     return WanVAE(module)
 
 
@@ -77,19 +69,6 @@ def name_pairs(names: Mapping[str, Any]) -> list[tuple[str, str]]:
     level = "decoder.up_blocks.0.resnets."
     residuals = len({name.split(".")[4] for name in names if name.startswith(level)})
     return [(name, published_name(name, residuals)) for name in names]
-
-
-def to_published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state of an AutoencoderKLWan under the names of the published file: what `load` reads."""
-    return {theirs: state[name] for name, theirs in name_pairs(state)}
-
-
-def lay_channels_last(module: nn.Module) -> None:
-    """The same weights in other strides: channels innermost."""
-    for weight in module.parameters():
-        if weight.ndim in (4, 5):
-            order = torch.channels_last if weight.ndim == 4 else torch.channels_last_3d
-            weight.data = weight.data.contiguous(memory_format=order)
 
 
 class WanVAE:

@@ -36,13 +36,6 @@ class Placement:
 
     device: torch.device
     dtype: torch.dtype = torch.bfloat16
-    fp32: tuple[str, ...] = ()
-    """Modules or parameters that are kept in float32, by their dotted name or whole parts of it (`time_embedding`, `head.head`)."""
-
-    def kind(self, name: str) -> torch.dtype:
-        """What a weight is kept as."""
-        kept = any(f".{part}." in f".{name}." for part in self.fp32)
-        return torch.float32 if kept else self.dtype
 
 
 @dataclass(frozen=True)
@@ -119,8 +112,8 @@ def stream(source: Source, placement: Placement) -> Iterator[tuple[str, Tensor]]
         for name in source.order:
             weight = next(tensors)
             if name in source.pairs:
-                weight = merger.merge(weight, next(tensors), next(tensors), placement.kind(name))
-            yield name, weight.to(placement.kind(name))
+                weight = merger.merge(weight, next(tensors), next(tensors), placement.dtype)
+            yield name, weight.to(placement.dtype)
 
 
 class Merger:
@@ -240,7 +233,7 @@ def require_room(placement: Placement, source: Source) -> None:
 def needed_bytes(placement: Placement, source: Source) -> int:
     """Of device memory while the weights are loaded: they themselves, what is read ahead, and where they are merged."""
     kept = sum(
-        prod(each.shape) * placement.kind(name).itemsize for name, each in source.contents.items()
+        prod(each.shape) * placement.dtype.itemsize for name, each in source.contents.items()
     )
     return kept + AHEAD + 2 * 4 * source.largest_merged
 

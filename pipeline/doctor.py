@@ -4,13 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.screens import amount
-from storage.errors import BadInput, BadOption, WeightsMissing
+from storage.errors import BadOption, WeightsMissing
 
 if TYPE_CHECKING:
     from model.findings import Part
-
-HAS_LORA = {"live-avatar": True, "wan-s2v": False}
-"""Models whose weights are not in the package, and whether a LoRA belongs to them."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,17 @@ def examine(model: str, weights: str | None, lora: str | None = None) -> Diagnos
     `weights` is a folder, or what the hub calls owner/name if that was fetched before; `lora` a file or folder of its own. Raises BadInput, BadOption, WeightsMissing.
     """
     from model import checkpoint, findings
+    from model.avatar import Options
+    from model.live_avatar.card import KIND as LIVE_AVATAR
+    from model.wan_s2v.card import KIND as WAN_S2V
 
     if model == "pocket":
         reason = "its weights are in the package, so there is nothing to check"
         raise BadOption("--model", model, reason)
-    if model not in HAS_LORA:
-        raise BadOption("--model", model, f"there are {' and '.join(HAS_LORA)}")
-    if not weights:
-        raise BadInput(f"{model} needs the folder of its weights: --weights DIR.")
-    place = checkpoint.locate(weights, lora if HAS_LORA[model] else "")
+    kinds = {kind.name: kind for kind in (LIVE_AVATAR, WAN_S2V)}
+    if model not in kinds:
+        raise BadOption("--model", model, f"there are {' and '.join(kinds)}")
+    place = kinds[model].place(Options(weights=weights or "", lora=lora or ""))
     if not place.folder.is_dir():
         raise WeightsMissing("This machine", f"the folder {weights}", checkpoint.HUB)
     parts = findings.check(place)

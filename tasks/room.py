@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from storage.errors import FilmTooLarge
 from storage.run import Run
-from tasks.request import Request, folder_of, is_run, options_of, sides_of, spec_of
+from storage.spec import Settings
+from tasks.request import Request, folder_of, is_run, options_of, settings_of, sides_of, spec_of
 
 if TYPE_CHECKING:
     from model.avatar import Machine, Traits
@@ -23,13 +24,13 @@ def fit_device(request: Request, traits: "Traits", seconds: Fraction) -> Request
     """
     from model import avatar
 
-    asked, machine = sides_of(request, traits), machine_of(request)
+    asked = sides_of(request, traits)
     needed = bytes_needed(request, traits.name, asked)
     if not needed:
         return request
     if begun := begun_size(request, traits, seconds):
         return resize(request, asked, begun)
-    free = avatar.bytes_free(traits.name, machine)
+    free = avatar.bytes_free(traits.name, asked_machine(request))
     if free is None or needed <= free:
         return request
     sizes = smaller_sizes(asked, traits.size_multiple)
@@ -40,19 +41,19 @@ def fit_device(request: Request, traits: "Traits", seconds: Fraction) -> Request
     return resize(request, asked, fits)
 
 
-def machine_of(request: Request) -> "Machine":
-    """Where the model is put."""
-    from model.avatar import Machine
+def asked_machine(request: Request) -> "Machine":
+    """Where a new run would put the model."""
+    from tasks.session import machine_of
 
-    device, threads = request.device or "auto", request.threads or 1
-    return Machine(threads, device, request.offload_model, request.device_memory)
+    settings, _ = settings_of(request, Settings(), {})
+    return machine_of(settings, request.threads or 1)
 
 
 def bytes_needed(request: Request, model: str, size: "Size") -> int:
     """Device memory without which a film of this size cannot be made."""
     from model import avatar
 
-    return avatar.bytes_needed(model, options_of(request, *size), machine_of(request))
+    return avatar.bytes_needed(model, options_of(request, *size), asked_machine(request))
 
 
 def smaller_sizes(asked: "Size", unit: int) -> "Iterator[Size]":

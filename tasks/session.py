@@ -22,7 +22,7 @@ from tasks.stopping import Stop
 from tasks.timeline import sound_span
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Options, Traits
+    from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Machine, Options, Traits
     from storage.spec import Settings, Spec
 
 # By the absolute folder as text: tasks ask for these a hundred times a clip.
@@ -39,6 +39,13 @@ def options_of(spec: "Spec", settings: "Settings") -> "Options":
     return Options(*chosen, settings.weights, settings.lora)
 
 
+def machine_of(settings: "Settings", threads: int) -> "Machine":
+    """Where the model is put."""
+    from model.avatar import Machine
+
+    return Machine(threads, settings.device, settings.offload_model, settings.device_memory)
+
+
 def traits_of(run: Run) -> "Traits":
     """The numbers of the run's model; loads no weight."""
     from model import avatar
@@ -50,9 +57,7 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     """The model with its weights; loaded once a process."""
     from model import avatar
 
-    options = options_of(spec, settings)
-    placed = (settings.device, settings.offload_model, settings.device_memory)
-    machine = avatar.Machine(threads, *placed)
+    options, machine = options_of(spec, settings), machine_of(settings, threads)
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         _loaded.clear()  # two big models do not fit a device

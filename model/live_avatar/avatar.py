@@ -10,20 +10,17 @@ from model.scene import Scene
 from model.schedule import flow_match
 from model.vae import WanFrameStream
 from model.wan.avatar import WanAvatar, to_pixels
-from model.wan.parts import free_bytes
+from model.wan.parts import bytes_free
 
 PRIMER_LATENTS = 7
 """Of the motion latents, decoded before the film's first and not shown: as many as the published program for several cards takes."""
+
+__all__ = ["bytes_free", "load"]
 
 
 def load(options: Options, machine: Machine) -> "LiveAvatar":
     """LiveAvatar from the folder that the options name; its parts are read when they are needed."""
     return LiveAvatar(KIND, options, machine)
-
-
-def bytes_free(machine: Machine) -> int | None:
-    """Device memory that can be had now."""
-    return free_bytes(machine)
 
 
 class LiveAvatar(WanAvatar):

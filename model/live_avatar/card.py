@@ -1,6 +1,5 @@
 """LiveAvatar, in numbers: known without torch and without its weights."""
 
-from model.avatar import Machine, Options, Traits
 from model.wan.card import Kind
 
 KIND = Kind(
@@ -14,17 +13,4 @@ KIND = Kind(
     switches={"sink_from_first_clip": True, "sigmas": "flow_match_shift_twice"},
 )
 
-
-def describe(options: Options) -> Traits:
-    """Its traits for these options."""
-    return KIND.describe(options)
-
-
-def weights_digest(options: Options) -> str:
-    """What stands for all its weights."""
-    return KIND.weights_digest(options)
-
-
-def bytes_needed(options: Options, machine: Machine) -> int:
-    """Device memory without which a film cannot be made."""
-    return KIND.bytes_needed(options, machine)
+describe, weights_digest, bytes_needed = KIND.describe, KIND.weights_digest, KIND.bytes_needed

@@ -8,9 +8,10 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
+from model.text import TextEncoder
 from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
 from model.wan.memory import choose
-from model.wan.parts import Parts, free_bytes, placement_of
+from model.wan.parts import Parts, bytes_free, placement_of
 from model.wav2vec2 import Pace
 
 MOTION_FRAMES = 1 + FRAMES_PER_LATENT * (MOTION_LATENTS - 1)
@@ -24,7 +25,7 @@ class WanAvatar:
         self._kind, self._options, self._threads = kind, options, machine.threads
         self._traits = kind.describe(options)
         self._place = placement_of(machine)
-        placing = choose(kind.needed(options), free_bytes(machine), machine.offload)
+        placing = choose(kind.needed(options), bytes_free(machine), machine.offload)
         self._parts = Parts(kind, kind.place(options), self._place, placing)
 
     @property
@@ -73,7 +74,7 @@ class WanAvatar:
             **self._more_text(text),
         }
 
-    def _more_text(self, _encoder: object) -> Named:
+    def _more_text(self, _encoder: TextEncoder) -> Named:
         return {}
 
     def pixels(self, picture: Byte) -> Tensor:

@@ -41,7 +41,7 @@ def placement_of(machine: Machine) -> Placement:
     return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16)
 
 
-def free_bytes(machine: Machine) -> int | None:
+def bytes_free(machine: Machine) -> int | None:
     """Memory that can be had on the device, within the limit; on a CPU only the limit counts."""
     device = device_of(machine)
     measured = weights.free_bytes(device) if device.type == "cuda" else None

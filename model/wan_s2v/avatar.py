@@ -12,11 +12,13 @@ from model.text import TextEncoder
 from model.vae import MotionWindow, WanVAE, decode_clip
 from model.wan.avatar import MOTION_FRAMES, WanAvatar, array, to_pixels
 from model.wan.card import PIXELS_PER_LATENT
-from model.wan.parts import free_bytes
+from model.wan.parts import bytes_free
 from model.wan_s2v.card import KIND
 
 NEGATIVE = ""
 """What guidance leads away from. The published list of unwanted things is not ours to ship."""
+
+__all__ = ["bytes_free", "load"]
 
 
 def load(options: Options, machine: Machine) -> "WanS2V":
@@ -24,16 +26,10 @@ def load(options: Options, machine: Machine) -> "WanS2V":
     return WanS2V(KIND, options, machine)
 
 
-def bytes_free(machine: Machine) -> int | None:
-    """Device memory that can be had now."""
-    return free_bytes(machine)
-
-
 class WanS2V(WanAvatar):
     """The Avatar of the model called wan-s2v."""
 
-    def _more_text(self, encoder: object) -> Named:
-        assert isinstance(encoder, TextEncoder)
+    def _more_text(self, encoder: TextEncoder) -> Named:
         return {"negative": encoder.encode_text(NEGATIVE)}
 
     def denoiser(self, inputs: Named, seed: int) -> ClipwiseDenoiser:

@@ -87,20 +87,6 @@ def test_the_lora_is_merged_once_in_float32(place: Place, kind: torch.dtype):
         assert torch.equal(model.state_dict()[name], held.to(kind)), name
 
 
-def test_what_is_asked_for_stays_in_float32(place: Place):
-    """Whole parts of names, merged or not; a part of a word is no part of a name."""
-    kept = ("time_embedding", "head.head", "blocks.1.ffn", "cond")
-    state = load_transformer(place, Placement(CPU, fp32=kept)).state_dict()
-    wide = {name for name, held in state.items() if held.dtype == torch.float32}
-    assert wide == {
-        name
-        for name in state
-        if name.startswith(("time_embedding.", "head.head.", "blocks.1.ffn."))
-    }
-    truth = merged(place)
-    assert all(torch.equal(state[name], truth[name]) for name in wide)
-
-
 def test_switches_that_no_file_tells(place: Place):
     """They reach the configuration."""
     model = load_transformer(place, Placement(CPU), sigmas="flow_match_even")
