@@ -64,18 +64,19 @@ class WanAvatar:
     @torch.inference_mode()
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]."""
+        # The words first: their encoder is the largest part but one, and gone before the VAE works.
+        words = self.encode_words(self._parts.text(), prompt)
         still = self.pixels(picture)
         moving = repeat(still, "1 c 1 y x -> 1 c t y x", t=MOTION_FRAMES)
-        text = self._parts.text()
         return {
             "reference": array(self._parts.vae.encode(still)),
             "motion": array(self._parts.vae.encode(moving)),
-            "text": text.encode_text(prompt),
-            **self._more_text(text),
+            **words,
         }
 
-    def _more_text(self, _encoder: TextEncoder) -> Named:
-        return {}
+    def encode_words(self, encoder: TextEncoder, prompt: str) -> Named:
+        """The prompt's states."""
+        return {"text": encoder.encode_text(prompt)}
 
     def pixels(self, picture: Byte) -> Tensor:
         """A picture [y, x, rgb] as one frame [1, 3, 1, y, x] in -1..1."""

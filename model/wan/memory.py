@@ -9,12 +9,12 @@ from model import shapes
 
 BYTES = 2
 """Of a weight, and of a key or value."""
-VAE, EAR = 0.26e9, 0.65e9
-"""Bytes of the VAE and of the speech encoder, in bfloat16."""
+VAE, EAR, TEXT = 0.26e9, 0.65e9, 11.4e9
+"""Bytes of the VAE, of the speech encoder and of the text encoder, in bfloat16."""
 DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.6e9
 """Bytes for each pixel of the film while the VAE decodes (with what it remembers) and while three latents are denoised; CUDA's own.
 
-What the reference took on one H200 at 704 × 384; to be replaced by what ours takes.
+So reckoned, 704 × 384 takes 93.5 GB; on one H200 torch held 93.4 (docs/models.md, "Memory").
 """
 
 
@@ -45,13 +45,15 @@ class Need:
     """One layer's at one step."""
     work: int
     """Everything else at its peak."""
+    words: int
+    """What the prompt's encoder takes, before anything else is there."""
 
     def total(self, way: "Placing") -> int:
-        """All of it but what waits on the host."""
+        """All of it but what waits on the host; the prompt's encoder, where that is more."""
         rings = self.ring if way.rings_on_host else self.rings
         # The largest layer, and the one that is being fetched beside it.
         layers = self.layers // 100 if way.layers_on_host else self.layers
-        return layers + self.other + rings + self.work
+        return max(self.words, layers + self.other + rings + self.work)
 
 
 @dataclass(frozen=True)
@@ -101,4 +103,5 @@ def need(config: Mapping[str, Any], film: Film) -> Need:
         ring * config["num_layers"] * film.steps,
         ring,
         int(work + VAE + EAR + CONTEXT),
+        int(TEXT + CONTEXT),
     )

@@ -36,8 +36,9 @@ def placement_of(machine: Machine) -> Placement:
     torch.set_num_threads(machine.threads)
     device = device_of(machine)
     if device.type == "cuda" and machine.memory is not None:
-        whole = torch.cuda.mem_get_info(device)[1]
-        torch.cuda.set_per_process_memory_fraction(min(1.0, machine.memory / whole), device)
+        whole, index = torch.cuda.mem_get_info(device)[1], torch.cuda.current_device()
+        # This one takes no device without an index.
+        torch.cuda.set_per_process_memory_fraction(min(1.0, machine.memory / whole), index)
     return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16)
 
 

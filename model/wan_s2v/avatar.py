@@ -29,8 +29,12 @@ def load(options: Options, machine: Machine) -> "WanS2V":
 class WanS2V(WanAvatar):
     """The Avatar of the model called wan-s2v."""
 
-    def _more_text(self, encoder: TextEncoder) -> Named:
-        return {"negative": encoder.encode_text(NEGATIVE)}
+    def encode_words(self, encoder: TextEncoder, prompt: str) -> Named:
+        """The states of the prompt, and of what guidance leads away from."""
+        return {
+            "text": encoder.encode_text(prompt),
+            "negative": encoder.encode_text(NEGATIVE),
+        }
 
     def denoiser(self, inputs: Named, seed: int) -> ClipwiseDenoiser:
         """A denoiser that stands before clip 0."""
