@@ -92,6 +92,9 @@ class Traits:
     """Latents that a clip takes from the decoded clip before it; 0 where it takes none, and decoding may wait."""
     guidance: str = ""
     """How much the prompt is followed; empty where there is no guidance."""
+    carry_bytes: int = 0
+    """Of what goes from clip to clip, about; 0 where that is the motion latents."""
+    carry_pieces: int = 0
 
     @property
     def decodes_offline(self) -> bool:
@@ -130,7 +133,7 @@ class Denoiser(Protocol):
         """Make the next clip from its own features [layer, channel, frame]."""
 
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
-        """All that the next clip takes from those before it, piece by named piece (bf16 as uint16)."""
+        """All that the next clip takes from those before it, piece by named piece (bf16 as uint16): copies, for whoever asks to keep."""
 
     def restore(self, clip: int, carry: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
         """Stand before `clip` again; `restore(0, ())` starts over."""

@@ -161,7 +161,7 @@ def resolve(request: Request) -> Resolved:
     spec = preflight.check_folder(request, root, spec)
     preflight.check_part(request.part, spec)
     preflight.check_output(request.output_file)
-    preflight.check_room(request, root, spec)
+    preflight.check_room(request, root, spec, traits)
     return Resolved(request, spec, root, request.num_clip if request.start_clip is None else None)
 
 
