@@ -3,6 +3,8 @@
 Arrays come in, arrays go out. What crosses is numpy; a tensor never leaves this package.
 """
 
+import gc
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -241,6 +243,14 @@ def bytes_needed(name: str, options: Options, machine: Machine) -> int:
     """Device memory without which a film cannot be made; 0 where that is no question. Without torch."""
     card: Card = import_module(f"{MODELS[name]}.card")
     return card.bytes_needed(options, machine)
+
+
+def release_memory() -> None:
+    """Give back what nothing uses any more; torch is left alone where nobody has imported it."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def bytes_free(name: str, machine: Machine) -> int | None:

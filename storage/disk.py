@@ -35,7 +35,9 @@ def shortage(path: Path, needed: int) -> str:
     """How much is missing where, in words."""
     free = look(nearest(path)).free
     short = max(0, needed - free)
-    return f"{place(path)}: {size(needed)} are needed, {size(free)} are free, {size(short)} are short"
+    return (
+        f"{place(path)}: {size(needed)} are needed, {size(free)} are free, {size(short)} are short"
+    )
 
 
 def size(number: int) -> str:

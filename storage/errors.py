@@ -171,7 +171,7 @@ class NotReproduced(RunError):
 
 
 class NotFinite(LongtakeError):
-    """Clip {}: {} of {} latents are NaN or infinite after step {} of {}. The same again mostly gives the same: try another --base-seed, and look at the weights with `longtake doctor`"""
+    """Clip {}: {} of {} latents are NaN or infinite after {}. The same again mostly gives the same: try another --base-seed, and look at the weights with `longtake doctor`"""
 
     exit_code = 4
 

@@ -95,6 +95,9 @@ class Settings:
     """Every how many-th carry is kept for retakes; 0 keeps none. Where carry_every is -1 or 0 it counts in eights."""
     retry_limit: int = 3
     retry_delay: float = 1.0
+    """Seconds before the second try; before each later one twice as many, a minute at most."""
+    stall_limit: float = 900.0
+    """Seconds without a move after which a stage is held for hung (tasks/watchdog.py); 0: never."""
     disk_budget: int | None = None
     """Bytes that frames may take when keep_frames is auto."""
     weights: str = ""

@@ -59,7 +59,9 @@ class Carries:
         before = self._clip_seconds
         self._clip_seconds = seconds if not before else 0.75 * before + 0.25 * seconds
 
-    def copy(self, denoiser: "Denoiser", *, wait: "Callable[[], bool] | None" = None) -> "Pieces | None":
+    def copy(
+        self, denoiser: "Denoiser", *, wait: "Callable[[], bool] | None" = None
+    ) -> "Pieces | None":
         """All that the next clip takes from the denoiser, copied in its pause; None while another copy is in memory.
 
         `wait`: not None but the copy, as soon as the other is gone; unless it says that nobody wants it any more.

@@ -259,5 +259,5 @@ def check_finite(clip: int, denoised: "Denoised") -> None:
     for step, latents in enumerate((*denoised.steps, denoised.latents)):
         if not np.isfinite(latents).all():
             count = latents.size - int(np.isfinite(latents).sum())
-            of = min(step + 1, len(denoised.steps))
-            raise NotFinite(clip, count, latents.size, of, len(denoised.steps))
+            last = len(denoised.steps)
+            raise NotFinite(clip, count, latents.size, f"step {min(step + 1, last)} of {last}")

@@ -1,7 +1,5 @@
-"""Out of memory: known by its names, answered by settings alone, and at the end by the command of a smaller film."""
+"""Out of memory: answered by settings alone, and at the end by the command of a smaller film."""
 
-import errno
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from shlex import join
@@ -13,29 +11,8 @@ if TYPE_CHECKING:
     from storage.run import Run
     from tasks.session import Session
 
-NAMES = {"OutOfMemoryError", "MemoryError"}
-TOLD = ("out of memory", "can't allocate memory", "alloc_failed", "memoryallocation")
-LOST = ("cuda error", "device-side assert", "cudnn_status_", "cublas_status_")
 SMALLER = 0.75
 """How many of the pixels a smaller film has at the most."""
-
-
-def causes(fault: BaseException | None) -> Iterator[BaseException]:
-    """The fault, what it came from, and so on."""
-    while fault is not None:
-        yield fault
-        fault = fault.__cause__
-
-
-def ran_out(fault: BaseException) -> bool:
-    """True if there was no memory, of the host or of the device; torch is not asked, only listened to."""
-    return any(_is_out(each) for each in causes(fault))
-
-
-def lost_device(fault: BaseException) -> bool:
-    """True if the device is unusable for this process: after most CUDA errors every later call fails, too."""
-    told = " ".join(str(each).lower() for each in causes(fault) if isinstance(each, RuntimeError))
-    return not ran_out(fault) and any(word in told for word in LOST)
 
 
 def relieve(session: "Session") -> str | None:
@@ -88,7 +65,9 @@ def host_bytes_free() -> int | None:
     """Memory of this machine (or of the container's share of it) that can be had now; None where nobody says."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        free = next(
+            int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")
+        )
     except (OSError, StopIteration, ValueError):
         return None
     group = Path("/sys/fs/cgroup")
@@ -99,10 +78,3 @@ def host_bytes_free() -> int | None:
     except (OSError, ValueError):  # no such group, or no limit
         return free
     return min(free, share)
-
-
-def _is_out(fault: BaseException) -> bool:
-    names = {kind.__name__ for kind in type(fault).__mro__}
-    if names & NAMES or getattr(fault, "errno", None) == errno.ENOMEM:
-        return True
-    return isinstance(fault, RuntimeError) and any(each in str(fault).lower() for each in TOLD)

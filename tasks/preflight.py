@@ -40,10 +40,11 @@ LEAST = {
     "clip_batch_size": 1,
     "threads": 1,
     "disk_budget": 0,
-    "carry_every": -1,
+    "carry_every": -1,  # by its cost
     "carry_anchors": 0,
     "retry_limit": 1,
     "retry_delay": 0,
+    "stall_limit": 0,
 }
 MOST = {"base_seed": (1 << 63) - 1, "sample_steps": 1000, "threads": 1024}
 

@@ -87,6 +87,7 @@ class Request:
     carry_anchors: int | None = None
     retry_limit: int | None = None
     retry_delay: float | None = None
+    stall_limit: float | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each given field came from: flag, environment, file, published flag …"""
 

@@ -156,16 +156,18 @@ class Space:
         """Let the film have what is held back."""
         self._reserve.release()
 
-    def words(self) -> str:
-        """What is short, and the command that takes less."""
-        told = shortage(self._run.root, self.spare)
-        settings = self._run.settings
+    def words(self, fault: BaseException | None = None) -> str:
+        """What is short, and the command that takes less; where the disk has room and said no all the same, its own word."""
+        root, settings = self._run.root, self._run.settings
+        told = shortage(root, self.spare)
+        if fault is not None and look(root).free >= self.spare:
+            told = str(fault.args[0]) if isinstance(fault, NoSpace) else f"{place(root)}: {fault}"
         less = [
             f"--keep-{name} none"
             for name, value in (("frames", settings.keep_frames), ("steps", settings.keep_steps))
             if value not in {"none", "auto"}
         ]
-        command = f"longtake resume {quote(str(self._run.root))} {' '.join(less)}"
+        command = f"longtake resume {quote(str(root))} {' '.join(less)}"
         return f"{told}; `{command}` takes less" if less else told
 
     @property
@@ -246,7 +248,9 @@ class Space:
         ):
             if stays is None:
                 continue
-            newest = max((clip for clip in range(run.spec.clips) if array.complete(clip)), default=0)
+            newest = max(
+                (clip for clip in range(run.spec.clips) if array.complete(clip)), default=0
+            )
             for clip in range(newest + 1 - stays):
                 if array.complete(clip) and run.records.complete("segment", clip):
                     yield array, clip, each

@@ -56,7 +56,7 @@ class Watchdog:
 
     @contextmanager
     def watch(self, stage: str, clip: int | None = None) -> Iterator[None]:
-        """This thread does this meanwhile; what it did before goes on afterwards."""
+        """Say what the calling thread does meanwhile; what it did before goes on afterwards."""
         now = time.monotonic()
         mine = self._stages.setdefault(threading.get_ident(), [])
         mine.append(Watched(stage, clip, now, now))
@@ -69,7 +69,7 @@ class Watchdog:
             self.pulse()
 
     def pulse(self) -> None:
-        """This thread has moved on."""
+        """Say that the calling thread has moved on."""
         for stage in self._stages.get(threading.get_ident(), ())[-1:]:
             stage.moved = time.monotonic()
 
@@ -105,7 +105,10 @@ def end_process(stage: Watched, seconds: float) -> None:
     told.start()
     told.join(LAST_WORDS)
     if told.is_alive():
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line_of(stage, seconds)}\n".encode())
+        os.write(
+            sys.__stderr__.fileno() if sys.__stderr__ else 2,
+            f"{line_of(stage, seconds)}\n".encode(),
+        )
     os._exit(Stalled.exit_code)
 
 

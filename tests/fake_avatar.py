@@ -42,7 +42,11 @@ def traits_of(options: Options) -> Traits:
         decoder_memory=MEMORY,
         prompt_acts=False,
         motion_latents=int(os.environ.get("FAKE_MOTION", "0")),
-        carry_bytes=RING * 4 * (options.width // 16) * (options.height // 16) * (options.steps or 4),
+        carry_bytes=RING
+        * 4
+        * (options.width // 16)
+        * (options.height // 16)
+        * (options.steps or 4),
         carry_pieces=options.steps or 4,
     )
 
