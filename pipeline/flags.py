@@ -186,7 +186,7 @@ DISK = (
     ),
     Flag(
         "carry-every",
-        "Clips between two saved states of the denoiser; auto: as few as cost 2 % (auto), 0: none.",
+        "Clips between two saved states of the denoiser; auto, by what they cost (the default), or 0 for none.",
         ("carry_every",),
         spacing,
         "N",

@@ -40,6 +40,10 @@ class DenoiseClip(ClipTask):
         session.generator.release(self.clip)
         if made.carry is not None:
             session.carries.write(self.clip + 1, made.carry)
+        if (
+            session.part.alone
+        ):  # the process may end with this task, and nothing can be written then
+            session.carries.settle()
 
 
 def publish_made(run: "Run", made: Made) -> None:
