@@ -48,8 +48,7 @@ class Lines:
         say(f"[WARN] GPU memory low, downgrading resolution to {facts['made']}", logging.WARNING)
 
     def _space_low(self, facts: Facts) -> None:
-        free = float(str(facts["free"])) / 1e9
-        say(f"[WARN] {free:.2f} GB are free for {facts['path']}", logging.WARNING)
+        say(f"[WARN] Only {facts['size']} are free for {facts['path']}", logging.WARNING)
 
     def _space_pruned(self, facts: Facts) -> None:
         words = f"{facts['size']} of raw frames and steps were removed, {facts['count']} in all"

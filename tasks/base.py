@@ -119,7 +119,7 @@ class RunTask(luigi.Task):
         if (
             session.failure is not None
         ):  # the film has failed: what Luigi still gives out ends at once
-            raise session.failure
+            raise session.failure.with_traceback(None)
         attempt = 1
         while True:
             session.stop.heed()
@@ -142,7 +142,10 @@ class RunTask(luigi.Task):
         say(self, f"{self.stage} in {seconds:.2f} s")
 
     def _relieve(self, fault: Exception, session: Session) -> bool:
-        """True if it was memory, and one more thing could be given up: that is no try of the clip's own."""
+        """True if it was memory or room, and there was something left to give up: that is no try of the clip's own."""
+        if is_full(fault):
+            pruned = session.space.pruned
+            return session.space.make_room() and session.space.pruned > pruned
         if not ran_out(fault) or (change := relieve(session)) is None:
             return False
         facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}

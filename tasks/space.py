@@ -23,6 +23,8 @@ SPARE = 2
 """Clips for which there is always room: the one that is made, and the one that is made ahead."""
 FILES = 14
 """Files of one clip: records, chunks, the segment and a draft."""
+BLOCK = 4096
+"""What the smallest file takes of most disks."""
 FILES_A_PIECE = 3
 """Of a carry: a folder, its zarr.json, its chunk."""
 MARGIN = 1.25
@@ -53,7 +55,7 @@ class Plan:
         """Bytes of one clip that stay whatever is kept."""
         spec = self.spec
         features = spec.audio_layers * spec.audio_channels * spec.clip_frames * 4
-        return self._latents + features + self.segment
+        return self._latents + features + self.segment + FILES * BLOCK
 
     @property
     def frame_bytes(self) -> int:
@@ -113,7 +115,9 @@ class Space:
         self.frames_kept = frames_kept(run)
         """How many clips' frames stay: decided once, until the disk is nearly full."""
         self._reserve = Reserve(run.reserve_path)
-        self._spendable: Iterator[tuple[ClipArray, int, int]] | None = None
+        self._spendable = self._beyond_policy()
+        self.pruned = 0
+        """Pieces that were removed so far."""
         self._low = False
         self._bytes = self._made = 0
         for clip in clips:
@@ -136,12 +140,31 @@ class Space:
         disk = look(self._run.root)
         if disk.free < LOW and not self._low:
             self._low = True
-            emit("space_low", free=disk.free, path=str(self._run.root))
-        if disk.free < self.spare:
-            self._make_room()
+            emit("space_low", free=disk.free, size=size(disk.free), path=str(self._run.root))
+        if disk.free < self.spare and not self.make_room():
+            emit("space_short", path=str(self._run.root), needed=self.spare, free=disk.free)
+            raise NoSpace(self.words())
         if disk.files is not None and disk.files < SPARE * FILES:
             words = f"{place(self._run.root)}: {disk.files} more files can be made, {SPARE * FILES} are needed"
             raise NoSpace(words)
+
+    def make_room(self, more: int = 0) -> bool:
+        """Prune what the policy allows, oldest first; True if two clips, and so much more, have room then."""
+        root, count, gained = self._run.root, 0, 0
+        if self._run.settings.keep_frames == "auto":
+            self.frames_kept = 0
+        self._lend()
+        # Twice as much as is short, so that it is not done again at the next clip.
+        while look(root).free < 2 * (self.spare + more):
+            if (found := next(self._spendable, None)) is None:
+                break
+            array, clip, bytes_of = found
+            array.remove(clip, remake=f"longtake resume {quote(str(root))} --keep-{array.name} all")
+            count, gained = count + 1, gained + bytes_of
+        self.pruned += count
+        if count:
+            emit("space_pruned", count=count, bytes=gained, size=size(gained))
+        return look(root).free >= self.spare + more
 
     def has_room_for(self, more: int) -> bool:
         """True if so much, too, can be written without taking the place of clips."""
@@ -149,8 +172,8 @@ class Space:
 
     def free_for_soundtrack(self) -> None:
         """Let the soundtrack have its part of what is held back."""
-        if self._reserve.size:
-            self._hold(self._film)
+        if self._reserve.size > self._film:
+            self._reserve.hold(self._film)
 
     def free_for_film(self) -> None:
         """Let the film have what is held back."""
@@ -217,27 +240,15 @@ class Space:
         try:
             self._reserve.hold(wanted + wanted // 16)
         except NoSpace:
-            self._make_room(wanted - held)
+            if not self.make_room(wanted - held):
+                raise
             self._reserve.hold(wanted)
 
-    def _make_room(self, more: int = 0) -> None:
-        """Prune what the policy allows, oldest first; raises NoSpace where that is not enough."""
-        root, count, gained = self._run.root, 0, 0
-        if self._run.settings.keep_frames == "auto":
-            self.frames_kept = 0
-        self._spendable = self._spendable or self._beyond_policy()
-        # Twice as much as is short, so that it is not done again at the next clip.
-        while look(root).free < 2 * (self.spare + more):
-            if (found := next(self._spendable, None)) is None:
-                break
-            array, clip, bytes_of = found
-            array.remove(clip, remake=f"longtake resume {quote(str(root))} --keep-{array.name} all")
-            count, gained = count + 1, gained + bytes_of
-        if count:
-            emit("space_pruned", count=count, bytes=gained, size=size(gained))
-        if look(root).free < self.spare + more:
-            emit("space_short", path=str(root), needed=self.spare + more, free=look(root).free)
-            raise NoSpace(self.words())
+    def _lend(self) -> None:
+        """Give back a little of what is held: on a disk that is quite full not even the record of a pruning could be written."""
+        little = FILES * BLOCK
+        if look(self._run.root).free < little and self._reserve.size > little:
+            self._reserve.hold(self._reserve.size - little)
 
     def _beyond_policy(self) -> "Iterator[tuple[ClipArray, int, int]]":
         """What need not stay, oldest first: frames, then steps."""
