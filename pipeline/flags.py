@@ -14,6 +14,7 @@ from pipeline.flag import (
     spacing,
     truth,
     whole,
+    write_table,
 )
 
 # What a person asks for; in the order of the help.
@@ -379,46 +380,5 @@ def _is_value(words: list[str], place: int) -> bool:
     return any(flag.name == before and flag.constant is None for flag in FLAGS)
 
 
-def write_table() -> str:
-    """Every published flag, what it does here and why, as the Markdown of docs/flags.md."""
-    rows = [_row(flag) for flag in FLAGS if flag.published]
-    own = [f"| `{flag.spelling}` | {flag.does} |" for flag in FLAGS if not flag.published]
-    return "\n".join(
-        [
-            "# Flags",
-            "",
-            "Made from `pipeline/flags.py` by `python -m pipeline.flags`; a test holds the two together.",
-            "",
-            "## Live Avatar's and Wan2.2's flags",
-            "",
-            "`longtake --prompt … --image … --audio …` reads a Live Avatar command line as it is published, with dashes or underscores, also with the",
-            "launcher and the script in front (`torchrun … s2v_streaming_interact.py`), whose words are dropped. Each flag works, is ignored with one line,",
-            "or is refused with the reason before any work. `longtake new` takes the same flags.",
-            "",
-            "| flag | what it says | here | why |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-            "## Ours",
-            "",
-            "| flag | what it does |",
-            "|---|---|",
-            *own,
-            "",
-        ]
-    )
-
-
-def _row(flag: Flag) -> str:
-    outcome: str = flag.outcome
-    reason = flag.ignored or flag.refused
-    if flag.only:
-        outcome, reason = (
-            f"ignored for {', '.join(flag.only)}, else refused",
-            f"{flag.ignored}; {flag.refused}",
-        )
-    return f"| `{flag.spelling}` | {flag.does} | {outcome} | {reason} |"
-
-
 if __name__ == "__main__":
-    Path("docs/flags.md").write_text(write_table(), encoding="utf-8")
+    Path("docs/flags.md").write_text(write_table(FLAGS), encoding="utf-8")

@@ -10,7 +10,7 @@ LongtakeError
 │   ├── OtherWeights  OtherLora       those of another model
 │   └── DeviceTooSmall  FilmTooLarge
 ├── RunError            the run folder
-│   ├── NotARun  RunDamaged  RunTooNew  RunLocked  OtherSpec  OtherNumerics
+│   ├── NotARun  RunDamaged  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics
 │   ├── NotWritable  NoSpace
 │   ├── NotReproduced  BadSegment
 │   └── NotMade  Pruned  Damaged      one piece of it
@@ -59,7 +59,13 @@ class RunTooNew(RunError):
 
 
 class RunLocked(RunError):
-    """{} is being worked on by {}. Wait for it, or stop it first."""
+    """{} is being worked on by {}. {}"""
+
+    exit_code = 75
+
+
+class LockLost(RunError):
+    """The lock of {} is no longer ours but that of {}: it was broken or removed. This process stops, before two write at once."""
 
     exit_code = 75
 

@@ -127,10 +127,10 @@ class Run:
         self._update(joints=[*self.joints, joint])
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run (see storage/lock.py)."""
-        with lock(self.root):
-            yield
+    def lock(self) -> Iterator[str | None]:
+        """Hold the run; gives the dead process that had held it, if one had (see storage/lock.py)."""
+        with lock(self.root) as before:
+            yield before
 
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash and set present(clip) right; how many were removed. Only under the lock."""

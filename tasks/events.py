@@ -20,6 +20,7 @@ space_low      path, free, size (free, in words): fewer than 5 GB, told once
 space_pruned   count, bytes, size: by-products that the retention need not keep are gone
 space_short    path, needed, free: not enough for two clips
 stalled        stage, clip, seconds, line, stacks: the watchdog ends the process
+run_restarted  code, failures: by --keep-going
 lock_taken_over before: the dead process that had held the run
 by_product_failed stage, clip, error: the film goes on without
 joint_accepted clip, redone

@@ -18,6 +18,7 @@ from tasks.damage import digest_of_file, withdraw_damaged
 from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
 from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
+from tasks.retention import want_frames_again
 from tasks.session import Session, working
 from tasks.stopping import Stopped, heeded
 from tasks.windows import build, drive
@@ -136,6 +137,7 @@ def _make_healing(session: Session, local_scheduler: bool | None) -> Path:
 def _make(session: Session, local_scheduler: bool | None) -> Path:
     run, part = session.run, session.part
     withdraw_damaged(run, session.pulse)
+    want_frames_again(run)
     if part.accept_joint:
         session.accept_joint()
     _tell_start(session)

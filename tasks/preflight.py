@@ -66,6 +66,16 @@ def check_options(request: Request) -> "Traits":
     return avatar.describe(name, options_of(request, width, height))
 
 
+def check_settings(request: Request, run: Run) -> None:
+    """The settings alone, for a run that is there; raises BadOption."""
+    _check_numbers(request)
+    _check_words(request)
+    reason = (
+        f"the next clip of {run.spec.model} is made from the decoded one before it: leave it out"
+    )
+    require(not (run.spec.motion_latents and request.offline), "--offline", "asked", reason)
+
+
 def _check_numbers(request: Request) -> None:
     for name, least in LEAST.items():
         value = getattr(request, name)

@@ -220,6 +220,15 @@ def adopt_settings(run: "Run", request: Request) -> None:
             run.update_settings(settings, sources)
 
 
+def change_settings(run: "Run", values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    """Put these settings in place of the run's; raises BadOption."""
+    from tasks.preflight import check_settings
+
+    request = Request(run.image_path, run.audio_path, **values, sources=sources)
+    check_settings(request, run)
+    adopt_settings(run, request)
+
+
 def settings_of(
     request: Request, present: Settings, sources: Mapping[str, str]
 ) -> tuple[Settings, dict[str, str]]:

@@ -80,8 +80,10 @@ class Session:
 
     def open(self) -> None:
         """Take the lock, remove what a crash left."""
-        self._closing.enter_context(self.run.lock())
+        before = self._closing.enter_context(self.run.lock())
         self._closing.enter_context(recorded(self.run.events_path))
+        if before is not None:
+            emit("lock_taken_over", before=before)
         folder = str(self.run.root)
         self._closing.callback(_sessions.pop, folder, None)
         _sessions[folder], _runs[folder] = self, self.run

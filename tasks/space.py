@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from storage.disk import look, place, shortage, size
 from storage.errors import NoSpace, NotWritable
+from storage.lock import require
 from storage.reserve import Reserve
 from storage.sound import BITS
 from tasks.events import emit
-from tasks.retention import frames_kept, kept
+from tasks.retention import frames_kept, kept, remake_of
 
 if TYPE_CHECKING:
     from storage.arrays import ClipArray
@@ -134,8 +135,9 @@ class Space:
         self._bytes, self._made = self._bytes + segment, self._made + 1
 
     def check(self) -> None:
-        """Hold back what joining takes and see that two clips have room; raises NoSpace, NotWritable. Some twenty microseconds."""
+        """Hold back what joining takes and see that two clips have room; raises NoSpace, NotWritable, LockLost. Some fifty microseconds."""
         self._check_writable()
+        require(self._run.root)
         self._hold(self._film + self._soundtrack)
         disk = look(self._run.root)
         if disk.free < LOW and not self._low:
@@ -154,12 +156,12 @@ class Space:
         if self._run.settings.keep_frames == "auto":
             self.frames_kept = 0
         self._lend()
-        # Twice as much as is short, so that it is not done again at the next clip.
-        while look(root).free < 2 * (self.spare + more):
+        # More than what is short, so that it is not done again at the next clip.
+        while look(root).free < 4 * self.spare + more:
             if (found := next(self._spendable, None)) is None:
                 break
             array, clip, bytes_of = found
-            array.remove(clip, remake=f"longtake resume {quote(str(root))} --keep-{array.name} all")
+            array.remove(clip, remake=remake_of(array, self._run))
             count, gained = count + 1, gained + bytes_of
         self.pruned += count
         if count:
