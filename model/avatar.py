@@ -33,6 +33,8 @@ class Options:
     """The folder of published weights, where they are not in the package. Its digest, not its name, decides pixels."""
     lora: str = ""
     """The LoRA's file, where it does not lie with them."""
+    whole_audio: bool = False
+    """Each clip is heard with the whole sound, as published; a large model's."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class Traits:
     """Latents that a clip takes from the decoded clip before it; 0 where it takes none, and decoding may wait."""
     guidance: str = ""
     """How much the prompt is followed; empty where there is no guidance."""
+    hears_whole: bool = False
+    """extract_audio reads the whole sound on either side of a clip's own span, not audio_margin."""
     carry_bytes: int = 0
     """Of what goes from clip to clip, about; 0 where that is the motion latents."""
     carry_pieces: int = 0

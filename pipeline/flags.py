@@ -224,6 +224,12 @@ WEIGHTS = (
         "N",
         published=True,
     ),
+    Flag(
+        "whole-audio",
+        "Hear the whole sound for every clip, as published, and not a window; slow where it is long.",
+        ("whole_audio",),
+        constant=True,
+    ),
     Flag("device", "auto, cpu or cuda.", ("device",), choice("auto", "cpu", "cuda"), "NAME"),
     Flag(
         "device-memory",
@@ -281,9 +287,9 @@ PUBLISHED_ONLY = (
         "sample-solver",
         "Which solver.",
         published=True,
-        only=("euler",),
-        ignored="Euler is what is used",
-        refused="the distilled models have Euler only, there as here",
+        only=("euler", "unipc"),
+        ignored="each model has the one that it was published with",
+        refused="there is Euler, and UniPC for wan-s2v: each model has the one that it was published with",
     ),
     Flag(
         "ulysses-size",

@@ -10,6 +10,9 @@ CARRY_FIRST = 8
 """The clip that the first carry stands before, where nothing is known yet of its cost."""
 
 
+YOUNGER = {"whole_audio"}
+
+
 @dataclass(frozen=True)
 class Spec:
     """Everything that decides the pixels of one film. No floats: its JSON, and so its digest, is one on every machine."""
@@ -51,11 +54,15 @@ class Spec:
     """A decimal number; empty where there is no guidance."""
     audio_lead: int = 0
     """Frames by which the sound leads the picture."""
+    whole_audio: bool = False
+    """Each clip is heard with the whole sound, not with a window of it."""
 
     @property
     def canonical(self) -> str:
         """The one JSON text that stands for this spec: keys sorted, no spaces."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        # A field younger than the first runs is there only where it says something: their digests stay.
+        told = {name: value for name, value in asdict(self).items() if value or name not in YOUNGER}
+        return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
     @property
     def digest(self) -> str:

@@ -248,6 +248,9 @@ class LongVideo(luigi.Task):
     guidance: str | None = luigi.OptionalParameter(
         default=None, description="How much the prompt is followed."
     )
+    whole_audio: bool | None = luigi.OptionalBoolParameter(
+        default=None, description="Hear the whole sound for every clip."
+    )
     weights: str | None = luigi.OptionalParameter(
         default=None, description="The folder of published weights."
     )

@@ -63,6 +63,8 @@ class Request:
     sample_steps: int | None = None
     guidance: str | None = None
     """A decimal number, as text: the spec holds no floats."""
+    whole_audio: bool | None = None
+    """Each clip is heard with the whole sound, not with a window of it."""
     weights: str | None = None
     """The folder of published weights, or what the hub calls owner/name."""
     lora: str | None = None
@@ -293,6 +295,7 @@ def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
         motion_latents=traits.motion_latents,
         guidance=traits.guidance,
         audio_lead=request.audio_lead or 0,
+        whole_audio=traits.hears_whole,
     )
 
 
@@ -308,6 +311,7 @@ def options_of(request: Request, width: int = 0, height: int = 0) -> "Options":
         request.guidance or "",
         request.weights or "",
         request.lora or "",
+        request.whole_audio or False,
     )
 
 

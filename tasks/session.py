@@ -38,7 +38,7 @@ def options_of(spec: "Spec", settings: "Settings") -> "Options":
     from model.avatar import Options
 
     chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
-    return Options(*chosen, settings.weights, settings.lora)
+    return Options(*chosen, settings.weights, settings.lora, spec.whole_audio)
 
 
 def machine_of(settings: "Settings", threads: int) -> "Machine":
@@ -216,7 +216,8 @@ class Session:
         """The features of a clip [layer, channel, frame] from its span of the sound and the model's margin."""
         from model.avatar import Heard
 
-        spec, sound, margin = self.run.spec, self.run.sound, self.avatar.traits.audio_margin
+        spec, sound, traits = self.run.spec, self.run.sound, self.avatar.traits
+        margin = sound.samples if traits.hears_whole else traits.audio_margin
         span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
         window = sound.read(span.start - margin, span.stop + margin)
         mean, variance = (float(each) for each in self.inputs["sound_moments"])

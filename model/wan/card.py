@@ -96,6 +96,7 @@ class Kind:
             prompt_acts=True,
             motion_latents=self.motion_latents,
             guidance=self._guidance(options),
+            hears_whole=options.whole_audio,
             carry_bytes=rings * seen * (width * height // 256) * 2 * config["dim"] * BYTES,
             carry_pieces=2 + 2 * rings if rings else 0,
         )

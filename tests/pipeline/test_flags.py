@@ -196,7 +196,7 @@ def test_ignored_flags_share_a_line_where_they_share_a_reason():
     ("words", "reason"),
     [
         (["--task", "t2v-A14B"], "s2v"),
-        (["--sample_solver", "unipc"], "Euler"),
+        (["--sample_solver", "dpm++"], "Euler"),
         (["--ulysses_size", "4"], "one process"),
         (["--audio", "a.wav+b.wav"], "two people"),
     ],
