@@ -3,7 +3,7 @@
 import argparse
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +11,11 @@ from typing import NoReturn
 from pipeline.flag import Flag
 from pipeline.flags import FLAGS, GROUPS, cut_launcher
 from storage.errors import BadInput
+from storage.spec import Settings
+
+_SET = {each.name for each in fields(Settings)} - {"asked_size", "output_file"}
+SETTINGS = tuple(flag for flag in FLAGS if flag.fields and _SET.issuperset(flag.fields))
+"""What may change while a film is made."""
 
 Given = list[tuple[Flag, str]]
 
@@ -36,8 +41,9 @@ _DOES = {
 _CODES = """exit codes:
   0 done                            4 a clip failed after its tries
   1 a fault of longtake             5 no space, or not writable
-  2 bad input                       75 another process works on the run
-  3 damaged, or another film's run  130, 143 interrupted"""
+  2 bad input                       6 hung, ended by the watchdog
+  3 damaged, or another film's run  75 another process works on the run
+                                    130, 143 interrupted"""
 
 
 @dataclass
@@ -49,6 +55,8 @@ class Command:
     given: Given = field(default_factory=list)
     """Flags of `new` in their order, each with its word."""
     debug: bool = False
+    asked: list[str] = field(default_factory=list)
+    """The words themselves."""
 
     def path(self, name: str) -> Path:
         """An option that is a path."""
@@ -207,6 +215,8 @@ def _new(verb: str = "new") -> argparse.ArgumentParser:
     for flag in FLAGS:
         if not flag.fields:
             _add(parser, flag, argparse.SUPPRESS)
+    if verb == "new":
+        _add_keeping(parser)
     return parser
 
 
@@ -225,12 +235,30 @@ def _add(group: "argparse._ActionsContainer", flag: Flag, text: str) -> None:
 
 def _resume() -> argparse.ArgumentParser:
     parser = _of_a_run("resume")
+    parser.usage = "longtake resume RUN [settings]"
     parser.add_argument(
         "--accept-joint",
         action="store_true",
         help="Go on although another machine or version began it.",
     )
+    _add_keeping(parser)
+    group = parser.add_argument_group("settings from now on, which decide no pixel")
+    for flag in SETTINGS:
+        _add(group, flag, flag.does)
     return parser
+
+
+def _add_keeping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="Start again after a crash, in a new process, until the film is done.",
+    )
+    parser.add_argument(
+        "--break-lock",
+        action="store_true",
+        help="Take a run from a process on another machine, which must be dead.",
+    )
 
 
 def _status() -> argparse.ArgumentParser:

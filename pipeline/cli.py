@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _terminable():
             command = parse(words)
+            command.asked = words
             return _VERBS[command.verb](command)
     except LongtakeError as error:
         return _end(str(error), error.exit_code, words)
@@ -85,16 +86,58 @@ def _new(command: Command) -> int:
     from pipeline import runs, settings
 
     wishes = settings.gather(command.given, os.environ, Path.cwd())
-    console = _prepare(command)
-    return _tell(runs.new(wishes.request(), console=console, notices=wishes.notices))
+    if command.options["keep_going"]:
+        from tasks.request import resolve
+
+        root = resolve(wishes.request()).root
+        # By its name: where the seed is drawn, each start would else be another film.
+        return _keep_going(command, ["new", *_words(command), "--run", str(root)], root)
+    console, breaks = _prepare(command), bool(command.options["break_lock"])
+    film = runs.new(wishes.request(), console=console, notices=wishes.notices, break_lock=breaks)
+    return _tell(film)
 
 
 def _resume(command: Command) -> int:
-    from pipeline import runs
+    from pipeline import runs, settings
+    from storage.lock import break_held
 
-    console = _prepare(command)
+    if command.options["keep_going"]:
+        root = command.path("run")
+        return _keep_going(command, ["resume", str(root), *_words(command)], root)
+    changes = settings.Wishes()
+    settings.add_flags(changes, command.given)
+    console, root = _prepare(command), command.path("run")
+    if command.options["break_lock"]:
+        break_held(root)
     joint = bool(command.options["accept_joint"])
-    return _tell(runs.resume(command.path("run"), console=console, accept_joint=joint))
+    film = runs.resume(root, console=console, accept_joint=joint, changes=changes)
+    return _tell(film)
+
+
+def _keep_going(command: Command, words: list[str], root: Path) -> int:
+    from pipeline.supervisor import Supervisor, command_for
+
+    _prepare(command)
+
+    def tell(line: str) -> None:
+        print(f"longtake: {line}", file=sys.stderr, flush=True)
+
+    more = [
+        f"--{name}"
+        for name in ("accept-joint", "break-lock")
+        if command.options.get(name.replace("-", "_"))
+    ]
+    more += ["--debug"] if command.debug else []
+    return Supervisor(command_for([*words, *more], command.asked), root, tell).run()
+
+
+def _words(command: Command) -> list[str]:
+    """The flags as words again."""
+    pairs = [(flag.spelling, word) for flag, word in command.given]
+    takes = {flag.spelling for flag, _ in command.given if flag.constant is None}
+    return [
+        part for name, word in pairs for part in ((f"{name}={word}",) if name in takes else (name,))
+    ]
 
 
 def _status(command: Command) -> int:

@@ -1,6 +1,6 @@
 """One flag of a command line: what it does here, and how its word is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,6 +72,11 @@ def whole(word: str) -> int:
         raise ValueError("a whole number is needed") from None
 
 
+def spacing(word: str) -> int:
+    """A number of clips; `auto` is -1."""
+    return -1 if word == "auto" else whole(word)
+
+
 def number(word: str) -> float:
     """A number of seconds."""
     try:
@@ -136,3 +141,45 @@ def size_on_disk(word: str) -> int:
         return int(float(upper[:-2] if factor > 1 else upper) * factor)
     except ValueError:
         raise ValueError("a size such as 20GB is needed") from None
+
+
+def write_table(flags: Iterable[Flag]) -> str:
+    """Every published flag, what it does here and why, as the Markdown of docs/flags.md."""
+    flags = tuple(flags)
+    rows = [_row(flag) for flag in flags if flag.published]
+    own = [f"| `{flag.spelling}` | {flag.does} |" for flag in flags if not flag.published]
+    return "\n".join(
+        [
+            "# Flags",
+            "",
+            "Made from `pipeline/flags.py` by `python -m pipeline.flags`; a test holds the two together.",
+            "",
+            "## Live Avatar's and Wan2.2's flags",
+            "",
+            "`longtake --prompt … --image … --audio …` reads a Live Avatar command line as it is published, with dashes or underscores, also with the",
+            "launcher and the script in front (`torchrun … s2v_streaming_interact.py`), whose words are dropped. Each flag works, is ignored with one line,",
+            "or is refused with the reason before any work. `longtake new` takes the same flags.",
+            "",
+            "| flag | what it says | here | why |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "## Ours",
+            "",
+            "| flag | what it does |",
+            "|---|---|",
+            *own,
+            "",
+        ]
+    )
+
+
+def _row(flag: Flag) -> str:
+    outcome: str = flag.outcome
+    reason = flag.ignored or flag.refused
+    if flag.only:
+        outcome, reason = (
+            f"ignored for {', '.join(flag.only)}, else refused",
+            f"{flag.ignored}; {flag.refused}",
+        )
+    return f"| `{flag.spelling}` | {flag.does} | {outcome} | {reason} |"

@@ -3,7 +3,19 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.flag import Flag, choice, decimal, keep, number, size, size_on_disk, truth, whole
+from pipeline.flag import (
+    Flag,
+    choice,
+    decimal,
+    keep,
+    number,
+    size,
+    size_on_disk,
+    spacing,
+    truth,
+    whole,
+    write_table,
+)
 
 # What a person asks for; in the order of the help.
 FILM = (
@@ -136,7 +148,20 @@ ORDER = (
         constant=True,
     ),
     Flag("retry-limit", "Tries a clip (3).", ("retry_limit",), whole, "N"),
-    Flag("retry-delay", "Seconds between tries (1).", ("retry_delay",), number, "SECONDS"),
+    Flag(
+        "retry-delay",
+        "Seconds before the second try (1); before each later one twice as many.",
+        ("retry_delay",),
+        number,
+        "SECONDS",
+    ),
+    Flag(
+        "stall-limit",
+        "Seconds without a move after which a device is held for hung (900; 0: never).",
+        ("stall_limit",),
+        number,
+        "SECONDS",
+    ),
 )
 DISK = (
     Flag(
@@ -162,9 +187,9 @@ DISK = (
     ),
     Flag(
         "carry-every",
-        "Clips between two saved states of the denoiser (8).",
+        "Clips between two saved states of the denoiser; auto, by what they cost (the default), or 0 for none.",
         ("carry_every",),
-        whole,
+        spacing,
         "N",
     ),
     Flag(
@@ -198,6 +223,12 @@ WEIGHTS = (
         decimal,
         "N",
         published=True,
+    ),
+    Flag(
+        "whole-audio",
+        "Hear the whole sound for every clip, as published, and not a window; slow where it is long.",
+        ("whole_audio",),
+        constant=True,
     ),
     Flag("device", "auto, cpu or cuda.", ("device",), choice("auto", "cpu", "cuda"), "NAME"),
     Flag(
@@ -256,9 +287,9 @@ PUBLISHED_ONLY = (
         "sample-solver",
         "Which solver.",
         published=True,
-        only=("euler",),
-        ignored="Euler is what is used",
-        refused="the distilled models have Euler only, there as here",
+        only=("euler", "unipc"),
+        ignored="each model has the one that it was published with",
+        refused="there is Euler, and UniPC for wan-s2v: each model has the one that it was published with",
     ),
     Flag(
         "ulysses-size",
@@ -355,46 +386,5 @@ def _is_value(words: list[str], place: int) -> bool:
     return any(flag.name == before and flag.constant is None for flag in FLAGS)
 
 
-def write_table() -> str:
-    """Every published flag, what it does here and why, as the Markdown of docs/flags.md."""
-    rows = [_row(flag) for flag in FLAGS if flag.published]
-    own = [f"| `{flag.spelling}` | {flag.does} |" for flag in FLAGS if not flag.published]
-    return "\n".join(
-        [
-            "# Flags",
-            "",
-            "Made from `pipeline/flags.py` by `python -m pipeline.flags`; a test holds the two together.",
-            "",
-            "## Live Avatar's and Wan2.2's flags",
-            "",
-            "`longtake --prompt … --image … --audio …` reads a Live Avatar command line as it is published, with dashes or underscores, also with the",
-            "launcher and the script in front (`torchrun … s2v_streaming_interact.py`), whose words are dropped. Each flag works, is ignored with one line,",
-            "or is refused with the reason before any work. `longtake new` takes the same flags.",
-            "",
-            "| flag | what it says | here | why |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-            "## Ours",
-            "",
-            "| flag | what it does |",
-            "|---|---|",
-            *own,
-            "",
-        ]
-    )
-
-
-def _row(flag: Flag) -> str:
-    outcome: str = flag.outcome
-    reason = flag.ignored or flag.refused
-    if flag.only:
-        outcome, reason = (
-            f"ignored for {', '.join(flag.only)}, else refused",
-            f"{flag.ignored}; {flag.refused}",
-        )
-    return f"| `{flag.spelling}` | {flag.does} | {outcome} | {reason} |"
-
-
 if __name__ == "__main__":
-    Path("docs/flags.md").write_text(write_table(), encoding="utf-8")
+    Path("docs/flags.md").write_text(write_table(FLAGS), encoding="utf-8")

@@ -65,7 +65,7 @@ class Journal:
     def open(self, path: Path) -> None:
         """Append to this log from now on, what was held first; raises NotWritable."""
         try:
-            self._file = logging.FileHandler(path, encoding="utf-8")
+            self._file = _File(path, encoding="utf-8")
         except OSError as error:
             raise NotWritable(path, error.strerror) from error
         self._file.setFormatter(_formatter())
@@ -95,6 +95,15 @@ class Journal:
 
 _HELD = 10_000
 _NEVER = logging.CRITICAL + 1
+
+
+class _File(logging.FileHandler):
+    """A log that loses lines on a full disk, without a word of its own: the one error that is shown is the film's."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Pass over a line that cannot be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 class _Told(logging.Handler):

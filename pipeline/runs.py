@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.inspect import Inspection
     from pipeline.pace import Pace
     from pipeline.progress import OnClipComplete
+    from pipeline.settings import Wishes
     from pipeline.status import Status
     from storage.run import Run
     from tasks.request import Part, Request
@@ -25,16 +26,21 @@ def new(
     on_clip_complete: "OnClipComplete | None" = None,
     console: "Console | None" = None,
     notices: Iterable[str] = (),
+    *,
+    break_lock: bool = False,
 ) -> Film:
     """Make the film that `request` asks for; the same request again goes on or finds it done.
 
     `on_clip_complete(clip_index, total_clips)` is called after each published clip; `notices` are said first.
     """
     from pipeline.progress import Watching, followed
+    from storage.lock import break_held
     from tasks.request import freeze_resolved, resolve
 
     begun = time.monotonic()
     resolved = resolve(request)
+    if break_lock:
+        break_held(resolved.root)
     watching = Watching(on_clip_complete, console)
     with Journal() as journal, followed(resolved.spec.clip_frames, watching) as pace:
         for notice in notices:
@@ -51,12 +57,15 @@ def resume(
     console: "Console | None" = None,
     *,
     accept_joint: bool = False,
+    changes: "Wishes | None" = None,
 ) -> Film:
-    """Go on with the run in `root`, from what it has."""
+    """Go on with the run in `root`, from what it has; `changes` are settings from now on."""
     from pipeline.progress import Watching, followed
     from storage.run import Run
-    from tasks.request import Part
+    from tasks.request import Part, change_settings
 
+    if changes is not None and changes.fields:
+        change_settings(Run.open(root), changes.fields, changes.sources)
     run, watching = Run.open(root), Watching(on_clip_complete, console)
     target = run.settings.output_file
     part = Part(output_file=Path(target) if target else None, accept_joint=accept_joint)

@@ -1,42 +1,50 @@
 """The run's lock: one process tree at a time works on a run.
 
-The kernel's lock (flock) on run.lock decides, so a dead holder holds nothing. The text in the file only names the holder, and lets its children in:
-they find its token in their environment.
+The kernel's lock (flock) on run.lock decides, so a dead holder holds nothing, on this machine and over NFS. The text in the file only names the
+holder, and lets its children in: they find its token in their environment. Where a file system knows no flock, the file run.lock.held, which
+only one can make, decides in its place; a dead holder is then known by its number and the moment of its birth.
 """
 
+import errno
 import fcntl
 import json
 import os
 import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.errors import NotWritable, RunLocked
+from storage.errors import LockLost, NotWritable, RunLocked
 
-NAME = "run.lock"
+NAME, HELD = "run.lock", "run.lock.held"
 TOKENS = "LONGTAKE_LOCKS"
+SIZE = 512
+"""Of the text, always: written over in place, it needs no room on a full disk."""
+NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 Holder = dict[str, str | int]
 
 
 @contextmanager
-def lock(root: Path) -> Iterator[None]:
-    """Hold a run's lock. A child process of the holder (and the holder itself, again) may enter; a dead holder's lock is taken over.
+def lock(root: Path) -> Iterator[str | None]:
+    """Hold a run's lock; gives the dead process that had it, if one had. A child process of the holder (and the holder itself, again) may enter.
 
     Raises RunLocked, which names host, process and since when.
     """
     file = _opened(root)
     try:
         if _taken(file, root):
-            with _named(file):
-                yield
+            before = _holder(root)
+            with _named(file, root):
+                yield _describe(before) if before else None
         elif held(root):
-            yield
+            yield None
         else:
-            raise RunLocked(root, _describe(_holder(root)))
+            raise _refusal(root, _holder(root))
     finally:
         # Closed, never unlocked: an unlock would also end the lock of a forked child that is still at work.
         os.close(file)
@@ -47,24 +55,54 @@ def held(root: Path) -> bool:
     return _holder(root).get("token") in os.environ.get(TOKENS, "").split()
 
 
+def require(root: Path) -> None:
+    """Raise LockLost unless the lock is still ours: somebody may have removed or broken it."""
+    if not held(root):
+        raise LockLost(root, _describe(_holder(root)))
+
+
+def break_held(root: Path) -> None:
+    """Take the lock from a process on another machine, which cannot be asked; raises RunLocked where it lives on this one."""
+    holder = _holder(root)
+    if not holder and not (root / HELD).exists():
+        return
+    if holder and holder["host"] == socket.gethostname() and _alive(holder):
+        raise _refusal(root, holder)
+    for name in (NAME, HELD):
+        (root / name).unlink(missing_ok=True)
+
+
 def worker(root: Path) -> str | None:
     """Who works on the run, by the lock's text; None where nobody does. Locks nothing, so that looking never stops a start."""
     holder = _holder(root)
-    if not holder or (
-        holder["host"] == socket.gethostname() and not _alive(int(holder["process"]))
-    ):
+    if not holder or (holder["host"] == socket.gethostname() and not _alive(holder)):
         return None
     return _describe(holder)
 
 
-def _alive(process: int) -> bool:
+def born(process: int) -> str:
+    """What tells a process from a later one of the same number: its start and that of the machine; empty where nobody knows."""
+    try:
+        if sys.platform == "darwin":
+            words = ["ps", "-o", "lstart=", "-p", str(process)]
+            return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        # Counted in ticks since the machine started: a clock that is set changes nothing.
+        start = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        return f"{start} {Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+    except (OSError, IndexError, subprocess.CalledProcessError):
+        return ""
+
+
+def _alive(holder: Holder) -> bool:
+    process = int(holder["process"])
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return True
+    now, then = born(process), str(holder.get("born", ""))
+    return not now or not then or now == then
 
 
 def _opened(root: Path) -> int:
@@ -80,15 +118,60 @@ def _taken(file: int, root: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
+        if error.errno in NO_FLOCK:
+            return _made(root)
         raise NotWritable(root, f"it cannot be locked: {error.strerror}") from error
-    return True
+    return _is_the_one(file, root) and not _is_held_otherwise(root)
+
+
+def _is_the_one(file: int, root: Path) -> bool:
+    """False if the file was removed, or broken, between opening and locking it."""
+    try:
+        return os.path.samestat(os.fstat(file), (root / NAME).stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_held_otherwise(root: Path) -> bool:
+    """True if another machine, where flock does not work, holds it by the other file."""
+    other = _read(root / HELD)
+    return bool(other) and not _is_dead(other)
+
+
+def _made(root: Path) -> bool:
+    """Make the file that only one can make; that of a dead process on this machine is moved out of the way first."""
+    for _ in range(2):
+        try:
+            os.close(os.open(root / HELD, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+        except FileExistsError:
+            before = _read(root / HELD)
+            if not _is_dead(before):
+                return False
+            _move_away(root, before)
+        else:
+            return True
+    return False
+
+
+def _is_dead(holder: Holder) -> bool:
+    return bool(holder) and holder["host"] == socket.gethostname() and not _alive(holder)
+
+
+def _move_away(root: Path, dead: Holder) -> None:
+    aside = root / f".{HELD}.{secrets.token_hex(4)}"
+    with suppress(FileNotFoundError):
+        (root / HELD).rename(aside)
+        if _read(aside) != dead:  # somebody was faster, and this is theirs
+            aside.rename(root / HELD)
+        aside.unlink(missing_ok=True)
 
 
 @contextmanager
-def _named(file: int) -> Iterator[None]:
+def _named(file: int, root: Path) -> Iterator[None]:
     token, owner = secrets.token_hex(8), os.getpid()
     now = datetime.now(UTC).isoformat(" ", "seconds")
-    _put(file, {"host": socket.gethostname(), "process": owner, "since": now, "token": token})
+    who: Holder = {"host": socket.gethostname(), "process": owner, "born": born(owner)}
+    _put(file, root, {**who, "since": now, "token": token})
     before = os.environ.get(TOKENS, "")
     os.environ[TOKENS] = f"{before} {token}".strip()
     try:
@@ -96,20 +179,40 @@ def _named(file: int) -> Iterator[None]:
     finally:
         if os.getpid() == owner:  # a forked child that leaves this block is not the holder
             os.environ[TOKENS] = before
-            os.ftruncate(file, 0)
+            if _holder(root).get("token") == token:
+                (root / HELD).unlink(missing_ok=True)
+                os.pwrite(file, b" " * SIZE, 0)
 
 
-def _put(file: int, holder: Holder) -> None:
-    os.ftruncate(file, 0)
-    os.pwrite(file, json.dumps(holder).encode() + b"\n", 0)
+def _put(file: int, root: Path, holder: Holder) -> None:
+    text = json.dumps(holder).encode().ljust(SIZE - 1) + b"\n"
+    try:
+        os.pwrite(file, text, 0)
+        if (root / HELD).exists():
+            (root / HELD).write_bytes(text)
+    except OSError as error:
+        raise NotWritable(root, f"its lock cannot be written: {error.strerror}") from error
 
 
 def _holder(root: Path) -> Holder:
+    return _read(root / HELD) or _read(root / NAME)
+
+
+def _read(path: Path) -> Holder:
     try:
-        holder: Holder = json.loads((root / NAME).read_text())
+        holder: Holder = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
     return holder
+
+
+def _refusal(root: Path, holder: Holder) -> RunLocked:
+    way = "Wait for it, or stop it first."
+    if holder and holder["host"] == socket.gethostname():
+        way = f"Wait for it, or stop it first: kill {holder['process']}"
+    elif holder:
+        way = "Wait for it, or stop it there. If that machine is dead, add --break-lock."
+    return RunLocked(root, _describe(holder), way)
 
 
 def _describe(holder: Holder) -> str:

@@ -63,6 +63,8 @@ class Request:
     sample_steps: int | None = None
     guidance: str | None = None
     """A decimal number, as text: the spec holds no floats."""
+    whole_audio: bool | None = None
+    """Each clip is heard with the whole sound, not with a window of it."""
     weights: str | None = None
     """The folder of published weights, or what the hub calls owner/name."""
     lora: str | None = None
@@ -87,6 +89,7 @@ class Request:
     carry_anchors: int | None = None
     retry_limit: int | None = None
     retry_delay: float | None = None
+    stall_limit: float | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each given field came from: flag, environment, file, published flag …"""
 
@@ -161,7 +164,7 @@ def resolve(request: Request) -> Resolved:
     spec = preflight.check_folder(request, root, spec)
     preflight.check_part(request.part, spec)
     preflight.check_output(request.output_file)
-    preflight.check_room(request, root, spec)
+    preflight.check_room(request, root, spec, traits)
     return Resolved(request, spec, root, request.num_clip if request.start_clip is None else None)
 
 
@@ -217,6 +220,15 @@ def adopt_settings(run: "Run", request: Request) -> None:
     if settings != run.settings or dict(sources) != dict(run.sources):
         with run.lock():
             run.update_settings(settings, sources)
+
+
+def change_settings(run: "Run", values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    """Put these settings in place of the run's; raises BadOption."""
+    from tasks.preflight import check_settings
+
+    request = Request(run.image_path, run.audio_path, **values, sources=sources)
+    check_settings(request, run)
+    adopt_settings(run, request)
 
 
 def settings_of(
@@ -283,6 +295,7 @@ def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
         motion_latents=traits.motion_latents,
         guidance=traits.guidance,
         audio_lead=request.audio_lead or 0,
+        whole_audio=traits.hears_whole,
     )
 
 
@@ -298,6 +311,7 @@ def options_of(request: Request, width: int = 0, height: int = 0) -> "Options":
         request.guidance or "",
         request.weights or "",
         request.lora or "",
+        request.whole_audio or False,
     )
 
 

@@ -1,6 +1,7 @@
 """Which by-products stay on the disk."""
 
 import shutil
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,29 @@ def frames_bytes(spec: "Spec") -> int:
 def keep(array: "ClipArray", run: "Run", clip: int, clips: int | None) -> None:
     """Prune the clip that is now one too many, `clip` being the newest."""
     if clips and clip >= clips and array.complete(clip - clips):
-        array.remove(clip - clips, remake=f"longtake resume {run.root} --keep-{array.name} all")
+        array.remove(clip - clips, remake=remake_of(array, run))
+
+
+def remake_of(array: "ClipArray", run: "Run") -> str:
+    """The way to have it again: frames are decoded anew; for steps the whole film would have to be denoised."""
+    if array.name == "frames":
+        return f"longtake resume {quote(str(run.root))} --keep-frames all"
+    return "make the film again in another folder"
+
+
+def want_frames_again(run: "Run") -> int:
+    """Where all frames are to stay, withdraw the clips whose frames were pruned, so that they are decoded again; how many."""
+    if run.settings.keep_frames != "all":
+        return 0
+    pruned = [clip for clip in range(run.spec.clips) if _is_pruned(run, clip)]
+    for clip in pruned:
+        run.records.withdraw("segment", clip)
+        run.records.withdraw("frames", clip)
+    return len(pruned)
+
+
+def _is_pruned(run: "Run", clip: int) -> bool:
+    return (run.records.read("frames", clip) or {}).get("state") == "pruned"
 
 
 def _budget(run: "Run") -> int:

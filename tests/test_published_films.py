@@ -11,10 +11,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from model.checkpoint import FOLDER, SPEECH
+from model.wav2vec2 import Pace, Wav2VecEncoder
 from storage.film import inspect_film
+from storage.run import Run
 from tests.wavefile import write_wave
 
 ROOT = Path(__file__).parents[1]
@@ -147,3 +152,20 @@ def test_each_script_of_live_avatar_is_a_line(tmp_path: Path) -> None:
     }
     films |= {"runs/small/video.mp4": 100, "runs/wan/video.mp4": 64}
     assert {name: inspect_film(tmp_path / name).frames for name in films} == films
+
+
+def test_the_whole_sound_is_heard_where_it_is_asked_for(
+    words: Words, unbroken: Path, tmp_path: Path
+) -> None:
+    """--whole-audio gives the features of one pass over the whole file, as published; a window's are others, and the spec tells the two films apart."""
+    made = words(tmp_path / "film", *LIVE, "--whole-audio")
+    make(made)
+    run, windowed = Run.open(tmp_path / "film"), Run.open(unbroken)
+    folder = Path(made[made.index("--weights") + 1])
+    ear = Wav2VecEncoder.read(folder / FOLDER / SPEECH, torch.float32)
+    whole = ear.hear_whole(run.sound.read(0, run.sound.samples), Pace(25, 12))
+    heard = np.concatenate([run.audio.read(clip) for clip in range(5)], -1)
+    apart = np.concatenate([windowed.audio.read(clip) for clip in range(5)], -1)
+    assert np.allclose(heard, whole[..., :60], atol=1e-5)
+    assert not np.allclose(heard, apart, atol=1e-3)
+    assert run.spec.digest != windowed.spec.digest

@@ -37,3 +37,9 @@ def test_the_canonical_text_has_no_floats(start: Start) -> None:
 def test_settings_of_a_later_version_are_passed_over() -> None:
     """An unknown name is ignored, a missing one has its default."""
     assert Settings.known({"ahead": 5, "of_a_later_version": 1}) == Settings(ahead=5)
+
+
+def test_a_younger_field_leaves_the_digests_of_older_runs(start: Start) -> None:
+    """Where it says nothing it is not in the text, so that runs made before it keep their records."""
+    assert "whole_audio" not in start.spec.canonical
+    assert "whole_audio" in replace(start.spec, whole_audio=True).canonical
