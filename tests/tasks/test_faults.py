@@ -196,9 +196,10 @@ def test_a_disk_that_fails_once_is_asked_again(
             seen.add(kind)
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(publish, "kill_point", once)
     run = begin(4.0)
+    monkeypatch.setattr(publish, "kill_point", once)
     make(run)
+    monkeypatch.setattr(publish, "kill_point", None)
     assert seen == {"latents", "steps", "frames", "segments"}
     assert bytes_of(run) == whole
 
