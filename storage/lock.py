@@ -210,7 +210,7 @@ def _refusal(root: Path, holder: Holder) -> RunLocked:
     way = "Wait for it, or stop it first."
     if holder and holder["host"] == socket.gethostname():
         way = f"Wait for it, or stop it first: kill {holder['process']}"
-    elif holder:
+    elif holder or (root / HELD).exists():
         way = "Wait for it, or stop it there. If that machine is dead, add --break-lock."
     return RunLocked(root, _describe(holder), way)
 

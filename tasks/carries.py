@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from storage.spec import CARRY_FIRST
 from tasks.events import emit
+from tasks.faults import line_of
 from tasks.memory import host_bytes_free
 
 if TYPE_CHECKING:
@@ -24,21 +26,31 @@ GRACE = 2.0
 """Seconds that a carry may still take after a signal."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a carry takes."""
+
+    size: int
+    """Bytes, about."""
+    on_card: bool
+    """Whether the denoiser leaves the processor alone: writing then takes nothing from it but the pause."""
+
+
 class Carries:
     """The carries of one session. The denoiser's thread copies, a thread of its own writes behind it."""
 
     def __init__(
-        self, run: "Run", size: int, has_room_for: Callable[[int], bool], watchdog: "Watchdog"
+        self, run: "Run", cost: Cost, has_room_for: Callable[[int], bool], watchdog: "Watchdog"
     ) -> None:
-        """`size` is that of a carry, about."""
-        self._run, self._size, self._watchdog = run, size, watchdog
-        self._has_room_for = has_room_for
+        self._run, self._size, self._on_card = run, cost.size, cost.on_card
+        self._has_room_for, self._watchdog = has_room_for, watchdog
         self._changed = threading.Condition()
         self._held: int | None = None
         """The clip that the copy in memory stands before."""
         self._thread: threading.Thread | None = None
         self._abandoned = False
         self._clip_seconds = self._copy_seconds = 0.0
+        self._denoiser = 0
         self._every = CARRY_FIRST
 
     @property
@@ -56,7 +68,7 @@ class Carries:
 
     def note_clip(self, seconds: float) -> None:
         """A clip has been denoised in so many seconds; those against which a carry is weighed."""
-        before = self._clip_seconds
+        before, self._denoiser = self._clip_seconds, threading.get_ident()
         self._clip_seconds = seconds if not before else 0.75 * before + 0.25 * seconds
 
     def copy(
@@ -90,8 +102,7 @@ class Carries:
     def write_through(self, denoiser: "Denoiser") -> None:
         """Write it straight from the denoiser, which waits: where the host has no memory for a copy."""
         self.settle()
-        self._copy_seconds = 0.0
-        self._publish(denoiser.next_clip, denoiser.carry())
+        self._publish(denoiser.next_clip, denoiser.carry(), waits=True)
 
     @property
     def fits_memory(self) -> bool:
@@ -137,31 +148,48 @@ class Carries:
                 self._held = None
                 self._changed.notify_all()
 
-    def _publish(self, following: int, pieces: "Iterable[tuple[str, NDArray[Any]]]") -> None:
-        begun = time.monotonic()
+    def _publish(
+        self, following: int, pieces: "Iterable[tuple[str, NDArray[Any]]]", *, waits: bool = False
+    ) -> None:
         if following in self._run.carry.complete:
             return
+        begun, worked = time.monotonic(), self._worked()
         try:
             with self._watchdog.watch("carry", following):
                 self._run.carry.publish(following, self._heeded(pieces))
         except Exception as fault:  # noqa: BLE001 - a by-product: without it a resume replays more, and no more
-            emit("carry_failed", next_clip=following, error=f"{type(fault).__name__}: {fault}")
+            emit("carry_failed", next_clip=following, error=line_of(fault))
             return
         seconds = time.monotonic() - begun
         emit("carry_published", next_clip=following, seconds=round(seconds, 4))
-        self._choose(seconds)
+        worked = min(seconds, max(0.0, self._worked() - worked))
+        self._choose(
+            seconds, seconds if waits else self._copy_seconds + worked * (not self._on_card)
+        )
 
-    def _choose(self, seconds: float) -> None:
-        """As few carries as take their share of the time, counted as if nothing went on beside them."""
+    def _worked(self) -> float:
+        """Processor seconds of this process, but for the denoiser's and Luigi's threads: what writing takes from them where all share the processor."""
+        try:
+            others = (self._denoiser, threading.main_thread().ident or 0)
+            clocks = [time.pthread_getcpuclockid(each) for each in others]
+            return time.process_time() - sum(time.clock_gettime(each) for each in clocks)
+        except (AttributeError, OSError):  # macOS has no such clocks: all the time counts
+            return time.monotonic()
+
+    def _choose(self, seconds: float, cost: float) -> None:
+        """As few carries as cost their share of the time, and no more than can be written one after the other."""
         if self._run.settings.carry_every >= 0 or not self._clip_seconds:
             return
-        cost, every = seconds + self._copy_seconds, 1
-        while cost > SHARE * every * self._clip_seconds and every < 1 << 20:
-            every *= 2
+        least = max(cost / SHARE, seconds) / self._clip_seconds
+        every = next(1 << n for n in range(64) if 1 << n >= least)
         if every != self._every:
             self._every = every
-            facts = {"clip_seconds": round(self._clip_seconds, 4), "carry_seconds": round(cost, 4)}
-            emit("carry_every_chosen", every=every, **facts)
+            facts = {"clip_seconds": self._clip_seconds, "write_seconds": seconds, "cost": cost}
+            emit(
+                "carry_every_chosen",
+                every=every,
+                **{name: round(each, 4) for name, each in facts.items()},
+            )
 
     def _heeded(
         self, pieces: "Iterable[tuple[str, NDArray[Any]]]"

@@ -14,7 +14,7 @@ damage_found   stage, clip: withdrawn, will be made again
 carry_published next_clip, seconds
 carry_failed   next_clip, error: the film goes on, a resume replays more
 carry_skipped  next_clip, reason: the same
-carry_every_chosen every, clip_seconds, carry_seconds: so many clips lie between two carries from now on
+carry_every_chosen every, clip_seconds, write_seconds, cost (of a carry, in seconds): so many clips lie between two carries from now on
 memory_relieved clip, stage, change (the setting that was given up), error
 space_low      path, free, size (free, in words): fewer than 5 GB, told once
 space_pruned   count, bytes, size: by-products that the retention need not keep are gone

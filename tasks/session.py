@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.run import Run
-from tasks.carries import Carries
+from tasks.carries import Carries, Cost
 from tasks.events import emit, recorded
 from tasks.generator import Generator, Made, Reach, Source
 from tasks.joint import join
@@ -147,8 +147,8 @@ class Session:
     @cached_property
     def carries(self) -> Carries:
         """The saved states of the denoiser."""
-        size = traits_of(self.run).carry_bytes
-        return Carries(self.run, size, self.space.has_room_for, self.watchdog)
+        cost = Cost(traits_of(self.run).carry_bytes, self.is_on_card)
+        return Carries(self.run, cost, self.space.has_room_for, self.watchdog)
 
     @property
     def is_on_card(self) -> bool:

@@ -2,9 +2,10 @@
 
 Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
 says of its numerics, FAKE_DRIFT=1 changes every latent by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. A folder FAKE_FAIL with files such as `denoise.17`
-that hold a number makes that stage of that clip fail so many times. FAKE_LOG is a file that gets one line per call.
+that hold a number makes that stage of that clip fail so many times; a word after it says how: memory, device, io, full, nan (denoise only). FAKE_LOG is a file that gets one line per call.
 """
 
+import errno
 import hashlib
 import os
 import time
@@ -51,17 +52,33 @@ def traits_of(options: Options) -> Traits:
     )
 
 
-def _pretend(stage: str, clip: int) -> None:
+class OutOfMemoryError(RuntimeError):
+    """Torch's own by name."""
+
+
+KINDS = {
+    "memory": lambda: OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "device": lambda: RuntimeError("CUDA error: an illegal memory access was encountered"),
+    "io": lambda: OSError(errno.EIO, "Input/output error"),
+    "full": lambda: OSError(errno.ENOSPC, "No space left on device"),
+}
+
+
+def _pretend(stage: str, clip: int) -> bool:
+    """Take the time, fail as scripted; True if what comes out is to be NaN."""
     time.sleep(float(os.environ.get(f"FAKE_{stage.upper()}", "0")))
     if log := os.environ.get("FAKE_LOG"):
         with Path(log).open("a") as lines:
             lines.write(f"{stage} {clip} {time.monotonic()}\n")
     folder = os.environ.get("FAKE_FAIL")
     script = Path(folder or "/nowhere") / f"{stage}.{clip}"
-    left = int(script.read_text()) if script.exists() else 0
-    if left:
-        script.write_text(str(left - 1))
-        raise ArithmeticError(f"scripted fault of {stage} {clip}")
+    left, *kind = script.read_text().split() if script.exists() else ["0"]
+    if not int(left):
+        return False
+    script.write_text(" ".join([str(int(left) - 1), *kind]))
+    if kind == ["nan"]:
+        return True
+    raise KINDS[kind[0]]() if kind else ArithmeticError(f"scripted fault of {stage} {clip}")
 
 
 class FakeDenoiser:
@@ -83,7 +100,7 @@ class FakeDenoiser:
 
     def denoise(self, audio: Float) -> Denoised:
         clip, traits = self._clip, self._traits
-        _pretend("denoise", clip)
+        bad = _pretend("denoise", clip)
         noise = np.random.default_rng([self._seed, clip])
         shape = (traits.clip_latents, *self._reference.shape)
         heard = (audio.mean((0, 1)).reshape(traits.clip_latents, -1).mean(1) * 1000).astype(
@@ -99,6 +116,8 @@ class FakeDenoiser:
             steps.append((x / 65536).astype(np.float32).transpose(1, 0, 2, 3))
         if os.environ.get("FAKE_DRIFT"):
             steps[-1] = steps[-1] + np.float32(1e-6)
+        if bad:
+            steps[1:] = [np.full_like(each, np.nan) for each in steps[1:]]
         self._clip += 1
         return Denoised(latents=steps[-1], steps=np.stack(steps))
 

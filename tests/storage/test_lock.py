@@ -1,7 +1,11 @@
 """One process tree at a time."""
 
+import errno
+import fcntl
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import NotWritable, RunLocked
-from storage.lock import held, lock
+from storage.errors import LockLost, NotWritable, RunLocked
+from storage.lock import HELD, NAME, born, break_held, held, lock, require, worker
 
 REPOSITORY = Path(__file__).parents[2]
 HOLD = "import sys\nfrom pathlib import Path\nfrom storage.lock import lock\nwith lock(Path(sys.argv[1])):\n    print('in', flush=True)\n"
@@ -103,3 +107,109 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Locking what does not exist is one clear error."""
     with pytest.raises(NotWritable, match="nowhere"), lock(tmp_path / "nowhere"):
         pass
+
+
+def test_a_dead_holder_is_named_to_its_successor(tmp_path: Path) -> None:
+    """Taking over after kill -9 is silent, but who had it before is told; after a clean end nobody is."""
+    with holder(tmp_path) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with lock(tmp_path) as before:
+            assert before is not None
+            assert f"process {process.pid} on" in before
+    with lock(tmp_path) as before:
+        assert before is None
+
+
+def stale(root: Path, **facts: object) -> None:
+    """The text of a holder, as a crash left it."""
+    (root / NAME).write_text(json.dumps(describe() | facts))
+
+
+def describe() -> dict[str, object]:
+    """A holder that is this very process."""
+    who = {"host": socket.gethostname(), "process": os.getpid(), "born": born(os.getpid())}
+    return {**who, "since": "2026-01-01 00:00:00+00:00", "token": "f" * 16}
+
+
+def test_a_number_that_was_given_again_is_not_the_holder(tmp_path: Path) -> None:
+    """A living process of the same number that was born at another moment does not work on the run."""
+    stale(tmp_path)
+    assert worker(tmp_path) is not None
+    stale(tmp_path, born="1 another-boot")
+    assert worker(tmp_path) is None
+
+
+def test_a_lock_that_was_taken_away_is_seen(tmp_path: Path) -> None:
+    """Who holds it asks before each clip; removed, or broken by another, it is no longer held."""
+    with lock(tmp_path):
+        require(tmp_path)
+        (tmp_path / NAME).unlink()
+        with pytest.raises(LockLost, match="another process"):
+            require(tmp_path)
+        stale(tmp_path, host="elsewhere")
+        with pytest.raises(LockLost, match="on elsewhere since"):
+            require(tmp_path)
+    assert "elsewhere" in (tmp_path / NAME).read_text(), "what is another's is left alone"
+
+
+def test_a_living_holder_on_this_machine_is_not_broken(tmp_path: Path) -> None:
+    """--break-lock is refused with the process to stop."""
+    with holder(tmp_path) as process:
+        with pytest.raises(RunLocked, match=f"kill {process.pid}"):
+            break_held(tmp_path)
+        with pytest.raises(RunLocked, match=f"kill {process.pid}"), lock(tmp_path):
+            pass
+
+
+@pytest.fixture
+def _no_flock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that knows no flock."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("_no_flock")
+def test_without_flock_a_file_decides(tmp_path: Path) -> None:
+    """One holder at a time, the holder itself may enter again, and nothing stays behind."""
+    with lock(tmp_path):
+        assert held(tmp_path)
+        with lock(tmp_path):
+            require(tmp_path)
+        text = (tmp_path / HELD).read_text()
+    assert not (tmp_path / HELD).exists()
+    (tmp_path / HELD).write_text(text)
+    with pytest.raises(RunLocked, match="is being worked on"), lock(tmp_path):
+        pass
+
+
+@pytest.mark.usefixtures("_no_flock")
+def test_without_flock_a_dead_holder_is_taken_over(tmp_path: Path) -> None:
+    """One that lives no more on this machine has no say."""
+    (tmp_path / HELD).write_text(json.dumps(describe() | {"born": "1 another-boot"}))
+    with lock(tmp_path):
+        assert held(tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / NAME]
+
+
+@pytest.mark.usefixtures("_no_flock")
+@pytest.mark.parametrize("text", [json.dumps(describe() | {"host": "elsewhere"}), ""])
+def test_a_holder_that_cannot_be_asked_is_broken_by_hand(tmp_path: Path, text: str) -> None:
+    """One on another machine, or one that died while it wrote its name: refused with the way out, and then broken."""
+    (tmp_path / HELD).write_text(text)
+    way = "add --break-lock" if text else "another process"
+    with pytest.raises(RunLocked, match=way), lock(tmp_path):
+        pass
+    break_held(tmp_path)
+    with lock(tmp_path):
+        assert held(tmp_path)
+
+
+def test_a_full_disk_does_not_keep_a_run_from_being_locked(tmp_path: Path) -> None:
+    """The text is always of one length and written over in place."""
+    with lock(tmp_path):
+        size = (tmp_path / NAME).stat().st_size
+    assert (tmp_path / NAME).stat().st_size == size

@@ -1,0 +1,177 @@
+"""The disk while a film is made: looked at before each clip, pruned as the policy allows, and with the joining's part held back."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.disk import look
+from storage.errors import LockLost, NoSpace, NotWritable
+from storage.lock import NAME
+from storage.run import Run
+from tasks.events import listen
+from tasks.film import make
+from tasks.space import Plan, carries_kept
+
+Begin = Callable[..., Run]
+Fill = Callable[[int], None]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 24 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(disk: Path, left: int) -> None:
+    """Let somebody else take the disk, but for so many bytes."""
+    with (disk / "filler").open("ab") as file:
+        os.posix_fallocate(file.fileno(), 0, look(disk).free - left)
+
+
+def when(clip: int, do: Callable[[], None]) -> Callable[[str, dict[str, Any]], None]:
+    """A listener that does something once, after a clip is published."""
+    left = [do]
+
+    def hear(event: str, facts: dict[str, Any]) -> None:
+        if event == "clip_published" and facts["clip"] == clip and left:
+            left.pop()()
+
+    return hear
+
+
+def test_frames_go_before_the_film_stops(begin: Begin, disk: Path) -> None:
+    """By `auto` the oldest are pruned, with a record that says so, and the film is made in what is left."""
+    run = begin(run=disk / "run", width=64, height=64)
+    told: list[str] = []
+    with listen(when(6, lambda: fill(disk, 600_000))), listen(lambda event, _: told.append(event)):
+        make(run)
+    assert "space_low" in told
+    assert told.count("space_low") == 1
+    assert "space_pruned" in told
+    assert run.records.read("frames", 0)["state"] == "pruned"
+    assert not run.frames.complete(20)
+    assert not run.reserve_path.exists()
+
+
+def test_what_is_kept_on_purpose_is_not_pruned(begin: Begin, disk: Path) -> None:
+    """With --keep-frames all the film stops: path, owner, bytes short, the command that takes less; freed, it goes on."""
+    run = begin(run=disk / "run", width=64, height=64, keep_frames="all", keep_steps="none")
+    with listen(when(6, lambda: fill(disk, 500_000))), pytest.raises(NoSpace) as caught:
+        make(run)
+    words = str(caught.value)
+    assert f"{disk / 'run'} (owned by root, on {disk})" in words
+    assert "are short" in words
+    assert f"`longtake resume {run.root} --keep-frames none` takes less" in words
+    assert run.frames.complete(0)
+    assert run.reserve_path.stat().st_size > 100_000
+    with pytest.raises(NoSpace):
+        make(run)
+    (disk / "filler").unlink()
+    make(run)
+    assert all(run.frames.complete(clip) for clip in range(21))
+
+
+def test_nobody_is_stuck_at_the_end(begin: Begin, disk: Path) -> None:
+    """With nothing left but what was held back, soundtrack and film are made."""
+    run = begin(run=disk / "run", width=64, height=64, keep_frames="none")
+    with listen(when(20, lambda: fill(disk, 0))):
+        make(run)
+    assert run.video_path.exists()
+
+
+def test_every_byte_at_every_moment(begin: Begin, disk: Path) -> None:
+    """A disk that is quite full in the middle of a clip: the one error, nothing lost, and the same command goes on."""
+    run = begin(run=disk / "run", width=64, height=64, keep_frames="none", keep_steps="none")
+    with listen(when(4, lambda: fill(disk, 20_000))), pytest.raises(NoSpace, match="are short"):
+        make(run)
+    there = [clip for clip in range(21) if run.latents.complete(clip)]
+    assert len(there) >= 5
+    (disk / "filler").unlink()
+    make(run)
+
+
+def test_a_disk_that_was_closed_is_named(
+    begin: Begin, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gone read-only in mid-write, as a disk does after errors, and still so when the same command is given: one error, not tried again."""
+    from storage import publish
+
+    run = begin(run=disk / "run", width=64, height=64)
+
+    def closed(step: str, path: Path) -> None:
+        if step == "create" and path.parent.name == "latents":
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    told: list[str] = []
+    monkeypatch.setattr(publish, "kill_point", closed)
+    with listen(lambda event, _: told.append(event)), pytest.raises(NotWritable, match="Read-only"):
+        make(run)
+    assert "clip_retry" not in told
+    monkeypatch.setattr(publish, "kill_point", None)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(NotWritable, match="Read-only file system"):
+        make(run)
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    make(run)
+
+
+def test_no_inodes_is_a_full_disk_too(begin: Begin, disk: Path) -> None:
+    """Room for bytes and none for files: said as such."""
+    run = begin(run=disk / "run", width=64, height=64, keep_frames="none")
+    made: list[Path] = []
+
+    def take() -> None:
+        left = (look(disk).files or 0) - 20
+        subprocess.run(
+            ["mount", "-o", f"remount,nr_inodes={used(disk) + 20}", str(disk)], check=True
+        )
+        made.append(disk)
+        assert left > 0
+
+    with (
+        listen(when(3, take)),
+        pytest.raises(NoSpace, match=r"more files can be made, 28 are neede"),
+    ):
+        make(run)
+    subprocess.run(["mount", "-o", "remount,nr_inodes=10000", str(disk)], check=True)
+    make(run)
+
+
+def used(disk: Path) -> int:
+    """Files that are there."""
+    found = os.statvfs(disk)
+    return found.f_files - found.f_ffree
+
+
+def test_a_broken_lock_stops_the_film(begin: Begin) -> None:
+    """Before the next clip: two processes never write at once."""
+    run = begin()
+    with listen(when(3, (run.root / NAME).unlink)), pytest.raises(LockLost):
+        make(run)
+    assert not run.records.complete("segment", 6)
+
+
+def test_the_plan_counts_what_is_kept(begin: Begin) -> None:
+    """Frames and steps of as many clips as stay; two carries and a draft, anchors, none where there are none."""
+    from dataclasses import replace
+
+    run = begin()
+    plan = Plan(run.spec, frames=2, steps=0)
+    assert plan.clips(10) == 10 * plan.bare_clip + 2 * plan.frame_bytes
+    assert plan.clip == plan.bare_clip + plan.frame_bytes
+    spec, settings = run.spec, run.settings
+    assert carries_kept(spec, settings) == 3
+    assert carries_kept(spec, replace(settings, carry_every=0)) == 0
+    assert carries_kept(spec, replace(settings, carry_every=15)) == 1
+    assert carries_kept(spec, replace(settings, carry_every=2, carry_anchors=2)) == 3 + 5
