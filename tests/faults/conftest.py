@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +47,22 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
 
 
 @pytest.fixture(scope="module")
+def brief(film: Film) -> Film:
+    """A second and a half: four clips, the last one cut."""
+    audio = film.audio.with_name("brief.wav")
+    write_wave(audio, 1.5)
+    return replace(film, audio=audio)
+
+
+@pytest.fixture(scope="module")
 def unbroken(film: Film, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """The files of the film that nothing happens to."""
     return film.make(tmp_path_factory.mktemp("unbroken"))
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[Film]:
+def shipped() -> Film:
     """Eight clips of the shipped model, small."""
     flags = ("--size", "64*64", "--sample-steps", "1", "--infer-frames", "12", "--num-clip", "8")
     flags += ("--carry-every", "2", "--retry-delay", "0")
-    yield Film(ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav", flags, True)
+    return Film(ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav", flags, True)
