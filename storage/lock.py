@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,7 +96,9 @@ def _named(file: int) -> Iterator[None]:
     finally:
         if os.getpid() == owner:  # a forked child that leaves this block is not the holder
             os.environ[TOKENS] = before
-            os.ftruncate(file, 0)
+            # On a disk that is read-only by now it would hide the error that ends the work.
+            with suppress(OSError):
+                os.ftruncate(file, 0)
 
 
 def _put(file: int, holder: Holder) -> None:

@@ -29,7 +29,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 Fact = str | int | float | bool | None
@@ -82,9 +82,11 @@ def recorded(path: Path) -> Iterator[None]:
 
 def _append(path: Path, event: str, facts: dict[str, Fact]) -> None:
     line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), "event": event, **facts})
-    # One write to an appending file: lines of two processes cannot mix. Logs are not worth an fsync.
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(handle, (line + "\n").encode())
-    finally:
-        os.close(handle)
+    # One write to an appending file: lines of two processes cannot mix. Logs are not worth an fsync. On a full or
+    # read-only disk a line is lost: raised here, that would hide the fault which it tells of.
+    with suppress(OSError):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, (line + "\n").encode())
+        finally:
+            os.close(handle)

@@ -47,10 +47,13 @@ class Film:
         module = ["-m", "pipeline"] if door == "longtake" else ["-m", "luigi", "--module", "tasks"]
         return [sys.executable, *module, *words]
 
-    def start(self, door: str, place: Path, **more: str) -> "Started":
+    def start(
+        self, door: str, place: Path, said: Path | None = None, **more: str
+    ) -> "Started":
         """Begin it, or go on with it, in a process of its own."""
         place.mkdir(parents=True, exist_ok=True)
-        return Started(self.command(door, place), place, more)
+        said = said or place.parent / f"{place.name}.said"
+        return Started(self.command(door, place), said, more)
 
     def make(self, place: Path, door: str = "longtake", **more: str) -> Tree:
         """Make it to its end; its files."""
@@ -62,9 +65,8 @@ class Film:
 class Started:
     """A process; what it says goes to a file, as nobody reads a pipe meanwhile."""
 
-    def __init__(self, command: Sequence[str], place: Path, more: dict[str, str]) -> None:
-        self.begun = time.monotonic()
-        self.said = place.parent / f"{place.name}.said"
+    def __init__(self, command: Sequence[str], said: Path, more: dict[str, str]) -> None:
+        self.said, self.begun = said, time.time()
         there = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
         with self.said.open("w") as file:
             self.process = subprocess.Popen(
@@ -83,6 +85,11 @@ class Started:
             self.process.kill()
             self.process.wait()
         return status, self.said.read_text(errors="replace")
+
+    def wait_for_file(self, path: Path) -> None:
+        """Wait until it is there, or the process has ended."""
+        while self.process.poll() is None and not path.exists():
+            time.sleep(0.001)
 
     def wait_for(self, root: Path, more: int) -> None:
         """Wait until so many records have come, or the process has ended."""
