@@ -82,8 +82,8 @@ def recorded(path: Path) -> Iterator[None]:
 
 def _append(path: Path, event: str, facts: dict[str, Fact]) -> None:
     line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), "event": event, **facts})
-    # One write to an appending file: lines of two processes cannot mix. Logs are not worth an fsync. On a full or
-    # read-only disk a line is lost: raised here, that would hide the fault which it tells of.
+    # One write to an appending file: lines of two processes cannot mix. Logs are not worth an fsync, nor a film: on a
+    # full disk they lose lines.
     with suppress(OSError):
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:

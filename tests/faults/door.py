@@ -3,7 +3,7 @@
 What fails is said in the environment, and off where nothing is said (tests/fake_avatar.py has the model's own faults):
 FAULT_TOLD=file gets one line per stage that the product calls done. FAULT_FILL=words:file fills the disk, by that file, when a draft for a path with
 these words in it is created. FAULT_CALL=fsync:once (or write, open; or always; or a number, the call that fails) fails with FAULT_ERRNO (EIO) wherever a
-path of the run has FAULT_WHERE in it. FAULT_SLOW=seconds waits before each sync. FAULT_CLOCK=seconds lets the time of day jump to and fro by so much.
+path of the run has FAULT_WHERE in it. FAULT_SLOW=seconds waits before each sync. FAULT_CLOCK=seconds lets the time of day jump there and back by so much.
 FAULT_ENCODE=clip:times and FAULT_OOM, FAULT_NAN=stage:clip:times are faults of the encoder and of the device.
 """
 
@@ -107,12 +107,12 @@ def be_slow(said: str) -> None:
 
 
 def jump(said: str) -> None:
-    """Let the time of day jump to and fro."""
-    real, calls = time.time, [0]
+    """Let the time of day jump, there at the first twentieth look at it and back at the next."""
+    real, looks = time.time, [0]
 
     def jumping() -> float:
-        calls[0] += 1
-        return real() + float(said) * (-1) ** calls[0]
+        looks[0] += 1
+        return real() + float(said) * (looks[0] // 20 % 2)
 
     time.time = jumping
 

@@ -11,9 +11,10 @@ import pytest
 from conftest import Tally
 from films import DOORS, Film, Tree, differing, running, tree
 
-REFUSED = {"longtake": 75, "luigi": 30}
+# Luigi has a lock of its own against the very same command line: 10, and not a word on stderr.
+REFUSED = {"longtake": {75}, "luigi": {30, 10}}
 SLOW = {"FAKE_DENOISE": "0.02", "FAKE_DECODE": "0.02"}
-YEARS = 10 * 365 * 86400
+YEAR = 365 * 86400
 
 
 def race(film: Film, place: Path, many: int) -> tuple[int, int]:
@@ -27,8 +28,8 @@ def race(film: Film, place: Path, many: int) -> tuple[int, int]:
     refused = 0
     for number, (status, words) in enumerate(ends):
         if status:
-            assert status == REFUSED[DOORS[number % 2]], words
-            assert "is being worked on by" in words, words
+            assert status in REFUSED[DOORS[number % 2]], (status, words)
+            assert status == 10 or "is being worked on by" in words, words
             refused += 1
     return made, refused
 
@@ -88,16 +89,16 @@ def test_a_stale_lock_is_taken_over(
 def test_a_clock_that_jumps_changes_nothing(
     years: int, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
 ) -> None:
-    """The time of day jumps by ten years at each look, files are dated from another decade, and the worker is killed on the way."""
+    """The time of day jumps by ten years, there and back,, files are dated from another decade, and the worker is killed on the way."""
     chance = random.Random(years)
-    jumping = {"FAULT_CLOCK": str(years * 365 * 86400 / 10)}
+    jumping = {"FAULT_CLOCK": str(years * YEAR)}
     for attempt in range(4):
         with running(film.start(DOORS[attempt % 2], tmp_path, **jumping, **SLOW)) as started:
             started.wait_for(tmp_path / "film", 15)
             started.kill()
             started.end()
         for path in (tmp_path / "film").rglob("*"):
-            when = time.time() + chance.choice([-1, 1]) * YEARS
+            when = time.time() + chance.choice([-1, 1]) * 10 * YEAR
             os.utime(path, (when, when))
     assert not differing(film.make(tmp_path, "longtake", **jumping), unbroken)
     tally(tried=4, differing=0, by_hand=0)
