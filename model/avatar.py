@@ -3,6 +3,8 @@
 Arrays come in, arrays go out. What crosses is numpy; a tensor never leaves this package.
 """
 
+import gc
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -92,6 +94,9 @@ class Traits:
     """Latents that a clip takes from the decoded clip before it; 0 where it takes none, and decoding may wait."""
     guidance: str = ""
     """How much the prompt is followed; empty where there is no guidance."""
+    carry_bytes: int = 0
+    """Of what goes from clip to clip, about; 0 where that is the motion latents."""
+    carry_pieces: int = 0
 
     @property
     def decodes_offline(self) -> bool:
@@ -130,7 +135,7 @@ class Denoiser(Protocol):
         """Make the next clip from its own features [layer, channel, frame]."""
 
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
-        """All that the next clip takes from those before it, piece by named piece (bf16 as uint16)."""
+        """All that the next clip takes from those before it, piece by named piece (bf16 as uint16): copies, for whoever asks to keep."""
 
     def restore(self, clip: int, carry: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
         """Stand before `clip` again; `restore(0, ())` starts over."""
@@ -238,6 +243,14 @@ def bytes_needed(name: str, options: Options, machine: Machine) -> int:
     """Device memory without which a film cannot be made; 0 where that is no question. Without torch."""
     card: Card = import_module(f"{MODELS[name]}.card")
     return card.bytes_needed(options, machine)
+
+
+def release_memory() -> None:
+    """Give back what nothing uses any more; torch is left alone where nobody has imported it."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def bytes_free(name: str, machine: Machine) -> int | None:

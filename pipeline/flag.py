@@ -72,6 +72,11 @@ def whole(word: str) -> int:
         raise ValueError("a whole number is needed") from None
 
 
+def spacing(word: str) -> int:
+    """A number of clips; `auto` is -1."""
+    return -1 if word == "auto" else whole(word)
+
+
 def number(word: str) -> float:
     """A number of seconds."""
     try:

@@ -3,7 +3,18 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.flag import Flag, choice, decimal, keep, number, size, size_on_disk, truth, whole
+from pipeline.flag import (
+    Flag,
+    choice,
+    decimal,
+    keep,
+    number,
+    size,
+    size_on_disk,
+    spacing,
+    truth,
+    whole,
+)
 
 # What a person asks for; in the order of the help.
 FILM = (
@@ -136,7 +147,20 @@ ORDER = (
         constant=True,
     ),
     Flag("retry-limit", "Tries a clip (3).", ("retry_limit",), whole, "N"),
-    Flag("retry-delay", "Seconds between tries (1).", ("retry_delay",), number, "SECONDS"),
+    Flag(
+        "retry-delay",
+        "Seconds before the second try (1); before each later one twice as many.",
+        ("retry_delay",),
+        number,
+        "SECONDS",
+    ),
+    Flag(
+        "stall-limit",
+        "Seconds without a move after which a device is held for hung (900; 0: never).",
+        ("stall_limit",),
+        number,
+        "SECONDS",
+    ),
 )
 DISK = (
     Flag(
@@ -162,9 +186,9 @@ DISK = (
     ),
     Flag(
         "carry-every",
-        "Clips between two saved states of the denoiser (8).",
+        "Clips between two saved states of the denoiser; auto, by what they cost (the default), or 0 for none.",
         ("carry_every",),
-        whole,
+        spacing,
         "N",
     ),
     Flag(

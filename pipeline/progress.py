@@ -47,6 +47,20 @@ class Lines:
     def _size_stepped_down(self, facts: Facts) -> None:
         say(f"[WARN] GPU memory low, downgrading resolution to {facts['made']}", logging.WARNING)
 
+    def _space_low(self, facts: Facts) -> None:
+        say(f"[WARN] Only {facts['size']} are free for {facts['path']}", logging.WARNING)
+
+    def _space_pruned(self, facts: Facts) -> None:
+        words = f"{facts['size']} of raw frames and steps were removed, {facts['count']} in all"
+        say(f"[WARN] The disk is nearly full: {words}", logging.WARNING)
+
+    def _memory_relieved(self, facts: Facts) -> None:
+        words = f"going on with {facts['change']}; the same bytes, slower"
+        say(f"[WARN] {_which(facts)} ran out of memory: {words}", logging.WARNING)
+
+    def _stalled(self, facts: Facts) -> None:
+        say(str(facts["line"]), logging.ERROR)
+
     def _clips_cut(self, facts: Facts) -> None:
         say(
             f"[INFO] {facts['asked']} clips asked, {facts['made']} made: the sound ends there ({facts['length']})",
@@ -95,6 +109,8 @@ class Bar:
     def tell(self, event: str, facts: Facts) -> None:
         """Move the bar on."""
         pace, each = self._pace, self._pace.seconds_a_clip
+        if event == "stalled":  # the process ends at once, and the cursor is to be there again
+            self.progress.stop()
         if event in _NOW:
             self._doing = _NOW[event].format(**facts)
         self.progress.update(

@@ -25,7 +25,7 @@ class CarryStore:
 
         Does nothing where this one, or a newer one, is complete (replaying, the same bits would come out); an anchor that is missing is made.
         """
-        complete = self._complete()
+        complete = self.complete
         if next_clip in complete or (
             not self._anchors(next_clip) and next_clip < max(complete, default=-1)
         ):
@@ -39,7 +39,7 @@ class CarryStore:
 
     def newest(self, at_most: int) -> int | None:
         """The largest clip ≤ at_most that a complete carry stands before; None where there is none."""
-        return max((clip for clip in self._complete() if clip <= at_most), default=None)
+        return max((clip for clip in self.complete if clip <= at_most), default=None)
 
     def load(self, next_clip: int) -> Iterator[Piece]:
         """The pieces of a carry in the order they were given, each verified before it is handed out. Raises NotMade or Damaged."""
@@ -56,7 +56,7 @@ class CarryStore:
 
     def sweep(self) -> int:
         """Remove the carries that no record vouches for; how many there were."""
-        orphans = self._present() - self._complete()
+        orphans = self._present() - self.complete
         for clip in orphans:
             remove(self._path(clip))
         return len(orphans)
@@ -64,7 +64,9 @@ class CarryStore:
     def _anchors(self, clip: int) -> bool:
         return self.anchor_clips > 0 and clip % self.anchor_clips == 0
 
-    def _complete(self) -> set[int]:
+    @property
+    def complete(self) -> set[int]:
+        """The clips that a complete carry stands before."""
         return {clip for clip in self._present() if self.records.complete(STAGE, clip)}
 
     def _present(self) -> set[int]:

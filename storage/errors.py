@@ -14,7 +14,10 @@ LongtakeError
 │   ├── NotWritable  NoSpace
 │   ├── NotReproduced  BadSegment
 │   └── NotMade  Pruned  Damaged      one piece of it
+├── NotFinite  ReplayFailed     a try of a clip
 ├── WorkFailed  StageFailed     a clip (or what is done once) failed after its last try
+│   └── OutOfMemory  DeviceLost
+├── Stalled                     ended by the watchdog
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
 """
 
@@ -76,7 +79,7 @@ class NotWritable(RunError):
 
 
 class NoSpace(RunError):
-    """No space is left for {}. Free some, then give the same command again: it goes on where it stopped."""
+    """There is no space left for {}. Free some, then give the same command again: it goes on where it stopped."""
 
     exit_code = 5
 
@@ -167,14 +170,40 @@ class NotReproduced(RunError):
     """Clip {} of {} comes out with other bits than those published. The machine or the software has changed; go on where it was begun, or add --accept-joint to accept a joint in the film."""
 
 
+class NotFinite(LongtakeError):
+    """Clip {}: {} of {} latents are NaN or infinite after {}. The same again mostly gives the same: try another --base-seed, and look at the weights with `longtake doctor`"""
+
+    exit_code = 4
+
+
+class ReplayFailed(LongtakeError):
+    """clip {}, which is there, could not be denoised again on the way to clip {}: {}"""
+
+    exit_code = 4
+
+
+class Stalled(LongtakeError):
+    """Nothing has moved for {} s in {}: the device or the disk hangs. The process was ended, what is finished is kept; the same command goes on, and with --keep-going by itself."""
+
+    exit_code = 6
+
+
 class WorkFailed(LongtakeError):
-    """Clip {} failed {} times while {}: {}. What is finished is kept; the same command goes on from there."""
+    """Clip {} failed {} times while {}: {}. What is finished is kept; go on with: {}"""
 
     exit_code = 4
 
 
 class StageFailed(WorkFailed):
-    """The film failed {} times while {}: {}. What is finished is kept; the same command goes on from there."""
+    """The film failed {} times while {}: {}. What is finished is kept; go on with: {}"""
+
+
+class DeviceLost(WorkFailed):
+    """The device failed while {}: {}. It answers nothing in this process any more; go on in a new one with: {}"""
+
+
+class OutOfMemory(WorkFailed):
+    """Clip {} ran out of memory {} times while {}: {}. Everything that saves memory is switched on already. What is finished is kept; a smaller film: {}"""
 
 
 class Interrupted(LongtakeError):

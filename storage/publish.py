@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from storage.disk import place
 from storage.errors import NoSpace, NotWritable
 
 KillPoint = Callable[[str, Path], None]
@@ -214,7 +215,7 @@ def _full_named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise NoSpace(path) from error
+            raise NoSpace(f"{place(path)}: {error.strerror}") from error
         raise
 
 

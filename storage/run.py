@@ -73,8 +73,7 @@ class Run:
             setattr(self, name, ClipArray(root / name, self.records, shape, dtype))
         self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
-        anchor_clips = self.settings.carry_anchors * self.settings.carry_every
-        self.carry = CarryStore(root / "carry", self.records, anchor_clips)
+        self.carry = CarryStore(root / "carry", self.records, self.settings.anchor_clips)
 
     @classmethod
     def create(cls, root: Path, start: Start) -> Self:
@@ -155,6 +154,11 @@ class Run:
     def video_path(self) -> Path:
         """The film."""
         return self.root / "video.mp4"
+
+    @property
+    def reserve_path(self) -> Path:
+        """Room that is held back for the film."""
+        return self.root / "reserve.bin"
 
     @property
     def events_path(self) -> Path:

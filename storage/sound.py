@@ -4,7 +4,7 @@ Everything here is one pass over the decoded samples, block by block: an hour ta
 Opus and Vorbis where the container tells of it; what is left is what a player plays, and the only truth about the length.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -62,9 +62,16 @@ def stream_sound(path: Path, rate: int) -> Iterator[Samples]:
         yield block[0]
 
 
-def encode_soundtrack(source: Path, target: Path) -> None:
-    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time."""
-    mixed = ((piece.rate, pcm.mix_film(piece)) for piece in pcm.decode(source))
+def encode_soundtrack(
+    source: Path, target: Path, pulse: "Callable[[], None]" = lambda: None
+) -> None:
+    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. `pulse` is called now and then, and may raise."""
+
+    def mix(piece: pcm.Piece) -> tuple[int, Samples]:
+        pulse()
+        return piece.rate, pcm.mix_film(piece)
+
+    mixed = (mix(piece) for piece in pcm.decode(source))
     blocks = _blocks(_resample(mixed, FILM_RATE), AAC_FRAME)
     first = next(blocks)  # tells the channels, and that there is sound at all
     with mp4.create(target, units=FILM_RATE) as container:

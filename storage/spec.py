@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+CARRY_FIRST = 8
+"""The clip that the first carry stands before, where nothing is known yet of its cost."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -86,11 +89,15 @@ class Settings:
     """auto, all, none or a number of clips."""
     keep_steps: str = "all"
     """all, none or a number of clips."""
-    carry_every: int = 8
+    carry_every: int = -1
+    """Clips between two carries; -1: as few as cost 2 % of the time, 0: none are written."""
     carry_anchors: int = 0
-    """Every how many-th carry is kept for retakes; 0 keeps none."""
+    """Every how many-th carry is kept for retakes; 0 keeps none. Where carry_every is -1 or 0 it counts in eights."""
     retry_limit: int = 3
     retry_delay: float = 1.0
+    """Seconds before the second try; before each later one twice as many, a minute at most."""
+    stall_limit: float = 900.0
+    """Seconds without a move after which a stage is held for hung (tasks/watchdog.py); 0: never."""
     disk_budget: int | None = None
     """Bytes that frames may take when keep_frames is auto."""
     weights: str = ""
@@ -108,6 +115,11 @@ class Settings:
     asked_size: str = ""
     """The size that was asked for, where the film is smaller for want of memory."""
     output_file: str | None = None
+
+    @property
+    def anchor_clips(self) -> int:
+        """Carries that stand before a multiple of this are never deleted; 0: there are none such."""
+        return self.carry_anchors * (self.carry_every if self.carry_every > 0 else CARRY_FIRST)
 
     @classmethod
     def known(cls, values: Mapping[str, Any]) -> Self:

@@ -1,27 +1,34 @@
 """A task of a run (and a clip): its record is its target, its tries are counted here."""
 
-import errno
 import time
 from functools import cache
+from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
 from storage.errors import (
     BadInput,
+    DeviceLost,
     LongtakeError,
     NoSpace,
-    RunError,
+    NotWritable,
+    OutOfMemory,
     StageFailed,
     WorkFailed,
 )
 from tasks.events import emit
-from tasks.session import Session, opened, session_of
+from tasks.faults import is_full, line_of, lost_device, may_pass, ran_out
+from tasks.memory import relieve, smaller_film
+from tasks.session import Session, opened, session_of, traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storage.run import Run
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two tries."""
 
 
 class Folder(str):
@@ -102,47 +109,87 @@ class RunTask(luigi.Task):
         """Make it and commit it."""
         raise NotImplementedError
 
+    def prepare(self, session: Session) -> None:
+        """See that the disk has room for it."""
+        session.space.check()
+
     def work(self) -> None:
         """Make it, again after a fault that may pass; what Luigi calls `run`."""
         session = session_of(self.folder)
         if (
             session.failure is not None
         ):  # the film has failed: what Luigi still gives out ends at once
-            raise session.failure
-        for attempt in range(1, session.run.settings.retry_limit + 1):
+            raise session.failure.with_traceback(None)
+        attempt = 1
+        while True:
             session.stop.heed()
             try:
-                self._make(session)
+                return self._make(session)
             except Exception as fault:  # noqa: BLE001 - whatever a model or a disk raises is a try
+                if self._relieve(fault, session):
+                    continue
                 self._consider(fault, attempt, session)
-                session.stop.wait(session.run.settings.retry_delay)
-            else:
-                return
+                session.stop.wait(pause_before(attempt, session.run.settings.retry_delay))
+                attempt += 1
 
     def _make(self, session: Session) -> None:
         begun = time.monotonic()
-        self.make(session)
+        with session.watchdog.watch(self.stage, self.index):
+            self.prepare(session)
+            self.make(session)
         seconds = round(time.monotonic() - begun, 4)
         emit("stage_seconds", stage=self.stage, clip=self.index, seconds=seconds)
         say(self, f"{self.stage} in {seconds:.2f} s")
 
+    def _relieve(self, fault: Exception, session: Session) -> bool:
+        """True if it was memory or room, and there was something left to give up: that is no try of the clip's own."""
+        if is_full(fault):
+            pruned = session.space.pruned
+            return session.space.make_room() and session.space.pruned > pruned
+        if not ran_out(fault) or (change := relieve(session)) is None:
+            return False
+        facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}
+        emit("memory_relieved", change=change, **facts)
+        return True
+
     def _consider(self, fault: Exception, attempt: int, session: Session) -> None:
         """Return if another try is worth it; else raise the one error that ends the film."""
         facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}
-        if not may_pass(fault):
-            session.failure = final(fault, self.of)
-            emit("clip_failed", attempts=attempt, **facts)
-            raise session.failure from fault
-        if attempt >= session.run.settings.retry_limit:
+        if lost_device(fault) or not may_pass(fault):
+            session.failure = self._final(fault, session)
+        elif attempt >= session.run.settings.retry_limit:
             session.failure = self._failed(attempt, fault)
+        if session.failure is not None:
             emit("clip_failed", attempts=attempt, **facts)
             raise session.failure from fault
         emit("clip_retry", attempt=attempt + 1, **facts)
 
+    def _final(self, fault: Exception, session: Session) -> LongtakeError:
+        """A fault that the same again would not mend, as one of our errors."""
+        if lost_device(fault):
+            return DeviceLost(self._doing, line_of(fault), self._command)
+        if is_full(fault):
+            return NoSpace(session.space.words(fault))
+        if isinstance(fault, LongtakeError):
+            return fault
+        return NotWritable(self.folder, line_of(fault))
+
     def _failed(self, attempts: int, fault: Exception) -> LongtakeError:
+        told = (attempts, self.doing, line_of(fault))
         if self.index is None:
-            return StageFailed(attempts, self.doing, line_of(fault))
-        return WorkFailed(self.index, attempts, self.doing, line_of(fault))
+            return StageFailed(*told, self._command)
+        if ran_out(fault):
+            smaller = smaller_film(self.of, traits_of(self.of).size_multiple)
+            return OutOfMemory(self.index, *told, smaller)
+        return WorkFailed(self.index, *told, self._command)
+
+    @property
+    def _doing(self) -> str:
+        return self.doing if self.index is None else f"{self.doing} clip {self.index}"
+
+    @property
+    def _command(self) -> str:
+        return f"longtake resume {quote(self.folder)}"
 
 
 class ClipTask(RunTask):
@@ -169,21 +216,9 @@ class ClipTask(RunTask):
         return self.clip
 
 
-def may_pass(fault: Exception) -> bool:
-    """True if the same again may go well."""
-    full = isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-    return not full and not isinstance(fault, RunError | BadInput)
-
-
-def final(fault: Exception, run: "Run") -> LongtakeError:
-    """The fault as one of our errors."""
-    return fault if isinstance(fault, LongtakeError) else NoSpace(run.root)
-
-
-def line_of(fault: BaseException) -> str:
-    """A fault in one line."""
-    words = " ".join(str(fault).split())
-    return f"{type(fault).__name__}: {words}" if words else type(fault).__name__
+def pause_before(attempt: int, delay: float) -> float:
+    """Seconds between this try and the next: each time twice as many."""
+    return min(delay * 2.0 ** (attempt - 1), max(delay, LONGEST_PAUSE))
 
 
 def say(task: luigi.Task, words: str) -> None:
@@ -203,9 +238,12 @@ def tell(call: "Callable[[Any], None] | None", value: object) -> None:
 
 def by_product(stage: str, clip: int, write: "Callable[[], None]") -> None:
     """Write what the film can do without: its fault is told, and is not the clip's. A full disk is everyone's."""
-    try:
-        write()
-    except Exception as fault:
-        if not may_pass(fault) and not isinstance(fault, BadInput):
-            raise
-        emit("by_product_failed", stage=stage, clip=clip, error=line_of(fault))
+    for last in (False, True):
+        try:
+            return write()
+        except Exception as fault:
+            if not may_pass(fault) and not isinstance(fault, BadInput):
+                raise
+            if last:
+                emit("by_product_failed", stage=stage, clip=clip, error=line_of(fault))
+    return None

@@ -1,6 +1,7 @@
 """What is broken in a run is found once, when its work begins: withdrawn, told, and so made again."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 
-def withdraw_damaged(run: "Run") -> int:
+def withdraw_damaged(run: "Run", pulse: "Callable[[], None]" = lambda: None) -> int:
     """Check what is published against its records: every latent and file by its hash, frames by their length; how many were bad."""
-    found = sum(_check_clip(run, clip) for clip in range(run.spec.clips))
+    found = 0
+    for clip in range(run.spec.clips):
+        pulse()
+        found += _check_clip(run, clip)
     for stage, path in (("soundtrack", run.soundtrack_path), ("video", run.video_path)):
         found += not _file_is_whole(run, stage, None, path) and _withdraw(run, stage, None)
     return found

@@ -66,6 +66,7 @@ class DecodeClip(ClipTask):
         run.records.commit(
             self.stage, self.clip, sha256=digest, bytes=path.stat().st_size, frames=shown
         )
+        session.space.count(path.stat().st_size)
         emit("clip_published", clip=self.clip, frames=shown, redone=redone, seconds=session.lap())
 
 
@@ -97,7 +98,7 @@ def stored_frames(session: Session, clip: int) -> "Byte | None":
 
 def keep_frames(session: Session, clip: int, frames: "Byte | None") -> None:
     """Publish the frames, unless none are kept or None says that they are there; those of a clip long past go."""
-    clips = session.frames_kept
+    clips = session.space.frames_kept
     if clips == 0:
         return
 

@@ -1,16 +1,19 @@
 """One clip of latents."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import luigi
 
 from tasks.audio import ExtractAudio
-from tasks.base import ClipTask, by_product, line_of
-from tasks.events import emit
+from tasks.base import ClipTask, by_product
 from tasks.generator import Made
 from tasks.inputs import EncodeInputs
 from tasks.retention import keep, kept
 from tasks.session import Session
+
+if TYPE_CHECKING:
+    from storage.run import Run
 
 
 class DenoiseClip(ClipTask):
@@ -32,27 +35,25 @@ class DenoiseClip(ClipTask):
 
     def make(self, session: Session) -> None:
         """Take the clip from the denoiser, which is ahead, and publish it."""
-        run, made = session.run, session.generator.take(self.clip)
-        # The steps first: a clip that is complete then has them.
-        if kept(run.settings.keep_steps) != 0:
-            by_product("steps", self.clip, lambda: keep_steps(session, made))
-        run.latents.publish(self.clip, made.denoised.latents)
+        made = session.generator.take(self.clip)
+        publish_made(session.run, made)
         session.generator.release(self.clip)
         if made.carry is not None:
-            publish_carry(session, made)
+            session.carries.write(self.clip + 1, made.carry)
+        if (
+            session.part.alone
+        ):  # the process may end with this task, and nothing can be written then
+            session.carries.settle()
 
 
-def keep_steps(session: Session, made: Made) -> None:
+def publish_made(run: "Run", made: Made) -> None:
+    """Publish a clip out of the denoiser; the steps first: a clip that is complete then has them."""
+    if kept(run.settings.keep_steps) != 0:
+        by_product("steps", made.clip, lambda: keep_steps(run, made))
+    run.latents.publish(made.clip, made.denoised.latents)
+
+
+def keep_steps(run: "Run", made: Made) -> None:
     """Publish the latents after each step; those of a clip long past go."""
-    session.run.steps.publish(made.clip, made.denoised.steps)
-    keep(session.run.steps, session.run, made.clip, kept(session.run.settings.keep_steps))
-
-
-def publish_carry(session: Session, made: Made) -> None:
-    """Publish what the next clip takes from this one; without it a resume replays more clips, no more."""
-    following = made.clip + 1
-    try:
-        session.run.carry.publish(following, made.carry or ())
-        emit("carry_published", next_clip=following)
-    except Exception as fault:  # noqa: BLE001 - a by-product
-        emit("carry_failed", next_clip=following, error=line_of(fault))
+    run.steps.publish(made.clip, made.denoised.steps)
+    keep(run.steps, run, made.clip, kept(run.settings.keep_steps))

@@ -11,8 +11,16 @@ clip_retry     clip, attempt (the one that begins), stage, error
 clip_failed    clip, attempts, stage, error
 stage_seconds  stage, clip, seconds
 damage_found   stage, clip: withdrawn, will be made again
-carry_published next_clip
+carry_published next_clip, seconds
 carry_failed   next_clip, error: the film goes on, a resume replays more
+carry_skipped  next_clip, reason: the same
+carry_every_chosen every, clip_seconds, carry_seconds: so many clips lie between two carries from now on
+memory_relieved clip, stage, change (the setting that was given up), error
+space_low      path, free, size (free, in words): fewer than 5 GB, told once
+space_pruned   count, bytes, size: by-products that the retention need not keep are gone
+space_short    path, needed, free: not enough for two clips
+stalled        stage, clip, seconds, line, stacks: the watchdog ends the process
+lock_taken_over before: the dead process that had held the run
 by_product_failed stage, clip, error: the film goes on without
 joint_accepted clip, redone
 luigid_unreachable error

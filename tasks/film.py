@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from storage.errors import Interrupted, LongtakeError, Terminated
+from storage.errors import Damaged, Interrupted, LongtakeError, Terminated
 from storage.film import FilmSpan, mux_film
 from storage.publish import publish
+from storage.reserve import Reserve
 from storage.sound import encode_soundtrack
 from tasks.base import RunParameter, RunTask, tell
 from tasks.damage import digest_of_file, withdraw_damaged
@@ -34,8 +35,12 @@ class EncodeSoundtrack(RunTask):
     def make(self, session: Session) -> None:
         """Encode it once; parts and partial films cut their span out of it."""
         path = session.run.soundtrack_path
-        encode_soundtrack(session.run.audio_path, path)
+        encode_soundtrack(session.run.audio_path, path, session.pulse)
         commit_file(session.run, self.stage, path)
+
+    def prepare(self, session: Session) -> None:
+        """Take what was held back for it."""
+        session.space.free_for_soundtrack()
 
 
 class MuxVideo(RunTask):
@@ -68,7 +73,7 @@ class MuxVideo(RunTask):
     def make(self, session: Session) -> None:
         """Join."""
         run = session.run
-        join_clips(run, range(run.spec.clips), run.video_path)
+        join_clips(session, range(run.spec.clips), run.video_path)
         commit_file(run, self.stage, run.video_path)
         emit(
             "film_published",
@@ -77,14 +82,24 @@ class MuxVideo(RunTask):
             frames=run.spec.frames,
         )
 
+    def prepare(self, session: Session) -> None:
+        """Take what was held back for it."""
+        session.space.free_for_film()
 
-def join_clips(run: "Run", clips: range, target: Path) -> int:
+
+def join_clips(session: Session, clips: range, target: Path) -> int:
     """Publish the film of these clips with their own span of the sound, times from 0; its number of frames."""
-    spec = run.spec
+    run, spec = session.run, session.run.spec
     first = clips.start * spec.clip_frames
     frames = min(clips.stop * spec.clip_frames, spec.frames) - first
     span = FilmSpan(spec.fps, spec.clip_frames, frames, first, run.root.name)
-    mux_film(target, (run.segment_path(clip) for clip in clips), run.soundtrack_path, span)
+
+    def paths() -> Iterator[Path]:
+        for clip in clips:
+            session.pulse()
+            yield run.segment_path(clip)
+
+    mux_film(target, paths(), run.soundtrack_path, span)
     return frames
 
 
@@ -102,14 +117,25 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
     part = part or Part()
     with heeded() as stop, working(run, part, stop) as session:
         try:
-            return _make(session, local_scheduler)
+            return _make_healing(session, local_scheduler)
         except Stopped as stopped:
             raise _interrupted(run, part, str(stopped)) from None
 
 
+def _make_healing(session: Session, local_scheduler: bool | None) -> Path:
+    """The film; what turns out to be damaged on the way is withdrawn as at the start, once."""
+    try:
+        return _make(session, local_scheduler)
+    except Damaged:
+        if not withdraw_damaged(session.run, session.pulse):
+            raise
+    session.failure = None
+    return _make(session, local_scheduler)
+
+
 def _make(session: Session, local_scheduler: bool | None) -> Path:
     run, part = session.run, session.part
-    withdraw_damaged(run)
+    withdraw_damaged(run, session.pulse)
     if part.accept_joint:
         session.accept_joint()
     _tell_start(session)
@@ -118,10 +144,12 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
     span = part.span(run.spec.clips)
     if len(span) == run.spec.clips:
         build(session, MuxVideo(run=str(run.root)), local_scheduler)
+        Reserve(run.reserve_path).release()
         return deliver(run.video_path, part.output_file)
     build(session, EncodeSoundtrack(run=str(run.root)), local_scheduler)
     target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
-    frames = join_clips(run, span, target)
+    session.space.free_for_film()
+    frames = join_clips(session, span, target)
     emit("film_published", path=str(target), clips=len(span), frames=frames)
     return target
 
@@ -258,14 +286,17 @@ class LongVideo(luigi.Task):
         default=None, description="Bytes for raw frames."
     )
     carry_every: int | None = luigi.OptionalIntParameter(
-        default=None, description="Clips between carries."
+        default=None, description="Clips between carries; -1: by their cost."
     )
     carry_anchors: int | None = luigi.OptionalIntParameter(
         default=None, description="Keep every N-th carry."
     )
     retry_limit: int | None = luigi.OptionalIntParameter(default=None, description="Tries a clip.")
     retry_delay: float | None = luigi.OptionalFloatParameter(
-        default=None, description="Seconds between tries."
+        default=None, description="Seconds before the second try."
+    )
+    stall_limit: float | None = luigi.OptionalFloatParameter(
+        default=None, description="Seconds without a move that end it."
     )
     _made = False
     _count, _total = 0, 1

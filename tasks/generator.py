@@ -1,4 +1,4 @@
-"""The denoiser, one thread that runs ahead of the disk; nothing else in this room has a thread.
+"""The denoiser, one thread that runs ahead of the disk.
 
 It makes clips in order, at most `bound` beyond the one that is wanted, and hands them over; Luigi's thread publishes
 them. Rings cannot be rebuilt from latents, so a clip is reached from the newest carry by denoising those between again,
@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import Damaged, NotMade, NotReproduced
+from storage.errors import Damaged, LongtakeError, NotFinite, NotMade, NotReproduced, ReplayFailed
+from tasks.carries import Carries
 from tasks.events import emit
 from tasks.stopping import Stop
+from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +36,15 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What clips are made with."""
+
+    denoiser: "Callable[[], Denoiser]"
+    features: "Callable[[int], Float]"
+    carries: Carries
+
+
+@dataclass
 class Reach:
     """How far the denoiser may go."""
 
@@ -47,21 +58,16 @@ class Generator:
     """Clips of one run, in order, made ahead of the one who takes them. `take` and `release` belong to one thread."""
 
     def __init__(
-        self,
-        run: "Run",
-        denoiser: "Callable[[], Denoiser]",
-        features: "Callable[[int], Float]",
-        reach: Reach,
-        stop: Stop,
+        self, run: "Run", source: Source, reach: Reach, stop: Stop, watchdog: Watchdog
     ) -> None:
-        self._run, self._denoiser, self._features = run, denoiser, features
-        self._reach, self._stop = reach, stop
+        self._run, self._source, self._reach = run, source, reach
+        self._stop, self._watchdog = stop, watchdog
         self._changed = threading.Condition()
         self._made: dict[int, Made] = {}
         self._wanted = self._position = 0
         self._fault: BaseException | None = None
         self._thread: threading.Thread | None = None
-        self._quit = False
+        self._quit = self._busy = False
 
     def take(self, clip: int) -> Made:
         """The clip, made by now or soon; raises what went wrong while making it. The same again until it is released."""
@@ -71,6 +77,8 @@ class Generator:
                 self._raise_fault()
                 self._changed.wait(0.1)
                 self._stop.heed()
+                if self._busy:  # it is watched by itself
+                    self._watchdog.pulse()
             return self._made[clip]
 
     def release(self, clip: int) -> None:
@@ -85,15 +93,26 @@ class Generator:
         with self._changed:
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """End the thread after the clip it is at; what is not published is forgotten."""
+    def restrain(self) -> None:
+        """Make nothing ahead from now on, and wait for the clip that is being made; those that are made stay."""
+        with self._changed:
+            self._reach.bound = 0
+            while self._busy and self._thread is not None and self._thread.is_alive():
+                self._watchdog.pulse()
+                self._changed.wait(0.1)
+
+    def end(self) -> list[Made]:
+        """End the thread after the clip it is at; what is made and not published, in order, and then forgotten."""
         with self._changed:
             self._quit = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
         self._thread, self._quit, self._fault = None, False, None
+        left = [self._made[clip] for clip in sorted(self._made)]
         self._made.clear()
+        self._source.carries.forget()
+        return left
 
     def _raise_fault(self) -> None:
         if self._fault is not None:
@@ -108,7 +127,7 @@ class Generator:
             on_the_way = self._thread is not None and self._is_on_the_way(clip)
             if clip in self._made or on_the_way:
                 return
-        self.close()
+        self.end()
         # A daemon, so that a crash elsewhere is not held up by a clip that nobody will take.
         self._thread = threading.Thread(
             target=self._work, args=(clip,), name="denoiser", daemon=True
@@ -127,19 +146,21 @@ class Generator:
                 self._make(denoiser)
         except BaseException as fault:  # noqa: BLE001 - handed over, and raised where the clip is taken
             with self._changed:
+                self._busy = False
                 self._fault = fault
                 self._changed.notify_all()
 
     def _stand_before(self, wanted: int) -> "Denoiser":
         """A denoiser at the newest whole carry that stands before the wanted clip or one below it."""
         store = self._run.carry
+        self._source.carries.settle()
         if self._run.spec.motion_latents:
             self._position = wanted
-            denoiser = self._denoiser()
+            denoiser = self._source.denoiser()
             denoiser.restore(wanted, self._motion_before(wanted))
             return denoiser
         while (clip := store.newest(wanted)) is not None:
-            denoiser = self._denoiser()
+            denoiser = self._source.denoiser()
             try:
                 denoiser.restore(clip, store.load(clip))
             except (Damaged, NotMade):
@@ -148,7 +169,7 @@ class Generator:
             else:
                 break
         else:
-            clip, denoiser = 0, self._denoiser()
+            clip, denoiser = 0, self._source.denoiser()
         self._position = clip
         if clip < wanted:
             emit("replay_planned", first=clip, stop=wanted)
@@ -175,13 +196,16 @@ class Generator:
 
     def _make(self, denoiser: "Denoiser") -> None:
         clip = denoiser.next_clip
-        features = self._features(clip)
+        features = self._source.features(clip)
         if self._run.spec.motion_latents:
             denoiser.restore(clip, self._motion_before(clip))
+        published = self._run.latents.complete(clip)
         begun = time.monotonic()
-        denoised = denoiser.denoise(features)
+        denoised = self._denoise(denoiser, features, replaying=published)
         seconds = time.monotonic() - begun
-        if self._run.latents.complete(clip):
+        check_finite(clip, denoised)
+        self._source.carries.note_clip(seconds)
+        if published:
             self._compare(clip, denoised)
             emit("clip_replayed", clip=clip, seconds=round(seconds, 4))
             return
@@ -190,6 +214,22 @@ class Generator:
         with self._changed:
             self._made[clip] = made
             self._changed.notify_all()
+
+    def _denoise(self, denoiser: "Denoiser", features: "Float", *, replaying: bool) -> "Denoised":
+        clip = denoiser.next_clip
+        self._busy = True
+        try:
+            with self._watchdog.watch("replay" if replaying else "denoise", clip):
+                return denoiser.denoise(features)
+        except Exception as fault:
+            if not replaying or isinstance(fault, LongtakeError):
+                raise
+            # It is raised where another clip is taken, which is not to be blamed.
+            raise ReplayFailed(clip, self._wanted, f"{type(fault).__name__}: {fault}") from fault
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
 
     def _compare(self, clip: int, denoised: "Denoised") -> None:
         try:
@@ -200,10 +240,24 @@ class Generator:
             raise NotReproduced(clip, self._run.root)
 
     def _carry_of(self, denoiser: "Denoiser") -> "list[tuple[str, NDArray[Any]]] | None":
-        following = denoiser.next_clip
-        spec, every = self._run.spec, self._run.settings.carry_every
-        due = following % every == 0 or following > self._reach.last
-        if not due or following >= spec.clips or spec.motion_latents:
+        following, carries = denoiser.next_clip, self._source.carries
+        if not carries.is_due(following, self._reach.last):
             return None
-        # Copied here, in a pause of the denoiser, and written behind it.
-        return [(name, piece.copy()) for name, piece in denoiser.carry()]
+        # With fewer clips between, it could be deleted before the one that it stands before is published.
+        if not carries.fits_memory and carries.every > self._reach.bound:
+            carries.write_through(denoiser)
+            return None
+        # Where a part ends there is none later.
+        ends = following > self._reach.last
+        return carries.copy(denoiser, wait=(lambda: self._quit) if ends else None)
+
+
+def check_finite(clip: int, denoised: "Denoised") -> None:
+    """Let no NaN and no infinity leave the denoiser: it would be in every clip that follows. Raises NotFinite, which names the step."""
+    import numpy as np
+
+    for step, latents in enumerate((*denoised.steps, denoised.latents)):
+        if not np.isfinite(latents).all():
+            count = latents.size - int(np.isfinite(latents).sum())
+            last = len(denoised.steps)
+            raise NotFinite(clip, count, latents.size, f"step {min(step + 1, last)} of {last}")

@@ -30,11 +30,20 @@ class EncodeInputs(RunTask):
         """Stream the sound once, encode picture and prompt."""
         run, spec = session.run, session.run.spec
         moments = Moments()
-        run.sound.publish(moments.over(stream_sound(run.audio_path, spec.sample_rate)))
+        run.sound.publish(
+            moments.over(pulsed(stream_sound(run.audio_path, spec.sample_rate), session))
+        )
         picture = read_picture(run.image_path, width=spec.width, height=spec.height, crop=spec.crop)
         encoded = dict(session.avatar.encode_inputs(picture, spec.prompt))
         run.inputs.publish({**encoded, "sound_moments": moments.array})
         emit("inputs_encoded", names=len(encoded))
+
+
+def pulsed(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Sound]":
+    """The same blocks; between two of them a signal is heeded."""
+    for block in blocks:
+        session.pulse()
+        yield block
 
 
 class Moments:

@@ -1,17 +1,30 @@
 """Every check that is made before any work: each raises one error that names the thing and the way out."""
 
 import os
-import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.disk import look, nearest, place, shortage
 from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, NotWritable, OtherSpec
 from storage.picture import read_picture
+from storage.reserve import Reserve
 from storage.run import Run, difference
 from storage.sound import probe_sound
-from tasks.request import CROPS, Part, Request, is_run, options_of, require, sides_of
+from storage.spec import Settings
+from tasks.request import (
+    CROPS,
+    Part,
+    Request,
+    is_run,
+    options_of,
+    require,
+    settings_of,
+    sides_of,
+)
+from tasks.retention import kept
+from tasks.space import FILES, FILES_A_PIECE, SPARE, Plan, carries_kept
 
 if TYPE_CHECKING:
     from model.avatar import Traits
@@ -27,10 +40,11 @@ LEAST = {
     "clip_batch_size": 1,
     "threads": 1,
     "disk_budget": 0,
-    "carry_every": 1,
+    "carry_every": -1,  # by its cost
     "carry_anchors": 0,
     "retry_limit": 1,
     "retry_delay": 0,
+    "stall_limit": 0,
 }
 MOST = {"base_seed": (1 << 63) - 1, "sample_steps": 1000, "threads": 1024}
 
@@ -139,34 +153,39 @@ def check_writable(path: Path) -> None:
         raise NotWritable(path, f"{there} is mounted read-only")
 
 
-def check_room(request: Request, root: Path, spec: "Spec") -> None:
-    """The film fits on the disk; raises NoSpace."""
+def check_room(request: Request, root: Path, spec: "Spec", traits: "Traits") -> None:
+    """The film fits on the disk, with its carries and what is held back for joining; raises NoSpace."""
     from tasks.session import opened
 
+    run = opened(str(root)) if is_run(root) else None
     span = request.part.span(spec.clips)
-    records = opened(str(root)).records if is_run(root) else None
-    missing = sum(not (records and records.complete("segment", clip)) for clip in span)
-    needed = bytes_needed(request, spec, missing)
-    if records is None:
-        needed += request.image.stat().st_size + 2 * request.audio.stat().st_size
-    free = shutil.disk_usage(nearest(root)).free
-    if missing and needed > free:
-        raise NoSpace(f"{root}: {needed / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free")
+    missing = sum(not (run and run.records.complete("segment", clip)) for clip in span)
+    if not missing:
+        return
+    needed, files = needed_for(request, run, spec, traits, missing)
+    disk = look(nearest(root))
+    if needed > disk.free:
+        raise NoSpace(shortage(root, needed))
+    if disk.files is not None and files > disk.files:
+        words = f"{disk.files} more files can be made, {files} are needed"
+        raise NoSpace(f"{place(root)}: {words}")
 
 
-def bytes_needed(request: Request, spec: "Spec", clips: int) -> int:
-    """What so many clips will take at the most that the request keeps."""
-    latent = spec.latent_channels * spec.latent_height * spec.latent_width * 4
-    latents = latent * (spec.clip_latents + spec.motion_latents)
-    features = spec.audio_layers * spec.audio_channels * spec.clip_frames * 4
-    pixels = spec.clip_frames * spec.width * spec.height
-    # A segment of a talking head takes about .03 bytes a pixel at crf 18, and the film takes it once more.
-    clip = latents + features + pixels // 8
-    clip += 0 if request.keep_steps == "none" else latents * spec.steps
-    clip += pixels * 3 if request.keep_frames == "all" else 0
-    return clips * clip
-
-
-def nearest(path: Path) -> Path:
-    """The path, or the nearest one above it that exists."""
-    return next(there for there in (path, *path.parents) if there.exists())
+def needed_for(
+    request: Request, run: Run | None, spec: "Spec", traits: "Traits", clips: int
+) -> tuple[int, int]:
+    """Bytes and files that so many clips, the carries and the film will take at the most."""
+    settings, _ = settings_of(request, run.settings if run else Settings(), {})
+    # Of frames by `auto` there are as many as have room.
+    auto = settings.keep_frames == "auto"
+    plan = Plan(spec, 0 if auto else kept(settings.keep_frames), kept(settings.keep_steps))
+    carries = carries_kept(spec, settings)
+    film = spec.clips * plan.segment + 2 * plan.soundtrack
+    needed = plan.clips(clips) + SPARE * plan.clip + carries * traits.carry_bytes + film
+    files = clips * FILES + carries * traits.carry_pieces * FILES_A_PIECE
+    if run is None:
+        inputs = request.image.stat().st_size + request.audio.stat().st_size
+        return needed + inputs + plan.heard, files
+    there = sum(path.name.isdigit() for path in (run.root / "carry").iterdir())
+    held = Reserve(run.reserve_path).size + min(there, carries) * traits.carry_bytes
+    return max(needed - held, 0), files

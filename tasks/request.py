@@ -87,6 +87,7 @@ class Request:
     carry_anchors: int | None = None
     retry_limit: int | None = None
     retry_delay: float | None = None
+    stall_limit: float | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each given field came from: flag, environment, file, published flag …"""
 
@@ -161,7 +162,7 @@ def resolve(request: Request) -> Resolved:
     spec = preflight.check_folder(request, root, spec)
     preflight.check_part(request.part, spec)
     preflight.check_output(request.output_file)
-    preflight.check_room(request, root, spec)
+    preflight.check_room(request, root, spec, traits)
     return Resolved(request, spec, root, request.num_clip if request.start_clip is None else None)
 
 

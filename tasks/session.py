@@ -11,15 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import LongtakeError, OtherNumerics
+from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.run import Run
-from tasks.events import recorded
-from tasks.generator import Generator, Reach
+from tasks.carries import Carries
+from tasks.events import emit, recorded
+from tasks.generator import Generator, Made, Reach, Source
 from tasks.joint import join
 from tasks.request import Part
-from tasks.retention import frames_kept
+from tasks.space import Space
 from tasks.stopping import Stop
 from tasks.timeline import sound_span
+from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Machine, Options, Traits
@@ -70,6 +72,7 @@ class Session:
 
     def __init__(self, run: Run, part: Part, stop: Stop) -> None:
         self.run, self.part, self.stop = run, part, stop
+        self.watchdog = Watchdog(run.settings.stall_limit)
         self.failure: LongtakeError | None = None
         self._decoder: Decoder | None = None
         self._closing = ExitStack()
@@ -82,20 +85,43 @@ class Session:
         folder = str(self.run.root)
         self._closing.callback(_sessions.pop, folder, None)
         _sessions[folder], _runs[folder] = self, self.run
+        self.watchdog.open()
+        self._closing.callback(self.watchdog.close)
         self.run.sweep()
 
     def close(self) -> None:
-        """Stop the denoiser after the clip it is at, give the lock back."""
+        """Stop the denoiser after the clip it is at, keep what it has made, give the lock back."""
         with self._closing:
             if "generator" in self.__dict__:
-                self.generator.close()
+                self._salvage(self.generator.end())
+                self.carries.close(hurried=self.stop.signal is not None)
+
+    def _salvage(self, left: list[Made]) -> None:
+        """Publish what was made ahead: a fault of the decoder, or a signal, costs no denoising."""
+        from tasks.denoise import publish_made
+
+        for made in left:
+            if made.clip and not self.run.latents.complete(made.clip - 1):
+                return
+            try:
+                publish_made(self.run, made)
+            except Exception as fault:  # noqa: BLE001 - what ends the film is told; this would be made again
+                emit("by_product_failed", stage="latents", clip=made.clip, error=str(fault))
+                return
+
+    def pulse(self) -> None:
+        """The work goes on: the watchdog hears of it, and a signal is heeded."""
+        self.watchdog.pulse()
+        self.stop.heed()
 
     @cached_property
     def avatar(self) -> "Avatar":
         """The model, which must have the numerics that the run was begun with; raises OtherNumerics."""
         begun = self.run.fingerprint
         threads = self.part.threads or int(begun.get("threads", 1))
-        avatar = load_avatar(self.run.spec, self.run.settings, threads)
+        # Nothing is written meanwhile, so a signal need not wait for the end of it.
+        with self.watchdog.watch("load"), self.stop.at_once():
+            avatar = load_avatar(self.run.spec, self.run.settings, threads)
         if other := differences(begun, avatar.numerics):
             if not self.part.accept_joint:
                 raise OtherNumerics(self.run.root, other)
@@ -112,9 +138,38 @@ class Session:
         return round(self._lap - before, 4)
 
     @cached_property
-    def frames_kept(self) -> int | None:
-        """How many clips' frames stay; decided once."""
-        return frames_kept(self.run)
+    def space(self) -> Space:
+        """The disk."""
+        return Space(self.run, self.part.span(self.run.spec.clips))
+
+    @cached_property
+    def carries(self) -> Carries:
+        """The saved states of the denoiser."""
+        size = traits_of(self.run).carry_bytes
+        return Carries(self.run, size, self.space.has_room_for, self.watchdog)
+
+    @property
+    def is_on_card(self) -> bool:
+        """True if the model takes memory of a device, and so parts of it could wait on the host."""
+        from model import avatar
+
+        settings = self.run.settings
+        machine = machine_of(settings, self.part.threads or 1)
+        options = options_of(self.run.spec, settings)
+        return avatar.bytes_needed(self.run.spec.model, options, machine) > 0
+
+    def unload(self, *, whole: bool) -> None:
+        """Let go of the decoder's memory; `whole`: of the model, too, to be loaded anew."""
+        from model import avatar
+
+        self._decoder = None
+        if whole:
+            if "generator" in self.__dict__:
+                self._salvage(self.generator.end())
+            for name in ("generator", "avatar"):
+                self.__dict__.pop(name, None)
+            _loaded.clear()
+        avatar.release_memory()
 
     @cached_property
     def inputs(self) -> "Mapping[str, Any]":
@@ -124,8 +179,9 @@ class Session:
     @cached_property
     def generator(self) -> Generator:
         """The denoiser, ahead as far as the settings let it."""
+        source = Source(self._denoiser(), self.features, self.carries)
         reach = Reach(self._bound, self._last)
-        return Generator(self.run, self._denoiser(), self.features, reach, self.stop)
+        return Generator(self.run, source, reach, self.stop, self.watchdog)
 
     @property
     def _bound(self) -> int:
@@ -172,7 +228,9 @@ class Session:
         decoder, self._decoder = self._decoder, None  # lost if it fails, as its state then is
         frames = decoder.decode(latents)
         if self.run.spec.motion_latents:
-            self.run.motion.publish(clip, decoder.motion())
+            motion = decoder.motion()
+            require_finite(clip, motion)
+            self.run.motion.publish(clip, motion)
         self._decoder = decoder
         return frames
 
@@ -189,6 +247,14 @@ class Session:
             preceding = np.concatenate([self.run.latents.read(each) for each in before], 1)
             decoder.seek(clip, np.ascontiguousarray(preceding[:, -memory:]))
         return decoder
+
+
+def require_finite(clip: int, motion: "Float") -> None:
+    """The latents that the next clip takes are numbers; raises NotFinite."""
+    import numpy as np
+
+    if not (fine := np.isfinite(motion)).all():
+        raise NotFinite(clip, motion.size - int(fine.sum()), motion.size, "that of the decoder")
 
 
 def warm_up(clip: int, memory: int, clip_latents: int) -> range:

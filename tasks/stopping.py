@@ -20,6 +20,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self._at_once = False
 
     def heed(self) -> None:
         """Raise Stopped if a signal has come."""
@@ -33,12 +34,24 @@ class Stop:
             self.heed()
             time.sleep(min(left, 0.1))
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A signal ends this where it is: for what takes long and leaves nothing half-done. Main thread only; elsewhere it changes nothing."""
+        self.heed()
+        self._at_once = threading.current_thread() is threading.main_thread()
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def _come(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None:
             # Nothing is lost by it: whatever is half-written is a draft.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.signal = signal.Signals(number)
+        if self._at_once:
+            self.heed()
 
 
 @contextmanager

@@ -114,7 +114,10 @@ def build(session: Session, root: luigi.Task, local_scheduler: bool | None) -> N
     if session.failure is not None:
         raise session.failure
     if not root.complete():
-        raise StageFailed(1, f"waiting for {root}", "Luigi did not run it; its log says why")
+        command = f"longtake resume {session.run.root}"
+        raise StageFailed(
+            1, f"waiting for {root}", "Luigi did not run it; its log says why", command
+        )
 
 
 def in_batches(clips: Iterable[int], size: int) -> Iterator[list[int]]:

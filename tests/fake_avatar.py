@@ -42,6 +42,12 @@ def traits_of(options: Options) -> Traits:
         decoder_memory=MEMORY,
         prompt_acts=False,
         motion_latents=int(os.environ.get("FAKE_MOTION", "0")),
+        carry_bytes=RING
+        * 4
+        * (options.width // 16)
+        * (options.height // 16)
+        * (options.steps or 4),
+        carry_pieces=options.steps or 4,
     )
 
 
@@ -99,7 +105,7 @@ class FakeDenoiser:
     def carry(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         assert not self._traits.motion_latents, "the decoder has it"
         for step, ring in enumerate(self._rings):
-            yield f"ring.{step}", ring
+            yield f"ring.{step}", ring.copy()
 
     def restore(self, clip: int, carry: Iterable[tuple[str, np.ndarray[Any, Any]]]) -> None:
         pieces = dict(carry)

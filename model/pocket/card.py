@@ -34,7 +34,7 @@ TRANSFORMER: dict[str, Any] = {
     "rounding": "layer",
     "rounded_latents": False,
 }
-BLOCK_LATENTS, FRAMES_PER_LATENT = 3, 4
+BLOCK_LATENTS, RING_LATENTS, FRAMES_PER_LATENT = 3, 12, 4
 CLIP_FRAMES, STEPS = 48, 4
 SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
 SMALLEST = 64
@@ -74,7 +74,17 @@ def describe(options: Options) -> Traits:
         audio_margin=AUDIO_MARGIN,
         decoder_memory=2,
         prompt_acts=False,
+        carry_bytes=carry_bytes(options),
+        carry_pieces=2 + 2 * options.steps * TRANSFORMER["num_layers"],
     )
+
+
+def carry_bytes(options: Options) -> int:
+    """Keys and values of every ring, of the latents that the next block can still see; half of it in bf16."""
+    tokens = canvas(options).width * canvas(options).height // PIXELS_PER_TOKEN**2
+    row = 2 * TRANSFORMER["dim"] * 4
+    seen = RING_LATENTS - BLOCK_LATENTS
+    return options.steps * int(TRANSFORMER["num_layers"]) * seen * tokens * row
 
 
 @dataclass(frozen=True)

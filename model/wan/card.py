@@ -9,7 +9,7 @@ from model import checkpoint, findings, shapes
 from model.avatar import Machine, Options, Traits
 from model.checkpoint import Place
 from model.vae_layout import decoder_memory
-from model.wan.memory import Film, Need, least, need
+from model.wan.memory import BYTES, Film, Need, least, need
 from storage.errors import BadInput, BadOption
 
 SAMPLE_RATE = 16_000
@@ -72,6 +72,9 @@ class Kind:
             reason = f"a clip of {self.name} takes {self.least_frames - 3} frames from the one before it: take {self.clip_frames}"
             raise BadOption("--infer-frames", frames, reason)
         width, height = options.width or WIDTH, options.height or HEIGHT
+        steps = options.steps or self.steps
+        rings = 0 if self.motion_latents else steps * config["num_layers"]
+        seen = RING_LATENTS - self.block_frames // FRAMES_PER_LATENT
         return Traits(
             name=self.name,
             fps=self.fps,
@@ -84,7 +87,7 @@ class Kind:
             size_multiple=SIZE_MULTIPLE,
             default_width=WIDTH,
             default_height=HEIGHT,
-            steps=options.steps or self.steps,
+            steps=steps,
             sample_rate=SAMPLE_RATE,
             audio_layers=config["audio_layers"],
             audio_channels=config["audio_dim"],
@@ -93,6 +96,8 @@ class Kind:
             prompt_acts=True,
             motion_latents=self.motion_latents,
             guidance=self._guidance(options),
+            carry_bytes=rings * seen * (width * height // 256) * 2 * config["dim"] * BYTES,
+            carry_pieces=2 + 2 * rings if rings else 0,
         )
 
     def needed(self, options: Options) -> Need:

@@ -238,6 +238,7 @@ def test_a_disk_that_is_too_small_is_said_before_any_work(
     )
     assert "GB are needed" in line
     assert "GB are free" in line
+    assert "GB are short" in line
 
 
 def test_a_folder_with_another_film_is_left_alone(

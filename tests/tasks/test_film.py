@@ -294,7 +294,7 @@ def test_damaged_carry_is_passed_over(
     """A newest carry with a flipped bit is discarded, and the one before it (or the beginning) serves."""
     (tmp_path / "denoise.19").write_text("3")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
-    run = begin()
+    run = begin(carry_every=8)
     with pytest.raises(WorkFailed):
         make(run)
     newest = max(run.root.glob("carry/*/ring.1/c.*"))

@@ -1,12 +1,12 @@
 """Everything is checked before any work: one error, one line, the way out, and nothing written."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from storage.disk import Disk
 from storage.errors import (
     BadImage,
     BadOption,
@@ -18,6 +18,7 @@ from storage.errors import (
     NotWritable,
     OtherSpec,
 )
+from tasks import preflight
 from tasks.events import listen
 from tasks.request import Request, check, freeze, parse_size, run_folder
 
@@ -79,13 +80,19 @@ def test_folder_inside_a_file_is_refused(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_full_disk_is_told_before_any_work(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is needed and what is free are named."""
-    small = type("usage", (), {"free": 1000})
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: small)
+    """What is needed, what is free, what is short, where and whose it is are named."""
+    monkeypatch.setattr(preflight, "look", lambda _: Disk(1000, None, read_only=False))
     request = ask(60.0)
-    with pytest.raises(NoSpace, match=r"GB are needed, 0\.00 GB are free"):
+    with pytest.raises(NoSpace, match=r"owned by \w+, on /.*MB are needed, .* are free, .* short"):
         check(request)
     assert not request.run.exists()
+
+
+def test_too_few_files_are_told_before_any_work(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with room and no inodes is as full as another."""
+    monkeypatch.setattr(preflight, "look", lambda _: Disk(1 << 40, 100, read_only=False))
+    with pytest.raises(NoSpace, match=r"100 more files can be made, \d+ are needed"):
+        check(ask(60.0))
 
 
 def test_other_spec_names_every_difference(ask: Ask) -> None:

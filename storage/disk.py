@@ -1,0 +1,61 @@
+"""The disk that a run lies on: what is free of it, whose the place is, and a shortage in words."""
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system as it is now."""
+
+    free: int
+    """Bytes that may still be written, by others than root too."""
+    files: int | None
+    """Files that may still be made; None where there is no such limit."""
+    read_only: bool
+
+
+def look(path: Path) -> Disk:
+    """The file system of a path that exists; two microseconds."""
+    found = os.statvfs(path)
+    files = found.f_favail if found.f_files else None
+    return Disk(found.f_bavail * found.f_frsize, files, bool(found.f_flag & os.ST_RDONLY))
+
+
+def place(path: Path) -> str:
+    """A path with its owner and the file system that it lies on, in words."""
+    there = nearest(path.absolute())
+    mount = next(each for each in (there, *there.parents) if os.path.ismount(each))
+    return f"{path} (owned by {_owner(there)}, on {mount})"
+
+
+def shortage(path: Path, needed: int) -> str:
+    """How much is missing where, in words."""
+    free = look(nearest(path)).free
+    short = max(0, needed - free)
+    return (
+        f"{place(path)}: {size(needed)} are needed, {size(free)} are free, {size(short)} are short"
+    )
+
+
+def size(number: int) -> str:
+    """Bytes in words; GB = 1e9."""
+    unit, name = next(
+        (each for each in ((10**9, "GB"), (10**6, "MB")) if number >= each[0]), (10**3, "kB")
+    )
+    return f"{number / unit:.2f} {name}"
+
+
+def nearest(path: Path) -> Path:
+    """The path, or the nearest one above it that exists."""
+    return next(there for there in (path, *path.parents) if there.exists())
+
+
+def _owner(path: Path) -> str:
+    number = path.stat().st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container has users that its list does not know
+        return f"user {number}"

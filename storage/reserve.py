@@ -1,0 +1,70 @@
+"""Room that is held back in a file, so that what must come last finds it (docs/adr/0008)."""
+
+import errno
+import os
+from pathlib import Path
+
+from storage.disk import shortage
+from storage.errors import NoSpace, NotWritable
+from storage.publish import FULL, remove
+
+PIECE = 1 << 20
+UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+class Reserve:
+    """A file of nothing. It is no part of the film: whoever deletes it takes a risk, and no clip."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held; a file with holes holds nothing."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return 0
+        return found.st_size if found.st_blocks * 512 >= found.st_size else 0
+
+    def hold(self, size: int) -> None:
+        """Hold so much, no more and no less; raises NoSpace and then holds what it held."""
+        there = self.size
+        try:
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                os.ftruncate(file, min(there, size))
+                if size > there:
+                    _grow(file, there, size)
+            finally:
+                os.close(file)
+        except OSError as error:
+            if error.errno in FULL:
+                raise NoSpace(shortage(self.path.parent, size - there)) from error
+            raise NotWritable(self.path, error.strerror) from error
+
+    def release(self) -> None:
+        """Give it back: now is what it was held for."""
+        remove(self.path)
+
+
+def _grow(file: int, there: int, size: int) -> None:
+    try:
+        _allocate(file, there, size)
+    except OSError:
+        os.ftruncate(file, there)
+        raise
+
+
+def _allocate(file: int, there: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file, there, size - there)
+        except OSError as error:
+            if error.errno not in UNKNOWN:
+                raise
+        else:
+            return
+    nothing = bytes(PIECE)
+    while there < size:
+        there += os.pwrite(file, nothing[: size - there], there)

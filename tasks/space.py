@@ -1,0 +1,267 @@
+"""What a film takes of the disk: planned before any work, looked at again before each clip, held back for the joining."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from storage.disk import look, place, shortage, size
+from storage.errors import NoSpace, NotWritable
+from storage.reserve import Reserve
+from storage.sound import BITS
+from tasks.events import emit
+from tasks.retention import frames_kept, kept
+
+if TYPE_CHECKING:
+    from storage.arrays import ClipArray
+    from storage.run import Run
+    from storage.spec import Settings, Spec
+
+LOW = 5 * 10**9
+SPARE = 2
+"""Clips for which there is always room: the one that is made, and the one that is made ahead."""
+FILES = 14
+"""Files of one clip: records, chunks, the segment and a draft."""
+BLOCK = 4096
+"""What the smallest file takes of most disks."""
+FILES_A_PIECE = 3
+"""Of a carry: a folder, its zarr.json, its chunk."""
+MARGIN = 1.25
+"""What the clips to come may take, over the mean of those that are there."""
+PIXELS_A_BYTE = 32
+"""Of a segment. A talking head at crf 18 takes a hundred; grain takes more."""
+CARRIES = 3
+"""Two, and the draft of the third."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays of a film on the disk, by arithmetic."""
+
+    spec: "Spec"
+    frames: int | None
+    """Clips whose frames stay; None is all."""
+    steps: int | None
+
+    @property
+    def clip(self) -> int:
+        """Bytes of one clip, with all that is kept of it."""
+        frames = 0 if self.frames == 0 else self.frame_bytes
+        return self.bare_clip + frames + (0 if self.steps == 0 else self.step_bytes)
+
+    @property
+    def bare_clip(self) -> int:
+        """Bytes of one clip that stay whatever is kept."""
+        spec = self.spec
+        features = spec.audio_layers * spec.audio_channels * spec.clip_frames * 4
+        return self._latents + features + self.segment + FILES * BLOCK
+
+    @property
+    def frame_bytes(self) -> int:
+        """Of one clip's frames."""
+        return self.spec.clip_frames * self.spec.width * self.spec.height * 3
+
+    @property
+    def step_bytes(self) -> int:
+        """Of one clip's latents after each step."""
+        return self._latents * self.spec.steps
+
+    @property
+    def segment(self) -> int:
+        """Of one clip as video, before any is known."""
+        return self.spec.clip_frames * self.spec.width * self.spec.height // PIXELS_A_BYTE
+
+    @property
+    def soundtrack(self) -> int:
+        """Of the sound as AAC, in two channels."""
+        return 2 * BITS // 8 * (self.spec.frames // self.spec.fps + 1)
+
+    @property
+    def heard(self) -> int:
+        """Of the sound as the model hears it."""
+        return 4 * self.spec.frames * self.spec.samples_per_frame
+
+    def clips(self, count: int) -> int:
+        """Bytes of so many clips, of which the oldest frames and steps may go."""
+        kept_frames = count if self.frames is None else min(count, self.frames)
+        kept_steps = count if self.steps is None else min(count, self.steps)
+        whole = count * self.bare_clip + kept_frames * self.frame_bytes
+        return whole + kept_steps * self.step_bytes
+
+    @property
+    def _latents(self) -> int:
+        spec = self.spec
+        latent = spec.latent_channels * spec.latent_height * spec.latent_width * 4
+        return latent * (spec.clip_latents + spec.motion_latents)
+
+
+def carries_kept(spec: "Spec", settings: "Settings") -> int:
+    """How many carries are on the disk at most, that being written included."""
+    every = settings.carry_every
+    if every == 0 or spec.motion_latents:
+        return 0
+    passed = (spec.clips - 1) // (every if every > 0 else 1)
+    anchors = (spec.clips - 1) // settings.anchor_clips if settings.anchor_clips else 0
+    return min(passed, CARRIES) + anchors
+
+
+class Space:
+    """The disk of one run while it is made."""
+
+    def __init__(self, run: "Run", clips: range) -> None:
+        """`clips` are those that the film to come is joined of."""
+        self._run, self._clips = run, clips
+        self.frames_kept = frames_kept(run)
+        """How many clips' frames stay: decided once, until the disk is nearly full."""
+        self._reserve = Reserve(run.reserve_path)
+        self._spendable = self._beyond_policy()
+        self.pruned = 0
+        """Pieces that were removed so far."""
+        self._low = False
+        self._bytes = self._made = 0
+        for clip in clips:
+            if (facts := run.records.read("segment", clip)) and facts["state"] == "done":
+                self.count(facts["bytes"])
+
+    @property
+    def spare(self) -> int:
+        """Bytes without which no clip is begun."""
+        return SPARE * self._plan.clip
+
+    def count(self, segment: int) -> None:
+        """A segment of so many bytes is published."""
+        self._bytes, self._made = self._bytes + segment, self._made + 1
+
+    def check(self) -> None:
+        """Hold back what joining takes and see that two clips have room; raises NoSpace, NotWritable. Some twenty microseconds."""
+        self._check_writable()
+        self._hold(self._film + self._soundtrack)
+        disk = look(self._run.root)
+        if disk.free < LOW and not self._low:
+            self._low = True
+            emit("space_low", free=disk.free, size=size(disk.free), path=str(self._run.root))
+        if disk.free < self.spare and not self.make_room():
+            emit("space_short", path=str(self._run.root), needed=self.spare, free=disk.free)
+            raise NoSpace(self.words())
+        if disk.files is not None and disk.files < SPARE * FILES:
+            words = f"{place(self._run.root)}: {disk.files} more files can be made, {SPARE * FILES} are needed"
+            raise NoSpace(words)
+
+    def make_room(self, more: int = 0) -> bool:
+        """Prune what the policy allows, oldest first; True if two clips, and so much more, have room then."""
+        root, count, gained = self._run.root, 0, 0
+        if self._run.settings.keep_frames == "auto":
+            self.frames_kept = 0
+        self._lend()
+        # Twice as much as is short, so that it is not done again at the next clip.
+        while look(root).free < 2 * (self.spare + more):
+            if (found := next(self._spendable, None)) is None:
+                break
+            array, clip, bytes_of = found
+            array.remove(clip, remake=f"longtake resume {quote(str(root))} --keep-{array.name} all")
+            count, gained = count + 1, gained + bytes_of
+        self.pruned += count
+        if count:
+            emit("space_pruned", count=count, bytes=gained, size=size(gained))
+        return look(root).free >= self.spare + more
+
+    def has_room_for(self, more: int) -> bool:
+        """True if so much, too, can be written without taking the place of clips."""
+        return look(self._run.root).free >= self.spare + more
+
+    def free_for_soundtrack(self) -> None:
+        """Let the soundtrack have its part of what is held back."""
+        if self._reserve.size > self._film:
+            self._reserve.hold(self._film)
+
+    def free_for_film(self) -> None:
+        """Let the film have what is held back."""
+        self._reserve.release()
+
+    def words(self, fault: BaseException | None = None) -> str:
+        """What is short, and the command that takes less; where the disk has room and said no all the same, its own word."""
+        root, settings = self._run.root, self._run.settings
+        told = shortage(root, self.spare)
+        if fault is not None and look(root).free >= self.spare:
+            told = str(fault.args[0]) if isinstance(fault, NoSpace) else f"{place(root)}: {fault}"
+        less = [
+            f"--keep-{name} none"
+            for name, value in (("frames", settings.keep_frames), ("steps", settings.keep_steps))
+            if value not in {"none", "auto"}
+        ]
+        command = f"longtake resume {quote(str(root))} {' '.join(less)}"
+        return f"{told}; `{command}` takes less" if less else told
+
+    @property
+    def _plan(self) -> Plan:
+        return Plan(self._run.spec, self.frames_kept, kept(self._run.settings.keep_steps))
+
+    @property
+    def _film(self) -> int:
+        """Bytes of the film, by what its clips take so far; with a second copy where one goes to the same disk."""
+        missing = len(self._clips) - self._made
+        mean = self._bytes / self._made * MARGIN if self._made else self._plan.segment
+        film = int(self._bytes + mean * missing) + 64 * self._run.spec.frames + self._sound_bytes
+        return film * (1 + self._is_copied)
+
+    @property
+    def _soundtrack(self) -> int:
+        there = self._run.records.complete("soundtrack")
+        return 0 if there else self._plan.soundtrack
+
+    @property
+    def _sound_bytes(self) -> int:
+        facts = self._run.records.read("soundtrack")
+        return facts["bytes"] if facts and "bytes" in facts else self._plan.soundtrack
+
+    @property
+    def _is_copied(self) -> bool:
+        from pathlib import Path
+
+        target = self._run.settings.output_file
+        if target is None or Path(target) == self._run.video_path:
+            return False
+        folder = Path(target).parent
+        return folder.is_dir() and folder.stat().st_dev == self._run.root.stat().st_dev
+
+    def _check_writable(self) -> None:
+        root = self._run.root
+        if look(root).read_only:
+            raise NotWritable(root, "it is mounted read-only")
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise NotWritable(root, "there is no right to write in it any more")
+
+    def _hold(self, wanted: int) -> None:
+        held = self._reserve.size
+        # In steps: the mean moves a little with every clip.
+        if held >= wanted and held <= 2 * wanted + (1 << 20):
+            return
+        try:
+            self._reserve.hold(wanted + wanted // 16)
+        except NoSpace:
+            if not self.make_room(wanted - held):
+                raise
+            self._reserve.hold(wanted)
+
+    def _lend(self) -> None:
+        """Give back a little of what is held: on a disk that is quite full not even the record of a pruning could be written."""
+        little = FILES * BLOCK
+        if look(self._run.root).free < little and self._reserve.size > little:
+            self._reserve.hold(self._reserve.size - little)
+
+    def _beyond_policy(self) -> "Iterator[tuple[ClipArray, int, int]]":
+        """What need not stay, oldest first: frames, then steps."""
+        run, plan = self._run, self._plan
+        for array, stays, each in (
+            (run.frames, self.frames_kept, plan.frame_bytes),
+            (run.steps, kept(run.settings.keep_steps), plan.step_bytes),
+        ):
+            if stays is None:
+                continue
+            newest = max(
+                (clip for clip in range(run.spec.clips) if array.complete(clip)), default=0
+            )
+            for clip in range(newest + 1 - stays):
+                if array.complete(clip) and run.records.complete("segment", clip):
+                    yield array, clip, each

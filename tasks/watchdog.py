@@ -1,0 +1,131 @@
+"""A device or an encoder that hangs: seen by the time that it takes, told with the stacks of all threads, and ended."""
+
+import faulthandler
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from storage.errors import Stalled
+from tasks.events import emit
+
+TIMES = 10
+"""How many times its usual time a stage may take."""
+PATIENCE = 4
+"""How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
+LAST_WORDS = 5.0
+"""Seconds for the event: a disk that hangs must not hold up the end."""
+
+
+@dataclass
+class Watched:
+    """One stage of one thread."""
+
+    stage: str
+    clip: int | None
+    begun: float
+    moved: float
+
+
+class Watchdog:
+    """Every thread's present stage, and a thread that looks at them. A limit of 0 looks at nothing."""
+
+    def __init__(self, limit: float, end: "Callable[[Watched, float], None] | None" = None) -> None:
+        self._limit, self._end = limit, end or end_process
+        self._stages: dict[int, list[Watched]] = {}
+        self._usual: dict[str, float] = {}
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._tick = min(max(limit / 20, 0.05), 10.0)
+
+    def open(self) -> None:
+        """Begin to look."""
+        if self._limit > 0:
+            self._thread = threading.Thread(target=self._look_on, name="watchdog", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @contextmanager
+    def watch(self, stage: str, clip: int | None = None) -> Iterator[None]:
+        """Say what the calling thread does meanwhile; what it did before goes on afterwards."""
+        now = time.monotonic()
+        mine = self._stages.setdefault(threading.get_ident(), [])
+        mine.append(Watched(stage, clip, now, now))
+        try:
+            yield
+            seconds = time.monotonic() - now
+            self._usual[stage] = max(seconds, 0.8 * self._usual.get(stage, 0.0))
+        finally:
+            mine.pop()
+            self.pulse()
+
+    def pulse(self) -> None:
+        """Say that the calling thread has moved on."""
+        for stage in self._stages.get(threading.get_ident(), ())[-1:]:
+            stage.moved = time.monotonic()
+
+    def allowed(self, stage: str) -> float:
+        """Seconds without a move after which a stage is held for hung."""
+        usual = self._usual.get(stage)
+        return (
+            PATIENCE * self._limit
+            if usual is None or stage == "load"
+            else max(self._limit, TIMES * usual)
+        )
+
+    def _look_on(self) -> None:
+        last = time.monotonic()
+        while not self._closed.wait(self._tick):
+            now = time.monotonic()
+            late = now - last - self._tick
+            # Nobody ran: the process was stopped (Ctrl-Z) or the machine slept, and that is no fault of a device.
+            self._look(now, late if late > 4 * self._tick + 1 else 0.0)
+            last = now
+
+    def _look(self, now: float, asleep: float) -> None:
+        for stages in tuple(self._stages.values()):
+            for stage in tuple(stages)[-1:]:
+                stage.moved += asleep
+                if now - stage.moved > self.allowed(stage.stage):
+                    self._end(stage, now - stage.moved)
+
+
+def end_process(stage: Watched, seconds: float) -> None:
+    """Tell what hung, with all stacks, and end the process: what is half-written is a draft, and nothing published is hurt."""
+    told = threading.Thread(target=_tell, args=(stage, seconds), daemon=True)
+    told.start()
+    told.join(LAST_WORDS)
+    if told.is_alive():
+        os.write(
+            sys.__stderr__.fileno() if sys.__stderr__ else 2,
+            f"{line_of(stage, seconds)}\n".encode(),
+        )
+    os._exit(Stalled.exit_code)
+
+
+def line_of(stage: Watched, seconds: float) -> str:
+    """The one line."""
+    what = stage.stage if stage.clip is None else f"{stage.stage} of clip {stage.clip}"
+    return f"longtake: {Stalled(f'{seconds:.0f}', what)}"
+
+
+def _tell(stage: Watched, seconds: float) -> None:
+    facts = {"stage": stage.stage, "clip": stage.clip, "seconds": round(seconds, 1)}
+    emit("stalled", **facts, line=line_of(stage, seconds), stacks=stacks())
+
+
+def stacks() -> str:
+    """What every thread is doing."""
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        return file.read()
