@@ -36,7 +36,7 @@ def tally(record_property: Callable[[str, object], None]) -> Tally:
     return count
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     """Ten seconds: 21 clips of the tiny model."""
     folder = tmp_path_factory.mktemp("asked")
@@ -46,7 +46,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     return Film(image, audio)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def brief(film: Film) -> Film:
     """A second and a half: four clips, the last one cut."""
     audio = film.audio.with_name("brief.wav")
@@ -54,13 +54,13 @@ def brief(film: Film) -> Film:
     return replace(film, audio=audio)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def unbroken(film: Film, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """The files of the film that nothing happens to."""
     return film.make(tmp_path_factory.mktemp("unbroken"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shipped() -> Film:
     """Eight clips of the shipped model, small."""
     flags = ("--size", "64*64", "--sample-steps", "1", "--infer-frames", "12", "--num-clip", "8")
