@@ -1,7 +1,8 @@
-"""Films so long that whatever grows is seen: make soak, or python tests/faults/soak.py [clips shipped sound] [--folder runs/soak].
+"""Films so long that whatever grows is seen: make soak, or python tests/faults/soak.py [clips tiny shipped sound] [--folder runs/soak].
 
 clips    10 000 clips of the shipped model, small (64×64, one step, 12 frames), through `longtake new`: CPU time, memory and open files a clip, time outside
          the stages, and the joining
+tiny     10 000 clips of a model that costs nothing (tests/fake_avatar.py): what is left is ours and Luigi's
 shipped  1000 clips as the model is shipped: 256×256, four steps, 48 frames
 sound    a soundtrack of fifty minutes, whole, small
 
@@ -14,14 +15,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[2]
 # The root first: tests/ has folders of the same names as the packages.
-sys.path[:1] = [str(ROOT)]
+sys.path[:1] = [str(ROOT), str(ROOT / "tests")]
 
 HUNDRED = 100
 MOST_GROWTH, MOST_SCHEDULING, MOST_MUX = 1.05, 0.006, 90.0
@@ -38,11 +39,14 @@ class Part:
     steps: int
     clip_frames: int
     flags: tuple[str, ...] = ()
+    fake: bool = False
+    """The model that costs nothing."""
 
 
 # Frames of a thousand clips at 256×256 take 9 GB, and say nothing here.
 PARTS = {
     "clips": Part(10_000, 64, 1, 12),
+    "tiny": Part(10_000, 32, 4, 12, fake=True),
     "shipped": Part(1000, 256, 4, 48, ("--keep-frames", "none")),
     "sound": Part(50 * 60 * 25 // 48 + 1, 64, 1, 48),
 }
@@ -64,6 +68,10 @@ def sit(part: Part, folder: Path) -> int:
     from pipeline.cli import main
     from tasks.events import listen
 
+    if part.fake:
+        import fake_avatar
+
+        fake_avatar.install()
     with (folder / "gauge.jsonl").open("a", buffering=1) as file, listen(_gauge(file)):
         return main(_words(part, folder))
 
@@ -225,7 +233,7 @@ def main() -> int:
     for name in words.parts or PARTS:
         part = PARTS[name]
         if words.clips:
-            part = Part(words.clips, part.size, part.steps, part.clip_frames, part.flags)
+            part = replace(part, clips=words.clips)
         folder = words.folder / f"{name}.{part.clips}"
         if words.sit:
             return sit(part, folder)
