@@ -1,4 +1,5 @@
 """Pictures and sound for films that are to be broken, the unbroken film beside them, and what is counted of each test."""
+# ruff: noqa: E402 - the path is set before what lies on it
 
 import os
 import sys
@@ -11,7 +12,11 @@ import pytest
 from PIL import Image
 
 # The root first: tests/ has folders of the same names as the packages.
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path[:0] = [
+    str(Path(__file__).parents[2]),
+    str(Path(__file__).parents[1]),
+    str(Path(__file__).parent),
+]
 
 from films import ROOT, Film, Tree
 from wavefile import write_wave

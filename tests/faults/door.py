@@ -89,7 +89,8 @@ def fail_calls(said: str) -> None:
 
 def _hits(first: Any, where: str) -> bool:
     try:
-        path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else str(first)
+        there = Path(f"/proc/self/fd/{first}")
+        path = str(there.readlink()) if isinstance(first, int) else str(first)
     except OSError:
         return False
     return "partial" in path and where in path

@@ -47,9 +47,7 @@ class Film:
         module = ["-m", "pipeline"] if door == "longtake" else ["-m", "luigi", "--module", "tasks"]
         return [sys.executable, *module, *words]
 
-    def start(
-        self, door: str, place: Path, said: Path | None = None, **more: str
-    ) -> "Started":
+    def start(self, door: str, place: Path, said: Path | None = None, **more: str) -> "Started":
         """Begin it, or go on with it, in a process of its own."""
         place.mkdir(parents=True, exist_ok=True)
         said = said or place.parent / f"{place.name}.said"
@@ -111,7 +109,7 @@ def running(started: Started) -> Iterator[Started]:
 def records_of(root: Path) -> int:
     """How many records there are."""
     try:
-        return sum(name.endswith(".json") for name in os.listdir(root / "commits"))
+        return sum(path.suffix == ".json" for path in (root / "commits").iterdir())
     except FileNotFoundError:
         return 0
 

@@ -11,6 +11,7 @@ Each part is one run that goes on where it was stopped, under a gauge that write
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import TextIO
 
 ROOT = Path(__file__).parents[2]
 # The root first: tests/ has folders of the same names as the packages.
@@ -72,7 +74,7 @@ def sit(part: Part, folder: Path) -> int:
         import fake_avatar
 
         fake_avatar.install()
-    with (folder / "gauge.jsonl").open("a", buffering=1) as file, listen(_gauge(file)):
+    with (folder / "gauge.jsonl").open("a", buffering=1) as file, listen(Gauge(file).tell):
         return main(_words(part, folder))
 
 
@@ -83,21 +85,34 @@ def _words(part: Part, folder: Path) -> list[str]:
     return ["new", *map(str, named), *shape]
 
 
-def _gauge(file):  # noqa: ANN001, ANN202 - a listener
-    import os
+class Gauge:
+    """One line a clip: the processor's time of the process, that of Luigi's thread outside the stages, memory, open files."""
 
-    import psutil
+    def __init__(self, file: TextIO) -> None:
+        import psutil
 
-    me = psutil.Process()
+        from tasks.base import RunTask
 
-    def write(event: str, facts: dict[str, object]) -> None:
-        if event != "clip_published":
+        self._file, self._me, self._inside = file, psutil.Process(), 0.0
+        make = RunTask._make
+
+        def timed(task: RunTask, session: object) -> None:
+            # The processor's time, not the clock's: the model computes meanwhile, and other programs do.
+            begun = time.thread_time()
+            make(task, session)
+            self._inside += time.thread_time() - begun
+
+        RunTask._make = timed
+
+    def tell(self, event: str, facts: dict[str, object]) -> None:
+        """Listen."""
+        if event != "stage_seconds" or facts["stage"] != "segment":
             return
+        # Within the segment's own stage yet: what it has taken so far counts with the next clip's.
         line = {"pid": os.getpid(), "clip": facts["clip"], "cpu": time.process_time()}
-        line |= {"rss": me.memory_info().rss, "files": me.num_fds()}
-        file.write(json.dumps(line) + "\n")
-
-    return write
+        line |= {"thread": time.thread_time(), "inside": self._inside}
+        line |= {"rss": self._me.memory_info().rss, "files": self._me.num_fds()}
+        self._file.write(json.dumps(line) + "\n")
 
 
 def prepare(name: str, part: Part, folder: Path) -> None:
@@ -137,11 +152,10 @@ def levels(name: str, part: Part, folder: Path) -> Iterator[Level]:
         growth = median(values[-HUNDRED:]) / median(values[:HUNDRED])
         words = f"{name}: {what}, the last hundred clips over the first"
         yield Level(words, growth, f"≤ {MOST_GROWTH}", growth <= MOST_GROWTH)
-    events = [json.loads(line) for line in _lines(folder / "film" / "events.jsonl")]
-    outside = outside_stages(events)
-    words = f"{name}: seconds a clip outside the stages, median of the last hundred"
-    last = median(outside[-HUNDRED:])
+    last = scheduling(lines[-HUNDRED:])
+    words = f"{name}: scheduling, seconds a clip, of the last hundred"
     yield Level(words, last, f"≤ {MOST_SCHEDULING}", last <= MOST_SCHEDULING)
+    events = [json.loads(line) for line in _lines(folder / "film" / "events.jsonl")]
     seconds = next(each["seconds"] for each in reversed(events) if each.get("stage") == "video")
     yield Level(
         f"{name}: seconds to join {part.clips} clips", seconds, f"≤ {MOST_MUX}", seconds <= MOST_MUX
@@ -149,20 +163,10 @@ def levels(name: str, part: Part, folder: Path) -> Iterator[Level]:
     yield from _film_levels(name, part, folder)
 
 
-def outside_stages(events: Sequence[dict]) -> list[float]:
-    """Of each clip, the time between the end of its segment and that of the one before that no stage took; by the run's events."""
-    laps, inside, before = [], 0.0, None
-    for event in events:
-        if event["event"] == "run_started":
-            inside, before = 0.0, None
-        if event["event"] != "stage_seconds":
-            continue
-        inside += event["seconds"]
-        if event["stage"] == "segment":
-            if before is not None:
-                laps.append(event["time"] - before - inside)
-            inside, before = 0.0, event["time"]
-    return laps
+def scheduling(lines: Sequence[dict]) -> float:
+    """Seconds a clip that Luigi's thread was at work outside the stages: a line is written at the end of a segment's stage."""
+    spent, inside = (lines[-1][name] - lines[0][name] for name in ("thread", "inside"))
+    return (spent - inside) / (len(lines) - 1)
 
 
 def _film_levels(name: str, part: Part, folder: Path) -> Iterator[Level]:
@@ -171,7 +175,9 @@ def _film_levels(name: str, part: Part, folder: Path) -> Iterator[Level]:
 
     run = Run.open(folder / "film")
     film = inspect_film(run.video_path)
-    yield Level(f"{name}: frames", film.frames, f"= {run.spec.frames}", film.frames == run.spec.frames)
+    yield Level(
+        f"{name}: frames", film.frames, f"= {run.spec.frames}", film.frames == run.spec.frames
+    )
     heard = film.audio_samples / film.audio_rate
     off = abs(film.audio_samples - _samples(folder / "sound.wav", film.audio_rate))
     yield Level(f"{name}: {heard:.2f} s of sound, samples off", off, "≤ 1", off <= 1)
@@ -192,8 +198,10 @@ def _joining(run: Path, clips: int) -> int:
     from model.tools.process import watch
 
     code = (
-        "import sys; from pathlib import Path; from storage.run import Run; from tasks.film import join_clips\n"
-        "run = Run.open(Path(sys.argv[1])); join_clips(run, range(int(sys.argv[2])), Path(sys.argv[3]))"
+        "import sys; from pathlib import Path; from storage.film import FilmSpan, mux_film; from storage.run import Run\n"
+        "run, clips = Run.open(Path(sys.argv[1])), int(sys.argv[2]); spec = run.spec\n"
+        "span = FilmSpan(spec.fps, spec.clip_frames, min(clips * spec.clip_frames, spec.frames))\n"
+        "mux_film(Path(sys.argv[3]), map(run.segment_path, range(clips)), run.soundtrack_path, span)"
     )
     target = run.parent / "joined.mp4"
     done = watch([sys.executable, "-c", code, str(run), str(clips), str(target)])

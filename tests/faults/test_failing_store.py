@@ -15,7 +15,7 @@ ALL = [
 ]
 
 
-def check(film: Film, unbroken: Tree, place: Path, call: str, where: str, door: str) -> None:
+def check(film: Film, unbroken: Tree, place: Path, *, call: str, where: str, door: str) -> None:
     """Once: the film is made all the same. Always: a code and one line, then the same command ends it."""
     name = {"FAULT_WHERE": where}
     found = film.make(place / "once", door, FAULT_CALL=f"{call}:once", **name)
@@ -30,20 +30,20 @@ def check(film: Film, unbroken: Tree, place: Path, call: str, where: str, door: 
 
 @pytest.mark.parametrize(("call", "where", "door"), QUICK)
 def test_some_errors(
-    call: str, where: str, door: str, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
+    call: str, where: str, door: str, *, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
 ) -> None:
     """EIO while a segment is written."""
-    check(film, unbroken, tmp_path, call, where, door)
+    check(film, unbroken, tmp_path, call=call, where=where, door=door)
     tally(tried=2, differing=0, by_hand=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("call", "where", "door"), ALL)
 def test_errors_of_every_call_in_every_place(
-    call: str, where: str, door: str, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
+    call: str, where: str, door: str, *, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
 ) -> None:
     """EIO from open, write and fsync, once and always, in each folder of the run."""
-    check(film, unbroken, tmp_path, call, where, door)
+    check(film, unbroken, tmp_path, call=call, where=where, door=door)
     tally(tried=2, differing=0, by_hand=0)
 
 

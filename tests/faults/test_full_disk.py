@@ -42,7 +42,7 @@ def check_end(said: tuple[int, str], root: Path, door: str) -> None:
 
 @pytest.mark.parametrize(("door", "reason"), zip(DOORS, ("ENOSPC", "EDQUOT"), strict=True))
 def test_a_full_disk_ends_in_one_line(
-    door: str, reason: str, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
+    door: str, reason: str, *, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
 ) -> None:
     """No space, or no more of the quota, for a segment, as the system says it: a code, the path, and then the same bytes."""
     fault = {"FAULT_CALL": "write:always", "FAULT_WHERE": "segments/.00005", "FAULT_ERRNO": reason}

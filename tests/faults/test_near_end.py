@@ -56,9 +56,7 @@ def test_four_hundred_clips(film: Film, tmp_path: Path, tally: Tally) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_four_hundred_clips_of_the_shipped_model(
-    tmp_path: Path, tally: Tally
-) -> None:
+def test_four_hundred_clips_of_the_shipped_model(tmp_path: Path, tally: Tally) -> None:
     """The shipped weights, small: 400 clips, with its carry every eight."""
     from model.tools import material
 

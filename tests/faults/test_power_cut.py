@@ -63,9 +63,7 @@ def test_cut_of_a_real_file_system(
     tally(cuts=cuts, told=told, lost=0, differing=0, by_hand=0)
 
 
-def make_under_cuts(
-    film: Film, one: Disk, place: Path, chance: random.Random
-) -> tuple[int, int]:
+def make_under_cuts(film: Film, one: Disk, place: Path, chance: random.Random) -> tuple[int, int]:
     """One film, the power cut again and again until it is done; the cuts, and how many stages had been called done."""
     account = one.path.parent / f"{place.name}.told"
     for cut in range(60):

@@ -91,7 +91,7 @@ def _latents(root: Path) -> list[str]:
 
 @pytest.mark.parametrize(("fault", "pace", "door"), QUICK)
 def test_some_faults(
-    fault: str, pace: str, door: str, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
+    fault: str, pace: str, door: str, *, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
 ) -> None:
     """A decoder that fails always and a denoiser that fails once, while running ahead."""
     act = always if fault == "the decoder" else once
@@ -102,7 +102,7 @@ def test_some_faults(
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "pace", "door"), ALL)
 def test_once_and_always(
-    fault: str, pace: str, door: str, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
+    fault: str, pace: str, door: str, *, film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
 ) -> None:
     """Each fault once, and always, ahead and in step, through each door."""
     for name, act in (("once", once), ("always", always)):

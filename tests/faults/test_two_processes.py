@@ -20,9 +20,7 @@ YEAR = 365 * 86400
 def race(film: Film, place: Path, many: int) -> tuple[int, int]:
     """Start so many at once, through both doors; how many made the film, how many were refused."""
     said = [place.parent / f"{place.name}.{number}.said" for number in range(many)]
-    started = [
-        film.start(DOORS[number % 2], place, said[number], **SLOW) for number in range(many)
-    ]
+    started = [film.start(DOORS[number % 2], place, said[number], **SLOW) for number in range(many)]
     ends = [one.end() for one in started]
     made = sum(status == 0 for status, _ in ends)
     refused = 0

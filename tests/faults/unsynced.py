@@ -29,7 +29,7 @@ class Disk:
 
     def fsync(self, file: int) -> None:
         """In place of os.fsync: what was there before the call has survived it."""
-        path = Path(os.readlink(f"/proc/self/fd/{file}"))
+        path = Path(f"/proc/self/fd/{file}").readlink()
         with self.lock:
             self._look()
             if path.is_dir():
@@ -74,7 +74,7 @@ class Disk:
         """Numbers of our own for all that is there: the file system uses its own again."""
         there = {self.parent.stat().st_ino: True}
         for folder, folders, files in os.walk(self.parent / self.name):
-            there[os.stat(folder).st_ino] = True
+            there[Path(folder).stat().st_ino] = True
             for names, is_folder in ((folders, True), (files, False)):
                 for name in names:
                     there[os.lstat(os.path.join(folder, name)).st_ino] = is_folder  # noqa: PTH118 - a thousand times
