@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check format bench bench-online
+.PHONY: setup demo test check format bench bench-online faults soak
 
 setup: $(READY)
 
@@ -34,3 +34,10 @@ bench: $(READY)
 
 bench-online: $(READY)
 	$(BIN)/python -m model.tools.bench_online
+
+# One row: make faults ROW=kill. One part: make soak PART=clips; stopped, the same command goes on.
+faults: $(READY)
+	$(BIN)/python tests/faults/rows.py $(ROW)
+
+soak: $(READY)
+	$(BIN)/python tests/faults/soak.py $(PART)

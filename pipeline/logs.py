@@ -1,8 +1,10 @@
 """One stream of log lines, Luigi's included: all of it into inference.log, and what a person needs onto stderr."""
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import MemoryHandler
 from pathlib import Path
@@ -60,12 +62,12 @@ class Journal:
 
     def __init__(self) -> None:
         self._held = MemoryHandler(_HELD, flushLevel=_NEVER)
-        self._file: logging.FileHandler | None = None
+        self._file: _Log | None = None
 
     def open(self, path: Path) -> None:
         """Append to this log from now on, what was held first; raises NotWritable."""
         try:
-            self._file = _File(path, encoding="utf-8")
+            self._file = _Log(path)
         except OSError as error:
             raise NotWritable(path, error.strerror) from error
         self._file.setFormatter(_formatter())
@@ -97,13 +99,24 @@ _HELD = 10_000
 _NEVER = logging.CRITICAL + 1
 
 
-class _File(logging.FileHandler):
-    """A log that loses lines on a full disk, without a word of its own: the one error that is shown is the film's."""
+class _Log(logging.Handler):
+    """Lines at the end of a file. On a full or read-only disk they are lost: the error that ends the film is told on stderr."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Pass over a line that cannot be written."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handleError(record)
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it at once: nothing is buffered, so nothing is left that could not be written at the end."""
+        with suppress(OSError):
+            os.write(self._file, (self.format(record) + "\n").encode())
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        super().close()
 
 
 class _Told(logging.Handler):

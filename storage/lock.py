@@ -179,9 +179,11 @@ def _named(file: int, root: Path) -> Iterator[None]:
     finally:
         if os.getpid() == owner:  # a forked child that leaves this block is not the holder
             os.environ[TOKENS] = before
-            if _holder(root).get("token") == token:
-                (root / HELD).unlink(missing_ok=True)
-                os.pwrite(file, b" " * SIZE, 0)
+            # On a disk that is read-only by now it would hide the error that ends the work.
+            with suppress(OSError):
+                if _holder(root).get("token") == token:
+                    (root / HELD).unlink(missing_ok=True)
+                    os.pwrite(file, b" " * SIZE, 0)
 
 
 def _put(file: int, root: Path, holder: Holder) -> None:

@@ -58,12 +58,11 @@ class DecodeClip(ClipTask):
         shown, path = spec.frames_in(self.clip), run.segment_path(self.clip)
         # Frames go to the disk, which mostly waits, while the encoder works; the record is written when both are there.
         with ThreadPoolExecutor(1, "frames") as beside:
-            kept = None if redone else beside.submit(keep_frames, session, self.clip, frames)
+            kept = beside.submit(keep_frames, session, self.clip, None if redone else frames)
             digest = encode_segment(
                 path, frames[:shown], fps=spec.fps, crf=spec.crf, preset=spec.preset
             )
-        if kept is not None:
-            kept.result()
+        kept.result()
         run.records.commit(
             self.stage, self.clip, sha256=digest, bytes=path.stat().st_size, frames=shown
         )
@@ -97,14 +96,16 @@ def stored_frames(session: Session, clip: int) -> "Byte | None":
         return None
 
 
-def keep_frames(session: Session, clip: int, frames: "Byte") -> None:
-    """Publish the frames, unless none are kept; those of a clip long past go."""
+def keep_frames(session: Session, clip: int, frames: "Byte | None") -> None:
+    """Publish the frames, unless none are kept or None says that they are there; those of a clip long past go."""
     clips = session.space.frames_kept
     if clips == 0:
         return
 
     def write() -> None:
-        session.run.frames.publish(clip, frames)
+        if frames is not None:
+            session.run.frames.publish(clip, frames)
+        # Also where they are there: a crash may have come between the two.
         keep(session.run.frames, session.run, clip, clips)
 
     by_product("frames", clip, write)

@@ -33,9 +33,12 @@ class Factory(luigi.interface._WorkerSchedulerFactory):
     """Luigi's own schedulers; a worker that ends when nothing can be done, as a task counts its tries by itself."""
 
     def create_local_scheduler(self) -> "Scheduler":
-        """One that gives no failed task again."""
+        """One that gives no failed task again, and never takes the one worker for dead: a machine that slept, or whose clock was set, is not."""
         return luigi.scheduler.Scheduler(
-            prune_on_get_work=True, record_task_history=False, retry_delay=NEVER
+            prune_on_get_work=True,
+            record_task_history=False,
+            retry_delay=NEVER,
+            worker_disconnect_delay=NEVER,
         )
 
     def create_worker(

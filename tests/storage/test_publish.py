@@ -11,8 +11,6 @@ import pytest
 from storage import publish
 from storage.errors import NoSpace, NotWritable
 
-REPOSITORY = Path(__file__).parents[2]
-
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
@@ -21,20 +19,6 @@ def names(folder: Path) -> list[str]:
 def interrupted(draft: Path, interruption: type[BaseException]) -> None:
     draft.write_bytes(b"new")
     raise interruption
-
-
-def run_killed(folder: Path, stride: int) -> str:
-    command = [sys.executable, "tests/storage/killed.py", str(folder), str(stride)]
-    done = subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": "."},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
 
 
 def test_a_draft_becomes_the_path(tmp_path: Path) -> None:
@@ -165,16 +149,3 @@ def test_a_sweep_spares_what_is_alive_and_what_is_no_draft(tmp_path: Path) -> No
     assert publish.sweep(tmp_path) == 2
     assert names(folder) == [f".c.1.0.{os.getppid()}-00ff00ff.partial.0", "c.1.0.0"]
     assert not carry.exists()
-
-
-def test_killed_at_any_step_and_finished_it_is_the_same_bytes(tmp_path: Path) -> None:
-    """SIGKILL before every 11th step of everything a run writes: the same work again ends in the same files, byte for byte."""
-    assert "differing=0 kinds=create,dirsync,fsync,mkdir,rename,unlink,write" in run_killed(
-        tmp_path, 11
-    )
-
-
-@pytest.mark.slow
-def test_killed_at_every_step_and_finished_it_is_the_same_bytes(tmp_path: Path) -> None:
-    """SIGKILL before each single step, not only some."""
-    assert "differing=0" in run_killed(tmp_path, 1)

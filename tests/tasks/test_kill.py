@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from storage.run import Run
-from tasks.film import make
 from tasks.request import Request, freeze
 
 TESTS = Path(__file__).parents[1]
@@ -86,38 +84,6 @@ def files_of(root: Path) -> dict[str, str]:
 def drafts_of(root: Path) -> list[Path]:
     """What a crash left half-written."""
     return [path for path in root.rglob("*") if "partial" in path.name or "tmp" in path.name]
-
-
-@pytest.fixture
-def unbroken(ask: Ask, tmp_path: Path) -> dict[str, str]:
-    """The files of the film that nothing happens to."""
-    run = freeze(ask(infer_frames=12, run=tmp_path / "unbroken", carry_every=3))
-    make(run)
-    return {name: digest for name, digest in files_of(run.root).items() if name != "video.mp4"}
-
-
-def test_killed_anywhere_resumes_to_the_same_bytes(ask: Ask, unbroken: dict[str, str]) -> None:
-    """Twelve times kill -9 at random, half through Luigi, half through make(): the same command again gives the same bytes."""
-    request = ask(infer_frames=12)
-    seed = random.randrange(1 << 30)
-    chance, kills = random.Random(seed), 0
-    for attempt in range(40):
-        door = ("luigi", "make")[attempt % 2]
-        started = Started(door, request)
-        started.wait_for_records(request.run, chance.randrange(1, 12))
-        time.sleep(chance.random() * 0.03)
-        if kills < 12:
-            started.process.kill()
-        status, said = started.end()
-        kills += status == -signal.SIGKILL
-        if status == 0:
-            break
-        assert status == -signal.SIGKILL, f"seed {seed}: {said[-2000:]}"
-    assert kills >= 10, f"seed {seed}: only {kills} kills hit"
-    found = files_of(request.run)
-    assert found.pop("video.mp4")
-    assert found == unbroken, f"seed {seed}"
-    assert not drafts_of(request.run)
 
 
 @pytest.mark.parametrize(

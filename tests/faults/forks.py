@@ -1,0 +1,225 @@
+"""A whole film in forked children, for what is done hundreds of times: imports are paid once.
+
+python tests/faults/forks.py points PICTURE SOUND FOLDER STRIDE [ORDER]   killed before each STRIDE-th step that the disk sees, then made to its end
+python tests/faults/forks.py cuts   PICTURE SOUND FOLDER STRIDE SEED      the same steps, but with what was not synced dropped (unsynced.py)
+
+Forks, so it runs apart from the tests' own process. Prints one line of JSON.
+"""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parents[1]
+# The root first: tests/ has folders of the same names as the packages.
+sys.path[:1] = [str(TESTS.parent), str(TESTS), str(TESTS / "faults")]
+
+import fake_avatar  # noqa: E402
+import structlog  # noqa: E402
+from films import Tree, differing, tree  # noqa: E402
+from unsynced import Disk  # noqa: E402
+
+import storage.store  # noqa: E402, F401 - once, before the forks
+from storage import publish  # noqa: E402
+from storage.run import Run  # noqa: E402
+from tasks.events import listen  # noqa: E402
+from tasks.film import make  # noqa: E402
+from tasks.request import Request, freeze  # noqa: E402
+
+# Every kind of writing: carries that go, steps and frames that are pruned, a cut last clip.
+ORDERS: dict[str, dict[str, Any]] = {
+    "online": {"carry_every": 1, "keep_frames": "2", "keep_steps": "1"},
+    "offline": {"carry_every": 2, "offline": True, "ahead": 1},
+    "motion": {"carry_every": 2},
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A film, always in the same folder: a record of what was pruned names it."""
+
+    image: Path
+    audio: Path
+    root: Path
+    order: str
+
+    def make(self) -> None:
+        """Make it, or what is missing of it."""
+        if self.order == "motion":
+            os.environ["FAKE_MOTION"] = "3"
+        request = Request(
+            self.image,
+            self.audio,
+            run=self.root,
+            infer_frames=12,
+            retry_delay=0.0,
+            **ORDERS[self.order],
+        )
+        make(freeze(request), request.part)
+
+
+def child(act: Callable[[], None], said: Path) -> int:
+    """Act in a forked child, whose words go to a file; how it ended."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    code = 1
+    try:
+        act()
+        code = 0
+    except BaseException:  # noqa: BLE001 - it ends here
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def steps_of(asked: Asked, said: Path) -> tuple[Tree, list[str]]:
+    """The unbroken film's files, and each step that was taken on the way: its kind, and where."""
+    seen = asked.root.parent / "seen"
+
+    def work() -> None:
+        file = os.open(seen, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        publish.kill_point = lambda step, path: (
+            os.write(file, f"{step} {path.relative_to(asked.root.parent)}\n".encode()),
+            None,
+        )[1]
+        asked.make()
+
+    assert child(work, said) == 0, said.read_text()
+    return tree(asked.root), seen.read_text().splitlines()
+
+
+def points(asked: Asked, stride: int) -> dict[str, Any]:
+    """Killed before every `stride`-th step, then made to its end."""
+    said = asked.root.parent / "said"
+    expected, steps = steps_of(asked, said)
+    found: Counter[str] = Counter()
+    for step in range(0, len(steps), stride):
+        shutil.rmtree(asked.root)
+        found["tried"] += 1
+        found["killed"] += child(lambda step=step: _until(asked, step), said) == -signal.SIGKILL
+        if child(asked.make, said):
+            found["by_hand"] += 1
+            print(f"step {step}, {steps[step]}: not resumed: {said.read_text()[-2000:]}")
+        elif other := differing(tree(asked.root), expected):
+            found["differing"] += 1
+            print(f"step {step}, {steps[step]}: {other}")
+    return {**found, "steps": len(steps), "kinds": sorted({line.split()[0] for line in steps})}
+
+
+def _until(asked: Asked, step: int) -> None:
+    left = [step]
+
+    def count(_name: str, _path: Path) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    publish.kill_point = count
+    asked.make()
+
+
+def cuts(asked: Asked, stride: int, seed: int) -> dict[str, Any]:
+    """At every `stride`-th step a disk as a power cut may leave it; each is then made to its end."""
+    said, states = asked.root.parent / "said", asked.root.parent / "states"
+    expected, steps = steps_of(asked, said)
+    shutil.rmtree(asked.root)
+    assert child(lambda: _record(asked, states, stride, seed), said) == 0, said.read_text()
+    found: Counter[str] = Counter(steps=len(steps))
+    for state in sorted(states.iterdir()):
+        shutil.rmtree(asked.root, ignore_errors=True)
+        (state / "film").rename(asked.root)
+        told = json.loads((state / "told.json").read_text())
+        found["tried"] += 1
+        found["told"] += len(told)
+        # Asked in a child: opening heals and Zarr starts threads, which must not be forked.
+        if child(lambda told=told: _keep(asked.root, told), said):
+            found["lost"] += 1
+            print(f"{state.name}: {said.read_text()[-2000:]}")
+        if child(asked.make, said):
+            found["by_hand"] += 1
+            print(f"{state.name}: not resumed: {said.read_text()[-2000:]}")
+        elif other := differing(tree(asked.root), expected):
+            found["differing"] += 1
+            print(f"{state.name}: {other}")
+    return dict(found)
+
+
+def _record(asked: Asked, states: Path, stride: int, seed: int) -> None:
+    """Make the film once; a state of the disk is written out at every `stride`-th step."""
+    disk, told, taken = Disk(asked.root.parent, asked.root.name, seed), [], [0]
+
+    def step(kind: str, path: Path) -> None:
+        with disk.lock:
+            if taken[0] % stride == 0 and path.is_relative_to(asked.root):
+                state = states / f"{taken[0]:05d}.{kind}"
+                state.mkdir(parents=True)
+                disk.drop(state / asked.root.name)
+                (state / "told.json").write_text(json.dumps(told))
+            taken[0] += 1
+
+    def listener(event: str, facts: dict[str, Any]) -> None:
+        if event == "stage_seconds":
+            told.append((facts["stage"], facts["clip"]))
+
+    publish.kill_point = step
+    if "FAULT_NO_SYNC" not in os.environ:
+        os.fsync = disk.fsync
+    with listen(listener):
+        asked.make()
+
+
+def _keep(root: Path, told: list[tuple[str, int | None]]) -> None:
+    """Everything that was called done is there, whole."""
+    if not told and not (root / "run.json").exists():
+        return
+    check_told(Run.open(root), told)
+
+
+def check_told(run: Run, told: list[tuple[str, int | None]]) -> None:
+    """Raise unless all that was called done is vouched for, and as it was vouched for."""
+    from tasks.damage import digest_of_file
+
+    files = {"soundtrack": run.soundtrack_path, "video": run.video_path}
+    for stage, clip in told:
+        facts = run.records.read(stage, clip)
+        assert facts is not None, f"the record of {stage} {clip} is lost"
+        if stage in {"latents", "audio"}:
+            getattr(run, stage).read(clip)
+        elif stage == "inputs":
+            run.inputs.read_all()
+            run.sound.read(0, run.sound.samples)
+        else:
+            path = files[stage] if clip is None else run.segment_path(clip)
+            assert digest_of_file(path) == facts["sha256"], f"{path} is torn"
+
+
+def main(verb: str, *words: str) -> None:
+    """Do it and print what came of it."""
+    fake_avatar.install()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
+    image, audio, folder = (Path(word) for word in words[:3])
+    stride = int(words[3])
+    if verb == "points":
+        found = points(Asked(image, audio, folder / "film", words[4]), stride)
+    else:
+        found = cuts(Asked(image, audio, folder / "film", "online"), stride, int(words[4]))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

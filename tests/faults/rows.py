@@ -1,0 +1,117 @@
+"""Everything that may happen to a film, tried: make faults, or python tests/faults/rows.py [ROW …]; --list names the rows.
+
+Each row is a file of tests and runs alone, too: `python -m pytest tests/faults/test_kill.py`. Prints one table: what was tried, how often, what differed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).parents[2]
+BAD = ("differing", "by_hand", "lost")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    fault: str
+    tests: str
+
+
+# Another row is another line.
+ROWS = {
+    "kill": Row("kill -9 at random instants, through both doors", "tests/faults/test_kill.py"),
+    "points": Row("kill -9 at every write point", "tests/faults/test_write_points.py"),
+    "power": Row("power cut: what was not synced is gone", "tests/faults/test_power_cut.py"),
+    "full": Row("full disk, read-only, no inodes", "tests/faults/test_full_disk.py"),
+    "damage": Row("flipped, cut, empty, missing, swapped files", "tests/pipeline/test_verify.py"),
+    "processes": Row(
+        "several processes, stale locks, clocks that jump", "tests/faults/test_two_processes.py"
+    ),
+    "stages": Row("encoder, decoder, memory, NaN", "tests/faults/test_stage_faults.py"),
+    "store": Row("slow and failing store", "tests/faults/test_failing_store.py"),
+    "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py"),
+}
+
+
+@dataclass
+class Outcome:
+    """What came of a row."""
+
+    tests: Counter[str]
+    facts: Counter[str]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """True if something was tried, and nothing failed or was otherwise."""
+        bad = self.tests["failed"] or any(self.facts[name] for name in BAD)
+        return bool(self.tests["passed"]) and not bad
+
+
+def run(row: Row, words: list[str]) -> Outcome:
+    """The row's tests, short and long, in a process of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        command = [sys.executable, "-m", "pytest", row.tests, "-q", f"--junitxml={report}"]
+        command += ["-o", "junit_family=xunit1"]  # the newer one has no properties
+        there = {**os.environ, "PYTHONPATH": str(ROOT)}
+        begun = time.monotonic()
+        subprocess.run([*command, *words], cwd=ROOT, env=there, check=False, stdout=sys.stderr)
+        return Outcome(*_read(report), time.monotonic() - begun)
+
+
+def _read(report: Path) -> tuple[Counter[str], Counter[str]]:
+    """How the tests ended, and the sums (of seconds, the most) of what they counted."""
+    tests: Counter[str] = Counter()
+    facts: Counter[str] = Counter()
+    if not report.exists():
+        return Counter(failed=1), facts
+    for case in ElementTree.parse(report).iter("testcase"):
+        ends = {child.tag for child in case}
+        how = "failed" if ends & {"failure", "error"} else "skipped" if "skipped" in ends else ""
+        tests[how or "passed"] += 1
+        for fact in case.iter("property"):
+            name, value = str(fact.get("name")), float(str(fact.get("value")))
+            facts[name] = max(facts[name], value) if "seconds" in name else facts[name] + value
+    return tests, facts
+
+
+def line(row: Row, one: Outcome) -> str:
+    """One line of the table."""
+    counts = ", ".join(f"{value:g} {name.replace('_', ' ')}" for name, value in one.facts.items())
+    tests = ", ".join(f"{number} {how}" for how, number in one.tests.items())
+    verdict = "pass" if one.passed else "FAIL"
+    return f"{row.fault:<52}{verdict:<6}{one.seconds:6.0f} s  {tests}; {counts}"
+
+
+def main() -> int:
+    """Run the rows that are named, or all; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", help=", ".join(ROWS))
+    parser.add_argument("--short", action="store_true", help="what make test runs of them")
+    parser.add_argument("--list", action="store_true")
+    words = parser.parse_args()
+    if unknown := set(words.rows) - set(ROWS):
+        parser.error(f"{', '.join(unknown)}: one of {', '.join(ROWS)}")
+    if words.list:
+        print(*(f"{name:<12}{row.fault}" for name, row in ROWS.items()), sep="\n")
+        return 0
+    outcomes, only = {}, ["-m", "not slow"] if words.short else []
+    for name in words.rows or ROWS:
+        outcomes[name] = run(ROWS[name], only)
+        print(line(ROWS[name], outcomes[name]), file=sys.stderr, flush=True)
+    print(*(line(ROWS[name], one) for name, one in outcomes.items()), sep="\n")
+    return 0 if all(one.passed for one in outcomes.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
