@@ -1,10 +1,11 @@
 """The carry: all that a clip takes from those before it. Two are kept, and anchors; one record vouches for all pieces of one."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from storage.errors import NotMade
-from storage.pieces import Piece, read_piece, write_pieces
+from storage.pieces import Piece, pieces_flaws, read_piece, write_pieces
 from storage.publish import remove
 from storage.records import Records
 
@@ -48,6 +49,17 @@ class CarryStore:
             raise NotMade(f"the carry before clip {next_clip}")
         for fact in facts["pieces"]:
             yield fact["name"], read_piece(self._path(next_clip), fact)
+
+    def flaws(self, next_clip: int) -> Iterator[tuple[Path, str]]:
+        """Each file of a complete carry that is not what was written, and what is wrong with it. Reads all of them."""
+        facts = self.records.read(STAGE, next_clip) or {"pieces": ()}
+        yield from pieces_flaws(self._path(next_clip), facts["pieces"])
+
+    def clips(self) -> list[int]:
+        """The clips that there is a folder or a record for, whole or not."""
+        named = re.compile(rf"{STAGE}\.(\d{{5,}})\.json")
+        found = (named.fullmatch(path.name) for path in self.records.folder.iterdir())
+        return sorted({int(match[1]) for match in found if match} | self._present())
 
     def discard(self, next_clip: int) -> None:
         """Remove a carry, for instance a damaged one: record first."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from storage.digest import OTHER
+from storage.errors import NotReproduced
 from storage.publish import publish_bytes, remove
 
 Facts = dict[str, Any]
@@ -48,7 +50,13 @@ class Records:
         """Told of every record that was written or withdrawn, after it is durable."""
 
     def commit(self, stage: str, clip: int | None = None, **facts: Any) -> None:
-        """Say, durably, that a stage (of a clip) is done; what it vouches for is already durable."""
+        """Say, durably, that a stage (of a clip) is done; what it vouches for is already durable.
+
+        Raises NotReproduced where the one before was doubted and vouched for other bits.
+        """
+        before = self.read(stage, clip)
+        if before and before["state"] == "doubted" and before["digest"] != facts["digest"]:
+            raise NotReproduced(clip, self.folder.parent)
         self._publish(stage, clip, {**facts, "state": "done"})
 
     def read(self, stage: str, clip: int | None = None) -> Facts | None:
@@ -58,6 +66,8 @@ class Records:
                 data = file.read()
         except FileNotFoundError:
             return None
+        except OSError:  # a folder of its name, or a sector that cannot be read
+            data = b""
         facts = unsealed(data)
         if facts is None or (facts["stage"], facts["clip"], facts["run"]) != (
             stage,
@@ -85,8 +95,27 @@ class Records:
 
     def withdraw(self, stage: str, clip: int | None = None) -> None:
         """Take a record back, durably: the work is to be done again."""
-        remove(Path(self._path(stage, clip)))
+        remove(self.path(stage, clip))
         self._tell(stage, clip)
+
+    def doubt(self, stage: str, clip: int) -> None:
+        """Say, durably, that what a record vouched for is damaged. The digest stays: what comes in its place must be the same."""
+        self._publish(stage, clip, {**(self.read(stage, clip) or {}), "state": "doubted"})
+
+    def flaw(self, stage: str, clip: int | None = None) -> str | None:
+        """What is wrong with a record's file; None if it can be read, and also where there is none."""
+        path = self.path(stage, clip)
+        if not path.exists() or self.read(stage, clip) is not None:
+            return None
+        facts = unsealed(path.read_bytes()) if path.is_file() else None
+        if facts is None:
+            return OTHER
+        same = (facts["stage"], facts["clip"]) == (stage, clip)
+        return "is a record of another film" if same else "is the record of something else"
+
+    def path(self, stage: str, clip: int | None = None) -> Path:
+        """Its file."""
+        return Path(self._path(stage, clip))
 
     def prune(self, stage: str, clip: int | None = None, *, remake: str) -> None:
         """Say, durably, that what a record vouched for is gone on purpose, and the command that makes it again. The digest stays."""
@@ -96,7 +125,7 @@ class Records:
 
     def _publish(self, stage: str, clip: int | None, facts: Facts) -> None:
         whole = {**facts, "stage": stage, "clip": clip, "run": self.owner}
-        publish_bytes(Path(self._path(stage, clip)), sealed(whole))
+        publish_bytes(self.path(stage, clip), sealed(whole))
         self._tell(stage, clip)
 
     def _tell(self, stage: str, clip: int | None) -> None:

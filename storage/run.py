@@ -70,7 +70,7 @@ class Run:
         self.presence = Presence(root, self.records, self.spec.clips)
         self.records.changed = self.presence.refresh
         for name, (shape, dtype, _) in layout.clip_arrays(self.spec).items():
-            setattr(self, name, ClipArray(root / name, self.records, shape, dtype))
+            setattr(self, name, ClipArray(root / name, self.records, shape, dtype, self.spec.clips))
         self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
         anchor_clips = self.settings.carry_anchors * self.settings.carry_every
