@@ -13,6 +13,7 @@ LongtakeError
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  OtherSpec  OtherNumerics
 │   ├── NotWritable  NoSpace
 │   ├── NotReproduced  BadSegment
+│   ├── InputDamaged    its copies of the picture and the sound
 │   └── NotMade  Pruned  Damaged      one piece of it
 ├── WorkFailed  StageFailed     a clip (or what is done once) failed after its last try
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
@@ -91,6 +92,10 @@ class Pruned(RunError):
 
 class Damaged(RunError):
     """{} is damaged: {}. `longtake resume` makes it again."""
+
+
+class InputDamaged(RunError):
+    """{} {}, and cannot be made again. Copy the original there (SHA-256 {}), or give the same `longtake new` command again with it."""
 
 
 class BadInput(LongtakeError):

@@ -58,9 +58,7 @@ def open_array(folder: Path) -> zarr.Array[Any]:
 
 def array_at(folder: Path, layout: Layout) -> zarr.Array[Any]:
     """An array as its layout has it. Its zarr.json is not asked: that is for other readers, and may be damaged."""
-    found = zarr.Array.from_dict(
-        StorePath(DurableStore(folder)), json.loads(metadata_of(layout))
-    )
+    found = zarr.Array.from_dict(StorePath(DurableStore(folder)), json.loads(metadata_of(layout)))
     return _keeping_empty(found)
 
 

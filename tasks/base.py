@@ -9,6 +9,8 @@ import luigi
 
 from storage.errors import (
     BadInput,
+    BadSegment,
+    Damaged,
     LongtakeError,
     NoSpace,
     RunError,
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storage.run import Run
+
+
+DAMAGE = (Damaged, BadSegment)
+"""What a reader says of a file that its record does not vouch for."""
 
 
 class Folder(str):
@@ -128,6 +134,11 @@ class RunTask(luigi.Task):
 
     def _consider(self, fault: Exception, attempt: int, session: Session) -> None:
         """Return if another try is worth it; else raise the one error that ends the film."""
+        if isinstance(
+            fault, DAMAGE
+        ):  # not the clip's fault: what it is made of is made again, and then the clip
+            session.failure = fault
+            raise fault
         facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}
         if not may_pass(fault):
             session.failure = final(fault, self.of)

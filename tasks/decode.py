@@ -8,7 +8,7 @@ import luigi
 
 from storage.errors import Damaged, NotMade, Pruned
 from storage.segments import encode_segment
-from tasks.base import ClipTask, by_product
+from tasks.base import ClipTask, by_product, line_of
 from tasks.denoise import DenoiseClip
 from tasks.events import emit
 from tasks.retention import keep
@@ -90,8 +90,8 @@ def stored_frames(session: Session, clip: int) -> "Byte | None":
         return None
     try:
         return session.run.frames.read(clip)
-    except (Damaged, NotMade, Pruned):
-        emit("damage_found", stage="frames", clip=clip)
+    except (Damaged, NotMade, Pruned) as error:
+        emit("damage_found", stage="frames", clip=clip, flaw=line_of(error))
         session.run.records.withdraw("frames", clip)
         return None
 

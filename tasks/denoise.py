@@ -1,9 +1,11 @@
 """One clip of latents."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import luigi
 
+from storage.errors import Damaged, NotMade, Pruned
 from tasks.audio import ExtractAudio
 from tasks.base import ClipTask, by_product, line_of
 from tasks.events import emit
@@ -11,6 +13,9 @@ from tasks.generator import Made
 from tasks.inputs import EncodeInputs
 from tasks.retention import keep, kept
 from tasks.session import Session
+
+if TYPE_CHECKING:
+    from storage.run import Run
 
 
 class DenoiseClip(ClipTask):
@@ -32,6 +37,8 @@ class DenoiseClip(ClipTask):
 
     def make(self, session: Session) -> None:
         """Take the clip from the denoiser, which is ahead, and publish it."""
+        if was_made(session.run, self.clip) and restore(session.run, self.clip):
+            return
         run, made = session.run, session.generator.take(self.clip)
         # The steps first: a clip that is complete then has them.
         if kept(run.settings.keep_steps) != 0:
@@ -40,6 +47,23 @@ class DenoiseClip(ClipTask):
         session.generator.release(self.clip)
         if made.carry is not None:
             publish_carry(session, made)
+
+
+def was_made(run: "Run", clip: int) -> bool:
+    """True if these latents were published before: their carry then was, too."""
+    later = run.latents.complete(clip + 1) or run.records.complete("segment", clip)
+    return later or run.latents.digest(clip) is not None
+
+
+def restore(run: "Run", clip: int) -> bool:
+    """Publish lost latents out of their steps, whose last they are; False where those are not there or damaged, too."""
+    try:
+        steps = run.steps.read(clip)
+    except (Damaged, NotMade, Pruned):
+        return False
+    run.latents.publish(clip, steps[-1])
+    emit("latents_restored", clip=clip)
+    return True
 
 
 def keep_steps(session: Session, made: Made) -> None:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
+from storage.digest import digest_of_file
 from storage.errors import Interrupted, LongtakeError, Terminated
 from storage.film import FilmSpan, mux_film
 from storage.publish import publish
+from storage.scan import Scan
 from storage.sound import encode_soundtrack
-from tasks.base import RunParameter, RunTask, tell
-from tasks.damage import digest_of_file, withdraw_damaged
+from tasks.base import DAMAGE, RunParameter, RunTask, line_of, tell
+from tasks.damage import withdraw_damaged
 from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
+from tasks.inputs import EncodeInputs
 from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
 from tasks.session import Session, working
 from tasks.stopping import Stopped, heeded
@@ -23,6 +26,9 @@ from tasks.windows import build, drive
 
 if TYPE_CHECKING:
     from storage.run import Run
+
+
+CHANCES = 3
 
 
 class EncodeSoundtrack(RunTask):
@@ -33,6 +39,7 @@ class EncodeSoundtrack(RunTask):
 
     def make(self, session: Session) -> None:
         """Encode it once; parts and partial films cut their span out of it."""
+        session.run.check_inputs()
         path = session.run.soundtrack_path
         encode_soundtrack(session.run.audio_path, path)
         commit_file(session.run, self.stage, path)
@@ -84,7 +91,9 @@ def join_clips(run: "Run", clips: range, target: Path) -> int:
     first = clips.start * spec.clip_frames
     frames = min(clips.stop * spec.clip_frames, spec.frames) - first
     span = FilmSpan(spec.fps, spec.clip_frames, frames, first, run.root.name)
-    mux_film(target, (run.segment_path(clip) for clip in clips), run.soundtrack_path, span)
+    mux_film(
+        target, (run.vouched("segment", clip) for clip in clips), run.vouched("soundtrack"), span
+    )
     return frames
 
 
@@ -100,11 +109,19 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
     Interrupted, RunLocked, OtherNumerics, NotReproduced, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
     """
     part = part or Part()
-    with heeded() as stop, working(run, part, stop) as session:
-        try:
-            return _make(session, local_scheduler)
-        except Stopped as stopped:
-            raise _interrupted(run, part, str(stopped)) from None
+    with heeded() as stop:
+        for chance in reversed(range(CHANCES)):
+            with working(run, part, stop) as session:
+                try:
+                    return _make(session, local_scheduler)
+                except Stopped as stopped:
+                    raise _interrupted(run, part, str(stopped)) from None
+                except DAMAGE as met:
+                    # A quick look did not see it. The thorough one withdraws it, and a few times the work begins anew; then the disk is to blame.
+                    emit("damage_met", error=line_of(met))
+                    if not withdraw_damaged(run, thorough=True) or not chance:
+                        raise
+    raise AssertionError("the last chance returns or raises")
 
 
 def _make(session: Session, local_scheduler: bool | None) -> Path:
@@ -116,10 +133,14 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
     drive(session, local_scheduler)
     _tell_memory(session)
     span = part.span(run.spec.clips)
-    if len(span) == run.spec.clips:
-        build(session, MuxVideo(run=str(run.root)), local_scheduler)
+    whole = len(span) == run.spec.clips
+    # What is made once may be lost after all that asked for it was made.
+    once: list[type[RunTask]] = [EncodeInputs, EncodeSoundtrack, *([MuxVideo] if whole else [])]
+    for kind in once:
+        if not (task := kind(run=str(run.root))).complete():  # type: ignore[no-untyped-call]
+            build(session, task, local_scheduler)
+    if whole:
         return deliver(run.video_path, part.output_file)
-    build(session, EncodeSoundtrack(run=str(run.root)), local_scheduler)
     target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
     frames = join_clips(run, span, target)
     emit("film_published", path=str(target), clips=len(span), frames=frames)
@@ -312,12 +333,7 @@ def is_done(resolved: Resolved) -> bool:
     if not is_run(resolved.root) or len(span) < resolved.spec.clips:
         return False
     film, target = MuxVideo(run=str(resolved.root)), resolved.part.output_file
-    clips = all(clip_is_there(film.of, clip) for clip in span)
-    return clips and film.complete() and (target is None or _same(film.of.video_path, target))
-
-
-def clip_is_there(run: "Run", clip: int) -> bool:
-    """True if a clip's segment, latents and (where they are kept) frames are files on the disk; a few µs."""
-    frames = not run.frames.complete(clip) or run.frames.chunk_path(clip).is_file()
-    latents = run.latents.complete(clip) and run.latents.chunk_path(clip).is_file()
-    return latents and frames and segment_is_there(run, clip)
+    there = film.complete() and all(segment_is_there(film.of, clip) for clip in span)
+    damage = (found for found in Scan(film.of, thorough=False).findings() if found.damage)
+    whole = there and next(damage, None) is None
+    return whole and (target is None or _same(film.of.video_path, target))
