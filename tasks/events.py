@@ -11,6 +11,7 @@ clip_retry     clip, attempt (the one that begins), stage, error
 clip_failed    clip, attempts, stage, error
 stage_seconds  stage, clip, seconds
 damage_found   stage, clip, file, flaw: withdrawn, will be made again
+repair_started files (damaged), clips (to be published again)
 damage_met     error: a reader came upon it; the run is looked through, byte by byte
 latents_restored clip: from its steps, whose last they are
 carry_published next_clip

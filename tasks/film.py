@@ -130,21 +130,26 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
     if part.accept_joint:
         session.accept_joint()
     _tell_start(session)
+    # Clips that are there ask no more for what is made once; those that were lost do.
+    build_missing(session, EncodeInputs, local_scheduler)
     drive(session, local_scheduler)
     _tell_memory(session)
     span = part.span(run.spec.clips)
     whole = len(span) == run.spec.clips
-    # What is made once may be lost after all that asked for it was made.
-    once: list[type[RunTask]] = [EncodeInputs, EncodeSoundtrack, *([MuxVideo] if whole else [])]
-    for kind in once:
-        if not (task := kind(run=str(run.root))).complete():  # type: ignore[no-untyped-call]
-            build(session, task, local_scheduler)
+    for kind in (EncodeSoundtrack, MuxVideo) if whole else (EncodeSoundtrack,):
+        build_missing(session, kind, local_scheduler)
     if whole:
         return deliver(run.video_path, part.output_file)
     target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
     frames = join_clips(run, span, target)
     emit("film_published", path=str(target), clips=len(span), frames=frames)
     return target
+
+
+def build_missing(session: Session, kind: type[RunTask], local_scheduler: bool | None) -> None:
+    """Let Luigi make what is made once, if it is not there."""
+    if not (task := kind(run=str(session.run.root))).complete():  # type: ignore[no-untyped-call]
+        build(session, task, local_scheduler)
 
 
 def _tell_start(session: Session) -> None:

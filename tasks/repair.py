@@ -9,19 +9,24 @@ from tasks.audio import ExtractAudio
 from tasks.damage import comes_again, withdraw
 from tasks.decode import DecodeClip
 from tasks.denoise import DenoiseClip
-from tasks.film import EncodeSoundtrack, MuxVideo
+from tasks.events import emit
+from tasks.film import EncodeSoundtrack, MuxVideo, build_missing
 from tasks.inputs import EncodeInputs
 from tasks.request import Part
 from tasks.session import Session, traits_of, warm_up, working
 from tasks.stopping import heeded
-from tasks.windows import build, windows
+from tasks.windows import ClipKind, build, windows
 
 if TYPE_CHECKING:
     from storage.run import Run
 
 FROM_DENOISER = ("latents", "steps")
 FROM_DECODER = ("segment", "frames", "motion")
-ONCE = (("inputs", EncodeInputs), ("sound", EncodeInputs), ("soundtrack", EncodeSoundtrack))
+MADE_BY: tuple[tuple[ClipKind, tuple[str, ...]], ...] = (
+    (DenoiseClip, FROM_DENOISER),
+    (DecodeClip, FROM_DECODER),
+    (ExtractAudio, ("audio",)),
+)
 
 
 @dataclass(frozen=True)
@@ -85,27 +90,24 @@ def repair(run: "Run", found: Iterable[Finding]) -> None:
     """
     found = [each for each in found if each.damage]
     with heeded() as stop, working(run, Part(), stop) as session:
+        shown = {each.clip for each in found if each.stage in FROM_DECODER}
+        emit("repair_started", files=len(found), clips=len(shown))
         withdraw(run, found)
         mend(session, found)
 
 
 def mend(session: Session, found: list[Finding]) -> None:
-    """Let Luigi make what was withdrawn."""
+    """Let Luigi make what was withdrawn; what is made once first where clips are made of it."""
     run, stages = session.run, {each.stage for each in found}
-    folder = str(run.root)
-    for stage, task in ONCE:
-        if stage in stages:
-            build(session, task(run=folder), True)
     again = [each for each in found if comes_again(run, each)]
-    for kind, made in (
-        (DenoiseClip, FROM_DENOISER),
-        (DecodeClip, FROM_DECODER),
-        (ExtractAudio, ("audio",)),
-    ):
+    if stages & {"inputs", "sound"}:
+        build_missing(session, EncodeInputs, True)
+    for kind, made in MADE_BY:
         for window in windows(session, kind, _clips(again, made)):
             build(session, window, True)
-    if "video" in stages:
-        build(session, MuxVideo(run=folder), True)
+    for stage, task in (("soundtrack", EncodeSoundtrack), ("video", MuxVideo)):
+        if stage in stages:
+            build_missing(session, task, True)
 
 
 def _clips(found: Iterable[Finding], stages: Container[str]) -> list[int]:
