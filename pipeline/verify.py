@@ -99,18 +99,21 @@ def repair(
     """Look through a run, `tell` what is broken and the price, make exactly that again, and look through it once more."""
     from pipeline.logs import Journal
     from pipeline.progress import Watching, followed
+    from tasks.film import CHANCES
     from tasks.repair import repair as make_again
 
     with run.lock():
-        before = verify(run, console)
-        if not before.found:
-            return before
-        tell(before)
-        watching = Watching(console=console)
-        with Journal() as journal, followed(run.spec.clip_frames, watching):
-            journal.open(run.log_path)
-            make_again(run, before.found)
-        return replace(verify(run, console), repaired=before.found)
+        first = now = verify(run, console)
+        for _ in range(CHANCES):
+            # More than once where one loss had hidden another: without its segments nobody can say that a film is lost.
+            if all(each.stage == "input" for each in now.found):
+                break
+            tell(now)
+            with Journal() as journal, followed(run.spec.clip_frames, Watching(console=console)):
+                journal.open(run.log_path)
+                make_again(run, now.found)
+            now = verify(run, console)
+        return replace(now, repaired=() if now is first else first.found)
 
 
 def rates(run: "Run") -> Mapping[str, float]:

@@ -63,12 +63,21 @@ def _piece_flaws(folder: Path, fact: Facts) -> Iterator[tuple[Path, str]]:
     try:
         array = read_piece(folder, fact)
     except Damaged:
-        yield chunk or place / "c", OTHER if chunk else "is missing"
+        yield (
+            (place / GROUP, OTHER) if not _is_json(place / GROUP) else (chunk or place / "c", OTHER)
+        )
         return
     if array.size and chunk is None:  # zeros, and so is what Zarr makes of nothing
         yield place / "c", "is missing"
     if (flaw := metadata_flaw(place / GROUP, _layout(fact["name"], array))) is not None:
         yield place / GROUP, flaw
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes()))
+    except (OSError, ValueError):
+        return False
 
 
 def _layout(name: str, array: Array) -> Layout:
