@@ -12,7 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from storage.digest import OTHER, digest_of, size_flaw
-from storage.errors import Damaged, NotMade, Pruned
+from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from storage.layout import Layout
 from storage.pieces import pieces_flaws, read_piece, write_pieces
 from storage.publish import publish_bytes, remove
@@ -98,9 +98,16 @@ class ClipArray:
         return digest_of(array)
 
     def publish(self, clip: int, array: Array, **facts: Any) -> None:
-        """Make a clip's chunk durable, then its record, which holds the digest and these facts."""
+        """Make a clip's chunk durable, then its record, which holds the digest and these facts. Raises NotReproduced."""
+        self.expect(clip, array)
         digest = self.write(clip, array)
         self.records.commit(self.name, clip, digest=digest, **facts)
+
+    def expect(self, clip: int, array: Array) -> None:
+        """Raise NotReproduced where a clip was doubted, and had other bits than these."""
+        facts = self.records.read(self.name, clip)
+        if facts and facts["state"] == "doubted" and facts["digest"] != digest_of(array):
+            raise NotReproduced(clip, self.folder.parent)
 
     def read(self, clip: int) -> Array:
         """A clip, verified against its record. Raises NotMade, Pruned or Damaged; never gives zeros for what is missing."""

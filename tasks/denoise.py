@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from storage.errors import Damaged, NotMade, Pruned
+from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from tasks.audio import ExtractAudio
 from tasks.base import ClipTask, by_product, line_of
 from tasks.events import emit
@@ -40,6 +40,7 @@ class DenoiseClip(ClipTask):
         if was_made(session.run, self.clip) and restore(session.run, self.clip):
             return
         run, made = session.run, session.generator.take(self.clip)
+        run.latents.expect(self.clip, made.denoised.latents)
         # The steps first: a clip that is complete then has them.
         if kept(run.settings.keep_steps) != 0:
             by_product("steps", self.clip, lambda: keep_steps(session, made))
@@ -56,12 +57,12 @@ def was_made(run: "Run", clip: int) -> bool:
 
 
 def restore(run: "Run", clip: int) -> bool:
-    """Publish lost latents out of their steps, whose last they are; False where those are not there or damaged, too."""
+    """Publish lost latents out of their steps, whose last they are; False where those are not there, damaged or others."""
     try:
         steps = run.steps.read(clip)
-    except (Damaged, NotMade, Pruned):
+        run.latents.publish(clip, steps[-1])
+    except (Damaged, NotMade, NotReproduced, Pruned):
         return False
-    run.latents.publish(clip, steps[-1])
     emit("latents_restored", clip=clip)
     return True
 

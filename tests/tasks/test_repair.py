@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tasks import session
 from tasks.events import listen
 from tasks.film import make
 from tasks.repair import price_of, repair
+from tasks.request import freeze
 
 Ask = Callable[..., Any]
 Begin = Callable[..., Run]
@@ -164,3 +166,119 @@ def test_every_file_is_found_and_repaired(
     """The same for every file, online and offline, before and after the mux."""
     run = made(state)
     assert not check_repaired(run, kept / state / "run", harm, derived_files(run.root))
+
+
+@pytest.mark.parametrize("harm", ["cut", "empty", "remove"])
+def test_resume_heals_all_that_has_another_length(
+    made: Callable[[str], Run], kept: Path, harm: str
+) -> None:
+    """Without a look at any hash: every kind of file that is gone or cut, all at once, is seen at the start and made again."""
+    run = made("finished-online")
+    for name in few(run.root):
+        if not name.startswith("commits/"):
+            HARMS[harm](run.root / name)
+    make(opened(run.root))
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_resume_heals_a_bit_where_it_is_read(made: Callable[[str], Run], kept: Path) -> None:
+    """A flipped bit in what the rest of the film is made of is met by its reader, and the film is the same as ever."""
+    run = made("half-online")
+    for name in ("latents/c.1.0.0.0.0", "segments/00003.mp4", "encoded/reference/c.0.0.0"):
+        HARMS["flip"](run.root / name)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts.get("clip")))):
+        make(opened(run.root))
+    assert "damage_met" in [event for event, _ in told]
+    assert "clip_failed" not in [event for event, _ in told]
+    assert {("damage_found", 1), ("damage_found", 3)} <= {*told}
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_a_damaged_segment_never_gets_into_the_film(made: Callable[[str], Run], kept: Path) -> None:
+    """Joining asks the hash of every segment, though its length is right and it would play."""
+    run = made("finished-online")
+    run.records.withdraw("video")
+    HARMS["flip"](run.segment_path(4))
+    make(opened(run.root))
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_the_price_is_what_is_paid(made: Callable[[str], Run]) -> None:
+    """Latents whose steps are there are copied, others denoised after a replay; segments are encoded from frames, or decoded."""
+    run = made("finished-online")
+    for name in ("latents/c.1.0.0.0.0", "latents/c.4.0.0.0.0", "steps/c.4.0.0.0.0.0"):
+        (run.root / name).unlink()
+    for name in ("segments/00002.mp4", "segments/00005.mp4", "frames/c.5.0.0.0.0"):
+        (run.root / name).unlink()
+    (run.root / "audio/c.7.0.0.0").unlink()
+    found = look(opened(run.root))
+    price = price_of(run, found)
+    assert (price.copy, price.denoise, price.replay) == ((1,), (4,), (range(4),))
+    assert (price.encode, price.decode, price.warm_up, price.hear) == ((2,), (5,), 5, (7,))
+    told: dict[str, list[object]] = {}
+    with listen(lambda event, facts: told.setdefault(event, []).append(facts.get("clip"))):
+        repair(opened(run.root), found)
+    assert told["latents_restored"] == [1]
+    assert told["clip_denoised"][:1] == [4]
+    assert told["clip_replayed"] == [0, 1, 2, 3]
+    assert sorted(map(str, told["clip_published"])) == ["2", "5"]
+
+
+def test_a_clip_comes_back_the_same_or_not_at_all(
+    made: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a damaged clip's record vouched for is remembered: other bits are refused, now and after a restart."""
+    run = made("finished-online")
+    (run.root / "latents/c.0.0.0.0.0").unlink()
+    (run.root / "steps/c.0.0.0.0.0.0").unlink()
+    monkeypatch.setenv("FAKE_DRIFT", "1")
+    with pytest.raises(NotReproduced, match="Clip 0 of"):
+        repair(opened(run.root), look(opened(run.root)))
+    with pytest.raises(NotReproduced, match="Clip 0 of"):
+        make(opened(run.root))
+    assert [one.flaw for one in look(opened(run.root)) if one.stage == "latents"] == [
+        "was damaged, and is not made again yet"
+    ]
+    monkeypatch.delenv("FAKE_DRIFT")
+    make(opened(run.root))
+    assert not look(opened(run.root))
+
+
+def test_a_lost_input_is_asked_for_and_put_back(
+    made: Callable[[str], Run], kept: Path, ask: Ask
+) -> None:
+    """It cannot be made again: what needs it says which file belongs there, and the same request with it heals the run."""
+    run = made("half-online")
+    HARMS["cut"](run.audio_path)
+    HARMS["flip"](run.image_path)
+    assert [one.stage for one in look(run)] == ["input", "input"]
+    with pytest.raises(InputDamaged, match=r"inputs/image\.png is not the file.*SHA-256"):
+        make(opened(run.root))
+    request = ask(4.2, infer_frames=12, carry_every=2, run=run.root)
+    make(freeze(request))
+    assert not [one for one in look(opened(run.root)) if one.damage]
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_a_run_at_work_is_not_taken_for_a_broken_one(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked through again and again while its clips are made and pruned, nothing is found."""
+    monkeypatch.setenv("FAKE_DENOISE", "0.02")
+    run = begin(5, keep_frames="3", keep_steps="2")
+    looks: list[list[Finding]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            looks.append(look(Run.open(run.root)))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    make(run)
+    done.set()
+    watching.join()
+    found = [one for seen in looks for one in seen if one.damage]
+    assert len(looks) > 1
+    assert not found
