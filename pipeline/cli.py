@@ -150,7 +150,7 @@ def _verify(command: Command) -> int:
     console = _prepare(command)
 
     def tell(before: "Verification") -> None:
-        _show(show_verification(before), sys.stderr)
+        _show(show_verification(before, repairing=True), sys.stderr)
 
     if command.options["repair"]:
         found = runs.repair(command.path("run"), console, tell)

@@ -136,8 +136,10 @@ def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
     yield table
 
 
-def show_verification(found: "Verification") -> Iterator["RenderableType"]:
-    """Whether a run is whole; else what is broken, what it takes to make it whole, and how."""
+def show_verification(
+    found: "Verification", *, repairing: bool = False
+) -> Iterator["RenderableType"]:
+    """Whether a run is whole; else what is broken, what it takes to make it whole, and how (unless that is just being done)."""
     from rich.text import Text
 
     size = f"{amount(found.bytes_on_disk)} in {found.took:.1f} s"
@@ -147,17 +149,17 @@ def show_verification(found: "Verification") -> Iterator["RenderableType"]:
         yield _files(found.found)
     if any(_work(found)):
         yield ""
-        yield f"To make it whole{_how_long(found.seconds)}:"
+        yield f"To make it whole{_how_long(found)}:"
         yield _grid(_work(found))
-    if found.lost:
+    for one in found.lost:
         yield ""
-        yield "What only you can bring back:"
-        yield _grid((one.path, _bring_back(one.sha256, needed=one.needed)) for one in found.lost)
+        yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
+        yield _BRING_BACK + ("" if one.needed else " All that is made from it is there.")
     if found.notes:
         yield ""
         yield "Beside it, nothing of the film:"
         yield _files(found.notes)
-    if (way := _way_on(found)) is not None:
+    if not repairing and (way := _way_on(found)) is not None:
         yield ""
         yield Text(way, style="green")
 
@@ -168,8 +170,7 @@ def _verdict(found: "Verification") -> Iterator[tuple[str, str] | str]:
         yield ("damaged", "bold red")
         yield f": {count} file{'s' if count > 1 else ''}"
         return
-    again = " again" if found.repaired else ""
-    yield (f"whole{again}", "bold green")
+    yield ("whole again" if found.repaired else "whole", "bold green")
     if found.finished:
         yield f": {found.clips} clips, the film and its sound"
     else:
@@ -192,6 +193,8 @@ def _grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
+    for _ in range(4):
+        grid.add_column(overflow="fold")
     for row in rows:
         grid.add_row(
             "", *(Text(word, style="dim" if at == 0 else "") for at, word in enumerate(row))
@@ -199,10 +202,13 @@ def _grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
     return grid
 
 
-def _how_long(seconds: float | None) -> str:
+def _how_long(found: "Verification") -> str:
+    price, seconds = found.price, found.seconds
     if seconds is None:
-        return " (how long that takes is not known yet)"
-    return f", about {seconds:.0f} s" if seconds < 120 else f", about {clock(seconds)}"
+        return " (how long that takes, this run cannot tell yet)"
+    words = f"{seconds:.0f} s" if 1 <= seconds < 120 else clock(seconds) if seconds > 1 else "1 s"
+    loaded = any((price.denoise, price.replay, price.decode, price.hear, "inputs" in price.once))
+    return f", about {words}" + (" once the model is loaded" if loaded else ", without the model")
 
 
 def _work(found: "Verification") -> Iterator[tuple[str, str]]:
@@ -260,9 +266,7 @@ def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _bring_back(digest: str, *, needed: bool) -> str:
-    way = f"the original with SHA-256 {digest}; or give the same `longtake new` command again, with it"
-    return way if needed else f"{way}. All that is made from it is there"
+_BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."
 
 
 def _way_on(found: "Verification") -> str | None:
