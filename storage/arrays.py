@@ -118,7 +118,7 @@ class ClipArray:
         try:
             array = np.asarray(self._zarr[clip])
         except (ValueError, RuntimeError, OSError) as error:
-            raise Damaged(name, error) from error
+            raise Damaged(name, f"it {OTHER}") from error
         if digest_of(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")
         return array

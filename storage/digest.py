@@ -32,9 +32,17 @@ def size_flaw(path: Path, size: int) -> str | None:
 def file_flaw(path: Path, size: int, digest: str | None) -> str | None:
     """What is wrong with a file of this size and, where one is given, this hash; None if nothing is."""
     flaw = size_flaw(path, size)
-    if flaw is None and digest is not None and digest_of_file(path) != digest:
-        return OTHER
-    return flaw
+    return flaw if flaw or digest is None else hash_flaw(path, digest)
+
+
+def hash_flaw(path: Path, digest: str) -> str | None:
+    """What is wrong with a file that should have this hash; None if nothing is."""
+    try:
+        return None if digest_of_file(path) == digest else OTHER
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
 
 
 OTHER = "is not what was written"

@@ -91,7 +91,7 @@ class Pruned(RunError):
 
 
 class Damaged(RunError):
-    """{} is damaged: {}. `longtake resume` makes it again."""
+    """{} is damaged: {}. `longtake verify RUN --repair` makes it again."""
 
 
 class InputDamaged(RunError):

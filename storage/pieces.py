@@ -43,7 +43,7 @@ def read_piece(folder: Path, fact: Facts) -> Array:
     try:
         array = np.asarray(open_array(folder / fact["folder"])[...])
     except Exception as error:  # whatever Zarr makes of metadata that is damaged
-        raise Damaged(f"{folder.name}/{fact['name']}", error) from error
+        raise Damaged(f"{folder.name}/{fact['name']}", f"it {OTHER}") from error
     if _digest(array) != fact["digest"]:
         raise Damaged(f"{folder.name}/{fact['name']}", "it is not what its record vouches for")
     return array

@@ -100,7 +100,10 @@ class Records:
         path = self.path(stage, clip)
         if not path.exists() or self.read(stage, clip) is not None:
             return None
-        facts = unsealed(path.read_bytes()) if path.is_file() else None
+        try:
+            facts = unsealed(path.read_bytes())
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
         if facts is None:
             return OTHER
         same = (facts["stage"], facts["clip"]) == (stage, clip)

@@ -13,7 +13,7 @@ import structlog
 from storage import layout, publish
 from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.carry import CarryStore
-from storage.digest import OTHER, digest_of_file, file_flaw
+from storage.digest import OTHER, file_flaw, hash_flaw
 from storage.errors import (
     Damaged,
     InputChanged,
@@ -294,11 +294,8 @@ def _suffix(path: Path) -> str:
 
 
 def _input_flaw(path: Path, digest: str) -> str | None:
-    if not path.is_file():
-        return "is missing"
-    return (
-        None if digest_of_file(path) == digest else "is not the file that the film was begun with"
-    )
+    flaw = hash_flaw(path, digest)
+    return "is not the file that the film was begun with" if flaw == OTHER else flaw
 
 
 def _copy(source: Path, target: Path, digest: str) -> None:

@@ -111,7 +111,7 @@ class SoundArray:
             array = array_at(self.folder, self._layout(self.samples))
             chunk = np.asarray(array[index * CHUNK : (index + 1) * CHUNK])
         except (ValueError, RuntimeError, OSError) as error:
-            raise Damaged(f"chunk {index} of the sound", error) from error
+            raise Damaged(f"chunk {index} of the sound", f"it {OTHER}") from error
         if digest_of(chunk) != self._vouched()["digests"][index]:
             raise Damaged(f"chunk {index} of the sound", "it is not what its record vouches for")
         return chunk

@@ -134,10 +134,10 @@ class RunTask(luigi.Task):
 
     def _consider(self, fault: Exception, attempt: int, session: Session) -> None:
         """Return if another try is worth it; else raise the one error that ends the film."""
-        if isinstance(
-            fault, DAMAGE
-        ):  # not the clip's fault: what it is made of is made again, and then the clip
+        if isinstance(fault, DAMAGE):
+            # Not the clip's fault: what it is made of is made again, and then the clip.
             session.failure = fault
+            session.met(fault)
             raise fault
         facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}
         if not may_pass(fault):

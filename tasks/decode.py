@@ -11,7 +11,7 @@ from storage.segments import encode_segment
 from tasks.base import ClipTask, by_product, line_of
 from tasks.denoise import DenoiseClip
 from tasks.events import emit
-from tasks.retention import keep
+from tasks.retention import is_kept, keep
 from tasks.session import Session, traits_of, warm_up
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def stored_frames(session: Session, clip: int) -> "Byte | None":
 def keep_frames(session: Session, clip: int, frames: "Byte") -> None:
     """Publish the frames, unless none are kept; those of a clip long past go."""
     clips = session.frames_kept
-    if clips == 0:
+    if not is_kept(session.run.frames, clip, clips):
         return
 
     def write() -> None:

@@ -11,7 +11,7 @@ from tasks.base import ClipTask, by_product, line_of
 from tasks.events import emit
 from tasks.generator import Made
 from tasks.inputs import EncodeInputs
-from tasks.retention import keep, kept
+from tasks.retention import is_kept, keep, kept
 from tasks.session import Session
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DenoiseClip(ClipTask):
         run, made = session.run, session.generator.take(self.clip)
         run.latents.expect(self.clip, made.denoised.latents)
         # The steps first: a clip that is complete then has them.
-        if kept(run.settings.keep_steps) != 0:
+        if is_kept(run.steps, self.clip, kept(run.settings.keep_steps)):
             by_product("steps", self.clip, lambda: keep_steps(session, made))
         run.latents.publish(self.clip, made.denoised.latents)
         session.generator.release(self.clip)

@@ -14,7 +14,7 @@ from storage.film import FilmSpan, mux_film
 from storage.publish import publish
 from storage.scan import Scan
 from storage.sound import encode_soundtrack
-from tasks.base import DAMAGE, RunParameter, RunTask, line_of, tell
+from tasks.base import DAMAGE, RunParameter, RunTask, tell
 from tasks.damage import withdraw_damaged
 from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
@@ -116,9 +116,8 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
                     return _make(session, local_scheduler)
                 except Stopped as stopped:
                     raise _interrupted(run, part, str(stopped)) from None
-                except DAMAGE as met:
+                except DAMAGE:
                     # A quick look did not see it. The thorough one withdraws it, and a few times the work begins anew; then the disk is to blame.
-                    emit("damage_met", error=line_of(met))
                     if not withdraw_damaged(run, thorough=True) or not chance:
                         raise
     raise AssertionError("the last chance returns or raises")

@@ -34,6 +34,12 @@ def keep(array: "ClipArray", run: "Run", clip: int, clips: int | None) -> None:
         array.remove(clip - clips, remake=f"longtake resume {run.root} --keep-{array.name} all")
 
 
+def is_kept(array: "ClipArray", clip: int, clips: int | None) -> bool:
+    """False where none are kept, and for a clip that was pruned before and is only made again for something else."""
+    pruned = (array.records.read(array.name, clip) or {}).get("state") == "pruned"
+    return clips is None or (clips > 0 and not pruned)
+
+
 def _budget(run: "Run") -> int:
     if run.settings.disk_budget is not None:
         return run.settings.disk_budget

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import LongtakeError, OtherNumerics
 from storage.run import Run
-from tasks.events import recorded
+from tasks.damage import withdraw_damaged
+from tasks.events import emit, recorded
 from tasks.generator import Generator, Reach
 from tasks.joint import join
 from tasks.request import Part
@@ -105,6 +106,12 @@ class Session:
     def accept_joint(self) -> None:
         """Load the model now: should its numerics be others, clips are withdrawn before any is counted as done."""
         assert self.avatar.numerics
+
+    def met(self, damage: Exception) -> None:
+        """A reader came upon damage. Of a film `make` takes care; a task that was asked for by itself works when it is asked for again."""
+        emit("damage_met", error=str(damage))
+        if self.part.alone:
+            withdraw_damaged(self.run, thorough=True)
 
     def lap(self) -> float:
         """Seconds since this was last asked."""

@@ -282,3 +282,37 @@ def test_a_run_at_work_is_not_taken_for_a_broken_one(
     found = [one for seen in looks for one in seen if one.damage]
     assert len(looks) > 1
     assert not found
+
+
+def test_a_task_by_itself_that_meets_damage_works_the_second_time(
+    made: Callable[[str], Run], kept: Path
+) -> None:
+    """It says what is damaged and withdraws it; asked for again, Luigi makes that first."""
+    import luigi
+
+    from tasks import DecodeClip
+
+    run = made("finished-online")
+    run.records.withdraw("segment", 5)
+    run.frames.withdraw(5)
+    HARMS["flip"](run.latents.chunk_path(2))
+    for wanted in (False, True):
+        session._runs.clear()
+        luigi.Task.clear_instance_cache()
+        task = DecodeClip(run=str(run.root), clip=5)
+        luigi.build([task], local_scheduler=True)
+        assert task.complete() == wanted
+        for one in tuple(session._sessions.values()):
+            one.close()
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_what_was_pruned_stays_so(begin: Begin) -> None:
+    """Latents that are denoised again bring no steps back that are no longer kept; nor does a segment its frames."""
+    run = begin(2.3, keep_steps="1", keep_frames="1")
+    make(run)
+    before = digests(run.root)
+    run.latents.chunk_path(1).unlink()
+    run.segment_path(2).unlink()
+    repair(opened(run.root), look(run))
+    assert film_of(run.root) == {n: d for n, d in before.items() if not is_carry(n)}
