@@ -231,9 +231,11 @@ def _tell(film: "Film") -> int:
 
 
 def _show(renderables: "Iterable[RenderableType]", stream: TextIO | None = None) -> None:
+    from rich.table import Table
+
     console = _terminal(stream or sys.stdout)
     for renderable in renderables:
-        console.print(renderable, highlight=False)
+        console.print(renderable, highlight=False, soft_wrap=not isinstance(renderable, Table))
 
 
 def _terminal(stream: TextIO) -> "Console":

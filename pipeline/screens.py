@@ -189,17 +189,16 @@ def _files(found: "Iterable[Finding]") -> "RenderableType":
 
 
 def _grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
-    from rich.table import Table
+    """Columns as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2))
-    for _ in range(4):
-        grid.add_column(overflow="fold")
-    for row in rows:
-        grid.add_row(
-            "", *(Text(word, style="dim" if at == 0 else "") for at, word in enumerate(row))
-        )
-    return grid
+    several = list(rows)
+    widths = [max(map(len, column)) for column in zip(*several, strict=True)]
+    lines = (
+        "  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
+        for row in several
+    )
+    return Text("\n".join(line.rstrip() for line in lines))
 
 
 def _how_long(found: "Verification") -> str:
