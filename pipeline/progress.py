@@ -123,8 +123,8 @@ _NOW = {
 }
 
 
-def columns(console: "Console") -> "Progress":
-    """A bar that counts clips, with its `speed` and what is `left` behind it."""
+def columns(console: "Console", *, transient: bool = False) -> "Progress":
+    """A bar that counts clips, with its `speed` and what is `left` behind it; a transient one is gone at its end."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     return Progress(
@@ -137,6 +137,7 @@ def columns(console: "Console") -> "Progress":
         TextColumn("{task.fields[left]}"),
         console=console,
         expand=True,
+        transient=transient,
     )
 
 

@@ -165,8 +165,8 @@ def _watching(run: "Run", console: "Console | None") -> Iterator[Callable[[int],
         return
     from pipeline.progress import columns
 
-    with columns(console) as bar:
-        task = bar.add_task("looking", total=run.spec.clips, left="", speed="")
+    with columns(console, transient=True) as bar:
+        task = bar.add_task("reading every file", total=run.spec.clips, left="", speed="")
         yield lambda clip: bar.update(task, completed=clip + 1)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MISSING = "is missing"
 _TOP = re.compile(
-    r"run(\.copy)?\.json|run\.lock|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
+    r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
     r"|(video|partial|part\.\d{5,}-\d{5,})\.mp4"
 )
 _RECORD = re.compile(r"commits/([a-z]+)(?:\.(\d{5,}))?\.json")

@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 
-def withdraw_damaged(run: "Run", *, thorough: bool = False) -> list[Finding]:
-    """Look through the run and withdraw what is broken; what that was. Quick at every start; thorough once a reader has met damage."""
-    found = [each for each in Scan(run, thorough=thorough).findings() if each.damage]
+def withdraw_damaged(
+    run: "Run", pulse: Callable[[], None] = lambda: None, *, thorough: bool = False
+) -> list[Finding]:
+    """Look through the run and withdraw what is broken; what that was. Quick at every start; thorough once a reader has met damage.
+
+    `pulse` is called between two clips.
+    """
+    scan = Scan(run, thorough=thorough, watch=lambda _: pulse())
+    found = [each for each in scan.findings() if each.damage]
     withdraw(run, found)
     return found
 

@@ -118,14 +118,14 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
                     raise _interrupted(run, part, str(stopped)) from None
                 except DAMAGE:
                     # A quick look did not see it. The thorough one withdraws it, and a few times the work begins anew; then the disk is to blame.
-                    if not withdraw_damaged(run, thorough=True) or not chance:
+                    if not withdraw_damaged(run, stop.heed, thorough=True) or not chance:
                         raise
     raise AssertionError("the last chance returns or raises")
 
 
 def _make(session: Session, local_scheduler: bool | None) -> Path:
     run, part = session.run, session.part
-    withdraw_damaged(run)
+    withdraw_damaged(run, session.stop.heed)
     if part.accept_joint:
         session.accept_joint()
     _tell_start(session)
