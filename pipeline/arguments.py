@@ -26,6 +26,7 @@ EXAMPLES = {
     "status": "longtake status runs/mine --json",
     "mux": "longtake mux runs/mine --partial --output_file so-far.mp4",
     "inspect": "longtake inspect runs/mine --clip 3 --step 2",
+    "verify": "longtake verify runs/mine --repair",
     "doctor": "longtake doctor --model live-avatar --weights ckpt",
     "accept": "longtake accept --model live-avatar --weights ckpt --size 704*384",
 }
@@ -35,6 +36,7 @@ _DOES = {
     "status": "What a run has, how fast it goes, and where each setting came from.",
     "mux": "Join the finished clips and their sound, at any time.",
     "inspect": "One clip's latents after each step, as pictures (PNG) and numbers.",
+    "verify": "Whether a run is whole, byte by byte; what is broken, what that costs, and --repair.",
     "doctor": "Whether a folder of weights is whole and fits its model, without loading it.",
     "accept": "Three clips, a kill, a resume, the bytes compared, and a page about it; takes the flags of `new`.",
 }
@@ -297,6 +299,17 @@ def _inspect() -> argparse.ArgumentParser:
     return parser
 
 
+def _verify() -> argparse.ArgumentParser:
+    parser = _of_a_run("verify")
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="Make again exactly what is broken; the price is said first.",
+    )
+    parser.add_argument("--json", action="store_true", help="For machines.")
+    return parser
+
+
 def _doctor() -> argparse.ArgumentParser:
     parser = _Parser("doctor")
     parser.add_argument(
@@ -328,6 +341,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "status": _status,
     "mux": _mux,
     "inspect": _inspect,
+    "verify": _verify,
     "doctor": _doctor,
     "accept": partial(_new, "accept"),
 }

@@ -12,12 +12,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline.arguments import Command, parse
-from storage.errors import LongtakeError, ModelError
+from storage.errors import LongtakeError, ModelError, RunError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from pipeline.film import Film
+    from pipeline.verify import Verification
 
 STOPPED, TERMINATED = 130, 143
 _AGAIN = 2.0
@@ -144,6 +145,7 @@ def _status(command: Command) -> int:
     from pipeline import runs
     from pipeline.screens import show_status
 
+    _prepare(command)
     status = runs.status(command.path("run"))
     if command.options["json"]:
         print(status.as_json())
@@ -169,6 +171,7 @@ def _inspect(command: Command) -> int:
     from pipeline import runs
     from pipeline.screens import show_inspection
 
+    _prepare(command)
     step, target = command.options["step"], command.options["output_file"]
     inspection = runs.inspect(
         command.path("run"),
@@ -181,6 +184,26 @@ def _inspect(command: Command) -> int:
     else:
         _show(show_inspection(inspection))
     return 0
+
+
+def _verify(command: Command) -> int:
+    from pipeline import runs
+    from pipeline.screens import show_verification
+
+    console = _prepare(command)
+
+    def tell(before: "Verification") -> None:
+        _show(show_verification(before, repairing=True), sys.stderr)
+
+    if command.options["repair"]:
+        found = runs.repair(command.path("run"), console, tell)
+    else:
+        found = runs.verify(command.path("run"), console)
+    if command.options["json"]:
+        print(found.as_json())
+    else:
+        _show(show_verification(found))
+    return 0 if found.state == "whole" else RunError.exit_code
 
 
 def _doctor(command: Command) -> int:
@@ -223,6 +246,7 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "status": _status,
     "mux": _mux,
     "inspect": _inspect,
+    "verify": _verify,
     "doctor": _doctor,
     "accept": _accept,
     "help": _help,
@@ -249,10 +273,12 @@ def _tell(film: "Film") -> int:
     return 0
 
 
-def _show(renderables: "Iterable[RenderableType]") -> None:
-    console = _terminal(sys.stdout)
+def _show(renderables: "Iterable[RenderableType]", stream: TextIO | None = None) -> None:
+    from rich.table import Table
+
+    console = _terminal(stream or sys.stdout)
     for renderable in renderables:
-        console.print(renderable, highlight=False)
+        console.print(renderable, highlight=False, soft_wrap=not isinstance(renderable, Table))
 
 
 def _terminal(stream: TextIO) -> "Console":

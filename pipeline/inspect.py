@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import BadOption, NotMade, Pruned, RunError
+from storage.errors import BadOption, Damaged, NotMade, Pruned, RunError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -154,9 +155,11 @@ def _lessons(run: "Run", clip: int) -> Iterator[tuple[Float, Byte]]:
     for other in sorted(spread | near, key=lambda other: abs(other - clip)):
         frames = _frames(run, other) if found < _LESSONS else None
         if frames is not None and _covers(run.spec):
-            found += 1
             middles = frames[run.spec.frames_per_latent // 2 :: run.spec.frames_per_latent]
-            yield np.asarray(run.latents.read(other))[:, : len(middles)], middles
+            with suppress(Damaged):  # of another clip: this one is looked into all the same
+                latents = np.asarray(run.latents.read(other))
+                found += 1
+                yield latents[:, : len(middles)], middles
 
 
 def _covers(spec: "Spec") -> bool:

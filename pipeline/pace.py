@@ -72,6 +72,10 @@ class Pace:
         if self.first_started is None:
             self.first_started = now
 
+    def _repair_started(self, facts: Facts, _now: float) -> None:
+        self.clips, self.done, self.made = int(str(facts["clips"])), 0, 0
+        self._break()
+
     def _clip_denoised(self, facts: Facts, now: float) -> None:
         self._denoised += 1
         self._beats["denoised"].strike(now)

@@ -27,7 +27,7 @@ def join(run: "Run", *, partial: bool, output_file: Path | None) -> Film:
     frames = min(clips * spec.clip_frames, spec.frames)
     span = FilmSpan(spec.fps, spec.clip_frames, frames, 0, run.root.name)
     with _soundtrack(run) as sound:
-        mux_film(target, (run.segment_path(clip) for clip in range(clips)), sound, span)
+        mux_film(target, (run.vouched("segment", clip) for clip in range(clips)), sound, span)
     return Film(target, run.root, clips, frames, spec.fps)
 
 
@@ -39,7 +39,7 @@ def _is_there(run: "Run", clip: int) -> bool:
 def _soundtrack(run: "Run") -> Iterator[Path]:
     """The run's encoded sound; encoded beside it for this once where the run has not come so far."""
     if run.records.complete("soundtrack") and run.soundtrack_path.is_file():
-        yield run.soundtrack_path
+        yield run.vouched("soundtrack")
         return
     from tempfile import TemporaryDirectory
 
@@ -47,5 +47,6 @@ def _soundtrack(run: "Run") -> Iterator[Path]:
 
     with TemporaryDirectory(prefix="longtake-") as folder:
         sound = Path(folder) / "soundtrack.m4a"
+        run.check_inputs()
         encode_soundtrack(run.audio_path, sound)
         yield sound

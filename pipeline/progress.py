@@ -44,6 +44,11 @@ class Lines:
             say("[INFO] Online decode enabled. Will decode and save each clip immediately.")
         say(f"[INFO] Output directory set to: {facts['run']}")
 
+    def _repair_started(self, facts: Facts) -> None:
+        say(
+            f"[INFO] Repairing: {facts['files']} damaged files, {facts['clips']} clips to be shown again"
+        )
+
     def _size_stepped_down(self, facts: Facts) -> None:
         say(f"[WARN] GPU memory low, downgrading resolution to {facts['made']}", logging.WARNING)
 
@@ -74,7 +79,7 @@ class Lines:
         del facts
         done, clips = self._pace.done, self._pace.clips
         # The number of clips that are there, which is also the --start-clip of the next one.
-        say(f"[PROGRESS] {100 * done / clips:.1f}% ({done}/{clips}) - Clip {done} saved")
+        say(f"[PROGRESS] {100 * done / max(clips, 1):.1f}% ({done}/{clips}) - Clip {done} saved")
 
     def _clip_retry(self, facts: Facts) -> None:
         say(f"[RETRY] {_which(facts)} failed (attempt {facts['attempt']})", logging.WARNING)
@@ -103,7 +108,7 @@ class Bar:
     def __init__(self, pace: Pace, clip_frames: int, console: "Console") -> None:
         self._pace, self._clip_frames = pace, clip_frames
         self._doing = "loading the model"
-        self.progress = _columns(console)
+        self.progress = columns(console)
         self._task = self.progress.add_task(self._doing, total=None, left="", speed="")
 
     def tell(self, event: str, facts: Facts) -> None:
@@ -124,6 +129,7 @@ class Bar:
 
 
 _NOW = {
+    "repair_started": "repairing",
     "run_started": "preparing the first clip",
     "clip_denoised": "clip {clip}",
     "clip_published": "clip {clip}",
@@ -133,7 +139,8 @@ _NOW = {
 }
 
 
-def _columns(console: "Console") -> "Progress":
+def columns(console: "Console", *, transient: bool = False) -> "Progress":
+    """A bar that counts clips, with its `speed` and what is `left` behind it; a transient one is gone at its end."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     return Progress(
@@ -146,6 +153,7 @@ def _columns(console: "Console") -> "Progress":
         TextColumn("{task.fields[left]}"),
         console=console,
         expand=True,
+        transient=transient,
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.progress import OnClipComplete
     from pipeline.settings import Wishes
     from pipeline.status import Status
+    from pipeline.verify import Verification
     from storage.run import Run
     from tasks.request import Part, Request
 
@@ -123,3 +124,23 @@ def inspect(
     from storage.run import Run
 
     return inspect_clip(Run.open(root), clip, step=step, output_file=output_file)
+
+
+def verify(root: Path, console: "Console | None" = None) -> "Verification":
+    """Whether the run in `root` is whole, what is broken and what that costs. Takes no lock, loads no model, writes nothing."""
+    from pipeline.verify import verify as look
+    from storage.run import Run
+
+    return look(Run.open(root), console)
+
+
+def repair(
+    root: Path,
+    console: "Console | None" = None,
+    tell: "Callable[[Verification], None]" = lambda _: None,
+) -> "Verification":
+    """Make again exactly what is broken in the run in `root`; `tell` hears the price before. A film that was not finished is not finished by it."""
+    from pipeline.verify import repair as mend
+    from storage.run import Run
+
+    return mend(Run.open(root), console, tell)

@@ -1,7 +1,7 @@
 """What the verbs' values look like on a terminal."""
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from pipeline.progress import clock
@@ -11,8 +11,17 @@ if TYPE_CHECKING:
 
     from pipeline.inspect import Inspection
     from pipeline.status import Status
+    from pipeline.verify import Verification
+    from storage.scan import Finding
 
-_COLOURS = {"working": "cyan", "finished": "green", "stopped": "yellow", "failed": "red"}
+_LINES = 20
+"""Files that are named on a terminal; --json names all."""
+_COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
+    "working": "cyan",
+    "finished": "green",
+    "stopped": "yellow",
+    "failed": "red",
+}
 
 
 def amount(count: int) -> str:
@@ -36,7 +45,7 @@ def coloured(text: str) -> "RenderableType":
             r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
             r"(?m)(?P<bold>^[a-z ]+:$)",
             r"(?m)(?P<green>^  longtake .*$)",
-            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|doctor)  ",
+            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|verify|doctor|accept)  ",
         ]
 
     return Help()(Text(text.rstrip("\n")))
@@ -125,3 +134,143 @@ def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
             table.add_row(str(step), str(row.channel), *values, nan)
         table.add_section()
     yield table
+
+
+def show_verification(
+    found: "Verification", *, repairing: bool = False
+) -> Iterator["RenderableType"]:
+    """Whether a run is whole; else what is broken, what it takes to make it whole, and how (unless that is just being done)."""
+    from rich.text import Text
+
+    size = f"{amount(found.bytes_on_disk)} in {found.took:.1f} s"
+    yield Text.assemble((found.run, "bold"), " is ", *_verdict(found), f" ({size})")
+    if found.found:
+        yield ""
+        yield _files(found.found)
+    if any(_work(found)):
+        yield ""
+        yield f"To make it whole{_how_long(found)}:"
+        yield _grid(_work(found))
+    for one in found.lost:
+        yield ""
+        yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
+        yield _BRING_BACK + ("" if one.needed else " All that is made from it is there.")
+    if found.notes:
+        yield ""
+        yield "Beside it, nothing of the film:"
+        yield _files(found.notes)
+    if not repairing and (way := _way_on(found)) is not None:
+        yield ""
+        yield Text(way, style="green")
+
+
+def _verdict(found: "Verification") -> Iterator[tuple[str, str] | str]:
+    if found.found:
+        count = len(found.found)
+        yield ("damaged", "bold red")
+        yield f": {count} file{'s' if count > 1 else ''}"
+        return
+    yield ("whole again" if found.repaired else "whole", "bold green")
+    if found.finished:
+        yield f": {found.clips} clips, the film and its sound"
+    else:
+        yield f" as far as it goes: {found.clips_done} of {found.clips} clips"
+
+
+def _files(found: "Iterable[Finding]") -> "RenderableType":
+    several = list(found)
+    rows = [
+        ("" if one.clip is None else f"clip {one.clip}", one.path, one.flaw)
+        for one in islice(several, _LINES)
+    ]
+    if len(several) > _LINES:
+        rows.append(("", f"… and {len(several) - _LINES} more", "--json names them"))
+    return _grid(rows)
+
+
+def _grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
+    """Columns as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
+    from rich.text import Text
+
+    several = list(rows)
+    widths = [max(map(len, column)) for column in zip(*several, strict=True)]
+    lines = (
+        "  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
+        for row in several
+    )
+    return Text("\n".join(line.rstrip() for line in lines))
+
+
+def _how_long(found: "Verification") -> str:
+    price, seconds = found.price, found.seconds
+    if seconds is None:
+        return " (how long that takes, this run cannot tell yet)"
+    words = f"{seconds:.0f} s" if 1 <= seconds < 120 else clock(seconds) if seconds > 1 else "1 s"
+    loaded = any((price.denoise, price.replay, price.decode, price.hear, "inputs" in price.once))
+    return f", about {words}" + (" once the model is loaded" if loaded else ", without the model")
+
+
+def _work(found: "Verification") -> Iterator[tuple[str, str]]:
+    """Each kind of work, with its clips."""
+    price = found.price
+    if price.rewrite:
+        yield "rewrite", ", ".join(price.rewrite)
+    if price.drop:
+        yield "drop", f"the carry before {_clips(price.drop)}; nothing that is there needs it"
+    if price.once:
+        yield "make", ", ".join(_ONCE[each] for each in price.once)
+    if price.copy:
+        yield "copy", f"the latents of {_clips(price.copy)}, from their steps"
+    if price.denoise:
+        yield "denoise", _clips(price.denoise)
+    if count := sum(map(len, price.replay)):
+        spans = ", ".join(_span(each[0], each[-1]) for each in islice(price.replay, _LINES))
+        yield (
+            "replay",
+            f"{_count(count)} on the way there, each compared with what is published: {spans}",
+        )
+    if price.decode:
+        yield "decode", _clips(price.decode)
+    if price.encode:
+        yield "encode", f"{_clips(price.encode)}, from the frames that are there"
+    if price.hear:
+        yield "hear", _clips(price.hear)
+
+
+_ONCE = {
+    "inputs": "the encoded inputs",
+    "sound": "the sound as the model hears it",
+    "soundtrack": "the soundtrack",
+    "video": "the film, joined from its segments",
+}
+
+
+def _clips(clips: tuple[int, ...]) -> str:
+    """`3 clips: 4, 7 to 8`."""
+    spans: list[list[int]] = []
+    for clip in clips:
+        if spans and spans[-1][1] == clip - 1:
+            spans[-1][1] = clip
+        else:
+            spans.append([clip, clip])
+    words = ", ".join(_span(*span) for span in spans[:_LINES]) + (" …" if spans[_LINES:] else "")
+    return f"clip {words}" if len(clips) == 1 else f"{len(clips)} clips: {words}"
+
+
+def _count(clips: int) -> str:
+    return "1 clip" if clips == 1 else f"{clips} clips"
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first} to {last}"
+
+
+_BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."
+
+
+def _way_on(found: "Verification") -> str | None:
+    if found.found and not found.repaired and any(_work(found)):
+        return f"longtake verify {found.run} --repair"
+    if not found.found and not found.finished:
+        return f"longtake resume {found.run}"
+    return None

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -61,8 +62,9 @@ def read(run: "Run") -> Status:
     """The status of a run from its records and events; reads only, so a run that is being made is not disturbed."""
     spec, pace, fault = run.spec, Pace(), None
     for event, facts, when in read_events(run.events_path):
-        pace.tell(event, facts, when)
-        fault = _fault(event, facts, fault)
+        with suppress(KeyError, ValueError, TypeError):  # a damaged line that is JSON all the same
+            pace.tell(event, facts, when)
+            fault = _fault(event, facts, fault)
     done = sum(run.records.complete("segment", clip) for clip in range(spec.clips))
     finished = run.records.complete("video") and run.video_path.exists()
     state: State = _state(run, finished=finished, fault=fault)
@@ -89,16 +91,17 @@ def read(run: "Run") -> Status:
 
 
 def read_events(path: Path) -> Iterator[tuple[str, Mapping[str, object], float]]:
-    """Events (name, facts, time) of a run; a line torn by a crash is passed over."""
+    """Events (name, facts, time) of a run; a line that is torn or damaged is passed over."""
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
                 facts = json.loads(line)
-                yield facts.pop("event"), facts, facts.pop("time")
-            except (ValueError, KeyError, AttributeError):
+                event, when = str(facts.pop("event")), float(facts.pop("time"))
+            except (ValueError, KeyError, AttributeError, TypeError):
                 continue
+            yield event, facts, when
 
 
 def _fault(event: str, facts: Mapping[str, object], before: str | None) -> str | None:

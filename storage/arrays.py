@@ -1,9 +1,9 @@
 """The Zarr arrays of a run: one per stage, one chunk per clip, and nothing trusted because it exists."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from storage.errors import Damaged, NotMade, Pruned
-from storage.pieces import read_piece, write_pieces
+from storage.digest import OTHER, digest_of, size_flaw
+from storage.errors import Damaged, NotMade, NotReproduced, Pruned
+from storage.layout import Layout
+from storage.pieces import pieces_flaws, read_piece, write_pieces
 from storage.publish import publish_bytes, remove
 from storage.records import Facts, Records
 
@@ -23,12 +25,9 @@ Array = NDArray[Any]
 
 log = structlog.get_logger()
 
+CHECKSUM = 4
+"""Bytes of crc32c at the end of a chunk."""
 FLAGS = ("audio", "latents", "steps", "frames")
-
-
-def digest_of(array: Array) -> str:
-    """SHA-256, hex, of an array's bytes: those of its chunk's file but for the last four."""
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 class Presence:
@@ -59,6 +58,15 @@ class Presence:
         """Write the whole array anew from the records: 80 µs a clip."""
         publish_bytes(self.path, bytes(self._flags(clip) for clip in range(self.clips)))
 
+    def flaw(self) -> str | None:
+        """Where it says something else than the records, in words; None if nowhere."""
+        flaw = size_flaw(self.path, self.clips)
+        if flaw is not None:
+            return flaw
+        said = self.path.read_bytes()
+        other = sum(said[clip] != self._flags(clip) for clip in range(self.clips))
+        return f"is not what the records say, in {other} clips" if other else None
+
     def _flags(self, clip: int) -> int:
         return sum(
             1 << bit for bit, stage in enumerate(FLAGS) if self.records.complete(stage, clip)
@@ -75,6 +83,7 @@ class ClipArray:
     shape: tuple[int, ...]
     """Of one clip."""
     dtype: str
+    clips: int
 
     @property
     def name(self) -> str:
@@ -89,9 +98,16 @@ class ClipArray:
         return digest_of(array)
 
     def publish(self, clip: int, array: Array, **facts: Any) -> None:
-        """Make a clip's chunk durable, then its record, which holds the digest and these facts."""
+        """Make a clip's chunk durable, then its record, which holds the digest and these facts. Raises NotReproduced."""
+        self.expect(clip, array)
         digest = self.write(clip, array)
         self.records.commit(self.name, clip, digest=digest, **facts)
+
+    def expect(self, clip: int, array: Array) -> None:
+        """Raise NotReproduced where a clip was doubted, and had other bits than these."""
+        facts = self.records.read(self.name, clip)
+        if facts and facts["state"] == "doubted" and facts["digest"] != digest_of(array):
+            raise NotReproduced(clip, self.folder.parent)
 
     def read(self, clip: int) -> Array:
         """A clip, verified against its record. Raises NotMade, Pruned or Damaged; never gives zeros for what is missing."""
@@ -102,10 +118,22 @@ class ClipArray:
         try:
             array = np.asarray(self._zarr[clip])
         except (ValueError, RuntimeError, OSError) as error:
-            raise Damaged(name, error) from error
+            raise Damaged(name, f"it {OTHER}") from error
         if digest_of(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")
         return array
+
+    def flaw(self, clip: int, *, thorough: bool) -> str | None:
+        """What is wrong with a clip that its record vouches for: by its hash, or by its length alone; None if nothing is."""
+        size = prod(self.shape) * np.dtype(self.dtype).itemsize + CHECKSUM
+        flaw = size_flaw(self.chunk_path(clip), size)
+        if flaw is not None or not thorough:
+            return flaw
+        try:
+            self.read(clip)
+        except Damaged:
+            return OTHER
+        return None
 
     def complete(self, clip: int) -> bool:
         """True if the clip's record says done."""
@@ -122,8 +150,15 @@ class ClipArray:
         remove(self.chunk_path(clip))
 
     def withdraw(self, clip: int) -> None:
-        """Take a clip back, for instance a damaged one: it is to be made again."""
+        """Take a clip back: it is to be made again, and may come out otherwise."""
         self.records.withdraw(self.name, clip)
+
+    def doubt(self, clip: int) -> None:
+        """Take a damaged clip back: it is to be made again, to the same bits. Where no record holds them, any will do."""
+        if self.digest(clip) is None:
+            self.withdraw(clip)
+        else:
+            self.records.doubt(self.name, clip)
 
     def sweep(self) -> int:
         """Finish the prunings that a crash cut short; how many there were. Reads a record for each chunk on disk."""
@@ -143,7 +178,7 @@ class ClipArray:
 
     def _vouched(self, clip: int) -> Facts:
         facts = self.records.read(self.name, clip)
-        if facts is None:
+        if facts is None or facts["state"] == "doubted":
             raise NotMade(f"{self.name} of clip {clip}")
         if facts["state"] == "pruned":
             raise Pruned(f"{self.name} of clip {clip}", facts["remake"])
@@ -151,9 +186,11 @@ class ClipArray:
 
     @cached_property
     def _zarr(self) -> "zarr.Array[Any]":
-        from storage.store import open_array
+        from storage.store import array_at
 
-        return open_array(self.folder)
+        return array_at(
+            self.folder, Layout((self.clips, *self.shape), (1, *self.shape), self.dtype)
+        )
 
 
 class NamedArrays:
@@ -181,6 +218,10 @@ class NamedArrays:
     def read_all(self) -> dict[str, Array]:
         """All of them by name, verified."""
         return {piece["name"]: read_piece(self.folder, piece) for piece in self._vouched()}
+
+    def flaws(self) -> Iterator[tuple[Path, str]]:
+        """Each of its files that is not what was written, and what is wrong with it. Reads all of them."""
+        yield from pieces_flaws(self.folder, self._vouched())
 
     def _vouched(self) -> list[Facts]:
         facts = self.records.read(self.stage)

@@ -1,10 +1,11 @@
 """The carry: all that a clip takes from those before it. Two are kept, and anchors; one record vouches for all pieces of one."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from storage.errors import NotMade
-from storage.pieces import Piece, read_piece, write_pieces
+from storage.pieces import Piece, pieces_flaws, read_piece, write_pieces
 from storage.publish import remove
 from storage.records import Records
 
@@ -34,7 +35,7 @@ class CarryStore:
         for clip in sorted(complete)[:-1]:
             if not self._anchors(clip):
                 self.discard(clip)
-        facts = write_pieces(self._path(next_clip), pieces)
+        facts = write_pieces(self.path(next_clip), pieces)
         self.records.commit(STAGE, next_clip, pieces=facts)
 
     def newest(self, at_most: int) -> int | None:
@@ -47,18 +48,29 @@ class CarryStore:
         if facts is None:
             raise NotMade(f"the carry before clip {next_clip}")
         for fact in facts["pieces"]:
-            yield fact["name"], read_piece(self._path(next_clip), fact)
+            yield fact["name"], read_piece(self.path(next_clip), fact)
+
+    def flaws(self, next_clip: int) -> Iterator[tuple[Path, str]]:
+        """Each file of a complete carry that is not what was written, and what is wrong with it. Reads all of them."""
+        facts = self.records.read(STAGE, next_clip) or {"pieces": ()}
+        yield from pieces_flaws(self.path(next_clip), facts["pieces"])
+
+    def clips(self) -> list[int]:
+        """The clips that there is a folder or a record for, whole or not."""
+        named = re.compile(rf"{STAGE}\.(\d{{5,}})\.json")
+        found = (named.fullmatch(path.name) for path in self.records.folder.iterdir())
+        return sorted({int(match[1]) for match in found if match} | self._present())
 
     def discard(self, next_clip: int) -> None:
         """Remove a carry, for instance a damaged one: record first."""
         self.records.withdraw(STAGE, next_clip)
-        remove(self._path(next_clip))
+        remove(self.path(next_clip))
 
     def sweep(self) -> int:
-        """Remove the carries that no record vouches for; how many there were."""
-        orphans = self._present() - self.complete
+        """Remove the carries that no record vouches for, and records that cannot be read; how many there were."""
+        orphans = set(self.clips()) - self.complete
         for clip in orphans:
-            remove(self._path(clip))
+            self.discard(clip)
         return len(orphans)
 
     def _anchors(self, clip: int) -> bool:
@@ -72,5 +84,6 @@ class CarryStore:
     def _present(self) -> set[int]:
         return {int(path.name) for path in self.folder.iterdir() if path.name.isdigit()}
 
-    def _path(self, clip: int) -> Path:
+    def path(self, clip: int) -> Path:
+        """The folder of the carry before a clip."""
         return self.folder / f"{clip:05d}"

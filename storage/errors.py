@@ -13,6 +13,7 @@ LongtakeError
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics
 │   ├── NotWritable  NoSpace
 │   ├── NotReproduced  BadSegment
+│   ├── InputDamaged    its copies of the picture and the sound
 │   └── NotMade  Pruned  Damaged      one piece of it
 ├── NotFinite  ReplayFailed     a try of a clip
 ├── WorkFailed  StageFailed     a clip (or what is done once) failed after its last try
@@ -99,7 +100,11 @@ class Pruned(RunError):
 
 
 class Damaged(RunError):
-    """{} is damaged: {}. `longtake resume` makes it again."""
+    """{} is damaged: {}. `longtake verify RUN --repair` makes it again."""
+
+
+class InputDamaged(RunError):
+    """{} {}, and cannot be made again. Copy the original there (SHA-256 {}), or give the same `longtake new` command again with it."""
 
 
 class BadInput(LongtakeError):

@@ -1,19 +1,37 @@
 """How a spec lies on the disk as Zarr: which arrays there are, and their shapes. Made once, at the film's final size."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from storage.publish import publish_bytes
+from storage.digest import OTHER
+from storage.publish import make_folder, publish_bytes
 from storage.spec import Spec
 
 NAMES = ("latents", "steps", "frames", "audio", "motion", "time", "present", "zarr.json")
 
 TIME_CLIPS = 1024
 
+GROUP = "zarr.json"
+
 ClipLayout = tuple[tuple[int, ...], str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array lies on the disk."""
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: str
+    dimensions: tuple[str, ...] | None = None
+    checked: bool = True
+    """With a crc32c, without which a flipped bit is read as a number."""
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:
@@ -37,18 +55,87 @@ def create(root: Path, spec: Spec) -> None:
     """Make every array of a run, empty and durable, and last the group that holds them."""
     from storage import store
 
-    arrays = {name: store.create(root / name, one) for name, one in _layouts(spec).items()}
-    for first in range(0, spec.clips, TIME_CLIPS):
-        last = min(first + TIME_CLIPS, spec.clips)
+    arrays = {name: store.create(root / name, one) for name, one in layouts(spec).items()}
+    for first, last in _time_spans(spec):
         arrays["time"][first:last] = _times(spec, first, last)
     publish_bytes(root / "present" / "c.0", bytes(spec.clips))
-    metadata = {name: json.loads((root / name / "zarr.json").read_bytes()) for name in arrays}
-    publish_bytes(root / "zarr.json", _group(metadata))
+    publish_bytes(root / GROUP, _metadata(spec)[GROUP])
 
 
-def _layouts(spec: Spec) -> dict[str, Any]:
-    from storage.store import Layout
+def flaws(root: Path, spec: Spec) -> Iterator[tuple[str, str]]:
+    """Each file of `create` that is not as it was made, and what is wrong with it. Reads 8 bytes a frame of film: that is quick."""
+    for name, wanted in _metadata(spec).items():
+        if (flaw := text_flaw(root / name, wanted)) is not None:
+            yield name, flaw
+    for first, last in _time_spans(spec):
+        if (flaw := _time_flaw(root, spec, first, last)) is not None:
+            yield _time_chunk(first), flaw
 
+
+def mend(root: Path, spec: Spec, name: str) -> None:
+    """Write one of these files anew: it follows from the spec."""
+    from storage.store import array_at
+
+    metadata = _metadata(spec)
+    make_folder((root / name).parent)
+    if name in metadata:
+        publish_bytes(root / name, metadata[name])
+        return
+    for first, last in _time_spans(spec):
+        if name == _time_chunk(first):
+            array_at(root / "time", layouts(spec)["time"])[first:last] = _times(spec, first, last)
+
+
+def metadata_flaw(path: Path, layout: Layout) -> str | None:
+    """What is wrong with the zarr.json of an array; None if it says what `create` writes."""
+    from storage.store import metadata_of
+
+    return text_flaw(path, metadata_of(layout))
+
+
+def text_flaw(path: Path, wanted: bytes) -> str | None:
+    """What is wrong with a zarr.json: by what it says and not by its bytes: another version of Zarr may set its lines otherwise."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return "is missing"
+    except (OSError, ValueError):
+        return OTHER
+    return None if found == json.loads(wanted) else OTHER
+
+
+def _time_flaw(root: Path, spec: Spec, first: int, last: int) -> str | None:
+    from storage.store import array_at
+
+    if not (root / _time_chunk(first)).is_file():
+        return "is missing"
+    try:
+        found = np.asarray(array_at(root / "time", layouts(spec)["time"])[first:last])
+    except (ValueError, RuntimeError, OSError):
+        return OTHER
+    return None if np.array_equal(found, _times(spec, first, last), equal_nan=True) else OTHER
+
+
+def _time_spans(spec: Spec) -> Iterator[tuple[int, int]]:
+    for first in range(0, spec.clips, TIME_CLIPS):
+        yield first, min(first + TIME_CLIPS, spec.clips)
+
+
+def _time_chunk(first: int) -> str:
+    return f"time/c.{first // TIME_CLIPS}.0"
+
+
+def _metadata(spec: Spec) -> dict[str, bytes]:
+    """Every zarr.json of a run by its path, the group's last: it holds all the others."""
+    from storage.store import metadata_of
+
+    texts = {name: metadata_of(one) for name, one in layouts(spec).items()}
+    group = _group({name: json.loads(text) for name, text in texts.items()})
+    return {**{f"{name}/{GROUP}": text for name, text in texts.items()}, GROUP: group}
+
+
+def layouts(spec: Spec) -> dict[str, Layout]:
+    """Every array of a run by its name."""
     clips = {
         name: Layout((spec.clips, *shape), (1, *shape), dtype, ("clip", *dimensions))
         for name, (shape, dtype, dimensions) in clip_arrays(spec).items()

@@ -205,7 +205,9 @@ def _read(path: Path) -> Holder:
         holder: Holder = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return holder
+    # A torn or damaged text names nobody; the kernel's lock is what counts.
+    known = isinstance(holder, dict) and {"host", "since", "token"} <= holder.keys()
+    return holder if known and isinstance(holder.get("process"), int) else {}
 
 
 def _refusal(root: Path, holder: Holder) -> RunLocked:

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from storage.digest import OTHER
 from storage.publish import publish_bytes, remove
 
 Facts = dict[str, Any]
@@ -58,6 +59,8 @@ class Records:
                 data = file.read()
         except FileNotFoundError:
             return None
+        except OSError:  # a folder of its name, or a sector that cannot be read
+            data = b""
         facts = unsealed(data)
         if facts is None or (facts["stage"], facts["clip"], facts["run"]) != (
             stage,
@@ -85,8 +88,30 @@ class Records:
 
     def withdraw(self, stage: str, clip: int | None = None) -> None:
         """Take a record back, durably: the work is to be done again."""
-        remove(Path(self._path(stage, clip)))
+        remove(self.path(stage, clip))
         self._tell(stage, clip)
+
+    def doubt(self, stage: str, clip: int) -> None:
+        """Say, durably, that what a record vouched for is damaged. The digest stays, for what comes in its place."""
+        self._publish(stage, clip, {**(self.read(stage, clip) or {}), "state": "doubted"})
+
+    def flaw(self, stage: str, clip: int | None = None) -> str | None:
+        """What is wrong with a record's file; None if it can be read, and also where there is none."""
+        path = self.path(stage, clip)
+        if not path.exists() or self.read(stage, clip) is not None:
+            return None
+        try:
+            facts = unsealed(path.read_bytes())
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        if facts is None:
+            return OTHER
+        same = (facts["stage"], facts["clip"]) == (stage, clip)
+        return "is a record of another film" if same else "is the record of something else"
+
+    def path(self, stage: str, clip: int | None = None) -> Path:
+        """Its file."""
+        return Path(self._path(stage, clip))
 
     def prune(self, stage: str, clip: int | None = None, *, remake: str) -> None:
         """Say, durably, that what a record vouched for is gone on purpose, and the command that makes it again. The digest stays."""
@@ -96,7 +121,7 @@ class Records:
 
     def _publish(self, stage: str, clip: int | None, facts: Facts) -> None:
         whole = {**facts, "stage": stage, "clip": clip, "run": self.owner}
-        publish_bytes(Path(self._path(stage, clip)), sealed(whole))
+        publish_bytes(self.path(stage, clip), sealed(whole))
         self._tell(stage, clip)
 
     def _tell(self, stage: str, clip: int | None) -> None:

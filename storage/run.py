@@ -13,7 +13,17 @@ import structlog
 from storage import layout, publish
 from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.carry import CarryStore
-from storage.errors import InputChanged, NotARun, OtherSpec, RunDamaged, RunError, RunTooNew
+from storage.digest import OTHER, file_flaw, hash_flaw
+from storage.errors import (
+    Damaged,
+    InputChanged,
+    InputDamaged,
+    NotARun,
+    NotMade,
+    OtherSpec,
+    RunDamaged,
+    RunTooNew,
+)
 from storage.lock import NAME, held, lock
 from storage.records import Facts, Records
 from storage.samples import SoundArray
@@ -21,6 +31,7 @@ from storage.spec import Settings, Spec
 
 FORMAT = 1
 MAIN, COPY = "run.json", "run.copy.json"
+FOLDERS = ("commits", "segments", "carry", "inputs")
 
 Fingerprint = Mapping[str, str | int]
 
@@ -70,7 +81,7 @@ class Run:
         self.presence = Presence(root, self.records, self.spec.clips)
         self.records.changed = self.presence.refresh
         for name, (shape, dtype, _) in layout.clip_arrays(self.spec).items():
-            setattr(self, name, ClipArray(root / name, self.records, shape, dtype))
+            setattr(self, name, ClipArray(root / name, self.records, shape, dtype, self.spec.clips))
         self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
         self.carry = CarryStore(root / "carry", self.records, self.settings.anchor_clips)
@@ -89,7 +100,7 @@ class Run:
                 return cls._same(root, start)
             publish.sweep(root)
             facts = _facts(start)
-            for folder in ("commits", "segments", "carry", "inputs"):
+            for folder in FOLDERS:
                 publish.make_folder(root / folder)
             _copy(start.image, root / facts["inputs"]["image"], start.spec.image)
             _copy(start.audio, root / facts["inputs"]["audio"], start.spec.audio)
@@ -99,17 +110,61 @@ class Run:
 
     @classmethod
     def open(cls, root: Path) -> Self:
-        """The run in a folder. Raises NotARun, RunDamaged, RunTooNew. A lost or damaged run.json is healed from its copy."""
+        """The run in a folder, by run.json or else by its copy; writes nothing. Raises NotARun, RunDamaged, RunTooNew."""
         if not _exists(root):
             raise NotARun(root, "it has no run.json")
-        found = {name: _read(root / name) for name in (MAIN, COPY)}
-        facts = found[MAIN] or found[COPY]
-        if facts is None:
+        main, copy = _read(root / MAIN), _read(root / COPY)
+        if main is None and copy is None:
             raise RunDamaged(root, "run.json and its copy are both damaged")
+        if main and copy and main["spec"] != copy["spec"]:
+            raise RunDamaged(
+                root,
+                "run.json and run.copy.json are of two films; remove the one that does not belong here",
+            )
+        facts = main or copy or {}
         if facts["format"] > FORMAT:
             raise RunTooNew(root, facts["format"], FORMAT)
-        _heal(root, facts, [name for name, one in found.items() if one is None])
         return cls(root, facts)
+
+    def paper_flaws(self) -> Iterator[tuple[str, str]]:
+        """Which of run.json and its copy is not whole, and what is wrong with it."""
+        wanted = _read(self.root / MAIN) or _read(self.root / COPY)
+        for name in (MAIN, COPY):
+            found = _read(self.root / name)
+            if found is None:
+                yield name, OTHER if (self.root / name).exists() else "is missing"
+            elif found != wanted:
+                yield name, f"says something else than {MAIN}"
+
+    def heal_papers(self) -> None:
+        """Write a lost or damaged run.json anew from its copy, and the other way round. Only under the lock."""
+        facts = _read(self.root / MAIN) or _read(self.root / COPY) or self._facts
+        for name, flaw in self.paper_flaws():
+            log.warning("run_json_healed", path=str(self.root / name), flaw=flaw)
+            publish.publish_bytes(self.root / name, _text(facts))
+
+    def input_flaws(self) -> Iterator[tuple[Path, str, str]]:
+        """Each copied input that is lost or damaged, what is wrong with it, and the hash of the file that belongs there. Reads both."""
+        for path, digest in (
+            (self.image_path, self.spec.image),
+            (self.audio_path, self.spec.audio),
+        ):
+            if (flaw := _input_flaw(path, digest)) is not None:
+                yield path, flaw, digest
+
+    def check_inputs(self) -> None:
+        """Raise InputDamaged unless both copied inputs are what the film was begun with."""
+        for path, flaw, digest in self.input_flaws():
+            raise InputDamaged(path, flaw, digest)
+
+    def restore_inputs(self, image: Path, audio: Path) -> None:
+        """Put lost or damaged inputs back from the files that a person has; others than those are not taken."""
+        given = {self.image_path: image, self.audio_path: audio}
+        for path, _, digest in self.input_flaws():
+            with self.lock():
+                publish.make_folder(path.parent)
+                _copy(given[path], path, digest)
+            log.warning("input_restored", path=str(path))
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -133,8 +188,11 @@ class Run:
             yield before
 
     def sweep(self) -> int:
-        """Remove drafts and orphans of a crash and set present(clip) right; how many were removed. Only under the lock."""
+        """Remove drafts and orphans of a crash, set run.json and present(clip) right; how many were removed. Only under the lock."""
         assert held(self.root), "sweeping without the lock would remove another's drafts"
+        self.heal_papers()
+        for folder in FOLDERS:
+            publish.make_folder(self.root / folder)
         count = (
             publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
         )
@@ -144,6 +202,18 @@ class Run:
     def segment_path(self, clip: int) -> Path:
         """The clip as encoded video."""
         return self.root / "segments" / f"{clip:05d}.mp4"
+
+    def vouched(self, stage: str, clip: int | None = None) -> Path:
+        """A segment, the soundtrack or the film as its record has it, the hash checked. Raises NotMade or Damaged."""
+        paths = {"soundtrack": self.soundtrack_path, "video": self.video_path}
+        path = self.segment_path(clip) if clip is not None else paths[stage]
+        name = stage if clip is None else f"The {stage} of clip {clip}"
+        facts = self.records.read(stage, clip)
+        if facts is None:
+            raise NotMade(name)
+        if (flaw := file_flaw(path, facts["bytes"], facts["sha256"])) is not None:
+            raise Damaged(name, f"{path} {flaw}")
+        return path
 
     @property
     def soundtrack_path(self) -> Path:
@@ -193,7 +263,7 @@ def difference(there: Spec, asked: Spec) -> str:
 
 def _refuse_foreign(root: Path) -> None:
     names = {path.name for path in root.iterdir()} if root.is_dir() else set()
-    ours = names & {*layout.NAMES, "commits", "segments", "carry", "inputs", "encoded", "sound"}
+    ours = names & {*layout.NAMES, *FOLDERS, "encoded", "sound"}
     if not ours or _exists(root):
         return
     if NAME not in names:
@@ -225,6 +295,11 @@ def _facts(start: Start) -> Facts:
 
 def _suffix(path: Path) -> str:
     return path.suffix.lower() if path.suffix[1:].isalnum() else ""
+
+
+def _input_flaw(path: Path, digest: str) -> str | None:
+    flaw = hash_flaw(path, digest)
+    return "is not the file that the film was begun with" if flaw == OTHER else flaw
 
 
 def _copy(source: Path, target: Path, digest: str) -> None:
@@ -260,12 +335,3 @@ def _read(path: Path) -> Facts | None:
 
 def _seal(facts: Facts) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _heal(root: Path, facts: Facts, damaged: list[str]) -> None:
-    for name in damaged:
-        log.warning("run_json_healed", path=str(root / name))
-        try:
-            publish.publish_bytes(root / name, _text(facts))
-        except RunError:  # a reader may have no right to write here, and needs none
-            log.warning("run_json_not_healed", path=str(root / name))

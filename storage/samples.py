@@ -1,6 +1,5 @@
 """The sound as the model hears it: mono float32 in one Zarr array, written as it streams by, read in spans."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
@@ -9,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.digest import OTHER, digest_of, size_flaw
 from storage.errors import Damaged, NotMade
+from storage.layout import GROUP, Layout, metadata_flaw
 from storage.publish import publish_folder, remove
 from storage.records import Facts, Records
 
@@ -32,18 +33,16 @@ class SoundArray:
 
     def publish(self, blocks: Iterable[Sound], **facts: Any) -> int:
         """Write the sound as its blocks [sample], of any length, come in; its number of samples. Memory: one chunk."""
-        from storage.store import Layout, create
+        from storage.store import create
 
         remove(self.folder)
         with publish_folder(self.folder) as draft:
-            attributes = {"sample_rate": self.rate}
-            layout = Layout((0,), (CHUNK,), "float32", ("sample",), attributes=attributes)
-            array = create(draft, layout, durable=False)
+            array = create(draft, self._layout(0), durable=False)
             digests = []
             # Grown chunk by chunk: the length is known when the last block has come, and a resize only rewrites zarr.json.
             for chunk in _chunked(blocks):
                 array.append(chunk)
-                digests.append(_digest(chunk))
+                digests.append(digest_of(chunk))
             samples = array.shape[0]
         self.records.commit(STAGE, samples=samples, digests=digests, **facts)
         self._facts, self._kept = None, {}
@@ -68,6 +67,29 @@ class SoundArray:
             sound[low - start : high - start] = chunk[low - index * CHUNK : high - index * CHUNK]
         return sound
 
+    def flaws(self, *, thorough: bool) -> Iterator[tuple[Path, str]]:
+        """Each of its files that is not what was written, and what is wrong with it: chunks by their hash, or by their length alone."""
+        if (flaw := metadata_flaw(self.folder / GROUP, self._layout(self.samples))) is not None:
+            yield self.folder / GROUP, flaw
+        for index in range(-(-self.samples // CHUNK)):
+            path = self.folder / f"c.{index}"
+            flaw = size_flaw(path, 4 * CHUNK + 4)
+            if flaw is None and thorough and not self._is_whole(index):
+                flaw = OTHER
+            if flaw is not None:
+                yield path, flaw
+
+    def _is_whole(self, index: int) -> bool:
+        try:
+            self._load(index)
+        except Damaged:
+            return False
+        return True
+
+    def _layout(self, samples: int) -> Layout:
+        attributes = {"sample_rate": self.rate}
+        return Layout((samples,), (CHUNK,), "float32", ("sample",), attributes=attributes)
+
     def _vouched(self) -> Facts:
         if self._facts is None:
             self._facts = self.records.read(STAGE)
@@ -83,13 +105,14 @@ class SoundArray:
             return self._kept[index]
 
     def _load(self, index: int) -> Sound:
-        from storage.store import open_array
+        from storage.store import array_at
 
         try:
-            chunk = np.asarray(open_array(self.folder)[index * CHUNK : (index + 1) * CHUNK])
+            array = array_at(self.folder, self._layout(self.samples))
+            chunk = np.asarray(array[index * CHUNK : (index + 1) * CHUNK])
         except (ValueError, RuntimeError, OSError) as error:
-            raise Damaged(f"chunk {index} of the sound", error) from error
-        if _digest(chunk) != self._vouched()["digests"][index]:
+            raise Damaged(f"chunk {index} of the sound", f"it {OTHER}") from error
+        if digest_of(chunk) != self._vouched()["digests"][index]:
             raise Damaged(f"chunk {index} of the sound", "it is not what its record vouches for")
         return chunk
 
@@ -107,7 +130,3 @@ def _chunked(blocks: Iterable[Sound]) -> Iterator[Sound]:
                 filled = 0
     if filled:
         yield chunk[:filled]
-
-
-def _digest(chunk: Sound) -> str:
-    return hashlib.sha256(np.ascontiguousarray(chunk).data).hexdigest()

@@ -1,15 +1,17 @@
 """Zarr on this disk, durably: every `set` of the store is a publish. Imports zarr, so it is itself imported late."""
 
 import asyncio
-from dataclasses import dataclass, field
+import json
 from pathlib import Path
 from typing import Any
 
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec
 from zarr.core.buffer import Buffer
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, MemoryStore, StorePath
 
+from storage.layout import Layout
 from storage.publish import make_folder, publish_bytes, remove
 
 
@@ -44,23 +46,32 @@ class DurableStore(LocalStore):
         await asyncio.to_thread(remove, self.root / key)
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How an array lies on the disk."""
-
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
-    dtype: str
-    dimensions: tuple[str, ...] | None = None
-    checked: bool = True
-    """With a crc32c, without which a flipped bit is read as a number."""
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-
 def create(folder: Path, layout: Layout, *, durable: bool = True) -> zarr.Array[Any]:
     """An empty Zarr v3 array in a folder: flat keys, raw bytes, NaN where nothing was written (0 for integers), empty chunks kept."""
+    return _create(DurableStore(folder) if durable else LocalStore(folder), layout)
+
+
+def open_array(folder: Path) -> zarr.Array[Any]:
+    """An array as `create` made it."""
+    return _keeping_empty(zarr.open_array(DurableStore(folder), mode="r+"))
+
+
+def array_at(folder: Path, layout: Layout) -> zarr.Array[Any]:
+    """An array as its layout has it. Its zarr.json is not asked: that is for other readers, and may be damaged."""
+    found = zarr.Array.from_dict(StorePath(DurableStore(folder)), json.loads(metadata_of(layout)))
+    return _keeping_empty(found)
+
+
+def metadata_of(layout: Layout) -> bytes:
+    """The zarr.json that `create` writes."""
+    held: dict[str, Buffer] = {}
+    _create(MemoryStore(held), layout)
+    return held["zarr.json"].to_bytes()
+
+
+def _create(store: Store, layout: Layout) -> zarr.Array[Any]:
     array = zarr.create_array(
-        DurableStore(folder) if durable else LocalStore(folder),
+        store,
         shape=layout.shape,
         chunks=layout.chunks,
         dtype=layout.dtype,
@@ -77,9 +88,6 @@ def create(folder: Path, layout: Layout, *, durable: bool = True) -> zarr.Array[
     return array
 
 
-def open_array(folder: Path) -> zarr.Array[Any]:
-    """An array as `create` made it."""
+def _keeping_empty(array: zarr.Array[Any]) -> zarr.Array[Any]:
     # open_array ignores its config (zarr-python#2931), and a black clip would then leave no chunk.
-    return zarr.open_array(DurableStore(folder), mode="r+").with_config(
-        {"write_empty_chunks": True}
-    )
+    return array.with_config({"write_empty_chunks": True})

@@ -9,6 +9,8 @@ import luigi
 
 from storage.errors import (
     BadInput,
+    BadSegment,
+    Damaged,
     DeviceLost,
     LongtakeError,
     NoSpace,
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE = 60.0
 """Seconds between two tries."""
+
+
+DAMAGE = (Damaged, BadSegment)
+"""What a reader says of a file that its record does not vouch for."""
 
 
 class Folder(str):
@@ -154,6 +160,11 @@ class RunTask(luigi.Task):
 
     def _consider(self, fault: Exception, attempt: int, session: Session) -> None:
         """Return if another try is worth it; else raise the one error that ends the film."""
+        if isinstance(fault, DAMAGE):
+            # Not the clip's fault: what it is made of is made again, and then the clip.
+            session.failure = fault
+            session.met(fault)
+            raise fault
         facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}
         if lost_device(fault) or not may_pass(fault):
             session.failure = self._final(fault, session)

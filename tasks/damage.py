@@ -1,81 +1,100 @@
-"""What is broken in a run is found once, when its work begins: withdrawn, told, and so made again."""
+"""What is broken in a run is withdrawn, told, and so made again. storage/scan.py finds it; each kind of it has one remedy, here."""
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from storage.errors import Damaged, Pruned
+from storage import layout
+from storage.scan import Finding, Scan
 from tasks.events import emit
+from tasks.retention import kept
 
 if TYPE_CHECKING:
-    from storage.arrays import ClipArray
     from storage.run import Run
 
 
-def withdraw_damaged(run: "Run", pulse: "Callable[[], None]" = lambda: None) -> int:
-    """Check what is published against its records: every latent and file by its hash, frames by their length; how many were bad."""
-    found = 0
-    for clip in range(run.spec.clips):
-        pulse()
-        found += _check_clip(run, clip)
-    for stage, path in (("soundtrack", run.soundtrack_path), ("video", run.video_path)):
-        found += not _file_is_whole(run, stage, None, path) and _withdraw(run, stage, None)
+def withdraw_damaged(
+    run: "Run", pulse: Callable[[], None] = lambda: None, *, thorough: bool = False
+) -> list[Finding]:
+    """Look through the run and withdraw what is broken; what that was. Quick at every start; thorough once a reader has met damage.
+
+    `pulse` is called between two clips.
+    """
+    scan = Scan(run, thorough=thorough, watch=lambda _: pulse())
+    found = [each for each in scan.findings() if each.damage]
+    withdraw(run, found)
     return found
 
 
-def _check_clip(run: "Run", clip: int) -> int:
-    found = 0
-    if run.latents.complete(clip) and not _is_whole(run.latents, clip):
-        found += _withdraw(run, "latents", clip)
-    if run.spec.motion_latents and run.motion.complete(clip) and not _is_whole(run.motion, clip):
-        found += _withdraw(run, "motion", clip)
-    if not _file_is_whole(run, "segment", clip, run.segment_path(clip)):
-        found += _withdraw(run, "segment", clip)
-    if run.frames.complete(clip) and not _frames_are_there(run, clip):
-        found += _withdraw(run, "frames", clip)
-        # Frames come with their segment: it is made again from the same latents, to the same bytes.
-        run.records.withdraw("segment", clip)
-    return found
+def withdraw(run: "Run", found: Iterable[Finding]) -> None:
+    """Take back what these files vouch for or are vouched for by; what follows from the spec alone is written anew at once."""
+    for each in found:
+        emit("damage_found", stage=each.stage, clip=each.clip, file=each.path, flaw=each.flaw)
+        REMEDIES[each.stage](run, each)
 
 
-def _is_whole(array: "ClipArray", clip: int) -> bool:
-    try:
-        array.read(clip)
-    except Damaged:
-        return False
-    except Pruned:
-        return True
-    return True
-
-
-def _frames_are_there(run: "Run", clip: int) -> bool:
-    path = run.frames.chunk_path(clip)
-    spec = run.spec
-    # The chunk holds the raw bytes and a crc32c; its hash is checked where it is read.
-    size = spec.clip_frames * spec.height * spec.width * 3
-    return path.is_file() and path.stat().st_size >= size
-
-
-def _file_is_whole(run: "Run", stage: str, clip: int | None, path: Path) -> bool:
-    facts = run.records.read(stage, clip)
-    if facts is None or facts["state"] != "done":
-        return True
-    if not path.is_file() or path.stat().st_size != facts["bytes"]:
-        return False
-    return bool(digest_of_file(path) == facts["sha256"])
-
-
-def _withdraw(run: "Run", stage: str, clip: int | None) -> int:
-    emit("damage_found", stage=stage, clip=clip)
-    if clip is not None and stage in {"latents", "frames", "motion"}:
-        getattr(run, stage).withdraw(clip)
+def _write_anew(run: "Run", found: Finding) -> None:
+    if found.stage == "layout":
+        layout.mend(run.root, run.spec, found.path)
     else:
-        run.records.withdraw(stage, clip)
-    return 1
+        run.sweep()
 
 
-def digest_of_file(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _leave(_run: "Run", _found: Finding) -> None:
+    """A picture or a sound comes back from a person alone; what needs it says so."""
+
+
+def _withdraw_file(run: "Run", found: Finding) -> None:
+    run.records.withdraw(found.stage, found.clip)
+
+
+def _withdraw_latents(run: "Run", found: Finding) -> None:
+    getattr(run, found.stage).doubt(_clip(found))
+
+
+def _withdraw_steps(run: "Run", found: Finding) -> None:
+    """Steps come with their latents, to the same bits; unless none are wanted any more."""
+    run.steps.withdraw(_clip(found))
+    if comes_again(run, found):
+        run.latents.doubt(_clip(found))
+
+
+def _withdraw_frames(run: "Run", found: Finding) -> None:
+    """Frames come with their segment, from the same latents to the same bytes; unless none are wanted any more."""
+    run.frames.withdraw(_clip(found))
+    if comes_again(run, found):
+        run.records.withdraw("segment", found.clip)
+
+
+def _discard_carry(run: "Run", found: Finding) -> None:
+    """No film needs it back: an older one serves, or the beginning."""
+    run.carry.discard(_clip(found))
+
+
+def comes_again(run: "Run", found: Finding) -> bool:
+    """False for a by-product that the settings no longer ask for."""
+    wish = {"steps": run.settings.keep_steps, "frames": run.settings.keep_frames}.get(found.stage)
+    return wish in {None, "auto"} or kept(str(wish)) != 0
+
+
+def _clip(found: Finding) -> int:
+    assert found.clip is not None, found
+    return found.clip
+
+
+REMEDIES: dict[str, Callable[["Run", Finding], None]] = {
+    "run": _write_anew,
+    "layout": _write_anew,
+    "present": _write_anew,
+    "input": _leave,
+    "inputs": _withdraw_file,
+    "sound": _withdraw_file,
+    "audio": _withdraw_file,
+    "latents": _withdraw_latents,
+    "motion": _withdraw_latents,
+    "steps": _withdraw_steps,
+    "frames": _withdraw_frames,
+    "segment": _withdraw_file,
+    "carry": _discard_carry,
+    "soundtrack": _withdraw_file,
+    "video": _withdraw_file,
+}

@@ -11,7 +11,8 @@ from storage.segments import encode_segment
 from tasks.base import ClipTask, by_product
 from tasks.denoise import DenoiseClip
 from tasks.events import emit
-from tasks.retention import keep
+from tasks.faults import line_of
+from tasks.retention import is_kept, keep
 from tasks.session import Session, traits_of, warm_up
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def stored_frames(session: Session, clip: int) -> "Byte | None":
         return None
     try:
         return session.run.frames.read(clip)
-    except (Damaged, NotMade, Pruned):
-        emit("damage_found", stage="frames", clip=clip)
+    except (Damaged, NotMade, Pruned) as error:
+        emit("damage_found", stage="frames", clip=clip, flaw=line_of(error))
         session.run.records.withdraw("frames", clip)
         return None
 
@@ -99,7 +100,7 @@ def stored_frames(session: Session, clip: int) -> "Byte | None":
 def keep_frames(session: Session, clip: int, frames: "Byte | None") -> None:
     """Publish the frames, unless none are kept or None says that they are there; those of a clip long past go."""
     clips = session.space.frames_kept
-    if clips == 0:
+    if not is_kept(session.run.frames, clip, clips):
         return
 
     def write() -> None:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import luigi
 
+from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from tasks.audio import ExtractAudio
 from tasks.base import ClipTask, by_product
+from tasks.events import emit
 from tasks.generator import Made
 from tasks.inputs import EncodeInputs
-from tasks.retention import keep, kept
+from tasks.retention import is_kept, keep, kept
 from tasks.session import Session
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class DenoiseClip(ClipTask):
 
     def make(self, session: Session) -> None:
         """Take the clip from the denoiser, which is ahead, and publish it."""
+        if was_made(session.run, self.clip) and restore(session.run, self.clip):
+            return
         made = session.generator.take(self.clip)
         publish_made(session.run, made)
         session.generator.release(self.clip)
@@ -48,9 +52,27 @@ class DenoiseClip(ClipTask):
 
 def publish_made(run: "Run", made: Made) -> None:
     """Publish a clip out of the denoiser; the steps first: a clip that is complete then has them."""
-    if kept(run.settings.keep_steps) != 0:
+    run.latents.expect(made.clip, made.denoised.latents)
+    if is_kept(run.steps, made.clip, kept(run.settings.keep_steps)):
         by_product("steps", made.clip, lambda: keep_steps(run, made))
     run.latents.publish(made.clip, made.denoised.latents)
+
+
+def was_made(run: "Run", clip: int) -> bool:
+    """True if these latents were published before: their carry then was, too."""
+    later = run.latents.complete(clip + 1) or run.records.complete("segment", clip)
+    return later or run.latents.digest(clip) is not None
+
+
+def restore(run: "Run", clip: int) -> bool:
+    """Publish lost latents out of their steps, whose last they are; False where those are not there, damaged or others."""
+    try:
+        steps = run.steps.read(clip)
+        run.latents.publish(clip, steps[-1])
+    except (Damaged, NotMade, NotReproduced, Pruned):
+        return False
+    emit("latents_restored", clip=clip)
+    return True
 
 
 def keep_steps(run: "Run", made: Made) -> None:

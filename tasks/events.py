@@ -10,7 +10,10 @@ replay_planned first, stop: these clips will be denoised again before anything n
 clip_retry     clip, attempt (the one that begins), stage, error
 clip_failed    clip, attempts, stage, error
 stage_seconds  stage, clip, seconds
-damage_found   stage, clip: withdrawn, will be made again
+damage_found   stage, clip, file, flaw: withdrawn, will be made again
+repair_started files (damaged), clips (to be published again)
+damage_met     error: a reader came upon it; the run is looked through, byte by byte
+latents_restored clip: from its steps, whose last they are
 carry_published next_clip, seconds
 carry_failed   next_clip, error: the film goes on, a resume replays more
 carry_skipped  next_clip, reason: the same

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from storage.errors import Damaged, Interrupted, LongtakeError, Terminated
+from storage.digest import digest_of_file
+from storage.errors import Interrupted, LongtakeError, Terminated
 from storage.film import FilmSpan, mux_film
 from storage.publish import publish
 from storage.reserve import Reserve
+from storage.scan import Scan
 from storage.sound import encode_soundtrack
-from tasks.base import RunParameter, RunTask, tell
-from tasks.damage import digest_of_file, withdraw_damaged
+from tasks.base import DAMAGE, RunParameter, RunTask, tell
+from tasks.damage import withdraw_damaged
 from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
+from tasks.inputs import EncodeInputs
 from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
 from tasks.retention import want_frames_again
 from tasks.session import Session, working
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 
+CHANCES = 3
+
+
 class EncodeSoundtrack(RunTask):
     """One AAC side-car of the whole sound."""
 
@@ -35,6 +41,7 @@ class EncodeSoundtrack(RunTask):
 
     def make(self, session: Session) -> None:
         """Encode it once; parts and partial films cut their span out of it."""
+        session.run.check_inputs()
         path = session.run.soundtrack_path
         encode_soundtrack(session.run.audio_path, path, session.pulse)
         commit_file(session.run, self.stage, path)
@@ -98,9 +105,9 @@ def join_clips(session: Session, clips: range, target: Path) -> int:
     def paths() -> Iterator[Path]:
         for clip in clips:
             session.pulse()
-            yield run.segment_path(clip)
+            yield run.vouched("segment", clip)
 
-    mux_film(target, paths(), run.soundtrack_path, span)
+    mux_film(target, paths(), run.vouched("soundtrack"), span)
     return frames
 
 
@@ -116,22 +123,18 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
     Interrupted, RunLocked, OtherNumerics, NotReproduced, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
     """
     part = part or Part()
-    with heeded() as stop, working(run, part, stop) as session:
-        try:
-            return _make_healing(session, local_scheduler)
-        except Stopped as stopped:
-            raise _interrupted(run, part, str(stopped)) from None
-
-
-def _make_healing(session: Session, local_scheduler: bool | None) -> Path:
-    """The film; what turns out to be damaged on the way is withdrawn as at the start, once."""
-    try:
-        return _make(session, local_scheduler)
-    except Damaged:
-        if not withdraw_damaged(session.run, session.pulse):
-            raise
-    session.failure = None
-    return _make(session, local_scheduler)
+    with heeded() as stop:
+        for chance in reversed(range(CHANCES)):
+            with working(run, part, stop) as session:
+                try:
+                    return _make(session, local_scheduler)
+                except Stopped as stopped:
+                    raise _interrupted(run, part, str(stopped)) from None
+                except DAMAGE:
+                    # A quick look did not see it. The thorough one withdraws it, and a few times the work begins anew; then the disk is to blame.
+                    if not withdraw_damaged(run, session.pulse, thorough=True) or not chance:
+                        raise
+    raise AssertionError("the last chance returns or raises")
 
 
 def _make(session: Session, local_scheduler: bool | None) -> Path:
@@ -141,19 +144,28 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
     if part.accept_joint:
         session.accept_joint()
     _tell_start(session)
+    # Clips that are there ask no more for what is made once; those that were lost do.
+    build_missing(session, EncodeInputs, local_scheduler)
     drive(session, local_scheduler)
     _tell_memory(session)
     span = part.span(run.spec.clips)
-    if len(span) == run.spec.clips:
-        build(session, MuxVideo(run=str(run.root)), local_scheduler)
+    whole = len(span) == run.spec.clips
+    for kind in (EncodeSoundtrack, MuxVideo) if whole else (EncodeSoundtrack,):
+        build_missing(session, kind, local_scheduler)
+    if whole:
         Reserve(run.reserve_path).release()
         return deliver(run.video_path, part.output_file)
-    build(session, EncodeSoundtrack(run=str(run.root)), local_scheduler)
     target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
     session.space.free_for_film()
     frames = join_clips(session, span, target)
     emit("film_published", path=str(target), clips=len(span), frames=frames)
     return target
+
+
+def build_missing(session: Session, kind: type[RunTask], local_scheduler: bool | None) -> None:
+    """Let Luigi make what is made once, if it is not there."""
+    if not (task := kind(run=str(session.run.root))).complete():  # type: ignore[no-untyped-call]
+        build(session, task, local_scheduler)
 
 
 def _tell_start(session: Session) -> None:
@@ -348,12 +360,7 @@ def is_done(resolved: Resolved) -> bool:
     if not is_run(resolved.root) or len(span) < resolved.spec.clips:
         return False
     film, target = MuxVideo(run=str(resolved.root)), resolved.part.output_file
-    clips = all(clip_is_there(film.of, clip) for clip in span)
-    return clips and film.complete() and (target is None or _same(film.of.video_path, target))
-
-
-def clip_is_there(run: "Run", clip: int) -> bool:
-    """True if a clip's segment, latents and (where they are kept) frames are files on the disk; a few µs."""
-    frames = not run.frames.complete(clip) or run.frames.chunk_path(clip).is_file()
-    latents = run.latents.complete(clip) and run.latents.chunk_path(clip).is_file()
-    return latents and frames and segment_is_there(run, clip)
+    there = film.complete() and all(segment_is_there(film.of, clip) for clip in span)
+    damage = (found for found in Scan(film.of, thorough=False).findings() if found.damage)
+    whole = there and next(damage, None) is None
+    return whole and (target is None or _same(film.of.video_path, target))

@@ -29,6 +29,7 @@ class EncodeInputs(RunTask):
     def make(self, session: Session) -> None:
         """Stream the sound once, encode picture and prompt."""
         run, spec = session.run, session.run.spec
+        run.check_inputs()
         moments = Moments()
         run.sound.publish(
             moments.over(pulsed(stream_sound(run.audio_path, spec.sample_rate), session))

@@ -190,6 +190,7 @@ def freeze_resolved(resolved: Resolved) -> "Run":
 
     if is_run(resolved.root):
         run = Run.open(resolved.root)
+        run.restore_inputs(resolved.request.image, resolved.request.audio)
         adopt_settings(run, resolved.request)
     else:
         run = create(resolved)
@@ -262,7 +263,7 @@ def folder_of(request: Request, spec: Spec) -> Path:
 def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
     """What decides the pixels, every default filled in."""
     from model import avatar
-    from tasks.damage import digest_of_file
+    from storage.digest import digest_of_file
 
     width, height = sides_of(request, traits)
     clips, frames = length_of(request, traits, seconds)

@@ -57,6 +57,12 @@ def _is_pruned(run: "Run", clip: int) -> bool:
     return (run.records.read("frames", clip) or {}).get("state") == "pruned"
 
 
+def is_kept(array: "ClipArray", clip: int, clips: int | None) -> bool:
+    """False where none are kept, and for a clip that was pruned before and is only made again for something else."""
+    pruned = (array.records.read(array.name, clip) or {}).get("state") == "pruned"
+    return clips is None or (clips > 0 and not pruned)
+
+
 def _budget(run: "Run") -> int:
     if run.settings.disk_budget is not None:
         return run.settings.disk_budget

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.run import Run
 from tasks.carries import Carries, Cost
+from tasks.damage import withdraw_damaged
 from tasks.events import emit, recorded
 from tasks.generator import Generator, Made, Reach, Source
 from tasks.joint import join
@@ -133,6 +134,12 @@ class Session:
     def accept_joint(self) -> None:
         """Load the model now: should its numerics be others, clips are withdrawn before any is counted as done."""
         assert self.avatar.numerics
+
+    def met(self, damage: Exception) -> None:
+        """A reader came upon damage. Of a film `make` takes care; a task that was asked for by itself works when it is asked for again."""
+        emit("damage_met", error=str(damage))
+        if self.part.alone:
+            withdraw_damaged(self.run, thorough=True)
 
     def lap(self) -> float:
         """Seconds since this was last asked."""

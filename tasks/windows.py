@@ -1,6 +1,6 @@
 """Luigi sees a window of clips at a time: its scheduler costs O(pending) per task, so 25 clips and not 10 000."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 CLIPS = 25
 
-ClipKind = type[DenoiseClip] | type[DecodeClip]
-KINDS: dict[str, ClipKind] = {kind.stage: kind for kind in (DenoiseClip, DecodeClip)}
+ClipKind = type[DenoiseClip] | type[DecodeClip] | type[ExtractAudio]
+KINDS: dict[str, ClipKind] = {kind.stage: kind for kind in (DenoiseClip, DecodeClip, ExtractAudio)}
 
 
 NEVER = 1e9
@@ -57,7 +57,7 @@ class Window(luigi.WrapperTask):
     """Some clips at once. One root: of several, Luigi would walk the chain anew for each."""
 
     run: Any = RunParameter(description="The folder of the run.")
-    stage: str = luigi.Parameter(description="latents or segment.")
+    stage: str = luigi.Parameter(description="latents, segment or audio.")
     clips: tuple[int, ...] = luigi.ListParameter(description="The clips.")
     heard: tuple[int, ...] = luigi.ListParameter(
         description="Clips beyond, whose sound the denoiser hears."
@@ -81,8 +81,11 @@ def drive(session: Session, local_scheduler: bool | None) -> None:
     span = session.part.span(session.run.spec.clips)
     offline = session.run.settings.offline
     denoised_first = span.stop if offline else max(span.start, published_to(session.run, span.stop))
+    denoised = range(denoised_first)
     for window in chain(
-        windows(session, DenoiseClip, range(denoised_first)), windows(session, DecodeClip, span)
+        windows(session, DenoiseClip, denoised, denoised),
+        windows(session, DecodeClip, span, span),
+        windows(session, ExtractAudio, unheard(session.run)),
     ):
         build(session, window, local_scheduler)
 
@@ -93,14 +96,22 @@ def published_to(run: "Run", stop: int) -> int:
     return next(there, 0)
 
 
-def windows(session: Session, kind: ClipKind, clips: range) -> Iterator[Window]:
-    """The missing clips, a window at a time."""
+def unheard(run: "Run") -> Iterator[int]:
+    """The clips whose sound was lost after they were made of it; no other task asks for it again."""
+    return (clip for clip in range(run.spec.clips) if run.latents.complete(clip))
+
+
+def windows(
+    session: Session, kind: ClipKind, clips: Iterable[int], coming: Container[int] = ()
+) -> Iterator[Window]:
+    """The missing ones of these clips, a window at a time; the sound of those that are `coming` is heard before they are due."""
     folder, run = str(session.run.root), session.run
-    there = run.latents.complete if kind is DenoiseClip else partial(segment_is_there, run)
+    made = {DenoiseClip: run.latents.complete, ExtractAudio: run.audio.complete}
+    there = made.get(kind) or partial(segment_is_there, run)
     missing = (clip for clip in clips if not there(clip))
     for window in in_batches(missing, CLIPS):
         beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
-        heard = [clip for clip in beyond if clip in clips]
+        heard = [clip for clip in beyond if clip in coming]
         yield Window(run=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
         # Luigi keeps every task that it has ever seen.
         luigi.Task.clear_instance_cache()

@@ -1,6 +1,7 @@
 """The shipped model through the real commands: interrupted, offline or by Luigi, the film is the same bytes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+
+# tests/ is no package.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harm import cut, digests, flip
 
 ROOT = Path(__file__).parents[1]
 PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
@@ -78,3 +84,44 @@ def test_a_killed_film_is_ended_by_resume(unbroken: Path, tmp_path: Path) -> Non
     subprocess.run([*verb, "resume", str(run)], cwd=ROOT, check=True, capture_output=True)
     assert pieces(run) == pieces(unbroken)
     assert len(list((run / "segments").iterdir())) == CLIPS
+
+
+HARMED = (
+    *("latents/c.1.0.0.0.0", "audio/c.1.0.0.0", "frames/c.2.0.0.0.0", "segments/00002.mp4"),
+    *("encoded/sound_moments/c.0", "sound/c.0", "time/c.0.0", "run.json", "steps/zarr.json"),
+)
+
+
+def harm_and_repair(run: Path, *more: str) -> str:
+    """Harm files in three ways by turns, and repair them; what was said."""
+    harms = (flip, cut, Path.unlink)
+    for number, name in enumerate((*HARMED, *more)):
+        harms[number % 3](run / name)
+    verb = [sys.executable, "-m", "pipeline", "verify", str(run)]
+    assert subprocess.run(verb, cwd=ROOT, capture_output=True, check=False).returncode == 3
+    done = subprocess.run(
+        [*verb, "--repair"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "is whole again" in done.stdout
+    return done.stderr
+
+
+def test_a_finished_film_is_repaired_to_the_byte(unbroken: Path, tmp_path: Path) -> None:
+    """Harmed in twelve places, among them two that need the denoiser and the film itself: every file is as it was."""
+    run = shutil.copytree(unbroken, tmp_path / "film")
+    said = harm_and_repair(run, "steps/c.3.0.0.0.0.0", "soundtrack.m4a", "video.mp4")
+    assert "denoise" in said
+    assert digests(run) == digests(unbroken)
+
+
+def test_a_killed_film_is_repaired_and_then_ended(unbroken: Path, tmp_path: Path) -> None:
+    """The same in the middle: healed, not finished; resumed, it is the unbroken film."""
+    run = tmp_path / "film"
+    kill_after(run, 5)
+    harm_and_repair(run)
+    assert not (run / "video.mp4").exists()
+    verb = [sys.executable, "-m", "pipeline"]
+    subprocess.run([*verb, "resume", str(run)], cwd=ROOT, check=True, capture_output=True)
+    assert pieces(run) == pieces(unbroken)
+    assert subprocess.run([*verb, "verify", str(run)], cwd=ROOT, check=False).returncode == 0

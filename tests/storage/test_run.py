@@ -44,7 +44,7 @@ def test_the_same_run_is_made_once(run: Run, start: Start) -> None:
 @pytest.mark.parametrize("harm", ["cut", "emptied", "removed", "edited"])
 @pytest.mark.parametrize("name", ["run.json", "run.copy.json"])
 def test_one_of_the_two_heals_the_other(run: Run, name: str, harm: str) -> None:
-    """Whatever happens to one run.json, the other one stands for it, and it is made again."""
+    """Whatever happens to one run.json, the other one stands for it, and the next sweep makes it again; looking writes nothing."""
     path = run.root / name
     before = path.read_bytes()
     if harm == "removed":
@@ -57,8 +57,13 @@ def test_one_of_the_two_heals_the_other(run: Run, name: str, harm: str) -> None:
                 "edited": before.replace(b'"seed": 7', b'"seed": 8'),
             }[harm]
         )
-    assert Run.open(run.root).spec == run.spec
+    again = Run.open(run.root)
+    assert again.spec == run.spec
+    assert [name for name, _ in again.paper_flaws()] == [path.name]
+    with again.lock():
+        again.sweep()
     assert path.read_bytes() == before
+    assert not list(again.paper_flaws())
 
 
 def test_both_damaged_is_an_error(run: Run) -> None:

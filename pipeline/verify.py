@@ -1,0 +1,175 @@
+"""Whether a run is whole: every record, chunk, segment and the film; what is broken, what that costs, and made again if asked."""
+
+import json
+import os
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal
+
+from storage.scan import Finding, Scan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from storage.run import Run
+    from tasks.repair import Price
+
+State = Literal["whole", "damaged", "lost"]
+_MEMORY = 32
+"""Of each stage, so many of its last times are averaged."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A copied input that only a person can bring back."""
+
+    path: str
+    flaw: str
+    sha256: str
+    """Of the file that belongs there."""
+    needed: bool
+    """Whether something is still to be made from it."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All that `longtake verify` says; `asdict` is its JSON."""
+
+    run: str
+    state: State
+    """damaged: all of it can be made again; lost: some of it cannot."""
+    finished: bool
+    clips: int
+    clips_done: int
+    found: tuple[Finding, ...]
+    """What is broken."""
+    notes: tuple[Finding, ...]
+    """What a crash left, or somebody put there; nothing has to be done about it."""
+    lost: tuple[Lost, ...]
+    price: "Price"
+    seconds: float | None
+    """That the repair will take, by the run's own events, the model's loading not counted; None where they do not say."""
+    bytes_on_disk: int
+    took: float
+    repaired: tuple[Finding, ...] = ()
+    """What was broken before, where a repair was asked for."""
+
+    def as_json(self) -> str:
+        """The same, for machines."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+
+def verify(run: "Run", console: "Console | None" = None) -> Verification:
+    """Look through a finished, running or crashed run. Takes no lock, loads no model, writes nothing."""
+    from tasks.repair import price_of
+
+    begun = time.monotonic()
+    with _watching(run, console) as watch:
+        everything = list(Scan(run, thorough=True, watch=watch).findings())
+    found = tuple(each for each in everything if each.damage)
+    price = price_of(run, found)
+    lost = tuple(_lost(run, price))
+    shown = sum(run.records.complete("segment", clip) for clip in range(run.spec.clips))
+    return Verification(
+        run=str(run.root),
+        state="lost" if lost else "damaged" if found else "whole",
+        finished=run.records.complete("video"),
+        clips=run.spec.clips,
+        clips_done=shown,
+        found=found,
+        notes=tuple(each for each in everything if not each.damage),
+        lost=lost,
+        price=price,
+        seconds=estimate(price, rates(run)),
+        bytes_on_disk=sum(path.stat().st_size for path in _files(run.root)),
+        took=round(time.monotonic() - begun, 3),
+    )
+
+
+def repair(
+    run: "Run",
+    console: "Console | None" = None,
+    tell: Callable[[Verification], None] = lambda _: None,
+) -> Verification:
+    """Look through a run, `tell` what is broken and the price, make exactly that again, and look through it once more."""
+    from pipeline.logs import Journal
+    from pipeline.progress import Watching, followed
+    from tasks.film import CHANCES
+    from tasks.repair import repair as make_again
+
+    with run.lock():
+        first = now = verify(run, console)
+        for _ in range(CHANCES):
+            # More than once where one loss had hidden another: without its segments nobody can say that a film is lost.
+            if all(each.stage == "input" for each in now.found):
+                break
+            tell(now)
+            with Journal() as journal, followed(run.spec.clip_frames, Watching(console=console)):
+                journal.open(run.log_path)
+                make_again(run, now.found)
+            now = verify(run, console)
+        return replace(now, repaired=() if now is first else first.found)
+
+
+def rates(run: "Run") -> Mapping[str, float]:
+    """Seconds that one of each kind has taken in this run of late: `denoise`, and the stages as in records."""
+    from pipeline.status import read_events
+
+    times: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_MEMORY))
+    for event, facts, _ in read_events(run.events_path):
+        seconds = facts.get("seconds")
+        if isinstance(seconds, int | float):
+            if event in {"clip_denoised", "clip_replayed"}:
+                times["denoise"].append(seconds)
+            if event == "stage_seconds":
+                times[str(facts.get("stage"))].append(seconds)
+    return {stage: fmean(several) for stage, several in times.items()}
+
+
+def estimate(price: "Price", rate: Mapping[str, float]) -> float | None:
+    """Seconds that a repair will take; None where the run has not done yet what there is to do."""
+    counts = {
+        "denoise": len(price.denoise) + sum(map(len, price.replay)),
+        "segment": len(price.decode) + price.warm_up + len(price.encode),
+        "audio": len(price.hear),
+        **{stage: 1 for stage in price.once if stage != "sound"},
+    }
+    if "sound" in price.once:
+        counts["inputs"] = 1
+    wanted = {stage: count for stage, count in counts.items() if count}
+    if not wanted.keys() <= rate.keys():
+        return None
+    return sum(rate[stage] * count for stage, count in wanted.items())
+
+
+def _lost(run: "Run", price: "Price") -> Iterator[Lost]:
+    if not price.lost:
+        return
+    once = {"inputs", "sound", "soundtrack"}
+    unmade = not all(run.records.complete(stage) for stage in once)
+    needed = bool(once & {*price.once}) or unmade
+    for path, flaw, digest in run.input_flaws():
+        yield Lost(str(path.relative_to(run.root)), flaw, digest, needed)
+
+
+@contextmanager
+def _watching(run: "Run", console: "Console | None") -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, moved on clip by clip."""
+    if console is None:
+        yield lambda _: None
+        return
+    from pipeline.progress import columns
+
+    with columns(console, transient=True) as bar:
+        task = bar.add_task("reading every file", total=run.spec.clips, left="", speed="")
+        yield lambda clip: bar.update(task, completed=clip + 1)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(root):
+        yield from (path for name in names if (path := Path(folder, name)).exists())

@@ -1,0 +1,48 @@
+"""SHA-256, hex: what records vouch by."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def digest_of(array: NDArray[Any]) -> str:
+    """Of an array's bytes: those of its chunk's file but for the last four."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """Of a file, a block at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size_flaw(path: Path, size: int) -> str | None:
+    """What is wrong with a file that should have so many bytes; None if it has them. One look, nothing is read."""
+    if not path.is_file():
+        return "is missing"
+    found = path.stat().st_size
+    if found == size:
+        return None
+    return f"has {found} bytes, not {size}" if found else "is empty"
+
+
+def file_flaw(path: Path, size: int, digest: str | None) -> str | None:
+    """What is wrong with a file of this size and, where one is given, this hash; None if nothing is."""
+    flaw = size_flaw(path, size)
+    return flaw if flaw or digest is None else hash_flaw(path, digest)
+
+
+def hash_flaw(path: Path, digest: str) -> str | None:
+    """What is wrong with a file that should have this hash; None if nothing is."""
+    try:
+        return None if digest_of_file(path) == digest else OTHER
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+OTHER = "is not what was written"

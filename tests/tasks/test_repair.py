@@ -1,0 +1,318 @@
+"""Every file of a run in turn, harmed in every way: found by its name, made again to the same bytes, at the price that was said."""
+
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harm import HARMS, derived_files, digests, harmed
+
+from storage.errors import InputDamaged, NotReproduced, WorkFailed
+from storage.run import Run
+from storage.scan import Finding, Scan
+from tasks import session
+from tasks.events import listen
+from tasks.film import make
+from tasks.repair import price_of, repair
+from tasks.request import freeze
+
+Ask = Callable[..., Any]
+Begin = Callable[..., Run]
+STATES = ["finished-online", "finished-offline", "half-online", "half-offline"]
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that are made once and copied."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def made(
+    kept: Path, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Run]:
+    """A run of nine clips in one of the STATES; half: stopped by a fault of clip 6."""
+
+    def of(state: str) -> Run:
+        if not (kept / state / "run").exists():
+            run = begin(
+                4.2, carry_every=2, run=kept / state / "run", offline=state.endswith("offline")
+            )
+            if state.startswith("half"):
+                (tmp_path / "fail").mkdir()
+                (tmp_path / "fail" / "denoise.6").write_text("9")
+                monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "fail"))
+                with pytest.raises(WorkFailed):
+                    make(run)
+                monkeypatch.delenv("FAKE_FAIL")
+            else:
+                make(run)
+        return opened(shutil.copytree(kept / state / "run", tmp_path / "run"))
+
+    return of
+
+
+def opened(root: Path) -> Run:
+    """The run as a new process finds it."""
+    session._runs.clear()
+    session._loaded.clear()
+    return Run.open(root)
+
+
+def look(run: Run, *, thorough: bool = True) -> list[Finding]:
+    """What is not as it should be, notes too."""
+    return list(Scan(run, thorough=thorough).findings())
+
+
+def restored(root: Path, whole: Path, name: str) -> None:
+    """Put everything back as it was before the next harm."""
+    del name
+    shutil.rmtree(root)
+    shutil.copytree(whole, root)
+
+
+def is_carry(name: str) -> bool:
+    """A piece of one, or its record."""
+    return name.startswith(("carry/", "commits/carry."))
+
+
+def check_repaired(run: Run, whole: Path, harm: str, names: list[str]) -> list[str]:
+    """Each of these harmed, looked at, repaired: what went otherwise than it should."""
+    root, before, wrong = run.root, film_of(whole), []
+    for name in harmed(root, names, harm):
+        found = look(opened(root))
+        if not names_it(found, name):
+            wrong.append(f"{harm} {name}: not found, but {found}")
+        repair(opened(root), found)
+        after = film_of(root)
+        if any(one.damage for one in look(opened(root))):
+            wrong.append(f"{harm} {name}: still broken")
+        if name in pending(found):
+            make(opened(root))
+        elif after != before:
+            other = {n for n in {*before, *after} if before.get(n) != after.get(n)}
+            wrong.append(f"{harm} {name}: other bytes in {sorted(other)}")
+        restored(root, whole, name)
+    return wrong
+
+
+def names_it(found: list[Finding], name: str) -> bool:
+    """Whether one of the findings is this file, what its record vouches for, or a piece that counts only together with it."""
+    stage, _, clip = name.removeprefix("commits/").removesuffix(".json").partition(".")
+    number = int(clip) if clip.isdecimal() else None
+    return any(
+        one.path == name
+        or (name.startswith("commits/") and (one.stage, one.clip) == (stage, number))
+        or (one.stage in {"carry", "inputs"} and Path(one.path).parent == Path(name).parent)
+        for one in found
+    )
+
+
+def pending(found: list[Finding]) -> set[str]:
+    """What only waits for its record: the next resume makes it."""
+    return {one.path for one in found if not one.damage}
+
+
+def few(root: Path) -> list[str]:
+    """Files of every kind: those of clip 3, and what there is once; one of the two run.json."""
+    own = re.compile(r"[a-z]+/c\.3[.0]*|segments/00003.mp4|commits/[a-z]+(\.00003)?\.json")
+    once = re.compile(r"(.*/)?zarr\.json|(time|present|sound|encoded)/.*|[a-z]+\.(mp4|m4a|json)")
+    return [name for name in derived_files(root) if own.fullmatch(name) or once.fullmatch(name)]
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "remove"])
+@pytest.mark.parametrize("state", ["finished-online", "half-offline"])
+@pytest.mark.parametrize("records", [False, True], ids=["files", "records"])
+def test_files_of_every_kind_at_once_are_found_and_repaired(
+    made: Callable[[str], Run], kept: Path, state: str, harm: str, records: bool
+) -> None:
+    """A chunk, a segment, metadata, the film; or their records: all harmed, all named, all made again to the same bytes."""
+    run = made(state)
+    root = run.root
+    names = [name for name in few(root) if name.startswith("commits/") == records]
+    for name in names:
+        HARMS[harm](root / name)
+    found = look(opened(root))
+    assert not [name for name in names if not names_it(found, name)]
+    for _ in range(2):  # a lost record of a segment hides that of the film
+        repair(opened(root), look(opened(root)))
+    assert not [one for one in look(opened(root)) if one.damage]
+    assert film_of(root) == film_of(kept / state / "run")
+
+
+def film_of(root: Path) -> dict[str, str]:
+    """Every file but the carries: they are dropped, and no film needs them back."""
+    return {name: digest for name, digest in digests(root).items() if not is_carry(name)}
+
+
+def test_one_that_is_swapped_is_found_and_repaired(made: Callable[[str], Run], kept: Path) -> None:
+    """A whole chunk, record or segment under the name of its neighbour is not taken for it."""
+    run = made("finished-online")
+    names = ["latents/c.3.0.0.0.0", "frames/c.3.0.0.0.0", "audio/c.3.0.0.0", "segments/00003.mp4"]
+    names += ["commits/latents.00003.json", "commits/segment.00003.json", "steps/zarr.json"]
+    assert not check_repaired(run, kept / "finished-online" / "run", "swap", names)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("state", STATES)
+def test_every_file_is_found_and_repaired(
+    made: Callable[[str], Run], kept: Path, state: str, harm: str
+) -> None:
+    """The same for every file, online and offline, before and after the mux."""
+    run = made(state)
+    assert not check_repaired(run, kept / state / "run", harm, derived_files(run.root))
+
+
+@pytest.mark.parametrize("harm", ["cut", "empty", "remove"])
+def test_resume_heals_all_that_has_another_length(
+    made: Callable[[str], Run], kept: Path, harm: str
+) -> None:
+    """Without a look at any hash: every kind of file that is gone or cut, all at once, is seen at the start and made again."""
+    run = made("finished-online")
+    for name in few(run.root):
+        if not name.startswith("commits/"):
+            HARMS[harm](run.root / name)
+    make(opened(run.root))
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_resume_heals_a_bit_where_it_is_read(made: Callable[[str], Run], kept: Path) -> None:
+    """A flipped bit in what the rest of the film is made of is met by its reader, and the film is the same as ever."""
+    run = made("half-online")
+    for name in ("latents/c.1.0.0.0.0", "segments/00003.mp4", "encoded/reference/c.0.0.0"):
+        HARMS["flip"](run.root / name)
+    told = []
+    with listen(lambda event, facts: told.append((event, facts.get("clip")))):
+        make(opened(run.root))
+    assert "damage_met" in [event for event, _ in told]
+    assert "clip_failed" not in [event for event, _ in told]
+    assert {("damage_found", 1), ("damage_found", 3)} <= {*told}
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_a_damaged_segment_never_gets_into_the_film(made: Callable[[str], Run], kept: Path) -> None:
+    """Joining asks the hash of every segment, though its length is right and it would play."""
+    run = made("finished-online")
+    run.records.withdraw("video")
+    HARMS["flip"](run.segment_path(4))
+    make(opened(run.root))
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_the_price_is_what_is_paid(made: Callable[[str], Run]) -> None:
+    """Latents whose steps are there are copied, others denoised after a replay; segments are encoded from frames, or decoded."""
+    run = made("finished-online")
+    for name in ("latents/c.1.0.0.0.0", "latents/c.4.0.0.0.0", "steps/c.4.0.0.0.0.0"):
+        (run.root / name).unlink()
+    for name in ("segments/00002.mp4", "segments/00005.mp4", "frames/c.5.0.0.0.0"):
+        (run.root / name).unlink()
+    (run.root / "audio/c.7.0.0.0").unlink()
+    found = look(opened(run.root))
+    price = price_of(run, found)
+    assert (price.copy, price.denoise, price.replay) == ((1,), (4,), (range(4),))
+    assert (price.encode, price.decode, price.warm_up, price.hear) == ((2,), (5,), 5, (7,))
+    told: dict[str, list[object]] = {}
+    with listen(lambda event, facts: told.setdefault(event, []).append(facts.get("clip"))):
+        repair(opened(run.root), found)
+    assert told["latents_restored"] == [1]
+    assert told["clip_denoised"][:1] == [4]
+    assert told["clip_replayed"] == [0, 1, 2, 3]
+    assert sorted(map(str, told["clip_published"])) == ["2", "5"]
+
+
+def test_a_clip_comes_back_the_same_or_not_at_all(
+    made: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a damaged clip's record vouched for is remembered: other bits are refused, now and after a restart."""
+    run = made("finished-online")
+    (run.root / "latents/c.0.0.0.0.0").unlink()
+    (run.root / "steps/c.0.0.0.0.0.0").unlink()
+    monkeypatch.setenv("FAKE_DRIFT", "1")
+    with pytest.raises(NotReproduced, match="Clip 0 of"):
+        repair(opened(run.root), look(opened(run.root)))
+    with pytest.raises(NotReproduced, match="Clip 0 of"):
+        make(opened(run.root))
+    assert [one.flaw for one in look(opened(run.root)) if one.stage == "latents"] == [
+        "was damaged, and is not made again yet"
+    ]
+    monkeypatch.delenv("FAKE_DRIFT")
+    make(opened(run.root))
+    assert not look(opened(run.root))
+
+
+def test_a_lost_input_is_asked_for_and_put_back(
+    made: Callable[[str], Run], kept: Path, ask: Ask
+) -> None:
+    """It cannot be made again: what needs it says which file belongs there, and the same request with it heals the run."""
+    run = made("half-online")
+    HARMS["cut"](run.audio_path)
+    HARMS["flip"](run.image_path)
+    assert [one.stage for one in look(run)] == ["input", "input"]
+    with pytest.raises(InputDamaged, match=r"inputs/image\.png is not the file.*SHA-256"):
+        make(opened(run.root))
+    request = ask(4.2, infer_frames=12, carry_every=2, run=run.root)
+    make(freeze(request))
+    assert not [one for one in look(opened(run.root)) if one.damage]
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_a_run_at_work_is_not_taken_for_a_broken_one(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked through again and again while its clips are made and pruned, nothing is found."""
+    monkeypatch.setenv("FAKE_DENOISE", "0.02")
+    run = begin(5, keep_frames="3", keep_steps="2")
+    looks: list[list[Finding]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            looks.append(look(Run.open(run.root)))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    make(run)
+    done.set()
+    watching.join()
+    found = [one for seen in looks for one in seen if one.damage]
+    assert len(looks) > 1
+    assert not found
+
+
+def test_a_task_by_itself_that_meets_damage_works_the_second_time(
+    made: Callable[[str], Run], kept: Path
+) -> None:
+    """It says what is damaged and withdraws it; asked for again, Luigi makes that first."""
+    import luigi
+
+    from tasks import DecodeClip
+
+    run = made("finished-online")
+    run.records.withdraw("segment", 5)
+    run.frames.withdraw(5)
+    HARMS["flip"](run.latents.chunk_path(2))
+    for wanted in (False, True):
+        session._runs.clear()
+        luigi.Task.clear_instance_cache()
+        task = DecodeClip(run=str(run.root), clip=5)
+        luigi.build([task], local_scheduler=True)
+        assert task.complete() == wanted
+        for one in tuple(session._sessions.values()):
+            one.close()
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
+
+
+def test_what_was_pruned_stays_so(begin: Begin) -> None:
+    """Latents that are denoised again bring no steps back that are no longer kept; nor does a segment its frames."""
+    run = begin(2.3, keep_steps="1", keep_frames="1")
+    make(run)
+    before = digests(run.root)
+    run.latents.chunk_path(1).unlink()
+    run.segment_path(2).unlink()
+    repair(opened(run.root), look(run))
+    assert film_of(run.root) == {n: d for n, d in before.items() if not is_carry(n)}
