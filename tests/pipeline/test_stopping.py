@@ -78,17 +78,17 @@ def test_while_loading_on_the_way(face: Path, speech: Path, tmp_path: Path, star
 
 
 @pytest.mark.parametrize("event", ["run_started", "clip_published"])
-def test_while_an_hour_of_sound_is_read_and_encoded(
+def test_while_half_an_hour_of_sound_is_read_and_encoded(
     event: str, face: Path, tmp_path: Path, started: Start
 ) -> None:
     """Both go block by block, and a signal is heeded between two."""
-    hour = tmp_path / "hour.wav"
-    with wave.open(str(hour), "wb") as file:
+    long = tmp_path / "long.wav"
+    with wave.open(str(long), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(1)
         file.setframerate(8000)
-        file.writeframes(bytes(range(256)) * (8000 * 3600 // 256))
-    process = started("new", face, hour, "--run", "x", "--num-clip", "1")
+        file.writeframes(bytes(range(256)) * (8000 * 1800 // 256))
+    process = started("new", face, long, "--run", "x", "--num-clip", "1")
     stop_at(process, tmp_path / "x", event, 0.5)
 
 
