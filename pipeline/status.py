@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.pace import Pace
 from storage.lock import worker
+from storage.spec import CARRY_FIRST
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -60,10 +61,11 @@ class Status:
 
 def read(run: "Run") -> Status:
     """The status of a run from its records and events; reads only, so a run that is being made is not disturbed."""
-    spec, pace, fault = run.spec, Pace(), None
+    spec, pace, fault, every = run.spec, Pace(), None, CARRY_FIRST
     for event, facts, when in read_events(run.events_path):
         with suppress(KeyError, ValueError, TypeError):  # a damaged line that is JSON all the same
             pace.tell(event, facts, when)
+            every = _every(event, facts, every)
             fault = _fault(event, facts, fault)
     done = sum(run.records.complete("segment", clip) for clip in range(spec.clips))
     finished = run.records.complete("video") and run.video_path.exists()
@@ -86,7 +88,7 @@ def read(run: "Run") -> Status:
         retries=pace.retries,
         fault=fault if state == "failed" else None,
         bytes_on_disk=sum(path.lstat().st_size for path in _files(run.root)),
-        settings=tuple(_settings(run)),
+        settings=tuple(_settings(run, every)),
     )
 
 
@@ -139,14 +141,22 @@ def _files(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _settings(run: "Run") -> Iterator[Setting]:
+def _every(event: str, facts: Mapping[str, object], before: int) -> int:
+    """Clips between two carries, where they are chosen by their cost; each start begins with the same."""
+    if event == "run_started":
+        return CARRY_FIRST
+    return int(str(facts["every"])) if event == "carry_every_chosen" else before
+
+
+def _settings(run: "Run", every: int) -> Iterator[Setting]:
     for name, value in asdict(run.spec).items():
         yield Setting(name, value, _source(run.sources, name), "pixels")
     for name, value in run.fingerprint.items():
         came = run.sources.get(name, "default")
         yield Setting(name, value, "this machine" if came == "default" else came, "numerics")
     for name, value in asdict(run.settings).items():
-        yield Setting(name, value, run.sources.get(name, "default"), "nothing of the film")
+        chosen = f"auto: {every} clips" if (name, value) == ("carry_every", -1) else value
+        yield Setting(name, chosen, run.sources.get(name, "default"), "nothing of the film")
 
 
 def _source(sources: Mapping[str, str], name: str) -> str:

@@ -140,8 +140,10 @@ class Generator:
 
     def _work(self, wanted: int) -> None:
         try:
-            self._position = wanted
-            denoiser = self._stand_before(wanted)
+            self._position, self._busy = wanted, True
+            with self._watchdog.watch("load"):
+                denoiser = self._stand_before(wanted)
+            self._busy = False
             while self._may_go_on(denoiser.next_clip):
                 self._make(denoiser)
         except BaseException as fault:  # noqa: BLE001 - handed over, and raised where the clip is taken

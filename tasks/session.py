@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
+from storage.lock import held
 from storage.run import Run
 from tasks.carries import Carries, Cost
 from tasks.damage import withdraw_damaged
@@ -96,7 +97,9 @@ class Session:
         """Stop the denoiser after the clip it is at, keep what it has made, give the lock back."""
         with self._closing:
             if "generator" in self.__dict__:
-                self._salvage(self.generator.end())
+                left = self.generator.end()
+                if held(self.run.root):  # else it is another's to write
+                    self._salvage(left)
                 self.carries.close(hurried=self.stop.signal is not None)
 
     def _salvage(self, left: list[Made]) -> None:

@@ -138,7 +138,8 @@ class Space:
         """Hold back what joining takes and see that two clips have room; raises NoSpace, NotWritable, LockLost. Some fifty microseconds."""
         self._check_writable()
         require(self._run.root)
-        self._hold(self._film + self._soundtrack)
+        if not self._run.records.complete("video"):
+            self._hold(self._film + self._soundtrack)
         disk = look(self._run.root)
         if disk.free < LOW and not self._low:
             self._low = True
@@ -202,7 +203,7 @@ class Space:
     @property
     def _film(self) -> int:
         """Bytes of the film, by what its clips take so far; with a second copy where one goes to the same disk."""
-        missing = len(self._clips) - self._made
+        missing = max(0, len(self._clips) - self._made)
         mean = self._bytes / self._made * MARGIN if self._made else self._plan.segment
         film = int(self._bytes + mean * missing) + 64 * self._run.spec.frames + self._sound_bytes
         return film * (1 + self._is_copied)
