@@ -179,9 +179,11 @@ def _named(file: int, root: Path) -> Iterator[None]:
     finally:
         if os.getpid() == owner:  # a forked child that leaves this block is not the holder
             os.environ[TOKENS] = before
-            if _holder(root).get("token") == token:
-                (root / HELD).unlink(missing_ok=True)
-                os.pwrite(file, b" " * SIZE, 0)
+            # On a disk that is read-only by now it would hide the error that ends the work.
+            with suppress(OSError):
+                if _holder(root).get("token") == token:
+                    (root / HELD).unlink(missing_ok=True)
+                    os.pwrite(file, b" " * SIZE, 0)
 
 
 def _put(file: int, root: Path, holder: Holder) -> None:
@@ -203,7 +205,9 @@ def _read(path: Path) -> Holder:
         holder: Holder = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return holder
+    # A torn or damaged text names nobody; the kernel's lock is what counts.
+    known = isinstance(holder, dict) and {"host", "since", "token"} <= holder.keys()
+    return holder if known and isinstance(holder.get("process"), int) else {}
 
 
 def _refusal(root: Path, holder: Holder) -> RunLocked:
