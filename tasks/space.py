@@ -135,7 +135,7 @@ class Space:
         self._bytes, self._made = self._bytes + segment, self._made + 1
 
     def check(self) -> None:
-        """Hold back what joining takes and see that two clips have room; raises NoSpace, NotWritable, LockLost. Some fifty microseconds."""
+        """Hold back what joining takes and see that two clips have room; raises NoSpace, NotWritable, LockLost. Some eighty microseconds."""
         self._check_writable()
         require(self._run.root)
         if not self._run.records.complete("video"):
