@@ -27,6 +27,8 @@ kill_point: KillPoint | None = None
 TRIES = 3
 PIECE = 4 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
+PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+"""What a disk, above all one behind a network, says once and then no more."""
 DRAFT = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
 
 log = structlog.get_logger()
@@ -65,14 +67,15 @@ def publish_folder(path: Path) -> Iterator[Path]:
 
 
 def publish_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Make a file of these bytes, durably. After a failed fsync it is written again under a new name, three times at most."""
+    """Make a file of these bytes, durably. After a failed write or fsync it is written again under a new name, three times at most."""
     with _translated(path):
         for attempt in range(1, TRIES + 1):
             try:
-                _publish_once(path, parts)
+                with _passing_named():
+                    _publish_once(path, parts)
                 break
             except _NotSyncedError as error:
-                log.warning("fsync_failed", path=str(path), attempt=attempt, reason=str(error))
+                log.warning("write_failed", path=str(path), attempt=attempt, reason=str(error))
                 if attempt == TRIES:
                     raise
 
@@ -116,7 +119,7 @@ def sweep(root: Path) -> int:
 
 
 class _NotSyncedError(Exception):
-    """An fsync failed: what was written may be lost, though a second fsync would say otherwise."""
+    """A write or an fsync failed: what was written may be lost, though a second fsync would say otherwise."""
 
 
 def _step(name: str, path: Path) -> None:
@@ -207,6 +210,16 @@ def _discard(draft: Path) -> None:
             shutil.rmtree(draft)
         else:
             draft.unlink()
+
+
+@contextmanager
+def _passing_named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in PASSING:
+            raise _NotSyncedError(error.strerror) from error
+        raise
 
 
 @contextmanager

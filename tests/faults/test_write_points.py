@@ -40,7 +40,7 @@ def test_killed_before_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize(("order", "stride"), [("online", 1), ("offline", 3), ("motion", 3)])
 def test_killed_before_every_step(
     brief: Film, tmp_path: Path, tally: Tally, order: str, stride: int

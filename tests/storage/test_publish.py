@@ -74,6 +74,27 @@ def test_a_failed_fsync_is_never_repeated_on_the_same_file(
     assert names(tmp_path) == ["a.json"]
 
 
+@pytest.mark.parametrize("call", ["open", "write"])
+def test_a_write_that_fails_once_is_made_anew(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that says once that it cannot, and then can: the file is there, and no draft."""
+    real, calls = getattr(os, call), []
+
+    def failing(first: object, *rest: object, **named: object) -> int:
+        if isinstance(first, int) or "partial" in str(first):
+            calls.append(first)
+            if len(calls) == 1:
+                raise OSError(errno.EIO, "Input/output error")
+        made: int = real(first, *rest, **named)
+        return made
+
+    monkeypatch.setattr(os, call, failing)
+    publish.publish_bytes(tmp_path / "a.json", b"content")
+    assert (tmp_path / "a.json").read_bytes() == b"content"
+    assert names(tmp_path) == ["a.json"]
+
+
 def test_three_failed_fsyncs_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the third failed fsync an error says so, and nothing stands under the path."""
     calls = []
