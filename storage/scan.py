@@ -64,7 +64,8 @@ class Scan:
         """What is not as it should be, in the order in which the film is made."""
         yield from _sure(self._papers)
         yield from _sure(self._inputs)
-        for clip in range(max(self._newest.values(), default=-1) + 1):
+        # One further than there are records: a chunk there waits for its own.
+        for clip in range(min(self.run.spec.clips, max(self._newest.values(), default=-1) + 2)):
             self._watch(clip)
             for found in _sure(lambda clip=clip: self._clip(clip)):  # type: ignore[misc]
                 if found.stage in {"segment", "motion"}:
