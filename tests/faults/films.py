@@ -14,7 +14,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 DOORS = ("longtake", "luigi")
-LOGS = {"run.lock", "events.jsonl", "inference.log", "reserve.bin"}
+LOGS = {"run.lock", "run.lock.held", "events.jsonl", "inference.log", "reserve.bin"}
 """Files that tell of the making, or hold room, and are not of the film."""
 HEADS = {"run.json", "run.copy.json"}
 """They name the door that the film was first asked through."""
