@@ -191,7 +191,7 @@ def _keep(root: Path, told: list[tuple[str, int | None]]) -> None:
 
 def check_told(run: Run, told: list[tuple[str, int | None]]) -> None:
     """Raise unless all that was called done is vouched for, and as it was vouched for."""
-    from tasks.damage import digest_of_file
+    from storage.digest import digest_of_file
 
     files = {"soundtrack": run.soundtrack_path, "video": run.video_path}
     for stage, clip in told:

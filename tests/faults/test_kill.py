@@ -90,8 +90,8 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_five_hundred_kills(film: Film, unbroken: Tree, tmp_path: Path, tally: Tally) -> None:
-    """Forty films, each killed up to fourteen times."""
-    kills, by_hand, other = suffer_all(film, unbroken, tmp_path, 40, 14)
+    """Sixty films, each killed up to fourteen times; the quicker the machine, the sooner a film is done."""
+    kills, by_hand, other = suffer_all(film, unbroken, tmp_path, 60, 14)
     tally(kills=kills, by_hand=by_hand, differing=other)
     assert (by_hand, other) == (0, 0)
     assert kills >= 500

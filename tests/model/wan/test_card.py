@@ -49,14 +49,15 @@ def test_each_has_its_pace() -> None:
 
 
 def test_a_folder_tells_its_own_sizes(weights: str) -> None:
-    """A small checkpoint has small features, by its config.json."""
+    """A small checkpoint has small features and a small carry, by its config.json."""
     small = describe("live-avatar", Options(weights=weights))
-    assert (small.audio_layers, small.audio_channels) != (25, 1024)
-    assert small == replace(
-        describe("live-avatar", Options()),
-        audio_layers=small.audio_layers,
-        audio_channels=small.audio_channels,
-    )
+    own = {
+        name: getattr(small, name)
+        for name in ("audio_layers", "audio_channels", "carry_bytes", "carry_pieces")
+    }
+    published = describe("live-avatar", Options())
+    assert all(value < getattr(published, name) for name, value in own.items())
+    assert small == replace(published, **own)
 
 
 def test_the_margin_is_the_encoders() -> None:
