@@ -162,7 +162,7 @@ class Scan:
         for stage, path in (("soundtrack", run.soundtrack_path), ("video", run.video_path)):
             facts = self.records.read(stage)
             if facts is None:
-                needed = joined or (stage == "video" and path.exists() and self._all_segments())
+                needed = joined or (stage == "video" and self._film_lost_its_record())
                 yield from self._unvouched(stage, None, path, needed=needed)
             elif (flaw := self._file_flaw(path, facts) or self._played_flaw(stage)) is not None:
                 yield Finding(stage, None, self._name(path), flaw)
@@ -195,7 +195,10 @@ class Scan:
             return None
         return f"lasts {float(found):.3f} s, and the sound {wanted:.3f} s"
 
-    def _all_segments(self) -> bool:
+    def _film_lost_its_record(self) -> bool:
+        # A film that is being joined has none for a moment.
+        if not self.run.video_path.exists() or worker(self.run.root) is not None:
+            return False
         clips = range(self.run.spec.clips)
         return all(self.records.complete("segment", clip) for clip in clips)
 
