@@ -12,7 +12,6 @@ from storage.digest import digest_of_file
 from storage.errors import Interrupted, LongtakeError, Terminated
 from storage.film import FilmSpan, mux_film
 from storage.publish import publish
-from storage.reserve import Reserve
 from storage.scan import Scan
 from storage.sound import encode_soundtrack
 from tasks.base import DAMAGE, RunParameter, RunTask, tell
@@ -152,11 +151,10 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
     whole = len(span) == run.spec.clips
     for kind in (EncodeSoundtrack, MuxVideo) if whole else (EncodeSoundtrack,):
         build_missing(session, kind, local_scheduler)
+    session.space.free_for_film()
     if whole:
-        Reserve(run.reserve_path).release()
         return deliver(run.video_path, part.output_file)
     target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
-    session.space.free_for_film()
     frames = join_clips(session, span, target)
     emit("film_published", path=str(target), clips=len(span), frames=frames)
     return target

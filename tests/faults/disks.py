@@ -94,7 +94,7 @@ def memory_disk(folder: Path, options: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        call("umount", str(folder))
+        call("umount", "-l", str(folder))
 
 
 @contextmanager

@@ -111,13 +111,19 @@ def points(asked: Asked, stride: int) -> dict[str, Any]:
         shutil.rmtree(asked.root)
         found["tried"] += 1
         found["killed"] += child(lambda step=step: _until(asked, step), said) == -signal.SIGKILL
-        if child(asked.make, said):
-            found["by_hand"] += 1
-            print(f"step {step}, {steps[step]}: not resumed: {said.read_text()[-2000:]}")
-        elif other := differing(tree(asked.root), expected):
-            found["differing"] += 1
-            print(f"step {step}, {steps[step]}: {other}")
+        found[_ended(asked, said, expected, f"step {step}, {steps[step]}")] += 1
     return {**found, "steps": len(steps), "kinds": sorted({line.split()[0] for line in steps})}
+
+
+def _ended(asked: Asked, said: Path, expected: Any, name: str) -> str:
+    """Make it to its end: what came of that, in a word; what is not well is told."""
+    if child(asked.make, said):
+        print(f"{name}: not resumed: {said.read_text()[-2000:]}")
+        return "by_hand"
+    if other := differing(tree(asked.root), expected):
+        print(f"{name}: {other}")
+        return "differing"
+    return "same"
 
 
 def _until(asked: Asked, step: int) -> None:
@@ -149,12 +155,7 @@ def cuts(asked: Asked, stride: int, seed: int) -> dict[str, Any]:
         if child(lambda told=told: _keep(asked.root, told), said):
             found["lost"] += 1
             print(f"{state.name}: {said.read_text()[-2000:]}")
-        if child(asked.make, said):
-            found["by_hand"] += 1
-            print(f"{state.name}: not resumed: {said.read_text()[-2000:]}")
-        elif other := differing(tree(asked.root), expected):
-            found["differing"] += 1
-            print(f"{state.name}: {other}")
+        found[_ended(asked, said, expected, state.name)] += 1
     return dict(found)
 
 

@@ -1,6 +1,5 @@
 """Room that is held back, on real small file systems where this machine lets us mount one."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from storage.disk import look, nearest, place, shortage, size
 from storage.errors import NoSpace
 from storage.publish import publish_bytes
 from storage.reserve import Reserve
+from tests.faults.disks import memory_disk
 
 MB = 1 << 20
 
@@ -18,13 +18,8 @@ MB = 1 << 20
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of four MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=40", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with memory_disk(tmp_path / "small", "size=4m,nr_inodes=40") as folder:
+        yield folder
 
 
 def test_what_is_held_is_taken_from_the_disk_and_given_back(tmp_path: Path) -> None:

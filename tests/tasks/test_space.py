@@ -16,6 +16,7 @@ from storage.run import Run
 from tasks.events import listen
 from tasks.film import make
 from tasks.space import Plan, carries_kept
+from tests.faults.disks import memory_disk
 
 Begin = Callable[..., Run]
 Fill = Callable[[int], None]
@@ -24,13 +25,8 @@ Fill = Callable[[int], None]
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 24 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with memory_disk(tmp_path / "disk", "size=24m") as folder:
+        yield folder
 
 
 def fill(disk: Path, left: int) -> None:
