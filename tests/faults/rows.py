@@ -1,6 +1,7 @@
 """Everything that may happen to a film, tried: make faults, or python tests/faults/rows.py [ROW …]; --list names the rows.
 
-Each row is a file of tests and runs alone, too: `python -m pytest tests/faults/test_kill.py`. Prints one table: what was tried, how often, what differed.
+Each row is a file of tests and runs alone, too: `python -m pytest tests/faults/test_kill.py`. Two rows run at a time, but one that is judged by the
+clock. Prints one table: what was tried, how often, what differed.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -25,12 +28,14 @@ class Row:
     fault: str
     tests: str
     """Files, with spaces between them."""
+    timed: bool = False
+    """Judged by the clock: nothing runs beside it."""
 
 
-# Another row is another line.
+# Another row is another line; the longest first, so that the others fill what is beside it.
 ROWS = {
-    "kill": Row("kill -9 at random instants, through both doors", "tests/faults/test_kill.py"),
     "points": Row("kill -9 at every write point", "tests/faults/test_write_points.py"),
+    "kill": Row("kill -9 at random instants, through both doors", "tests/faults/test_kill.py"),
     "power": Row("power cut: what was not synced is gone", "tests/faults/test_power_cut.py"),
     "full": Row("full disk, read-only, no inodes", "tests/faults/test_full_disk.py"),
     "damage": Row(
@@ -42,7 +47,7 @@ ROWS = {
     ),
     "stages": Row("encoder, decoder, memory, NaN", "tests/faults/test_stage_faults.py"),
     "store": Row("slow and failing store", "tests/faults/test_failing_store.py"),
-    "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py"),
+    "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py", timed=True),
 }
 
 
@@ -61,15 +66,29 @@ class Outcome:
         return bool(self.tests["passed"]) and not bad
 
 
+def run_all(names: list[str], words: list[str]) -> Iterator[tuple[str, Outcome]]:
+    """Every row, as it ends: two at a time, then those that are timed."""
+    with ThreadPoolExecutor(2) as two:
+        begun = {two.submit(run, ROWS[name], words): name for name in names if not ROWS[name].timed}
+        for ended in as_completed(begun):
+            yield begun[ended], ended.result()
+    for name in names:
+        if ROWS[name].timed:
+            yield name, run(ROWS[name], words)
+
+
 def run(row: Row, words: list[str]) -> Outcome:
-    """The row's tests, short and long, in a process of their own."""
+    """The row's tests, short and long, in a process of their own; what they print is shown when they have ended."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", *row.tests.split(), "-q", f"--junitxml={report}"]
         command += ["-o", "junit_family=xunit1"]  # the newer one has no properties
         there = {**os.environ, "PYTHONPATH": str(ROOT)}
         begun = time.monotonic()
-        subprocess.run([*command, *words], cwd=ROOT, env=there, check=False, stdout=sys.stderr)
+        done = subprocess.run(
+            [*command, *words], cwd=ROOT, env=there, check=False, capture_output=True, text=True
+        )
+        print(done.stdout, done.stderr, file=sys.stderr, flush=True)
         return Outcome(*_read(report), time.monotonic() - begun)
 
 
@@ -109,11 +128,13 @@ def main() -> int:
     if words.list:
         print(*(f"{name:<12}{row.fault}" for name, row in ROWS.items()), sep="\n")
         return 0
-    outcomes, only = {}, ["-m", "not slow"] if words.short else []
-    for name in words.rows or ROWS:
-        outcomes[name] = run(ROWS[name], only)
-        print(line(ROWS[name], outcomes[name]), file=sys.stderr, flush=True)
-    print(*(line(ROWS[name], one) for name, one in outcomes.items()), sep="\n")
+    asked, only = words.rows or [*ROWS], ["-m", "not slow"] if words.short else []
+    begun, outcomes = time.monotonic(), {}
+    for name, outcome in run_all(asked, only):
+        outcomes[name] = outcome
+        print(line(ROWS[name], outcome), file=sys.stderr, flush=True)
+    print(*(line(ROWS[name], outcomes[name]) for name in asked), sep="\n")
+    print(f"{len(asked)} rows, {time.monotonic() - begun:.0f} s")
     return 0 if all(one.passed for one in outcomes.values()) else 1
 
 
