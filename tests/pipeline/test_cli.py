@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.arguments import EXAMPLES, parse
+from pipeline.arguments import parse
+from pipeline.verbs import VERBS
 
 Call = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -23,14 +24,14 @@ def test_the_door_imports_nothing_heavy():
     assert said.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", EXAMPLES)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_an_example(verb: str, longtake: Call):
     """Help goes to stdout, ends well, says what the verb does and shows it at work; the example itself parses."""
     code, out, err = longtake(verb, "--help")
     assert code == 0
     assert not err
-    assert EXAMPLES[verb] in out
-    assert parse(EXAMPLES[verb].split()[1:]).verb == verb
+    assert VERBS[verb].example in out
+    assert parse(VERBS[verb].example.split()[1:]).verb == verb
 
 
 def test_first_screen_names_every_verb(longtake: Call):
@@ -38,7 +39,7 @@ def test_first_screen_names_every_verb(longtake: Call):
     code, out, _ = longtake()
     assert code == 0
     assert out == longtake("--help")[1]
-    assert all(example in out for example in EXAMPLES.values())
+    assert all(each.example in out for each in VERBS.values())
     assert "exit codes" in out
 
 

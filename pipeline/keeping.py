@@ -1,0 +1,48 @@
+"""--keep-going: a film made by processes that may die, one after the other."""
+# ruff: noqa: T201 - it speaks while nothing else does
+
+import sys
+from pathlib import Path
+
+from pipeline.verb import Command, Parser, prepare
+
+
+def keep_going(command: Command, words: list[str], root: Path) -> int:
+    """Do it in a process of its own, and again, until the film is done or a clip has failed for good."""
+    from pipeline.supervisor import Supervisor, command_for
+
+    prepare(command)
+
+    def tell(line: str) -> None:
+        print(f"longtake: {line}", file=sys.stderr, flush=True)
+
+    more = [
+        f"--{name}"
+        for name in ("accept-joint", "break-lock")
+        if command.options.get(name.replace("-", "_"))
+    ]
+    more += ["--debug"] if command.debug else []
+    return Supervisor(command_for([*words, *more], command.asked), root, tell).run()
+
+
+def words_of(command: Command) -> list[str]:
+    """The flags as words again."""
+    pairs = [(flag.spelling, word) for flag, word in command.given]
+    takes = {flag.spelling for flag, _ in command.given if flag.constant is None}
+    return [
+        part for name, word in pairs for part in ((f"{name}={word}",) if name in takes else (name,))
+    ]
+
+
+def take_keeping(parser: Parser) -> None:
+    """What `new` and `resume` may be told about processes."""
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="Start again after a crash, in a new process, until the film is done.",
+    )
+    parser.add_argument(
+        "--break-lock",
+        action="store_true",
+        help="Take a run from a process on another machine, which must be dead.",
+    )

@@ -1,0 +1,161 @@
+"""What a verb of the command line is: a line about it, an example, its words, and what it does with them."""
+# ruff: noqa: T201 - with pipeline/verbs the only place that prints
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from pipeline.flag import Flag
+from storage.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from pipeline.film import Film
+
+Given = list[tuple[Flag, str]]
+
+
+@dataclass
+class Command:
+    """What the words ask for."""
+
+    verb: str
+    options: dict[str, object] = field(default_factory=dict)
+    given: Given = field(default_factory=list)
+    """Flags of `new` in their order, each with its word."""
+    debug: bool = False
+    asked: list[str] = field(default_factory=list)
+    """The words themselves."""
+
+    def path(self, name: str) -> Path:
+        """An option that is a path."""
+        return Path(str(self.options[name]))
+
+    def file(self, name: str) -> Path | None:
+        """An option that is a path, or is not given."""
+        return Path(str(self.options[name])) if self.options[name] else None
+
+    def number(self, name: str) -> int | None:
+        """An option that is a whole number, or is not given."""
+        return None if self.options[name] is None else int(str(self.options[name]))
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One word of ours; pipeline/verbs has a file for each."""
+
+    name: str
+    does: str
+    example: str
+    expect: Callable[["Parser"], None]
+    """Tell the parser what words it takes."""
+    act: Callable[[Command], int]
+    """Do it; the exit code (docs/cli.md)."""
+
+    def parser(self) -> "Parser":
+        """What reads its words."""
+        parser = Parser(self)
+        self.expect(parser)
+        return parser
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and leaves ending to the caller."""
+
+    def __init__(self, verb: Verb) -> None:
+        super().__init__(
+            prog=f"longtake {verb.name}",
+            description=verb.does,
+            epilog=f"example:\n  {verb.example}",
+            formatter_class=_Help,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.add_argument(
+            "--debug", action="store_true", help="Show all log lines, and where a fault comes from."
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """One line instead of the usage."""
+        raise BadInput(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
+
+    def take_run(self) -> None:
+        """The first word is a run."""
+        self.add_argument("run", metavar="RUN", help="The folder of the run.")
+
+    def take_json(self) -> None:
+        """The result may be for machines."""
+        self.add_argument("--json", action="store_true", help="For machines.")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+
+class Note(argparse.Action):
+    """Puts the flag and its word into the list of what was given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's own signature
+        space: argparse.Namespace,
+        values: object,
+        option: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Keep it."""
+        space.given = [*(getattr(space, "given", None) or []), (self.const, str(values))]
+
+
+def add_flag(group: "argparse._ActionsContainer", flag: Flag, text: str) -> None:
+    """Take one of the flags of `new`."""
+    words = 0 if flag.constant is not None else None
+    group.add_argument(
+        flag.spelling,
+        action=Note,
+        const=flag,
+        nargs=words,
+        metavar=flag.metavar,
+        help=text,
+        dest="given",
+    )
+
+
+def prepare(command: Command) -> "Console | None":
+    """Logs go their way; the terminal for the bar, if stderr is one."""
+    from pipeline import logs
+
+    console = terminal(sys.stderr) if sys.stderr.isatty() else None
+    logs.configure(debug=command.debug, console=console)
+    return console
+
+
+def tell(film: "Film") -> int:
+    """The film's path on stdout, for the next program; what it is on stderr, for people."""
+    from pipeline.progress import clock
+
+    length = clock(film.frames / film.fps)
+    said = f"{film.clips} clips, {film.frames} frames, {length}"
+    print(f"{said}: {film.made} clips made now" if film.made else said, file=sys.stderr)
+    print(film.path)
+    return 0
+
+
+def show(renderables: "Iterable[RenderableType]", stream: TextIO | None = None) -> None:
+    """Print them, for people, unless a stream is named on stdout."""
+    from rich.table import Table
+
+    console = terminal(stream or sys.stdout)
+    for renderable in renderables:
+        console.print(renderable, highlight=False, soft_wrap=not isinstance(renderable, Table))
+
+
+def terminal(stream: TextIO) -> "Console":
+    """A terminal, or what stands for one."""
+    from rich.console import Console
+
+    return Console(file=stream)

@@ -1,0 +1,33 @@
+"""longtake accept: try it all with the real files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.verb import Command, Verb
+from pipeline.verbs.new import take_flags
+
+if TYPE_CHECKING:
+    from pipeline.accept import Check
+
+
+def _act(command: Command) -> int:
+    from pipeline.accept import accept
+
+    said = {name: word for flag, word in command.given for name in flag.fields}
+    root = Path(said.get("run") or said.get("output_dir") or "runs/accept").absolute()
+
+    def tell(check: "Check") -> None:
+        print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:24}  {check.found}", flush=True)
+
+    found = accept(command.given, root, tell)
+    print(found.page)
+    return 0 if found.passed else 1
+
+
+VERB = Verb(
+    "accept",
+    "Three clips, a kill, a resume, the bytes compared, and a page about it; takes the flags of `new`.",
+    "longtake accept --model live-avatar --weights ckpt --size 704*384",
+    take_flags,
+    _act,
+)

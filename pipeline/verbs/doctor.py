@@ -1,0 +1,39 @@
+"""longtake doctor: whether weights are whole."""
+
+from pipeline.verb import Command, Parser, Verb
+from storage.errors import ModelError
+
+
+def _act(command: Command) -> int:
+    from pipeline.doctor import examine
+
+    model, weights, lora = (command.options[name] for name in ("model", "weights", "lora"))
+    found = examine(str(model), str(weights or ""), str(lora) if lora else None)
+    print(*found.lines, sep="\n")
+    return 0 if found.well else ModelError.exit_code
+
+
+def _expect(parser: Parser) -> None:
+    parser.add_argument(
+        "--model",
+        default="live-avatar",
+        metavar="NAME",
+        help="live-avatar (the default) or wan-s2v.",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="DIR",
+        help="The folder of the published weights, or owner/name as the hub calls it.",
+    )
+    parser.add_argument(
+        "--lora", metavar="FILE", help="liveavatar.safetensors, where it does not lie with them."
+    )
+
+
+VERB = Verb(
+    "doctor",
+    "Whether a folder of weights is whole and fits its model, without loading it.",
+    "longtake doctor --model live-avatar --weights ckpt",
+    _expect,
+    _act,
+)

@@ -1,0 +1,56 @@
+"""longtake new: a film."""
+
+import argparse
+import os
+from pathlib import Path
+
+from pipeline.flags import FLAGS, GROUPS
+from pipeline.keeping import keep_going, take_keeping, words_of
+from pipeline.verb import Command, Parser, Verb, add_flag, prepare, tell
+
+
+def _act(command: Command) -> int:
+    from pipeline import runs, settings
+
+    wishes = settings.gather(command.given, os.environ, Path.cwd())
+    if command.options["keep_going"]:
+        from tasks.request import resolve
+
+        root = resolve(wishes.request()).root
+        # By its name: where the seed is drawn, each start would else be another film.
+        return keep_going(command, ["new", *words_of(command), "--run", str(root)], root)
+    console, breaks = prepare(command), bool(command.options["break_lock"])
+    film = runs.new(wishes.request(), console=console, notices=wishes.notices, break_lock=breaks)
+    return tell(film)
+
+
+def take_flags(parser: Parser) -> None:
+    """IMAGE, AUDIO and everything that a film is made of."""
+    parser.usage = f"{parser.prog} IMAGE AUDIO [flags]"
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="IMAGE AUDIO",
+        help="The picture, and the sound or a film with sound.",
+    )
+    for title, flags in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            add_flag(group, flag, flag.does)
+    for flag in FLAGS:
+        if not flag.fields:
+            add_flag(parser, flag, argparse.SUPPRESS)
+
+
+def _expect(parser: Parser) -> None:
+    take_flags(parser)
+    take_keeping(parser)
+
+
+VERB = Verb(
+    "new",
+    "Make a film; the same command again goes on where it stopped.",
+    "longtake new face.png speech.wav --run runs/mine",
+    _expect,
+    _act,
+)
