@@ -251,6 +251,7 @@ def bytes_needed(name: str, options: Options, machine: Machine) -> int:
 
 def release_memory() -> None:
     """Give back what nothing uses any more; torch is left alone where nobody has imported it."""
+    gc.unfreeze()  # tasks.windows.tidy has put them out of sight
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

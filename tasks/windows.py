@@ -1,5 +1,6 @@
 """Luigi sees a window of clips at a time: its scheduler costs O(pending) per task, so 25 clips and not 10 000."""
 
+import gc
 from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -82,12 +83,15 @@ def drive(session: Session, local_scheduler: bool | None) -> None:
     offline = session.run.settings.offline
     denoised_first = span.stop if offline else max(span.start, published_to(session.run, span.stop))
     denoised = range(denoised_first)
-    for window in chain(
-        windows(session, DenoiseClip, denoised, denoised),
-        windows(session, DecodeClip, span, span),
-        windows(session, ExtractAudio, unheard(session.run)),
-    ):
-        build(session, window, local_scheduler)
+    try:
+        for window in chain(
+            windows(session, DenoiseClip, denoised, denoised),
+            windows(session, DecodeClip, span, span),
+            windows(session, ExtractAudio, unheard(session.run)),
+        ):
+            build(session, window, local_scheduler)
+    finally:
+        gc.unfreeze()
 
 
 def published_to(run: "Run", stop: int) -> int:
@@ -113,8 +117,19 @@ def windows(
         beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
         heard = [clip for clip in beyond if clip in coming]
         yield Window(run=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
-        # Luigi keeps every task that it has ever seen.
-        luigi.Task.clear_instance_cache()
+        tidy()
+
+
+def tidy() -> None:
+    """Let go of what Luigi holds of a window: every task that it has ever seen, and some 60 objects a clip that hold each other.
+
+    Python looks for such circles ever more rarely the more objects there are. Those of libraries and models, which stay, are put out of its sight after
+    the first window, so that a look takes 2 ms; who lets a model go (model.avatar.release_memory) brings them back.
+    """
+    luigi.Task.clear_instance_cache()
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
 
 
 def build(session: Session, root: luigi.Task, local_scheduler: bool | None) -> None:
