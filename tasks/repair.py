@@ -92,6 +92,7 @@ def repair(run: "Run", found: Iterable[Finding]) -> None:
     with heeded() as stop, working(run, Part(), stop) as session:
         shown = {each.clip for each in found if each.stage in FROM_DECODER}
         emit("repair_started", files=len(found), clips=len(shown))
+        session.generator.restrain()  # what lies ahead was not asked for, and is not in the price
         withdraw(run, found)
         mend(session, found)
 

@@ -233,6 +233,22 @@ def test_the_price_is_what_is_paid(made: Callable[[str], Run]) -> None:
     assert sorted(map(str, told["clip_published"])) == ["2", "5"]
 
 
+@pytest.mark.parametrize("state", ["half-online", "half-offline"])
+def test_a_film_is_not_finished_by_repairing_it(made: Callable[[str], Run], state: str) -> None:
+    """The last clip that is there is made again, and no clip after it, though its sound is there and the denoiser could run ahead."""
+    run = made(state)
+    before, last = film_of(run.root), max(map(int, _denoised(run)))
+    (run.root / f"commits/latents.{last:05d}.json").unlink()
+    (run.root / f"steps/c.{last}.0.0.0.0.0").unlink()
+    HARMS["cut"](run.root / f"latents/c.{last - 1}.0.0.0.0")
+    repair(opened(run.root), look(opened(run.root)))
+    assert set(film_of(run.root)) <= set(before)
+
+
+def _denoised(run: Run) -> list[str]:
+    return [path.name.split(".")[1] for path in (run.root / "latents").glob("c.*")]
+
+
 def test_a_clip_comes_back_the_same_or_not_at_all(
     made: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
