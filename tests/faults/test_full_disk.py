@@ -16,7 +16,7 @@ STAGES = {
     "steps": "/steps/.c.5",
     "latents": "/latents/.c.5",
     "their record": "/commits/.latents.00005",
-    "the carry": "/carry/.00006",
+    "the carry": "/carry/.",
     "frames": "/frames/.c.5",
     "a segment": "/segments/.00005",
     "its record": "/commits/.segment.00005",
