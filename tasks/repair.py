@@ -89,10 +89,10 @@ def repair(run: "Run", found: Iterable[Finding]) -> None:
     Takes the run's lock. Raises InputDamaged where a lost input is needed, and what `make` raises.
     """
     found = [each for each in found if each.damage]
-    with heeded() as stop, working(run, Part(), stop) as session:
+    # Alone: what lies ahead was not asked for, and is not in the price.
+    with heeded() as stop, working(run, Part(alone=True), stop) as session:
         shown = {each.clip for each in found if each.stage in FROM_DECODER}
         emit("repair_started", files=len(found), clips=len(shown))
-        session.generator.restrain()  # what lies ahead was not asked for, and is not in the price
         withdraw(run, found)
         mend(session, found)
 
