@@ -5,7 +5,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-LOGS = {"run.lock", "events.jsonl", "inference.log"}
+LOGS = {"run.lock", "events.jsonl", "inference.log", "reserve.bin"}
+"""What says nothing of the film: logs, the lock, and room that is held for the end."""
 
 
 def flip(path: Path) -> None:
