@@ -1,0 +1,48 @@
+"""A real luigid on loopback."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[int]:
+    """A scheduler that keeps its state in a folder; its port, once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    words = ["--port", str(port), "--address", "127.0.0.1", "--logdir", str(folder)]
+    words += ["--state-path", str(folder / "state.pickle")]
+    server = subprocess.Popen(
+        [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            try:
+                page(port, "task_list", status="", upstream_status="")
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
+def page(port: int, what: str, **arguments: Any) -> dict[str, Any]:
+    """What its page shows."""
+    data = urllib.parse.quote(json.dumps(arguments))
+    address = f"http://127.0.0.1:{port}/api/{what}?data={data}"
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        found: dict[str, Any] = json.load(answer)["response"]
+    return found
