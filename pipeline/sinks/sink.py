@@ -59,7 +59,7 @@ class Sink:
         self._told = False
         self._reason = ""
         self._deadline: float | None = None
-        self._who = {"host": socket.gethostname(), "pid": os.getpid()}
+        self._who = {"machine": socket.gethostname(), "pid": os.getpid()}
         self._run = ""
         self._thread = threading.Thread(target=self._work, name="events", daemon=True)
         self._thread.start()

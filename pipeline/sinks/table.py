@@ -8,7 +8,7 @@ from pipeline.sinks.sink import Message
 from storage.errors import BadOption
 
 NAME = "longtake_events"
-_COLUMNS = ("time", "host", "pid", "run", "sequence", "event")
+_COLUMNS = ("time", "machine", "pid", "run", "sequence", "event")
 
 
 class Table:
@@ -31,7 +31,7 @@ class Table:
             facts,
             sql.Column("id", sql.Integer, primary_key=True),
             sql.Column("time", sql.DateTime(timezone=True), index=True),
-            sql.Column("host", sql.String(255)),
+            sql.Column("machine", sql.String(255)),
             sql.Column("pid", sql.Integer),
             sql.Column("run", sql.Text),
             sql.Column("sequence", sql.Integer),
