@@ -19,7 +19,7 @@ class Metrics(PrometheusMetricsCollector):
 
     def __init__(self) -> None:
         if not self._one:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
             self._one.update(self.__dict__)
         self.__dict__ = self._one
 

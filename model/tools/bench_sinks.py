@@ -46,7 +46,7 @@ class _Hook(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Listener
 
-    def do_POST(self) -> None:  # noqa: N802 - the library's own name
+    def do_POST(self) -> None:
         """Take it."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.count += 1

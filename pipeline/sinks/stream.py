@@ -25,9 +25,7 @@ class Stream:
         query = dict(parse_qsl(parts.query))
         self._name = query.pop("stream", NAME)
         plain = urlunsplit(parts._replace(query=urlencode(query)))
-        self._redis = Redis.from_url(
-            plain, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
-        )
+        self._redis = Redis.from_url(plain, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
 
     def send(self, messages: Sequence[Message]) -> None:
         """Append them, all or none."""

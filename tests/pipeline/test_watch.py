@@ -94,9 +94,7 @@ def test_a_killed_run_stands_still_and_is_not_touched(
     assert contents(tmp_path / "x") == before
 
 
-def test_a_run_that_is_started_again_is_waited_for(
-    live: "subprocess.Popen[str]", tmp_path: Path
-):
+def test_a_run_that_is_started_again_is_waited_for(live: "subprocess.Popen[str]", tmp_path: Path):
     """Between two processes of --keep-going nobody works on it, and it is not given up at once."""
     live.kill()
     live.communicate()

@@ -1,5 +1,6 @@
 """Against a real luigid: the film shows on its page, and its death is no success."""
 
+import importlib.util
 import json
 import os
 import socket
@@ -28,8 +29,12 @@ def luigid(tmp_path: Path) -> Iterator[int]:
         port = int(free.getsockname()[1])
     words = ["--port", str(port), "--address", "127.0.0.1", "--logdir", str(tmp_path)]
     words += ["--state-path", str(tmp_path / "state.pickle")]
+    config = tmp_path / "luigid.cfg"
+    if importlib.util.find_spec("prometheus_client"):
+        config.write_text("[scheduler]\nmetrics_collector = prometheus\n")
     server = subprocess.Popen(
         [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", *words],
+        env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -98,6 +103,16 @@ def test_film_shows_on_the_page(luigid: int, ask: Ask) -> None:
         else next(k for k in shown if k.startswith("LongVideo")),
     )
     assert status["statusMessage"] == "11 of 11 clips"
+
+
+def test_its_own_page_for_prometheus_counts_the_film(luigid: int, ask: Ask) -> None:
+    """With `metrics_collector = prometheus` in its luigi.cfg, luigid's /metrics has every stage."""
+    pytest.importorskip("prometheus_client")
+    assert luigi(luigid, ask(seconds=5.0)).wait(60) == 0
+    with urllib.request.urlopen(f"http://127.0.0.1:{luigid}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    for family in ("DenoiseClip", "DecodeClip", "ExtractAudio"):
+        assert f'luigi_task_done_total{{family="{family}"}} 11.0' in text
 
 
 def test_failed_film_can_be_asked_for_again(luigid: int, ask: Ask, tmp_path: Path) -> None:

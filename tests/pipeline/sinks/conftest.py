@@ -198,7 +198,7 @@ def wait_for(call: Callable[[], object]) -> None:
     while True:
         try:
             call()
-        except Exception:
+        except Exception:  # noqa: BLE001 - a server that is not up yet says so in many ways
             assert time.monotonic() < end
             time.sleep(0.05)
         else:
