@@ -61,9 +61,7 @@ class Told:
         with suppress(KeyError, ValueError, TypeError):  # a damaged line that is JSON all the same
             self.pace.tell(event, facts, when)
             self._remember(event, facts)
-        clip = facts.get("clip")
-        self.last = event if clip is None else f"{event} (clip {clip})"
-        self.last_at = when
+        self.last, self.last_at = in_words(event, facts), when
 
     def _remember(self, event: str, facts: Mapping[str, object]) -> None:
         if event == "run_started":
@@ -82,6 +80,13 @@ class Told:
         """Seconds that the slowest usually takes; None where nothing is usual yet."""
         known = [each for each in (self.pace.seconds_a_clip, *self.pace.stages.values()) if each]
         return None if self.idle or not known else max(known)
+
+
+def in_words(event: str, facts: Mapping[str, object]) -> str:
+    """`clip published (clip 3)`, `segment done (clip 3)`."""
+    what = f"{facts.get('stage')} done" if event == "stage_seconds" else event.replace("_", " ")
+    clip = facts.get("clip")
+    return what if clip is None else f"{what} (clip {clip})"
 
 
 _DEVICE = ("card", "used", "total", "temperature", "load")

@@ -1,7 +1,10 @@
 """Events at real places: all of them, in order; and a place that is slow, down or full costs the film nothing."""
 
+import contextlib
+import io
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import runs
 from pipeline.sinks import attached
 from pipeline.sinks.address import chosen, read_address
 from pipeline.sinks.sink import Limits, Message, Refused, Sink, reason_of
@@ -18,7 +20,6 @@ from pipeline.sinks.webhook import Webhook
 from pipeline.told import Tail
 from storage.errors import BadInput, BadOption
 from tasks.events import emit, recorded
-from tasks.request import Request
 
 from .conftest import HookServer, Place, free_port, serving
 
@@ -264,6 +265,17 @@ def test_a_film_that_is_kept_going_tells_from_its_own_process(
     process = started("new", face, speech, "--run", "x", "--keep-going", "--events-to", hook.url)
     _, said = process.communicate(timeout=120)  # type: ignore[attr-defined]
     assert (tmp_path / "x/video.mp4").is_file(), said
+    assert "film_published" in [each["event"] for each in hook.messages]
+
+
+def test_the_pages_python_makes_a_film(hook: HookServer, face: Path, speech: Path, tmp_path: Path):
+    """docs/watching.md's example, as it stands but for its address, is told of each clip and tells the hook."""
+    text = (Path(__file__).parents[3] / "docs/watching.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(code.replace("https://example.org/hook", hook.url), {})
+    assert said.getvalue().splitlines() == [f"clip {clip} is there, 5 in all" for clip in range(5)]
     assert "film_published" in [each["event"] for each in hook.messages]
 
 
