@@ -59,7 +59,7 @@ class Status:
     first_playable_clip_after: float | None
     """Seconds from the run's start until its first clip could be played."""
     eta: float | None
-    """Seconds; None while nobody works on it."""
+    """Seconds; None while nobody works on it, or while it may hang."""
     retries: int
     last_event: str
     quiet: float | None
@@ -129,6 +129,7 @@ class Reader:
         state = _state(who, finished=finished, fault=told.fault)
         exactly, each = fewer or state != "working", pace.seconds_a_clip
         quiet = None if told.last_at is None else max(0.0, now - told.last_at)
+        hangs = stall(run.settings.stall_limit, quiet, told.usual) if who else None
         return Status(
             run=str(run.root),
             state=state,
@@ -145,11 +146,11 @@ class Reader:
             stages=pace.stages,
             device=dict(told.device),
             first_playable_clip_after=pace.first_playable_after,
-            eta=pace.left(now) if state == "working" else None,
+            eta=pace.left(now) if state == "working" and hangs is None else None,
             retries=pace.retries,
             last_event=told.last,
             quiet=quiet,
-            stall=stall(run.settings.stall_limit, quiet, told.usual) if who else None,
+            stall=hangs,
             fault=told.fault if state == "failed" else None,
             bytes_on_disk=self._bytes.now(exactly=exactly),
             settings=tuple(_settings(run, told.every)),

@@ -57,7 +57,7 @@ class Sink:
         self._changed = threading.Condition()
         self._sending = self._sequence = self._dropped = 0
         self._told = False
-        self._reason = ""
+        self._reason = "no answer in time"
         self._deadline: float | None = None
         self._who = {"machine": socket.gethostname(), "pid": os.getpid()}
         self._run = ""
@@ -150,24 +150,25 @@ class Sink:
 
     def _fail(self, fault: Exception) -> None:
         """Say so, once."""
-        from tasks.events import emit
-
         self._reason = reason_of(fault)
         if not self._told:
             self._told = True
-            emit("sink_failing", sink=self._name, error=self._reason)
             words = f"{self._name} does not take events ({self._reason}); the film goes on"
-            say(f"[WARN] {words}", logging.WARNING)
+            self._say(words, "sink_failing", sink=self._name, error=self._reason)
 
     def _say_lost(self, lost: int) -> None:
+        what = f"{lost} of {self._sequence} events did not reach {self._name} ({self._reason})"
+        facts: dict[str, str | int] = {"sink": self._name, "count": lost, "error": self._reason}
+        self._say(f"{what}; events.jsonl has them all", "events_dropped", **facts)
+
+    def _say(self, words: str, event: str, **facts: str | int) -> None:
+        """In the run's own file, too, also when its session, which has that open, has ended."""
         from tasks.events import emit, recorded
 
         with ExitStack() as stack:
             if self._run and Path(self._run).is_dir():
-                # The session, which has the file open, has ended.
                 stack.enter_context(recorded(Path(self._run) / "events.jsonl"))
-            emit("events_dropped", sink=self._name, count=lost, error=self._reason)
-        words = f"{lost} of {self._sequence} events did not reach {self._name} ({self._reason}); events.jsonl has them all"
+            emit(event, **facts)
         say(f"[WARN] {words}", logging.WARNING)
 
 

@@ -20,12 +20,19 @@ class Stream:
 
     def __init__(self, url: str) -> None:
         from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query))
         self._name = query.pop("stream", NAME)
         plain = urlunsplit(parts._replace(query=urlencode(query)))
-        self._redis = Redis.from_url(plain, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+        self._redis = Redis.from_url(
+            plain,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(NoBackoff(), 0),  # the sink tries again by itself
+        )
 
     def send(self, messages: Sequence[Message]) -> None:
         """Append them, all or none."""

@@ -42,7 +42,10 @@ def open_way(address: "Address") -> Listening:
         import_module(package)
         return _OPEN[address.kind](address)
     except ModuleNotFoundError as missing:
-        reason = f"it needs the package {missing.name}, which is not installed (pip install 'longtake[{extra}]')"
+        way = (
+            f" (in longtake's folder: pip install '.[{extra}]')" if missing.name == package else ""
+        )
+        reason = f"it needs the package {missing.name}, which is not installed{way}"
         raise BadOption(FLAG, address.name, reason) from None
 
 

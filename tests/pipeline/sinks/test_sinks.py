@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,29 @@ def test_a_place_that_comes_up_later_gets_all():
     with serving(server):
         close(sink)
     assert [each["clip"] for each in server.messages] == list(range(20))
+
+
+def test_a_connection_that_is_lost_is_made_again():
+    """A WebSocket whose server hangs up again and again: what is told afterwards arrives over a new connection."""
+    serve = pytest.importorskip("websockets.sync.server").serve
+    from pipeline.sinks.websocket import Socket
+
+    heard: list[int] = []
+    hung_up = threading.Semaphore(0)
+
+    def hear(connection: Any) -> None:
+        heard.append(json.loads(connection.recv())["sequence"])
+        connection.close()
+        hung_up.release()
+
+    with serve(hear, "127.0.0.1", 0) as server, serving(server):
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        sink = Sink("ws://there", Socket(url), QUICK)
+        for _ in range(3):
+            sink.tell("clip_denoised", {})
+            assert hung_up.acquire(timeout=60)
+        close(sink)
+    assert set(heard) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("code", [302, 404])
