@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_each_kind_of_film_is_made_and_the_webhook_hears_all(tmp_path: Path):
     """A film of two clips three times: with nobody, with a webhook that gets every event, with an address where nobody is."""
     words = ["--runs", "1", "--clips", "2", "--size", "64", "--steps", "1", "--folder", tmp_path]
