@@ -187,6 +187,9 @@ class Avatar(Protocol):
     def peaks(self) -> Mapping[str, int]:
         """The most device memory that was taken so far, in bytes, by who says so; nothing on a CPU."""
 
+    def look(self) -> Mapping[str, int | str]:
+        """The device now: `card` (its name), `used` and `total` (bytes), `temperature`, `load` (percent), as far as it tells; nothing on a CPU."""
+
     def denoiser(self, inputs: Named, seed: int) -> Denoiser:
         """A denoiser that stands before clip 0."""
 

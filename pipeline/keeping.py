@@ -4,6 +4,7 @@
 import sys
 from pathlib import Path
 
+from pipeline.sinks.address import FLAG, KEY
 from pipeline.verb import Command, Parser, prepare
 
 
@@ -22,7 +23,14 @@ def keep_going(command: Command, words: list[str], root: Path) -> int:
         if command.options.get(name.replace("-", "_"))
     ]
     more += ["--debug"] if command.debug else []
+    more += [f"{FLAG}={url}" for url in _urls(command)]
     return Supervisor(command_for([*words, *more], command.asked), root, tell).run()
+
+
+def _urls(command: Command) -> list[str]:
+    """Places for events that were given as words; those of the environment are inherited."""
+    urls = command.options.get(KEY)
+    return [str(url) for url in urls] if isinstance(urls, list) else []
 
 
 def words_of(command: Command) -> list[str]:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
 Facts = Mapping[str, object]
 
@@ -52,8 +53,11 @@ class Pace:
         default_factory=lambda: {"denoised": Beat(), "published": Beat()}
     )
     _stage: dict[str, float] = field(default_factory=dict)
+    _each: dict[str, deque[float]] = field(default_factory=dict)
     _denoised_at: float | None = None
+    _published_at: float | None = None
     _kept: float | None = None
+    _encoded_again: object = None
 
     def tell(self, event: str, facts: Facts, now: float) -> None:
         """Take note of one event that happened at `now` (seconds)."""
@@ -79,18 +83,26 @@ class Pace:
     def _clip_denoised(self, facts: Facts, now: float) -> None:
         self._denoised += 1
         self._beats["denoised"].strike(now)
-        self._stage["denoise"] = float(str(facts["seconds"]))
+        self._note("denoise", float(str(facts["seconds"])))
 
     def _stage_seconds(self, facts: Facts, now: float) -> None:
-        if facts.get("clip") is not None:
-            self._stage[str(facts["stage"])] = float(str(facts["seconds"]))
-            if facts["stage"] == "latents":
-                self._denoised_at = now
+        clip, stage = facts.get("clip"), str(facts["stage"])
+        if clip is None or (stage == "segment" and clip == self._encoded_again):
+            return
+        self._note(stage, float(str(facts["seconds"])))
+        if stage == "latents":
+            self._denoised_at = now
+
+    def _note(self, stage: str, seconds: float) -> None:
+        self._stage[stage] = seconds
+        self._each.setdefault(stage, deque(maxlen=_MEMORY)).append(seconds)
 
     def _clip_published(self, facts: Facts, now: float) -> None:
         self.done, self.made = self.done + 1, self.made + 1
+        self._published_at = now
         if facts.get("redone"):
             self.redone += 1
+            self._encoded_again = facts.get("clip")
             self._break()
         else:
             self._beats["published"].strike(now)
@@ -140,6 +152,23 @@ class Pace:
         denoise = self._denoise or each
         decode = self._beats["published"].seconds or self._decode(denoise)
         return max(0, self.clips - self._denoised) * denoise + (self.clips - self.done) * decode
+
+    def left(self, now: float) -> float | None:
+        """The same, counted down between two clips."""
+        eta, each = self.eta, self.seconds_a_clip
+        if eta is None or each is None or self._published_at is None:
+            return eta
+        return max(0.0, eta - min(each, max(0.0, now - self._published_at)))
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Usual seconds a clip of each stage that works by itself; two of them work at a time."""
+        # That of the latents is mostly waiting for the denoiser, which is counted.
+        return {
+            name: median(self._each[stage])
+            for stage, name in (("denoise", "denoise"), ("audio", "hear"), ("segment", "decode"))
+            if stage in self._each
+        }
 
     @property
     def _promised(self) -> float | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LINES = 20
 """Files that are named on a terminal; --json names all."""
-_COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
+COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
     "working": "cyan",
     "finished": "green",
     "stopped": "yellow",
@@ -57,7 +57,7 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
     from rich.text import Text
 
     yield Text.assemble(
-        (status.run, "bold"), " is ", (status.state, f"bold {_COLOURS[status.state]}")
+        (status.run, "bold"), " is ", (status.state, f"bold {COLOURS[status.state]}")
     )
     lines = Table.grid(padding=(0, 2))
     for name, text in _facts(status):
@@ -80,8 +80,7 @@ def _facts(status: "Status") -> Iterator[tuple[str, str]]:
             "pace",
             f"{status.seconds_a_clip:.2f} s a clip, {status.frames_a_second:.1f} frames a second",
         )
-    if status.eta is not None:
-        yield "left", clock(status.eta)
+    yield from _now(status)
     if status.retries:
         yield "retries", str(status.retries)
     if status.fault:
@@ -92,6 +91,20 @@ def _facts(status: "Status") -> Iterator[tuple[str, str]]:
     if status.state in {"stopped", "failed"}:
         yield "go on", f"longtake resume {status.run}"
         yield "see it", f"longtake mux {status.run} --partial"
+
+
+def _now(status: "Status") -> Iterator[tuple[str, str]]:
+    """What is known of a run beyond its clips, most of it only while it is made."""
+    from pipeline.panel import amounts, stages
+
+    if status.stages:
+        yield "stages", stages(status.stages)
+    if status.eta is not None:
+        yield "left", clock(status.eta)
+    if status.state == "working" and (card := amounts(status.device)):
+        yield "card", card
+    if status.stall:
+        yield "quiet", status.stall
 
 
 def _table_of_settings(status: "Status") -> "RenderableType":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.fitting import fit
 from pipeline.flag import Flag
 from pipeline.flags import FLAGS
+from pipeline.sinks.address import KEY
 from storage.errors import BadInput, BadOption, Refused
 
 if TYPE_CHECKING:
@@ -116,8 +117,10 @@ def add_config(wishes: Wishes, folder: Path) -> None:
     """`ahead = 3` in longtake.toml of the working directory stands for --ahead 3."""
     path = folder / CONFIG
     if path.is_file():
-        for key, value in _read_toml(path).items():
+        for key, value in read_toml(path).items():
             name = key.replace("_", "-")
+            if key == KEY:  # not of the film: pipeline/sinks reads it
+                continue
             if name not in _SETTABLE:
                 near = difflib.get_close_matches(name, _SETTABLE, 1)
                 raise BadOption(
@@ -128,7 +131,8 @@ def add_config(wishes: Wishes, folder: Path) -> None:
             wishes.add(_values(_SETTABLE[name], str(value), f"{CONFIG}: {key}"), CONFIG)
 
 
-def _read_toml(path: Path) -> Mapping[str, object]:
+def read_toml(path: Path) -> Mapping[str, object]:
+    """What a longtake.toml says; raises BadOption."""
     import tomllib
 
     try:

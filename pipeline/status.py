@@ -1,21 +1,27 @@
 """What a run has, how fast it goes, and where each of its settings came from."""
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.pace import Pace
+from pipeline.told import Tail, Told
 from storage.lock import worker
-from storage.spec import CARRY_FIRST
+from storage.spec import STALL_PATIENCE, STALL_TIMES
 
 if TYPE_CHECKING:
     from storage.run import Run
 
 State = Literal["working", "finished", "stopped", "failed"]
+
+_LOSSES = {"run_started", "repair_started", "damage_found", "damage_met", "joint_accepted"}
+"""Events after which fewer clips may be there than before."""
+_LEAST, _OFTEN, _UNUSUAL = 20.0, 4.0, 60.0
+"""Quiet is told after so many seconds, and so many times the usual; where nothing is usual yet, after this."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Status:
 
     run: str
     state: State
+    worker: str | None
+    """Who works on it."""
     film: str | None
     clips: int
     clips_done: int
@@ -44,78 +52,144 @@ class Status:
     fps: int
     seconds_a_clip: float | None
     frames_a_second: float | None
+    stages: Mapping[str, float]
+    """Usual seconds a clip of denoise, hear and decode; two of them work at a time."""
+    device: Mapping[str, object]
+    """What the driver said of the card after the last clip: card, used, total, temperature, load; empty where nobody can tell."""
     first_playable_clip_after: float | None
     """Seconds from the run's start until its first clip could be played."""
     eta: float | None
-    """Seconds; None while nobody works on it."""
+    """Seconds; None while nobody works on it, or while it may hang."""
     retries: int
+    last_event: str
+    quiet: float | None
+    """Seconds since then."""
+    stall: str | None
+    """What to think of that, where it is long."""
     fault: str | None
     """The last fault, where the run stands still because of it."""
     bytes_on_disk: int
     settings: tuple[Setting, ...]
 
-    def as_json(self) -> str:
+    def as_json(self, indent: int | None = 2) -> str:
         """The same, for machines."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        return json.dumps(asdict(self), indent=indent, ensure_ascii=False)
+
+
+class Seldom:
+    """A number that is dear to find: asked again when that costs at most a hundredth of the time, or when it must be right."""
+
+    def __init__(self, find: Callable[[], int]) -> None:
+        self._find, self._found = find, 0
+        self._due, self._at = -math.inf, -math.inf
+
+    def now(self, *, exactly: bool) -> int:
+        """The number."""
+        begun = time.monotonic()
+        if exactly or begun >= self._due:
+            self._at = time.time()
+            self._found = self._find()
+            took = time.monotonic() - begun
+            self._due = begun + 100 * took
+        return self._found
+
+    def grow(self, when: float) -> None:
+        """One more came at that time."""
+        self._found += when > self._at
+
+
+class Reader:
+    """Looks at a run, again and again: a look costs what is new, not what is there. Writes nothing and takes no lock."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run, self._tail, self._told = run, Tail(run.events_path), Told()
+        clips = range(run.spec.clips)
+        self._done = Seldom(lambda: sum(run.records.complete("segment", clip) for clip in clips))
+        self._denoised = Seldom(lambda: sum(map(run.latents.complete, clips)))
+        self._bytes = Seldom(lambda: sum(path.lstat().st_size for path in _files(run.root)))
+
+    def _follow(self) -> bool:
+        """Take in what is new; True if fewer clips may be there than before."""
+        fewer = False
+        for event, facts, when in self._tail.read():
+            self._told.tell(event, facts, when)
+            fewer = fewer or event in _LOSSES
+            if event == "clip_published":
+                self._done.grow(when)
+            if event == "stage_seconds" and facts.get("stage") == "latents":
+                self._denoised.grow(when)
+        return fewer
+
+    def read(self) -> Status:
+        """The status now."""
+        fewer = self._follow()
+        run, spec, told, now = self._run, self._run.spec, self._told, time.time()
+        pace, who = told.pace, worker(run.root)
+        finished = run.records.complete("video") and run.video_path.exists()
+        state = _state(who, finished=finished, fault=told.fault)
+        exactly, each = fewer or state != "working", pace.seconds_a_clip
+        quiet = None if told.last_at is None else max(0.0, now - told.last_at)
+        hangs = stall(run.settings.stall_limit, quiet, told.usual) if who else None
+        return Status(
+            run=str(run.root),
+            state=state,
+            worker=who,
+            film=str(run.video_path) if finished else None,
+            clips=spec.clips,
+            clips_done=self._done.now(exactly=exactly),
+            clips_denoised=self._denoised.now(exactly=exactly),
+            frames=spec.frames,
+            seconds=spec.frames / spec.fps,
+            fps=spec.fps,
+            seconds_a_clip=each,
+            frames_a_second=spec.clip_frames / each if each else None,
+            stages=pace.stages,
+            device=dict(told.device),
+            first_playable_clip_after=pace.first_playable_after,
+            eta=pace.left(now) if state == "working" and hangs is None else None,
+            retries=pace.retries,
+            last_event=told.last,
+            quiet=quiet,
+            stall=hangs,
+            fault=told.fault if state == "failed" else None,
+            bytes_on_disk=self._bytes.now(exactly=exactly),
+            settings=tuple(_settings(run, told.every)),
+        )
 
 
 def read(run: "Run") -> Status:
     """The status of a run from its records and events; reads only, so a run that is being made is not disturbed."""
-    spec, pace, fault, every = run.spec, Pace(), None, CARRY_FIRST
-    for event, facts, when in read_events(run.events_path):
-        with suppress(KeyError, ValueError, TypeError):  # a damaged line that is JSON all the same
-            pace.tell(event, facts, when)
-            every = _every(event, facts, every)
-            fault = _fault(event, facts, fault)
-    done = sum(run.records.complete("segment", clip) for clip in range(spec.clips))
-    finished = run.records.complete("video") and run.video_path.exists()
-    state: State = _state(run, finished=finished, fault=fault)
-    each = pace.seconds_a_clip
-    return Status(
-        run=str(run.root),
-        state=state,
-        film=str(run.video_path) if finished else None,
-        clips=spec.clips,
-        clips_done=done,
-        clips_denoised=sum(run.latents.complete(clip) for clip in range(spec.clips)),
-        frames=spec.frames,
-        seconds=spec.frames / spec.fps,
-        fps=spec.fps,
-        seconds_a_clip=each,
-        frames_a_second=spec.clip_frames / each if each else None,
-        first_playable_clip_after=pace.first_playable_after,
-        eta=pace.eta if state == "working" else None,
-        retries=pace.retries,
-        fault=fault if state == "failed" else None,
-        bytes_on_disk=sum(path.lstat().st_size for path in _files(run.root)),
-        settings=tuple(_settings(run, every)),
+    return Reader(run).read()
+
+
+def stall(limit: float, quiet: float | None, usual: float | None) -> str | None:
+    """What to think of a process that lives and has told nothing for long; None where that is no wonder."""
+    if quiet is None or quiet < (_UNUSUAL if usual is None else max(_LEAST, _OFTEN * usual)):
+        return None
+    normal = "" if usual is None else f", where a clip usually takes {words_for(usual)}"
+    said = f"nothing was told for {words_for(quiet)}{normal}: it may hang. "
+    if not limit:
+        return said + "The watchdog is off (--stall-limit 0), so nobody will end it."
+    allowed = STALL_PATIENCE * limit if usual is None else max(limit, STALL_TIMES * usual)
+    left = f", in {words_for(allowed - quiet)} at the earliest" if allowed > quiet else ""
+    return (
+        said + f"The watchdog ends it with code 6 when nothing has moved for {words_for(allowed)}"
+        f"{left}; the same command then goes on, and with --keep-going by itself."
     )
 
 
-def read_events(path: Path) -> Iterator[tuple[str, Mapping[str, object], float]]:
-    """Events (name, facts, time) of a run; a line that is torn or damaged is passed over."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                facts = json.loads(line)
-                event, when = str(facts.pop("event")), float(facts.pop("time"))
-            except (ValueError, KeyError, AttributeError, TypeError):
-                continue
-            yield event, facts, when
+def words_for(seconds: float) -> str:
+    """`8 s`, `1:35 min`, `2:03:10 h`."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
 
 
-def _fault(event: str, facts: Mapping[str, object], before: str | None) -> str | None:
-    if event in {"run_started", "clip_published"}:
-        return None
-    if event == "clip_failed":
-        return f"clip {facts.get('clip')} failed while {facts.get('stage')}: {facts.get('error')}"
-    return before
-
-
-def _state(run: "Run", *, finished: bool, fault: str | None) -> State:
-    if worker(run.root) is not None:
+def _state(who: str | None, *, finished: bool, fault: str | None) -> State:
+    if who is not None:
         return "working"
     if finished:
         return "finished"
@@ -139,13 +213,6 @@ def _files(root: Path) -> Iterator[Path]:
             path = Path(folder, name)
             if path.exists():
                 yield path
-
-
-def _every(event: str, facts: Mapping[str, object], before: int) -> int:
-    """Clips between two carries, where they are chosen by their cost; each start begins with the same."""
-    if event == "run_started":
-        return CARRY_FIRST
-    return int(str(facts["every"])) if event == "carry_every_chosen" else before
 
 
 def _settings(run: "Run", every: int) -> Iterator[Setting]:

@@ -126,10 +126,10 @@ def pieces(root: Path) -> int:
 
 def needed_by(root: Path) -> int | None:
     """Bytes that the run said it needed, if that is what it ended with."""
-    from pipeline.status import read_events
+    from pipeline.told import Tail
 
     needed = None
-    for event, facts, _ in read_events(root / "events.jsonl"):
+    for event, facts, _ in Tail(root / "events.jsonl").read():
         if event == "space_short":
             needed = int(str(facts["needed"]))
         elif event == "run_started":

@@ -118,10 +118,10 @@ def repair(
 
 def rates(run: "Run") -> Mapping[str, float]:
     """Seconds that one of each kind has taken in this run of late: `denoise`, and the stages as in records."""
-    from pipeline.status import read_events
+    from pipeline.told import Tail
 
     times: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_MEMORY))
-    for event, facts, _ in read_events(run.events_path):
+    for event, facts, _ in Tail(run.events_path).read():
         seconds = facts.get("seconds")
         if isinstance(seconds, int | float):
             if event in {"clip_denoised", "clip_replayed"}:

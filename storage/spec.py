@@ -9,6 +9,10 @@ from typing import Any, Self
 CARRY_FIRST = 8
 """The clip that the first carry stands before, where nothing is known yet of its cost."""
 
+STALL_TIMES = 10
+"""How many times its usual time a stage may take before it is held for hung."""
+STALL_PATIENCE = 4
+"""How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
 YOUNGER = {"whole_audio"}
 

@@ -69,6 +69,8 @@ class DecodeClip(ClipTask):
         )
         session.space.count(path.stat().st_size)
         emit("clip_published", clip=self.clip, frames=shown, redone=redone, seconds=session.lap())
+        if device := session.device_now():
+            emit("device_sampled", clip=self.clip, **device)
 
 
 def segment_is_there(run: "Run", clip: int) -> bool:

@@ -29,7 +29,10 @@ by_product_failed stage, clip, error: the film goes on without
 joint_accepted clip, redone
 luigid_unreachable error
 size_stepped_down asked, made: the device has no room for more
+device_sampled clip, card, used and total (bytes), temperature, load (percent): what its driver says of the device after each clip
 clips_cut      asked, made, length (h:mm:ss)
+sink_failing   sink (scheme and host of a place of --events-to), error: told once, the film goes on
+events_dropped sink, count, error: so many did not arrive there
 memory_peak    host, and what the model says of its device, in bytes, at the film's end
 film_published path, clips, frames
 run_interrupted signal, resume (the command)

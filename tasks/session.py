@@ -160,6 +160,15 @@ class Session:
         cost = Cost(traits_of(self.run).carry_bytes, self.is_on_card)
         return Carries(self.run, cost, self.space.has_room_for, self.watchdog)
 
+    def device_now(self) -> "Mapping[str, int | str]":
+        """What the model's device says of itself; nothing where no model was needed."""
+        if "avatar" not in self.__dict__:
+            return {}
+        try:
+            return self.avatar.look()
+        except Exception:  # noqa: BLE001 - whatever a driver raises: what is only told costs no clip
+            return {}
+
     @property
     def is_on_card(self) -> bool:
         """True if the model takes memory of a device, and so parts of it could wait on the host."""

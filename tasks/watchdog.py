@@ -11,12 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from storage.errors import Stalled
+from storage.spec import STALL_PATIENCE, STALL_TIMES
 from tasks.events import emit
 
-TIMES = 10
-"""How many times its usual time a stage may take."""
-PATIENCE = 4
-"""How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 LAST_WORDS = 5.0
 """Seconds for the event: a disk that hangs must not hold up the end."""
 
@@ -77,9 +74,9 @@ class Watchdog:
         """Seconds without a move after which a stage is held for hung."""
         usual = self._usual.get(stage)
         return (
-            PATIENCE * self._limit
+            STALL_PATIENCE * self._limit
             if usual is None or stage == "load"
-            else max(self._limit, TIMES * usual)
+            else max(self._limit, STALL_TIMES * usual)
         )
 
     def _look_on(self) -> None:

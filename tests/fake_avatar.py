@@ -1,7 +1,7 @@
 """A tiny model with the real Protocols: rings that go from clip to clip, a decoder with memory, no torch.
 
 Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
-says of its numerics, FAKE_DRIFT=1 changes every latent by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. A folder FAKE_FAIL with files such as `denoise.17`
+says of its numerics, FAKE_DRIFT=1 changes every latent by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
 that hold a number makes that stage of that clip fail so many times; a word after it says how: memory, device, io, full, nan (denoise only). FAKE_LOG is a file that gets one line per call.
 """
 
@@ -200,6 +200,10 @@ class FakeAvatar:
     @property
     def peaks(self) -> Mapping[str, int]:
         return {}
+
+    def look(self) -> Mapping[str, int | str]:
+        words = os.environ.get("FAKE_CARD", "").split()
+        return dict(zip(("used", "total", "temperature", "load"), map(int, words), strict=False))
 
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         _pretend("inputs", 0)

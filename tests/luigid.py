@@ -1,6 +1,8 @@
 """A real luigid on loopback."""
 
+import importlib.util
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,8 +23,12 @@ def serving(folder: Path) -> Iterator[int]:
         port = int(free.getsockname()[1])
     words = ["--port", str(port), "--address", "127.0.0.1", "--logdir", str(folder)]
     words += ["--state-path", str(folder / "state.pickle")]
+    config = folder / "luigid.cfg"
+    if importlib.util.find_spec("prometheus_client"):
+        config.write_text("[scheduler]\nmetrics_collector = prometheus\n")
     server = subprocess.Popen(
         [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", *words],
+        env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -76,6 +76,10 @@ class PocketAvatar:
         """Nothing: it is at home on a CPU."""
         return {}
 
+    def look(self) -> Mapping[str, int | str]:
+        """Nothing, too."""
+        return {}
+
     @torch.inference_mode()
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:  # noqa: ARG002 - traits.prompt_acts says so
         """The latent of the picture standing still, "reference" [c, 1, h, w]."""

@@ -7,6 +7,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from model import nvml
 from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
 from model.text import TextEncoder
 from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
@@ -27,6 +28,7 @@ class WanAvatar:
         self._place = placement_of(machine)
         placing = choose(kind.needed(options), bytes_free(machine), machine.offload)
         self._parts = Parts(kind, kind.place(options), self._place, placing)
+        self._most = 0
 
     @property
     def traits(self) -> Traits:
@@ -50,16 +52,31 @@ class WanAvatar:
 
     @property
     def peaks(self) -> Mapping[str, int]:
-        """The most device memory so far: what tensors took, what torch held for them, and what the driver says is taken now."""
+        """The most device memory so far: what tensors took, what torch held for them, and what the driver says of the whole card.
+
+        The last is the most that any look has seen; where NVML is not there, what CUDA says is taken now.
+        """
         device = self._place.device
         if device.type != "cuda":
             return {}
         free, whole = torch.cuda.mem_get_info(device)
+        self.look()
         return {
             "tensors": torch.cuda.max_memory_allocated(device),
             "torch": torch.cuda.max_memory_reserved(device),
-            "card": whole - free,
+            "card": self._most or whole - free,
         }
+
+    def look(self) -> Mapping[str, int | str]:
+        """What the driver says of the card now, through NVML."""
+        device = self._place.device
+        if device.type != "cuda":
+            return {}
+        reading = nvml.read(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        if reading is None:
+            return {}
+        self._most = max(self._most, reading.used or 0)
+        return reading.facts
 
     @torch.inference_mode()
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pipeline.flags import FLAGS, GROUPS
 from pipeline.keeping import keep_going, take_keeping, words_of
+from pipeline.sinks import attached
+from pipeline.sinks.address import KEY, chosen, take_events
 from pipeline.verb import Command, Parser, Verb, add_flag, prepare, tell
 
 
@@ -20,7 +22,9 @@ def _act(command: Command) -> int:
         # By its name: where the seed is drawn, each start would else be another film.
         return keep_going(command, ["new", *words_of(command), "--run", str(root)], root)
     console, breaks = prepare(command), bool(command.options["break_lock"])
-    film = runs.new(wishes.request(), console=console, notices=wishes.notices, break_lock=breaks)
+    request = wishes.request()
+    with attached(chosen(command.options[KEY], os.environ, Path.cwd())):
+        film = runs.new(request, console=console, notices=wishes.notices, break_lock=breaks)
     return tell(film)
 
 
@@ -45,6 +49,7 @@ def take_flags(parser: Parser) -> None:
 def _expect(parser: Parser) -> None:
     take_flags(parser)
     take_keeping(parser)
+    take_events(parser)
 
 
 VERB = Verb(

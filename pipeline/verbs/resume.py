@@ -1,9 +1,13 @@
 """longtake resume: go on with a run."""
 
+import os
 from dataclasses import fields
+from pathlib import Path
 
 from pipeline.flags import FLAGS
 from pipeline.keeping import keep_going, take_keeping, words_of
+from pipeline.sinks import attached
+from pipeline.sinks.address import KEY, chosen, take_events
 from pipeline.verb import Command, Parser, Verb, add_flag, prepare, tell
 from storage.spec import Settings
 
@@ -25,7 +29,8 @@ def _act(command: Command) -> int:
     if command.options["break_lock"]:
         break_held(root)
     joint = bool(command.options["accept_joint"])
-    film = runs.resume(root, console=console, accept_joint=joint, changes=changes)
+    with attached(chosen(command.options[KEY], os.environ, Path.cwd())):
+        film = runs.resume(root, console=console, accept_joint=joint, changes=changes)
     return tell(film)
 
 
@@ -38,6 +43,7 @@ def _expect(parser: Parser) -> None:
         help="Go on although another machine or version began it.",
     )
     take_keeping(parser)
+    take_events(parser)
     group = parser.add_argument_group("settings from now on, which decide no pixel")
     for flag in SETTINGS:
         add_flag(group, flag, flag.does)

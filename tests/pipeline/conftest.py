@@ -89,12 +89,14 @@ def longtake(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str
 def started(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
     """The command line as a process of its own, with the fake model."""
 
-    def start(*words: object, fakes: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    def start(
+        *words: object, fakes: Mapping[str, str] | None = None, stdout: int = subprocess.PIPE
+    ) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-c", DOOR, f"{ROOT}:{ROOT / 'tests'}", *map(str, words)],
             cwd=tmp_path,
             env={**os.environ, **(fakes or {})},
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -41,6 +41,27 @@ def test_new_makes_the_film_and_tells_after_each_clip(face: Path, speech: Path, 
     assert (again.path, again.made) == (film.path, 0)
 
 
+def test_resume_tells_of_the_clips_that_it_makes(face: Path, speech: Path, tmp_path: Path):
+    """The callback hears the clips that were missing, as they stand in the film; of a finished film it hears nothing."""
+    root = runs.new(Request(face, speech, run=tmp_path / "x")).run
+    run = Run.open(root)
+    for clip in (1, 4):
+        run.records.withdraw("segment", clip)
+    heard: list[tuple[int, int]] = []
+    runs.resume(root, lambda *clip: heard.append(clip))
+    assert heard == [(1, 5), (4, 5)]
+    runs.resume(root, lambda *clip: heard.append(clip))
+    assert len(heard) == 2
+
+
+def test_of_a_part_the_callback_hears_the_parts_clips(face: Path, speech: Path, tmp_path: Path):
+    """clip_index is that of the whole film, total_clips those of the part."""
+    heard: list[tuple[int, int]] = []
+    request = Request(face, speech, run=tmp_path / "x", start_clip=2, num_clip=2)
+    runs.new(request, lambda *clip: heard.append(clip))
+    assert heard == [(2, 2), (3, 2)]
+
+
 def test_a_callback_that_fails_costs_no_clip(face: Path, speech: Path, tmp_path: Path):
     """A listener's fault is a line in the log."""
 

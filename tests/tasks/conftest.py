@@ -41,6 +41,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "FAKE_DRIFT",
         "FAKE_MOTION",
         "FAKE_BYTES",
+        "FAKE_CARD",
     ):
         monkeypatch.delenv(name, raising=False)
     yield

@@ -70,6 +70,16 @@ def test_film_shows_on_the_page(luigid: int, ask: Ask) -> None:
     assert status["statusMessage"] == "11 of 11 clips"
 
 
+def test_its_own_page_for_prometheus_counts_the_film(luigid: int, ask: Ask) -> None:
+    """With `metrics_collector = prometheus` in its luigi.cfg, luigid's /metrics has every stage."""
+    pytest.importorskip("prometheus_client")
+    assert luigi(luigid, ask(seconds=5.0)).wait(60) == 0
+    with urllib.request.urlopen(f"http://127.0.0.1:{luigid}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    for family in ("DenoiseClip", "DecodeClip", "ExtractAudio"):
+        assert f'luigi_task_done_total{{family="{family}"}} 11.0' in text
+
+
 def test_failed_film_can_be_asked_for_again(luigid: int, ask: Ask, tmp_path: Path) -> None:
     """After a clip that failed three times the same command, against the same luigid, makes the film."""
     request = ask(seconds=5.0)

@@ -1,0 +1,89 @@
+"""A place that events are sent to: what kind it is, and its name without what is secret in it."""
+
+import re
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from storage.errors import BadOption
+
+FLAG, VARIABLE, KEY = "--events-to", "LONGTAKE_EVENTS_TO", "events_to"
+Kind = Literal["webhook", "websocket", "redis", "prometheus", "sql"]
+_KINDS: dict[str, Kind] = {
+    "http": "webhook",
+    "https": "webhook",
+    "ws": "websocket",
+    "wss": "websocket",
+    "redis": "redis",
+    "rediss": "redis",
+    "unix": "redis",
+    "prometheus": "prometheus",
+}
+_HIDDEN = "…"
+"""Stands for a URL in a message: a name, a password, a path and a query may each be a secret."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """One place."""
+
+    kind: Kind
+    url: str = field(repr=False)
+    name: str
+    """Its scheme, host and port: all that any message says of it."""
+
+
+def take_events(parser: ArgumentParser) -> None:
+    """Read --events-to."""
+    parser.add_argument(
+        FLAG,
+        action="append",
+        default=[],
+        metavar="URL",
+        help=f"Also send every event there, again for each place: http(s), ws(s), redis, prometheus://HOST:PORT, or any SQLAlchemy URL. With a secret in it rather {VARIABLE}.",
+    )
+
+
+def chosen(given: object, environment: Mapping[str, str], folder: Path) -> tuple[Address, ...]:
+    """The places by the flag, or else the environment, or else longtake.toml; raises BadOption."""
+    flags = [str(each) for each in given] if isinstance(given, list) else []
+    for words, place in (
+        (flags, FLAG),
+        (environment.get(VARIABLE, "").split(), VARIABLE),
+        (_of_config(folder), f"longtake.toml: {KEY}"),
+    ):
+        if words:
+            return tuple(read_address(word, place) for word in dict.fromkeys(words))
+    return ()
+
+
+def _of_config(folder: Path) -> Sequence[str]:
+    from pipeline.settings import CONFIG, read_toml  # which knows the key's name from here
+
+    path = folder / CONFIG
+    said = read_toml(path).get(KEY, []) if path.is_file() else []
+    if not isinstance(said, str | list) or not all(isinstance(each, str) for each in said):
+        raise BadOption(f"{CONFIG}: {KEY}", _HIDDEN, 'a list is needed, such as ["redis://host"]')
+    return [said] if isinstance(said, str) else said
+
+
+def read_address(url: str, place: str) -> Address:
+    """The place of a URL; raises BadOption, which does not say the URL."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        raise BadOption(place, _HIDDEN, "its host or port cannot be read") from None
+    if not re.fullmatch(r"[a-z][a-z0-9+_]*", parts.scheme) or "://" not in url:
+        reason = "a URL is needed, such as https://host/path or redis://host"
+        raise BadOption(place, _HIDDEN, reason)
+    kind = _KINDS.get(parts.scheme, "sql")
+    name = f"{parts.scheme}://{parts.hostname or ''}{port}"
+    if kind in {"webhook", "websocket"} and not parts.hostname:
+        raise BadOption(place, name, "it names no host")
+    if kind == "prometheus" and not parts.port:
+        raise BadOption(place, name, "it names no port, as in prometheus://127.0.0.1:9108")
+    return Address(kind, url, name)

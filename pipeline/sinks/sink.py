@@ -1,0 +1,192 @@
+"""Events on their way to one place: a queue that never grows beyond its bound, and a thread of its own."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.logs import say
+
+Message = Mapping[str, object]
+
+
+class Refused(Exception):  # noqa: N818 - it says what is the matter
+    """The place will not have it, and the same again would be refused again."""
+
+
+class Way(Protocol):
+    """How messages get to one place."""
+
+    @property
+    def batch(self) -> int:
+        """How many it takes at once."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Bring them there, and return when they have arrived; whatever it raises means that none of them may have. Raises Refused."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much and how long."""
+
+    queue: int = 1000
+    """Messages that wait; beyond it the oldest are dropped."""
+    first_pause: float = 0.5
+    """Seconds before it is tried again; each time twice as many."""
+    longest_pause: float = 30.0
+    flush: float = 5.0
+    """Seconds at the end, and for the last words of a process that the watchdog ends (which has five)."""
+
+
+class Sink:
+    """A listener that never waits: it notes the event, and its thread brings it where it belongs, in order, at least once."""
+
+    def __init__(self, name: str, way: Way, limits: Limits | None = None) -> None:
+        self._name, self._way, self._limits = name, way, limits or Limits()
+        self._waiting: deque[Message] = deque()
+        self._changed = threading.Condition()
+        self._sending = self._sequence = self._dropped = 0
+        self._told = False
+        self._reason = "no answer in time"
+        self._deadline: float | None = None
+        self._who = {"machine": socket.gethostname(), "pid": os.getpid()}
+        self._run = ""
+        self._thread = threading.Thread(target=self._work, name="events", daemon=True)
+        self._thread.start()
+
+    def tell(self, event: str, facts: Mapping[str, object]) -> None:
+        """Take note of an event."""
+        if event == "run_started":
+            self._run = str(facts["run"])
+        with self._changed:
+            self._sequence += 1
+            run = {"run": self._run} if self._run else {}
+            head = {"sequence": self._sequence, "time": round(time.time(), 3), **self._who, **run}
+            self._waiting.append({**head, "event": event, **facts})
+            if len(self._waiting) > self._limits.queue:
+                self._waiting.popleft()
+                self._dropped += 1
+            self._changed.notify_all()
+        if event == "stalled":  # the process ends when this returns
+            self._flush(0.8 * self._limits.flush)
+
+    def end(self) -> None:
+        """Begin to end: what waits has so many seconds to arrive."""
+        with self._changed:
+            self._deadline = time.monotonic() + self._limits.flush
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wait for that, and say how many did not arrive."""
+        deadline = self._deadline or time.monotonic()
+        self._flush(max(0.0, deadline - time.monotonic()))
+        with self._changed:
+            self._deadline = -1.0  # over: a thread that hangs in a connection sends nothing more
+            lost = self._dropped + len(self._waiting) + self._sending
+            self._waiting.clear()
+            self._changed.notify_all()
+        self._thread.join(0.1)
+        if lost:
+            self._say_lost(lost)
+
+    def _flush(self, limit: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting and not self._sending, limit)
+
+    def _work(self) -> None:
+        while batch := self._next():
+            arrived = self._deliver(batch)
+            with self._changed:
+                self._sending, self._dropped = 0, self._dropped + len(batch) * (not arrived)
+                self._changed.notify_all()
+        with suppress(Exception):
+            self._way.close()
+
+    def _next(self) -> list[Message]:
+        """The next ones; none when the end has come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._deadline is not None)
+            count = min(self._way.batch, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(count)]
+            self._sending = count
+            return batch
+
+    def _deliver(self, batch: Sequence[Message]) -> bool:
+        pause = self._limits.first_pause
+        while True:
+            try:
+                self._way.send(batch)
+            except Refused as fault:
+                self._fail(fault)
+                return False
+            except Exception as fault:  # noqa: BLE001 - whatever a network or a library raises
+                self._fail(fault)
+            else:
+                return True
+            if not self._wait(pause):
+                return False
+            pause = min(2 * pause, self._limits.longest_pause)
+
+    def _wait(self, pause: float) -> bool:
+        """Before the next try; False if there is none. Near the end it is not long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._deadline is not None, pause)
+            if self._deadline is None:
+                return True
+            left = self._deadline - time.monotonic()
+            if left > 0:
+                self._changed.wait_for(lambda: self._deadline == -1.0, min(0.2, left))
+            return self._deadline > time.monotonic()
+
+    def _fail(self, fault: Exception) -> None:
+        """Say so, once."""
+        self._reason = reason_of(fault)
+        if not self._told:
+            self._told = True
+            words = f"{self._name} does not take events ({self._reason}); the film goes on"
+            self._say(words, "sink_failing", sink=self._name, error=self._reason)
+
+    def _say_lost(self, lost: int) -> None:
+        what = f"{lost} of {self._sequence} events did not reach {self._name} ({self._reason})"
+        facts: dict[str, str | int] = {"sink": self._name, "count": lost, "error": self._reason}
+        self._say(f"{what}; events.jsonl has them all", "events_dropped", **facts)
+
+    def _say(self, words: str, event: str, **facts: str | int) -> None:
+        """In the run's own file, too, also when its session, which has that open, has ended."""
+        from tasks.events import emit, recorded
+
+        with ExitStack() as stack:
+            if self._run and Path(self._run).is_dir():
+                stack.enter_context(recorded(Path(self._run) / "events.jsonl"))
+            emit(event, **facts)
+        say(f"[WARN] {words}", logging.WARNING)
+
+
+def reason_of(fault: BaseException) -> str:
+    """What went wrong by kind, and by the system's own words: a library's text may hold the URL, and with it a secret."""
+    kinds = [type(fault).__name__]
+    cause: BaseException | None = fault
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror and cause.errno:
+            return f"{kinds[0]}: {os.strerror(cause.errno)}"
+        cause = _cause(cause)
+    return f"{kinds[0]}: {fault}" if isinstance(fault, Refused) else kinds[0]
+
+
+def _cause(fault: BaseException) -> BaseException | None:
+    """What is behind it: the chain, or what a library put into its arguments."""
+    inner = [each for each in fault.args if isinstance(each, BaseException)]
+    reason = getattr(fault, "reason", None)
+    if isinstance(reason, BaseException):
+        inner.append(reason)
+    return fault.__cause__ or fault.__context__ or (inner[0] if inner else None)

@@ -1,0 +1,102 @@
+"""What a run's events tell of it: read once, or followed while they are written."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from pipeline.pace import Pace
+from storage.spec import CARRY_FIRST
+
+Event = tuple[str, dict[str, object], float]
+"""Its name, its facts, its time."""
+
+
+class Tail:
+    """The events of a file, each once, also those that are still to be written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._at = path, 0
+
+    def read(self) -> Iterator[Event]:
+        """Those since the last call; a line that is torn or damaged is passed over, one that is half-written waits."""
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            if self._at > file.seek(0, 2):  # another file of that name
+                self._at = 0
+            file.seek(self._at)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._at += len(line)
+                if (event := _event_of(line)) is not None:
+                    yield event
+
+
+def _event_of(line: bytes) -> Event | None:
+    with suppress(ValueError, KeyError, AttributeError, TypeError):
+        facts = json.loads(line)
+        return str(facts.pop("event")), facts, float(facts.pop("time"))
+    return None
+
+
+class Told:
+    """All that is remembered of the events; its size does not grow with the film."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.every = CARRY_FIRST
+        """Clips between two carries, where they are chosen by their cost."""
+        self.fault: str | None = None
+        """The last one that ended the work, if no work came after it."""
+        self.device: Mapping[str, object] = {}
+        """What the driver said of the card after the last clip of this start."""
+        self.last = ""
+        """The last event, in words."""
+        self.last_at: float | None = None
+        self.idle = True
+        """Nothing was made since the last start."""
+
+    def tell(self, event: str, facts: Mapping[str, object], when: float) -> None:
+        """Take note of one event."""
+        with suppress(KeyError, ValueError, TypeError):  # a damaged line that is JSON all the same
+            self.pace.tell(event, facts, when)
+            self._remember(event, facts)
+        self.last, self.last_at = in_words(event, facts), when
+
+    def _remember(self, event: str, facts: Mapping[str, object]) -> None:
+        if event == "run_started":
+            # Each start begins with the same spacing.
+            self.every, self.device, self.idle = CARRY_FIRST, {}, True
+        elif event == "carry_every_chosen":
+            self.every = int(str(facts["every"]))
+        elif event == "device_sampled":
+            self.device = {name: facts[name] for name in _DEVICE if name in facts}
+        if event in {"clip_denoised", "clip_replayed", "clip_published"}:
+            self.idle = False
+        self.fault = _fault(event, facts, self.fault)
+
+    @property
+    def usual(self) -> float | None:
+        """Seconds that the slowest usually takes; None where nothing is usual yet."""
+        known = [each for each in (self.pace.seconds_a_clip, *self.pace.stages.values()) if each]
+        return None if self.idle or not known else max(known)
+
+
+def in_words(event: str, facts: Mapping[str, object]) -> str:
+    """`clip published (clip 3)`, `segment done (clip 3)`."""
+    what = f"{facts.get('stage')} done" if event == "stage_seconds" else event.replace("_", " ")
+    clip = facts.get("clip")
+    return what if clip is None else f"{what} (clip {clip})"
+
+
+_DEVICE = ("card", "used", "total", "temperature", "load")
+
+
+def _fault(event: str, facts: Mapping[str, object], before: str | None) -> str | None:
+    if event in {"run_started", "clip_published"}:
+        return None
+    if event == "clip_failed":
+        return f"clip {facts.get('clip')} failed while {facts.get('stage')}: {facts.get('error')}"
+    if event == "stalled":
+        return f"{facts.get('stage')} of clip {facts.get('clip')} hung for {facts.get('seconds')} s, and the watchdog ended it"
+    return before
