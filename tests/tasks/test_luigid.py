@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_film_shows_on_the_page(luigid: int, ask: Ask) -> None:
 def test_its_own_page_for_prometheus_counts_the_film(luigid: int, ask: Ask) -> None:
     """With `metrics_collector = prometheus` in its luigi.cfg, luigid's /metrics has every stage."""
     pytest.importorskip("prometheus_client")
-    assert luigi(luigid, ask(seconds=5.0)).wait(60) == 0
+    assert luigi(luigid, ask(seconds=5.0)).wait(240) == 0
     with urllib.request.urlopen(f"http://127.0.0.1:{luigid}/metrics", timeout=5) as answer:
         text = answer.read().decode()
     for family in ("DenoiseClip", "DecodeClip", "ExtractAudio"):
