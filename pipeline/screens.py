@@ -9,7 +9,6 @@ from pipeline.progress import clock
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pipeline.inspect import Inspection
     from pipeline.status import Status
     from pipeline.verify import Verification
     from storage.scan import Finding
@@ -114,26 +113,6 @@ def _short(value: object) -> str:
     text = "–" if value in (None, "") else str(value)
     digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
     return f"{text[:12]}…" if digest else text
-
-
-def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
-    """One line a channel and step."""
-    from rich import box
-    from rich.table import Table
-
-    yield f"clip {inspection.clip} of {inspection.run}, drawn {inspection.drawn}:"
-    yield inspection.picture
-    yield ""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("step", "channel", "min", "max", "mean", "std", "NaN"):
-        table.add_column(name, justify="right")
-    for step, rows in groupby(inspection.numbers, key=lambda row: row.step):
-        for row in rows:
-            values = [f"{value:.3f}" for value in (row.low, row.high, row.mean, row.deviation)]
-            nan = f"[red]{row.nan}[/]" if row.nan else "0"
-            table.add_row(str(step), str(row.channel), *values, nan)
-        table.add_section()
-    yield table
 
 
 def show_verification(
