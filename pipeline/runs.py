@@ -151,9 +151,7 @@ def hunt(root: Path, watch: "Callable[[int], None]" = lambda _: None) -> "Hunt":
     return look(Run.open(root), watch)
 
 
-def diff(
-    root: Path, other: Path, watch: "Callable[[int], None]" = lambda _: None
-) -> "Comparison":
+def diff(root: Path, other: Path, watch: "Callable[[int], None]" = lambda _: None) -> "Comparison":
     """Where two runs first differ and by how much, stage by stage. Takes no lock, writes nothing."""
     from pipeline.inspection.diff import compare
     from storage.run import Run

@@ -129,7 +129,7 @@ def show_verification(
     if any(_work(found)):
         yield ""
         yield f"To make it whole{_how_long(found)}:"
-        yield _grid(_work(found))
+        yield grid(_work(found))
     for one in found.lost:
         yield ""
         yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
@@ -164,10 +164,10 @@ def _files(found: "Iterable[Finding]") -> "RenderableType":
     ]
     if len(several) > _LINES:
         rows.append(("", f"… and {len(several) - _LINES} more", "--json names them"))
-    return _grid(rows)
+    return grid(rows)
 
 
-def _grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
+def grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
     """Columns as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
     from rich.text import Text
 

@@ -247,6 +247,7 @@ class Session:
         self._decoder = decoder
         return frames
 
+
 def decoder_before(run: Run, avatar: "Avatar", clip: int) -> "Decoder":
     """A decoder that stands before a clip and remembers what it would after those before it."""
     import numpy as np

@@ -70,7 +70,10 @@ class Inspection:
 
     def as_json(self) -> str:
         """The same, for machines; what is no number is null."""
-        rows = [{name: none_for_nan(value) for name, value in asdict(row).items()} for row in self.numbers]
+        rows = [
+            {name: none_for_nan(value) for name, value in asdict(row).items()}
+            for row in self.numbers
+        ]
         facts = {name: value for name, value in vars(self).items() if name != "shown"}
         return json.dumps({**facts, "numbers": rows}, indent=2, ensure_ascii=False)
 
@@ -91,15 +94,19 @@ def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspect
     if look.step is not None and not 0 <= look.step <= last:
         raise BadOption("--step", look.step, f"this clip has steps 0 to {last}")
     chosen = range(len(steps)) if look.step is None else [look.step]
-    painter: Painter = Decoded(run, look.clip) if look.decode else painter_of(run, lambda: steps[-1])
+    painter: Painter = (
+        Decoded(run, look.clip) if look.decode else painter_of(run, lambda: steps[-1])
+    )
     part = span_of(run, look.block)
     rows = [(number, painter.paint(steps[number])[part]) for number in chosen]
     target = look.output_file or Path(_name(run, look))
     _save(target, run, look, rows)
     numbers = tuple(row for n in chosen for row in measure(n, steps[n][:, part]))
-    says = f"by {painter.says}" if not look.decode else painter.says
+    says = f"by {painter.says}"
     row = np.concatenate(rows[-1][1], 1)
-    return Inspection(str(run.root), look.clip, look.block, len(steps), source, str(target), says, numbers, row)
+    return Inspection(
+        str(run.root), look.clip, look.block, len(steps), source, str(target), says, numbers, row
+    )
 
 
 def check(run: "Run", look: Look) -> None:
@@ -128,7 +135,9 @@ def _steps(run: "Run", look: Look, tell: Tell) -> "tuple[Float, str]":
         return _made_again(run, look.clip, tell)
     if look.step == run.spec.steps - 1:
         # The last step is what the latents are; the others are not asked for.
-        return np.broadcast_to(latents, (run.spec.steps, *latents.shape)), "the latents, which are the last step"
+        return np.broadcast_to(
+            latents, (run.spec.steps, *latents.shape)
+        ), "the latents, which are the last step"
     return latents[None], "the latents alone: the steps are not kept, --replay makes them again"
 
 
@@ -139,9 +148,14 @@ def _made_again(run: "Run", clip: int, tell: Tell) -> "tuple[Float, str]":
     if (before := found_in(run, clip, scratch)) is not None:
         return before, f"steps made again before, in {scratch}"
     tell(price_of(run, way_to(run, clip), scratch))
-    steps, way = replay(run, clip, scratch, lambda each: tell(f"clip {each}: equal to what is published"))
+    steps, way = replay(
+        run, clip, scratch, lambda each: tell(f"clip {each}: equal to what is published")
+    )
     count = f"{len(way)} clip{'s' if len(way) > 1 else ''}"
-    return steps, f"steps made again: {count} denoised, each equal to what is published; kept in {scratch}"
+    return (
+        steps,
+        f"steps made again: {count} denoised, each equal to what is published; kept in {scratch}",
+    )
 
 
 def price_of(run: "Run", way: range, scratch: Path) -> str:
@@ -149,7 +163,11 @@ def price_of(run: "Run", way: range, scratch: Path) -> str:
     from pipeline.verify import rates
 
     each = rates(run).get("denoise")
-    long = f"about {each * len(way):.0f} s once the model is loaded" if each else "this run cannot tell how long"
+    long = (
+        f"about {each * len(way):.0f} s once the model is loaded"
+        if each
+        else "this run cannot tell how long"
+    )
     clips = f"clip {way[-1]} is" if len(way) == 1 else f"clips {way[0]} to {way[-1]} are"
     return f"The steps of clip {way[-1]} are not kept: {clips} denoised again ({long}). The run stays as it is; they go to {scratch}."
 

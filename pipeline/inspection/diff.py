@@ -78,7 +78,11 @@ class Comparison:
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
                 return {name: plain(each) for name, each in value.items()}
-            return [plain(each) for each in value] if isinstance(value, list | tuple) else none_for_nan(value)
+            return (
+                [plain(each) for each in value]
+                if isinstance(value, list | tuple)
+                else none_for_nan(value)
+            )
 
         return json.dumps(plain(asdict(self)), indent=2, ensure_ascii=False)
 
@@ -92,7 +96,11 @@ def compare(run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: N
     asked = _differing(asdict(run.spec), asdict(other.spec))
     numerics = _differing(run.fingerprint, other.fingerprint)
     once = [_once(run, other, stage) for stage in ONCE]
-    clipwise = [_clipwise(run, other, stage, watch) for stage in CLIPWISE if stage in mine or stage == "segment"]
+    clipwise = [
+        _clipwise(run, other, stage, watch)
+        for stage in CLIPWISE
+        if stage in mine or stage == "segment"
+    ]
     stages = tuple([*once, *clipwise])
     firsts = [each.first for each in stages if each.first is not None]
     first = min(firsts, key=_order, default=None)
@@ -140,7 +148,9 @@ def _digest(run: "Run", stage: str, clip: int) -> str | None:
     return digest
 
 
-def _sizes(run: "Run", other: "Run", stage: str, differing: list[int]) -> Iterator[tuple[int, float]]:
+def _sizes(
+    run: "Run", other: "Run", stage: str, differing: list[int]
+) -> Iterator[tuple[int, float]]:
     if stage == "segment" or not differing:
         return
     chosen = sorted({round(n) for n in np.linspace(0, len(differing) - 1, SAMPLES)})
@@ -157,7 +167,9 @@ def _in_clip(run: "Run", other: "Run", stage: str, clip: int) -> Difference:
     try:
         here, there = getattr(run, stage).view(clip), getattr(other, stage).view(clip)
     except RunError as error:
-        return _told(Place(stage, clip), f"their hashes differ, and there is nothing to look at: {error}")
+        return _told(
+            Place(stage, clip), f"their hashes differ, and there is nothing to look at: {error}"
+        )
     index = _first(here, there, _time_axis(run, stage), _cuts(run, stage))
     place = place_of(run.spec, stage, clip, index)
     return _measured(place, here, there, index)
@@ -176,7 +188,10 @@ def _first(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tup
     """The index of the first number whose bits differ: the first block that has one, and the first in it."""
     each = here.shape[axis] // cuts
     for block in range(cuts):
-        part = tuple(slice(block * each, (block + 1) * each) if n == axis else slice(None) for n in range(here.ndim))
+        part = tuple(
+            slice(block * each, (block + 1) * each) if n == axis else slice(None)
+            for n in range(here.ndim)
+        )
         differs = _bits(here[part]) != _bits(there[part])
         if differs.any():
             found = [int(n) for n in np.unravel_index(np.argmax(differs), differs.shape)]
@@ -185,11 +200,15 @@ def _first(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tup
     raise AssertionError("records with two hashes vouch for the same bytes")
 
 
-def _measured(place: Place, here: NDArray[Any], there: NDArray[Any], index: tuple[int, ...]) -> Difference:
+def _measured(
+    place: Place, here: NDArray[Any], there: NDArray[Any], index: tuple[int, ...]
+) -> Difference:
     one, two = here[index], there[index]
     flipped = int(_bits(np.atleast_1d(one))[0]) ^ int(_bits(np.atleast_1d(two))[0])
     count = int(np.count_nonzero(_bits(here) != _bits(there)))
-    return Difference(place, float(one), float(two), flipped.bit_count(), count, here.size, _largest(here, there))
+    return Difference(
+        place, float(one), float(two), flipped.bit_count(), count, here.size, _largest(here, there)
+    )
 
 
 def _bits(array: NDArray[Any]) -> NDArray[Any]:
@@ -235,6 +254,10 @@ def _in_piece(run: "Run", other: "Run", stage: str, name: str) -> Difference:
         with suppress(RunError, KeyError):
             here, there = run.inputs.read(name), other.inputs.read(name)
             if here.shape == there.shape and here.dtype == there.dtype:
-                return _measured(Place(stage, index=_first(here, there, 0, 1)), here, there, _first(here, there, 0, 1))
+                return _measured(
+                    Place(stage, index=_first(here, there, 0, 1)),
+                    here,
+                    there,
+                    _first(here, there, 0, 1),
+                )
     return _told(Place(stage), f"{place.stage} differs")
-

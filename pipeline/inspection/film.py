@@ -86,12 +86,16 @@ def follow(
             samples.append(measure(run, clip, latents, start))
             if clip in shown:
                 painter = painter or painter_of(run, lambda latents=latents: latents)  # type: ignore[misc]
-                cells.append((_when(run, clip), painter.paint(latents[:, latents.shape[1] // 2][:, None])[0]))
+                cells.append(
+                    (_when(run, clip), painter.paint(latents[:, latents.shape[1] // 2][:, None])[0])
+                )
     if painter is None:
         raise Damaged("latents of every clip", "their hashes are other than their records'")
     target = output_file or Path(f"{run.root.name}.png")
     draw(target, samples, cells)
-    return Course(str(run.root), run.spec.clips, len(made), str(target), f"by {painter.says}", tuple(samples))
+    return Course(
+        str(run.root), run.spec.clips, len(made), str(target), f"by {painter.says}", tuple(samples)
+    )
 
 
 def spread(items: "list[int] | range", count: int) -> list[int]:
@@ -147,8 +151,9 @@ def draw(target: Path, samples: list[Sample], cells: "list[tuple[str, Byte]]") -
     from pipeline.inspection.plots import WIDTH, as_picture, figure_of_course
     from pipeline.inspection.sheet import GAP, PAPER, contact, save
 
-    columns = min(12, len(cells))
-    sheet = contact(cells, columns, WIDTH // 12 - GAP)
+    # A few are larger, and two rows of twelve fill the width.
+    columns = min(12, max(6, len(cells)))
+    sheet = contact(cells, columns, WIDTH // columns - GAP)
     plots = as_picture(figure_of_course(samples))
     whole = Image.new("RGB", (WIDTH, sheet.height + plots.height), PAPER)
     whole.paste(sheet, (0, 0))

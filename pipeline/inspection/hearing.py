@@ -64,7 +64,9 @@ def hear(run: "Run", clip: int, output_file: Path | None = None) -> Hearing:
     save(target, as_picture(figure_of_sound(wave, features, begins, lasts)))
     loudness = np.sqrt(np.square(wave.reshape(spec.clip_frames, -1), dtype=np.float64).mean(1))
     layers = tuple(_measure(n, each, loudness) for n, each in enumerate(features))
-    return Hearing(str(run.root), clip, begins, tuple(map(float, loudness.round(6))), layers, str(target))
+    return Hearing(
+        str(run.root), clip, begins, tuple(map(float, loudness.round(6))), layers, str(target)
+    )
 
 
 def _measure(number: int, layer: np.ndarray, loudness: np.ndarray) -> Layer:

@@ -67,7 +67,9 @@ class Hunt:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        rows = [{name: none_for_nan(value) for name, value in asdict(one).items()} for one in self.found]
+        rows = [
+            {name: none_for_nan(value) for name, value in asdict(one).items()} for one in self.found
+        ]
         return json.dumps({**asdict(self), "found": rows}, indent=2)
 
 
@@ -92,7 +94,11 @@ class Usual:
     def of(cls, seen: Iterable[Measured]) -> "Usual | None":
         """None where too little was seen."""
         several = list(seen)
-        blocks = {name: np.concatenate([each.measures[name] for each in several], -1) for name in FLOORS} if several else {}
+        blocks = (
+            {name: np.concatenate([each.measures[name] for each in several], -1) for name in FLOORS}
+            if several
+            else {}
+        )
         if not several or blocks["mean"].shape[-1] < LEAST:
             return None
         usual = cls()
@@ -108,7 +114,8 @@ class Usual:
     def scores(self, measured: Measured) -> tuple[Float, NDArray[np.int64]]:
         """How far out each block is [step, channel, block], and by which measure."""
         each = [
-            np.abs(measured.measures[name] - self.middle[name][..., None]) / self.width[name][..., None]
+            np.abs(measured.measures[name] - self.middle[name][..., None])
+            / self.width[name][..., None]
             for name in FLOORS
         ]
         stacked = np.nan_to_num(np.stack(each), nan=0.0, posinf=np.inf)
@@ -126,7 +133,9 @@ def hunt(run: "Run", watch: Callable[[int], None] = lambda _: None) -> Hunt:
         for stage, one in measured.items():
             if isinstance(one, Damaged):
                 count += 1
-                found += [Find("damaged", Place(stage, clip), str(one), 0, None, False)][: KEPT - len(found)]
+                found += [Find("damaged", Place(stage, clip), str(one), 0, None, False)][
+                    : KEPT - len(found)
+                ]
                 continue
             values += one.values
             for find in _finds(run, clip, stage, one, usual.get(stage)):
@@ -141,7 +150,9 @@ def measured_clips(run: "Run") -> "Iterator[tuple[int, dict[str, Measured | Dama
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for first in range(0, run.spec.clips, AT_ONCE):
             several = range(first, min(first + AT_ONCE, run.spec.clips))
-            for clip, measured in zip(several, pool.map(lambda c: _measured(run, c), several), strict=True):
+            for clip, measured in zip(
+                several, pool.map(lambda c: _measured(run, c), several), strict=True
+            ):
                 if measured:
                     yield clip, measured
 
@@ -172,14 +183,18 @@ def measure(run: "Run", stage: str, array: NDArray[Any]) -> Measured:
         mean = flat.mean(-1)
         square = np.einsum("scbn,scbn->scb", flat, flat) / flat.shape[-1]
         peak = np.maximum(flat.max(-1), -flat.min(-1)).astype(np.float64)
-        spread = np.sqrt(np.maximum(square.astype(np.float64) - mean.astype(np.float64) ** 2, 1e-24))
+        spread = np.sqrt(
+            np.maximum(square.astype(np.float64) - mean.astype(np.float64) ** 2, 1e-24)
+        )
         bad = ~np.isfinite(square)
         logs = {"spread": np.log(spread), "peak": np.log(np.maximum(peak, 1e-12) / spread)}
     nan = np.zeros(mean.shape, np.int64)
     for place in np.argwhere(bad):
         nan[tuple(place)] = np.count_nonzero(~np.isfinite(flat[tuple(place)]))
     measures = {"mean": mean.astype(np.float64), **logs}
-    return Measured(nan, {name: np.where(bad, np.nan, one) for name, one in measures.items()}, array.size)
+    return Measured(
+        nan, {name: np.where(bad, np.nan, one) for name, one in measures.items()}, array.size
+    )
 
 
 def _in_blocks(run: "Run", stage: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -206,7 +221,9 @@ def _finds(
 ) -> Iterator[Callable[[], Find]]:
     """What stands out of one stage of a clip, block by block; each is described when it is wanted."""
     bad = measured.nan > 0
-    scores, which = usual.scores(measured) if usual else (np.zeros(bad.shape), np.zeros(bad.shape, int))
+    scores, which = (
+        usual.scores(measured) if usual else (np.zeros(bad.shape), np.zeros(bad.shape, int))
+    )
     for block, step, channel in np.argwhere((bad | (scores > STRICT)).transpose(2, 0, 1)):
         at = (step, channel, block)
         if bad[at]:
@@ -216,7 +233,12 @@ def _finds(
             name = list(FLOORS)[which[at]]
             usually = float(usual.middle[name][at[:2]])
             yield lambda at=at, name=name, usually=usually: _outlier(  # type: ignore[misc]
-                run, clip, stage, at, _words(name, float(measured.measures[name][at]), usually), float(scores[at])
+                run,
+                clip,
+                stage,
+                at,
+                _words(name, float(measured.measures[name][at]), usually),
+                float(scores[at]),
             )
 
 
@@ -227,7 +249,9 @@ def _words(name: str, value: float, usually: float) -> str:
     return f"{what} is {np.exp(value):.3g}, usually {np.exp(usually):.3g}"
 
 
-def _place(run: "Run", clip: int, stage: str, at: tuple[int, int, int]) -> tuple[Place, NDArray[Any], tuple[int, ...]]:
+def _place(
+    run: "Run", clip: int, stage: str, at: tuple[int, int, int]
+) -> tuple[Place, NDArray[Any], tuple[int, ...]]:
     """The block's place, its values, and the index of the first of them in the clip's array."""
     step, channel, block = at
     array: ClipArray = getattr(run, stage)
@@ -244,10 +268,19 @@ def _nan(run: "Run", clip: int, stage: str, at: tuple[int, int, int], count: int
     start = len(first) - len(inside)
     index = (*first[:start], *(int(a + b) for a, b in zip(first[start:], inside, strict=True)))
     says = f"{count} of {values.size} values are NaN or infinite"
-    return Find("nan", place_of(run.spec, stage, clip, index), says, count, None, _is_vouched(run, stage, clip))
+    return Find(
+        "nan",
+        place_of(run.spec, stage, clip, index),
+        says,
+        count,
+        None,
+        _is_vouched(run, stage, clip),
+    )
 
 
-def _outlier(run: "Run", clip: int, stage: str, at: tuple[int, int, int], says: str, score: float) -> Find:
+def _outlier(
+    run: "Run", clip: int, stage: str, at: tuple[int, int, int], says: str, score: float
+) -> Find:
     place, _, _ = _place(run, clip, stage, at)
     return Find("outlier", place, says, 0, round(score, 1), _is_vouched(run, stage, clip))
 

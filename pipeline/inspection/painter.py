@@ -48,7 +48,7 @@ class Guessed:
 class Decoded:
     """The model's own decoder, after the clips before."""
 
-    says = "decoded by the model's VAE"
+    says = "the model's own decoder"
 
     def __init__(self, run: "Run", clip: int) -> None:
         self._run, self._clip = run, clip

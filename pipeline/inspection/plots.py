@@ -29,19 +29,23 @@ def as_picture(figure: "Figure") -> "Image.Image":
 
 def figure_of_course(samples: "Sequence[Sample]") -> "Figure":
     """Norm after each step, drift from the first clip, and each channel's mean, over the clips."""
+    from matplotlib import colormaps
+
+    mark = "." if len(samples) <= 60 else ""
     figure, (norm, drift, channels) = _stacked((2.2, 1.6, 2.6))
     clips = [sample.clip for sample in samples]
     steps = max(len(sample.norms) for sample in samples)
-    for step in range(steps):
-        shade = 0.25 + 0.6 * step / max(1, steps - 1)
+    # Of very many steps a few tell the story.
+    for step in sorted({round(n) for n in np.linspace(0, steps - 1, min(steps, 6))}):
         heights = [s.norms[step] if len(s.norms) > step else np.nan for s in samples]
-        norm.plot(clips, heights, color=BLUE, alpha=shade, linewidth=1.2, label=f"after step {step}")
+        shade = colormaps["viridis"](0.9 - 0.9 * step / max(1, steps - 1))
+        norm.plot(clips, heights, color=shade, marker=mark, label=f"after step {step}")
     if not steps:
-        norm.plot(clips, [sample.norm for sample in samples], color=BLUE, label="latents")
-    norm.legend(loc="upper right", fontsize=7, frameon=False, ncols=4)
+        norm.plot(clips, [each.norm for each in samples], color=BLUE, marker=mark, label="latents")
+    norm.legend(loc="lower left", fontsize=7, frameon=False, ncols=6)
     norm.set_ylabel("norm")
-    norm.set_ylim(bottom=0)
-    drift.plot(clips, [sample.drift for sample in samples], color=BLUE, linewidth=1.2)
+    norm.set_ylim(0, 1.1 * norm.get_ylim()[1])
+    drift.plot(clips, [each.drift for each in samples], color=BLUE, marker=mark)
     drift.set_ylabel("drift from\nthe first clip")
     drift.set_ylim(bottom=0)
     means = np.array([sample.means for sample in samples]).T
@@ -70,9 +74,20 @@ def figure_of_sound(
     axes[0].set_ylabel("sound")
     axes[0].set_xlim(first, first + seconds)
     for place, layer in zip(axes[1:], layers, strict=True):
-        _heat(figure, place, features[layer], (first, first + seconds), f"layer {layer}\nchannel")
+        rows = features[layer][_alike(features[layer])]
+        _heat(figure, place, rows, (first, first + seconds), f"layer {layer}\n{len(rows)} channels")
+        place.set_yticks([])
     axes[-1].set_xlabel("seconds of the film")
     return figure
+
+
+def _alike(layer: NDArray[Any]) -> NDArray[Any]:
+    """A layer's channels, those that move alike beside each other: in their own order nothing is to be seen."""
+    finite = np.where(np.isfinite(layer), layer, 0).astype(np.float64)
+    rows = finite - finite.mean(1, keepdims=True)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    two = np.linalg.svd(rows, full_matrices=False)[0][:, :2]
+    return np.argsort(np.arctan2(two[:, -1], two[:, 0]), kind="stable")
 
 
 def _chosen(layers: int) -> list[int]:
@@ -112,7 +127,13 @@ def _heat(
     colours = colormaps["RdBu_r"].with_extremes(bad="black")
     extent = (*span, len(rows) - 0.5, -0.5)
     drawn = axes.imshow(
-        apart, aspect="auto", extent=extent, cmap=colours, vmin=-most, vmax=most, interpolation="nearest"
+        apart,
+        aspect="auto",
+        extent=extent,
+        cmap=colours,
+        vmin=-most,
+        vmax=most,
+        interpolation="nearest",
     )
     axes.grid(visible=False)
     axes.set_ylabel(name)

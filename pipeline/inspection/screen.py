@@ -1,10 +1,11 @@
 """What an inspection looks like on a terminal."""
 
 from collections.abc import Iterator
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pipeline.inspection.film import sparkline
+from pipeline.screens import grid
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.inspection.diff import Comparison, Difference, StageDiff
     from pipeline.inspection.film import Course
     from pipeline.inspection.hearing import Hearing
-    from pipeline.inspection.hunt import Hunt
+    from pipeline.inspection.hunt import Find, Hunt
 
 _LINES = 20
 """Findings that are named on a terminal; --json names more."""
@@ -71,30 +72,32 @@ def show_course(course: "Course") -> Iterator["RenderableType"]:
 
 def show_hunt(hunt: "Hunt") -> Iterator["RenderableType"]:
     """What was found, in the order in which the film is made."""
+    from rich.text import Text
+
     count = len(hunt.found) + hunt.more
     looked = f"{hunt.clips} clips, {hunt.values / 1e6:.1f} million values"
     if not count:
-        yield f"{hunt.run}: nothing stands out in {looked}"
+        yield Text(f"{hunt.run}: nothing stands out in {looked}")
         return
-    yield f"{hunt.run}: {count} found in {looked}; the first is where it began"
+    yield Text(f"{hunt.run}: {count} found in {looked}; the first is where it began")
     yield ""
-    table = table_of("clip", "block", "step", "channel")
-    for name in ("stage", "what", ""):
-        table.add_column(name, overflow="fold")
-    for find in islice(hunt.found, _LINES):
-        place = find.place
-        numbers = (place.clip, place.block, place.step, place.channel)
-        said = find.says if find.kind == "damaged" else f"{find.says}{_at(place.index)}"
-        score = "" if find.score is None else f" ({find.score:.0f} deviations)"
-        made = "" if find.vouched else "[red]is not what was written[/]"
-        table.add_row(*("–" if n is None else str(n) for n in numbers), place.stage, f"{find.kind}: {said}{score}", made)
-    yield table
+    yield grid(
+        [("clip", "block", "step", "channel", "stage", ""), *map(_find, hunt.found[:_LINES])]
+    )
     if count > _LINES:
-        yield f"… and {count - _LINES} more; --json names {len(hunt.found)}"
+        yield Text(f"  … and {count - _LINES} more; --json names {len(hunt.found)}")
 
 
-def _at(index: tuple[int, ...]) -> str:
-    return f", the first at {list(index)}" if index else ""
+def _find(find: "Find") -> tuple[str, ...]:
+    place, says = find.place, f"{find.kind}: {find.says}"
+    if place.index:
+        says += f", the first at {list(place.index)}"
+    if find.score is not None:
+        says += f" ({find.score:.0f} deviations)"
+    if not find.vouched and find.kind != "damaged":
+        says += "; and the file is not what was written"
+    numbers = (place.clip, place.block, place.step, place.channel)
+    return (*("–" if n is None else str(n) for n in numbers), place.stage, says)
 
 
 def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
@@ -105,32 +108,34 @@ def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
     yield Text.assemble((found.run, "bold"), " and ", (found.other, "bold"), " are ", verdict)
     for decides, differing in (("asked for", found.asked), ("numerics", found.numerics)):
         for name, (here, there) in differing.items():
-            yield Text(f"  {decides}: {name} is {here}, there {there}")
+            yield Text(f"  {decides}: {name} is {_short(here)}, there {_short(there)}")
     if found.first is not None:
         yield ""
-        yield f"first: {_difference(found.first)}"
+        yield Text(f"first: {_difference(found.first)}")
     yield ""
-    table = table_of("stage", "equal", "differ", "only here", "only there", "largest")
-    table.add_column("first", overflow="fold")
-    table.add_column("how much, over the clips", no_wrap=True)
-    for stage in found.stages:
-        table.add_row(*_row(stage))
-    yield table
+    names = ("stage", "equal", "differ", "only here", "only there", "by at most", "over the clips")
+    yield grid([names, *map(_row, found.stages)])
+
+
+def _short(value: object) -> str:
+    """A digest by its beginning."""
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text
 
 
 def _difference(one: "Difference") -> str:
     if one.note:
         return f"{one.place}: {one.note}"
     bits = f"{one.bits} bit{'s' if one.bits > 1 else ''}"
-    return f"{one.place}: {one.here:.9g}, there {one.there:.9g} ({bits}); {one.values} of {one.of} values of it differ, by {one.largest:.3g} at most"
+    figures = f"{one.here:.9g}, there {one.there:.9g} ({bits})"
+    return f"{one.place}: {figures}; of {one.of} values there {one.values} differ, by {one.largest:.3g} at most"
 
 
-def _row(stage: "StageDiff") -> list[str]:
+def _row(stage: "StageDiff") -> tuple[str, ...]:
     counts = [str(n or "–") for n in (stage.equal, stage.differ, stage.only_here, stage.only_there)]
     sizes = [size for _, size in stage.sizes]
     largest = f"{max(sizes):.3g}" if sizes else ""
-    first = "" if stage.first is None else str(stage.first.place)
-    return [stage.stage, *counts, largest, first, sparkline(sizes, 24) if len(sizes) > 1 else ""]
+    return (stage.stage, *counts, largest, sparkline(sizes, 24) if len(sizes) > 1 else "")
 
 
 def show_hearing(hearing: "Hearing") -> Iterator["RenderableType"]:

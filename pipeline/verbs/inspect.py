@@ -138,12 +138,33 @@ def _expect(parser: Parser) -> None:
     add = parser.add_argument
     add("--clip", type=int, metavar="N", help="One clip, counted from 0; else the whole film.")
     add("--block", type=int, metavar="B", help="This block of the clip only, counted from 0.")
-    add("--step", type=int, metavar="S", help="This step only, counted from 0; larger pictures. One that is not kept is made again, at a price said first.")
-    add("--decode", action="store_true", help="Pictures by the model's own decoder, which is loaded.")
-    add("--replay", action="store_true", help="Make the clip's steps again where they are not kept, into a scratch folder.")
+    add(
+        "--step",
+        type=int,
+        metavar="S",
+        help="This step only, counted from 0; larger pictures. One that is not kept is made again, at a price said first.",
+    )
+    add(
+        "--decode",
+        action="store_true",
+        help="Pictures by the model's own decoder, which is loaded.",
+    )
+    add(
+        "--replay",
+        action="store_true",
+        help="Make the clip's steps again where they are not kept, into a scratch folder.",
+    )
     add("--audio", action="store_true", help="What the model hears of the clip, beside the wave.")
-    add("--hunt", action="store_true", help="NaN and outliers in the whole run, each with clip, block, step and channel.")
-    add("--diff", metavar="OTHER_RUN", help="Where two runs first differ, and by how much, stage by stage.")
+    add(
+        "--hunt",
+        action="store_true",
+        help="NaN and outliers in the whole run, each with clip, block, step and channel.",
+    )
+    add(
+        "--diff",
+        metavar="OTHER_RUN",
+        help="Where two runs first differ, and by how much, stage by stage.",
+    )
     add("--terminal", action="store_true", help="The picture in the terminal, too.")
     add("--output-file", metavar="FILE", help="Where the PNG goes (RUN-clipN.png in this folder).")
     parser.take_json()
