@@ -24,10 +24,12 @@ LESSONS = 48
 """Clips that say what is usual."""
 LEAST = 8
 """Blocks from which on anything is usual; a shorter film is searched for NaN alone."""
-STRICT = 12.0
+STRICT = 6.0
 """Robust deviations beyond which a block stands out; docs/LOG.md has what films without fault come to."""
 KEPT = 1000
 """Findings that are kept; more are counted."""
+APART = 0.3
+"""What the spread of a channel may differ by from the others' over a whole film, as a share, without being told from theirs."""
 AT_ONCE = 16
 """Clips in memory."""
 FLOORS = {"mean": 0.05, "spread": 0.05, "peak": 0.1}
@@ -121,12 +123,29 @@ class Usual:
         stacked = np.nan_to_num(np.stack(each), nan=0.0, posinf=np.inf)
         return stacked.max(0), stacked.argmax(0)
 
+    def odd_channels(self, run: "Run", stage: str) -> Iterator[Find]:
+        """Channels that are louder or quieter than all others in the whole film: dead ones, for instance, which are usual by themselves."""
+        spread = self.middle["spread"]
+        middle = np.nanmedian(spread, 1, keepdims=True)
+        width = 1.4826 * np.nanmedian(np.abs(spread - middle), 1, keepdims=True) + APART
+        scores = np.abs(spread - middle) / width
+        for step, channel in np.argwhere(scores > STRICT):
+            own, others = np.exp(spread[step, channel]), np.exp(middle[step, 0])
+            says = f"in the whole film its spread is {own:.3g}, that of the others {others:.3g}"
+            at = int(step) if stage == "steps" else run.spec.steps - 1
+            place = Place(stage, None, None, at, int(channel))
+            yield Find("outlier", place, says, 0, round(float(scores[step, channel]), 1), True)
+
 
 def hunt(run: "Run", watch: Callable[[int], None] = lambda _: None) -> Hunt:
     """Look through all that there is of a finished, running or crashed run; `watch` is told of each clip. Writes nothing."""
     found: list[Find] = []
-    clips = values = count = 0
+    clips = values = 0
     usual = {stage: Usual.of(_lessons(run, stage)) for stage in ("steps", "latents")}
+    for stage, one in usual.items():
+        if one is not None:
+            found += one.odd_channels(run, stage)
+    count = len(found)
     for clip, measured in measured_clips(run):
         watch(clip)
         clips += 1
