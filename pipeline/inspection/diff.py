@@ -101,7 +101,7 @@ def compare(run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: N
         for stage in CLIPWISE
         if stage in mine or stage == "segment"
     ]
-    stages = tuple([*once, *clipwise])
+    stages = (*once, *clipwise)
     firsts = [each.first for each in stages if each.first is not None]
     first = min(firsts, key=_order, default=None)
     equal = not any(each.differ or each.only_here or each.only_there for each in stages)

@@ -42,7 +42,8 @@ class Guessed:
         # Of fewer than three channels the last colours stay grey.
         grey = ((0, 0), (0, 0), (0, 0), (0, 3 - colours.shape[-1]))
         shown = 127 + 64 * np.pad(colours, grey) / self._deviation
-        return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
+        painted: Byte = np.clip(np.rint(shown), 0, 255).astype(np.uint8)
+        return painted
 
 
 class Decoded:
