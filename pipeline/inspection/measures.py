@@ -50,7 +50,7 @@ class Usual:
             return None
         blocks = {name: np.concatenate([e.measures[name] for e in several], -1) for name in FLOORS}
         middle = {name: _median(values) for name, values in blocks.items()}
-        floors = {**FLOORS, "mean": FLOORS["mean"] * np.exp(middle["spread"])}
+        floors: dict[str, Any] = {**FLOORS, "mean": FLOORS["mean"] * np.exp(middle["spread"])}
         width = {
             name: 1.4826 * _median(np.abs(values - middle[name][..., None])) + floors[name]
             for name, values in blocks.items()
