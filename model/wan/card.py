@@ -8,8 +8,8 @@ from typing import Any
 from model import checkpoint, findings, preview, shapes
 from model.avatar import Machine, Options, Traits
 from model.checkpoint import Place
-from model.vae_layout import decoder_memory
 from model.preview import Preview
+from model.vae_layout import decoder_memory
 from model.wan.memory import BYTES, Film, Need, least, need
 from model.wan.preview import published
 from storage.errors import BadInput, BadOption
