@@ -55,19 +55,18 @@ def show_course(course: "Course") -> Iterator["RenderableType"]:
     yield f"{course.run}: {course.made} of {course.clips} clips are there, {len(samples)} looked at, drawn {course.drawn}:"
     yield course.picture
     yield ""
-    table = table_of("", "first", "last", "least", "most")
-    table.add_column(f"clip {samples[0].clip} to {samples[-1].clip}", no_wrap=True)
     rows = [("norm", [s.norm for s in samples]), ("drift", [s.drift for s in samples])]
     channels = range(len(samples[0].means))
     rows += [(f"channel {n}", [s.means[n] for s in samples]) for n in channels]
-    for name, values in rows:
-        figures = (values[0], values[-1], min(values), max(values))
-        table.add_row(name, *(f"{figure:.3f}" for figure in figures), sparkline(values))
-        if name == "drift":
-            table.add_section()
-    yield table
+    head = ("", "first", "last", "least", "most", f"clip {samples[0].clip} to {samples[-1].clip}")
+    yield grid([head, *(_line(name, values) for name, values in rows)])
     if bad := [s.clip for s in samples if s.nan]:
         yield f"[red]clip {bad[0]} has values that are no number[/]: longtake inspect {course.run} --hunt"
+
+
+def _line(name: str, values: list[float]) -> tuple[str, ...]:
+    figures = (values[0], values[-1], min(values), max(values))
+    return (name, *(f"{figure:6.3f}" for figure in figures), sparkline(values, 40))
 
 
 def show_hunt(hunt: "Hunt") -> Iterator["RenderableType"]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,6 +122,25 @@ def test_looking_needs_no_lock_and_changes_nothing(words: list[str], run: Run, l
         before = files_of(run)
         assert longtake("inspect", run.root, *words)[0] == 0
         assert files_of(run) == before
+
+
+def test_a_film_at_work_is_looked_into(
+    face: Path, speech: Path, longtake: Call, started: Callable[..., "subprocess.Popen[str]"]
+):
+    """While another process makes it: the clips that are there, and no others."""
+    fakes = {"FAKE_DENOISE": "0.3", "FAKE_DECODE": "0.3"}
+    working = started("new", face, speech, "--run", "x", fakes=fakes)
+    try:
+        while not Path("x/commits/segment.00000.json").exists():
+            assert working.poll() is None
+            time.sleep(0.05)
+        for words in (["--clip", "0"], [], ["--hunt"], ["--clip", "0", "--audio"]):
+            code, _, err = longtake("inspect", "x", *words)
+            assert code == 0, err
+    finally:
+        working.communicate()
+    assert working.returncode == 0
+    assert longtake("verify", "x")[0] == 0
 
 
 @pytest.mark.parametrize("words", [["--clip", "0", "--block", "1", "--step", "2"], [], ["--hunt"]])
