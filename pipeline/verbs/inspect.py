@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-WAYS = ("hunt", "diff", "audio")
-OF_A_CLIP = ("block", "step", "decode", "replay", "audio", "terminal")
+PICTURES = ("step", "block", "decode", "replay", "terminal")
+WAYS = {
+    "hunt": (),
+    "diff": (),
+    "audio": ("clip", "output_file"),
+    "clip": (*PICTURES, "output_file"),
+    "film": ("output_file",),
+}
+"""Each way of looking, and what may be said with it; what is said first wins, and the whole film is what is left."""
 
 
 class _Seen(Protocol):
@@ -22,32 +29,34 @@ class _Seen(Protocol):
 
 
 def _act(command: Command) -> int:
-    _check(command)
-    console = prepare(command)
-    way = next((name for name in WAYS if command.options[name]), None)
-    if way is None:
-        way = "film" if command.options["clip"] is None else "clip"
-    return {"hunt": _hunt, "diff": _diff, "audio": _hear, "film": _follow, "clip": _look}[way](
-        command, console
-    )
+    acts = {"hunt": _hunt, "diff": _diff, "audio": _hear, "clip": _look, "film": _follow}
+    return acts[_way(command)](command)
 
 
-def _check(command: Command) -> None:
-    given = [name for name in WAYS if command.options[name]]
-    if len(given) > 1:
-        raise BadInput(f"--{given[0]} and --{given[1]} are two ways of looking: take one.")
-    if command.options["clip"] is None:
-        for name in OF_A_CLIP:
-            if command.options[name] not in (None, False):
-                raise BadInput(f"--{name} is about one clip: say which with --clip N.")
+def _way(command: Command) -> str:
+    """How to look; raises BadInput for what says nothing then."""
+    given = {n for n in (*WAYS, *PICTURES, "output_file") if _is_given(command.options.get(n))}
+    way = next((name for name in WAYS if name in given), "film")
+    if way in {"film", "audio"} and "clip" not in given and given & {*PICTURES, "audio"}:
+        name = min(given & {*PICTURES, "audio"})
+        raise BadInput(f"--{name} is about one clip: say which with --clip N.")
+    for name in sorted(given - {way, *WAYS[way]}):
+        raise BadInput(
+            f"--{name.replace('_', '-')} says nothing with --{way}: leave one of them out."
+        )
+    return way
 
 
-def _look(command: Command, console: "Console | None") -> int:
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False
+
+
+def _look(command: Command) -> int:
     from pipeline import runs
     from pipeline.inspection.clip import Look
     from pipeline.inspection.screen import show_inspection
 
-    del console
+    prepare(command)
     look = Look(
         clip=int(str(command.options["clip"])),
         step=command.number("step"),
@@ -65,41 +74,41 @@ def _look(command: Command, console: "Console | None") -> int:
     return 0
 
 
-def _follow(command: Command, console: "Console | None") -> int:
+def _follow(command: Command) -> int:
     from pipeline import runs
     from pipeline.inspection.screen import show_course
 
-    with _watching(console) as watch:
+    with _watching(prepare(command)) as watch:
         seen = runs.follow(command.path("run"), command.file("output_file"), watch)
     _say(command, seen, show_course(seen))
     return 0
 
 
-def _hunt(command: Command, console: "Console | None") -> int:
+def _hunt(command: Command) -> int:
     from pipeline import runs
     from pipeline.inspection.screen import show_hunt
 
-    with _watching(console) as watch:
+    with _watching(prepare(command)) as watch:
         seen = runs.hunt(command.path("run"), watch)
     _say(command, seen, show_hunt(seen))
     return RunError.exit_code if seen.found else 0
 
 
-def _diff(command: Command, console: "Console | None") -> int:
+def _diff(command: Command) -> int:
     from pipeline import runs
     from pipeline.inspection.screen import show_comparison
 
-    with _watching(console) as watch:
+    with _watching(prepare(command)) as watch:
         seen = runs.diff(command.path("run"), command.path("diff"), watch)
     _say(command, seen, show_comparison(seen))
     return 0 if seen.equal else RunError.exit_code
 
 
-def _hear(command: Command, console: "Console | None") -> int:
+def _hear(command: Command) -> int:
     from pipeline import runs
     from pipeline.inspection.screen import show_hearing
 
-    del console
+    prepare(command)
     clip = int(str(command.options["clip"]))
     seen = runs.hear(command.path("run"), clip, command.file("output_file"))
     _say(command, seen, show_hearing(seen))

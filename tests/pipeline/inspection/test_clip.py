@@ -101,7 +101,10 @@ def test_a_damaged_clip_is_no_picture(run: Run):
         (["--step", "1"], 2, "say which with --clip"),
         (["--replay"], 2, "say which with --clip"),
         (["--audio"], 2, "say which with --clip"),
-        (["--hunt", "--diff", "x"], 2, "two ways of looking"),
+        (["--hunt", "--diff", "x"], 2, "--diff says nothing with --hunt"),
+        (["--hunt", "--clip", "1"], 2, "--clip says nothing with --hunt"),
+        (["--diff", "x", "--output-file", "x.png"], 2, "--output-file says nothing with --diff"),
+        (["--clip", "1", "--audio", "--step", "1"], 2, "--step says nothing with --audio"),
     ],
 )
 def test_what_is_not_there_is_said(

@@ -117,7 +117,7 @@ def matches(found: Any, wanted: dict[str, Any], *, exactly: bool) -> bool:
     return all(found[name] == wanted[name] for name in names)
 
 
-def try_nan(run: Run, chance: np.random.Generator) -> Trial:
+def try_nan(run: Run, other: Run, chance: np.random.Generator) -> Trial:
     """One to three values of a block that are NaN or infinite."""
     stage, clip, index = choose(run, ("steps", "latents"), chance)
     array = getattr(run, stage).read(clip).copy()
@@ -131,7 +131,7 @@ def try_nan(run: Run, chance: np.random.Generator) -> Trial:
     return Trial("NaN", wanted, good and matches(found[0]["place"], wanted, exactly=True), seconds)
 
 
-def try_outlier(run: Run, chance: np.random.Generator) -> Trial:
+def try_outlier(run: Run, other: Run, chance: np.random.Generator) -> Trial:
     """A block of one channel that is 8 to 16 times as loud, or moved by 4 to 10 spreads, or has one value 60 to 1000 spreads away."""
     stage, clip, index = choose(run, ("steps", "latents"), chance)
     array = getattr(run, stage).read(clip).copy()
@@ -173,11 +173,7 @@ def try_bit(run: Run, other: Run, chance: np.random.Generator) -> Trial:
     return Trial("one bit", wanted, good and matches(first["place"], wanted, exactly=True), seconds)
 
 
-KINDS = {
-    "nan": lambda run, other, chance: try_nan(run, chance),
-    "outlier": lambda run, other, chance: try_outlier(run, chance),
-    "bit": try_bit,
-}
+KINDS = {"nan": try_nan, "outlier": try_outlier, "bit": try_bit}
 
 
 def try_all(
