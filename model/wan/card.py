@@ -119,8 +119,10 @@ class Kind:
 
     def preview(self, options: Options) -> Preview:
         """One that was fitted to the VAE of these weights and lies with them, or the published figures."""
-        fitted = Path(options.weights or ".") / preview.FILE
-        return preview.read(fitted) if options.weights and fitted.is_file() else published()
+        root = Path(options.weights)
+        places = (root / preview.FILE, root / checkpoint.FOLDER / preview.FILE)
+        fitted = next((p for p in places if options.weights and p.is_file()), None)
+        return preview.read(fitted) if fitted else published()
 
     def _guidance(self, options: Options) -> str:
         if options.guidance and not self.guidance:

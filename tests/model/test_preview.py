@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import avatar, preview
+from model import avatar, checkpoint, preview
 from model.avatar import Options
 from model.preview import Preview, cut, gather, join, read, save
 from model.wan.preview import published
@@ -80,7 +80,9 @@ def test_a_fitted_preview_beside_the_weights_comes_first(tmp_path: Path):
     told = avatar.preview("wan-s2v", Options(weights=str(tmp_path)))
     assert told is not None
     assert "published figures" in told.says
-    save(Preview(np.zeros((17, 12), np.float32), 1, "fitted"), tmp_path / preview.FILE)
+    inside = tmp_path / checkpoint.FOLDER
+    inside.mkdir()
+    save(Preview(np.zeros((17, 12), np.float32), 1, "fitted"), inside / preview.FILE)
     fitted = avatar.preview("live-avatar", Options(weights=str(tmp_path)))
     assert fitted is not None
     assert fitted.says == "fitted"
