@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check format bench bench-online faults soak
+.PHONY: setup demo test check format bench bench-online faults soak hunt
 
 setup: $(READY)
 
@@ -41,3 +41,7 @@ faults: $(READY)
 
 soak: $(READY)
 	$(BIN)/python tests/faults/soak.py $(PART)
+
+# A NaN, an outlier and a flipped bit at 100 random places each, looked for by longtake inspect.
+hunt: $(READY)
+	$(BIN)/python tests/pipeline/inspection/trials.py

@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from model.preview import Preview
 
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
@@ -217,6 +220,9 @@ class Card(Protocol):
     def bytes_needed(self, options: Options, machine: Machine) -> int:
         """Device memory without which a film cannot be made; 0 where that is no question."""
 
+    def preview(self, options: Options) -> "Preview":
+        """The matrix that makes small pictures of its latents."""
+
 
 class Loader(Protocol):
     """The module that loads a model."""
@@ -250,6 +256,14 @@ def bytes_needed(name: str, options: Options, machine: Machine) -> int:
     """Device memory without which a film cannot be made; 0 where that is no question. Without torch."""
     card: Card = import_module(f"{MODELS[name]}.card")
     return card.bytes_needed(options, machine)
+
+
+def preview(name: str, options: Options) -> "Preview | None":
+    """The matrix that makes small pictures of a model's latents; None for a model that is not known here. Without torch."""
+    if name not in MODELS:
+        return None
+    card: Card = import_module(f"{MODELS[name]}.card")
+    return card.preview(options)
 
 
 def release_memory() -> None:

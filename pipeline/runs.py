@@ -12,7 +12,11 @@ from pipeline.logs import Journal, say
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.inspect import Inspection
+    from pipeline.inspection.clip import Inspection, Look
+    from pipeline.inspection.diff import Comparison
+    from pipeline.inspection.film import Course
+    from pipeline.inspection.hearing import Hearing
+    from pipeline.inspection.hunt import Hunt
     from pipeline.pace import Pace
     from pipeline.progress import OnClipComplete
     from pipeline.settings import Wishes
@@ -117,13 +121,50 @@ def mux(root: Path, *, partial: bool = False, output_file: Path | None = None) -
 
 
 def inspect(
-    root: Path, clip: int, *, step: int | None = None, output_file: Path | None = None
+    root: Path, look: "Look", tell: "Callable[[str], None]" = lambda _: None
 ) -> "Inspection":
-    """Pictures and numbers of one clip's latents after each step, from what is on disk. Takes no lock."""
-    from pipeline.inspect import inspect_clip
+    """Pictures and numbers of one clip's latents after each step, from what is on disk. Takes no lock.
+
+    Steps that are not kept are made again where the look asks for them; `tell` hears the price before.
+    """
+    from pipeline.inspection.clip import inspect_clip
     from storage.run import Run
 
-    return inspect_clip(Run.open(root), clip, step=step, output_file=output_file)
+    return inspect_clip(Run.open(root), look, tell)
+
+
+def follow(
+    root: Path, output_file: Path | None = None, watch: "Callable[[int], None]" = lambda _: None
+) -> "Course":
+    """How the latents go from clip to clip over the whole film: some clips as pictures, norm, drift and each channel. Takes no lock."""
+    from pipeline.inspection.film import follow as look
+    from storage.run import Run
+
+    return look(Run.open(root), output_file, watch)
+
+
+def hunt(root: Path, watch: "Callable[[int], None]" = lambda _: None) -> "Hunt":
+    """NaN and outliers of the whole run, each with its place. Takes no lock, writes nothing."""
+    from pipeline.inspection.hunt import hunt as look
+    from storage.run import Run
+
+    return look(Run.open(root), watch)
+
+
+def diff(root: Path, other: Path, watch: "Callable[[int], None]" = lambda _: None) -> "Comparison":
+    """Where two runs first differ and by how much, stage by stage. Takes no lock, writes nothing."""
+    from pipeline.inspection.diff import compare
+    from storage.run import Run
+
+    return compare(Run.open(root), Run.open(other), watch)
+
+
+def hear(root: Path, clip: int, output_file: Path | None = None) -> "Hearing":
+    """What the model hears of a clip, beside the wave. Takes no lock."""
+    from pipeline.inspection.hearing import hear as look
+    from storage.run import Run
+
+    return look(Run.open(root), clip, output_file)
 
 
 def verify(root: Path, console: "Console | None" = None) -> "Verification":

@@ -9,7 +9,6 @@ from pipeline.progress import clock
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pipeline.inspect import Inspection
     from pipeline.status import Status
     from pipeline.verify import Verification
     from storage.scan import Finding
@@ -129,26 +128,6 @@ def _short(value: object) -> str:
     return f"{text[:12]}…" if digest else text
 
 
-def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
-    """One line a channel and step."""
-    from rich import box
-    from rich.table import Table
-
-    yield f"clip {inspection.clip} of {inspection.run}, drawn {inspection.drawn}:"
-    yield inspection.picture
-    yield ""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("step", "channel", "min", "max", "mean", "std", "NaN"):
-        table.add_column(name, justify="right")
-    for step, rows in groupby(inspection.numbers, key=lambda row: row.step):
-        for row in rows:
-            values = [f"{value:.3f}" for value in (row.low, row.high, row.mean, row.deviation)]
-            nan = f"[red]{row.nan}[/]" if row.nan else "0"
-            table.add_row(str(step), str(row.channel), *values, nan)
-        table.add_section()
-    yield table
-
-
 def show_verification(
     found: "Verification", *, repairing: bool = False
 ) -> Iterator["RenderableType"]:
@@ -163,7 +142,7 @@ def show_verification(
     if any(_work(found)):
         yield ""
         yield f"To make it whole{_how_long(found)}:"
-        yield _grid(_work(found))
+        yield grid(_work(found))
     for one in found.lost:
         yield ""
         yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
@@ -198,10 +177,10 @@ def _files(found: "Iterable[Finding]") -> "RenderableType":
     ]
     if len(several) > _LINES:
         rows.append(("", f"… and {len(several) - _LINES} more", "--json names them"))
-    return _grid(rows)
+    return grid(rows)
 
 
-def _grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
+def grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
     """Columns as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
     from rich.text import Text
 

@@ -123,6 +123,23 @@ class ClipArray:
             raise Damaged(name, "it is not what its record vouches for")
         return array
 
+    def view(self, clip: int, *, checked: bool = True) -> Array:
+        """A clip as a read-only map of its file, for those who look and do not make: without zarr, and memory for the part that is touched.
+
+        `checked`: the hash is asked, as `read` does. Raises NotMade, Pruned or Damaged.
+        """
+        facts, name = self._vouched(clip), f"{self.name} of clip {clip}"
+        path, size = self.chunk_path(clip), prod(self.shape) * np.dtype(self.dtype).itemsize
+        if (flaw := size_flaw(path, size + CHECKSUM)) is not None:
+            raise Damaged(name, f"its chunk {flaw}")
+        try:
+            array = np.memmap(path, np.dtype(self.dtype).newbyteorder("<"), "r", 0, self.shape)
+        except (ValueError, OSError) as error:
+            raise Damaged(name, f"it {OTHER}") from error
+        if checked and digest_of(array) != facts["digest"]:
+            raise Damaged(name, "it is not what its record vouches for")
+        return array
+
     def flaw(self, clip: int, *, thorough: bool) -> str | None:
         """What is wrong with a clip that its record vouches for: by its hash, or by its length alone; None if nothing is."""
         size = prod(self.shape) * np.dtype(self.dtype).itemsize + CHECKSUM

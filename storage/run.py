@@ -166,11 +166,16 @@ class Run:
                 _copy(given[path], path, digest)
             log.warning("input_restored", path=str(path))
 
+    def numerics_of(self, clip: int) -> Fingerprint:
+        """The numerics that a clip is made under: those of the last joint before it, if there is one."""
+        accepted = [joint["fingerprint"] for joint in self.joints if joint["clip"] <= clip]
+        numerics: Fingerprint = [self._facts["fingerprint"], *accepted][-1]
+        return numerics
+
     @property
     def fingerprint(self) -> Fingerprint:
-        """The numerics that the next clip is made under: those of the last joint, if there is one."""
-        numerics: Fingerprint = (self.joints[-1] if self.joints else self._facts)["fingerprint"]
-        return numerics
+        """The numerics that the next clip is made under."""
+        return self.numerics_of(self.spec.clips)
 
     def update_settings(self, settings: Settings, sources: Mapping[str, str]) -> None:
         """Put other settings in place of the present ones, durably; spec and fingerprint stay."""

@@ -32,14 +32,14 @@ def frames_bytes(spec: "Spec") -> int:
 def keep(array: "ClipArray", run: "Run", clip: int, clips: int | None) -> None:
     """Prune the clip that is now one too many, `clip` being the newest."""
     if clips and clip >= clips and array.complete(clip - clips):
-        array.remove(clip - clips, remake=remake_of(array, run))
+        array.remove(clip - clips, remake=remake_of(array, run, clip - clips))
 
 
-def remake_of(array: "ClipArray", run: "Run") -> str:
-    """The way to have it again: frames are decoded anew; for steps the whole film would have to be denoised."""
+def remake_of(array: "ClipArray", run: "Run", clip: int) -> str:
+    """The way to have it again: frames are decoded anew; steps are denoised again for a look, beside the run."""
     if array.name == "frames":
         return f"longtake resume {quote(str(run.root))} --keep-frames all"
-    return "make the film again in another folder"
+    return f"longtake inspect {quote(str(run.root))} --clip {clip} --replay"
 
 
 def want_frames_again(run: "Run") -> int:

@@ -246,7 +246,7 @@ class Session:
         """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""
         latents = self.run.latents.read(clip)
         if self._decoder is None or self._decoder.next_clip != clip:
-            self._decoder = self._decoder_before(clip)
+            self._decoder = decoder_before(self.run, self.avatar, clip)
         decoder, self._decoder = self._decoder, None  # lost if it fails, as its state then is
         frames = decoder.decode(latents)
         if self.run.spec.motion_latents:
@@ -256,19 +256,21 @@ class Session:
         self._decoder = decoder
         return frames
 
-    def _decoder_before(self, clip: int) -> "Decoder":
-        import numpy as np
 
-        decoder = self.avatar.decoder(self.inputs)
-        memory = self.avatar.traits.decoder_memory
-        if self.run.spec.motion_latents:
-            if clip:
-                decoder.seek(clip, self.run.motion.read(clip - 1))
-            return decoder
-        if before := warm_up(clip, memory, self.run.spec.clip_latents):
-            preceding = np.concatenate([self.run.latents.read(each) for each in before], 1)
-            decoder.seek(clip, np.ascontiguousarray(preceding[:, -memory:]))
+def decoder_before(run: Run, avatar: "Avatar", clip: int) -> "Decoder":
+    """A decoder that stands before a clip and remembers what it would after those before it."""
+    import numpy as np
+
+    decoder = avatar.decoder(run.inputs.read_all())
+    memory = avatar.traits.decoder_memory
+    if run.spec.motion_latents:
+        if clip:
+            decoder.seek(clip, run.motion.read(clip - 1))
         return decoder
+    if before := warm_up(clip, memory, run.spec.clip_latents):
+        preceding = np.concatenate([run.latents.read(each) for each in before], 1)
+        decoder.seek(clip, np.ascontiguousarray(preceding[:, -memory:]))
+    return decoder
 
 
 def require_finite(clip: int, motion: "Float") -> None:

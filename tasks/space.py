@@ -162,7 +162,7 @@ class Space:
             if (found := next(self._spendable, None)) is None:
                 break
             array, clip, bytes_of = found
-            array.remove(clip, remake=remake_of(array, self._run))
+            array.remove(clip, remake=remake_of(array, self._run, clip))
             count, gained = count + 1, gained + bytes_of
         self.pruned += count
         if count:

@@ -13,4 +13,5 @@ KIND = Kind(
     switches={"sink_from_first_clip": True, "sigmas": "flow_match_shift_twice"},
 )
 
-describe, weights_digest, bytes_needed = KIND.describe, KIND.weights_digest, KIND.bytes_needed
+describe, weights_digest = KIND.describe, KIND.weights_digest
+bytes_needed, preview = KIND.bytes_needed, KIND.preview

@@ -5,11 +5,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from model import checkpoint, findings, shapes
+from model import checkpoint, findings, preview, shapes
 from model.avatar import Machine, Options, Traits
 from model.checkpoint import Place
+from model.preview import Preview
 from model.vae_layout import decoder_memory
 from model.wan.memory import BYTES, Film, Need, least, need
+from model.wan.preview import published
 from storage.errors import BadInput, BadOption
 
 SAMPLE_RATE = 16_000
@@ -114,6 +116,13 @@ class Kind:
         if machine.device == "cpu" and machine.memory is None:
             return 0
         return least(self.needed(options), machine.offload)
+
+    def preview(self, options: Options) -> Preview:
+        """One that was fitted to the VAE of these weights and lies with them, or the published figures."""
+        root = Path(options.weights)
+        places = (root / preview.FILE, root / checkpoint.FOLDER / preview.FILE)
+        fitted = next((p for p in places if options.weights and p.is_file()), None)
+        return preview.read(fitted) if fitted else published()
 
     def _guidance(self, options: Options) -> str:
         if options.guidance and not self.guidance:

@@ -15,4 +15,5 @@ KIND = Kind(
     switches={"sigmas": "unipc_shift_once", "rounding": "never"},
 )
 
-describe, weights_digest, bytes_needed = KIND.describe, KIND.weights_digest, KIND.bytes_needed
+describe, weights_digest = KIND.describe, KIND.weights_digest
+bytes_needed, preview = KIND.bytes_needed, KIND.preview

@@ -64,7 +64,7 @@ def test_every_flag_of_help_has_a_line_of_its_own(longtake: Call):
         (["resume"], "The following arguments are required: RUN"),
         (["resume", "a", "b"], "b is one word too many"),
         (["status", "nowhere"], "nowhere is not a run"),
-        (["inspect", "nowhere"], "The following arguments are required: --clip"),
+        (["inspect"], "The following arguments are required: RUN"),
         (["inspect", "nowhere", "--clip", "x"], "invalid int value: 'x'"),
         (["new", "a", "b", "--size"], "--size: expected one argument"),
         (["--prompt", "x"], "No picture was given"),

@@ -65,6 +65,22 @@ def test_a_whole_chunk_of_another_clip_is_an_error(run: Run) -> None:
         run.latents.read(1)
 
 
+@pytest.mark.parametrize("harm", [flip, halve, empty, fill, Path.unlink])
+def test_a_view_is_what_is_read_or_damage(run: Run, harm: Callable[[Path], None]) -> None:
+    """The same numbers without zarr, read-only; and never those of a damaged file, but where nobody asks its hash."""
+    run.steps.publish(2, content(run, "steps", 2))
+    seen = run.steps.view(2)
+    assert np.array_equal(seen, run.steps.read(2))
+    assert not seen.flags.writeable
+    harm(run.steps.chunk_path(2))
+    with pytest.raises(Damaged, match="steps of clip 2"):
+        run.steps.view(2)
+    if harm is flip:
+        assert run.steps.view(2, checked=False).shape == run.steps.shape
+    with pytest.raises(NotMade):
+        run.steps.view(3)
+
+
 def test_a_chunk_without_a_record_is_not_made(run: Run) -> None:
     """Nothing is trusted because it exists."""
     run.latents.write(0, content(run, "latents", 0))

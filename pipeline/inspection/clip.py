@@ -1,0 +1,199 @@
+"""One clip looked into: its latents after each step as pictures and numbers, from what lies on disk."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.inspection.painter import Decoded, painter_of
+from pipeline.inspection.place import blocks_of, latents_of_block
+from storage.errors import BadOption, NotMade, Pruned
+
+if TYPE_CHECKING:
+    from pipeline.inspection.painter import Byte, Float, Painter
+    from storage.run import Run
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a clip is looked at."""
+
+    clip: int
+    step: int | None = None
+    """None: all that are there."""
+    block: int | None = None
+    """None: the whole clip."""
+    output_file: Path | None = None
+    decode: bool = False
+    """By the model's own decoder."""
+    replay: bool = False
+    """Steps that are not kept are made again."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One channel of a clip's (or a block's) latents after one step; NaN where nothing is finite."""
+
+    step: int
+    channel: int
+    low: float
+    high: float
+    mean: float
+    deviation: float
+    nan: int
+    """Values that are no number or not finite."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What one clip looks like inside."""
+
+    run: str
+    clip: int
+    block: int | None
+    steps: int
+    """That are there; 1 where only the latents are."""
+    source: str
+    """Where the latents come from: kept, the latents alone, made again."""
+    picture: str
+    """The PNG: a row a step, a column a latent frame."""
+    drawn: str
+    """How latents became pictures."""
+    numbers: tuple[Numbers, ...]
+    shown: "Byte"
+    """The last row [y, x, rgb], for a terminal."""
+
+    def as_json(self) -> str:
+        """The same, for machines; what is no number is null."""
+        rows = [
+            {name: none_for_nan(value) for name, value in asdict(row).items()}
+            for row in self.numbers
+        ]
+        facts = {name: value for name, value in vars(self).items() if name != "shown"}
+        return json.dumps({**facts, "numbers": rows}, indent=2, ensure_ascii=False)
+
+
+def none_for_nan(value: Any) -> Any:
+    """JSON has no word for what is no number."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspection:
+    """Look into a clip of a finished, running or crashed run; writes one PNG, and steps that are made again into a scratch folder.
+
+    `tell` hears what a replay will cost, before it begins.
+    """
+    check(run, look)
+    steps, source = _steps(run, look, tell)
+    last = len(steps) - 1
+    if look.step is not None and not 0 <= look.step <= last:
+        raise BadOption("--step", look.step, f"this clip has steps 0 to {last}")
+    chosen = range(len(steps)) if look.step is None else [look.step]
+    painter: Painter = (
+        Decoded(run, look.clip) if look.decode else painter_of(run, lambda: steps[-1])
+    )
+    part = span_of(run, look.block)
+    rows = [(number, painter.paint(steps[number])[part]) for number in chosen]
+    target = look.output_file or Path(_name(run, look))
+    _save(target, run, look, rows)
+    numbers = tuple(row for n in chosen for row in measure(n, steps[n][:, part]))
+    says = f"by {painter.says}"
+    row = np.concatenate(rows[-1][1], 1)
+    return Inspection(
+        str(run.root), look.clip, look.block, len(steps), source, str(target), says, numbers, row
+    )
+
+
+def check(run: "Run", look: Look) -> None:
+    """Raise BadOption where the film has no such clip or block."""
+    last, blocks = run.spec.clips - 1, blocks_of(run.spec)
+    if not 0 <= look.clip <= last:
+        raise BadOption("--clip", look.clip, f"the film has clips 0 to {last}")
+    if look.block is not None and not 0 <= look.block < blocks:
+        raise BadOption("--block", look.block, f"a clip has blocks 0 to {blocks - 1}")
+
+
+def span_of(run: "Run", block: int | None) -> slice:
+    """The latent frames of a block, or of all."""
+    each = latents_of_block(run.spec)
+    return slice(None) if block is None else slice(block * each, (block + 1) * each)
+
+
+def _steps(run: "Run", look: Look, tell: Tell) -> "tuple[Float, str]":
+    """[step, c, t, h, w], and where they come from."""
+    try:
+        return run.steps.view(look.clip), "the steps as they are kept"
+    except (NotMade, Pruned):
+        latents = run.latents.view(look.clip)
+    wanted = look.replay or (look.step is not None and 0 <= look.step < run.spec.steps - 1)
+    if wanted:
+        return _made_again(run, look.clip, tell)
+    if look.step == run.spec.steps - 1:
+        # The last step is what the latents are; the others are not asked for.
+        return np.broadcast_to(
+            latents, (run.spec.steps, *latents.shape)
+        ), "the latents, which are the last step"
+    return latents[None], "the latents alone: the steps are not kept, --replay makes them again"
+
+
+def _made_again(run: "Run", clip: int, tell: Tell) -> "tuple[Float, str]":
+    from tasks.look import found_in, replay, scratch_of, way_to
+
+    scratch = scratch_of(run)
+    if (before := found_in(run, clip, scratch)) is not None:
+        return before, f"steps made again before, in {scratch}"
+    tell(price_of(run, way_to(run, clip), scratch))
+    steps, way = replay(
+        run, clip, scratch, lambda each: tell(f"clip {each}: equal to what is published")
+    )
+    count = f"{len(way)} clip{'s' if len(way) > 1 else ''}"
+    return (
+        steps,
+        f"steps made again: {count} denoised, each equal to what is published; kept in {scratch}",
+    )
+
+
+def price_of(run: "Run", way: range, scratch: Path) -> str:
+    """What a replay takes, in one line, before it begins."""
+    from pipeline.verify import rates
+
+    each = rates(run).get("denoise")
+    long = (
+        f"about {each * len(way):.0f} s once the model is loaded"
+        if each
+        else "this run cannot tell how long"
+    )
+    clips = f"clip {way[-1]} is" if len(way) == 1 else f"clips {way[0]} to {way[-1]} are"
+    return f"The steps of clip {way[-1]} are not kept: {clips} denoised again ({long}). The run stays as it is; they go to {scratch}."
+
+
+def measure(step: int, latents: "Float") -> Iterator[Numbers]:
+    """Each channel of latents [c, t, h, w]."""
+    for channel, values in enumerate(latents.reshape(len(latents), -1)):
+        good = values[np.isfinite(values)].astype(np.float64)
+        if not good.size:
+            good = np.array([np.nan])
+        low, high, mean = float(good.min()), float(good.max()), float(good.mean())
+        nan = int(np.count_nonzero(~np.isfinite(values)))
+        yield Numbers(step, channel, low, high, mean, float(good.std()), nan)
+
+
+def _name(run: "Run", look: Look) -> str:
+    parts = (("clip", look.clip), ("block", look.block), ("step", look.step))
+    words = "-".join(f"{name}{value}" for name, value in parts if value is not None)
+    return f"{run.root.name}-{words}.png"
+
+
+def _save(target: Path, run: "Run", look: Look, rows: "list[tuple[int, Byte]]") -> None:
+    from pipeline.inspection.sheet import save, strip
+
+    spec = run.spec
+    first = (span_of(run, look.block).start or 0) * spec.frames_per_latent
+    begin = look.clip * spec.clip_frames + first
+    seconds = [(begin + n * spec.frames_per_latent) / spec.fps for n in range(len(rows[0][1]))]
+    save(target, strip([(f"step {number}", list(row)) for number, row in rows], seconds))

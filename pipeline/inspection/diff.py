@@ -1,0 +1,263 @@
+"""Two runs laid side by side: where they first differ, by how much, stage by stage. Records say which clips do; only those are read."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.inspection.place import Place, blocks_of, place_of
+from storage.errors import BadOption, RunError
+from storage.layout import clip_arrays
+
+if TYPE_CHECKING:
+    from storage.run import Run
+
+CLIPWISE = ("audio", "steps", "latents", "motion", "frames", "segment")
+"""In the order in which a clip is made; steps before latents, as they say where in a clip it began."""
+ONCE = ("inputs", "sound", "soundtrack")
+SAMPLES = 32
+"""Differing clips of a stage whose difference is measured."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first number that differs, and how much does around it."""
+
+    place: Place
+    here: float | None
+    there: float | None
+    bits: int
+    """Of this number, that differ."""
+    values: int
+    """Of this clip's array, that differ."""
+    of: int
+    largest: float
+    """Absolute difference in this clip's array."""
+    note: str = ""
+    """Why there are no figures, where there are none."""
+
+
+@dataclass(frozen=True)
+class StageDiff:
+    """One stage of both runs."""
+
+    stage: str
+    equal: int
+    """Clips; 1 of what is made once."""
+    differ: int
+    only_here: int
+    only_there: int
+    first: Difference | None
+    sizes: tuple[tuple[int, float], ...]
+    """(clip, largest absolute difference) of up to SAMPLES differing clips."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs have in common."""
+
+    run: str
+    other: str
+    equal: bool
+    """No stage that both have differs, and neither has more."""
+    first: Difference | None
+    asked: dict[str, tuple[Any, Any]]
+    """What decides pixels and is not the same."""
+    numerics: dict[str, tuple[Any, Any]]
+    """What decides the last bits and is not the same."""
+    stages: tuple[StageDiff, ...]
+
+    def as_json(self) -> str:
+        """The same, for machines."""
+        from pipeline.inspection.clip import none_for_nan
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: plain(each) for name, each in value.items()}
+            return (
+                [plain(each) for each in value]
+                if isinstance(value, list | tuple)
+                else none_for_nan(value)
+            )
+
+        return json.dumps(plain(asdict(self)), indent=2, ensure_ascii=False)
+
+
+def compare(run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: None) -> Comparison:
+    """Lay two runs side by side, finished or not. Raises BadOption where their arrays have other shapes."""
+    mine, theirs = clip_arrays(run.spec), clip_arrays(other.spec)
+    if mine != theirs:
+        names = ", ".join(name for name in mine if mine[name] != theirs.get(name))
+        raise BadOption("--diff", other.root, f"it is a film of another shape ({names})")
+    asked = _differing(asdict(run.spec), asdict(other.spec))
+    numerics = _differing(run.fingerprint, other.fingerprint)
+    once = [_once(run, other, stage) for stage in ONCE]
+    clipwise = [
+        _clipwise(run, other, stage, watch)
+        for stage in CLIPWISE
+        if stage in mine or stage == "segment"
+    ]
+    stages = (*once, *clipwise)
+    firsts = [each.first for each in stages if each.first is not None]
+    first = min(firsts, key=_order, default=None)
+    equal = not any(each.differ or each.only_here or each.only_there for each in stages)
+    return Comparison(str(run.root), str(other.root), equal, first, asked, numerics, stages)
+
+
+def _order(difference: Difference) -> tuple[int, int]:
+    """What is made once comes first, then clip after clip."""
+    stage, clip = difference.place.stage, difference.place.clip
+    if clip is None:
+        return (-1, ONCE.index(stage)) if stage != "soundtrack" else (1 << 62, 0)
+    return clip, CLIPWISE.index(stage)
+
+
+def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = sorted({*mine, *theirs})
+    return {n: (mine.get(n), theirs.get(n)) for n in names if mine.get(n) != theirs.get(n)}
+
+
+def _clipwise(run: "Run", other: "Run", stage: str, watch: Callable[[int], None]) -> StageDiff:
+    """A stage clip by clip, by the hashes in its records; those that differ are read."""
+    equal = only_here = only_there = 0
+    differing: list[int] = []
+    for clip in range(max(run.spec.clips, other.spec.clips)):
+        watch(clip)
+        here, there = _digest(run, stage, clip), _digest(other, stage, clip)
+        if here is None or there is None:
+            only_here, only_there = only_here + (here is not None), only_there + (there is not None)
+        elif here == there:
+            equal += 1
+        else:
+            differing.append(clip)
+    first = _in_clip(run, other, stage, differing[0]) if differing else None
+    sizes = tuple(_sizes(run, other, stage, differing))
+    return StageDiff(stage, equal, len(differing), only_here, only_there, first, sizes)
+
+
+def _digest(run: "Run", stage: str, clip: int) -> str | None:
+    """What the record says of a clip, also of one that was pruned."""
+    if clip >= run.spec.clips:
+        return None
+    facts = run.records.read(stage, clip) or {}
+    digest: str | None = facts.get("sha256" if stage == "segment" else "digest")
+    return digest
+
+
+def _sizes(
+    run: "Run", other: "Run", stage: str, differing: list[int]
+) -> Iterator[tuple[int, float]]:
+    if stage == "segment" or not differing:
+        return
+    chosen = sorted({round(n) for n in np.linspace(0, len(differing) - 1, SAMPLES)})
+    for clip in (differing[n] for n in chosen):
+        with suppress(RunError):
+            here, there = getattr(run, stage).view(clip), getattr(other, stage).view(clip)
+            yield clip, _largest(here, there)
+
+
+def _in_clip(run: "Run", other: "Run", stage: str, clip: int) -> Difference:
+    """The first number that differs in a clip, in the order in which it was made: block, step, channel."""
+    if stage == "segment":
+        return _told(Place(stage, clip), "the encoded bytes differ")
+    try:
+        here, there = getattr(run, stage).view(clip), getattr(other, stage).view(clip)
+    except RunError as error:
+        return _told(
+            Place(stage, clip), f"their hashes differ, and there is nothing to look at: {error}"
+        )
+    index = _first(here, there, _time_axis(run, stage), _cuts(run, stage))
+    place = place_of(run.spec, stage, clip, index)
+    return _measured(place, here, there, index)
+
+
+def _time_axis(run: "Run", stage: str) -> int:
+    names = clip_arrays(run.spec)[stage][2]
+    return next(axis for axis, name in enumerate(names) if name in {"t", "frame", "past"})
+
+
+def _cuts(run: "Run", stage: str) -> int:
+    return 1 if stage == "motion" else blocks_of(run.spec)
+
+
+def _first(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tuple[int, ...]:
+    """The index of the first number whose bits differ: the first block that has one, and the first in it."""
+    each = here.shape[axis] // cuts
+    for block in range(cuts):
+        part = tuple(
+            slice(block * each, (block + 1) * each) if n == axis else slice(None)
+            for n in range(here.ndim)
+        )
+        differs = _bits(here[part]) != _bits(there[part])
+        if differs.any():
+            found = [int(n) for n in np.unravel_index(np.argmax(differs), differs.shape)]
+            found[axis] += block * each
+            return tuple(found)
+    raise AssertionError("records with two hashes vouch for the same bytes")
+
+
+def _measured(
+    place: Place, here: NDArray[Any], there: NDArray[Any], index: tuple[int, ...]
+) -> Difference:
+    one, two = here[index], there[index]
+    flipped = int(_bits(np.atleast_1d(one))[0]) ^ int(_bits(np.atleast_1d(two))[0])
+    count = int(np.count_nonzero(_bits(here) != _bits(there)))
+    return Difference(
+        place, float(one), float(two), flipped.bit_count(), count, here.size, _largest(here, there)
+    )
+
+
+def _bits(array: NDArray[Any]) -> NDArray[Any]:
+    """The same bytes as whole numbers: -0 is not 0, and a NaN equals itself."""
+    return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
+
+
+def _largest(here: NDArray[Any], there: NDArray[Any]) -> float:
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(here.astype(np.float64) - there.astype(np.float64))
+    return float(np.max(apart, where=np.isfinite(apart), initial=0.0))
+
+
+def _told(place: Place, note: str) -> Difference:
+    return Difference(place, None, None, 0, 0, 0, 0.0, note)
+
+
+def _once(run: "Run", other: "Run", stage: str) -> StageDiff:
+    """What is made once a run, by the hashes of its pieces."""
+    here, there = _pieces(run, stage), _pieces(other, stage)
+    if here is None or there is None:
+        return StageDiff(stage, 0, 0, int(here is not None), int(there is not None), None, ())
+    if here == there:
+        return StageDiff(stage, 1, 0, 0, 0, None, ())
+    name = next(n for n in sorted({*here, *there}) if here.get(n) != there.get(n))
+    return StageDiff(stage, 0, 1, 0, 0, _in_piece(run, other, stage, name), ())
+
+
+def _pieces(run: "Run", stage: str) -> dict[str, str] | None:
+    facts = run.records.read(stage)
+    if facts is None:
+        return None
+    if stage == "inputs":
+        return {piece["name"]: piece["digest"] for piece in facts["pieces"]}
+    if stage == "sound":
+        return {f"chunk {n}": digest for n, digest in enumerate(facts["digests"])}
+    return {"file": facts["sha256"]}
+
+
+def _in_piece(run: "Run", other: "Run", stage: str, name: str) -> Difference:
+    place = Place(f"{stage} ({name})" if stage != "soundtrack" else stage)
+    if stage == "inputs":
+        with suppress(RunError, KeyError):
+            here, there = run.inputs.read(name), other.inputs.read(name)
+            if here.shape == there.shape and here.dtype == there.dtype:
+                return _measured(
+                    Place(stage, index=_first(here, there, 0, 1)),
+                    here,
+                    there,
+                    _first(here, there, 0, 1),
+                )
+    return _told(Place(stage), f"{place.stage} differs")

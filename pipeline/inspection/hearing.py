@@ -1,0 +1,80 @@
+"""What the model hears of a clip, beside the wave."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.inspection.clip import none_for_nan
+from storage.errors import BadOption
+
+if TYPE_CHECKING:
+    from storage.run import Run
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a clip's features."""
+
+    layer: int
+    low: float
+    high: float
+    mean: float
+    deviation: float
+    follows: float
+    """Correlation of its mean size, frame by frame, with the loudness of the sound."""
+    nan: int
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What a clip's sound is, and what is made of it."""
+
+    run: str
+    clip: int
+    seconds: float
+    """Where in the film the clip begins."""
+    loudness: tuple[float, ...]
+    """Root mean square of the sound of each frame."""
+    layers: tuple[Layer, ...]
+    picture: str
+
+    def as_json(self) -> str:
+        """The same, for machines."""
+        rows = [{n: none_for_nan(v) for n, v in asdict(row).items()} for row in self.layers]
+        return json.dumps({**vars(self), "layers": rows}, indent=2, ensure_ascii=False)
+
+
+def hear(run: "Run", clip: int, output_file: Path | None = None) -> Hearing:
+    """The features of a clip beside its wave, as a PNG and as numbers. Raises BadOption, NotMade, Damaged."""
+    from pipeline.inspection.plots import as_picture, figure_of_sound
+    from pipeline.inspection.sheet import save
+    from tasks.timeline import sound_span
+
+    spec = run.spec
+    if not 0 <= clip < spec.clips:
+        raise BadOption("--clip", clip, f"the film has clips 0 to {spec.clips - 1}")
+    features = run.audio.view(clip)
+    span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
+    wave = run.sound.read(span.start, span.stop)
+    begins, lasts = clip * spec.clip_frames / spec.fps, spec.clip_frames / spec.fps
+    target = output_file or Path(f"{run.root.name}-clip{clip}-audio.png")
+    save(target, as_picture(figure_of_sound(wave, features, begins, lasts)))
+    loudness = np.sqrt(np.square(wave.reshape(spec.clip_frames, -1), dtype=np.float64).mean(1))
+    layers = tuple(_measure(n, each, loudness) for n, each in enumerate(features))
+    return Hearing(
+        str(run.root), clip, begins, tuple(map(float, loudness.round(6))), layers, str(target)
+    )
+
+
+def _measure(number: int, layer: np.ndarray, loudness: np.ndarray) -> Layer:
+    values = layer.astype(np.float64)
+    good = values[np.isfinite(values)] if np.isfinite(values).any() else np.array([np.nan])
+    size = np.abs(np.where(np.isfinite(values), values, 0)).mean(0)
+    moves = size.std() > 0 and loudness.std() > 0
+    follows = float(np.corrcoef(size, loudness)[0, 1]) if moves else 0.0
+    nan = int(np.count_nonzero(~np.isfinite(values)))
+    figures = (float(good.min()), float(good.max()), float(good.mean()), float(good.std()))
+    return Layer(number, *figures, round(follows, 3), nan)

@@ -1,0 +1,151 @@
+"""What an inspection looks like on a terminal."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pipeline.inspection.film import sparkline
+from pipeline.screens import grid
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from pipeline.inspection.clip import Inspection
+    from pipeline.inspection.diff import Comparison, Difference, StageDiff
+    from pipeline.inspection.film import Course
+    from pipeline.inspection.hearing import Hearing
+    from pipeline.inspection.hunt import Find, Hunt
+
+_LINES = 20
+"""Findings that are named on a terminal; --json names more."""
+
+
+def table_of(*names: str) -> "Table":
+    """Columns of numbers."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
+    """One line a channel and step."""
+    block = "" if inspection.block is None else f", block {inspection.block}"
+    yield f"clip {inspection.clip}{block} of {inspection.run}, drawn {inspection.drawn}:"
+    yield inspection.picture
+    yield f"from {inspection.source}"
+    yield ""
+    table = table_of("step", "channel", "min", "max", "mean", "std", "NaN")
+    for step, rows in groupby(inspection.numbers, key=lambda row: row.step):
+        for row in rows:
+            values = [f"{value:.3f}" for value in (row.low, row.high, row.mean, row.deviation)]
+            nan = f"[red]{row.nan}[/]" if row.nan else "0"
+            table.add_row(str(step), str(row.channel), *values, nan)
+        table.add_section()
+    yield table
+
+
+def show_course(course: "Course") -> Iterator["RenderableType"]:
+    """A line of bars for the norm, the drift and each channel."""
+    samples = course.samples
+    yield f"{course.run}: {course.made} of {course.clips} clips are there, {len(samples)} looked at, drawn {course.drawn}:"
+    yield course.picture
+    yield ""
+    rows = [("norm", [s.norm for s in samples]), ("drift", [s.drift for s in samples])]
+    channels = range(len(samples[0].means))
+    rows += [(f"channel {n}", [s.means[n] for s in samples]) for n in channels]
+    head = ("", "first", "last", "least", "most", f"clip {samples[0].clip} to {samples[-1].clip}")
+    yield grid([head, *(_line(name, values) for name, values in rows)])
+    if bad := [s.clip for s in samples if s.nan]:
+        yield f"[red]clip {bad[0]} has values that are no number[/]: longtake inspect {course.run} --hunt"
+
+
+def _line(name: str, values: list[float]) -> tuple[str, ...]:
+    figures = (values[0], values[-1], min(values), max(values))
+    return (name, *(f"{figure:6.3f}" for figure in figures), sparkline(values, 40))
+
+
+def show_hunt(hunt: "Hunt") -> Iterator["RenderableType"]:
+    """What was found, in the order in which the film is made."""
+    from rich.text import Text
+
+    count = len(hunt.found) + hunt.more
+    looked = f"{hunt.clips} clips, {hunt.values / 1e6:.1f} million values"
+    if not count:
+        yield Text(f"{hunt.run}: nothing stands out in {looked}")
+        return
+    yield Text(f"{hunt.run}: {count} found in {looked}; the first is where it began")
+    yield ""
+    yield grid(
+        [("clip", "block", "step", "channel", "stage", ""), *map(_find, hunt.found[:_LINES])]
+    )
+    if count > _LINES:
+        yield Text(f"  … and {count - _LINES} more; --json names {len(hunt.found)}")
+
+
+def _find(find: "Find") -> tuple[str, ...]:
+    place, says = find.place, f"{find.kind}: {find.says}"
+    if place.index:
+        says += f", the first at {list(place.index)}"
+    if find.score is not None:
+        says += f" ({find.score:.0f} deviations)"
+    if not find.vouched and find.kind != "damaged":
+        says += "; and the file is not what was written"
+    numbers = (place.clip, place.block, place.step, place.channel)
+    return (*("–" if n is None else str(n) for n in numbers), place.stage, says)
+
+
+def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
+    """The first difference, then each stage."""
+    from rich.text import Text
+
+    verdict = ("equal", "bold green") if found.equal else ("different", "bold yellow")
+    yield Text.assemble((found.run, "bold"), " and ", (found.other, "bold"), " are ", verdict)
+    for decides, differing in (("asked for", found.asked), ("numerics", found.numerics)):
+        for name, (here, there) in differing.items():
+            yield Text(f"  {decides}: {name} is {_short(here)}, there {_short(there)}")
+    if found.first is not None:
+        yield ""
+        yield Text(f"first: {_difference(found.first)}")
+    yield ""
+    names = ("stage", "equal", "differ", "only here", "only there", "by at most", "over the clips")
+    yield grid([names, *map(_row, found.stages)])
+
+
+def _short(value: object) -> str:
+    """A digest by its beginning."""
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text
+
+
+def _difference(one: "Difference") -> str:
+    if one.note:
+        return f"{one.place}: {one.note}"
+    bits = f"{one.bits} bit{'s' if one.bits > 1 else ''}"
+    figures = f"{one.here:.9g}, there {one.there:.9g} ({bits})"
+    return f"{one.place}: {figures}; of {one.of} values there {one.values} differ, by {one.largest:.3g} at most"
+
+
+def _row(stage: "StageDiff") -> tuple[str, ...]:
+    counts = [str(n or "–") for n in (stage.equal, stage.differ, stage.only_here, stage.only_there)]
+    sizes = [size for _, size in stage.sizes]
+    largest = f"{max(sizes):.3g}" if sizes else ""
+    return (stage.stage, *counts, largest, sparkline(sizes, 24) if len(sizes) > 1 else "")
+
+
+def show_hearing(hearing: "Hearing") -> Iterator["RenderableType"]:
+    """The loudness as bars, then a line a layer."""
+    yield f"clip {hearing.clip} of {hearing.run}, from {hearing.seconds:.2f} s:"
+    yield hearing.picture
+    yield ""
+    yield f"loudness  {sparkline(list(hearing.loudness))}"
+    yield ""
+    table = table_of("layer", "min", "max", "mean", "std", "follows loudness", "NaN")
+    for row in hearing.layers:
+        figures = (row.low, row.high, row.mean, row.deviation, row.follows)
+        table.add_row(str(row.layer), *(f"{figure:.3f}" for figure in figures), str(row.nan))
+    yield table

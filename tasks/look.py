@@ -1,0 +1,102 @@
+"""What only the model can show of a run: pruned steps made again, latents decoded. Nothing of the run is written, and no lock is taken."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.arrays import ClipArray
+from storage.digest import digest_of
+from storage.errors import Damaged, NotMade, NotReproduced, OtherNumerics, Pruned
+from storage.publish import make_folder
+from storage.records import Records
+from tasks.generator import check_finite
+from tasks.session import decoder_before, differences, load_avatar
+
+if TYPE_CHECKING:
+    from model.avatar import Avatar, Byte, Denoiser, Float
+    from storage.run import Run
+
+Tell = Callable[[int], None]
+
+
+def scratch_of(run: "Run") -> Path:
+    """Where steps that were made again are kept: beside no run, and gone when the machine is swept."""
+    return Path(tempfile.gettempdir(), f"longtake-{os.getuid()}", run.spec.digest[:12])
+
+
+def kept_in(run: "Run", scratch: Path) -> ClipArray:
+    """The steps in a scratch folder, with records as a run has them."""
+    records = Records(scratch, run.spec.digest)
+    return ClipArray(scratch / "steps", records, run.steps.shape, run.steps.dtype, run.spec.clips)
+
+
+def found_in(run: "Run", clip: int, scratch: Path) -> "Float | None":
+    """The steps of a clip where they were made again before, and lead to the latents that the run has."""
+    array = kept_in(run, scratch)
+    try:
+        steps = array.view(clip)
+    except (NotMade, Pruned, Damaged):
+        return None
+    return steps if digest_of(steps[-1]) == run.latents.digest(clip) else None
+
+
+def way_to(run: "Run", clip: int) -> range:
+    """The clips that are denoised to have the steps of one again: from the newest carry before it. Raises NotMade."""
+    if not run.latents.complete(clip):
+        raise NotMade(f"latents of clip {clip}")
+    if run.spec.motion_latents:
+        return range(clip, clip + 1)
+    return range(run.carry.newest(clip) or 0, clip + 1)
+
+
+def replay(
+    run: "Run", clip: int, scratch: Path, passed: Tell = lambda _: None
+) -> "tuple[Float, range]":
+    """The steps of a clip, made again and kept in the scratch folder, and the clips that were denoised for it.
+
+    `passed` hears of each clip that was denoised; each is compared with what is published.
+    Raises NotMade, OtherNumerics, NotReproduced.
+    """
+    way = way_to(run, clip)
+    begun = run.numerics_of(clip)
+    avatar = load_avatar(run.spec, run.settings, int(begun.get("threads", 1)))
+    if other := differences(begun, avatar.numerics):
+        raise OtherNumerics(run.root, other)
+    denoiser, way = stand_before(run, avatar, way)
+    steps = None
+    for each in way:
+        denoised = denoiser.denoise(run.audio.read(each))
+        check_finite(each, denoised)
+        if digest_of(denoised.latents) != run.latents.digest(each):
+            raise NotReproduced(each, run.root)
+        steps = denoised.steps
+        passed(each)
+    assert steps is not None
+    make_folder(scratch / "commits")
+    kept_in(run, scratch).publish(clip, steps)
+    return steps, way
+
+
+def stand_before(run: "Run", avatar: "Avatar", way: range) -> "tuple[Denoiser, range]":
+    """A denoiser that stands at the beginning of the way; where the carry there is damaged, of a longer one."""
+    inputs, seed, clip = run.inputs.read_all(), run.spec.seed, way[-1]
+    if run.spec.motion_latents:
+        denoiser = avatar.denoiser(inputs, seed)
+        denoiser.restore(clip, [("motion", run.motion.read(clip - 1))] if clip else [])
+        return denoiser, way
+    for start in sorted((each for each in run.carry.complete if each <= clip), reverse=True):
+        denoiser = avatar.denoiser(inputs, seed)
+        try:
+            denoiser.restore(start, run.carry.load(start))
+        except (Damaged, NotMade):
+            continue
+        return denoiser, range(start, clip + 1)
+    return avatar.denoiser(inputs, seed), range(clip + 1)
+
+
+def decode(run: "Run", clip: int, latents: "Float") -> "Byte":
+    """Frames [frame, y, x, rgb] of latents [c, t, h, w] that stand in the place of a clip's, through the model's own decoder."""
+    avatar = load_avatar(run.spec, run.settings, int(run.fingerprint.get("threads", 1)))
+    return decoder_before(run, avatar, clip).decode(latents)
