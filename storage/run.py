@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +31,25 @@ from storage.spec import Settings, Spec
 
 FORMAT = 1
 MAIN, COPY = "run.json", "run.copy.json"
+BEGUN = "begun.json"
+"""What run.json will say, of a run that is still being given what it shares with another."""
+UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
 FOLDERS = ("commits", "segments", "carry", "inputs")
 
 Fingerprint = Mapping[str, str | int]
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a new run comes from that shares files with another."""
+
+    facts: Facts
+    """What run.json says of it, as `parent`."""
+    joints: tuple[Facts, ...]
+    share: Callable[["Run"], None]
+    """Link what the two have in common; done again where a crash has cut it short."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class Start:
     """The numerics: what decides the last bits."""
     image: Path
     audio: Path
+    origin: Origin | None = None
 
 
 class Run:
@@ -69,11 +84,13 @@ class Run:
     def __init__(self, root: Path, facts: Facts) -> None:
         """What run.json's facts say of a folder; use `open` or `create`."""
         self.root = root
-        self.spec = Spec(**facts["spec"])
+        self.spec = Spec.of_facts(facts["spec"])
         self.settings = Settings.known(facts["settings"])
         self.sources: Mapping[str, str] = facts["sources"]
         self.joints: tuple[Facts, ...] = tuple(facts["joints"])
         """Clips from which other numerics were accepted: {clip, fingerprint}."""
+        self.parent: Facts | None = facts.get("parent")
+        """The run that a retake was taken from: its folder then, its spec's digest, the clips, the seeds."""
         self._facts = facts
         self.image_path = root / facts["inputs"]["image"]
         self.audio_path = root / facts["inputs"]["audio"]
@@ -84,11 +101,14 @@ class Run:
             setattr(self, name, ClipArray(root / name, self.records, shape, dtype, self.spec.clips))
         self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
-        self.carry = CarryStore(root / "carry", self.records, self.settings.anchor_clips)
+        anchors, joins = self.settings.anchor_clips, self.spec.joins
+        self.carry = CarryStore(root / "carry", self.records, anchors, joins)
 
     @classmethod
     def create(cls, root: Path, start: Start) -> Self:
         """Make a run: copies of the inputs, every array at its final size, run.json last. What an interrupted create left is made over.
+
+        Where it has an origin, what it shares is linked before run.json is written.
 
         The same run again is simply opened. Raises OtherSpec where it is another, NotARun where the folder holds other things, RunLocked, NotWritable,
         NoSpace, InputChanged.
@@ -99,20 +119,22 @@ class Run:
             if _exists(root):
                 return cls._same(root, start)
             publish.sweep(root)
-            facts = _facts(start)
-            for folder in FOLDERS:
-                publish.make_folder(root / folder)
-            _copy(start.image, root / facts["inputs"]["image"], start.spec.image)
-            _copy(start.audio, root / facts["inputs"]["audio"], start.spec.audio)
-            layout.create(root, start.spec)
+            facts = _read(root / BEGUN) or _prepare(root, start)
+            run = cls(root, facts)
+            if run.spec != start.spec:
+                raise OtherSpec(root, difference(run.spec, start.spec))
+            if start.origin is not None:
+                start.origin.share(run)
             _save(root, facts)
-        return cls(root, facts)
+            _forget_beginning(root)
+        return run
 
     @classmethod
     def open(cls, root: Path) -> Self:
         """The run in a folder, by run.json or else by its copy; writes nothing. Raises NotARun, RunDamaged, RunTooNew."""
         if not _exists(root):
-            raise NotARun(root, "it has no run.json")
+            begun = (root / BEGUN).exists()
+            raise NotARun(root, UNFINISHED if begun else "it has no run.json")
         main, copy = _read(root / MAIN), _read(root / COPY)
         if main is None and copy is None:
             raise RunDamaged(root, "run.json and its copy are both damaged")
@@ -197,7 +219,16 @@ class Run:
             publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
         )
         self.presence.rebuild()
+        _forget_beginning(self.root)
         return count
+
+    def carry_before(self, clip: int, *, but: Container[int] = ()) -> int | None:
+        """The newest clip at or before this one that a carry stands before which leads here; those in `but` are passed over."""
+        return self.carry.newest(clip, lambda at: at not in but and self.spec.shares(at, clip))
+
+    def past(self, join: int) -> NamedArrays:
+        """What a join was made of, which the film no longer shows: `latents` before it, as the decoder saw them; `motion`, where a clip takes that."""
+        return NamedArrays(self.root / "past" / f"{join:05d}", self.records, "past", join)
 
     def segment_path(self, clip: int) -> Path:
         """The clip as encoded video."""
@@ -253,9 +284,17 @@ class Run:
         self.__init__(self.root, whole)  # type: ignore[misc]
 
 
+def read_beginning(root: Path) -> Spec | None:
+    """The spec of a run that is being given what it shares with another, or was when a crash came."""
+    facts = None if _exists(root) else _read(root / BEGUN)
+    return Spec.of_facts(facts["spec"]) if facts else None
+
+
 def difference(there: Spec, asked: Spec) -> str:
     """In words, where two specs differ: `seed is 1, not 2`."""
     one, other = asdict(there), asdict(asked)
+    for each, spec in ((one, there), (other, asked)):
+        each["takes"] = ", ".join(map(str, spec.takes)) or "none"
     return ", ".join(
         f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
     )
@@ -264,7 +303,7 @@ def difference(there: Spec, asked: Spec) -> str:
 def _refuse_foreign(root: Path) -> None:
     names = {path.name for path in root.iterdir()} if root.is_dir() else set()
     ours = names & {*layout.NAMES, *FOLDERS, "encoded", "sound"}
-    if not ours or _exists(root):
+    if not ours or _exists(root) or (root / BEGUN).exists():
         return
     if NAME not in names:
         raise NotARun(
@@ -278,7 +317,29 @@ def _exists(root: Path) -> bool:
     return (root / MAIN).exists() or (root / COPY).exists()
 
 
+def _prepare(root: Path, start: Start) -> Facts:
+    facts = _facts(start)
+    for folder in FOLDERS:
+        publish.make_folder(root / folder)
+    for source, name, digest in (
+        (start.image, "image", start.spec.image),
+        (start.audio, "audio", start.spec.audio),
+    ):
+        bring = _copy if start.origin is None else _link
+        bring(source, root / facts["inputs"][name], digest)
+    layout.create(root, start.spec)
+    if start.origin is not None:
+        publish.publish_bytes(root / BEGUN, _text(facts))
+    return facts
+
+
+def _forget_beginning(root: Path) -> None:
+    if (root / BEGUN).exists():
+        publish.remove(root / BEGUN)
+
+
 def _facts(start: Start) -> Facts:
+    origin = start.origin
     return {
         "format": FORMAT,
         "spec": asdict(start.spec),
@@ -289,7 +350,8 @@ def _facts(start: Start) -> Facts:
             "image": f"inputs/image{_suffix(start.image)}",
             "audio": f"inputs/audio{_suffix(start.audio)}",
         },
-        "joints": [],
+        "joints": [*origin.joints] if origin else [],
+        **({"parent": origin.facts} if origin else {}),
     }
 
 
@@ -310,6 +372,12 @@ def _copy(source: Path, target: Path, digest: str) -> None:
             here.write(block)
         if found.hexdigest() != digest:
             raise InputChanged(source)
+
+
+def _link(source: Path, target: Path, digest: str) -> None:
+    if (flaw := _input_flaw(source, digest)) is not None:
+        raise InputDamaged(source, flaw, digest)
+    publish.link_files([(source, target)])
 
 
 def _save(root: Path, facts: Facts) -> None:

@@ -45,7 +45,7 @@ class DecodeClip(ClipTask):
             if self.clip:
                 yield DecodeClip(run=self.folder, clip=self.clip - 1)
             return
-        for clip in warm_up(self.clip, traits_of(self.of).decoder_memory, spec.clip_latents):
+        for clip in warm_up(spec, self.clip, traits_of(self.of).decoder_memory):
             if not self.of.latents.complete(clip):
                 yield DenoiseClip(run=self.folder, clip=clip)
 

@@ -118,11 +118,11 @@ def _replays(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[ran
     """The clips that the denoiser passes on its way to each of these, as generator.py goes."""
     if run.spec.motion_latents:
         return
-    carries = [c for c in run.carry.clips() if c not in lost and run.records.complete("carry", c)]
     position = None
     for clip in denoise:
-        newest = max((carry for carry in carries if carry <= clip), default=0)
-        start = position if position is not None and newest <= position <= clip else newest
+        newest = run.carry_before(clip, but=lost) or 0
+        goes_on = position is not None and newest <= position <= clip
+        start = position if position is not None and goes_on and run.spec.shares(position, clip) else newest
         if start < clip:
             yield range(start, clip)
         position = clip + 1
@@ -133,5 +133,5 @@ def _seen_again(run: "Run", decode: Iterable[int]) -> Iterator[int]:
     before = None
     for clip in decode:
         if before != clip - 1:
-            yield len(warm_up(clip, memory, run.spec.clip_latents))
+            yield len(warm_up(run.spec, clip, memory))
         before = clip

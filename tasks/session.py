@@ -5,7 +5,7 @@ A film has one session; a task that is asked for by itself opens one, which live
 
 import atexit
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -208,11 +208,11 @@ class Session:
     def _last(self) -> int:
         return self.part.span(self.run.spec.clips).stop - 1
 
-    def _denoiser(self) -> "Any":
-        avatar, inputs, seed = self.avatar, self.inputs, self.run.spec.seed
+    def _denoiser(self) -> "Callable[[int], Denoiser]":
+        avatar, inputs, spec = self.avatar, self.inputs, self.run.spec
 
-        def fresh() -> "Denoiser":
-            return avatar.denoiser(inputs, seed)
+        def fresh(towards: int) -> "Denoiser":
+            return avatar.denoiser(inputs, lambda clip: spec.seed_at(clip, towards))
 
         return fresh
 
@@ -236,7 +236,8 @@ class Session:
     def decode(self, clip: int) -> "Byte":
         """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""
         latents = self.run.latents.read(clip)
-        if self._decoder is None or self._decoder.next_clip != clip:
+        streams = self._decoder is not None and self._decoder.next_clip == clip
+        if self._decoder is None or not streams or clip in self.run.spec.cuts:
             self._decoder = self._decoder_before(clip)
         decoder, self._decoder = self._decoder, None  # lost if it fails, as its state then is
         frames = decoder.decode(latents)
@@ -248,17 +249,14 @@ class Session:
         return frames
 
     def _decoder_before(self, clip: int) -> "Decoder":
-        import numpy as np
-
         decoder = self.avatar.decoder(self.inputs)
-        memory = self.avatar.traits.decoder_memory
-        if self.run.spec.motion_latents:
-            if clip:
-                decoder.seek(clip, self.run.motion.read(clip - 1))
+        if clip == 0:
             return decoder
-        if before := warm_up(clip, memory, self.run.spec.clip_latents):
-            preceding = np.concatenate([self.run.latents.read(each) for each in before], 1)
-            decoder.seek(clip, np.ascontiguousarray(preceding[:, -memory:]))
+        if self.run.spec.motion_latents:
+            decoder.seek(clip, motion_before(self.run, clip))
+        else:
+            memory = self.avatar.traits.decoder_memory
+            decoder.seek(clip, latents_before(self.run, clip, memory))
         return decoder
 
 
@@ -270,9 +268,27 @@ def require_finite(clip: int, motion: "Float") -> None:
         raise NotFinite(clip, motion.size - int(fine.sum()), motion.size, "that of the decoder")
 
 
-def warm_up(clip: int, memory: int, clip_latents: int) -> range:
-    """The clips whose latents a decoder must see before `clip`."""
-    return range(max(0, clip - -(-memory // clip_latents)), clip)
+def warm_up(spec: "Spec", clip: int, memory: int) -> range:
+    """The clips whose latents a decoder must see before `clip`; where a cut is nearer, what comes before that is its past."""
+    return range(max(spec.cut_before(clip), clip - -(-memory // spec.clip_latents)), clip)
+
+
+def latents_before(run: Run, clip: int, memory: int) -> "Float":
+    """The latents that a decoder has seen last before a clip, of those that it remembers."""
+    import numpy as np
+
+    seen = [run.latents.read(each) for each in warm_up(run.spec, clip, memory)]
+    if (cut := run.spec.cut_before(clip)) and sum(each.shape[1] for each in seen) < memory:
+        seen.insert(0, run.past(cut).read("latents"))
+    return np.ascontiguousarray(np.concatenate(seen, 1)[:, -memory:])
+
+
+def motion_before(run: Run, clip: int) -> "Float":
+    """What a clip takes from the decoded one before it, where that is all that it takes."""
+    if clip in run.spec.joins:
+        motion: Float = run.past(clip).read("motion")
+        return motion
+    return run.motion.read(clip - 1)
 
 
 def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) -> str:
