@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pipeline.inspect import Inspection
+    from pipeline.seam import Seam
     from pipeline.status import Status
     from pipeline.verify import Verification
     from storage.scan import Finding
+    from tasks.retake import Plan
 
 _LINES = 20
 """Files that are named on a terminal; --json names all."""
@@ -45,7 +47,7 @@ def coloured(text: str) -> "RenderableType":
             r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
             r"(?m)(?P<bold>^[a-z ]+:$)",
             r"(?m)(?P<green>^  longtake .*$)",
-            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|verify|doctor|accept)  ",
+            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|verify|retake|doctor|accept)  ",
         ]
 
     return Help()(Text(text.rstrip("\n")))
@@ -111,7 +113,7 @@ def _table_of_settings(status: "Status") -> "RenderableType":
 
 def _short(value: object) -> str:
     """A value for the eye: a digest by its beginning, nothing as a dash."""
-    text = "–" if value in (None, "") else str(value)
+    text = "–" if value in (None, "", ()) else str(value)
     digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
     return f"{text[:12]}…" if digest else text
 
@@ -162,6 +164,49 @@ def show_verification(
     if not repairing and (way := _way_on(found)) is not None:
         yield ""
         yield Text(way, style="green")
+
+
+def show_plan_of_retake(plan: "Plan", seconds: float | None) -> Iterator["RenderableType"]:
+    """What will be replayed and made, before it is."""
+    from rich.text import Text
+
+    take = plan.take
+    yield Text.assemble((str(plan.root), "bold"), f" from {plan.old}")
+    if plan.begun:
+        yield f"It is there, with seed {take.seed}: this goes on with it."
+        return
+    again, kept = set(plan.make), set(plan.redecode)
+    shared = [clip for clip in range(plan.missing.start) if clip not in again]
+    price = "" if seconds is None else f", about {_seconds(seconds)} once the model is loaded"
+    rows = [("make", f"{_clips(tuple(plan.make))}, seed {take.seed} (before: {plan.seed_before})")]
+    if plan.missing:
+        rows.append(("make", f"{_clips(tuple(plan.missing))}, to which the old film has not come"))
+    if plan.replay:
+        words = "to come there, each compared with what is there"
+        rows.insert(0, ("replay", f"{_clips(tuple(plan.replay))}, {words}"))
+    if kept:
+        rows.append(("decode", f"{_clips(tuple(plan.redecode))} again, after the new past"))
+    if shared:
+        how = "copied: another file system" if plan.copies else "linked"
+        rows.append(("share", f"{_clips(tuple(shared))}, {how}"))
+    yield _grid(rows)
+    yield f"In all {_count(len(plan.replay) + len(plan.make) + len(plan.missing))} to denoise{price}."
+
+
+def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
+    """A line for each joint of a retake."""
+    for seam in seams:
+        frames, latents = seam.frames, seam.latents
+        line = f"seam before clip {seam.clip} ({clock(seam.seconds)}): "
+        line += f"frames {frames.joint:.2f} of 255, inside {frames.inside:.2f} (most {frames.most:.2f}); "
+        line += (
+            f"latents {latents.joint:.3f}, inside {latents.inside:.3f} (most {latents.most:.3f})"
+        )
+        yield line if seam.apart is None else f"{line}; {seam.apart:.3f} from the old past"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{max(1, seconds):.0f} s" if seconds < 120 else clock(seconds)
 
 
 def _verdict(found: "Verification") -> Iterator[tuple[str, str] | str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from storage.run import Run
     from tasks.repair import Price
+    from tasks.retake import Plan
 
 State = Literal["whole", "damaged", "lost"]
 _MEMORY = 32
@@ -145,6 +146,16 @@ def estimate(price: "Price", rate: Mapping[str, float]) -> float | None:
     if not wanted.keys() <= rate.keys():
         return None
     return sum(rate[stage] * count for stage, count in wanted.items())
+
+
+def retake_seconds(old: "Run", plan: "Plan") -> float | None:
+    """Seconds that a retake will take, by the old run's own events; None where they do not say."""
+    rate = rates(old)
+    if plan.begun or not {"denoise", "segment"} <= rate.keys():
+        return None
+    denoised = len(plan.replay) + len(plan.make) + len(plan.missing)
+    decoded = denoised - len(plan.replay) + len(plan.redecode)
+    return rate["denoise"] * denoised + rate["segment"] * decoded
 
 
 def _lost(run: "Run", price: "Price") -> Iterator[Lost]:

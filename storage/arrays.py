@@ -196,9 +196,7 @@ class ClipArray:
 class NamedArrays:
     """Arrays with names, each whole in one chunk: what is computed once a run (reference latent, prompt states …), or once a join."""
 
-    def __init__(
-        self, folder: Path, records: Records, stage: str, clip: int | None = None
-    ) -> None:
+    def __init__(self, folder: Path, records: Records, stage: str, clip: int | None = None) -> None:
         """`clip`: of a stage that there is more than once a run."""
         self.folder = folder
         self.records = records

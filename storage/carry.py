@@ -48,7 +48,9 @@ class CarryStore:
 
     def newest(self, at_most: int, serves: Callable[[int], bool] = lambda _: True) -> int | None:
         """The largest clip ≤ at_most that a complete carry stands before, of those that serve; None where there is none."""
-        return max((clip for clip in self.complete if clip <= at_most and serves(clip)), default=None)
+        return max(
+            (clip for clip in self.complete if clip <= at_most and serves(clip)), default=None
+        )
 
     def share(self, next_clip: int, other: "CarryStore") -> int:
         """Have a complete carry of another run here, too; bytes that had to be copied."""

@@ -13,10 +13,9 @@ import structlog
 from storage import layout, publish
 from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.carry import CarryStore
-from storage.digest import OTHER, file_flaw, hash_flaw
+from storage.digest import OTHER, file_flaw
 from storage.errors import (
     Damaged,
-    InputChanged,
     InputDamaged,
     NotARun,
     NotMade,
@@ -25,6 +24,7 @@ from storage.errors import (
     RunTooNew,
 )
 from storage.lock import NAME, held, lock
+from storage.originals import copy_original, link_original, original_flaw, suffix_of
 from storage.records import Facts, Records
 from storage.samples import SoundArray
 from storage.spec import Settings, Spec
@@ -171,7 +171,7 @@ class Run:
             (self.image_path, self.spec.image),
             (self.audio_path, self.spec.audio),
         ):
-            if (flaw := _input_flaw(path, digest)) is not None:
+            if (flaw := original_flaw(path, digest)) is not None:
                 yield path, flaw, digest
 
     def check_inputs(self) -> None:
@@ -185,13 +185,18 @@ class Run:
         for path, _, digest in self.input_flaws():
             with self.lock():
                 publish.make_folder(path.parent)
-                _copy(given[path], path, digest)
+                copy_original(given[path], path, digest)
             log.warning("input_restored", path=str(path))
 
     @property
     def fingerprint(self) -> Fingerprint:
         """The numerics that the next clip is made under: those of the last joint, if there is one."""
-        numerics: Fingerprint = (self.joints[-1] if self.joints else self._facts)["fingerprint"]
+        return self.fingerprint_at(self.spec.clips)
+
+    def fingerprint_at(self, clip: int) -> Fingerprint:
+        """The numerics that a clip was made under; of -1, those that the run was begun with."""
+        joints = [joint for joint in self.joints if joint["clip"] <= clip]
+        numerics: Fingerprint = (joints[-1] if joints else self._facts)["fingerprint"]
         return numerics
 
     def update_settings(self, settings: Settings, sources: Mapping[str, str]) -> None:
@@ -325,7 +330,7 @@ def _prepare(root: Path, start: Start) -> Facts:
         (start.image, "image", start.spec.image),
         (start.audio, "audio", start.spec.audio),
     ):
-        bring = _copy if start.origin is None else _link
+        bring = copy_original if start.origin is None else link_original
         bring(source, root / facts["inputs"][name], digest)
     layout.create(root, start.spec)
     if start.origin is not None:
@@ -347,37 +352,12 @@ def _facts(start: Start) -> Facts:
         "settings": asdict(start.settings),
         "sources": dict(start.sources),
         "inputs": {
-            "image": f"inputs/image{_suffix(start.image)}",
-            "audio": f"inputs/audio{_suffix(start.audio)}",
+            "image": f"inputs/image{suffix_of(start.image)}",
+            "audio": f"inputs/audio{suffix_of(start.audio)}",
         },
         "joints": [*origin.joints] if origin else [],
         **({"parent": origin.facts} if origin else {}),
     }
-
-
-def _suffix(path: Path) -> str:
-    return path.suffix.lower() if path.suffix[1:].isalnum() else ""
-
-
-def _input_flaw(path: Path, digest: str) -> str | None:
-    flaw = hash_flaw(path, digest)
-    return "is not the file that the film was begun with" if flaw == OTHER else flaw
-
-
-def _copy(source: Path, target: Path, digest: str) -> None:
-    found = hashlib.sha256()
-    with publish.publish(target) as draft, source.open("rb") as there, draft.open("wb") as here:
-        while block := there.read(1 << 20):
-            found.update(block)
-            here.write(block)
-        if found.hexdigest() != digest:
-            raise InputChanged(source)
-
-
-def _link(source: Path, target: Path, digest: str) -> None:
-    if (flaw := _input_flaw(source, digest)) is not None:
-        raise InputDamaged(source, flaw, digest)
-    publish.link_files([(source, target)])
 
 
 def _save(root: Path, facts: Facts) -> None:

@@ -93,9 +93,13 @@ class Spec:
         """The seed of a clip on the way to another, or of one beyond it."""
         return until(self.history(max(clip, towards)), clip + 1)[-1][1]
 
-    def shares(self, before: int, clip: int) -> bool:
-        """True if what stands before one clip also stood before it on the way to another."""
-        return until(self.history(clip), before) == until(self.history(before), before)
+    def before(self, clip: int) -> History:
+        """The seeds of all that a clip came of, without its own."""
+        return until(self.history(clip), clip)
+
+    def shares(self, start: int, clip: int) -> bool:
+        """True if what stands before the one clip also stood there on the way to the other."""
+        return until(self.history(clip), start) == self.before(start)
 
     def lies_on_the_way(self, clip: int, towards: int) -> bool:
         """True if the film shows the clip that is made on the way to another."""

@@ -26,7 +26,8 @@ class Take:
 
     def __str__(self) -> str:
         """For one line of text."""
-        return f"clips {self.clip} to {self.until - 1} with seed {self.seed}"
+        again = ", decoded on" if self.redecode else ""
+        return f"clips {self.clip} to {self.until - 1} of {self.parent[:8]} with seed {self.seed}{again}"
 
     def makes(self, clip: int) -> bool:
         """True for the clips that are made again."""

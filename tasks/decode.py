@@ -12,8 +12,9 @@ from tasks.base import ClipTask, by_product
 from tasks.denoise import DenoiseClip
 from tasks.events import emit
 from tasks.faults import line_of
+from tasks.past import warm_up
 from tasks.retention import is_kept, keep
-from tasks.session import Session, traits_of, warm_up
+from tasks.session import Session, traits_of
 
 if TYPE_CHECKING:
     from model.avatar import Byte

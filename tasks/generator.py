@@ -15,6 +15,7 @@ from storage.errors import Damaged, LongtakeError, NotFinite, NotMade, NotReprod
 from storage.takes import until
 from tasks.carries import Carries
 from tasks.events import emit
+from tasks.past import motion_before
 from tasks.stopping import Stop
 from tasks.watchdog import Watchdog
 
@@ -190,15 +191,15 @@ class Generator:
 
     def _motion_before(self, clip: int) -> "list[tuple[str, NDArray[Any]]]":
         """What a clip takes from the decoded one before it, where that is all that it takes."""
-        from tasks.session import motion_before
-
         return [("motion", motion_before(self._run, clip))] if clip else []
 
     def _may_go_on(self, clip: int) -> bool:
         """Wait until the clip may be made; False if it never will be."""
         with self._changed:
             self._position = clip
-            ends = clip > self._reach.last or not self._stands_before(clip)
+            ends = clip > self._reach.last or (
+                clip > self._towards and not self._stands_before(clip)
+            )
             while not self._quit and not ends and not self._is_due(clip):
                 self._changed.wait(0.5)
             return not self._quit and not ends

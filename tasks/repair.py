@@ -12,8 +12,9 @@ from tasks.denoise import DenoiseClip
 from tasks.events import emit
 from tasks.film import EncodeSoundtrack, MuxVideo, build_missing
 from tasks.inputs import EncodeInputs
+from tasks.past import warm_up
 from tasks.request import Part
-from tasks.session import Session, traits_of, warm_up, working
+from tasks.session import Session, traits_of, working
 from tasks.stopping import heeded
 from tasks.windows import ClipKind, build, windows
 
@@ -122,7 +123,11 @@ def _replays(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[ran
     for clip in denoise:
         newest = run.carry_before(clip, but=lost) or 0
         goes_on = position is not None and newest <= position <= clip
-        start = position if position is not None and goes_on and run.spec.shares(position, clip) else newest
+        start = (
+            position
+            if position is not None and goes_on and run.spec.shares(position, clip)
+            else newest
+        )
         if start < clip:
             yield range(start, clip)
         position = clip + 1

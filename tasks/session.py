@@ -19,6 +19,7 @@ from tasks.damage import withdraw_damaged
 from tasks.events import emit, recorded
 from tasks.generator import Generator, Made, Reach, Source
 from tasks.joint import join
+from tasks.past import latents_before, motion_before
 from tasks.request import Part
 from tasks.space import Space
 from tasks.stopping import Stop
@@ -266,29 +267,6 @@ def require_finite(clip: int, motion: "Float") -> None:
 
     if not (fine := np.isfinite(motion)).all():
         raise NotFinite(clip, motion.size - int(fine.sum()), motion.size, "that of the decoder")
-
-
-def warm_up(spec: "Spec", clip: int, memory: int) -> range:
-    """The clips whose latents a decoder must see before `clip`; where a cut is nearer, what comes before that is its past."""
-    return range(max(spec.cut_before(clip), clip - -(-memory // spec.clip_latents)), clip)
-
-
-def latents_before(run: Run, clip: int, memory: int) -> "Float":
-    """The latents that a decoder has seen last before a clip, of those that it remembers."""
-    import numpy as np
-
-    seen = [run.latents.read(each) for each in warm_up(run.spec, clip, memory)]
-    if (cut := run.spec.cut_before(clip)) and sum(each.shape[1] for each in seen) < memory:
-        seen.insert(0, run.past(cut).read("latents"))
-    return np.ascontiguousarray(np.concatenate(seen, 1)[:, -memory:])
-
-
-def motion_before(run: Run, clip: int) -> "Float":
-    """What a clip takes from the decoded one before it, where that is all that it takes."""
-    if clip in run.spec.joins:
-        motion: Float = run.past(clip).read("motion")
-        return motion
-    return run.motion.read(clip - 1)
 
 
 def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) -> str:
