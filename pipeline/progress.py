@@ -53,8 +53,8 @@ class Lines:
         say(
             f"[INFO] Retake of {facts['parent']} from clip {facts['clip']} on, seed {facts['seed']}"
         )
-        if copied := int(facts["copied"] or 0):
-            words = f"{copied / 1e6:.1f} MB could not be linked there, and were copied"
+        if copied := facts["copied"]:
+            words = f"{float(str(copied)) / 1e6:.1f} MB could not be linked there, and were copied"
             say(f"[WARN] {words}", logging.WARNING)
 
     def _size_stepped_down(self, facts: Facts) -> None:

@@ -82,7 +82,6 @@ def retake(
     console: "Console | None" = None,
     *,
     tell: "Callable[[Plan, float | None], None]" = lambda _plan, _seconds: None,
-    break_lock: bool = False,
 ) -> Retaken:
     """Make some clips of the film in `root` again, in a new run that shares the others; the same wish again goes on or finds it done.
 
@@ -100,7 +99,7 @@ def retake(
     begun = time.monotonic()
     found = plan(root, wish)
     tell(found, retake_seconds(Run.open(found.old), found))
-    if break_lock:
+    if wish.break_lock:
         break_held(found.root)
     watching = Watching(on_clip_complete, console)
     with Journal() as journal, followed(found.spec.clip_frames, watching) as pace:

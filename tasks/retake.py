@@ -38,6 +38,8 @@ class Wish:
     redecode: bool = False
     """The old clips after `until` are decoded again, as far as the decoder's memory reaches."""
     accept_joint: bool = False
+    break_lock: bool = False
+    """The new run is taken from a process on another machine, which must be dead."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those that shall be others than the old run's, by name."""
     sources: Mapping[str, str] = field(default_factory=dict)

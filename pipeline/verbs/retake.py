@@ -32,7 +32,6 @@ def _act(command: Command) -> int:
         wish,
         console=console,
         tell=say_price,
-        break_lock=bool(command.options["break_lock"]),
     )
     show(show_seams(found.seams), sys.stderr)
     return tell(found.film)
@@ -51,6 +50,7 @@ def _wish(command: Command) -> "Wish":
         run=command.file("new"),
         redecode=bool(command.options["redecode"]),
         accept_joint=bool(command.options["accept_joint"]),
+        break_lock=bool(command.options["break_lock"]),
         settings=changes.fields,
         sources=changes.sources,
     )
