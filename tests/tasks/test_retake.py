@@ -238,19 +238,26 @@ CHAINS = [
 ]
 
 
-@pytest.mark.parametrize("motion", ["0", "3"])
+@pytest.fixture(params=["0", "3"], ids=["rings", "motion"])
+def first(
+    request: pytest.FixtureRequest, old: Run, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """A film whose clips take rings from those before them, and one whose clips take motion."""
+    if request.param == "0":
+        return old
+    session._loaded.clear()
+    monkeypatch.setenv("FAKE_MOTION", request.param)
+    run = begin(4.2, run=old.root.with_name("motion"))
+    make(run)
+    return run
+
+
 @pytest.mark.parametrize("takes", CHAINS, ids=str)
 def test_a_retake_of_a_retake(
-    old: Run, begin: Begin, tmp_path: Path, takes: list[tuple[int, int | None]], motion: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    first: Run, tmp_path: Path, takes: list[tuple[int, int | None]]
+) -> None:
     """Takes over takes, beside and across one another: each shares the rest, and every clip can be made again without the runs before."""
-    monkeypatch.setenv("FAKE_MOTION", motion)
-    session._loaded.clear()
-    run = old
-    if motion != "0":
-        run = begin(4.2, run=tmp_path / "motion")
-        make(run)
+    run = first
     for number, (clip, until) in enumerate(takes):
         before = latents_of(run)
         run = retake(run, tmp_path / f"take{number}", clip, until=until, seed=100 + number)
@@ -259,7 +266,7 @@ def test_a_retake_of_a_retake(
         same = [one == other for one, other in zip(before, after, strict=True)]
         assert same == [not clip <= each < stop for each in range(CLIPS)]
         assert not broken(run)
-    shutil.rmtree(old.root)
+    shutil.rmtree(first.root)
     for number in range(len(takes) - 1):
         shutil.rmtree(tmp_path / f"take{number}")
     whole = film_of(run)
