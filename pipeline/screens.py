@@ -71,6 +71,9 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
 
 def _facts(status: "Status") -> Iterator[tuple[str, str]]:
     yield "film", f"{clock(status.seconds)}, {status.frames} frames at {status.fps} fps"
+    if (old := status.parent) is not None:
+        made = f"clips {old['clip']} to {int(str(old['until'])) - 1} again, seed {old['seed']}"
+        yield "retake", f"of {old['run']}: {made} (before: {old['seed_before']})"
     yield (
         "clips",
         f"{status.clips_done} of {status.clips} playable, {status.clips_denoised} denoised",

@@ -53,6 +53,8 @@ class Status:
     """The last fault, where the run stands still because of it."""
     bytes_on_disk: int
     settings: tuple[Setting, ...]
+    parent: Mapping[str, object] | None = None
+    """Of a retake: the run that it was taken from, the clips and the seeds."""
 
     def as_json(self) -> str:
         """The same, for machines."""
@@ -89,6 +91,7 @@ def read(run: "Run") -> Status:
         fault=fault if state == "failed" else None,
         bytes_on_disk=sum(path.lstat().st_size for path in _files(run.root)),
         settings=tuple(_settings(run, every)),
+        parent=run.parent,
     )
 
 
