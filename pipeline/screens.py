@@ -158,8 +158,13 @@ def show_verification(
         yield _grid(_work(found))
     for one in found.lost:
         yield ""
-        yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
-        yield _BRING_BACK + ("" if one.needed else " All that is made from it is there.")
+        if one.sha256:
+            yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
+        else:
+            yield Text(f"Only the run that this was taken from can bring {one.path} back.")
+        yield (_BRING_BACK if one.sha256 else _RETAKE) + (
+            "" if one.needed else " All that is made from it is there."
+        )
     if found.notes:
         yield ""
         yield "Beside it, nothing of the film:"
@@ -314,6 +319,9 @@ def _span(first: int, last: int) -> str:
 
 
 _BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."
+
+
+_RETAKE = "Give the same `longtake retake` command again, with that run in its place."
 
 
 def _way_on(found: "Verification") -> str | None:

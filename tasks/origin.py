@@ -20,6 +20,7 @@ def begin(found: Plan) -> Run:
         if (found.settings, dict(found.sources)) != (run.settings, dict(run.sources)):
             with run.lock():
                 run.update_settings(found.settings, found.sources)
+        restore_pasts(found, run)
         return run
     old = Run.open(found.old)
     with old.lock():
@@ -81,6 +82,17 @@ def share(old: Run, new: Run) -> None:
     with recorded(new.events_path):
         facts = {"clip": take.clip, "until": take.until, "seed": take.seed}
         emit("run_shared", parent=str(old.root), copied=sharing.copied, **facts)
+
+
+def restore_pasts(found: Plan, run: Run) -> None:
+    """Bring back from the old run what was damaged of that which a join was made of."""
+    for join in run.spec.joins:
+        past = run.past(join)
+        if past.complete() and next(past.flaws(), None) is None:
+            continue
+        with run.lock():
+            run.records.withdraw("past", join)
+            keep_pasts(Run.open(found.old), run)
 
 
 def keep_pasts(old: Run, new: Run) -> None:

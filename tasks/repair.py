@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 FROM_DENOISER = ("latents", "steps")
+LOST = ("input", "past")
 FROM_DECODER = ("segment", "frames", "motion")
 MADE_BY: tuple[tuple[ClipKind, tuple[str, ...]], ...] = (
     (DenoiseClip, FROM_DENOISER),
@@ -52,7 +53,7 @@ class Price:
     rewrite: tuple[str, ...]
     """Small files that follow from the spec."""
     lost: tuple[str, ...]
-    """Copied inputs, which only a person can bring back."""
+    """What only a person can bring back: copied inputs, and what a join of a retake was made of."""
 
 
 def price_of(run: "Run", found: Iterable[Finding]) -> Price:
@@ -80,7 +81,7 @@ def price_of(run: "Run", found: Iterable[Finding]) -> Price:
         once=tuple(one for one in ("inputs", "sound", "soundtrack", "video") if one in stages),
         drop=tuple(carries),
         rewrite=tuple(e.path for e in found if e.stage in {"run", "layout", "present"}),
-        lost=tuple(each.path for each in found if each.stage == "input"),
+        lost=tuple(each.path for each in found if each.stage in LOST),
     )
 
 

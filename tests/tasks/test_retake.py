@@ -226,6 +226,17 @@ def test_the_price_of_a_replay_is_what_is_replayed(old: Run, tmp_path: Path) -> 
     assert price.replay == (range(6),)
 
 
+def test_the_past_of_a_join_comes_back_from_the_old_run(old: Run, tmp_path: Path) -> None:
+    """Damaged, it is named and no clip is withdrawn for it; the same wish brings it back."""
+    new = retake(old, tmp_path / "new", 3, until=5)
+    whole = digests(new.root)
+    flip(next((new.root / "past").rglob("c.*")))
+    assert [(each.stage, each.clip) for each in broken(new)] == [("past", 5)]
+    assert digests(made(new).root).keys() == whole.keys()
+    begin_retake(planned(old, new.root, 3, until=5))
+    assert digests(new.root) == whole
+
+
 CHAINS = [
     [(3, 5), (6, 8)],
     [(3, 5), (1, 2)],
