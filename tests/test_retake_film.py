@@ -19,6 +19,12 @@ POCKET = ("--size", "64*64", "--infer-frames", "12", "--sample-steps", "1", "--c
 LIVE = ("--model", "live-avatar", "--infer-frames", "12", "--size", "64*64", "--carry-every", "1")
 WAN = ("--model", "wan-s2v", "--sample-steps", "2", "--num-clip", "3", "--size", "64*48")
 KINDS = ("pocket", "live-avatar", "wan-s2v")
+LARGE_SLOWLY = [
+    "pocket",
+    pytest.param("live-avatar", marks=pytest.mark.slow),
+    pytest.param("wan-s2v", marks=pytest.mark.slow),
+]
+"""For what is tried with several processes."""
 SECONDS = {"pocket": 3.0, "live-avatar": 2.2, "wan-s2v": 14.0}
 CLIPS = {"pocket": (2, 4), "live-avatar": (1, 3), "wan-s2v": (1, 2)}
 """What is made again: from, until."""
@@ -99,6 +105,7 @@ def test_the_same_seed_gives_the_same_film(film: Run, tmp_path: Path) -> None:
     assert pieces(tmp_path / "film") == pieces(film.root)
 
 
+@pytest.mark.parametrize("film", LARGE_SLOWLY, indirect=True)
 def test_killed_at_random_it_ends_the_same(film: Run, tmp_path: Path) -> None:
     """kill -9 at random instants of a retake, then the same command once more: the bytes of one that was not disturbed."""
     end(wish(film, tmp_path / "whole" / "film", "--seed", 7))
@@ -112,6 +119,7 @@ def test_killed_at_random_it_ends_the_same(film: Run, tmp_path: Path) -> None:
     assert pieces(broken) == pieces(tmp_path / "whole" / "film")
 
 
+@pytest.mark.parametrize("film", ["pocket"], indirect=True)
 def test_without_a_seed_one_is_drawn_and_found_again(film: Run, tmp_path: Path) -> None:
     """The seed is said, and the same command goes on with it."""
     first = end(wish(film, tmp_path / "film"))
