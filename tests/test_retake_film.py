@@ -13,6 +13,9 @@ import pytest
 from storage.run import Run
 from tests.wavefile import write_wave
 
+# Films of the large models in miniature take minutes on a machine that does other things as well.
+pytestmark = pytest.mark.timeout(1800)
+
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "examples" / "mila.png"
 POCKET = ("--size", "64*64", "--infer-frames", "12", "--sample-steps", "1", "--carry-every", "2")
