@@ -5,7 +5,7 @@ Arrays come in, arrays go out. What crosses is numpy; a tensor never leaves this
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
 Named = Mapping[str, NDArray[np.generic]]
+Seed = int | Callable[[int], int]
+"""That of a whole film, or what gives each clip its own."""
 
 
 @dataclass(frozen=True)
@@ -193,11 +195,16 @@ class Avatar(Protocol):
     def look(self) -> Mapping[str, int | str]:
         """The device now: `card` (its name), `used` and `total` (bytes), `temperature`, `load` (percent), as far as it tells; nothing on a CPU."""
 
-    def denoiser(self, inputs: Named, seed: int) -> Denoiser:
+    def denoiser(self, inputs: Named, seed: Seed) -> Denoiser:
         """A denoiser that stands before clip 0."""
 
     def decoder(self, inputs: Named) -> Decoder:
         """A decoder that stands before clip 0."""
+
+
+def seed_of(seed: Seed, clip: int) -> int:
+    """The seed of a clip."""
+    return seed(clip) if callable(seed) else seed
 
 
 MODELS = {

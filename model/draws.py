@@ -5,6 +5,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.avatar import Seed, seed_of
+
 NOISE, SINK = 0, 1
 """Purposes: a draw for one never shifts a draw for another."""
 
@@ -22,7 +24,7 @@ class Draws(Protocol):
 class SeededDraws:
     """Philox streams keyed by (seed, clip, block, step, purpose): the same on every machine, at any clip first."""
 
-    def __init__(self, seed: int, roll: tuple[int, int]) -> None:
+    def __init__(self, seed: Seed, roll: tuple[int, int]) -> None:
         self.seed, self.roll = seed, roll
 
     def noise(self, clip: int, block: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -34,5 +36,6 @@ class SeededDraws:
         low, high = self.roll
         return int(self._stream(clip, block, step, SINK).integers(low, high + 1))
 
-    def _stream(self, *place: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, *place])))
+    def _stream(self, clip: int, *place: int) -> np.random.Generator:
+        key = [seed_of(self.seed, clip), clip, *place]
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.seam import Seam
 
 
 @dataclass(frozen=True)
@@ -16,3 +20,11 @@ class Film:
     fps: int
     made: int = 0
     """Clips that this call made; the others were there already."""
+
+
+@dataclass(frozen=True)
+class Retaken:
+    """A film with clips that were made again, and how its joints look."""
+
+    film: Film
+    seams: tuple["Seam", ...]

@@ -49,6 +49,14 @@ class Lines:
             f"[INFO] Repairing: {facts['files']} damaged files, {facts['clips']} clips to be shown again"
         )
 
+    def _run_shared(self, facts: Facts) -> None:
+        say(
+            f"[INFO] Retake of {facts['parent']} from clip {facts['clip']} on, seed {facts['seed']}"
+        )
+        if copied := facts["copied"]:
+            words = f"{float(str(copied)) / 1e6:.1f} MB could not be linked there, and were copied"
+            say(f"[WARN] {words}", logging.WARNING)
+
     def _size_stepped_down(self, facts: Facts) -> None:
         say(f"[WARN] GPU memory low, downgrading resolution to {facts['made']}", logging.WARNING)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.film import Film
+from pipeline.film import Film, Retaken
 from pipeline.logs import Journal, say
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.verify import Verification
     from storage.run import Run
     from tasks.request import Part, Request
+    from tasks.retake import Plan, Wish
 
 
 def new(
@@ -76,6 +77,42 @@ def resume(
     part = Part(output_file=Path(target) if target else None, accept_joint=accept_joint)
     with Journal() as journal, followed(run.spec.clip_frames, watching) as pace:
         return _make(run, part, journal, pace)
+
+
+def retake(
+    root: Path,
+    wish: "Wish",
+    on_clip_complete: "OnClipComplete | None" = None,
+    console: "Console | None" = None,
+    *,
+    tell: "Callable[[Plan, float | None], None]" = lambda _plan, _seconds: None,
+) -> Retaken:
+    """Make some clips of the film in `root` again, in a new run that shares the others; the same wish again goes on or finds it done.
+
+    `tell` hears before any work what will be replayed and made, and in how many seconds, if the old run can say.
+    """
+    from pipeline.progress import Watching, followed
+    from pipeline.seam import seams_of
+    from pipeline.verify import retake_seconds
+    from storage.lock import break_held
+    from storage.run import Run
+    from tasks.origin import begin
+    from tasks.request import Part
+    from tasks.retake import plan
+
+    begun = time.monotonic()
+    found = plan(root, wish)
+    tell(found, retake_seconds(Run.open(found.old), found))
+    if wish.break_lock:
+        break_held(found.root)
+    watching = Watching(on_clip_complete, console)
+    with Journal() as journal, followed(found.spec.clip_frames, watching) as pace:
+        run = begin(found)
+        if not found.begun:
+            _say_once(run, begun)
+        film = _make(run, Part(accept_joint=found.accept_joint), journal, pace)
+    with run.lock():
+        return Retaken(film, seams_of(Run.open(run.root)))
 
 
 def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:

@@ -9,9 +9,11 @@ from pipeline.progress import clock
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.seam import Seam
     from pipeline.status import Status
     from pipeline.verify import Verification
     from storage.scan import Finding
+    from tasks.retake import Plan
 
 _LINES = 20
 """Files that are named on a terminal; --json names all."""
@@ -44,7 +46,7 @@ def coloured(text: str) -> "RenderableType":
             r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
             r"(?m)(?P<bold>^[a-z ]+:$)",
             r"(?m)(?P<green>^  longtake .*$)",
-            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|verify|doctor|accept)  ",
+            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|verify|retake|doctor|accept)  ",
         ]
 
     return Help()(Text(text.rstrip("\n")))
@@ -68,6 +70,9 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
 
 def _facts(status: "Status") -> Iterator[tuple[str, str]]:
     yield "film", f"{clock(status.seconds)}, {status.frames} frames at {status.fps} fps"
+    if (old := status.parent) is not None:
+        made = f"clips {old['clip']} to {int(str(old['until'])) - 1} again, seed {old['seed']}"
+        yield "retake", f"of {old['run']}: {made} (before: {old['seed_before']})"
     yield (
         "clips",
         f"{status.clips_done} of {status.clips} playable, {status.clips_denoised} denoised",
@@ -123,7 +128,7 @@ def _table_of_settings(status: "Status") -> "RenderableType":
 
 def _short(value: object) -> str:
     """A value for the eye: a digest by its beginning, nothing as a dash."""
-    text = "–" if value in (None, "") else str(value)
+    text = "–" if value in (None, "", ()) else str(value)
     digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
     return f"{text[:12]}…" if digest else text
 
@@ -145,8 +150,13 @@ def show_verification(
         yield grid(_work(found))
     for one in found.lost:
         yield ""
-        yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
-        yield _BRING_BACK + ("" if one.needed else " All that is made from it is there.")
+        if one.sha256:
+            yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
+        else:
+            yield Text(f"Only the run that this was taken from can bring {one.path} back.")
+        yield (_BRING_BACK if one.sha256 else _RETAKE) + (
+            "" if one.needed else " All that is made from it is there."
+        )
     if found.notes:
         yield ""
         yield "Beside it, nothing of the film:"
@@ -154,6 +164,49 @@ def show_verification(
     if not repairing and (way := _way_on(found)) is not None:
         yield ""
         yield Text(way, style="green")
+
+
+def show_plan_of_retake(plan: "Plan", seconds: float | None) -> Iterator["RenderableType"]:
+    """What will be replayed and made, before it is."""
+    from rich.text import Text
+
+    take = plan.take
+    yield Text.assemble((str(plan.root), "bold"), f" from {plan.old}")
+    if plan.begun:
+        yield f"It is there, with seed {take.seed}: this goes on with it."
+        return
+    again, kept = set(plan.make), set(plan.redecode)
+    shared = [clip for clip in range(plan.missing.start) if clip not in again]
+    price = "" if seconds is None else f", about {_seconds(seconds)} once the model is loaded"
+    rows = [("make", f"{_clips(tuple(plan.make))}, seed {take.seed} (before: {plan.seed_before})")]
+    if plan.missing:
+        rows.append(("make", f"{_clips(tuple(plan.missing))}, to which the old film has not come"))
+    if plan.replay:
+        words = "to come there, each compared with what is there"
+        rows.insert(0, ("replay", f"{_clips(tuple(plan.replay))}, {words}"))
+    if kept:
+        rows.append(("decode", f"{_clips(tuple(plan.redecode))} again, after the new past"))
+    if shared:
+        how = "copied: another file system" if plan.copies else "linked"
+        rows.append(("share", f"{_clips(tuple(shared))}, {how}"))
+    yield grid(rows)
+    yield f"In all {_count(len(plan.replay) + len(plan.make) + len(plan.missing))} to denoise{price}."
+
+
+def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
+    """A line for each joint of a retake."""
+    for seam in seams:
+        frames, latents = seam.frames, seam.latents
+        line = f"seam before clip {seam.clip} ({clock(seam.seconds)}): "
+        line += f"frames {frames.joint:.2f} of 255, inside {frames.inside:.2f} (most {frames.most:.2f}); "
+        line += (
+            f"latents {latents.joint:.3f}, inside {latents.inside:.3f} (most {latents.most:.3f})"
+        )
+        yield line if seam.apart is None else f"{line}; {seam.apart:.3f} from the old past"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{max(1, seconds):.0f} s" if seconds < 120 else clock(seconds)
 
 
 def _verdict(found: "Verification") -> Iterator[tuple[str, str] | str]:
@@ -258,6 +311,9 @@ def _span(first: int, last: int) -> str:
 
 
 _BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."
+
+
+_RETAKE = "Give the same `longtake retake` command again, with that run in its place."
 
 
 def _way_on(found: "Verification") -> str | None:

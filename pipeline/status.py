@@ -70,6 +70,8 @@ class Status:
     """The last fault, where the run stands still because of it."""
     bytes_on_disk: int
     settings: tuple[Setting, ...]
+    parent: Mapping[str, object] | None = None
+    """Of a retake: the run that it was taken from, the clips and the seeds."""
 
     def as_json(self, indent: int | None = 2) -> str:
         """The same, for machines."""
@@ -154,6 +156,7 @@ class Reader:
             fault=told.fault if state == "failed" else None,
             bytes_on_disk=self._bytes.now(exactly=exactly),
             settings=tuple(_settings(run, told.every)),
+            parent=run.parent,
         )
 
 

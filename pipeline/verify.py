@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from storage.run import Run
     from tasks.repair import Price
+    from tasks.retake import Plan
 
 State = Literal["whole", "damaged", "lost"]
 _MEMORY = 32
@@ -26,12 +27,12 @@ _MEMORY = 32
 
 @dataclass(frozen=True)
 class Lost:
-    """A copied input that only a person can bring back."""
+    """A copied input, or what a join of a retake was made of: only a person can bring it back."""
 
     path: str
     flaw: str
     sha256: str
-    """Of the file that belongs there."""
+    """Of the file that belongs there; empty where that lies in the run that this was taken from."""
     needed: bool
     """Whether something is still to be made from it."""
 
@@ -73,7 +74,7 @@ def verify(run: "Run", console: "Console | None" = None) -> Verification:
         everything = list(Scan(run, thorough=True, watch=watch).findings())
     found = tuple(each for each in everything if each.damage)
     price = price_of(run, found)
-    lost = tuple(_lost(run, price))
+    lost = (*_lost(run, price), *_lost_pasts(run, found))
     shown = sum(run.records.complete("segment", clip) for clip in range(run.spec.clips))
     return Verification(
         run=str(run.root),
@@ -100,13 +101,14 @@ def repair(
     from pipeline.logs import Journal
     from pipeline.progress import Watching, followed
     from tasks.film import CHANCES
+    from tasks.repair import LOST
     from tasks.repair import repair as make_again
 
     with run.lock():
         first = now = verify(run, console)
         for _ in range(CHANCES):
             # More than once where one loss had hidden another: without its segments nobody can say that a film is lost.
-            if all(each.stage == "input" for each in now.found):
+            if all(each.stage in LOST for each in now.found):
                 break
             tell(now)
             with Journal() as journal, followed(run.spec.clip_frames, Watching(console=console)):
@@ -147,6 +149,16 @@ def estimate(price: "Price", rate: Mapping[str, float]) -> float | None:
     return sum(rate[stage] * count for stage, count in wanted.items())
 
 
+def retake_seconds(old: "Run", plan: "Plan") -> float | None:
+    """Seconds that a retake will take, by the old run's own events; None where they do not say."""
+    rate = rates(old)
+    if plan.begun or not {"denoise", "segment"} <= rate.keys():
+        return None
+    denoised = len(plan.replay) + len(plan.make) + len(plan.missing)
+    decoded = denoised - len(plan.replay) + len(plan.redecode)
+    return rate["denoise"] * denoised + rate["segment"] * decoded
+
+
 def _lost(run: "Run", price: "Price") -> Iterator[Lost]:
     if not price.lost:
         return
@@ -155,6 +167,12 @@ def _lost(run: "Run", price: "Price") -> Iterator[Lost]:
     needed = bool(once & {*price.once}) or unmade
     for path, flaw, digest in run.input_flaws():
         yield Lost(str(path.relative_to(run.root)), flaw, digest, needed)
+
+
+def _lost_pasts(run: "Run", found: Iterable[Finding]) -> Iterator[Lost]:
+    for each in found:
+        if each.stage == "past":
+            yield Lost(each.path, each.flaw, "", not run.records.complete("segment", each.clip))
 
 
 @contextmanager

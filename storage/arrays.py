@@ -211,21 +211,22 @@ class ClipArray:
 
 
 class NamedArrays:
-    """Arrays with names, each whole in one chunk: what is computed once a run (reference latent, prompt states …)."""
+    """Arrays with names, each whole in one chunk: what is computed once a run (reference latent, prompt states …), or once a join."""
 
-    def __init__(self, folder: Path, records: Records, stage: str) -> None:
+    def __init__(self, folder: Path, records: Records, stage: str, clip: int | None = None) -> None:
+        """`clip`: of a stage that there is more than once a run."""
         self.folder = folder
         self.records = records
-        self.stage = stage
+        self.stage, self.clip = stage, clip
 
     def publish(self, arrays: Mapping[str, Array], **facts: Any) -> None:
-        """Make all of them durable, then one record (stage `inputs`) that vouches for all."""
+        """Make all of them durable, then one record that vouches for all."""
         pieces = write_pieces(self.folder, arrays.items())
-        self.records.commit(self.stage, pieces=pieces, **facts)
+        self.records.commit(self.stage, self.clip, pieces=pieces, **facts)
 
     def complete(self) -> bool:
         """True if the record is there."""
-        return self.records.complete(self.stage)
+        return self.records.complete(self.stage, self.clip)
 
     def read(self, name: str) -> Array:
         """One array, verified. Raises NotMade or Damaged."""
@@ -241,7 +242,7 @@ class NamedArrays:
         yield from pieces_flaws(self.folder, self._vouched())
 
     def _vouched(self) -> list[Facts]:
-        facts = self.records.read(self.stage)
+        facts = self.records.read(self.stage, self.clip)
         if facts is None:
             raise NotMade(self.stage)
         pieces: list[Facts] = facts["pieces"]

@@ -1,12 +1,13 @@
 """The carry: all that a clip takes from those before it. Two are kept, and anchors; one record vouches for all pieces of one."""
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from storage.errors import NotMade
 from storage.pieces import Piece, pieces_flaws, read_piece, write_pieces
-from storage.publish import remove
+from storage.publish import link_folder, remove
 from storage.records import Records
 
 STAGE = "carry"
@@ -15,18 +16,25 @@ STAGE = "carry"
 class CarryStore:
     """The carries of a run, each named by the clip that it stands before."""
 
-    def __init__(self, folder: Path, records: Records, anchor_clips: int = 0) -> None:
-        """A carry that stands before a multiple of `anchor_clips` is never deleted; 0 has no such."""
+    def __init__(
+        self, folder: Path, records: Records, anchor_clips: int = 0, joins: Sequence[int] = ()
+    ) -> None:
+        """A carry that stands before a multiple of `anchor_clips` is never deleted; 0 has no such.
+
+        `joins` are clips that do not follow the one before them: what lies beyond one has its own two carries.
+        """
         self.folder = folder
         self.records = records
         self.anchor_clips = anchor_clips
+        self.joins = joins
 
     def publish(self, next_clip: int, pieces: Iterable[Piece]) -> None:
         """Make a carry durable, piece by piece, then its record. All but the newest complete one (and anchors) go first.
 
         Does nothing where this one, or a newer one, is complete (replaying, the same bits would come out); an anchor that is missing is made.
         """
-        complete = self.complete
+        stretch = bisect_right(self.joins, next_clip)
+        complete = {clip for clip in self.complete if bisect_right(self.joins, clip) == stretch}
         if next_clip in complete or (
             not self._anchors(next_clip) and next_clip < max(complete, default=-1)
         ):
@@ -38,9 +46,17 @@ class CarryStore:
         facts = write_pieces(self.path(next_clip), pieces)
         self.records.commit(STAGE, next_clip, pieces=facts)
 
-    def newest(self, at_most: int) -> int | None:
-        """The largest clip ≤ at_most that a complete carry stands before; None where there is none."""
-        return max((clip for clip in self.complete if clip <= at_most), default=None)
+    def newest(self, at_most: int, serves: Callable[[int], bool] = lambda _: True) -> int | None:
+        """The largest clip ≤ at_most that a complete carry stands before, of those that serve; None where there is none."""
+        return max(
+            (clip for clip in self.complete if clip <= at_most and serves(clip)), default=None
+        )
+
+    def share(self, next_clip: int, other: "CarryStore") -> int:
+        """Have a complete carry of another run here, too; bytes that had to be copied."""
+        copied = link_folder(other.path(next_clip), self.path(next_clip))
+        self.records.adopt(STAGE, next_clip, other.records.read(STAGE, next_clip) or {})
+        return copied
 
     def load(self, next_clip: int) -> Iterator[Piece]:
         """The pieces of a carry in the order they were given, each verified before it is handed out. Raises NotMade or Damaged."""

@@ -4,6 +4,7 @@ LongtakeError
 ├── BadInput            what was given cannot be used: nothing was written
 │   ├── BadImage  BadSound  BadSize  BadOption
 │   ├── InputChanged    between the check and the copy
+│   ├── NotRetakable    what a retake needs of the old run
 │   └── Refused         a published flag that cannot be honoured
 ├── ModelError          the weights cannot be used: found before any work
 │   ├── WeightsMissing  WeightsDamaged
@@ -127,6 +128,10 @@ class BadSegment(RunError):
 
 class InputChanged(BadInput):
     """{} changed while it was being copied into the run. Give the same command again."""
+
+
+class NotRetakable(BadInput):
+    """Clip {} of {} cannot be made again: {}."""
 
 
 class BadOption(BadInput):

@@ -11,8 +11,10 @@ from storage.film import FilmSpan
 from storage.spec import Spec
 
 if TYPE_CHECKING:
+    import numpy as np
     from av import Packet
     from av.container import InputContainer
+    from numpy.typing import NDArray
 
 Kind = Literal["video", "audio"]
 
@@ -47,6 +49,13 @@ def film_flaw(
         )
     except _faults() as error:
         return f"does not play ({_words(error)})"
+
+
+def pictures(path: Path) -> Iterator["NDArray[np.uint8]"]:
+    """The frames of a segment [y, x, rgb] as a player shows them, one at a time."""
+    with _opened(path) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24").astype("uint8", copy=False)
 
 
 def sound_seconds(path: Path) -> Fraction | None:

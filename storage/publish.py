@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,6 +29,8 @@ PIECE = 4 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 """What a disk, above all one behind a network, says once and then no more."""
+NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Another file system, one that knows no links, or too many of them to one file."""
 DRAFT = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
 
 log = structlog.get_logger()
@@ -80,6 +82,35 @@ def publish_bytes(path: Path, *parts: bytes | memoryview) -> None:
                     raise
 
 
+def link_files(pairs: Iterable[tuple[Path, Path]]) -> int:
+    """Let each second path be the file that the first one names, durably; bytes that had to be copied, where no link can be made.
+
+    The first are synced: a record vouches for each. Their folders are synced once, after all.
+    """
+    copied, folders = 0, set()
+    for source, target in pairs:
+        folders.add(target.parent)
+        with _translated(target):
+            copied += _link(source, target)
+    for folder in folders:
+        with _translated(folder):
+            _sync_folder(folder)
+    return copied
+
+
+def link_folder(source: Path, target: Path) -> int:
+    """The same with all files of a folder, which appears whole, in place of one that may be there."""
+    remove(target)
+    make_folder(target.parent)
+    copied = 0
+    with publish_folder(target) as draft:
+        for folder, _, names in os.walk(source):
+            there = draft / Path(folder).relative_to(source)
+            there.mkdir(exist_ok=True)
+            copied += sum(_link(Path(folder, name), there / name) for name in names)
+    return copied
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, durably; one that exists is left alone."""
     if path.is_dir():
@@ -116,6 +147,25 @@ def sweep(root: Path) -> int:
                 count += 1
         folders[:] = [name for name in folders if not DRAFT.match(name)]
     return count
+
+
+def _link(source: Path, target: Path) -> int:
+    _step("link", target)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        if target.samefile(source):
+            return 0
+        # Left by a beginning that was cut short; no record vouches for it yet.
+        remove(target)
+        return _link(source, target)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        with publish(target) as draft, source.open("rb") as there, draft.open("wb") as here:
+            shutil.copyfileobj(there, here, PIECE)
+        return target.stat().st_size
+    return 0
 
 
 class _NotSyncedError(Exception):

@@ -119,6 +119,10 @@ class Records:
             stage, clip, {**(self.read(stage, clip) or {}), "state": "pruned", "remake": remake}
         )
 
+    def adopt(self, stage: str, clip: int | None, facts: Facts) -> None:
+        """Say, durably, what the record of another run says: what it vouches for is here as well."""
+        self._publish(stage, clip, facts)
+
     def _publish(self, stage: str, clip: int | None, facts: Facts) -> None:
         whole = {**facts, "stage": stage, "clip": clip, "run": self.owner}
         publish_bytes(self.path(stage, clip), sealed(whole))

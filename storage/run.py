@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +13,9 @@ import structlog
 from storage import layout, publish
 from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.carry import CarryStore
-from storage.digest import OTHER, file_flaw, hash_flaw
+from storage.digest import OTHER, file_flaw
 from storage.errors import (
     Damaged,
-    InputChanged,
     InputDamaged,
     NotARun,
     NotMade,
@@ -25,17 +24,32 @@ from storage.errors import (
     RunTooNew,
 )
 from storage.lock import NAME, held, lock
+from storage.originals import copy_original, link_original, original_flaw, suffix_of
 from storage.records import Facts, Records
 from storage.samples import SoundArray
 from storage.spec import Settings, Spec
 
 FORMAT = 1
 MAIN, COPY = "run.json", "run.copy.json"
+BEGUN = "begun.json"
+"""What run.json will say, of a run that is still being given what it shares with another."""
+UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
 FOLDERS = ("commits", "segments", "carry", "inputs")
 
 Fingerprint = Mapping[str, str | int]
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a new run comes from that shares files with another."""
+
+    facts: Facts
+    """What run.json says of it, as `parent`."""
+    joints: tuple[Facts, ...]
+    share: Callable[["Run"], None]
+    """Link what the two have in common; done again where a crash has cut it short."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class Start:
     """The numerics: what decides the last bits."""
     image: Path
     audio: Path
+    origin: Origin | None = None
 
 
 class Run:
@@ -69,11 +84,13 @@ class Run:
     def __init__(self, root: Path, facts: Facts) -> None:
         """What run.json's facts say of a folder; use `open` or `create`."""
         self.root = root
-        self.spec = Spec(**facts["spec"])
+        self.spec = Spec.of_facts(facts["spec"])
         self.settings = Settings.known(facts["settings"])
         self.sources: Mapping[str, str] = facts["sources"]
         self.joints: tuple[Facts, ...] = tuple(facts["joints"])
         """Clips from which other numerics were accepted: {clip, fingerprint}."""
+        self.parent: Facts | None = facts.get("parent")
+        """The run that a retake was taken from: its folder then, its spec's digest, the clips, the seeds."""
         self._facts = facts
         self.image_path = root / facts["inputs"]["image"]
         self.audio_path = root / facts["inputs"]["audio"]
@@ -84,11 +101,14 @@ class Run:
             setattr(self, name, ClipArray(root / name, self.records, shape, dtype, self.spec.clips))
         self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
-        self.carry = CarryStore(root / "carry", self.records, self.settings.anchor_clips)
+        anchors, joins = self.settings.anchor_clips, self.spec.joins
+        self.carry = CarryStore(root / "carry", self.records, anchors, joins)
 
     @classmethod
     def create(cls, root: Path, start: Start) -> Self:
         """Make a run: copies of the inputs, every array at its final size, run.json last. What an interrupted create left is made over.
+
+        Where it has an origin, what it shares is linked before run.json is written.
 
         The same run again is simply opened. Raises OtherSpec where it is another, NotARun where the folder holds other things, RunLocked, NotWritable,
         NoSpace, InputChanged.
@@ -99,20 +119,22 @@ class Run:
             if _exists(root):
                 return cls._same(root, start)
             publish.sweep(root)
-            facts = _facts(start)
-            for folder in FOLDERS:
-                publish.make_folder(root / folder)
-            _copy(start.image, root / facts["inputs"]["image"], start.spec.image)
-            _copy(start.audio, root / facts["inputs"]["audio"], start.spec.audio)
-            layout.create(root, start.spec)
+            facts = _read(root / BEGUN) or _prepare(root, start)
+            run = cls(root, facts)
+            if run.spec != start.spec:
+                raise OtherSpec(root, difference(run.spec, start.spec))
+            if start.origin is not None:
+                start.origin.share(run)
             _save(root, facts)
-        return cls(root, facts)
+            _forget_beginning(root)
+        return run
 
     @classmethod
     def open(cls, root: Path) -> Self:
         """The run in a folder, by run.json or else by its copy; writes nothing. Raises NotARun, RunDamaged, RunTooNew."""
         if not _exists(root):
-            raise NotARun(root, "it has no run.json")
+            begun = (root / BEGUN).exists()
+            raise NotARun(root, UNFINISHED if begun else "it has no run.json")
         main, copy = _read(root / MAIN), _read(root / COPY)
         if main is None and copy is None:
             raise RunDamaged(root, "run.json and its copy are both damaged")
@@ -149,7 +171,7 @@ class Run:
             (self.image_path, self.spec.image),
             (self.audio_path, self.spec.audio),
         ):
-            if (flaw := _input_flaw(path, digest)) is not None:
+            if (flaw := original_flaw(path, digest)) is not None:
                 yield path, flaw, digest
 
     def check_inputs(self) -> None:
@@ -163,19 +185,19 @@ class Run:
         for path, _, digest in self.input_flaws():
             with self.lock():
                 publish.make_folder(path.parent)
-                _copy(given[path], path, digest)
+                copy_original(given[path], path, digest)
             log.warning("input_restored", path=str(path))
-
-    def numerics_of(self, clip: int) -> Fingerprint:
-        """The numerics that a clip is made under: those of the last joint before it, if there is one."""
-        accepted = [joint["fingerprint"] for joint in self.joints if joint["clip"] <= clip]
-        numerics: Fingerprint = [self._facts["fingerprint"], *accepted][-1]
-        return numerics
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The numerics that the next clip is made under."""
-        return self.numerics_of(self.spec.clips)
+        """The numerics that the next clip is made under: those of the last joint, if there is one."""
+        return self.fingerprint_at(self.spec.clips)
+
+    def fingerprint_at(self, clip: int) -> Fingerprint:
+        """The numerics that a clip was made under; of -1, those that the run was begun with."""
+        joints = [joint for joint in self.joints if joint["clip"] <= clip]
+        numerics: Fingerprint = (joints[-1] if joints else self._facts)["fingerprint"]
+        return numerics
 
     def update_settings(self, settings: Settings, sources: Mapping[str, str]) -> None:
         """Put other settings in place of the present ones, durably; spec and fingerprint stay."""
@@ -202,7 +224,16 @@ class Run:
             publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
         )
         self.presence.rebuild()
+        _forget_beginning(self.root)
         return count
+
+    def carry_before(self, clip: int, *, but: Container[int] = ()) -> int | None:
+        """The newest clip at or before this one that a carry stands before which leads here; those in `but` are passed over."""
+        return self.carry.newest(clip, lambda at: at not in but and self.spec.shares(at, clip))
+
+    def past(self, join: int) -> NamedArrays:
+        """What a join was made of, which the film no longer shows: `latents` before it, as the decoder saw them; `motion`, where a clip takes that."""
+        return NamedArrays(self.root / "past" / f"{join:05d}", self.records, "past", join)
 
     def segment_path(self, clip: int) -> Path:
         """The clip as encoded video."""
@@ -258,9 +289,17 @@ class Run:
         self.__init__(self.root, whole)  # type: ignore[misc]
 
 
+def read_beginning(root: Path) -> Spec | None:
+    """The spec of a run that is being given what it shares with another, or was when a crash came."""
+    facts = None if _exists(root) else _read(root / BEGUN)
+    return Spec.of_facts(facts["spec"]) if facts else None
+
+
 def difference(there: Spec, asked: Spec) -> str:
     """In words, where two specs differ: `seed is 1, not 2`."""
     one, other = asdict(there), asdict(asked)
+    for each, spec in ((one, there), (other, asked)):
+        each["takes"] = ", ".join(map(str, spec.takes)) or "none"
     return ", ".join(
         f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
     )
@@ -269,7 +308,7 @@ def difference(there: Spec, asked: Spec) -> str:
 def _refuse_foreign(root: Path) -> None:
     names = {path.name for path in root.iterdir()} if root.is_dir() else set()
     ours = names & {*layout.NAMES, *FOLDERS, "encoded", "sound"}
-    if not ours or _exists(root):
+    if not ours or _exists(root) or (root / BEGUN).exists():
         return
     if NAME not in names:
         raise NotARun(
@@ -283,7 +322,29 @@ def _exists(root: Path) -> bool:
     return (root / MAIN).exists() or (root / COPY).exists()
 
 
+def _prepare(root: Path, start: Start) -> Facts:
+    facts = _facts(start)
+    for folder in FOLDERS:
+        publish.make_folder(root / folder)
+    for source, name, digest in (
+        (start.image, "image", start.spec.image),
+        (start.audio, "audio", start.spec.audio),
+    ):
+        bring = copy_original if start.origin is None else link_original
+        bring(source, root / facts["inputs"][name], digest)
+    layout.create(root, start.spec)
+    if start.origin is not None:
+        publish.publish_bytes(root / BEGUN, _text(facts))
+    return facts
+
+
+def _forget_beginning(root: Path) -> None:
+    if (root / BEGUN).exists():
+        publish.remove(root / BEGUN)
+
+
 def _facts(start: Start) -> Facts:
+    origin = start.origin
     return {
         "format": FORMAT,
         "spec": asdict(start.spec),
@@ -291,30 +352,12 @@ def _facts(start: Start) -> Facts:
         "settings": asdict(start.settings),
         "sources": dict(start.sources),
         "inputs": {
-            "image": f"inputs/image{_suffix(start.image)}",
-            "audio": f"inputs/audio{_suffix(start.audio)}",
+            "image": f"inputs/image{suffix_of(start.image)}",
+            "audio": f"inputs/audio{suffix_of(start.audio)}",
         },
-        "joints": [],
+        "joints": [*origin.joints] if origin else [],
+        **({"parent": origin.facts} if origin else {}),
     }
-
-
-def _suffix(path: Path) -> str:
-    return path.suffix.lower() if path.suffix[1:].isalnum() else ""
-
-
-def _input_flaw(path: Path, digest: str) -> str | None:
-    flaw = hash_flaw(path, digest)
-    return "is not the file that the film was begun with" if flaw == OTHER else flaw
-
-
-def _copy(source: Path, target: Path, digest: str) -> None:
-    found = hashlib.sha256()
-    with publish.publish(target) as draft, source.open("rb") as there, draft.open("wb") as here:
-        while block := there.read(1 << 20):
-            found.update(block)
-            here.write(block)
-        if found.hexdigest() != digest:
-            raise InputChanged(source)
 
 
 def _save(root: Path, facts: Facts) -> None:

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 MISSING = "is missing"
 _TOP = re.compile(
-    r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
+    r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|begun\.json|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
     r"|(video|partial|part\.\d{5,}-\d{5,})\.mp4"
 )
 _RECORD = re.compile(r"commits/([a-z]+)(?:\.(\d{5,}))?\.json")
 _CHUNK = re.compile(r"(audio|latents|steps|motion|frames)/c\.(\d+)(\.0)+")
-_WHOLE = re.compile(r"(encoded|sound|carry/\d{5,}|time|present)/.*|[a-z]+/zarr\.json")
+_WHOLE = re.compile(r"(encoded|sound|(carry|past)/\d{5,}|time|present)/.*|[a-z]+/zarr\.json")
 """Files whose folder is looked at as one."""
 
 
@@ -73,6 +73,7 @@ class Scan:
                 yield found
         if self.thorough:
             yield from _sure(self._carries)
+        yield from _sure(self._pasts)
         yield from _sure(self._film)
         if self.thorough:
             yield from _sure(self._present)
@@ -156,6 +157,16 @@ class Scan:
                 yield from self._named("carry", carry.flaws(clip), clip)
             else:
                 yield from self._unvouched("carry", clip, carry.path(clip), needed=False)
+
+    def _pasts(self) -> Iterator[Finding]:
+        for join in self.run.spec.joins:
+            past = self.run.past(join)
+            if past.complete():
+                flaws = past.flaws() if self.thorough else ()
+                yield from self._named("past", flaws, join)
+            else:
+                needed = self.records.complete("segment", join)
+                yield from self._unvouched("past", join, past.folder, needed=needed)
 
     def _film(self) -> Iterator[Finding]:
         run, joined = self.run, self.records.complete("video")

@@ -4,7 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Self
+
+from storage.takes import History, Take, history_of, joins_of, until
 
 CARRY_FIRST = 8
 """The clip that the first carry stands before, where nothing is known yet of its cost."""
@@ -14,7 +17,7 @@ STALL_TIMES = 10
 STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
-YOUNGER = {"whole_audio"}
+YOUNGER = {"whole_audio", "takes"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,14 @@ class Spec:
     """Frames by which the sound leads the picture."""
     whole_audio: bool = False
     """Each clip is heard with the whole sound, not with a window of it."""
+    takes: tuple[Take, ...] = ()
+    """Clips that were made again with another seed, in the order in which that was done; each names the film that it was taken from."""
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """A spec as JSON has it."""
+        takes = tuple(Take(**each) for each in facts.get("takes", ()))
+        return cls(**{**facts, "takes": takes})
 
     @property
     def canonical(self) -> str:
@@ -77,6 +88,41 @@ class Spec:
     def samples_per_frame(self) -> int:
         """Samples of sound (at sample_rate) to one frame of film."""
         return self.sample_rate // self.fps
+
+    def history(self, clip: int) -> History:
+        """The seeds that a clip came of (storage/takes.py)."""
+        return history_of(self.seed, self.takes, clip)
+
+    def seed_at(self, clip: int, towards: int) -> int:
+        """The seed of a clip on the way to another, or of one beyond it."""
+        return until(self.history(max(clip, towards)), clip + 1)[-1][1]
+
+    def before(self, clip: int) -> History:
+        """The seeds of all that a clip came of, without its own."""
+        return until(self.history(clip), clip)
+
+    def shares(self, start: int, clip: int) -> bool:
+        """True if what stands before the one clip also stood there on the way to the other."""
+        return until(self.history(clip), start) == self.before(start)
+
+    def lies_on_the_way(self, clip: int, towards: int) -> bool:
+        """True if the film shows the clip that is made on the way to another."""
+        return until(self.history(max(clip, towards)), clip + 1) == self.history(clip)
+
+    @cached_property
+    def joins(self) -> tuple[int, ...]:
+        """The clips that do not follow the one before them: an older take goes on there."""
+        return tuple(joins_of(self.seed, self.takes, self.clips))
+
+    @cached_property
+    def cuts(self) -> tuple[int, ...]:
+        """The joins at which the decoder does not go on from the clip before: it has the past of the older take."""
+        last = {take.until: take for take in self.takes}
+        return tuple(clip for clip in self.joins if not last[clip].redecode)
+
+    def cut_before(self, clip: int) -> int:
+        """The last cut at or before a clip; 0 where there is none."""
+        return max((cut for cut in self.cuts if cut <= clip), default=0)
 
     def clip_span(self, clip: int) -> range:
         """The film's frames that a clip holds, end excluded; the last clip is cut where the film ends."""

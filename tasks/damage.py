@@ -40,7 +40,7 @@ def _write_anew(run: "Run", found: Finding) -> None:
 
 
 def _leave(_run: "Run", _found: Finding) -> None:
-    """A picture or a sound comes back from a person alone; what needs it says so."""
+    """A picture or a sound comes back from a person alone, and a join's past from the run that it was taken from; what needs it says so."""
 
 
 def _withdraw_file(run: "Run", found: Finding) -> None:
@@ -95,6 +95,7 @@ REMEDIES: dict[str, Callable[["Run", Finding], None]] = {
     "frames": _withdraw_frames,
     "segment": _withdraw_file,
     "carry": _discard_carry,
+    "past": _leave,
     "soundtrack": _withdraw_file,
     "video": _withdraw_file,
 }

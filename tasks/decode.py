@@ -12,8 +12,9 @@ from tasks.base import ClipTask, by_product
 from tasks.denoise import DenoiseClip
 from tasks.events import emit
 from tasks.faults import line_of
+from tasks.past import warm_up
 from tasks.retention import is_kept, keep
-from tasks.session import Session, traits_of, warm_up
+from tasks.session import Session, traits_of
 
 if TYPE_CHECKING:
     from model.avatar import Byte
@@ -45,7 +46,7 @@ class DecodeClip(ClipTask):
             if self.clip:
                 yield DecodeClip(run=self.folder, clip=self.clip - 1)
             return
-        for clip in warm_up(self.clip, traits_of(self.of).decoder_memory, spec.clip_latents):
+        for clip in warm_up(spec, self.clip, traits_of(self.of).decoder_memory):
             if not self.of.latents.complete(clip):
                 yield DenoiseClip(run=self.folder, clip=clip)
 

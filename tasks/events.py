@@ -3,6 +3,7 @@
 ============== ======================================================================================
 run_started    run, clips, done, first_clip, offline, ahead, clip_batch_size, model
 inputs_encoded names
+run_shared     parent, clip, until, seed, copied (bytes that no link could be made for): a retake has what it shares
 clip_denoised  clip, seconds (of the denoiser alone)
 clip_published clip, frames, seconds (since the one before; redone=True where its frames were there)
 clip_replayed  clip: denoised again on the way to a state, equal to what is published
@@ -34,6 +35,7 @@ clips_cut      asked, made, length (h:mm:ss)
 sink_failing   sink (scheme and host of a place of --events-to), error: told once, the film goes on
 events_dropped sink, count, error: so many did not arrive there
 memory_peak    host, and what the model says of its device, in bytes, at the film's end
+seam_measured  clip, seconds, frame_step, frame_inside, latent_step, latent_inside, apart: the joint before a clip of a retake
 film_published path, clips, frames
 run_interrupted signal, resume (the command)
 ============== ======================================================================================

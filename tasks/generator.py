@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import Damaged, LongtakeError, NotFinite, NotMade, NotReproduced, ReplayFailed
+from storage.takes import until
 from tasks.carries import Carries
 from tasks.events import emit
+from tasks.past import motion_before
 from tasks.stopping import Stop
 from tasks.watchdog import Watchdog
 
@@ -39,7 +41,8 @@ class Made:
 class Source:
     """What clips are made with."""
 
-    denoiser: "Callable[[], Denoiser]"
+    denoiser: "Callable[[int], Denoiser]"
+    """A fresh one, with the seeds that lead to a clip."""
     features: "Callable[[int], Float]"
     carries: Carries
 
@@ -64,7 +67,7 @@ class Generator:
         self._stop, self._watchdog = stop, watchdog
         self._changed = threading.Condition()
         self._made: dict[int, Made] = {}
-        self._wanted = self._position = 0
+        self._wanted = self._position = self._towards = 0
         self._fault: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._quit = self._busy = False
@@ -135,12 +138,21 @@ class Generator:
         self._thread.start()
 
     def _is_on_the_way(self, clip: int) -> bool:
-        newest = self._run.carry.newest(clip) if self._position < clip else 0
+        if not self._stands_before(clip):
+            return False
+        newest = self._run.carry_before(clip) if self._position < clip else 0
         return (newest or 0) <= self._position <= clip
+
+    def _stands_before(self, clip: int) -> bool:
+        """True if what the denoiser has made by now leads to this clip, also where takes of other seeds lie between."""
+        spec, made = self._run.spec, self._position - 1
+        came = until(spec.history(max(made, self._towards)), self._position)
+        return until(spec.history(clip), self._position) == came
 
     def _work(self, wanted: int) -> None:
         try:
-            self._position, self._busy = wanted, True
+            self._position = self._towards = wanted
+            self._busy = True
             with self._watchdog.watch("load"):
                 denoiser = self._stand_before(wanted)
             self._busy = False
@@ -158,11 +170,11 @@ class Generator:
         self._source.carries.settle()
         if self._run.spec.motion_latents:
             self._position = wanted
-            denoiser = self._source.denoiser()
+            denoiser = self._source.denoiser(wanted)
             denoiser.restore(wanted, self._motion_before(wanted))
             return denoiser
-        while (clip := store.newest(wanted)) is not None:
-            denoiser = self._source.denoiser()
+        while (clip := self._run.carry_before(wanted)) is not None:
+            denoiser = self._source.denoiser(wanted)
             try:
                 denoiser.restore(clip, store.load(clip))
             except (Damaged, NotMade):
@@ -171,7 +183,7 @@ class Generator:
             else:
                 break
         else:
-            clip, denoiser = 0, self._source.denoiser()
+            clip, denoiser = 0, self._source.denoiser(wanted)
         self._position = clip
         if clip < wanted:
             emit("replay_planned", first=clip, stop=wanted)
@@ -179,15 +191,18 @@ class Generator:
 
     def _motion_before(self, clip: int) -> "list[tuple[str, NDArray[Any]]]":
         """What a clip takes from the decoded one before it, where that is all that it takes."""
-        return [("motion", self._run.motion.read(clip - 1))] if clip else []
+        return [("motion", motion_before(self._run, clip))] if clip else []
 
     def _may_go_on(self, clip: int) -> bool:
         """Wait until the clip may be made; False if it never will be."""
         with self._changed:
             self._position = clip
-            while not self._quit and clip <= self._reach.last and not self._is_due(clip):
+            ends = clip > self._reach.last or (
+                clip > self._towards and not self._stands_before(clip)
+            )
+            while not self._quit and not ends and not self._is_due(clip):
                 self._changed.wait(0.5)
-            return not self._quit and clip <= self._reach.last
+            return not self._quit and not ends
 
     def _is_due(self, clip: int) -> bool:
         if clip <= self._wanted:
@@ -201,14 +216,16 @@ class Generator:
         features = self._source.features(clip)
         if self._run.spec.motion_latents:
             denoiser.restore(clip, self._motion_before(clip))
-        published = self._run.latents.complete(clip)
+        shown = self._run.spec.lies_on_the_way(clip, self._towards)
+        published = shown and self._run.latents.complete(clip)
         begun = time.monotonic()
-        denoised = self._denoise(denoiser, features, replaying=published)
+        denoised = self._denoise(denoiser, features, replaying=published or not shown)
         seconds = time.monotonic() - begun
         check_finite(clip, denoised)
         self._source.carries.note_clip(seconds)
-        if published:
-            self._compare(clip, denoised)
+        if published or not shown:
+            if published:
+                self._compare(clip, denoised)
             emit("clip_replayed", clip=clip, seconds=round(seconds, 4))
             return
         emit("clip_denoised", clip=clip, seconds=round(seconds, 4))
@@ -239,7 +256,8 @@ class Generator:
 
     def _carry_of(self, denoiser: "Denoiser") -> "list[tuple[str, NDArray[Any]]] | None":
         following, carries = denoiser.next_clip, self._source.carries
-        if not carries.is_due(following, self._reach.last):
+        # Before a join stands the older take's.
+        if not carries.is_due(following, self._reach.last) or following in self._run.spec.joins:
             return None
         # With fewer clips between, it could be deleted before the one that it stands before is published.
         if not carries.fits_memory and carries.every > self._reach.bound:

@@ -17,11 +17,13 @@ def join(run: "Run", numerics: Mapping[str, str | int]) -> int:
     missing = next((clip for clip in range(run.spec.clips) if not run.latents.complete(clip)), None)
     if missing is None:
         return run.spec.clips
-    joint = missing if run.spec.motion_latents else run.carry.newest(missing) or 0
+    joint = missing if run.spec.motion_latents else run.carry_before(missing) or 0
+    # An older take that the film goes back to stays: it does not follow from what is made now.
+    stop = next((clip for clip in run.spec.joins if clip > missing), run.spec.clips)
     # From the end, so that what is left stays a chain; the joint last: until it stands, the same command does this again.
-    for clip in reversed(range(joint, run.spec.clips)):
+    for clip in reversed(range(joint, stop)):
         _withdraw_clip(run, clip)
-    while (later := run.carry.newest(run.spec.clips)) is not None and later > joint:
+    while (later := run.carry.newest(stop - 1)) is not None and later > joint:
         run.carry.discard(later)
     run.records.withdraw("video")
     run.accept_joint(joint, numerics)

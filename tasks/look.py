@@ -60,7 +60,7 @@ def replay(
     Raises NotMade, OtherNumerics, NotReproduced.
     """
     way = way_to(run, clip)
-    begun = run.numerics_of(clip)
+    begun = run.fingerprint_at(clip)
     avatar = load_avatar(run.spec, run.settings, int(begun.get("threads", 1)))
     if other := differences(begun, avatar.numerics):
         raise OtherNumerics(run.root, other)

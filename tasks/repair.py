@@ -12,8 +12,9 @@ from tasks.denoise import DenoiseClip
 from tasks.events import emit
 from tasks.film import EncodeSoundtrack, MuxVideo, build_missing
 from tasks.inputs import EncodeInputs
+from tasks.past import warm_up
 from tasks.request import Part
-from tasks.session import Session, traits_of, warm_up, working
+from tasks.session import Session, traits_of, working
 from tasks.stopping import heeded
 from tasks.windows import ClipKind, build, windows
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 FROM_DENOISER = ("latents", "steps")
+LOST = ("input", "past")
 FROM_DECODER = ("segment", "frames", "motion")
 MADE_BY: tuple[tuple[ClipKind, tuple[str, ...]], ...] = (
     (DenoiseClip, FROM_DENOISER),
@@ -51,7 +53,7 @@ class Price:
     rewrite: tuple[str, ...]
     """Small files that follow from the spec."""
     lost: tuple[str, ...]
-    """Copied inputs, which only a person can bring back."""
+    """What only a person can bring back: copied inputs, and what a join of a retake was made of."""
 
 
 def price_of(run: "Run", found: Iterable[Finding]) -> Price:
@@ -79,7 +81,7 @@ def price_of(run: "Run", found: Iterable[Finding]) -> Price:
         once=tuple(one for one in ("inputs", "sound", "soundtrack", "video") if one in stages),
         drop=tuple(carries),
         rewrite=tuple(e.path for e in found if e.stage in {"run", "layout", "present"}),
-        lost=tuple(each.path for each in found if each.stage == "input"),
+        lost=tuple(each.path for each in found if each.stage in LOST),
     )
 
 
@@ -119,11 +121,15 @@ def _replays(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[ran
     """The clips that the denoiser passes on its way to each of these, as generator.py goes."""
     if run.spec.motion_latents:
         return
-    carries = [c for c in run.carry.clips() if c not in lost and run.records.complete("carry", c)]
     position = None
     for clip in denoise:
-        newest = max((carry for carry in carries if carry <= clip), default=0)
-        start = position if position is not None and newest <= position <= clip else newest
+        newest = run.carry_before(clip, but=lost) or 0
+        goes_on = position is not None and newest <= position <= clip
+        start = (
+            position
+            if position is not None and goes_on and run.spec.shares(position, clip)
+            else newest
+        )
         if start < clip:
             yield range(start, clip)
         position = clip + 1
@@ -134,5 +140,5 @@ def _seen_again(run: "Run", decode: Iterable[int]) -> Iterator[int]:
     before = None
     for clip in decode:
         if before != clip - 1:
-            yield len(warm_up(clip, memory, run.spec.clip_latents))
+            yield len(warm_up(run.spec, clip, memory))
         before = clip

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 SEED = 420
+SEEDS = 1 << 31
+"""A seed that is drawn is below this."""
 CRF, PRESET = 18, "veryfast"
 CROPS = ("cover", "contain", "exact")
 
@@ -339,7 +341,7 @@ def seed_of(request: Request) -> int:
 
     if request.base_seed is None:
         return SEED
-    return randbelow(1 << 31) if request.base_seed == -1 else request.base_seed
+    return randbelow(SEEDS) if request.base_seed == -1 else request.base_seed
 
 
 def require(fits: bool, option: str, value: object, reason: str) -> None:

@@ -5,7 +5,7 @@ A film has one session; a task that is asked for by itself opens one, which live
 
 import atexit
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from tasks.damage import withdraw_damaged
 from tasks.events import emit, recorded
 from tasks.generator import Generator, Made, Reach, Source
 from tasks.joint import join
+from tasks.past import latents_before, motion_before
 from tasks.request import Part
 from tasks.space import Space
 from tasks.stopping import Stop
@@ -217,11 +218,11 @@ class Session:
     def _last(self) -> int:
         return self.part.span(self.run.spec.clips).stop - 1
 
-    def _denoiser(self) -> "Any":
-        avatar, inputs, seed = self.avatar, self.inputs, self.run.spec.seed
+    def _denoiser(self) -> "Callable[[int], Denoiser]":
+        avatar, inputs, spec = self.avatar, self.inputs, self.run.spec
 
-        def fresh() -> "Denoiser":
-            return avatar.denoiser(inputs, seed)
+        def fresh(towards: int) -> "Denoiser":
+            return avatar.denoiser(inputs, lambda clip: spec.seed_at(clip, towards))
 
         return fresh
 
@@ -245,7 +246,8 @@ class Session:
     def decode(self, clip: int) -> "Byte":
         """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""
         latents = self.run.latents.read(clip)
-        if self._decoder is None or self._decoder.next_clip != clip:
+        streams = self._decoder is not None and self._decoder.next_clip == clip
+        if self._decoder is None or not streams or clip in self.run.spec.cuts:
             self._decoder = decoder_before(self.run, self.avatar, clip)
         decoder, self._decoder = self._decoder, None  # lost if it fails, as its state then is
         frames = decoder.decode(latents)
@@ -259,17 +261,11 @@ class Session:
 
 def decoder_before(run: Run, avatar: "Avatar", clip: int) -> "Decoder":
     """A decoder that stands before a clip and remembers what it would after those before it."""
-    import numpy as np
-
     decoder = avatar.decoder(run.inputs.read_all())
-    memory = avatar.traits.decoder_memory
-    if run.spec.motion_latents:
-        if clip:
-            decoder.seek(clip, run.motion.read(clip - 1))
-        return decoder
-    if before := warm_up(clip, memory, run.spec.clip_latents):
-        preceding = np.concatenate([run.latents.read(each) for each in before], 1)
-        decoder.seek(clip, np.ascontiguousarray(preceding[:, -memory:]))
+    if clip and run.spec.motion_latents:
+        decoder.seek(clip, motion_before(run, clip))
+    elif clip:
+        decoder.seek(clip, latents_before(run, clip, avatar.traits.decoder_memory))
     return decoder
 
 
@@ -279,11 +275,6 @@ def require_finite(clip: int, motion: "Float") -> None:
 
     if not (fine := np.isfinite(motion)).all():
         raise NotFinite(clip, motion.size - int(fine.sum()), motion.size, "that of the decoder")
-
-
-def warm_up(clip: int, memory: int, clip_latents: int) -> range:
-    """The clips whose latents a decoder must see before `clip`."""
-    return range(max(0, clip - -(-memory // clip_latents)), clip)
 
 
 def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) -> str:

@@ -81,11 +81,11 @@ def drive(session: Session, local_scheduler: bool | None) -> None:
     """Make all clips of the session's part that are missing, in the order that the settings name."""
     span = session.part.span(session.run.spec.clips)
     offline = session.run.settings.offline
-    denoised_first = span.stop if offline else max(span.start, published_to(session.run, span.stop))
-    denoised = range(denoised_first)
+    denoised = range(span.stop if offline else span.start)
+    lost = chain(denoised, lost_clips(session.run, range(denoised.stop, span.stop)))
     try:
         for window in chain(
-            windows(session, DenoiseClip, denoised, denoised),
+            windows(session, DenoiseClip, lost, span),
             windows(session, DecodeClip, span, span),
             windows(session, ExtractAudio, unheard(session.run)),
         ):
@@ -94,10 +94,13 @@ def drive(session: Session, local_scheduler: bool | None) -> None:
         gc.unfreeze()
 
 
-def published_to(run: "Run", stop: int) -> int:
-    """One past the last clip below `stop` whose latents are published; those lost below it are made first."""
-    there = (clip + 1 for clip in reversed(range(stop)) if run.latents.complete(clip))
-    return next(there, 0)
+def lost_clips(run: "Run", span: range) -> Iterator[int]:
+    """The clips before one whose latents are published, which those came of: what is missing of them was lost, and is made first."""
+    start = span.start
+    for stop in (*(join for join in run.spec.joins if join in span), span.stop):
+        there = (clip + 1 for clip in reversed(range(start, stop)) if run.latents.complete(clip))
+        yield from range(start, next(there, start))
+        start = stop
 
 
 def unheard(run: "Run") -> Iterator[int]:

@@ -15,7 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from model.avatar import Byte, Denoised, Float, Heard, Machine, Named, Options, Traits
+from model.avatar import (
+    Byte,
+    Denoised,
+    Float,
+    Heard,
+    Machine,
+    Named,
+    Options,
+    Seed,
+    Traits,
+    seed_of,
+)
 
 RING = 12
 MEMORY = 30
@@ -84,7 +95,7 @@ def _pretend(stage: str, clip: int) -> bool:
 class FakeDenoiser:
     """Latents that depend on the seed, the clip, the sound and everything before."""
 
-    def __init__(self, traits: Traits, inputs: Named, seed: int) -> None:
+    def __init__(self, traits: Traits, inputs: Named, seed: Seed) -> None:
         self._traits, self._seed = traits, seed
         self._reference = inputs["reference"].astype(np.int64)
         self._clip = 0
@@ -101,7 +112,7 @@ class FakeDenoiser:
     def denoise(self, audio: Float) -> Denoised:
         clip, traits = self._clip, self._traits
         bad = _pretend("denoise", clip)
-        noise = np.random.default_rng([self._seed, clip])
+        noise = np.random.default_rng([seed_of(self._seed, clip), clip])
         shape = (traits.clip_latents, *self._reference.shape)
         heard = (audio.mean((0, 1)).reshape(traits.clip_latents, -1).mean(1) * 1000).astype(
             np.int64
@@ -218,7 +229,7 @@ class FakeAvatar:
         level = np.stack([body.mean(1), np.abs(body).mean(1), body.max(1)])
         return np.stack([level, level * 2]).astype(np.float32)
 
-    def denoiser(self, inputs: Named, seed: int) -> FakeDenoiser:
+    def denoiser(self, inputs: Named, seed: Seed) -> FakeDenoiser:
         return FakeDenoiser(self._traits, inputs, seed)
 
     def decoder(self, inputs: Named) -> FakeDecoder:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.avatar import Byte, Float, Machine, Named, Options
+from model.avatar import Byte, Float, Machine, Named, Options, Seed
 from model.causal import CausalDenoiser
 from model.draws import SeededDraws
 from model.live_avatar.card import KIND
@@ -26,7 +26,7 @@ def load(options: Options, machine: Machine) -> "LiveAvatar":
 class LiveAvatar(WanAvatar):
     """The Avatar of the model called live-avatar."""
 
-    def denoiser(self, inputs: Named, seed: int) -> CausalDenoiser:
+    def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         transformer = self._parts.transformer
         scene = Scene(

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.audio import MelEncoder
-from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
+from model.avatar import Byte, Float, Heard, Machine, Named, Options, Seed, Traits
 from model.causal import CausalDenoiser
 from model.draws import SeededDraws
 from model.pocket import card
@@ -97,7 +97,7 @@ class PocketAvatar:
         features: Float = self._ear.hear(torch.from_numpy(heard.sound)[None])[0].numpy()
         return features
 
-    def denoiser(self, inputs: Named, seed: int) -> CausalDenoiser:
+    def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         config = self._transformer.config
         reference = batch(inputs["reference"])

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from model.avatar import Byte, Float, Machine, Named, Options
+from model.avatar import Byte, Float, Machine, Named, Options, Seed
 from model.clipwise import ClipwiseDenoiser, Guidance
 from model.draws import SeededDraws
 from model.scene import Scene
@@ -36,7 +36,7 @@ class WanS2V(WanAvatar):
             "negative": encoder.encode_text(NEGATIVE),
         }
 
-    def denoiser(self, inputs: Named, seed: int) -> ClipwiseDenoiser:
+    def denoiser(self, inputs: Named, seed: Seed) -> ClipwiseDenoiser:
         """A denoiser that stands before clip 0."""
         transformer, reference = self._parts.transformer, self.tensor(inputs["reference"])
         # Before clip 0 there is no past at all: its tokens are left out.

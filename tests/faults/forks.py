@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,21 @@ from films import Tree, differing, tree  # noqa: E402
 from unsynced import Disk  # noqa: E402
 
 import storage.store  # noqa: E402, F401 - once, before the forks
+from pipeline.seam import seams_of  # noqa: E402
 from storage import publish  # noqa: E402
 from storage.run import Run  # noqa: E402
 from tasks.events import listen  # noqa: E402
 from tasks.film import make  # noqa: E402
+from tasks.origin import begin  # noqa: E402
 from tasks.request import Request, freeze  # noqa: E402
+from tasks.retake import Wish, plan  # noqa: E402
 
 # Every kind of writing: carries that go, steps and frames that are pruned, a cut last clip.
 ORDERS: dict[str, dict[str, Any]] = {
     "online": {"carry_every": 1, "keep_frames": "2", "keep_steps": "1"},
     "offline": {"carry_every": 2, "offline": True, "ahead": 1},
     "motion": {"carry_every": 2},
+    "retake": {"carry_every": 1},
 }
 
 
@@ -64,7 +68,17 @@ class Asked:
             retry_delay=0.0,
             **ORDERS[self.order],
         )
-        make(freeze(request), request.part)
+        if self.order != "retake":
+            make(freeze(request), request.part)
+            return
+        # The film that it is taken from is made once and stays.
+        older = replace(request, run=self.root.with_name("older"))
+        if not (older.run / "video.mp4").exists():
+            make(freeze(older), older.part)
+        run = begin(plan(older.run, Wish(1, until=3, seed=7, run=self.root)))
+        make(run)
+        with run.lock():
+            seams_of(run)
 
 
 def child(act: Callable[[], None], said: Path) -> int:
@@ -105,6 +119,9 @@ def steps_of(asked: Asked, said: Path) -> tuple[Tree, list[str]]:
 def points(asked: Asked, stride: int) -> dict[str, Any]:
     """Killed before every `stride`-th step, then made to its end."""
     said = asked.root.parent / "said"
+    if asked.order == "retake":
+        assert child(asked.make, said) == 0, said.read_text()
+        shutil.rmtree(asked.root)
     expected, steps = steps_of(asked, said)
     found: Counter[str] = Counter()
     for step in range(0, len(steps), stride):

@@ -27,7 +27,7 @@ def forks(verb: str, film: Film, folder: Path, *words: object) -> dict[str, int]
 def kill_points(film: Film, folder: Path, stride: int, order: str) -> dict[str, int]:
     """Kills, repairs by hand, films that differ."""
     found = forks("points", film, folder / "points", stride, order)
-    assert found["kinds"] == KINDS
+    assert found["kinds"] == (sorted([*KINDS, "link"]) if order == "retake" else KINDS)
     kills, by_hand, differing = (found.get(k, 0) for k in ("killed", "by_hand", "differing"))
     assert (by_hand, differing) == (0, 0)
     assert kills >= 0.98 * found["tried"], "the frames' thread may save a step"
@@ -39,11 +39,18 @@ def test_killed_before_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> 
     tally(**kill_points(brief, tmp_path, 60, "online"))
 
 
+def test_a_retake_killed_before_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> None:
+    """Every 40th step of linking what a retake shares, of making its clips and of going back to the old film: the same."""
+    tally(**kill_points(brief, tmp_path, 40, "retake"))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize(("order", "stride"), [("online", 1), ("offline", 3), ("motion", 3)])
+@pytest.mark.parametrize(
+    ("order", "stride"), [("online", 1), ("offline", 3), ("motion", 3), ("retake", 1)]
+)
 def test_killed_before_every_step(
     brief: Film, tmp_path: Path, tally: Tally, order: str, stride: int
 ) -> None:
-    """Every step of every stage; every third of a film decoded last, and of a model that takes only motion from clip to clip."""
+    """Every step of every stage; every third of a film decoded last, and of a model that takes only motion from clip to clip; every one of a retake."""
     tally(**kill_points(brief, tmp_path, stride, order))

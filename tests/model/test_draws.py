@@ -26,3 +26,12 @@ def test_every_place_draws_its_own() -> None:
     assert {draws.sink(c, b, s) for c in range(40) for b in range(4) for s in range(4)} == set(
         range(4, 31)
     )
+
+
+def test_a_clip_may_have_its_own_seed() -> None:
+    """A function from clip to seed draws for each clip what its seed alone would draw."""
+    both = SeededDraws(lambda clip: 420 if clip < 3 else 7, (4, 30))
+    for clip, seed in ((2, 420), (3, 7)):
+        alone = SeededDraws(seed, (4, 30))
+        assert np.array_equal(both.noise(clip, 1, SHAPE), alone.noise(clip, 1, SHAPE))
+        assert both.sink(clip, 0, 1) == alone.sink(clip, 0, 1)

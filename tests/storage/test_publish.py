@@ -170,3 +170,38 @@ def test_a_sweep_spares_what_is_alive_and_what_is_no_draft(tmp_path: Path) -> No
     assert publish.sweep(tmp_path) == 2
     assert names(folder) == [f".c.1.0.{os.getppid()}-00ff00ff.partial.0", "c.1.0.0"]
     assert not carry.exists()
+
+
+def test_a_link_is_the_same_file(tmp_path: Path) -> None:
+    """Both names are one file; linked again, nothing happens, and what a beginning left under the name is replaced."""
+    one, other = tmp_path / "one", tmp_path / "folder" / "other"
+    other.parent.mkdir()
+    one.write_bytes(b"bulk")
+    assert publish.link_files([(one, other)]) == 0
+    assert publish.link_files([(one, other)]) == 0
+    assert one.samefile(other)
+    other.unlink()
+    other.write_bytes(b"half")
+    assert publish.link_files([(one, other)]) == 0
+    assert one.samefile(other)
+    publish.publish_bytes(other, b"made again")
+    assert one.read_bytes() == b"bulk"
+
+
+@pytest.mark.parametrize("number", publish.NO_LINK)
+def test_where_no_link_can_be_made_it_is_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The bytes are told; a folder is copied as a whole, too. Any other error is one."""
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "file").write_bytes(b"bulk")
+
+    def refused(one: Path, other: Path) -> None:
+        raise OSError(number, "no link", str(one), None, str(other))
+
+    monkeypatch.setattr(os, "link", refused)
+    assert publish.link_files([(source / "deep" / "file", tmp_path / "file")]) == 4
+    assert publish.link_folder(source, tmp_path / "target") == 4
+    assert (tmp_path / "target" / "deep" / "file").read_bytes() == b"bulk"
+    assert not list(tmp_path.rglob("*.partial*"))

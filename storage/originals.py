@@ -1,0 +1,37 @@
+"""The picture and the sound that a film is made of: a run has its own, by copy or by link, and the spec has their hashes."""
+
+import hashlib
+from pathlib import Path
+
+from storage.digest import OTHER, hash_flaw
+from storage.errors import InputChanged, InputDamaged
+from storage.publish import link_files, publish
+
+
+def suffix_of(path: Path) -> str:
+    """What its name ends with, where that is a plain one."""
+    return path.suffix.lower() if path.suffix[1:].isalnum() else ""
+
+
+def original_flaw(path: Path, digest: str) -> str | None:
+    """What is wrong with a file that should have this hash; None if nothing is."""
+    flaw = hash_flaw(path, digest)
+    return "is not the file that the film was begun with" if flaw == OTHER else flaw
+
+
+def copy_original(source: Path, target: Path, digest: str) -> None:
+    """Publish a copy, hashed on the way; raises InputChanged where it is another file by now."""
+    found = hashlib.sha256()
+    with publish(target) as draft, source.open("rb") as there, draft.open("wb") as here:
+        while block := there.read(1 << 20):
+            found.update(block)
+            here.write(block)
+        if found.hexdigest() != digest:
+            raise InputChanged(source)
+
+
+def link_original(source: Path, target: Path, digest: str) -> None:
+    """Publish a link to that of another run; raises InputDamaged where it is not whole."""
+    if (flaw := original_flaw(source, digest)) is not None:
+        raise InputDamaged(source, flaw, digest)
+    link_files([(source, target)])

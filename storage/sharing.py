@@ -1,0 +1,102 @@
+"""What a run has in common with another: the same files under two names, and records of its own that vouch for them.
+
+Nothing is written into a published file, ever; who makes one again puts a new file in its place. So neither run sees what becomes of the other.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from storage.digest import file_flaw
+from storage.publish import link_files, link_folder
+from storage.records import Facts
+
+if TYPE_CHECKING:
+    from storage.run import Run
+
+BATCH = 64
+"""Clips whose files are synced together."""
+
+
+class Sharing:
+    """Two runs, one of which gets what the other has. What has a record already is passed over, so it may simply be done again."""
+
+    def __init__(self, old: "Run", new: "Run") -> None:
+        self.old, self.new = old, new
+        self.copied = 0
+        """Bytes for which no link could be made."""
+
+    def share_once(self) -> None:
+        """What was made once: the encoded inputs, the sound, the soundtrack."""
+        for stage, here, there in (
+            ("inputs", self.old.inputs.folder, self.new.inputs.folder),
+            ("sound", self.old.sound.folder, self.new.sound.folder),
+        ):
+            if (facts := self._due(stage, None)) is not None:
+                self.copied += link_folder(here, there)
+                self.new.records.adopt(stage, None, facts)
+        facts = self._due("soundtrack", None)
+        if facts is not None and _is_there(self.old.soundtrack_path, facts):
+            pair = self.old.soundtrack_path, self.new.soundtrack_path
+            self.copied += link_files([pair])
+            self.new.records.adopt("soundtrack", None, facts)
+
+    def share_clips(self, stage: str, clips: Iterable[int]) -> None:
+        """These clips of a stage, as far as the other run has them."""
+        rest = iter(clips)
+        while batch := list(islice(rest, BATCH)):
+            due = list(self._due_clips(stage, batch))
+            self.copied += link_files(
+                (self._path(self.old, stage, clip), self._path(self.new, stage, clip))
+                for clip, facts in due
+                if facts["state"] == "done"
+            )
+            for clip, facts in due:
+                self.new.records.adopt(stage, clip, self._own(facts))
+
+    def share_carries(self, clips: Iterable[int]) -> None:
+        """The carries that stand before these."""
+        for clip in clips:
+            if not self.new.records.complete("carry", clip):
+                self.copied += self.new.carry.share(clip, self.old.carry)
+
+    def _due_clips(self, stage: str, clips: Iterable[int]) -> Iterator[tuple[int, Facts]]:
+        for clip in clips:
+            facts = self._due(stage, clip)
+            if facts is None:
+                continue
+            if facts["state"] == "pruned" or self._is_whole(stage, clip, facts):
+                yield clip, facts
+
+    def _due(self, stage: str, clip: int | None) -> Facts | None:
+        """The other run's record, where this one has none; of what is in doubt there is none."""
+        facts = self.old.records.read(stage, clip)
+        if facts is None or facts["state"] == "doubted":
+            return None
+        return None if self.new.records.read(stage, clip) else facts
+
+    def _is_whole(self, stage: str, clip: int, facts: Facts) -> bool:
+        """By a file's length; its hash is asked by who reads it. What is not whole is made again here."""
+        if stage == "segment":
+            return _is_there(self.old.segment_path(clip), facts)
+        return getattr(self.old, stage).flaw(clip, thorough=False) is None
+
+    def _own(self, facts: Facts) -> Facts:
+        """What a record of a pruned file says of making it again is said of this run."""
+        if "remake" not in facts:
+            return facts
+        here, there = quote(str(self.old.root)), quote(str(self.new.root))
+        return {**facts, "remake": facts["remake"].replace(here, there)}
+
+    @staticmethod
+    def _path(run: "Run", stage: str, clip: int) -> Path:
+        if stage == "segment":
+            return run.segment_path(clip)
+        path: Path = getattr(run, stage).chunk_path(clip)
+        return path
+
+
+def _is_there(path: Path, facts: Facts) -> bool:
+    return file_flaw(path, facts["bytes"], None) is None

@@ -1,0 +1,58 @@
+"""Takes: which clips of a film were made again with another seed, and with which seeds each clip and those before it were made.
+
+Pure arithmetic over a film's first seed and its takes, in the order in which they were taken.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+History = tuple[tuple[int, int], ...]
+"""Pairs (clip, seed): from this clip on this seed, up to the clip whose history it is."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """Some clips of another film, made again."""
+
+    parent: str
+    """The digest of the spec of that film."""
+    clip: int
+    """The first that is made again."""
+    until: int
+    """The first that is the other film's again; the number of clips where there is none."""
+    seed: int
+    redecode: bool = False
+    """The other film's clips after it are decoded again, as far as the decoder's memory reaches."""
+
+    def __str__(self) -> str:
+        """For one line of text."""
+        again = ", decoded on" if self.redecode else ""
+        return f"clips {self.clip} to {self.until - 1} of {self.parent[:8]} with seed {self.seed}{again}"
+
+    def makes(self, clip: int) -> bool:
+        """True for the clips that are made again."""
+        return self.clip <= clip < self.until
+
+
+def history_of(seed: int, takes: Sequence[Take], clip: int) -> History:
+    """The seeds that a clip came of: its own, and those of the clips that it follows, which need not be the ones that the film shows."""
+    for number in reversed(range(len(takes))):
+        take = takes[number]
+        if take.makes(clip):
+            before = history_of(seed, takes[:number], take.clip - 1) if take.clip else ()
+            same = before and before[-1][1] == take.seed
+            return before if same else (*before, (take.clip, take.seed))
+    return ((0, seed),)
+
+
+def until(history: History, clip: int) -> History:
+    """A history before this clip."""
+    return tuple(each for each in history if each[0] < clip)
+
+
+def joins_of(seed: int, takes: Sequence[Take], clips: int) -> Iterator[int]:
+    """The clips, in order, that were not made after the one that the film shows before them."""
+    for clip in sorted({take.until for take in takes if take.until < clips}):
+        own = history_of(seed, takes, clip)
+        if until(own, clip) != history_of(seed, takes, clip - 1):
+            yield clip

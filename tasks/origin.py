@@ -1,0 +1,110 @@
+"""Where a retake comes from: its run is made here, with all that it shares with the old one."""
+
+from typing import TYPE_CHECKING, Any
+
+from storage.run import Origin, Run, Start
+from storage.sharing import Sharing
+from tasks.events import emit, recorded
+from tasks.past import latents_before, motion_before
+from tasks.retake import Plan, redecoded_by
+from tasks.session import traits_of
+
+if TYPE_CHECKING:
+    from storage.takes import Take
+
+
+def begin(found: Plan) -> Run:
+    """The new run: made, gone on with where its beginning was cut short, or opened if it is there."""
+    if found.begun:
+        run = Run.open(found.root)
+        if (found.settings, dict(found.sources)) != (run.settings, dict(run.sources)):
+            with run.lock():
+                run.update_settings(found.settings, found.sources)
+        restore_pasts(found, run)
+        return run
+    old = Run.open(found.old)
+    with old.lock():
+        origin = Origin(parent_of(found), joints_of(old, found.take), lambda run: share(old, run))
+        start = Start(
+            spec=found.spec,
+            settings=found.settings,
+            sources=found.sources,
+            fingerprint=old.fingerprint_at(-1),
+            image=old.image_path,
+            audio=old.audio_path,
+            origin=origin,
+        )
+        return Run.create(found.root, start)
+
+
+def parent_of(found: Plan) -> dict[str, Any]:
+    """What run.json says of it. The spec says the same of what decides pixels; a folder may be gone by the time that one reads this."""
+    take = found.take
+    return {
+        "run": str(found.old),
+        "spec": take.parent,
+        "clip": take.clip,
+        "until": take.until,
+        "seed_before": found.seed_before,
+        "seed": take.seed,
+        "redecode": take.redecode,
+    }
+
+
+def joints_of(old: Run, take: "Take") -> tuple[dict[str, Any], ...]:
+    """The old run's joints, as the new film has them: what is made now is made under the last numerics."""
+    if old.fingerprint_at(take.clip) == old.fingerprint:
+        return old.joints
+    middle = [{"clip": take.clip, "fingerprint": dict(old.fingerprint)}]
+    if take.until < old.spec.clips:
+        middle.append({"clip": take.until, "fingerprint": dict(old.fingerprint_at(take.until))})
+    outside = [each for each in old.joints if not take.clip < each["clip"] <= take.until]
+    return tuple(sorted([*outside, *middle], key=lambda joint: int(joint["clip"])))
+
+
+def share(old: Run, new: Run) -> None:
+    """Link all that the two have in common, and keep what a join was made of. Done again, it passes over what is there."""
+    take, clips = new.spec.takes[-1], range(new.spec.clips)
+    again = redecoded_by(old, take)
+    same = [clip for clip in clips if not take.makes(clip)]
+    sharing = Sharing(old, new)
+    sharing.share_once()
+    sharing.share_clips("audio", clips)
+    for stage in ("steps", "latents"):
+        sharing.share_clips(stage, same)
+    for stage in (
+        ("motion", "frames", "segment") if new.spec.motion_latents else ("frames", "segment")
+    ):
+        sharing.share_clips(stage, (clip for clip in same if clip not in again))
+    keep_pasts(old, new)
+    carries = (at for at in sorted(old.carry.complete) if at < new.spec.clips)
+    sharing.share_carries(at for at in carries if old.spec.before(at) == new.spec.before(at))
+    with recorded(new.events_path):
+        facts = {"clip": take.clip, "until": take.until, "seed": take.seed}
+        emit("run_shared", parent=str(old.root), copied=sharing.copied, **facts)
+
+
+def restore_pasts(found: Plan, run: Run) -> None:
+    """Bring back from the old run what was damaged of that which a join was made of."""
+    for join in run.spec.joins:
+        past = run.past(join)
+        if past.complete() and next(past.flaws(), None) is None:
+            continue
+        with run.lock():
+            run.records.withdraw("past", join)
+            keep_pasts(Run.open(found.old), run)
+
+
+def keep_pasts(old: Run, new: Run) -> None:
+    """Keep what each join was made of: the film shows it no more."""
+    for join in new.spec.joins:
+        past = new.past(join)
+        if past.complete():
+            continue
+        if join != new.spec.takes[-1].until:
+            past.publish(old.past(join).read_all())
+        elif new.spec.motion_latents:
+            past.publish({"motion": motion_before(old, join)})
+        else:
+            memory = traits_of(old).decoder_memory
+            past.publish({"latents": latents_before(old, join, memory)})

@@ -1,0 +1,268 @@
+"""A retake as it is asked for, checked in whole before any work: which clips are made again, what that costs, what both runs share.
+
+tasks/origin.py then makes the new run; from there on it is a run like any other.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from secrets import randbelow
+from typing import TYPE_CHECKING, Any
+
+from storage.disk import look, nearest, shortage
+from storage.errors import NoSpace, NotRetakable, OtherNumerics, OtherSpec
+from storage.run import Run, difference, read_beginning
+from storage.spec import Settings
+from storage.takes import Take, until
+from tasks.past import warm_up
+from tasks.preflight import check_folder, check_settings, needed_for
+from tasks.request import SEEDS, Request, is_run, require, settings_of
+from tasks.session import differences, load_avatar, options_of, traits_of
+
+if TYPE_CHECKING:
+    from storage.spec import Spec
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for."""
+
+    clip: int
+    """The first that is made again."""
+    until: int | None = None
+    """The first that is the old film's again; None: to the end."""
+    seed: int | None = None
+    """None: drawn."""
+    run: Path | None = None
+    """The new run's folder; None: beside the old one, by a name that tells it."""
+    redecode: bool = False
+    """The old clips after `until` are decoded again, as far as the decoder's memory reaches."""
+    accept_joint: bool = False
+    break_lock: bool = False
+    """The new run is taken from a process on another machine, which must be dead."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Those that shall be others than the old run's, by name."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where these came from."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A retake that nothing stands in the way of, and what it will do; ranges of clips, empty where there are none."""
+
+    old: Path
+    root: Path
+    """Of the new run."""
+    begun: bool
+    """It is there already: this is the same wish again."""
+    spec: "Spec"
+    settings: Settings
+    sources: Mapping[str, str]
+    accept_joint: bool
+    replay: range
+    """Denoised again only to come to the first that is made, each compared with what is there."""
+    missing: range
+    """After `until`, what the old film has not come to."""
+    redecode: range
+    copies: bool
+    """The new folder is on another file system: nothing can be linked."""
+
+    @property
+    def take(self) -> Take:
+        """The clips that are made again."""
+        return self.spec.takes[-1]
+
+    @property
+    def make(self) -> range:
+        """The same as clips."""
+        return range(self.take.clip, self.take.until)
+
+    @property
+    def seed_before(self) -> int:
+        """That of the clip before the first; of the film, where there is none."""
+        before = max(0, self.take.clip - 1)
+        return self.spec.seed_at(before, before)
+
+
+def plan(root: Path, wish: Wish) -> Plan:
+    """Check the whole wish, writing nothing. Raises NotRetakable, BadOption, RunLocked, OtherSpec, OtherNumerics, NoSpace, NotWritable, ModelError."""
+    old = Run.open(root.resolve())
+    target = (wish.run or folder_of(old, wish)).resolve()
+    require(target != old.root, "--run", target, "a retake is a new run, in a folder of its own")
+    spec = spec_of(old, target, wish)
+    check_target(target, spec)
+    found = _planned(old, target, spec, wish)
+    if not found.begun:
+        with old.lock():
+            check_old(old, found.take)
+        check_numerics(old, found)
+        check_room(old, found)
+    return found
+
+
+def _planned(old: Run, target: Path, spec: "Spec", wish: Wish) -> Plan:
+    take = spec.takes[-1]
+    settings, sources = settings_for(old, target, wish)
+    return Plan(
+        old=old.root,
+        root=target,
+        begun=is_run(target),
+        spec=spec,
+        settings=settings,
+        sources=sources,
+        accept_joint=wish.accept_joint,
+        replay=replay_of(old, spec),
+        missing=range(_reach_of(old, take), spec.clips),
+        redecode=redecoded_by(old, take),
+        copies=nearest(old.root).stat().st_dev != nearest(target).stat().st_dev,
+    )
+
+
+def spec_of(old: Run, target: Path, wish: Wish) -> "Spec":
+    """The new film's: the old one's and a take. Raises BadOption."""
+    take = take_of(old, wish)
+    there = Run.open(target).spec if is_run(target) else read_beginning(target)
+    if wish.seed is None and there is not None and there.takes:
+        take = replace(take, seed=there.takes[-1].seed)
+    return replace(old.spec, takes=(*old.spec.takes, take))
+
+
+def take_of(old: Run, wish: Wish) -> Take:
+    """The wish as a take, its seed drawn where none is given; raises BadOption."""
+    clips = old.spec.clips
+    last = clips - 1
+    require(0 <= wish.clip <= last, "--clip", wish.clip, f"the film has {clips} clips, 0 to {last}")
+    stop = clips if wish.until is None else wish.until
+    reason = f"the first clip that is the old film's again is needed, {wish.clip + 1} to {clips}"
+    require(wish.clip < stop <= clips, "--until", stop, reason)
+    seed = randbelow(SEEDS) if wish.seed is None else wish.seed
+    require(0 <= seed < 1 << 63, "--seed", seed, "0 or more is needed, below 2^63")
+    reaches = stop < clips and not old.spec.motion_latents
+    reason = "no clip of the old film comes after --until whose frames the decoder's memory reaches"
+    require(reaches or not wish.redecode, "--redecode", "asked", reason)
+    return Take(old.spec.digest, wish.clip, stop, seed, wish.redecode)
+
+
+def folder_of(old: Run, wish: Wish) -> Path:
+    """Beside the old run, by a name that the same wish gives again: a drawn seed is no part of it."""
+    words = [f"{old.root.name}-clip{wish.clip}"]
+    words += [f"until{wish.until}"] if wish.until is not None else []
+    words += [f"seed{wish.seed}"] if wish.seed is not None else []
+    words += ["redecoded"] if wish.redecode else []
+    return old.root.with_name("-".join(words))
+
+
+def check_target(target: Path, spec: "Spec") -> None:
+    """Nothing else lies where the new run will; raises OtherSpec, NotARun, NotWritable."""
+    if (begun := read_beginning(target)) is not None and begun != spec:
+        raise OtherSpec(target, difference(begun, spec))
+    check_folder(Request(target, target), target, spec)
+
+
+def settings_for(old: Run, target: Path, wish: Wish) -> tuple[Settings, Mapping[str, str]]:
+    """The old run's, but for those that were given and for where its film went; those of the new one, once it is there."""
+    there = Run.open(target) if is_run(target) else None
+    present = there.settings if there else replace(old.settings, output_file=None)
+    told = {"takes": "longtake retake", "output_file": "default"}
+    sources = there.sources if there else {**old.sources, **told}
+    request = Request(old.image_path, old.audio_path, **wish.settings, sources=wish.sources)
+    check_settings(request, old)
+    return settings_of(request, present, sources)
+
+
+def replay_of(old: Run, spec: "Spec") -> range:
+    """The clips that are denoised again only to come to the first: from the newest carry that leads there, or from the beginning."""
+    first = spec.takes[-1].clip
+    if spec.motion_latents:
+        return range(0)
+    came = spec.history(first)
+    leads = (
+        at for at in old.carry.complete if at <= first and until(came, at) == old.spec.before(at)
+    )
+    return range(max(leads, default=0), first)
+
+
+def redecoded_by(old: Run, take: Take) -> range:
+    """The old clips into whose frames the new past reaches, where they are decoded again."""
+    if not take.redecode:
+        return range(0)
+    reach = -(-traits_of(old).decoder_memory // old.spec.clip_latents)
+    return range(take.until, min(take.until + reach, old.spec.clips))
+
+
+def check_old(old: Run, take: Take) -> None:
+    """All that the new run is made of is there and is what its records vouch for; raises NotRetakable. Reads the latents that are needed."""
+    for path, flaw, _ in old.input_flaws():
+        raise NotRetakable(take.clip, old.root, f"inputs/{path.name} {flaw}")
+    if not (old.inputs.complete() and old.sound.complete()):
+        words = "its inputs are not encoded yet; `longtake resume` goes on with it"
+        raise NotRetakable(take.clip, old.root, words)
+    reach = _reach_of(old, take)
+    if reach == take.until < old.spec.clips:
+        words = f"clip {reach}, with which it is to go on, was not made yet"
+        raise NotRetakable(take.clip, old.root, words)
+    for name, clip in _needed(old, take, reach):
+        _check_array(old, take, name, clip)
+
+
+def _needed(old: Run, take: Take, reach: int) -> Iterator[tuple[str, int]]:
+    """Arrays and clips: those that stay, and what the decoder or the next clip takes of the old ones before `until`."""
+    motion = bool(old.spec.motion_latents)
+    joins = take.until < old.spec.clips
+    seen = (
+        warm_up(old.spec, take.until, traits_of(old).decoder_memory) if joins and not motion else ()
+    )
+    for clip in sorted({*range(take.clip), *seen, *range(take.until, reach)}):
+        yield "latents", clip
+    if motion:
+        ends = (take.clip - 1, take.until - 1 if joins else -1, reach - 1 if joins else -1)
+        yield from (("motion", clip) for clip in sorted(set(ends)) if clip >= 0)
+
+
+def _check_array(old: Run, take: Take, name: str, clip: int) -> None:
+    array = getattr(old, name)
+    state = (old.records.read(name, clip) or {}).get("state")
+    repair = f"; `longtake verify {old.root} --repair` makes it again"
+    told = {
+        "done": array.flaw(clip, thorough=True) if state == "done" else None,
+        "pruned": "was pruned",
+        "doubted": f"was damaged and is not made again yet{repair}",
+        None: "is not made yet, or its record is lost; `longtake resume` makes it",
+    }[state]
+    if told is not None:
+        more = repair if state == "done" else ""
+        raise NotRetakable(
+            take.clip, old.root, f"{name} of clip {clip}, which it needs, {told}{more}"
+        )
+
+
+def _reach_of(old: Run, take: Take) -> int:
+    """One past the last clip after `until` that the old film has come to, without a gap."""
+    tail = range(take.until, old.spec.clips)
+    return next((clip for clip in tail if old.records.read("latents", clip) is None), tail.stop)
+
+
+def check_numerics(old: Run, found: Plan) -> None:
+    """The same weights, and a machine that gives the same bits; raises NotRetakable, OtherNumerics. Loads the model."""
+    from model import avatar
+
+    spec, settings, begun = old.spec, found.settings, old.fingerprint
+    if avatar.weights_digest(spec.model, options_of(spec, settings)) != spec.weights:
+        where = settings.weights or "this version of longtake"
+        words = f"the weights of {where} are not those that it was made with"
+        raise NotRetakable(found.take.clip, old.root, words)
+    loaded = load_avatar(spec, settings, int(begun.get("threads", 1)))
+    if (other := differences(begun, loaded.numerics)) and not found.accept_joint:
+        raise OtherNumerics(old.root, other)
+
+
+def check_room(old: Run, found: Plan) -> None:
+    """What is made fits on the disk, and the film; all of it, where nothing can be linked. Raises NoSpace."""
+    names = {each.name for each in fields(Settings)} - {"output_file"}
+    settings = {name: getattr(found.settings, name) for name in names}
+    request = Request(old.image_path, old.audio_path, **settings)
+    made = len(found.make) + len(found.missing) + len(found.redecode)
+    clips = found.spec.clips if found.copies else made
+    needed, _ = needed_for(request, None, found.spec, traits_of(old), clips)
+    if needed > look(nearest(found.root)).free:
+        raise NoSpace(shortage(found.root, needed))

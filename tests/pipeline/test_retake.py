@@ -1,0 +1,113 @@
+"""`longtake retake` as it is typed: what it says, its codes, and the other verbs on what it makes."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import runs
+from storage.run import Run
+from tasks.retake import Wish
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the old film is made once."""
+    return tmp_path_factory.mktemp("kept") / "film"
+
+
+@pytest.fixture
+def old(kept: Path, longtake: Call, face: Path, speech: Path, tmp_path: Path) -> Path:
+    """A film of five clips."""
+    if not kept.exists():
+        code, _, said = longtake("new", face, speech, "--run", kept)
+        assert code == 0, said
+    return shutil.copytree(kept, tmp_path / "old")
+
+
+def test_it_says_what_it_will_do_and_how_the_joints_look(old: Path, longtake: Call) -> None:
+    """Replay, make and share before; a line for each joint after; the film's path alone on stdout."""
+    code, out, said = longtake("retake", old, "--clip", 2, "--until", 4, "--seed", 7)
+    assert code == 0, said
+    root = old.with_name("old-clip2-until4-seed7")
+    assert out == f"{root / 'video.mp4'}\n"
+    assert "2 clips: 2 to 3, seed 7 (before: 420)" in said
+    assert "3 clips: 0 to 1, 4, linked" in said
+    assert said.index("make ") < said.index("[SUCCESS] Clip 2 generated")
+    assert "[INFO] Retake of" in said
+    for clip in (2, 4):
+        assert f"seam before clip {clip} (" in said
+    assert "from the old past" in said
+
+
+def test_the_other_verbs_know_it(old: Path, longtake: Call) -> None:
+    """status tells where it comes from; verify, resume, mux and inspect do what they do with any run."""
+    longtake("retake", old, "--clip", 2, "--until", 4, "--seed", 7)
+    new = old.with_name("old-clip2-until4-seed7")
+    shutil.rmtree(old)
+    shown = "".join(longtake("status", new)[1].split())  # a long path is folded
+    assert "clips2to3again,seed7(before:420)" in shown
+    told = json.loads(longtake("status", new, "--json")[1])
+    assert told["parent"]["clip"] == 2
+    for words in (["verify", new], ["resume", new], ["inspect", new, "--clip", 3]):
+        assert longtake(*words)[0] == 0, words
+    assert longtake("mux", new, "--output-file", new / "again.mp4")[0] == 0
+    assert (new / "again.mp4").read_bytes() == (new / "video.mp4").read_bytes()
+
+
+def test_again_it_goes_on_or_is_done(old: Path, longtake: Call) -> None:
+    """The same words find the same run, and measure no seam twice; settings given with them hold from then on."""
+    longtake("retake", old, "--clip", 2)
+    new = Run.open(old.with_name("old-clip2"))
+    before = new.records.path("seam", 2).stat().st_mtime_ns
+    code, _, said = longtake("retake", old, "--clip", 2, "--keep-frames", "none")
+    assert code == 0
+    assert f"with seed {new.spec.takes[0].seed}: this goes on with it" in said
+    assert Run.open(new.root).settings.keep_frames == "none"
+    assert new.records.path("seam", 2).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--clip", "5"], "the film has 5 clips, 0 to 4"),
+        (["--clip", "3", "--until", "3"], "--until 3 cannot be used"),
+        (["--clip", "3", "--until", "6"], "4 to 5"),
+        (["--until", "3"], "--clip"),
+    ],
+)
+def test_bad_words_are_refused(old: Path, longtake: Call, words: list[str], line: str) -> None:
+    """Code 2, one line, nothing written."""
+    before = set(old.parent.iterdir())
+    code, out, said = longtake("retake", old, *words)
+    assert (code, out) == (2, "")
+    assert line in said
+    assert set(old.parent.iterdir()) == before
+
+
+def test_a_lost_past_is_told_with_the_way_out(old: Path, longtake: Call) -> None:
+    """verify names it, says that nothing waits for it, and who can bring it back."""
+    longtake("retake", old, "--clip", 1, "--until", 2, "--seed", 7)
+    new = old.with_name("old-clip1-until2-seed7")
+    shutil.rmtree(new / "past")
+    code, out, _ = longtake("verify", new)
+    assert code == 3
+    assert "Only the run that this was taken from can bring past/" in out
+    assert "All that is made from it is there." in out
+    assert longtake("retake", old, "--clip", 1, "--until", 2, "--seed", 7)[0] == 0
+    assert longtake("verify", new)[0] == 0
+
+
+def test_from_python(old: Path) -> None:
+    """pipeline.runs.retake gives the film and its seams, and calls back after each clip."""
+    told: list[tuple[int, int]] = []
+    found = runs.retake(old, Wish(3, until=4, seed=7), lambda *clip: told.append(clip))
+    assert (found.film.made, found.film.clips) == (1, 5)
+    assert [seam.clip for seam in found.seams] == [3, 4]
+    assert found.seams[0].apart is None
+    assert told == [(3, 5)]
+    assert found.seams == runs.retake(old, Wish(3, until=4, seed=7)).seams
