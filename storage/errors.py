@@ -3,6 +3,7 @@
 LongtakeError
 ├── BadInput            what was given cannot be used: nothing was written
 │   ├── BadImage  BadSound  BadSize  BadOption
+│   ├── BadFilm             one that is to be measured
 │   ├── InputChanged    between the check and the copy
 │   └── Refused         a published flag that cannot be honoured
 ├── ModelError          the weights cannot be used: found before any work
@@ -119,6 +120,10 @@ class BadImage(BadInput):
 
 class BadSound(BadInput):
     """The sound {} cannot be used: {}."""
+
+
+class BadFilm(BadInput):
+    """The film {} cannot be read: {}."""
 
 
 class BadSegment(RunError):

@@ -1,0 +1,162 @@
+"""A film's file, read three times from end to end: its sound, its mouth, and then every frame. One frame is in memory at a time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.quality.hearing import Ear, Sound
+from pipeline.quality.mouth import SIDE, Finder, Mouth
+from pipeline.quality.tracks import Eye, Tracks, Views
+from storage.errors import BadFilm
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+    from storage.run import Run
+
+CLIP_FRAMES = 48
+"""Of a film whose clips nobody knows."""
+_LONG = {"grey": 256, "cells": SIDE, "rgb": 32}
+_LESSON = 3000
+"""Frames with sound in which the mouth is looked for: two minutes."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film's file, and what is known of how it was made."""
+
+    path: Path
+    name: str
+    clip_frames: int = CLIP_FRAMES
+    joints: bool = False
+    picture: "NDArray[np.uint8] | None" = None
+    """The reference picture [y, x, rgb], in the film's size."""
+    run: "Run | None" = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What the file says of its picture."""
+
+    fps: float
+    start: float
+    """Second of the first frame."""
+    width: int
+    height: int
+    sounds: bool
+
+
+def screen(film: Film, watch: Callable[[str, int], None] = lambda *_: None) -> Tracks:
+    """Everything that is measured of a film; `watch` hears what is being done and how many frames of it. Raises BadFilm."""
+    stream = look_up(film.path)
+    sound = hear(film.path, stream) if stream.sounds else None
+    mouth = None if sound is None else find_mouth(film.path, sound, lambda n: watch("mouth", n))
+    reference = None if film.picture is None else still(film.picture)
+    eye = Eye(stream.fps, mouth, reference)
+    for number, frame in enumerate(frames_of(film.path)):
+        eye.look(views_of(frame))
+        watch("frames", number)
+    tracks = eye.seen(sound, film.clip_frames, fps=stream.fps, joints=film.joints)
+    if not tracks.frames:
+        raise BadFilm(film.path, "it has no frames")
+    return tracks
+
+
+def look_up(path: Path) -> Stream:
+    """What the file says of itself."""
+    with opened(path) as container:
+        if not container.streams.video:
+            raise BadFilm(path, "it has no picture")
+        video = container.streams.video[0]
+        return Stream(
+            fps=float(video.average_rate or video.guessed_rate or 25),
+            start=float((video.start_time or 0) * (video.time_base or 0)),
+            width=video.width,
+            height=video.height,
+            sounds=bool(container.streams.audio),
+        )
+
+
+def hear(path: Path, stream: Stream) -> Sound | None:
+    """The film's sound, a number a frame; None where it has none after all."""
+    with opened(path) as container:
+        rate = container.streams.audio[0].rate
+        ear, frames = Ear(rate, stream.fps), 0
+        for frame in container.decode(audio=0):
+            samples = frame.to_ndarray()
+            if not frame.format.is_planar:
+                samples = samples.reshape(-1, frame.layout.nb_channels).T
+            if samples.dtype.kind == "i":
+                samples = samples / float(np.iinfo(samples.dtype).max)
+            second = float((frame.pts or 0) * frame.time_base) - stream.start
+            first = round(second * rate)
+            ear.hear(samples.astype(np.float32), first)
+            frames = max(frames, int((first + samples.shape[1]) / rate * stream.fps))
+    return ear.heard(frames) if frames else None
+
+
+def find_mouth(path: Path, sound: Sound, watch: Callable[[int], None]) -> Mouth | None:
+    """Where the mouth is, by the first two minutes in which there is something to hear."""
+    finder, heard = Finder(sound.loud), 0
+    audible = sound.loud > float(np.percentile(sound.loud, 95)) / 100
+    for number, frame in enumerate(frames_of(path)):
+        finder.look(_grey(frame, _LONG["cells"]).astype(np.float32) / 255)
+        heard += bool(number < len(audible) and audible[number])
+        watch(number)
+        if heard > _LESSON:
+            break
+    return finder.found()
+
+
+def views_of(frame: "VideoFrame") -> Views:
+    """A frame in the sizes in which it is looked at."""
+    full = frame.to_ndarray(format="gray")
+    rgb = _scaled(frame, _LONG["rgb"], "rgb24")
+    return Views(full, _grey(frame, _LONG["grey"]), _grey(frame, _LONG["cells"]), rgb)
+
+
+def still(picture: "NDArray[np.uint8]") -> Views:
+    """A picture [y, x, rgb] as a frame of the film would show it."""
+    from av import VideoFrame
+
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    # As the film's frames are: in studio range, by the same matrix.
+    return views_of(frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1))
+
+
+def frames_of(path: Path) -> "Iterator[VideoFrame]":
+    """The frames, in their order."""
+    with opened(path) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        yield from container.decode(video=0)
+
+
+@contextmanager
+def opened(path: Path) -> "Iterator[InputContainer]":
+    """The file, for reading. Raises BadFilm."""
+    import av
+
+    try:
+        with av.open(str(path.absolute())) as container:
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        raise BadFilm(path, getattr(error, "strerror", None) or error) from error
+
+
+def _grey(frame: "VideoFrame", side: int) -> "NDArray[np.uint8]":
+    return _scaled(frame, side, "gray")
+
+
+def _scaled(frame: "VideoFrame", side: int, kind: str) -> "NDArray[np.uint8]":
+    from av.video.reformatter import Interpolation
+
+    scale = min(1.0, side / max(frame.width, frame.height))
+    width, height = (max(2, round(edge * scale)) for edge in (frame.width, frame.height))
+    small = frame.reformat(width, height, kind, interpolation=Interpolation.AREA)
+    return small.to_ndarray()
