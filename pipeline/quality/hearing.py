@@ -1,6 +1,6 @@
 """The sound of a film as numbers, block by block: how loud each frame is, where it is at full scale, where it breaks off."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,13 @@ FULL_RUN = 3
 HOPS = 200
 """Looks a second at the level, for gaps."""
 SILENT, ABRUPT = -60.0, 20.0
-"""dB under the film's loud moments that are nothing; dB above that within two hops of it, so that it was no fading away."""
-GAP = (0.015, 2.0)
-"""Seconds that a gap may last: shorter ones are speech, longer ones are meant."""
+"""dB against the film's loud moments: below the one there is nothing, and within two hops of a break there is more than the other below them."""
+HEARD = 40.0
+"""dB below its loud moments down to which the sound that the film was made of must be there."""
+GAP = (0.12, 2.0)
+"""Seconds that a gap may last where nobody knows what was meant: shorter ones are speech (t, p, k), longer ones are pauses."""
+SLACK = 3
+"""Hops by which the film's sound may be beside that which it was made of: AAC smears an edge so far."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,14 @@ class Sound:
     seconds: float
     holes: tuple[tuple[float, float], ...] = ()
     """Where the file has no samples at all: second, and how many."""
+
+    def of(self, frames: int) -> "Sound":
+        """The same for a film of so many frames: silence where it has ended, nothing beyond the last frame."""
+        pad = (0, max(0, frames - len(self.loud)))
+        loud, peak, full = (
+            np.pad(each[:frames], pad) for each in (self.loud, self.peak, self.full)
+        )
+        return replace(self, loud=loud, peak=peak, full=full)
 
 
 class Ear:
@@ -135,22 +147,42 @@ class Gap:
     seconds: float
 
 
-def gaps(sound: Sound) -> list[Gap]:
-    """Where the sound breaks off and comes back at once. A pause of a speaker fades; a stop of the tongue is shorter or fades on one side."""
+def gaps(sound: Sound, meant: Sound | None = None) -> list[Gap]:
+    """Where the sound is missing: where it is silent and `meant`, the sound that the film was made of, is not.
+
+    Where that is not known: where it breaks off and comes back at once. A pause of a speaker fades; a stop of the tongue is shorter, or fades on one side.
+    """
     found = [Gap(*hole) for hole in sound.holes]
-    levels = sound.levels
-    if not len(levels):
+    if not len(sound.levels):
         return found
-    silent = levels < float(np.percentile(levels, 95)) + SILENT
-    edges = np.flatnonzero(np.diff(silent.astype(np.int8), prepend=0, append=0))
-    floor = float(np.percentile(levels, 95)) - ABRUPT
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        seconds = (stop - start) / HOPS
-        before, after = levels[max(start - 2, 0) : start], levels[stop : stop + 2]
-        abrupt = len(before) and len(after) and min(before.max(), after.max()) > floor
-        if abrupt and GAP[0] <= seconds <= GAP[1]:
-            found.append(Gap(start / HOPS, seconds))
+    usual = float(np.percentile(sound.levels, 95))
+    silent = sound.levels < usual + SILENT
+    if meant is not None:
+        # A copy may be louder or softer than what it was made of.
+        silent &= _lowest(meant.levels, len(silent)) > np.percentile(meant.levels, 95) - HEARD
+    for start, stop in runs(silent):
+        if meant is not None or _abrupt(sound.levels, start, stop, usual - ABRUPT):
+            found.append(Gap(start / HOPS, (stop - start) / HOPS))
     return found
+
+
+def runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Stretches of True: first, and one behind the last."""
+    edges = np.flatnonzero(np.diff(true.astype(np.int8), prepend=0, append=0))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _abrupt(levels: Float, start: int, stop: int, floor: float) -> bool:
+    before, after = levels[max(start - 2, 0) : start], levels[stop : stop + 2]
+    if not len(before) or not len(after) or not GAP[0] <= (stop - start) / HOPS <= GAP[1]:
+        return False
+    return bool(min(before.max(), after.max()) > floor)
+
+
+def _lowest(levels: Float, count: int) -> Float:
+    """The lowest level near each hop; nothing beyond the end."""
+    padded = np.pad(levels[:count], (SLACK, SLACK + max(0, count - len(levels))), constant_values=-120)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * SLACK + 1).min(1))
 
 
 def clipped(sound: Sound) -> NDArray[np.int64]:

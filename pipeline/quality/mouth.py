@@ -23,6 +23,7 @@ LEVELS = 32
 """Steps of darkness."""
 _NOISE = 0.004
 """Of a cell's brightness: what changes less is no mouth but the encoder."""
+_AS_GOOD = 0.04
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ def opening(dark: NDArray[np.uint16], loud: Float, shut: NDArray[np.uint16] | No
     heard = quick(np.sqrt(loud))
     tracks = dark.astype(np.float32) / 65535
     profiles = [profile(quick(tracks[:, level]), heard) for level in range(LEVELS - 1)]
-    level = int(np.argmax([values.max() for values in profiles]))
+    best = [float(values.max()) for values in profiles]
+    # The darkest that follows nearly as well as any: lips and the shade below them are less dark, and slower.
+    level = next(level for level, r in enumerate(best) if r >= max(best) - _AS_GOOD)
     track = tracks[:, level]
     rest = float(np.percentile(track, 2)) if shut is None else float(shut[level]) / 65535
     lag, r = peak(profiles[level])

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.quality.hearing import Ear, Sound
 from pipeline.quality.mouth import SIDE, Finder, Mouth
 from pipeline.quality.tracks import Eye, Tracks, Views
-from storage.errors import BadFilm
+from storage.errors import BadFilm, NotMade
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -47,8 +47,6 @@ class Stream:
     fps: float
     start: float
     """Second of the first frame."""
-    width: int
-    height: int
     sounds: bool
 
 
@@ -59,13 +57,38 @@ def screen(film: Film, watch: Callable[[str, int], None] = lambda *_: None) -> T
     mouth = None if sound is None else find_mouth(film.path, sound, lambda n: watch("mouth", n))
     reference = None if film.picture is None else still(film.picture)
     eye = Eye(stream.fps, mouth, reference)
+    glass = Glass()
     for number, frame in enumerate(frames_of(film.path)):
-        eye.look(views_of(frame))
+        eye.look(glass.views(frame))
         watch("frames", number)
     tracks = eye.seen(sound, film.clip_frames, fps=stream.fps, joints=film.joints)
     if not tracks.frames:
         raise BadFilm(film.path, "it has no frames")
     return tracks
+
+
+def film_at(path: Path) -> Film:
+    """The film of a run's folder, or a film's file; of one that lies in a run's folder it is known how it was made. Raises NotMade, NotARun, BadFilm."""
+    from storage.picture import read_picture
+    from storage.run import Run
+
+    if path.is_file() and not (path.parent / "run.json").exists():
+        return Film(path, path.name)
+    run = Run.open(path.parent if path.is_file() else path)
+    spec, file = run.spec, path if path.is_file() else run.video_path
+    if file == run.video_path and not run.records.complete("video"):
+        raise NotMade(f"The film of {run.root}")
+    picture = read_picture(run.image_path, width=spec.width, height=spec.height, crop=spec.crop)
+    name = run.root.name if file == run.video_path else f"{run.root.name}/{file.name}"
+    return Film(file, name, spec.clip_frames, True, picture, run)
+
+
+def meant_for(film: Film) -> Sound | None:
+    """The sound that the film was made of, where the film begins with it."""
+    run = film.run
+    if run is None or film.path.stem not in {"video", "partial"} or not run.audio_path.exists():
+        return None
+    return hear(run.audio_path, Stream(run.spec.fps, 0.0, sounds=True))
 
 
 def look_up(path: Path) -> Stream:
@@ -77,8 +100,6 @@ def look_up(path: Path) -> Stream:
         return Stream(
             fps=float(video.average_rate or video.guessed_rate or 25),
             start=float((video.start_time or 0) * (video.time_base or 0)),
-            width=video.width,
-            height=video.height,
             sounds=bool(container.streams.audio),
         )
 
@@ -103,22 +124,15 @@ def hear(path: Path, stream: Stream) -> Sound | None:
 
 def find_mouth(path: Path, sound: Sound, watch: Callable[[int], None]) -> Mouth | None:
     """Where the mouth is, by the first two minutes in which there is something to hear."""
-    finder, heard = Finder(sound.loud), 0
+    finder, glass, heard = Finder(sound.loud), Glass(), 0
     audible = sound.loud > float(np.percentile(sound.loud, 95)) / 100
     for number, frame in enumerate(frames_of(path)):
-        finder.look(_grey(frame, _LONG["cells"]).astype(np.float32) / 255)
+        finder.look(glass.grey(frame, "cells").astype(np.float32) / 255)
         heard += bool(number < len(audible) and audible[number])
         watch(number)
         if heard > _LESSON:
             break
     return finder.found()
-
-
-def views_of(frame: "VideoFrame") -> Views:
-    """A frame in the sizes in which it is looked at."""
-    full = frame.to_ndarray(format="gray")
-    rgb = _scaled(frame, _LONG["rgb"], "rgb24")
-    return Views(full, _grey(frame, _LONG["grey"]), _grey(frame, _LONG["cells"]), rgb)
 
 
 def still(picture: "NDArray[np.uint8]") -> Views:
@@ -127,7 +141,7 @@ def still(picture: "NDArray[np.uint8]") -> Views:
 
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     # As the film's frames are: in studio range, by the same matrix.
-    return views_of(frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1))
+    return Glass().views(frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1))
 
 
 def frames_of(path: Path) -> "Iterator[VideoFrame]":
@@ -149,14 +163,30 @@ def opened(path: Path) -> "Iterator[InputContainer]":
         raise BadFilm(path, getattr(error, "strerror", None) or error) from error
 
 
-def _grey(frame: "VideoFrame", side: int) -> "NDArray[np.uint8]":
-    return _scaled(frame, side, "gray")
+class Glass:
+    """Makes frames small; it keeps what libav prepares for each size."""
 
+    def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
 
-def _scaled(frame: "VideoFrame", side: int, kind: str) -> "NDArray[np.uint8]":
-    from av.video.reformatter import Interpolation
+        self._scalers = {name: VideoReformatter() for name in _LONG}
 
-    scale = min(1.0, side / max(frame.width, frame.height))
-    width, height = (max(2, round(edge * scale)) for edge in (frame.width, frame.height))
-    small = frame.reformat(width, height, kind, interpolation=Interpolation.AREA)
-    return small.to_ndarray()
+    def views(self, frame: "VideoFrame") -> Views:
+        """A frame in the sizes in which it is looked at."""
+        full = frame.to_ndarray(format="gray")
+        grey = full if max(full.shape) <= _LONG["grey"] else self.grey(frame, "grey")
+        return Views(full, grey, self.grey(frame, "cells"), self._scaled(frame, "rgb", "rgb24"))
+
+    def grey(self, frame: "VideoFrame", name: str) -> "NDArray[np.uint8]":
+        """Its brightness alone."""
+        return self._scaled(frame, name, "gray")
+
+    def _scaled(self, frame: "VideoFrame", name: str, kind: str) -> "NDArray[np.uint8]":
+        from av.video.reformatter import Interpolation
+
+        scale = min(1.0, _LONG[name] / max(frame.width, frame.height))
+        width, height = (max(2, round(edge * scale)) for edge in (frame.width, frame.height))
+        small = self._scalers[name].reformat(
+            frame, width, height, kind, interpolation=Interpolation.AREA, threads=1
+        )
+        return small.to_ndarray()

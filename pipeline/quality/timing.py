@@ -24,7 +24,7 @@ def correlation(late: Float, first: Float, lag: int = 0) -> float:
     """Pearson's r of two tracks, the first one given `lag` frames after the other."""
     a = late[max(lag, 0) : len(late) + min(lag, 0)]
     b = first[max(-lag, 0) : len(first) - max(lag, 0)]
-    if len(a) < 3:
+    if min(len(a), len(b)) < 3:
         return 0.0
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a**2).sum() * (b**2).sum()))

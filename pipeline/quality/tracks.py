@@ -120,7 +120,7 @@ class Eye:
             fps=fps,
             clip_frames=clip_frames,
             joints=joints,
-            sound=sound,
+            sound=None if sound is None else sound.of(len(numbers)),
             mouth=self._mouth,
             dark=np.array(self._dark, np.uint16).reshape(len(self._dark), -1)
             if self._dark
