@@ -181,7 +181,9 @@ def _abrupt(levels: Float, start: int, stop: int, floor: float) -> bool:
 
 def _lowest(levels: Float, count: int) -> Float:
     """The lowest level near each hop; nothing beyond the end."""
-    padded = np.pad(levels[:count], (SLACK, SLACK + max(0, count - len(levels))), constant_values=-120)
+    padded = np.pad(
+        levels[:count], (SLACK, SLACK + max(0, count - len(levels))), constant_values=-120
+    )
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * SLACK + 1).min(1))
 
 

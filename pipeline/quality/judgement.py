@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.quality import hearing, motion, pauses
 from pipeline.quality.drift import Drift, drift_of
 from pipeline.quality.hearing import Sound
+from pipeline.quality.judges import Opinions
 from pipeline.quality.motion import Moment, Repeat, Seams
 from pipeline.quality.mouth import Mouth
 from pipeline.quality.pauses import Quiet
@@ -70,6 +71,8 @@ class Quality:
     repeats: tuple[Repeat, ...]
     quiet: Quiet | None
     sound: Heard | None
+    opinions: Opinions | None = None
+    """Of networks, where their weights were given."""
 
     @property
     def missed(self) -> tuple[Level, ...]:

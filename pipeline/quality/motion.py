@@ -67,9 +67,7 @@ def seams_of(tracks: Tracks) -> Seams | None:
 
     change, flow = ratio(tracks.change), ratio(tracks.flow)
     order = np.argsort(change)[::-1][:WORST]
-    worst = (
-        Moment(float(joints[i]) / tracks.fps, 1 / tracks.fps, float(change[i])) for i in order
-    )
+    worst = (Moment(float(joints[i]) / tracks.fps, 1 / tracks.fps, float(change[i])) for i in order)
     return Seams(float(change.mean()), float(flow.mean()), tuple(worst))
 
 

@@ -60,7 +60,9 @@ def quiet_of(tracks: Tracks, opening: Float) -> Quiet | None:
     spoken = float(opening[speech].mean()) if len(opening) else 0.0
     reach = round(SWAY * tracks.fps)
     alive = float(tracks.sway[reach:][speech[reach:]].mean()) if speech[reach:].any() else 0.0
-    pauses = [_pause(tracks, span, opening / spoken if spoken > 0 else None, alive) for span in spans]
+    pauses = [
+        _pause(tracks, span, opening / spoken if spoken > 0 else None, alive) for span in spans
+    ]
     mouths = [(each.mouth, each.seconds) for each in pauses if each.mouth is not None]
     moved = np.concatenate([tracks.sway[start + reach : stop] for start, stop in spans])
     shut = [each.shuts_after for each in pauses if each.shuts_after is not None]

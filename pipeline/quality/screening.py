@@ -104,6 +104,12 @@ def look_up(path: Path) -> Stream:
         )
 
 
+def count_frames(path: Path) -> int | None:
+    """What the file says; None where it does not say."""
+    with opened(path) as container:
+        return container.streams.video[0].frames or None
+
+
 def hear(path: Path, stream: Stream) -> Sound | None:
     """The film's sound, a number a frame; None where it has none after all."""
     with opened(path) as container:

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 FADE = 0.06
 """Seconds in which a cut voice fades away, as voices do."""
-PARTS: tuple[tuple[str, float], ...] = (("harbour", 9), ("", 1), ("tea", 8), ("", 10), ("mercado", 6))
+PARTS: tuple[tuple[str, float], ...] = (
+    ("harbour", 9),
+    ("", 1),
+    ("tea", 8),
+    ("", 10),
+    ("mercado", 6),
+)
 """Seconds of each; without a name they are silent."""
 
 

@@ -62,7 +62,9 @@ def opening_of(tracks: Tracks) -> Float:
 
 def _clip(tracks: Tracks, clip: int, pair: tuple[Float, Float], audible: Float) -> ClipSync:
     first, last = max(clip - 1, 0), min(clip + 1, tracks.clips - 1)
-    if last - first < 2:  # the first or the last one: three clips all the same, where there are three
+    if (
+        last - first < 2
+    ):  # the first or the last one: three clips all the same, where there are three
         first, last = max(last - 2, 0), min(first + 2, tracks.clips - 1)
     near = slice(tracks.span(first).start, tracks.span(last).stop)
     values = profile(pair[0][near], pair[1][near])

@@ -32,7 +32,7 @@ def correlation(late: Float, first: Float, lag: int = 0) -> float:
 
 
 def profile(late: Float, first: Float) -> Float:
-    """r at each of LAGS."""
+    """Pearson's r at each of LAGS."""
     return np.array([correlation(late, first, lag) for lag in LAGS], np.float32)
 
 

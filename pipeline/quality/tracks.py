@@ -158,8 +158,4 @@ class Eye:
         seen = np.ones(views.rgb.shape[:2], np.bool_)
         left, top, right, bottom = self._box(seen, jaw=True)  # type: ignore[arg-type]
         seen[top:bottom, left:right] = False
-        return likeness(
-            views.rgb.astype(np.float32), self._first.rgb.astype(np.float32), seen
-        )
-
-
+        return likeness(views.rgb.astype(np.float32), self._first.rgb.astype(np.float32), seen)
