@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.quality.screening import Film, frames_of
+from pipeline.quality.screening import Film, frames_of, pixels_of
 from storage.errors import BadWeights
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def likenesses(film: Film, folder: Path) -> tuple[float, ...]:
     for number, frame in enumerate(frames_of(film.path)):
         middle = number % film.clip_frames == film.clip_frames // 2
         if middle or reference is None:
-            seen = eye.see(frame.to_image())
+            seen = eye.see(Image.fromarray(pixels_of(frame, "rgb24")))
             reference = seen if reference is None else reference
             if middle:
                 found.append(float(seen @ reference))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.quality.timing import Float
+
 Byte = NDArray[np.uint8]
-Float = NDArray[np.float32]
 Frames = Iterator[Byte]
 """Each [y, x, rgb]."""
 
@@ -169,5 +170,5 @@ def soften(frame: Byte, radius: float) -> Byte:
     return np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(radius)))
 
 
-def _bytes(values: NDArray[np.float64]) -> Byte:
+def _bytes(values: Float) -> Byte:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

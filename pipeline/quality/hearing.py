@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from pipeline.quality.timing import Float
 
 FULL_SCALE = 0.999
 FULL_RUN = 3

@@ -15,13 +15,14 @@ _TEXTURE = 2e-4
 
 def change(grey: Byte, before: Byte) -> float:
     """Mean absolute difference, of 255."""
-    return float(np.abs(grey.astype(np.int16) - before).mean())
+    difference = np.abs(grey.astype(np.int16) - before.astype(np.int16))
+    return float(difference.mean())
 
 
 def change_outside(grey: Byte, before: Byte, box: Box) -> float:
     """The same without what lies in the box."""
     left, top, right, bottom = box
-    difference = np.abs(grey.astype(np.int16) - before)
+    difference = np.abs(grey.astype(np.int16) - before.astype(np.int16))
     inside = difference[top:bottom, left:right]
     rest = difference.size - inside.size
     return float(difference.sum() - inside.sum()) / max(rest, 1)
@@ -32,8 +33,9 @@ def flow(grey: Float, before: Float) -> float:
 
     True up to a pixel or so of the given frames; a longer way is seen as a long one, not measured.
     """
-    mean = (grey + before) / 2
-    down, across = np.gradient(mean)
+    mean: Float = (grey + before) / 2
+    across: Float = np.gradient(mean, axis=1)
+    down: Float = np.gradient(mean, axis=0)
     moved = grey - before
     xx, xy, yy = _patches(across * across), _patches(across * down), _patches(down * down)
     xt, yt = _patches(across * moved), _patches(down * moved)

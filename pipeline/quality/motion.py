@@ -10,6 +10,8 @@ from pipeline.quality.tracks import Tracks
 
 STILL = 0.03
 """Mean change, of 255, below which a frame is the one before: what a still picture has after an encoder. Breath alone has three times that."""
+_REFRESH = 2.0
+"""Of 255: what an encoder's key frame changes of a picture that stands still, at most; it ends no frozen stretch."""
 FROZEN = 0.5
 """Seconds."""
 JUMP = 2.5
@@ -75,6 +77,8 @@ def frozen(tracks: Tracks) -> list[Moment]:
     """Stretches in which nothing moves, the longest first; `seconds` is how long the same frame is shown."""
     still = tracks.change < STILL
     still[0] = False
+    refreshed = ~still[1:-1] & still[:-2] & still[2:] & (tracks.change[1:-1] < _REFRESH)
+    still[1:-1] |= refreshed
     found = [
         Moment((start - 1) / tracks.fps, (stop - start + 1) / tracks.fps, stop - start)
         for start, stop in runs(still)

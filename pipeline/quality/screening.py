@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.quality.hearing import Ear, Sound
+from pipeline.quality.looks import Byte
 from pipeline.quality.mouth import SIDE, Finder, Mouth
+from pipeline.quality.timing import Float
 from pipeline.quality.tracks import Eye, Tracks, Views
 from storage.errors import BadFilm, NotMade
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import AudioFrame, VideoFrame
     from av.container import InputContainer
-    from numpy.typing import NDArray
 
     from storage.run import Run
 
@@ -35,7 +36,7 @@ class Film:
     name: str
     clip_frames: int = CLIP_FRAMES
     joints: bool = False
-    picture: "NDArray[np.uint8] | None" = None
+    picture: Byte | None = None
     """The reference picture [y, x, rgb], in the film's size."""
     run: "Run | None" = None
 
@@ -116,16 +117,21 @@ def hear(path: Path, stream: Stream) -> Sound | None:
         rate = container.streams.audio[0].rate
         ear, frames = Ear(rate, stream.fps), 0
         for frame in container.decode(audio=0):
-            samples = frame.to_ndarray()
-            if not frame.format.is_planar:
-                samples = samples.reshape(-1, frame.layout.nb_channels).T
-            if samples.dtype.kind == "i":
-                samples = samples / float(np.iinfo(samples.dtype).max)
-            second = float((frame.pts or 0) * frame.time_base) - stream.start
+            samples = _samples_of(frame)
+            second = (frame.time or 0.0) - stream.start
             first = round(second * rate)
-            ear.hear(samples.astype(np.float32), first)
+            ear.hear(samples, first)
             frames = max(frames, int((first + samples.shape[1]) / rate * stream.fps))
     return ear.heard(frames) if frames else None
+
+
+def _samples_of(frame: "AudioFrame") -> Float:
+    """[channel, sample] of −1 to 1."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    scale = {"i": 2.0 ** (8 * samples.itemsize - 1), "u": 128.0}.get(samples.dtype.kind, 1.0)
+    return np.asarray(samples / scale - (samples.dtype.kind == "u"), np.float32)
 
 
 def find_mouth(path: Path, sound: Sound, watch: Callable[[int], None]) -> Mouth | None:
@@ -141,7 +147,7 @@ def find_mouth(path: Path, sound: Sound, watch: Callable[[int], None]) -> Mouth 
     return finder.found()
 
 
-def still(picture: "NDArray[np.uint8]") -> Views:
+def still(picture: Byte) -> Views:
     """A picture [y, x, rgb] as a frame of the film would show it."""
     from av import VideoFrame
 
@@ -169,6 +175,11 @@ def opened(path: Path) -> "Iterator[InputContainer]":
         raise BadFilm(path, getattr(error, "strerror", None) or error) from error
 
 
+def pixels_of(frame: "VideoFrame", kind: str) -> Byte:
+    """The frame as bytes: gray [y, x], rgb24 or bgr24 [y, x, channel]."""
+    return np.asarray(frame.to_ndarray(format=kind), np.uint8)
+
+
 class Glass:
     """Makes frames small; it keeps what libav prepares for each size."""
 
@@ -179,15 +190,15 @@ class Glass:
 
     def views(self, frame: "VideoFrame") -> Views:
         """A frame in the sizes in which it is looked at."""
-        full = frame.to_ndarray(format="gray")
+        full = pixels_of(frame, "gray")
         grey = full if max(full.shape) <= _LONG["grey"] else self.grey(frame, "grey")
         return Views(full, grey, self.grey(frame, "cells"), self._scaled(frame, "rgb", "rgb24"))
 
-    def grey(self, frame: "VideoFrame", name: str) -> "NDArray[np.uint8]":
+    def grey(self, frame: "VideoFrame", name: str) -> Byte:
         """Its brightness alone."""
         return self._scaled(frame, name, "gray")
 
-    def _scaled(self, frame: "VideoFrame", name: str, kind: str) -> "NDArray[np.uint8]":
+    def _scaled(self, frame: "VideoFrame", name: str, kind: str) -> Byte:
         from av.video.reformatter import Interpolation
 
         scale = min(1.0, _LONG[name] / max(frame.width, frame.height))
@@ -195,4 +206,4 @@ class Glass:
         small = self._scalers[name].reformat(
             frame, width, height, kind, interpolation=Interpolation.AREA, threads=1
         )
-        return small.to_ndarray()
+        return pixels_of(small, kind)

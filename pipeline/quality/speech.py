@@ -1,5 +1,9 @@
-"""The sound of the known answers: the examples' voices with a pause of one second and one of ten."""
+"""The sound of the known answers: the examples' voices with a pause of one second and one of ten.
 
+python -m pipeline.quality.speech EXAMPLES WAV
+"""
+
+import sys
 import wave
 from pathlib import Path
 
@@ -43,3 +47,7 @@ def _faded(voice: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
     count = round(FADE * rate)
     voice[-count:] *= np.linspace(1, 0, count)
     return voice
+
+
+if __name__ == "__main__":
+    write_speech(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.quality.mouth import Mouth
-from pipeline.quality.screening import frames_of, look_up, opened
+from pipeline.quality.screening import frames_of, look_up, opened, pixels_of
 from storage.errors import BadWeights
 
 if TYPE_CHECKING:
@@ -74,14 +74,16 @@ class Lips:
 
         given = torch.from_numpy(window)[None]
         flat = self._parts["netcnnlip"](given).flatten(1)
-        return self._parts["netfclip"](flat)[0]
+        found: Tensor = self._parts["netfclip"](flat)[0]
+        return found
 
     def _hear(self, near: NDArray[np.float32]) -> "Tensor":
         import torch
 
         given = torch.from_numpy(np.ascontiguousarray(near))[None, None]
         flat = self._parts["netcnnaud"](given).flatten(1)
-        return self._parts["netfcaud"](flat)[0]
+        found: Tensor = self._parts["netfcaud"](flat)[0]
+        return found
 
 
 def build() -> "dict[str, nn.Module]":
@@ -127,7 +129,7 @@ def _windows(film: Path, mouth: Mouth) -> Iterator[NDArray[np.float32]]:
     for number, frame in enumerate(frames_of(film)):
         # A film at another rate is shown at 25 a second, as a player would.
         while shown / FPS < (number + 1) / fps - 1e-6:
-            near.append(_face(frame.to_ndarray(format="bgr24"), mouth))
+            near.append(_face(pixels_of(frame, "bgr24"), mouth))
             shown += 1
             if len(near) == WINDOW:
                 yield np.stack(near, 1)

@@ -1,9 +1,11 @@
 """Tracks of numbers against each other in time: what of them is quick, and at what lag they agree."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+Float = NDArray[np.floating[Any]]
 
 LAGS = range(-10, 11)
 """Frames by which a mouth may be early (below 0) or late."""

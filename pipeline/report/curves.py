@@ -113,8 +113,9 @@ def _timed(
     return Plot(
         curves,
         "over time",
-        *map(float, ends),
-        ends=(0.0, each.quality.seconds),
+        ends[0],
+        ends[1],
+        (0.0, each.quality.seconds),
         levels=levels,
         shades=shades,
         marks=marks,
@@ -127,7 +128,8 @@ def _times(each: Reading) -> Float:
 
 def _middle(each: Reading, clip: int) -> float:
     span = each.tracks.span(clip)
-    return (span.start + span.stop) / 2 / each.quality.fps
+    middle: float = (span.start + span.stop) / 2
+    return middle / each.quality.fps
 
 
 def _part(track: Float) -> Float:

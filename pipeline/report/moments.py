@@ -19,6 +19,8 @@ class Place:
     what: str
     alarm: bool
     """Whether it is beyond a level."""
+    slow: bool = False
+    """Whether it came slowly: then it is shown beside the film's first frame, and not beside the one before."""
 
 
 def places(quality: Quality) -> list[Place]:
@@ -65,14 +67,14 @@ def _of_looks(quality: Quality) -> Iterator[Place]:
     clips = quality.drift.clips
     colour = max(clips, key=lambda clip: clip.colour)
     words = f"colour {colour.colour:.1f} of 255 from {quality.drift.reference}"
-    yield Place(_start(quality, colour.clip), words, colour.colour > COLOUR)
+    yield Place(_start(quality, colour.clip), words, colour.colour > COLOUR, slow=True)
     soft = min(clips, key=lambda clip: clip.sharpness)
     words = f"{soft.sharpness:.2f} as sharp as the first clip"
-    yield Place(_start(quality, soft.clip), words, soft.sharpness < SHARPNESS[0])
+    yield Place(_start(quality, soft.clip), words, soft.sharpness < SHARPNESS[0], slow=True)
     other = min(clips, key=lambda clip: clip.likeness)
     if other.likeness < LIKENESS:
         words = f"likeness to {quality.drift.reference} {other.likeness:.2f}"
-        yield Place(_start(quality, other.clip), words, alarm=True)
+        yield Place(_start(quality, other.clip), words, alarm=True, slow=True)
 
 
 def _of_sound(quality: Quality) -> Iterator[Place]:

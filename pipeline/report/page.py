@@ -6,6 +6,7 @@ from os.path import relpath
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
+from zlib import crc32
 
 from pipeline.progress import clock
 from pipeline.report.curves import plots_of
@@ -39,7 +40,7 @@ def _body(readings: Sequence[Reading], folder: Path) -> Iterator[str]:
     yield "<h2>Levels</h2>" + _levels(readings)
     if any(each.making for each in readings):
         yield "<h2>How it was made</h2>" + _makings(readings)
-    yield "<h2>Worst moments</h2><p class=note>What is beyond a level comes first. A click plays the film from a second before.</p>"
+    yield "<h2>Worst moments</h2><p class=note>What is beyond a level comes first. Shown are the frame before and the one at that time; of what comes slowly (colour, sharpness, likeness) the first frame and the one at that time. A click plays the film from a second before.</p>"
     yield _side_by_side(readings, lambda each: _moments(each, _link(each, folder)))
     yield "<h2>From the first frame to the last</h2><p class=note>Grey spans are pauses of the voice, ticks are where clips meet, broken lines are levels.</p>"
     yield _curves(readings)
@@ -127,9 +128,11 @@ def _moments(each: Reading, link: str) -> str:
 
 
 def _figure(each: Reading, place: Place, link: str) -> str:
-    picture = pair(each.film.path, place.second, each.quality.fps)
+    before = 0.0 if place.slow else max(place.second - 1 / each.quality.fps, 0.0)
+    picture = pair(each.film.path, before, place.second)
+    words = "The first frame" if place.slow else "The frame before"
     return (
-        f"<figure><img src='{picture}' alt='The frame before, and the one at that time'>"
+        f"<figure><img src='{picture}' alt='{words}, and the one at that time'>"
         f"<figcaption>{_to(each, place, link)}</figcaption></figure>"
     )
 
@@ -185,7 +188,8 @@ def _side_by_side(readings: Sequence[Reading], tell: Callable[[Reading], str]) -
 
 
 def _name(each: Reading) -> str:
-    return f"film{abs(hash(str(each.film.path))) % 10**9}"
+    """What its player is called in the page: by its path, the same at any time."""
+    return f"film{crc32(str(each.film.path.absolute()).encode())}"
 
 
 def _link(each: Reading, folder: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.quality.mouth import Mouth
-from pipeline.quality.screening import opened
+from pipeline.quality.screening import opened, pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,11 +42,11 @@ def still(path: Path, second: float) -> str:
     return "".join(address(frame) for frame in frames_at(path, [second]))
 
 
-def pair(path: Path, second: float, fps: float) -> str:
-    """The frame before a moment and the one at it, beside each other."""
+def pair(path: Path, before: float, second: float) -> str:
+    """Two frames beside each other."""
     from PIL import Image
 
-    both = list(frames_at(path, [max(second - 1 / fps, 0), second]))
+    both = list(frames_at(path, [before, second]))
     if not both:
         return ""
     wide, tall = both[0].size
@@ -58,6 +58,8 @@ def pair(path: Path, second: float, fps: float) -> str:
 
 def frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
     """The frames that are shown at these times, small; a time behind the end shows the last one."""
+    from PIL import Image
+
     for time in times:
         with opened(path) as container:
             video = container.streams.video[0]
@@ -72,7 +74,7 @@ def frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
                     break
                 found = frame
             if found is not None:
-                image = found.to_image()
+                image = Image.fromarray(pixels_of(found, "rgb24"))
                 image.thumbnail((SIDE, SIDE))
                 yield image
 

@@ -12,6 +12,7 @@ from pipeline.quality.screening import Film, count_frames, film_at, meant_for, s
 from pipeline.quality.sync import opening_of
 from pipeline.quality.timing import Float
 from pipeline.quality.tracks import Tracks
+from storage.publish import make_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,6 +67,8 @@ def report(
     """Read films and write the page about them."""
     from pipeline.report.page import write_page
 
+    if target is not None:
+        make_folder(target.absolute().parent)
     readings = tuple(read(path, judges=judges, console=console) for path in paths)
     first = readings[0].film
     # Beside the film, so that the page finds it wherever both are carried.
