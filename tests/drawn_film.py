@@ -131,9 +131,12 @@ def write_film(film: Drawn, path: Path) -> Path:
         video = out.add_stream("libx264", rate=FPS, options=options)
         video.width = video.height = SIDE
         video.pix_fmt = "yuv420p"
+        video.color_range = video.colorspace = 1  # studio range, BT.709: as every film of ours
         sound = out.add_stream("aac", rate=RATE, layout="mono")
         for frame in film.frames:
-            out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            made = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            made = made.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
+            out.mux(video.encode(made))
         out.mux(video.encode(None))
         for start in range(0, film.samples.shape[1], 1024):
             piece = np.ascontiguousarray(film.samples[:, start : start + 1024])

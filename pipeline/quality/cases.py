@@ -57,9 +57,7 @@ def _shifts(fps: float) -> Iterator[Case]:
         half = found.seconds / 2
         late = [c for c in clips if c.offset is not None and _second(found, c.clip - 1) > half]
         soon = [c for c in clips if c.offset is not None and _second(found, c.clip + 2) < half]
-        words = (
-            f"{sorted({c.offset for c in soon})} before, {sorted({c.offset for c in late})} after"
-        )
+        words = f"{sorted({c.offset or 0 for c in soon})} before, {sorted({c.offset or 0 for c in late})} after"
         right = all(c.offset == -4 for c in late) and all(c.offset == 0 for c in soon)
         return words, bool(late) and bool(soon) and right
 

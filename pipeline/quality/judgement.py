@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def judge(tracks: Tracks, film: str, meant: Sound | None = None) -> Quality:
         *_of_lips(sync),
         *_of_looks(drift),
         *_of_motion(seams, still, jumps, again),
-        *_of_pauses(quiet),
+        *_of_pauses(quiet, shut_known=tracks.shut is not None),
         *_of_sound(heard, seconds),
     ]
     return Quality(
@@ -165,10 +165,14 @@ def _of_motion(
     yield _at_most("clips shown again", len(again), 0)
 
 
-def _of_pauses(quiet: Quiet | None) -> Iterator[Level]:
+def _of_pauses(quiet: Quiet | None, *, shut_known: bool) -> Iterator[Level]:
     found = quiet or Quiet((), None, None, None)
-    yield _at_most("pauses: mouth against speech", found.mouth, pauses.OPEN)
-    yield _at_most("pauses: frames until it is shut", found.shuts_after, SHUTS)
+    lips = (
+        _at_most("pauses: mouth against speech", found.mouth, pauses.OPEN),
+        _at_most("pauses: frames until it is shut", found.shuts_after, SHUTS),
+    )
+    # Without a picture whose mouth is shut nobody knows how dark a shut one is: told, and not judged.
+    yield from (each if shut_known else replace(each, met=None) for each in lips)
     yield _at_least("pauses: motion against speech", found.motion, ALIVE)
 
 

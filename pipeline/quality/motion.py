@@ -8,8 +8,8 @@ from pipeline.quality.hearing import runs
 from pipeline.quality.timing import Float
 from pipeline.quality.tracks import Tracks
 
-STILL = 0.03
-"""Mean change, of 255, below which a frame is the one before: what a still picture has after an encoder. Breath alone has three times that."""
+STILL = 0.05
+"""Mean change, of 255, below which a frame is the one before: what a still picture has after an encoder. Breath alone has twice that."""
 _REFRESH = 2.0
 """Of 255: what an encoder's key frame changes of a picture that stands still, at most; it ends no frozen stretch."""
 FROZEN = 0.5

@@ -164,6 +164,6 @@ def opening(dark: NDArray[np.uint16], loud: Float, shut: NDArray[np.uint16] | No
     # The darkest that follows nearly as well as any: lips and the shade below them are less dark, and slower.
     level = next(level for level, r in enumerate(best) if r >= max(best) - _AS_GOOD)
     track = tracks[:, level]
-    rest = float(np.percentile(track, 2)) if shut is None else float(shut[level]) / 65535
+    rest = float(np.percentile(track, 10)) if shut is None else float(shut[level]) / 65535
     lag, r = peak(profiles[level])
     return Opening(np.maximum(track - rest, 0), level, lag, r)

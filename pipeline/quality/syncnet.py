@@ -32,13 +32,22 @@ class Lips:
 
     def __init__(self, weights: Path) -> None:
         """Raises BadWeights."""
+        from pickle import UnpicklingError
+
         import torch
 
         self._parts = build()
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)
             torch.nn.ModuleDict(self._parts).load_state_dict(state)
-        except (OSError, RuntimeError, ValueError, AttributeError, EOFError) as error:
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            AttributeError,
+            EOFError,
+            UnpicklingError,
+        ) as error:
             raise BadWeights(weights, str(error).splitlines()[0]) from error
         for part in self._parts.values():
             part.eval()
