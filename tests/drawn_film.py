@@ -39,7 +39,7 @@ def draw_film(seed: int = 0, seconds: float = SECONDS) -> Drawn:
     count = round(seconds * FPS)
     loud = _syllables(dice, count)
     times = np.arange(count) / FPS
-    sway = 1.2 * np.sin(2 * np.pi * times / 3.1) + 0.5 * np.sin(2 * np.pi * times / 1.3)
+    sway = 1.6 * np.sin(2 * np.pi * times / 3.1) + 1.1 * np.sin(2 * np.pi * times / 1.1)
     frames = np.stack([draw(opening, aside) for opening, aside in zip(loud, sway, strict=True)])
     # A voice fades from frame to frame and does not break off.
     fine = (np.arange(count * RATE // FPS) + 0.5) / (RATE // FPS) - 0.5

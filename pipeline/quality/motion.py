@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.quality.hearing import runs
 from pipeline.quality.timing import Float
@@ -10,6 +11,8 @@ from pipeline.quality.tracks import Tracks
 
 STILL = 0.05
 """Mean change, of 255, below which a frame is the one before: what a still picture has after an encoder. Breath alone has twice that."""
+_CALM = 0.12
+"""Of the film's median change: in a wide picture with a small head in it all changes are small."""
 _REFRESH = 2.0
 """Of 255: what an encoder's key frame changes of a picture that stands still, at most; it ends no frozen stretch."""
 FROZEN = 0.5
@@ -75,16 +78,22 @@ def seams_of(tracks: Tracks) -> Seams | None:
 
 def frozen(tracks: Tracks) -> list[Moment]:
     """Stretches in which nothing moves, the longest first; `seconds` is how long the same frame is shown."""
-    still = tracks.change < STILL
+    still = tracks.change < min(STILL, _CALM * float(np.median(tracks.change)))
     still[0] = False
-    refreshed = ~still[1:-1] & still[:-2] & still[2:] & (tracks.change[1:-1] < _REFRESH)
-    still[1:-1] |= refreshed
+    still |= _refreshed(still, tracks.change)
     found = [
         Moment((start - 1) / tracks.fps, (stop - start + 1) / tracks.fps, stop - start)
         for start, stop in runs(still)
         if stop - start > 1
     ]
     return sorted(found, key=lambda moment: -moment.seconds)
+
+
+def _refreshed(still: NDArray[np.bool_], change: Float) -> NDArray[np.bool_]:
+    """Single frames that change a little, three still ones before and three after them."""
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(still, 3), 7)
+    around = near[:, :3].all(1) & near[:, 4:].all(1)
+    return np.asarray(~still & around & (change < _REFRESH))
 
 
 def jumps(tracks: Tracks) -> list[Moment]:

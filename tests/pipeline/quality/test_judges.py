@@ -33,7 +33,7 @@ def test_syncnet_takes_its_checkpoint(film: Film, tmp_path: Path):
     """Random weights in the layout of the published file: every name and shape is taken, an offset, a confidence and a distance come out."""
     state = torch.nn.ModuleDict(build()).state_dict()
     assert state["netcnnlip.0.weight"].shape == (96, 3, 5, 7, 7)
-    assert state["netcnnaud.17.weight"].shape == (512, 256, 5, 4)
+    assert state["netcnnaud.18.weight"].shape == (512, 256, 5, 4)
     assert state["netfclip.3.weight"].shape == (1024, 512)
     torch.save(state, tmp_path / "syncnet.model")
     found = ask(Judges(syncnet=tmp_path / "syncnet.model"), film, MOUTH)
