@@ -1,5 +1,6 @@
 """The sound of a film as numbers, block by block: how loud each frame is, where it is at full scale, where it breaks off."""
 
+from array import array
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,7 +54,7 @@ class Ear:
         self._rate, self._fps = rate, fps
         self._energy, self._count = Bins(), Bins()
         self._full = Bins()
-        self._peak: list[float] = []
+        self._peak = array("f")
         self._hop_energy, self._hop_count = Bins(), Bins()
         self._run, self._end = 0, 0
         self._holes: list[tuple[float, float]] = []
@@ -97,7 +98,7 @@ class Ear:
         )
 
     def _note_peaks(self, frames: NDArray[np.int64], top: Float) -> None:
-        self._peak += [0.0] * (int(frames[-1]) + 1 - len(self._peak))
+        self._peak.extend([0.0] * (int(frames[-1]) + 1 - len(self._peak)))
         starts = np.flatnonzero(np.diff(frames, prepend=-1))
         for start, high in zip(starts, np.maximum.reduceat(top, starts), strict=True):
             frame = int(frames[start])

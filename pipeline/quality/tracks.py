@@ -1,5 +1,6 @@
 """A film as numbers: some forty bytes a frame, and nothing else of it is kept."""
 
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,17 @@ from pipeline.quality.looks import (
     likeness,
     sharpness,
 )
-from pipeline.quality.mouth import Mouth, darkness
+from pipeline.quality.mouth import LEVELS, Mouth, darkness
 from pipeline.quality.timing import Float
 
 SWAY = 0.5
 """Seconds over which a head's motion is seen."""
 CRISP_EVERY = 4
 """Sharpness is slow to change and dear to see: of every so many frames."""
+
+
+_EACH = 5
+"""Numbers of each frame, beside its colours and the darkness of its mouth."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,8 @@ class Eye:
         self._past: list[Byte] = []
         self._cells: Float | None = None
         self._first = reference
-        self._dark: list[NDArray[np.uint16]] = []
-        self._numbers: list[tuple[float, float, float, float, float]] = []
-        self._colours: list[Float] = []
+        self._dark, self._numbers, self._colours = array("H"), array("f"), array("f")
+        self._sharp = 0.0
 
     def look(self, views: Views) -> None:
         """One frame more."""
@@ -104,16 +108,16 @@ class Eye:
             sway = change_outside(views.grey, self._past.pop(0), self._box(views.grey, jaw=True))
         self._past.append(views.grey)
         self._cells = cells
-        self._numbers.append(
+        self._numbers.extend(
             (change(views.grey, before), moved, sway, self._crisp(views), self._alike(views))
         )
-        self._colours.append(views.rgb.mean((0, 1), dtype=np.float32))
+        self._colours.extend(views.rgb.mean((0, 1)))
         if self._mouth is not None:
-            self._dark.append(darkness(views.grey, self._box(views.grey)))
+            self._dark.extend(self._darkness(views))
 
     def seen(self, sound: Sound | None, clip_frames: int, *, fps: float, joints: bool) -> Tracks:
         """All of it, after the last frame."""
-        numbers = np.array(self._numbers, np.float32).reshape(-1, 5)
+        numbers = np.array(self._numbers, np.float32).reshape(-1, _EACH)
         given = self._reference
         shut = None if given is None or self._mouth is None else self._darkness(given)
         return Tracks(
@@ -122,9 +126,9 @@ class Eye:
             joints=joints,
             sound=None if sound is None else sound.of(len(numbers)),
             mouth=self._mouth,
-            dark=np.array(self._dark, np.uint16).reshape(len(self._dark), -1)
-            if self._dark
-            else np.zeros((len(numbers), 0), np.uint16),
+            dark=np.array(self._dark, np.uint16).reshape(
+                len(numbers), LEVELS if self._mouth else 0
+            ),
             shut=shut,
             change=numbers[:, 0],
             flow=numbers[:, 1],
@@ -146,9 +150,9 @@ class Eye:
         return darkness(views.grey, self._box(views.grey))
 
     def _crisp(self, views: Views) -> float:
-        if len(self._numbers) % CRISP_EVERY:
-            return self._numbers[-1][3]
-        return self._sharpness(views)
+        if not len(self._numbers) % (_EACH * CRISP_EVERY):
+            self._sharp = self._sharpness(views)
+        return self._sharp
 
     def _sharpness(self, views: Views) -> float:
         return sharpness(views.full, self._box(views.full, jaw=True))
