@@ -86,6 +86,9 @@ def _levels(readings: Sequence[Reading]) -> str:
             kind = {True: "good", False: "bad", None: "none"}[level.met]
             value = "not measured" if level.value is None else _number(level.value)
             rows.setdefault(level.what, {})[column] = f"<td class={kind}>{mark} {value}</td>"
+        for what, value in _opinions(each):
+            bounds[what] = "none"
+            rows.setdefault(what, {})[column] = f"<td class=none>{_number(value)}</td>"
     heads = "".join(f"<th>{escape(each.film.name)}</th>" for each in readings)
     lines = (
         f"<tr><th scope=row>{escape(what)}</th><td>{bounds[what]}</td>"
@@ -94,6 +97,19 @@ def _levels(readings: Sequence[Reading]) -> str:
         for what, cells in rows.items()
     )
     return f"<div class=wide><table><tr><th></th><th>level</th>{heads}</tr>{''.join(lines)}</table></div>"
+
+
+def _opinions(each: Reading) -> Iterator[tuple[str, float]]:
+    """What networks of others say, where they were asked."""
+    said = each.quality.opinions
+    if said is None:
+        return
+    if said.syncnet_offset is not None:
+        yield "SyncNet: frames late, at 25 a second", said.syncnet_offset
+        yield "SyncNet: confidence", said.syncnet_confidence or 0.0
+        yield "SyncNet: distance", said.syncnet_distance or 0.0
+    if said.likeness:
+        yield "likeness by the given network, worst clip", min(said.likeness)
 
 
 def _makings(readings: Sequence[Reading]) -> str:

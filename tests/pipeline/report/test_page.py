@@ -14,6 +14,7 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 from drawn_film import Drawn, draw_film, write_film
 
 from pipeline.quality import harms
+from pipeline.quality.judges import Opinions
 from pipeline.report.plots import Curve, Plot, draw, thinned
 from pipeline.report.reading import Report, report
 
@@ -106,6 +107,21 @@ def test_a_page_of_one_film_lies_beside_it(drawn_short: Drawn, tmp_path: Path):
     """Where nothing else is said."""
     film = write_film(drawn_short, tmp_path / "short.mp4")
     assert report([film], None).page == tmp_path / "short-report.html"
+
+
+def test_what_networks_say_is_on_the_page(made: Report, tmp_path: Path):
+    """Where they were asked, with no level."""
+    from pipeline.report.page import write_page
+
+    said = Opinions(2, 5.5, 7.25, (0.9, 0.8))
+    reading = replace(made.readings[0], quality=replace(made.readings[0].quality, opinions=said))
+    write_page([reading], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for words in (
+        "SyncNet: confidence</th><td>none</td><td class=none>5.50",
+        "worst clip</th><td>none</td><td class=none>0.80",
+    ):
+        assert words in text
 
 
 @pytest.fixture(scope="module")
