@@ -86,9 +86,9 @@ def _levels(readings: Sequence[Reading]) -> str:
             kind = {True: "good", False: "bad", None: "none"}[level.met]
             value = "not measured" if level.value is None else _number(level.value)
             rows.setdefault(level.what, {})[column] = f"<td class={kind}>{mark} {value}</td>"
-        for what, value in _opinions(each):
+        for what, number in _opinions(each):
             bounds[what] = "none"
-            rows.setdefault(what, {})[column] = f"<td class=none>{_number(value)}</td>"
+            rows.setdefault(what, {})[column] = f"<td class=none>{_number(number)}</td>"
     heads = "".join(f"<th>{escape(each.film.name)}</th>" for each in readings)
     lines = (
         f"<tr><th scope=row>{escape(what)}</th><td>{bounds[what]}</td>"

