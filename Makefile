@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check format bench bench-online faults soak hunt
+.PHONY: setup demo test check format bench bench-online faults soak hunt known-answers
 
 setup: $(READY)
 
@@ -34,6 +34,13 @@ bench: $(READY)
 
 bench-online: $(READY)
 	$(BIN)/python -m model.tools.bench_online
+
+# A film with pauses, harmed in every known way, and measured.
+known-answers: $(READY)
+	mkdir -p runs
+	$(BIN)/python -m pipeline.quality.speech examples runs/answers.wav
+	$(BIN)/longtake new examples/mila.png runs/answers.wav --run runs/answers
+	$(BIN)/python -m pipeline.quality.answers runs/answers
 
 # One row: make faults ROW=kill. One part: make soak PART=clips; stopped, the same command goes on.
 faults: $(READY)

@@ -14,7 +14,8 @@ _CODES = """exit codes:
   0 done                            4 a clip failed after its tries
   1 a fault of longtake             5 no space, or not writable
   2 bad input                       6 hung, ended by the watchdog
-  3 damaged, or another film's run  75 another process works on the run
+  3 damaged, or another film's run  7 whole, but below a level
+                                    75 another process works on the run
                                     130, 143 interrupted"""
 
 

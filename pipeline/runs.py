@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pipeline.inspection.hunt import Hunt
     from pipeline.pace import Pace
     from pipeline.progress import OnClipComplete
+    from pipeline.quality.judgement import Quality
+    from pipeline.quality.judges import Judges
+    from pipeline.report.reading import Report
     from pipeline.settings import Wishes
     from pipeline.status import Status
     from pipeline.verify import Verification
@@ -222,3 +225,30 @@ def repair(
     from storage.run import Run
 
     return mend(Run.open(root), console, tell)
+
+
+def quality(root: Path, judges: "Judges | None" = None) -> "Quality":
+    """What the film of the run in `root`, or a film's file, is like, from its own frames and samples. Takes no lock, writes nothing."""
+    from pipeline.report.reading import read
+
+    return read(root, judges=judges).quality
+
+
+def report(
+    films: Iterable[Path],
+    output_file: Path | None = None,
+    *,
+    judges: "Judges | None" = None,
+    console: "Console | None" = None,
+) -> "Report":
+    """One page about the films of runs, or about films' files, beside each other: report.html in the first run unless `output_file` says otherwise."""
+    from pipeline.report.reading import report as write
+
+    return write(list(films), output_file, judges=judges, console=console)
+
+
+def judges_of(syncnet: Path | None, likeness: Path | None) -> "Judges":
+    """Networks that are asked as well, by their weights."""
+    from pipeline.quality.judges import Judges
+
+    return Judges(syncnet, likeness)

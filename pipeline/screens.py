@@ -9,6 +9,7 @@ from pipeline.progress import clock
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.quality.judgement import Quality
     from pipeline.seam import Seam
     from pipeline.status import Status
     from pipeline.verify import Verification
@@ -40,13 +41,15 @@ def coloured(text: str) -> "RenderableType":
     from rich.highlighter import RegexHighlighter
     from rich.text import Text
 
+    from pipeline.verbs import VERBS
+
     class Help(RegexHighlighter):
         base_style = ""
         highlights = [  # noqa: RUF012 - rich's own way
             r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
             r"(?m)(?P<bold>^[a-z ]+:$)",
             r"(?m)(?P<green>^  longtake .*$)",
-            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|verify|retake|doctor|accept)  ",
+            rf"(?m)^  (?P<bold_cyan>{'|'.join(VERBS)})  ",
         ]
 
     return Help()(Text(text.rstrip("\n")))
@@ -308,6 +311,28 @@ def _count(clips: int) -> str:
 
 def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first} to {last}"
+
+
+def show_quality(quality: "Quality", *, missed_only: bool = False) -> Iterator["RenderableType"]:
+    """Whether a film is good: each level with what was measured."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    count = len(quality.missed)
+    words = f"misses {count} of its levels" if count else "meets every level that it can be held to"
+    yield Text.assemble((quality.film, "bold"), " ", (words, "bold red" if count else "bold green"))
+    if missed_only and not count:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("what")
+    table.add_column("measured", justify="right")
+    table.add_column("level")
+    for each in quality.missed if missed_only else quality.levels:
+        value = "–" if each.value is None else f"{each.value:.2f}".replace("-", "−")
+        style = {True: "green", False: "bold red", None: "dim"}[each.met]
+        table.add_row(each.what, Text(value, style=style), each.level)
+    yield table
 
 
 _BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."

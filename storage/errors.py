@@ -3,6 +3,7 @@
 LongtakeError
 ├── BadInput            what was given cannot be used: nothing was written
 │   ├── BadImage  BadSound  BadSize  BadOption
+│   ├── BadFilm  BadWeights  one that is to be measured, what is to judge it
 │   ├── InputChanged    between the check and the copy
 │   ├── NotRetakable    what a retake needs of the old run
 │   └── Refused         a published flag that cannot be honoured
@@ -20,6 +21,7 @@ LongtakeError
 ├── WorkFailed  StageFailed     a clip (or what is done once) failed after its last try
 │   └── OutOfMemory  DeviceLost
 ├── Stalled                     ended by the watchdog
+├── BelowLevel                  a film that is whole, and not good enough
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
 """
 
@@ -122,6 +124,14 @@ class BadSound(BadInput):
     """The sound {} cannot be used: {}."""
 
 
+class BadFilm(BadInput):
+    """The film {} cannot be read: {}."""
+
+
+class BadWeights(BadInput):
+    """The weights {} cannot be used: {}."""
+
+
 class BadSegment(RunError):
     """The segment {} cannot be joined: {}. Remove it and give the same command again: it is encoded anew."""
 
@@ -202,6 +212,12 @@ class Stalled(LongtakeError):
     """Nothing has moved for {} s in {}: the device or the disk hangs. The process was ended, what is finished is kept; the same command goes on, and with --keep-going by itself."""
 
     exit_code = 6
+
+
+class BelowLevel(LongtakeError):
+    """{} misses {} of its levels. See where: longtake report {}"""
+
+    exit_code = 7
 
 
 class WorkFailed(LongtakeError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MISSING = "is missing"
 _TOP = re.compile(
     r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|begun\.json|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
-    r"|(video|partial|part\.\d{5,}-\d{5,})\.mp4"
+    r"|report\.html|(video|partial|part\.\d{5,}-\d{5,})\.mp4"
 )
 _RECORD = re.compile(r"commits/([a-z]+)(?:\.(\d{5,}))?\.json")
 _CHUNK = re.compile(r"(audio|latents|steps|motion|frames)/c\.(\d+)(\.0)+")

@@ -21,6 +21,7 @@ PAGES += [
     "docs/inspect.md",
     "docs/models.md",
     "docs/reliability.md",
+    "docs/report.md",
     "docs/retake.md",
     "docs/watching.md",
 ]

@@ -1,10 +1,21 @@
 """The verbs of the command line, a file each: `longtake VERB --help`. Importing them loads nothing heavy."""
 
 from pipeline.verb import Verb
-from pipeline.verbs import accept, doctor, inspect, mux, new, resume, retake, status, verify
+from pipeline.verbs import (
+    accept,
+    doctor,
+    inspect,
+    mux,
+    new,
+    report,
+    resume,
+    retake,
+    status,
+    verify,
+)
 
 VERBS: dict[str, Verb] = {
     each.VERB.name: each.VERB
-    for each in (new, resume, status, mux, inspect, verify, retake, doctor, accept)
+    for each in (new, resume, status, mux, inspect, verify, report, retake, doctor, accept)
 }
 """In the order of the first screen."""

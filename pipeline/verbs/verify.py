@@ -1,10 +1,12 @@
 """longtake verify: whether a run is whole."""
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
 from pipeline.verb import Command, Parser, Verb, prepare, show
-from storage.errors import RunError
+from pipeline.verbs.report import take_judges
+from storage.errors import BelowLevel, RunError
 
 if TYPE_CHECKING:
     from pipeline.verify import Verification
@@ -23,11 +25,34 @@ def _act(command: Command) -> int:
         found = runs.repair(command.path("run"), console, tell)
     else:
         found = runs.verify(command.path("run"), console)
+    if command.options["quality"]:
+        return _judge(command, found)
     if command.options["json"]:
         print(found.as_json())
     else:
         show(show_verification(found))
     return 0 if found.state == "whole" else RunError.exit_code
+
+
+def _judge(command: Command, found: "Verification") -> int:
+    """Whether it is whole, and whether it is good: damage first."""
+    from pipeline import runs
+    from pipeline.screens import show_quality, show_verification
+
+    quality = runs.quality(
+        command.path("run"), runs.judges_of(command.file("syncnet"), command.file("likeness"))
+    )
+    if command.options["json"]:
+        both = {**json.loads(found.as_json()), "quality": json.loads(quality.as_json())}
+        print(json.dumps(both, indent=2, ensure_ascii=False))
+    else:
+        show(show_verification(found))
+        show(["", *show_quality(quality)])
+    if found.state != "whole":
+        return RunError.exit_code
+    if quality.missed:
+        raise BelowLevel(quality.film, len(quality.missed), command.path("run"))
+    return 0
 
 
 def _expect(parser: Parser) -> None:
@@ -37,6 +62,12 @@ def _expect(parser: Parser) -> None:
         action="store_true",
         help="Make again exactly what is broken; the price is said first.",
     )
+    parser.add_argument(
+        "--quality",
+        action="store_true",
+        help="Also whether the film is good: lips, drift, seams, pauses, sound (code 7: not).",
+    )
+    take_judges(parser)
     parser.take_json()
 
 

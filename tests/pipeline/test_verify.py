@@ -243,3 +243,53 @@ def test_the_estimate_is_sum_of_what_is_known(made: Path) -> None:
     assert len(price.denoise) + sum(map(len, price.replay)) == 2
     assert estimate(price, {"denoise": 3.0}) == 6.0
     assert estimate(price, {"segment": 3.0}) is None
+
+
+def test_quality_is_told_beside_wholeness(made: Path, longtake: Call) -> None:
+    """The fake's films are whole and no good: both are said, code 7, one line that names the page to look at; JSON has both; nothing is written."""
+    before = every_file(made)
+    code, out, err = longtake("verify", "x", "--quality")
+    assert code == 7, out + err
+    assert "x is whole: 5 clips" in out
+    assert "of its levels" in out
+    assert err.splitlines()[-1].endswith("See where: longtake report x")
+    code, out, _ = longtake("verify", "x", "--quality", "--json")
+    found = json.loads(out)
+    assert (code, found["state"]) == (7, "whole")
+    assert found["quality"]["frames"] == 225
+    assert {level["met"] for level in found["quality"]["levels"]} >= {True, False}
+    assert every_file(made) == before
+
+
+def test_damage_comes_before_quality(made: Path, longtake: Call) -> None:
+    """A damaged run is damaged, whatever its film is like: code 3."""
+    flip(made / "latents/c.1.0.0.0.0")
+    code, out, _ = longtake("verify", "x", "--quality")
+    assert code == 3
+    assert "x is damaged" in out
+
+
+def test_a_film_that_is_not_there_has_no_quality(half: Path, longtake: Call) -> None:
+    """One line that says what makes it."""
+    code, _, err = longtake("verify", "x", "--quality")
+    assert code == 3
+    assert err.splitlines() == [
+        "longtake: The film of x has not been made yet. `longtake resume` makes what is missing."
+    ]
+
+
+def test_a_report_is_no_stray_of_the_run(made: Path, longtake: Call) -> None:
+    """`longtake report` prints its page, which lies in the run; `verify` has nothing to say about it; --json has every film."""
+    code, out, err = longtake("report", "x")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "x/report.html"
+    assert "x is whole: 5 clips, the film and its sound" in longtake("verify", "x")[1]
+    assert len(longtake("verify", "x")[1].splitlines()) == 1
+    code, out, _ = longtake("report", "x", "x/video.mp4", "--json", "--output-file", "two.html")
+    found = json.loads(out)
+    assert (code, found["page"], len(found["films"])) == (0, "two.html", 2)
+    assert found["films"][0]["made"]["mode"] == "online"
+    assert found["films"][0]["made"]["first_clip"] > 0
+    code, out, err = longtake("report", "nowhere")
+    assert (code, out) == (2, "")
+    assert "nowhere is not a run" in err

@@ -1,0 +1,1 @@
+"""What is measured of a finished film, from its own frames and samples: arrays in, numbers out."""

@@ -1,0 +1,173 @@
+"""Known answers: a good film is harmed in a known way, and what is measured is laid beside what was done to it.
+
+    python -m pipeline.quality.answers RUN [RUN …]     (make known-answers makes the run, then this)
+
+The first RUN is harmed, one way after the other; of every RUN, as it is, each level that is missed is told: whoever has looked at the film knows whether it is a
+false alarm.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.quality import harms
+from pipeline.quality.cases import Case, cases
+from pipeline.quality.harms import Frames, Harm
+from pipeline.quality.hearing import Ear, Sound
+from pipeline.quality.judgement import judge
+from pipeline.quality.screening import (
+    Film,
+    film_at,
+    frames_of,
+    look_up,
+    meant_for,
+    opened,
+    pixels_of,
+    screen,
+)
+from pipeline.quality.timing import Float
+
+if TYPE_CHECKING:
+    from av import AudioFrame, VideoFrame
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+CRF = "18"
+BT709 = 1
+"""The code of its matrix and, as it happens, of studio range."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line of the table."""
+
+    done: str
+    found: str
+    right: bool
+    others: tuple[str, ...]
+    """Levels that are missed and have nothing to do with it."""
+
+
+def answer(film: Film, case: Case, meant: Sound | None, folder: Path) -> Answer:
+    """Do it, measure it, and say whether it was found."""
+    path = folder / "harmed.mp4"
+    write(film, path, case.harm)
+    if case.of_source:
+        meant = _heard(film, case.harm)
+    found = judge(screen(replace(film, path=path)), case.done, meant)
+    said, right = case.find(found)
+    others = (each.what for each in found.missed)
+    return Answer(
+        case.done,
+        said,
+        right,
+        tuple(o for o in others if not o.startswith(tuple(case.other) or "\0")),
+    )
+
+
+def _heard(film: Film, harm: Harm) -> Sound:
+    samples, rate = _samples(film.path)
+    fps = look_up(film.path).fps
+    ear = Ear(rate, fps)
+    ear.hear(harm.sound(samples, rate), 0)
+    return ear.heard(int(samples.shape[1] / rate * fps))
+
+
+def write(film: Film, target: Path, harm: Harm) -> None:
+    """The film once more, with the harm done. A picture that nothing is done to is copied; else it is encoded with a key frame where clips meet, as in the film."""
+    import av
+
+    samples, rate = _samples(film.path)
+    with opened(film.path) as source, av.open(str(target), "w") as out:
+        given = source.streams.video[0]
+        copied = harm.picture is harms.untouched
+        video = out.add_stream_from_template(given) if copied else _encoder(out, given, film)
+        layout = "mono" if len(samples) == 1 else "stereo"
+        sound = out.add_stream("aac", rate=rate, layout=layout)
+        sound.bit_rate = 96_000 * len(samples)
+        if copied:
+            for packet in source.demux(given):
+                if packet.dts is not None:
+                    packet.stream = video
+                    out.mux(packet)
+        else:
+            for frame in harm.picture(_pixels(film.path)):
+                out.mux(video.encode(_studio(frame)))
+            out.mux(video.encode(None))
+        for heard in _frames_of_sound(harm.sound(samples, rate), rate, layout):
+            out.mux(sound.encode(heard))
+        out.mux(sound.encode(None))
+
+
+def _encoder(out: "OutputContainer", given: "VideoStream", film: Film) -> "VideoStream":
+    options = {"crf": CRF, "preset": "veryfast", "g": str(film.clip_frames), "bf": "0"}
+    options["sc_threshold"] = "0"
+    video = out.add_stream("libx264", rate=Fraction(given.average_rate or 25), options=options)
+    video.width, video.height, video.pix_fmt = given.width, given.height, "yuv420p"
+    video.color_range = video.colorspace = BT709
+    return video
+
+
+def _studio(frame: harms.Byte) -> "VideoFrame":
+    import av
+
+    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    return made.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=BT709)
+
+
+def _pixels(path: Path) -> Frames:
+    for frame in frames_of(path):
+        yield pixels_of(frame, "rgb24")
+
+
+def _samples(path: Path) -> tuple[Float, int]:
+    with opened(path) as container:
+        rate = container.streams.audio[0].rate
+        pieces = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    return np.concatenate(pieces, axis=1).astype(np.float32), rate
+
+
+def _frames_of_sound(samples: Float, rate: int, layout: str) -> "Iterator[AudioFrame]":
+    import av
+
+    for start in range(0, samples.shape[1], 1024):
+        piece = np.ascontiguousarray(samples[:, start : start + 1024])
+        frame = av.AudioFrame.from_ndarray(piece, "fltp", layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        yield frame
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; 0 if everything that was done was found, and nothing else."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    given = parser.parse_args(arguments)
+    films = [film_at(path) for path in given.runs]
+    film, meant = films[0], meant_for(films[0])
+    first = judge(screen(film), film.name, meant)
+    wrong = 0
+    print(f"| {'what was done':54} | {'what was found':48} | right | alarms beside it |")
+    print("|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases(film, first):
+            told = answer(film, case, meant, Path(folder))
+            wrong += not told.right or bool(told.others)
+            line = f"| {told.done:54} | {told.found:48} | {'yes' if told.right else 'NO':5} | {', '.join(told.others)} |"
+            print(line, flush=True)
+    print()
+    for each in films:
+        found = judge(screen(each), each.name, meant_for(each))
+        missed = [f"{level.what} {level.value:.2f} ({level.level})" for level in found.missed]
+        print(f"{each.name}, {found.seconds:.1f} s, as it is: {', '.join(missed) or 'no alarm'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

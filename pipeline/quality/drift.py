@@ -1,0 +1,62 @@
+"""Whether the film stays what it was: colour, sharpness, and likeness to the reference picture, clip by clip."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.quality.tracks import Tracks
+
+_NEAREST = 90
+"""Percent: a clip is as like the picture as its best moments are; in the others a head turns and eyes are shut."""
+
+
+@dataclass(frozen=True)
+class ClipLooks:
+    """One clip's looks."""
+
+    clip: int
+    colour: float
+    """How far its mean colour is from the picture's, in the worst channel, of 255."""
+    sharpness: float
+    """Against that of the first clip."""
+    likeness: float
+    """Correlation with the picture, without mouth and jaw; 1 is the same."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Over the whole film."""
+
+    reference: str
+    """What it is held against: the picture, or the film's first frame."""
+    clips: tuple[ClipLooks, ...]
+
+    @property
+    def colour(self) -> float:
+        """The worst clip's."""
+        return max(each.colour for each in self.clips)
+
+    @property
+    def sharpness(self) -> float:
+        """That of the clip which is furthest from the first."""
+        return max((each.sharpness for each in self.clips), key=lambda ratio: abs(np.log(ratio)))
+
+    @property
+    def likeness(self) -> float:
+        """The worst clip's."""
+        return min(each.likeness for each in self.clips)
+
+
+def drift_of(tracks: Tracks) -> Drift:
+    """Each clip against the reference picture, and its sharpness against the first clip's: no film is as sharp as its picture."""
+    given = tracks.colour_picture is not None
+    reference = tracks.colour_picture if given else tracks.colour[tracks.span(0)].mean(0)
+    first = max(float(np.median(tracks.sharp[tracks.span(0)])), 1e-3)
+    clips = []
+    for clip in range(tracks.clips):
+        span = tracks.span(clip)
+        shift = np.abs(tracks.colour[span].mean(0) - reference).max()
+        ratio = max(float(np.median(tracks.sharp[span])), 1e-3) / first
+        like = float(np.percentile(tracks.like[span], _NEAREST))
+        clips.append(ClipLooks(clip, float(shift), ratio, like))
+    return Drift("the picture" if given else "its own beginning", tuple(clips))

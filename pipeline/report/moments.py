@@ -1,0 +1,92 @@
+"""The places of a film that are worth a look: where a level is missed, and the worst of what is within it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.quality import motion
+from pipeline.quality.judgement import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS, Quality
+from pipeline.quality.pauses import OPEN
+
+_OF_A_KIND = 3
+MOST = 12
+
+
+@dataclass(frozen=True)
+class Place:
+    """One of them."""
+
+    second: float
+    what: str
+    alarm: bool
+    """Whether it is beyond a level."""
+    slow: bool = False
+    """Whether it came slowly: then it is shown beside the film's first frame, and not beside the one before."""
+
+
+def places(quality: Quality) -> list[Place]:
+    """Those beyond a level first; a dozen at most."""
+    found = [
+        *_of_lips(quality),
+        *_of_motion(quality),
+        *_of_looks(quality),
+        *_of_sound(quality),
+    ]
+    return sorted(found, key=lambda place: not place.alarm)[:MOST]
+
+
+def _of_lips(quality: Quality) -> Iterator[Place]:
+    clips = [] if quality.sync is None else quality.sync.clips
+    told = [(each.offset, each.clip) for each in clips if each.offset]
+    for offset, clip in sorted(told, key=lambda one: -abs(one[0]))[:_OF_A_KIND]:
+        way = "late" if offset > 0 else "early"
+        yield Place(
+            _start(quality, clip), f"mouth {abs(offset)} frames {way}", abs(offset) > CLIP_OFFSET
+        )
+    for pause in quality.quiet.pauses if quality.quiet else ():
+        if pause.mouth is not None and pause.mouth > OPEN:
+            yield Place(
+                pause.second, f"mouth {100 * pause.mouth:.0f} % open in a pause", alarm=True
+            )
+
+
+def _of_motion(quality: Quality) -> Iterator[Place]:
+    for jump in quality.jumps[:_OF_A_KIND]:
+        words = f"a change of {jump.size:.1f} times the usual"
+        yield Place(jump.second, words, jump.size > motion.JUMP)
+    for seam in quality.seams.worst[:_OF_A_KIND] if quality.seams else ():
+        words = f"clips meet: {seam.size:.1f} times the change inside"
+        yield Place(seam.second, words, alarm=False)
+    for still in quality.frozen[:_OF_A_KIND]:
+        words = f"stands still for {still.seconds:.2f} s"
+        yield Place(still.second, words, still.seconds > motion.FROZEN)
+    for again in quality.repeats[:_OF_A_KIND]:
+        yield Place(again.second, f"clip {again.clip} is clip {again.of} again", alarm=True)
+
+
+def _of_looks(quality: Quality) -> Iterator[Place]:
+    clips = quality.drift.clips
+    colour = max(clips, key=lambda clip: clip.colour)
+    words = f"colour {colour.colour:.1f} of 255 from {quality.drift.reference}"
+    yield Place(_start(quality, colour.clip), words, colour.colour > COLOUR, slow=True)
+    soft = min(clips, key=lambda clip: clip.sharpness)
+    words = f"{soft.sharpness:.2f} as sharp as the first clip"
+    yield Place(_start(quality, soft.clip), words, soft.sharpness < SHARPNESS[0], slow=True)
+    other = min(clips, key=lambda clip: clip.likeness)
+    if other.likeness < LIKENESS:
+        words = f"likeness to {quality.drift.reference} {other.likeness:.2f}"
+        yield Place(_start(quality, other.clip), words, alarm=True, slow=True)
+
+
+def _of_sound(quality: Quality) -> Iterator[Place]:
+    if quality.sound is None:
+        return
+    for gap in quality.sound.gaps[:_OF_A_KIND]:
+        yield Place(gap.second, f"no sound for {gap.seconds:.2f} s", alarm=True)
+    for clip in quality.sound.clipped[:_OF_A_KIND]:
+        yield Place(
+            clip.second, f"sound cut off at full scale, {clip.size:.0f} samples", alarm=True
+        )
+
+
+def _start(quality: Quality, clip: int) -> float:
+    return clip * quality.clip_frames / quality.fps

@@ -1,0 +1,217 @@
+"""report.html: verdict, curves, pictures and the worst moments of one film or of several beside each other, in one file."""
+
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from os.path import relpath
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
+from zlib import crc32
+
+from pipeline.progress import clock
+from pipeline.report.curves import plots_of
+from pipeline.report.moments import Place, places
+from pipeline.report.pictures import pair, sheet, still
+from pipeline.report.plots import draw
+from pipeline.report.reading import Reading
+
+SEEN = 6
+"""Moments that are shown and not only named."""
+ROWS = 500
+"""Clips of the table; --json has all of any film."""
+
+
+def write_page(readings: Sequence[Reading], target: Path) -> None:
+    """Publish the page. The films stay where they are; it names them as they lie from where it is."""
+    from storage.publish import publish_bytes
+
+    shell = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    title = " · ".join(each.film.name for each in readings)
+    body = "\n".join(_body(readings, target.absolute().parent))
+    kind = "one" if len(readings) == 1 else "several"
+    page = shell.substitute(title=escape(title), body=body, columns=len(readings), kind=kind)
+    publish_bytes(target, page.encode())
+
+
+def _body(readings: Sequence[Reading], folder: Path) -> Iterator[str]:
+    yield "<header><p class=brand>longtake report</p>"
+    yield "".join(_verdict(each) for each in readings) + "</header>"
+    yield _films(readings, folder)
+    yield "<h2>Levels</h2>" + _levels(readings)
+    if any(each.making for each in readings):
+        yield "<h2>How it was made</h2>" + _makings(readings)
+    yield "<h2>Worst moments</h2><p class=note>What is beyond a level comes first. Shown are the frame before and the one at that time; of what comes slowly (colour, sharpness, likeness) the first frame and the one at that time. A click plays the film from a second before.</p>"
+    yield _side_by_side(readings, lambda each: _moments(each, _link(each, folder)))
+    yield "<h2>From the first frame to the last</h2><p class=note>Grey spans are pauses of the voice, ticks are where clips meet, broken lines are levels.</p>"
+    yield _curves(readings)
+    yield "<h2>Clip by clip</h2>" + _side_by_side(readings, _clips)
+
+
+def _verdict(each: Reading) -> str:
+    found, missed = each.quality, each.quality.missed
+    name = escape(each.film.name)
+    facts = f"{clock(found.seconds)}, {found.frames} frames at {found.fps:g} fps, {found.clips} clips of {found.clip_frames}"
+    if missed:
+        words = f"{len(missed)} of {len(found.levels)} levels missed: " + "; ".join(
+            escape(level.what) for level in missed
+        )
+        return f"<h1>{name}</h1><p class=bad>✗ {words}</p><p class=note>{facts}</p>"
+    measured = sum(level.met is not None for level in found.levels)
+    return f"<h1>{name}</h1><p class=good>✓ all {measured} levels that could be measured are met</p><p class=note>{facts}</p>"
+
+
+def _films(readings: Sequence[Reading], folder: Path) -> str:
+    def one(each: Reading) -> str:
+        link = _link(each, folder)
+        pictures = sheet(each.film.path, each.quality.seconds, each.quality.fps, each.quality.mouth)
+        first = still(each.film.path, each.quality.seconds / 2)
+        place = "the mouth was found in the box" if each.quality.mouth else "no mouth was found"
+        return (
+            f'<video controls preload="metadata" poster="{first}" src="{link}" id="{_name(each)}"></video>'
+            f'<img src="{pictures}" alt="Twelve frames, evenly over the film">'
+            f"<p class=note>Twelve frames, evenly over the film; {place}. The film is <a href='{link}'>{escape(each.film.path.name)}</a>.</p>"
+        )
+
+    return _side_by_side(readings, one)
+
+
+def _levels(readings: Sequence[Reading]) -> str:
+    """One row a level, one column a film; a level may have other words where a film has no picture to be held against."""
+    rows: dict[str, dict[int, str]] = {}
+    bounds: dict[str, str] = {}
+    for column, each in enumerate(readings):
+        for level in each.quality.levels:
+            bounds[level.what] = level.level
+            mark = {True: "✓", False: "✗", None: "–"}[level.met]
+            kind = {True: "good", False: "bad", None: "none"}[level.met]
+            value = "not measured" if level.value is None else _number(level.value)
+            rows.setdefault(level.what, {})[column] = f"<td class={kind}>{mark} {value}</td>"
+        for what, number in _opinions(each):
+            bounds[what] = "none"
+            rows.setdefault(what, {})[column] = f"<td class=none>{_number(number)}</td>"
+    heads = "".join(f"<th>{escape(each.film.name)}</th>" for each in readings)
+    lines = (
+        f"<tr><th scope=row>{escape(what)}</th><td>{bounds[what]}</td>"
+        + "".join(cells.get(column, "<td class=none>–</td>") for column in range(len(readings)))
+        + "</tr>"
+        for what, cells in rows.items()
+    )
+    return f"<div class=wide><table><tr><th></th><th>level</th>{heads}</tr>{''.join(lines)}</table></div>"
+
+
+def _opinions(each: Reading) -> Iterator[tuple[str, float]]:
+    """What networks of others say, where they were asked."""
+    said = each.quality.opinions
+    if said is None:
+        return
+    if said.syncnet_offset is not None:
+        yield "SyncNet: frames late, at 25 a second", said.syncnet_offset
+        yield "SyncNet: confidence", said.syncnet_confidence or 0.0
+        yield "SyncNet: distance", said.syncnet_distance or 0.0
+    if said.likeness:
+        yield "likeness by the given network, worst clip", min(said.likeness)
+
+
+def _makings(readings: Sequence[Reading]) -> str:
+    def cell(value: object, unit: str = "") -> str:
+        told = "–" if value is None else f"{value:.1f}{unit}" if isinstance(value, float) else value
+        return f"<td>{escape(str(told))}</td>"
+
+    facts: list[tuple[str, Callable[[Reading], str]]] = [
+        ("model", lambda each: cell(each.making and each.making.model)),
+        ("size", lambda each: cell(each.making and each.making.size)),
+        ("decoded", lambda each: cell(each.making and each.making.mode)),
+        (
+            "first clip to play after",
+            lambda each: cell(each.making and each.making.first_clip, " s"),
+        ),
+        ("frames a second", lambda each: cell(each.making and each.making.speed)),
+        ("tries that failed", lambda each: cell(each.making and each.making.retries)),
+    ]
+    heads = "".join(f"<th>{escape(each.film.name)}</th>" for each in readings)
+    lines = "".join(
+        f"<tr><th scope=row>{name}</th>{''.join(told(each) for each in readings)}</tr>"
+        for name, told in facts
+    )
+    return f"<div class=wide><table><tr><th></th>{heads}</tr>{lines}</table></div>"
+
+
+def _moments(each: Reading, link: str) -> str:
+    found = places(each.quality)
+    shown = "".join(_figure(each, place, link) for place in found[:SEEN])
+    rest = "".join(f"<li>{_to(each, place, link)}</li>" for place in found[SEEN:])
+    return f"<div class=moments>{shown}</div><ul>{rest}</ul>"
+
+
+def _figure(each: Reading, place: Place, link: str) -> str:
+    before = 0.0 if place.slow else max(place.second - 1 / each.quality.fps, 0.0)
+    picture = pair(each.film.path, before, place.second)
+    words = "The first frame" if place.slow else "The frame before"
+    return (
+        f"<figure><img src='{picture}' alt='{words}, and the one at that time'>"
+        f"<figcaption>{_to(each, place, link)}</figcaption></figure>"
+    )
+
+
+def _to(each: Reading, place: Place, link: str) -> str:
+    start = max(place.second - 1, 0)
+    mark = "<b class=bad>✗</b> " if place.alarm else ""
+    time = f"{int(place.second) // 60}:{place.second % 60:05.2f}"
+    return f"{mark}<a href='{link}#t={start:.2f}' data-film='{_name(each)}'>{time}</a> {escape(place.what)}"
+
+
+def _curves(readings: Sequence[Reading]) -> str:
+    parts = []
+    for row in zip(*(plots_of(each, readings) for each in readings), strict=True):
+        title, words, _ = row[0]
+        cells = "".join(
+            f"<div>{draw(plot)}</div>" if plot else "<div class=note>not measured</div>"
+            for _, _, plot in row
+        )
+        head = f"<h3>{title}</h3><p class=note>{words}</p>"
+        parts.append(f"<section>{head}<div class=beside>{cells}</div></section>")
+    return f"<div class=curves>{''.join(parts)}</div>"
+
+
+def _clips(each: Reading) -> str:
+    found = each.quality
+    heads = "<tr><th>clip</th><th>at</th><th>mouth late</th><th>sure</th><th>colour</th><th>sharp</th><th>like</th></tr>"
+    lines = []
+    for looks in found.drift.clips[:ROWS]:
+        lips = None if found.sync is None else found.sync.clips[looks.clip]
+        late = "–" if lips is None or lips.offset is None else _number(lips.offset)
+        sure = "–" if lips is None else f"{lips.confidence:.2f}"
+        second = looks.clip * found.clip_frames / found.fps
+        lines.append(
+            f"<tr><td>{looks.clip}</td><td>{second:.2f} s</td><td>{late}</td><td>{sure}</td>"
+            f"<td>{looks.colour:.1f}</td><td>{looks.sharpness:.2f}</td><td>{looks.likeness:.3f}</td></tr>"
+        )
+    more = (
+        f"<p class=note>The first {ROWS} clips; <code>--json</code> has all.</p>"
+        if found.clips > ROWS
+        else ""
+    )
+    return f"<details><summary>{found.clips} clips of {escape(each.film.name)}</summary><table>{heads}{''.join(lines)}</table>{more}</details>"
+
+
+def _side_by_side(readings: Sequence[Reading], tell: Callable[[Reading], str]) -> str:
+    name = len(readings) > 1
+    cells = (
+        f"<div>{f'<h3>{escape(each.film.name)}</h3>' if name else ''}{tell(each)}</div>"
+        for each in readings
+    )
+    return f"<div class=beside>{''.join(cells)}</div>"
+
+
+def _name(each: Reading) -> str:
+    """What its player is called in the page: by its path, the same at any time."""
+    return f"film{crc32(str(each.film.path.absolute()).encode())}"
+
+
+def _link(each: Reading, folder: Path) -> str:
+    return quote(relpath(each.film.path.absolute(), folder))
+
+
+def _number(value: float) -> str:
+    told = f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}"
+    return told.replace("-", "−")

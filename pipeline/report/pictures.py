@@ -1,0 +1,86 @@
+"""Frames of a film inside the page: a contact sheet, and what the worst moments look like."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.quality.mouth import Mouth
+from pipeline.quality.screening import opened, pixels_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE = 150
+COLUMNS, ROWS = 6, 2
+_QUALITY = 78
+
+
+def sheet(path: Path, seconds: float, fps: float, mouth: Mouth | None) -> str:
+    """A dozen frames, evenly over the film, as a data address; the first has the mouth's place drawn in."""
+    from PIL import Image, ImageDraw
+
+    count = COLUMNS * ROWS
+    last = max(seconds - 1 / fps, 0)
+    shown = list(frames_at(path, [last * place / (count - 1) for place in range(count)]))
+    if not shown:
+        return ""
+    if mouth is not None:
+        left, top, right, bottom = mouth.box(*shown[0].size)
+        ImageDraw.Draw(shown[0]).rectangle((left, top, right, bottom), outline="#e8590c", width=2)
+    wide, tall = shown[0].size
+    whole = Image.new("RGB", (COLUMNS * wide, ROWS * tall))
+    for place, frame in enumerate(shown):
+        row, column = divmod(place, COLUMNS)
+        whole.paste(frame, (column * wide, row * tall))
+    return address(whole)
+
+
+def still(path: Path, second: float) -> str:
+    """One frame."""
+    return "".join(address(frame) for frame in frames_at(path, [second]))
+
+
+def pair(path: Path, before: float, second: float) -> str:
+    """Two frames beside each other."""
+    from PIL import Image
+
+    both = list(frames_at(path, [before, second]))
+    if not both:
+        return ""
+    wide, tall = both[0].size
+    whole = Image.new("RGB", (len(both) * wide, tall))
+    for place, frame in enumerate(both):
+        whole.paste(frame, (place * wide, 0))
+    return address(whole)
+
+
+def frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
+    """The frames that are shown at these times, small; a time behind the end shows the last one."""
+    from PIL import Image
+
+    for time in times:
+        with opened(path) as container:
+            video = container.streams.video[0]
+            base = video.time_base
+            assert base is not None, "a video stream counts time"
+            start = float((video.start_time or 0) * base)
+            # To the key frame before it: of a film of hours, two seconds are decoded.
+            container.seek(max(0, int((start + time) / base)), stream=video)
+            found = None
+            for frame in container.decode(video):
+                if found is not None and (frame.time or 0.0) - start > time + 1e-3:
+                    break
+                found = frame
+            if found is not None:
+                image = Image.fromarray(pixels_of(found, "rgb24"))
+                image.thumbnail((SIDE, SIDE))
+                yield image
+
+
+def address(image: "Image") -> str:
+    """The picture as a data address."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,62 @@
+"""longtake report: one page about a film, or about several."""
+
+import json
+from pathlib import Path
+
+from pipeline.verb import Command, Parser, Verb, prepare, show
+
+
+def _act(command: Command) -> int:
+    from pipeline import runs
+    from pipeline.screens import show_quality
+
+    console = prepare(command)
+    words = command.options["films"]
+    assert isinstance(words, list)
+    made = runs.report(
+        [Path(word) for word in words],
+        command.file("output_file"),
+        judges=runs.judges_of(command.file("syncnet"), command.file("likeness")),
+        console=console,
+    )
+    if command.options["json"]:
+        facts = [reading.as_dict() for reading in made.readings]
+        print(json.dumps({"page": str(made.page), "films": facts}, indent=2, ensure_ascii=False))
+        return 0
+    for reading in made.readings:
+        show(show_quality(reading.quality, missed_only=True))
+    print(made.page)
+    return 0
+
+
+def _expect(parser: Parser) -> None:
+    parser.add_argument(
+        "films",
+        nargs="+",
+        metavar="RUN",
+        help="The folder of a run, or a film's file; several stand beside each other.",
+    )
+    parser.add_argument(
+        "--output-file", metavar="FILE", help="Where the page goes (report.html in the first RUN)."
+    )
+    take_judges(parser)
+    parser.take_json()
+
+
+def take_judges(parser: Parser) -> None:
+    """Weights that somebody else has trained to judge films."""
+    parser.add_argument(
+        "--syncnet", metavar="FILE", help="SyncNet's weights (syncnet_v2.model), for lips as well."
+    )
+    parser.add_argument(
+        "--likeness", metavar="DIR", help="A folder of DINO's or CLIP's weights, for likeness."
+    )
+
+
+VERB = Verb(
+    "report",
+    "One page about a film: lips, drift, seams, pauses, sound, and its worst moments.",
+    "longtake report runs/mine runs/other",
+    _expect,
+    _act,
+)
