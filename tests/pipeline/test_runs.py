@@ -157,7 +157,7 @@ def test_a_signal_ends_after_the_current_write_and_says_how_to_go_on(  # noqa: P
     process = started("new", face, speech, "--run", "x y", fakes={"FAKE_DENOISE": "0.2"})
     wait_for(tmp_path / "x y/events.jsonl", '"clip_published", "clip": 1', process=process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert not out
     last = err.splitlines()[-1]
@@ -190,8 +190,10 @@ def test_partial_films_while_running_and_after_a_kill(
     face: Path, speech: Path, tmp_path: Path, started: Start, longtake: Call
 ):
     """The longest finished beginning, with its sound, at any time; the run goes on as if nobody had looked."""
-    process = started("new", face, speech, "--run", "x", fakes={"FAKE_DENOISE": "0.3"})
+    process = started("new", face, speech, "--run", "x", fakes={"FAKE_DENOISE": "1"})
     wait_for(tmp_path / "x/events.jsonl", '"clip_published", "clip": 1', process=process)
+    # It holds the run, and comes no further while this busy machine looks at it.
+    process.send_signal(signal.SIGSTOP)
     status = json.loads(longtake("status", "x", "--json")[1])
     assert status["state"] == "working"
     code, out, err = longtake("mux", "x", "--partial", "--output_file", tmp_path / "early.mp4")
@@ -231,10 +233,12 @@ def test_two_at_a_time_are_told_apart(
     """The second process on a run ends with 75 and names the first; it disturbs nothing."""
     process = started("new", face, speech, "--run", "x", fakes={"FAKE_DENOISE": "0.3"})
     wait_for(tmp_path / "x/events.jsonl", '"clip_published"', process=process)
+    process.send_signal(signal.SIGSTOP)  # it cannot be done before the second one asks
     code, _, err = longtake("resume", "x")
     assert code == 75
     assert str(process.pid) in err
-    out, _ = process.communicate(timeout=60)
+    process.send_signal(signal.SIGCONT)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert out.strip() == str(tmp_path / "x/video.mp4")
 
