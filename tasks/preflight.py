@@ -24,7 +24,7 @@ from tasks.request import (
     sides_of,
 )
 from tasks.retention import kept
-from tasks.space import FILES, FILES_A_PIECE, SPARE, Plan, carries_kept
+from tasks.space import FILES, FILES_A_PIECE, SPARE, Once, Plan, carries_kept
 
 if TYPE_CHECKING:
     from model.avatar import Traits
@@ -190,12 +190,16 @@ def needed_for(
     auto = settings.keep_frames == "auto"
     plan = Plan(spec, 0 if auto else kept(settings.keep_frames), kept(settings.keep_steps))
     carries = carries_kept(spec, settings)
-    film = spec.clips * plan.segment + 2 * plan.soundtrack
-    needed = plan.clips(clips) + SPARE * plan.clip + carries * traits.carry_bytes + film
+    once = plan.once(Once(carries, traits.carry_bytes, traits.carry_pieces, inputs_of(request)))
+    needed = plan.clips(clips) + SPARE * plan.clip + sum(once.values())
     files = clips * FILES + carries * traits.carry_pieces * FILES_A_PIECE
     if run is None:
-        inputs = request.image.stat().st_size + request.audio.stat().st_size
-        return needed + inputs + plan.heard, files
+        return needed, files
     there = sum(path.name.isdigit() for path in (run.root / "carry").iterdir())
     held = Reserve(run.reserve_path).size + min(there, carries) * traits.carry_bytes
-    return max(needed - held, 0), files
+    return max(needed - once["inputs"] - once["run"] - held, 0), files
+
+
+def inputs_of(request: Request) -> int:
+    """Bytes of the picture and the sound, which are copied."""
+    return request.image.stat().st_size + request.audio.stat().st_size
