@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from storage.disk import look, place, shortage, size
+from storage.disk import look, nearest, place, shortage, size
 from storage.errors import NoSpace, NotWritable
 from storage.layout import clip_arrays
 from storage.lock import require
@@ -192,6 +193,13 @@ def on_disk(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
+def is_copied(target: Path | None, root: Path) -> bool:
+    """True if the film is put on the run's own disk a second time."""
+    if target is None or not target.parent.is_dir():
+        return False
+    return target.parent.stat().st_dev == nearest(root).stat().st_dev
+
+
 def carries_kept(
     spec: "Spec", settings: "Settings", *, every: int | None = None, most: int = CARRIES
 ) -> int:
@@ -307,7 +315,12 @@ class Space:
         missing = max(0, len(self._clips) - self._made)
         mean = self._bytes / self._made * MARGIN if self._made else self._plan.segment
         film = int(self._bytes + mean * missing) + 64 * self._run.spec.frames + self._sound_bytes
-        return film * (1 + self._is_copied)
+        return film * (1 + is_copied(self._target, self._run.root))
+
+    @property
+    def _target(self) -> Path | None:
+        target = self._run.settings.output_file
+        return None if target is None or Path(target) == self._run.video_path else Path(target)
 
     @property
     def _soundtrack(self) -> int:
@@ -318,16 +331,6 @@ class Space:
     def _sound_bytes(self) -> int:
         facts = self._run.records.read("soundtrack")
         return facts["bytes"] if facts and "bytes" in facts else self._plan.soundtrack
-
-    @property
-    def _is_copied(self) -> bool:
-        from pathlib import Path
-
-        target = self._run.settings.output_file
-        if target is None or Path(target) == self._run.video_path:
-            return False
-        folder = Path(target).parent
-        return folder.is_dir() and folder.stat().st_dev == self._run.root.stat().st_dev
 
     def _check_writable(self) -> None:
         root = self._run.root

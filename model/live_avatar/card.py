@@ -14,3 +14,4 @@ KIND = Kind(
 )
 
 describe, weights_digest, bytes_needed = KIND.describe, KIND.weights_digest, KIND.bytes_needed
+memory, labour = KIND.memory, KIND.labour

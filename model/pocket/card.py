@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from model.avatar import Machine, Options, Traits
+from model.avatar import Labour, Machine, Memory, Options, Speed, Traits
 
 WEIGHTS = Path(__file__).parent / "weights"
 AVATAR, VAE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "vae.json"
@@ -122,6 +122,19 @@ def vae_config() -> dict[str, Any]:
 def bytes_needed(options: Options, machine: Machine) -> int:  # noqa: ARG001 - as for every model
     """Nothing to speak of."""
     return 0
+
+
+def memory(options: Options, machine: Machine, free: int | None) -> Memory:  # noqa: ARG001 - as for every model
+    """Weights and rings, in the host's memory; half of it in bf16."""
+    weights = 2 * sum((WEIGHTS / name).stat().st_size for name in (AVATAR, VAE))
+    whole = RING_LATENTS / (RING_LATENTS - BLOCK_LATENTS)
+    rings = int(carry_bytes(complete(options)) * whole)
+    return Memory({}, {"weights": weights, "rings": rings}, "in the host's memory")
+
+
+def labour(options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:  # noqa: ARG001 - as for every model
+    """Only measuring tells."""
+    return None
 
 
 @lru_cache(maxsize=1)
