@@ -45,7 +45,7 @@ def coloured(text: str) -> "RenderableType":
             r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
             r"(?m)(?P<bold>^[a-z ]+:$)",
             r"(?m)(?P<green>^  longtake .*$)",
-            r"(?m)^  (?P<bold_cyan>new|resume|status|mux|inspect|verify|doctor|accept)  ",
+            r"(?m)^  (?P<bold_cyan>plan|new|resume|status|mux|inspect|verify|doctor|accept)  ",
         ]
 
     return Help()(Text(text.rstrip("\n")))

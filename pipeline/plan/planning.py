@@ -1,0 +1,94 @@
+"""A request becomes a plan: settled, rehearsed where that takes seconds, estimated, and fitted where it does not fit."""
+
+from dataclasses import dataclass, replace
+
+from model import avatar
+from pipeline.plan.estimate import Estimate, Setting, disk_plan, estimate, memory_of
+from pipeline.plan.place import Place, local, named
+from pipeline.plan.rehearsal import rehearse
+from pipeline.plan.ways import find_ways
+from storage.disk import look, nearest
+from tasks import preflight
+from tasks.request import Request, settle
+from tasks.room import asked_machine
+
+QUICK = 2e9
+"""A model of fewer bytes is rehearsed without being asked to: that takes seconds."""
+SPARE = 30
+"""Clips that must have room where the disk is short, for a rehearsal."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a plan is made."""
+
+    gpu: str | None = None
+    """A machine with this card; None: this one."""
+    rehearse: bool | None = None
+    """Whether the first clips are made; None: where that takes seconds."""
+    fit: bool = False
+    """Take the first way that fits."""
+
+
+def plan(request: Request, how: How | None = None) -> Estimate:
+    """What the film will take. Raises what stands in a film's way, but for want of room. Writes nothing that stays."""
+    return planned(request, how or How())[1]
+
+
+def planned(request: Request, how: How) -> tuple[Request, Estimate]:
+    """The plan and the request that it is for: the one that was given, or (`fit`) one that fits."""
+    setting = settle_for(request, how)
+    rough = estimate(setting)
+    if rough.fits:
+        return request, estimate(rehearsed(setting, how))
+
+    def judge(other: Request) -> Estimate:
+        return estimate(settle_for(other, how, setting.place))
+
+    ways = find_ways(request, rough, setting.traits.size_multiple, judge)
+    if how.fit and ways:
+        fields = ways[0].fields
+        came = {**request.sources, **dict.fromkeys(fields, "--fit")}
+        fitted = replace(request, **fields, sources=came)
+        other = rehearsed(settle_for(fitted, how, setting.place), how)
+        return fitted, replace(estimate(other), changes=ways[0].flags)
+    return request, replace(estimate(rehearsed(setting, how, rough.short)), ways=ways)
+
+
+def settle_for(request: Request, how: How, where: Place | None = None) -> Setting:
+    """The request with every default filled in, and the machine."""
+    traits = preflight.check_options(request)
+    seconds = preflight.check_media(request, traits)
+    machine = asked_machine(request)
+    if where is None:
+        where = named(how.gpu, request) if how.gpu else local(traits.name, machine)
+    # A plan needs no weights: their published sizes tell all.
+    unknown = None if has_weights(request, traits.name) else ""
+    resolved = settle(request, traits, seconds, weights=unknown)
+    return Setting(resolved, traits, where)
+
+
+def has_weights(request: Request, model: str) -> bool:
+    """False for a large model whose weights were not named."""
+    return model == next(iter(avatar.MODELS)) or bool(request.weights)
+
+
+def rehearsed(setting: Setting, how: How, short: tuple[str, ...] = ()) -> Setting:
+    """With what its first clips took, where they can and shall be made."""
+    if how.gpu or how.rehearse is False or set(short) - {"disk"}:
+        return setting
+    resolved = setting.resolved
+    if not has_weights(resolved.request, setting.traits.name):
+        return setting
+    if how.rehearse is None and weights_of(setting) > QUICK:
+        return setting
+    plan = disk_plan(setting)
+    if short and look(nearest(resolved.root)).free < SPARE * plan.clip:
+        return setting
+    return replace(setting, costs=rehearse(resolved, plan.frames))
+
+
+def weights_of(setting: Setting) -> int:
+    """Bytes of them."""
+    memory = memory_of(setting)
+    return {**memory.host, **memory.device}["weights"]
