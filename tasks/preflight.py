@@ -192,7 +192,7 @@ def needed_for(
     auto = settings.keep_frames == "auto"
     frames = 0 if auto else kept(settings.keep_frames)
     plan = Plan(spec, frames, kept(settings.keep_steps), known or Known(), resolved.seconds)
-    carries = carries_kept(spec, settings)
+    carries = carries_kept(spec, settings, span)
     once = plan.once(once_of(resolved, traits, carries))
     needed = plan.clips(clips) + SPARE * plan.clip + sum(once.values())
     files = clips * FILES + carries * traits.carry_pieces * FILES_A_PIECE

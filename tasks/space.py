@@ -201,19 +201,34 @@ def is_copied(target: Path | None, root: Path) -> bool:
 
 
 def carries_kept(
-    spec: "Spec", settings: "Settings", *, every: int | None = None, most: int = CARRIES
+    spec: "Spec",
+    settings: "Settings",
+    clips: range | None = None,
+    *,
+    every: int = 1,
+    most: int = CARRIES,
 ) -> int:
-    """How many carries are on the disk at most, that being written included; `every`: clips between two, where they are chosen by their cost and that is known."""
+    """How many carries are on the disk at most, that being written included, when these clips (None: all) are made.
+
+    `every`: clips between two, where they are chosen by their cost; as many as may be, where that is not known.
+    """
     if settings.carry_every == 0 or spec.motion_latents:
         return 0
-    passed = spec.clips - 1
-    if settings.carry_every > 0:
-        passed //= settings.carry_every
-    elif every is not None:
-        # The first stands where nothing was known yet.
-        passed = (passed >= CARRY_FIRST) + max(0, passed // every - CARRY_FIRST // every)
     anchors = (spec.clips - 1) // settings.anchor_clips if settings.anchor_clips else 0
-    return min(passed, most) + anchors
+    return min(len(_carries_of(spec, settings, clips or range(spec.clips), every)), most) + anchors
+
+
+def _carries_of(spec: "Spec", settings: "Settings", clips: range, every: int) -> set[int]:
+    """The clips that a carry will stand before: the first, the newest few, and the one after a part."""
+    last = min(clips.stop, spec.clips - 1)
+    ends = {last} if clips.stop < spec.clips else set()
+    if settings.carry_every > 0:
+        first = every = settings.carry_every
+    else:
+        # By their cost the first stands where nothing is known yet.
+        first = CARRY_FIRST
+        ends |= {first} if first <= last else set()
+    return {*range(-(-first // every) * every, last + 1, every)[-CARRIES:], *ends}
 
 
 class Space:

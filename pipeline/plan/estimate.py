@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PROGRAM = {False: 0.45e9, True: 3e9}
 """Bytes of the host for the program itself, without and with a card, before any is measured."""
+DISK_RATE = 1.4e9
+"""Bytes a second written straight to a disk, measured beside one H200; a disk with other work on it did a fifth (docs/models.md)."""
+UNKNOWN = "nothing yet: the first clips tell"
 RESTING = 2
 """Carries that stay when nothing is written."""
 
@@ -154,13 +157,33 @@ class Setting:
         return Known(int(costs.segment * ratio), costs.sound, costs.carry, costs.log)
 
     @property
-    def every(self) -> int | None:
-        """Clips between two carries, where their cost is known."""
-        costs = self.costs
-        if costs is None or not costs.carry_seconds:
+    def every(self) -> int:
+        """Clips between two carries, where they are chosen by their cost."""
+        costs, labour = self.costs, self.labour
+        if costs is not None and costs.carry_seconds:
+            clip = costs.frame * self.resolved.spec.clip_frames
+            return clips_between(costs.carry_seconds, costs.carry_cost, clip)
+        if labour is None or self.place.speed is None:
+            return 1
+        size = self.traits.carry_bytes
+        return clips_between(size / DISK_RATE, size / self.place.speed.link, labour.denoise)
+
+    @property
+    def labour(self) -> "Labour | None":
+        """How long the card takes, by arithmetic; None where there is none, or only measuring tells."""
+        from model import avatar
+
+        resolved, where = self.resolved, self.place
+        if where.free is None or where.speed is None:
             return None
-        clip = costs.frame * self.resolved.spec.clip_frames
-        return clips_between(costs.carry_seconds, costs.carry_cost, clip)
+        request, spec = resolved.request, resolved.spec
+        options, machine = options_of(request, spec.width, spec.height), asked_machine(request)
+        return avatar.labour(spec.model, options, machine, where.free, where.speed)
+
+    def carries(self, most: int) -> int:
+        """States of the denoiser on the disk, at most."""
+        clips = self.resolved.part.span(self.resolved.spec.clips)
+        return carries_kept(self.resolved.spec, self.settings, clips, every=self.every, most=most)
 
 
 def estimate(setting: Setting) -> Estimate:
@@ -182,7 +205,7 @@ def estimate(setting: Setting) -> Estimate:
         host=host_room(setting, memory),
         disk=disk_room(setting),
         time=time_of(setting),
-        carries=carries_kept(resolved.spec, setting.settings, every=setting.every, most=RESTING),
+        carries=setting.carries(RESTING),
     )
 
 
@@ -217,13 +240,11 @@ def device_room(setting: Setting, memory: "Memory") -> Room | None:
 
 def host_room(setting: Setting, memory: "Memory") -> Room:
     """The host's memory: what waits there, clips on their way, and the program."""
-    spec, costs = setting.resolved.spec, setting.costs
-    plan = disk_plan(setting)
-    carried = carries_kept(spec, setting.settings, every=setting.every) > 0
+    costs, plan = setting.costs, disk_plan(setting)
     parts = {name: size for name, size in memory.host.items() if size}
     parts["clips on their way"] = (setting.settings.ahead + 1) * plan.step_bytes
     parts["frames"] = plan.frame_bytes
-    if carried:
+    if setting.carries(1):
         parts["a state to be written"] = setting.known.carry or setting.traits.carry_bytes
     on_card = bool(memory.device)
     if costs is None:
@@ -250,9 +271,8 @@ def disk_room(setting: Setting) -> Room:
     """The disk that the run lies on."""
     resolved, settings, plan = setting.resolved, setting.settings, disk_plan(setting)
     spec = resolved.spec
-    resting = carries_kept(spec, settings, every=setting.every, most=RESTING)
     parts = plan.parts(len(resolved.part.span(spec.clips)))
-    parts |= plan.once(once_of(resolved, setting.traits, resting))
+    parts |= plan.once(once_of(resolved, setting.traits, setting.carries(RESTING)))
     needed, _ = needed_for(resolved, setting.traits)
     free = look(nearest(resolved.root)).free
     note = f"frames {_words(plan.frames)}, steps {_words(plan.steps)}"
@@ -264,26 +284,18 @@ def disk_room(setting: Setting) -> Room:
 
 def time_of(setting: Setting) -> Time:
     """How long it takes: by the rehearsal, or else by arithmetic."""
-    from model import avatar
-
-    resolved, costs, where = setting.resolved, setting.costs, setting.place
-    spec, request = resolved.spec, resolved.request
-    if costs is not None:
-        clip = costs.frame * spec.clip_frames
-        return Time(
-            f"its first clips, made here in {costs.took:.0f} s",
-            costs.film(spec.frames, float(resolved.seconds)),
-            costs.first(spec.frames),
-            clip,
-            1 / costs.frame if costs.frame else None,
-            costs.carry_seconds or None,
-        )
-    if where.free is None:
-        return Time("nothing yet: the first clips tell", None)
-    options = options_of(request, spec.width, spec.height)
-    machine = asked_machine(request)
-    labour = avatar.labour(spec.model, options, machine, where.free, where.speed)
-    return reckoned(setting, labour) if labour else Time("nothing yet: the first clips tell", None)
+    costs, spec = setting.costs, setting.resolved.spec
+    if costs is None:
+        labour = setting.labour
+        return reckoned(setting, labour) if labour else Time(UNKNOWN, None)
+    return Time(
+        f"its first clips, made here in {costs.took:.0f} s",
+        costs.film(spec.frames, float(setting.resolved.seconds)),
+        costs.first(spec.frames),
+        costs.frame * spec.clip_frames,
+        1 / costs.frame if costs.frame else None,
+        costs.carry_seconds or None,
+    )
 
 
 def reckoned(setting: Setting, labour: "Labour") -> Time:
@@ -300,10 +312,6 @@ def reckoned(setting: Setting, labour: "Labour") -> Time:
     source = "one H200's measured clips, scaled by operations and by the card's speed"
     carry = setting.traits.carry_bytes / DISK_RATE or None
     return Time(source, film, first, clip, spec.clip_frames / clip, carry)
-
-
-DISK_RATE = 1.4e9
-"""Bytes a second written straight to a disk, measured beside one H200 (docs/models.md names what a loaded one did)."""
 
 
 def _words(clips: int | None) -> str:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model.avatar import Speed
@@ -18,28 +17,27 @@ LINK = 1 << 28
 ROUNDS = 8
 
 
-@dataclass(frozen=True)
-class Gauged:
-    """A card, and its speed."""
-
-    name: str
-    speed: Speed
-
-
-def card_of(machine: "Machine") -> Gauged | None:
-    """The card that a film would be made on; None where there is none."""
+def card_here(machine: "Machine") -> str | None:
+    """The name of the card that a film would be made on; None where there is none."""
     if machine.device == "cpu":
         return None
     import torch
 
-    if not torch.cuda.is_available():
-        return None
-    device = torch.device("cuda")
-    return Gauged(torch.cuda.get_device_name(device), measure(device))
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
-def measure(device: "torch.device", side: int = SIDE, size: int = LINK) -> Speed:
-    """The speed of a device."""
+def measure(kind: str = "cuda", side: int = SIDE, size: int = LINK) -> Speed:
+    """The speed of a device, whose memory is given back."""
+    import torch
+
+    from model.avatar import release_memory
+
+    speed = _measure(torch.device(kind), side, size)
+    release_memory()
+    return speed
+
+
+def _measure(device: "torch.device", side: int, size: int) -> Speed:
     import torch
 
     x = torch.randn(side, side, device=device, dtype=torch.bfloat16)

@@ -1,16 +1,17 @@
 """A request becomes a plan: settled, rehearsed where that takes seconds, estimated, and fitted where it does not fit."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from model import avatar
 from pipeline.plan.estimate import Estimate, Setting, disk_plan, estimate, memory_of
 from pipeline.plan.place import Place, local, named
 from pipeline.plan.rehearsal import rehearse
-from pipeline.plan.ways import find_ways
+from pipeline.plan.ways import Way, find_ways
 from storage.disk import look, nearest
 from tasks import preflight
-from tasks.request import Request, settle
-from tasks.room import asked_machine
+from tasks.request import Request, Resolved, is_run, settle, sides_of
+from tasks.room import asked_machine, begun_size, resize
 
 QUICK = 2e9
 """A model of fewer bytes is rehearsed without being asked to: that takes seconds."""
@@ -30,13 +31,10 @@ class How:
     """Take the first way that fits."""
 
 
-def plan(request: Request, how: How | None = None) -> Estimate:
-    """What the film will take. Raises what stands in a film's way, but for want of room. Writes nothing that stays."""
-    return planned(request, how or How())[1]
-
-
 def planned(request: Request, how: How) -> tuple[Request, Estimate]:
     """The plan and the request that it is for: the one that was given, or (`fit`) one that fits."""
+    if how.fit:
+        request = begun(request)
     setting = settle_for(request, how)
     rough = estimate(setting)
     if rough.fits:
@@ -47,12 +45,40 @@ def planned(request: Request, how: How) -> tuple[Request, Estimate]:
 
     ways = find_ways(request, rough, setting.traits.size_multiple, judge)
     if how.fit and ways:
-        fields = ways[0].fields
-        came = {**request.sources, **dict.fromkeys(fields, "--fit")}
-        fitted = replace(request, **fields, sources=came)
+        fitted = take(request, ways[0], (rough.film.width, rough.film.height))
         other = rehearsed(settle_for(fitted, how, setting.place), how)
         return fitted, replace(estimate(other), changes=ways[0].flags)
     return request, replace(estimate(rehearsed(setting, how, rough.short)), ways=ways)
+
+
+def take(request: Request, way: Way, asked: tuple[int, int]) -> Request:
+    """The request with the changes of a way; it remembers the size that was asked for."""
+    fields = dict(way.fields)
+    size = (fields.pop("width", asked[0]), fields.pop("height", asked[1]))
+    fitted = resize(replace(request, **fields), asked, size)
+    came = dict.fromkeys((*way.fields, *({"asked_size"} if size != asked else ())), "--fit")
+    return replace(fitted, sources={**fitted.sources, **came})
+
+
+def begun(request: Request) -> Request:
+    """The request at the size of the run that it goes on with, if it was begun smaller than asked."""
+    traits = preflight.check_options(request)
+    seconds = preflight.check_media(request, traits)
+    asked = sides_of(request, traits)
+    size = begun_size(replace(request, on_low_memory="step-down"), traits, seconds)
+    return resize(request, asked, size or asked)
+
+
+def told_before(resolved: Resolved) -> Iterator[str]:
+    """What `new` says before a film: by arithmetic alone, since the film itself is the rehearsal. A run that is there has been told of."""
+    from pipeline.plan.screen import summary
+
+    if is_run(resolved.root):
+        return
+    request = resolved.request
+    traits = preflight.check_options(request)
+    where = local(traits.name, asked_machine(request), gauged=False)
+    yield summary(estimate(Setting(resolved, traits, where)))
 
 
 def settle_for(request: Request, how: How, where: Place | None = None) -> Setting:
@@ -61,7 +87,8 @@ def settle_for(request: Request, how: How, where: Place | None = None) -> Settin
     seconds = preflight.check_media(request, traits)
     machine = asked_machine(request)
     if where is None:
-        where = named(how.gpu, request) if how.gpu else local(traits.name, machine)
+        gauged = how.rehearse is not False
+        where = named(how.gpu, request) if how.gpu else local(traits.name, machine, gauged=gauged)
     # A plan needs no weights: their published sizes tell all.
     unknown = None if has_weights(request, traits.name) else ""
     resolved = settle(request, traits, seconds, weights=unknown)

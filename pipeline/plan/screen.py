@@ -39,8 +39,9 @@ def headline(plan: "Estimate") -> str:
     """One line about the film."""
     film = plan.film
     clips = "1 clip" if film.clips == 1 else f"{film.clips} clips"
-    size = f"{film.width}*{film.height}, {film.steps} steps"
-    return f"{film.length}, {film.frames} frames at {film.fps} fps in {clips}: {film.model}, {size}"
+    steps = "1 step" if film.steps == 1 else f"{film.steps} steps"
+    size = f"{film.width}*{film.height}, {steps}"
+    return f"{film.length}: {film.frames} frames at {film.fps} fps in {clips}; {film.model}, {size}"
 
 
 def summary(plan: "Estimate") -> str:
@@ -95,10 +96,10 @@ def _add(table: "RenderableType", room: "Room") -> None:
         table.add_row(f"  {name}", amount(size), "", "")
     if room.what == "disk":
         table.add_row(
-            "  [dim]asked for at the start[/]",
+            "  [dim]must be free at the start[/]",
             f"[dim]{amount(room.needed)}[/]",
             "",
-            "bounds, where sizes are not known yet",
+            "bounds; what auto may drop is not counted",
         )
     table.add_section()
 

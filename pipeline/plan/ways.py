@@ -67,8 +67,8 @@ def find_ways(
     for change in changes(request):
         if change.relieves in short:
             taken.append(change)
-            if (way := _try(request, taken, None, judge)) is not None:
-                found.append(way)
+            if _try(request, taken, None, judge) is not None:
+                found.append(_way(_least(request, taken, judge), None))
                 break
     sizes = list(smaller_sizes(asked, unit))
     for less in ([], taken) if taken else ([],):
@@ -76,6 +76,17 @@ def find_ways(
             found.append(_way(less, size))
             break
     return tuple(found)
+
+
+def _least(
+    request: "Request", taken: list[Change], judge: "Callable[[Request], Estimate]"
+) -> list[Change]:
+    """Without those that turned out not to be needed."""
+    for change in taken[:-1]:
+        fewer = [each for each in taken if each is not change]
+        if _try(request, fewer, None, judge) is not None:
+            taken = fewer
+    return taken
 
 
 def _largest(

@@ -1,5 +1,4 @@
 """longtake plan: what a film will take, before it is made."""
-# ruff: noqa: T201 - a place that prints
 
 import json
 import os
@@ -8,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.verb import Command, Parser, Verb, show
-from pipeline.verbs.new import take_flags
+from pipeline.verbs.new import take_fit, take_flags
 from storage.errors import NoSpace
 
 
@@ -51,9 +50,7 @@ def _expect(parser: Parser) -> None:
         default="auto",
         help="Make the first clips to measure; auto: where that takes seconds.",
     )
-    parser.add_argument(
-        "--fit", action="store_true", help="If it does not fit, take the first way that does."
-    )
+    take_fit(parser)
     parser.add_argument(
         "--what-if", action="store_true", help="Also what steps, clip length and size each change."
     )
