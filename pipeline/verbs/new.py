@@ -8,7 +8,6 @@ from pipeline.flags import FLAGS, GROUPS
 from pipeline.keeping import keep_going, take_keeping, words_of
 from pipeline.verb import Command, Parser, Verb, add_flag, prepare, tell
 
-
 NOTHING: tuple[str, ...] = ()
 
 
