@@ -23,31 +23,26 @@ from model.tools.material import PICTURE, SPEECH
 Facts = dict[str, Any]
 
 POCKET = {
-    "as it is": [],
-    "192*192, 3 steps": ["--size=192*192", "--sample-steps=3"],
-    "128*128, 2 steps": ["--size=128*128", "--sample-steps=2"],
     "64*64, 1 step, clips of 12": ["--size=64*64", "--sample-steps=1", "--infer-frames=12"],
+    "128*128, 2 steps": ["--size=128*128", "--sample-steps=2"],
+    "offline, 128*128, 2 steps": ["--size=128*128", "--sample-steps=2", "--offline"],
     "128*64, clips of 24, no frames": [
         "--size=128*64",
         "--sample-steps=2",
         "--infer-frames=24",
         "--keep-frames=none",
     ],
-    "offline, 128*128, 2 steps": ["--size=128*128", "--sample-steps=2", "--offline"],
-    "frames of 3 clips, no steps": [
-        "--size=192*192",
+    "96*96, frames of 3 clips, no steps": [
+        "--size=96*96",
         "--sample-steps=2",
         "--keep-frames=3",
         "--keep-steps=none",
     ],
-    "clips of 96, 6 steps": ["--size=128*128", "--sample-steps=6", "--infer-frames=96"],
-    "two clips": ["--num-clip=2", "--sample-steps=2"],
-    "two minutes, 64*64, 2 steps": [
-        "--size=64*64",
-        "--sample-steps=2",
-        "--carry-every=16",
-        "--keep-frames=all",
-    ],
+    "64*64, clips of 96, 6 steps": ["--size=64*64", "--sample-steps=6", "--infer-frames=96"],
+    "128*128, 3 steps, two clips": ["--num-clip=2", "--size=128*128", "--sample-steps=3"],
+    "two minutes, 64*64, 2 steps": ["--size=64*64", "--sample-steps=2"],
+    "192*192, 3 steps": ["--size=192*192", "--sample-steps=3"],
+    "as it is": [],
 }
 LONG = "two minutes, 64*64, 2 steps"
 SIZES = ("384*256", "512*320", "640*352", "704*384")

@@ -70,7 +70,8 @@ class Costs:
 
     def film(self, frames: int, seconds: float) -> float:
         """Seconds from the command to the film, of so many frames and so long a sound."""
-        made = self.events[-1][2] - self.events[0][2]
+        published = [when for name, _, when in self.events if name == "clip_published"]
+        made = published[-1] - self.events[0][2]
         rest = max(0.0, self.pace(frames).eta or 0.0)
         return self.start + made + rest + seconds * (self.once + self.listening)
 
