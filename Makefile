@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check format bench bench-online faults soak
+.PHONY: setup demo test check format bench bench-online bench-plan faults soak
 
 setup: $(READY)
 
@@ -34,6 +34,9 @@ bench: $(READY)
 
 bench-online: $(READY)
 	$(BIN)/python -m model.tools.bench_online
+
+bench-plan: $(READY)
+	$(BIN)/python -m model.tools.bench_plan
 
 # One row: make faults ROW=kill. One part: make soak PART=clips; stopped, the same command goes on.
 faults: $(READY)

@@ -1,4 +1,4 @@
-"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR] [--runs N] [--json].
+"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR] [--once] [--json].
 
 Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. The time that was planned is the mean of the
 two plans. Memory is the peak that the process itself reports, disk what the run's folder takes in blocks, time from the command to its end. Without --weights ten small films of
@@ -40,11 +40,11 @@ POCKET = {
     ],
     "64*64, clips of 96, 6 steps": ["--size=64*64", "--sample-steps=6", "--infer-frames=96"],
     "128*128, 3 steps, two clips": ["--num-clip=2", "--size=128*128", "--sample-steps=3"],
-    "two minutes, 64*64, 2 steps": ["--size=64*64", "--sample-steps=2"],
+    "64 s, 64*64, 2 steps": ["--size=64*64", "--sample-steps=2"],
     "192*192, 3 steps": ["--size=192*192", "--sample-steps=3"],
     "as it is": [],
 }
-LONG = "two minutes, 64*64, 2 steps"
+LONG = "64 s, 64*64, 2 steps"
 SIZES = ("384*256", "512*320", "640*352", "704*384")
 
 
@@ -63,8 +63,8 @@ class Row:
         return self.planned[kind] / self.measured[kind] - 1
 
 
-def row(film: str, words: list[str], folder: Path) -> Row:
-    """Plan, make, plan again."""
+def row(film: str, words: list[str], folder: Path, *, twice: bool) -> Row:
+    """Plan, make, and plan again."""
     root = folder / "run"
     whole = [*words, f"--run={root}"]
     plans = [plan(whole)]
@@ -74,7 +74,7 @@ def row(film: str, words: list[str], folder: Path) -> Row:
     load = float(Path("/proc/loadavg").read_text().split()[0])
     measured = {**memory(root), "disk": float(taken(root)), "time": took}
     shutil.rmtree(root)
-    plans.append(plan(whole))
+    plans += [plan(whole)] if twice else []
     planned = {kind: mean(each[kind] for each in plans) for kind in plans[0]}
     return Row(film, {kind: planned[kind] for kind in measured}, measured, load)
 
@@ -118,15 +118,15 @@ def films(weights: str | None) -> Iterator[tuple[str, list[str]]]:
         yield f"live-avatar, {size}", [str(SPEECH), *words, "--rehearse=yes"]
 
 
-def measure(weights: str | None, folder: Path, only: str | None) -> Iterator[Row]:
+def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """A row for each film."""
-    for name, words in films(weights):
-        if only is None or only in name:
+    for name, words in films(options.weights):
+        if options.film is None or options.film in name:
             sound = [str(longer(folder)), *words[1:]] if name == LONG else words
-            yield row(name, sound, folder)
+            yield row(name, sound, folder, twice=not options.once)
 
 
-def longer(folder: Path, times: int = 9) -> Path:
+def longer(folder: Path, times: int = 5) -> Path:
     """The examples' voice, over and over."""
     import wave
 
@@ -145,11 +145,12 @@ def main() -> None:
     parser.add_argument("--weights", metavar="DIR", help="live-avatar at four sizes, from here.")
     parser.add_argument("--film", metavar="WORDS", help="Only films with these words in the name.")
     parser.add_argument("--folder", metavar="DIR", help="Where the films are made.")
+    parser.add_argument("--once", action="store_true", help="Plan before the film alone.")
     parser.add_argument("--json", action="store_true", help="For machines.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         rows = []
-        for each in measure(options.weights, Path(folder), options.film):
+        for each in measure(options, Path(folder)):
             rows.append(each)
             line = json.dumps(asdict(each)) if options.json else tell(each)
             print(line, flush=True)

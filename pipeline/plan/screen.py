@@ -22,8 +22,7 @@ def show_plan(plan: "Estimate") -> Iterator["RenderableType"]:
 
     yield Text.assemble((headline(plan), "bold"))
     yield Text(f"{plan.run}, on {plan.machine}", style="dim")
-    for note in plan.notes:
-        yield Text(note, style="yellow")
+    yield from (Text(note, style="yellow") for note in plan.notes)
     yield ""
     lines = Table.grid(padding=(0, 2))
     for name, text in _time(plan):
@@ -76,7 +75,7 @@ def _rooms(plan: "Estimate") -> "RenderableType":
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("")
     table.add_column("needed", justify="right")
-    table.add_column("of what is free", justify="right")
+    table.add_column("free", justify="right")
     table.add_column("", style="dim", overflow="fold")
     for room in plan.rooms:
         _add(table, room)

@@ -71,7 +71,7 @@ def find_ways(
                 found.append(_way(_least(request, taken, judge), None))
                 break
     sizes = list(smaller_sizes(asked, unit))
-    for less in ([], taken) if taken else ([],):
+    for less in ([], taken) if taken and not found else ([],):
         if (size := _largest(request, less, sizes, judge)) is not None:
             found.append(_way(less, size))
             break
