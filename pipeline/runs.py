@@ -49,9 +49,10 @@ def new(
     with Journal() as journal, followed(resolved.spec.clip_frames, watching) as pace:
         for notice in notices:
             say(notice, logging.WARNING)
-        for line in told_before(resolved):
-            say(line, logging.WARNING)
+        planned = tuple(told_before(resolved))
         run = freeze_resolved(resolved)
+        for line in planned:
+            say(line, logging.WARNING)
         if not run.events_path.exists():
             _say_once(run, begun)
         return _make(run, request.part, journal, pace)

@@ -17,10 +17,9 @@ def longtake(verb: str, *words: str) -> str:
     return subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("more", [(), ("--offline", "--keep-steps", "none", "--ahead", "1")])
-def test_a_plan_holds(more: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_plan_holds(tmp_path: Path) -> None:
     """Memory and disk within 10 %; a time that is no guess; nothing of the rehearsal stays."""
-    words = (*SMALL, *more, "--run", str(tmp_path / "run"))
+    words = (*SMALL, "--run", str(tmp_path / "run"))
     plan = json.loads(longtake("plan", *words, "--json"))
     assert list(tmp_path.iterdir()) == []
     longtake("new", *words)

@@ -16,7 +16,7 @@ from pipeline.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "runs/README.md", "examples/README.md", "docs/cli.md"]
-PAGES += ["docs/models.md", "docs/from-live-avatar.md", "docs/reliability.md"]
+PAGES += ["docs/models.md", "docs/from-live-avatar.md", "docs/reliability.md", "docs/plan.md"]
 ROOMS = ("pipeline", "tasks", "storage", "model")
 NAME = re.compile(r"[\w.-]+/|\.ci/run|[\w-]+\.(py|md|toml|txt|cfg)|LICENSE|NOTICE|Makefile")
 """What a name at the beginning of a line of the tree looks like; what follows is its phrase."""
