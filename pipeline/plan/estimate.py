@@ -278,6 +278,7 @@ def disk_room(setting: Setting) -> Room:
     note = f"frames {_words(plan.frames)}, steps {_words(plan.steps)}"
     if settings.keep_frames == "auto":
         note += " (auto: half of what is free holds them all)" if plan.frames is None else " (auto)"
+    note += "" if setting.place.here else "; this machine's disk"
     there = {name: size for name, size in parts.items() if size}
     return Room("disk", place(resolved.root), there, needed, free, note)
 

@@ -59,7 +59,7 @@ def _time(plan: "Estimate") -> Iterator[tuple[str, str]]:
     yield "film", f"{_span(time.film)} after the command (by {time.source})"
     order = "offline" if plan.offline else "online"
     yield "first clip", f"playable after {_span(time.first)}, {order}"
-    yield "pace", f"{time.clip:.2f} s a clip, {time.frames_a_second or 0:.1f} frames a second"
+    yield "pace", f"{time.clip:.2f} s a clip, {time.frames_a_second or 0:.3g} frames a second"
     if time.carry and plan.carries:
         yield "its state", f"saved in {_span(time.carry)}, behind the work"
 
@@ -117,7 +117,8 @@ def _verdict(plan: "Estimate") -> Iterator["RenderableType"]:
         return
     yield "What would, the cheapest first (--fit takes the first):"
     for way in plan.ways:
-        yield Text.assemble("  ", (" ".join(way.flags), "cyan"), f"  costs {way.costs}")
+        yield Text.assemble("  ", (" ".join(way.flags), "cyan"))
+        yield Text(f"    costs: {way.costs}", style="dim")
 
 
 def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
@@ -131,7 +132,7 @@ def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
     for each in variants:
         style = "bold" if each.words == "as asked" else ""
         cells = (
-            "–" if each.frames_a_second is None else f"{each.frames_a_second:.1f}",
+            "–" if each.frames_a_second is None else f"{each.frames_a_second:.3g}",
             "–" if each.first is None else _span(each.first),
             amount(each.host),
             amount(each.device) if each.device else "–",

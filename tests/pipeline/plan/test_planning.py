@@ -140,7 +140,7 @@ def test_what_does_not_fit_ends_with_five(
     code, out, _ = longtake(*words)
     assert code == 5
     assert "It does not fit: card." in out
-    assert "--size 64*64  costs a smaller picture" in out
+    assert "  --size 64*64\n    costs: a smaller picture" in out
     code, out, _ = longtake(*words, "--fit")
     assert code == 0
     assert "It fits with --size 64*64." in out
