@@ -41,12 +41,12 @@ def planned(request: Request, how: How) -> tuple[Request, Estimate]:
         return request, estimate(rehearsed(setting, how))
 
     def judge(other: Request) -> Estimate:
-        return estimate(settle_for(other, how, setting.place))
+        return estimate(settle_for(other, how, setting))
 
     ways = find_ways(request, rough, setting.traits.size_multiple, judge)
     if how.fit and ways:
         fitted = take(request, ways[0], (rough.film.width, rough.film.height))
-        other = rehearsed(settle_for(fitted, how, setting.place), how)
+        other = rehearsed(settle_for(fitted, how, setting), how)
         return fitted, replace(estimate(other), changes=ways[0].flags)
     return request, replace(estimate(rehearsed(setting, how, rough.short)), ways=ways)
 
@@ -81,18 +81,21 @@ def told_before(resolved: Resolved) -> Iterator[str]:
     yield summary(estimate(Setting(resolved, traits, where)))
 
 
-def settle_for(request: Request, how: How, where: Place | None = None) -> Setting:
-    """The request with every default filled in, and the machine."""
+def settle_for(request: Request, how: How, like: Setting | None = None) -> Setting:
+    """The request with every default filled in, and the machine; `like`: those of the same sound, which is not measured again."""
     traits = preflight.check_options(request)
-    seconds = preflight.check_media(request, traits)
-    machine = asked_machine(request)
-    if where is None:
-        gauged = how.rehearse is not False
-        where = named(how.gpu, request) if how.gpu else local(traits.name, machine, gauged=gauged)
+    seconds = like.resolved.seconds if like else preflight.check_media(request, traits)
     # A plan needs no weights: their published sizes tell all.
     unknown = None if has_weights(request, traits.name) else ""
     resolved = settle(request, traits, seconds, weights=unknown)
-    return Setting(resolved, traits, where)
+    return Setting(resolved, traits, like.place if like else place_of(request, how, traits.name))
+
+
+def place_of(request: Request, how: How, model: str) -> Place:
+    """The machine."""
+    if how.gpu:
+        return named(how.gpu, request)
+    return local(model, asked_machine(request), gauged=how.rehearse is not False)
 
 
 def has_weights(request: Request, model: str) -> bool:

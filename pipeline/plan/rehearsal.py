@@ -83,9 +83,14 @@ class Costs:
         return each / self.clip_frames
 
     def first(self, frames: int) -> float:
-        """Seconds from the command to the first clip that can be played."""
+        """Seconds from the command to the first clip that can be played; offline, all are denoised before it."""
         pace = self.pace(frames)
-        return self.start + (pace.first_playable or 0.0) - self.events[0][2]
+        playable = (pace.first_playable or 0.0) - self.events[0][2]
+        if pace.offline:
+            made = [when for name, _, when in self.events if name == "clip_denoised"]
+            each = (made[-1] - made[0]) / max(1, len(made) - 1)
+            playable += max(0, pace.clips - len(made)) * each
+        return self.start + playable
 
 
 def rehearse(resolved: "Resolved", frames_kept: int | None) -> Costs:

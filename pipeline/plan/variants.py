@@ -38,7 +38,7 @@ def _variants(request: "Request", how: How, tell: "Callable[[str], None]") -> It
     for words, other in _others(request, asked.resolved.spec):
         tell(words)
         try:
-            setting = settle_for(other, how, asked.place)
+            setting = settle_for(other, how, asked)
         except BadInput:  # a clip of this length, or a size, that the model has not
             continue
         yield _variant(words, estimate(rehearsed(setting, how)))

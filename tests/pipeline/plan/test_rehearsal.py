@@ -66,6 +66,7 @@ def test_offline_both_are_paid_for(clips: int) -> None:
     """One after the other."""
     shown = costs(events(5, denoise=1.0, rest=0.6, offline=True))
     assert shown.film(clips * 48, 0) == pytest.approx(3.0 + clips * 1.6, rel=0.01)
+    assert shown.first(clips * 48) == pytest.approx(3.0 + clips * 1.0 + 0.6)
 
 
 def test_a_short_film_is_its_own_rehearsal() -> None:
