@@ -8,6 +8,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from model.avatar import Machine, Options, describe, load
 ASKED = Options(256, 256, 48, 4)
 FULL = 12
 """A clip before which the rings are full, whatever its length."""
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "256*256, 4 steps, clips of 48": {},
     "--sample-steps 1": {"steps": 1},
     "--sample-steps 2": {"steps": 2},
