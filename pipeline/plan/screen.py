@@ -127,7 +127,7 @@ def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("", "frames a second", "first clip after", "memory", "card", "disk a minute"):
+    for name in ("", "frames a second", "first clip after", "memory", "card", "disk"):
         table.add_column(name, justify="right" if name else "left")
     for each in variants:
         style = "bold" if each.words == "as asked" else ""
@@ -136,7 +136,7 @@ def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
             "–" if each.first is None else _span(each.first),
             amount(each.host),
             amount(each.device) if each.device else "–",
-            amount(each.disk_a_minute),
+            amount(each.disk),
         )
         table.add_row(each.words, *cells, style=style)
     return table

@@ -23,7 +23,7 @@ class Variant:
     host: int
     device: int
     """Bytes."""
-    disk_a_minute: int
+    disk: int
 
 
 def what_if(request: "Request", how: How, tell: "Callable[[str], None]") -> tuple[Variant, ...]:
@@ -64,12 +64,5 @@ def _others(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]
 
 
 def _variant(words: str, plan: "Estimate") -> Variant:
-    minutes = plan.film.seconds / 60
-    return Variant(
-        words,
-        plan.time.frames_a_second,
-        plan.time.first,
-        plan.host.total,
-        plan.device.needed if plan.device else 0,
-        int(plan.disk.total / minutes),
-    )
+    time, card = plan.time, plan.device.needed if plan.device else 0
+    return Variant(words, time.frames_a_second, time.first, plan.host.total, card, plan.disk.total)
