@@ -1,4 +1,4 @@
-"""What steps, clip length and size change for pocket, in processor time: python -m model.tools.knobs [--rounds N].
+"""What steps, clip length and size change for pocket, in processor time: python -m model.tools.knobs [--rounds N] [--only WORDS].
 
 Processor seconds of the thread that works, not of the clock on the wall, so that other work on the machine falls on them as little as may be. Clips are
 denoised with full rings, as in the midst of a film. On two free cores an online film goes as fast as the slower of the two; offline it pays for both.
@@ -64,11 +64,12 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", default="", metavar="WORDS", help="Only rows with these words.")
+    options = parser.parse_args()
     print("| | denoise, ms a frame | decode, ms a frame | frames a second online | offline |")
     print("|---|---|---|---|---|")
-    for words, changed in VARIANTS.items():
-        denoise, decode = measure(replace(ASKED, **changed), rounds)
+    for words in (words for words in VARIANTS if options.only in words):
+        denoise, decode = measure(replace(ASKED, **VARIANTS[words]), options.rounds)
         cells = f"{denoise:.1f} | {decode:.1f} | {1000 / max(denoise, decode):.0f}"
         print(f"| {words} | {cells} | {1000 / (denoise + decode):.0f} |", flush=True)
 

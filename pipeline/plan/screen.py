@@ -128,7 +128,7 @@ def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("", "frames a second", "first clip after", "memory", "card", "disk"):
-        table.add_column(name, justify="right" if name else "left")
+        table.add_column(name, justify="right" if name else "left", no_wrap=not name)
     for each in variants:
         style = "bold" if each.words == "as asked" else ""
         cells = (
