@@ -1,8 +1,8 @@
-"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR] [--once] [--json].
+"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…]] [--once] [--json].
 
 Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. The time that was planned is the mean of the
 two plans. Memory is the peak that the process itself reports, disk what the run's folder takes in blocks, time from the command to its end. Without --weights ten small films of
-pocket; with it live-avatar at four sizes on the card of this machine (or, with the weights of make_checkpoint --size tiny, on its processor).
+pocket; with it live-avatar at four sizes on the card of this machine (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
 """
 
 import argparse
@@ -45,7 +45,7 @@ POCKET = {
     "as it is": [],
 }
 LONG = "64 s, 64*64, 2 steps"
-SIZES = ("384*256", "512*320", "640*352", "704*384")
+SIZES = "384*256,512*320,640*352,704*384"
 
 
 @dataclass(frozen=True)
@@ -107,20 +107,20 @@ def taken(folder: Path) -> int:
     return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
 
 
-def films(weights: str | None) -> Iterator[tuple[str, list[str]]]:
+def films(weights: str | None, sizes: str) -> Iterator[tuple[str, list[str]]]:
     """Each film's name, and the words that ask for it."""
     if weights is None:
         for name, words in POCKET.items():
             yield name, [str(SPEECH), *words]
         return
-    for size in SIZES:
+    for size in sizes.split(","):
         words = ["--model=live-avatar", f"--weights={weights}", f"--size={size}", "--num-clip=6"]
         yield f"live-avatar, {size}", [str(SPEECH), *words, "--rehearse=yes"]
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """A row for each film."""
-    for name, words in films(options.weights):
+    for name, words in films(options.weights, options.sizes):
         if options.film is None or options.film in name:
             sound = [str(longer(folder)), *words[1:]] if name == LONG else words
             yield row(name, sound, folder, twice=not options.once)
@@ -143,6 +143,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--weights", metavar="DIR", help="live-avatar at four sizes, from here.")
+    parser.add_argument("--sizes", default=SIZES, metavar="SIZES", help="Other four, or fewer.")
     parser.add_argument("--film", metavar="WORDS", help="Only films with these words in the name.")
     parser.add_argument("--folder", metavar="DIR", help="Where the films are made.")
     parser.add_argument("--once", action="store_true", help="Plan before the film alone.")
