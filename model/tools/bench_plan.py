@@ -86,7 +86,9 @@ def command(verb: str, words: list[str]) -> list[str]:
 
 def plan(words: list[str]) -> dict[str, float]:
     """What the plan says: bytes of memory, card and disk, and seconds."""
-    done = subprocess.run(command("plan", [*words, "--json"]), check=False, capture_output=True)
+    done = subprocess.run(
+        command("plan", [*words, "--rehearse=yes", "--json"]), check=False, capture_output=True
+    )
     found: Facts = json.loads(done.stdout)
     rooms = {kind: float(found[kind]["total"]) for kind in ("host", "disk")}
     if found["device"]:
@@ -115,7 +117,7 @@ def films(weights: str | None, sizes: str) -> Iterator[tuple[str, list[str]]]:
         return
     for size in sizes.split(","):
         words = ["--model=live-avatar", f"--weights={weights}", f"--size={size}", "--num-clip=6"]
-        yield f"live-avatar, {size}", [str(SPEECH), *words, "--rehearse=yes"]
+        yield f"live-avatar, {size}", [str(SPEECH), *words]
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
