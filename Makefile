@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check format bench bench-online faults soak hunt known-answers
+.PHONY: setup demo test check format bench bench-online bench-plan faults soak hunt known-answers
 
 setup: $(READY)
 
@@ -41,6 +41,9 @@ known-answers: $(READY)
 	$(BIN)/python -m pipeline.quality.speech examples runs/answers.wav
 	$(BIN)/longtake new examples/mila.png runs/answers.wav --run runs/answers
 	$(BIN)/python -m pipeline.quality.answers runs/answers
+
+bench-plan: $(READY)
+	$(BIN)/python -m model.tools.bench_plan
 
 # One row: make faults ROW=kill. One part: make soak PART=clips; stopped, the same command goes on.
 faults: $(READY)

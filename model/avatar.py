@@ -133,6 +133,48 @@ class Denoised:
     """[step, c, t, h, w]: the latents as they were after each step; the last equals `latents`."""
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a film takes, in bytes by part, by arithmetic."""
+
+    device: Mapping[str, int]
+    """Of the card; nothing where none is used."""
+    host: Mapping[str, int]
+    """Of the host, beside the program itself and what passes through."""
+    way: str = ""
+    """How the parts are placed."""
+    first: int = 0
+    """What the card needs for a moment, before anything else is there."""
+
+    @property
+    def peak(self) -> int:
+        """Of the card."""
+        return max(self.first, sum(self.device.values()))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a card is, as far as a film is concerned."""
+
+    relative: float = 1.0
+    """Products of matrices in bfloat16, an H200 being 1."""
+    link: float = 53e9
+    """Bytes a second between host and card."""
+
+
+@dataclass(frozen=True)
+class Labour:
+    """Seconds by arithmetic, from what was measured on one H200."""
+
+    load: float
+    denoise: float
+    """Of one clip, the decoder being idle."""
+    decode: float
+    """Of one clip."""
+    beside: float
+    """Of the decoding, what the denoiser loses where both are at work; 1: they take turns."""
+
+
 class Denoiser(Protocol):
     """A film in the making: the rings and whatever else goes from clip to clip. Not thread-safe."""
 
@@ -230,6 +272,12 @@ class Card(Protocol):
     def preview(self, options: Options) -> "Preview":
         """The matrix that makes small pictures of its latents."""
 
+    def memory(self, options: Options, machine: Machine, free: int | None) -> Memory:
+        """What a film takes, placed as a card with so much free memory has it (None: no card)."""
+
+    def labour(self, options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:
+        """How long a card with so much free memory takes; None where only measuring tells."""
+
 
 class Loader(Protocol):
     """The module that loads a model."""
@@ -271,6 +319,18 @@ def preview(name: str, options: Options) -> "Preview | None":
         return None
     card: Card = import_module(f"{MODELS[name]}.card")
     return card.preview(options)
+
+
+def memory(name: str, options: Options, machine: Machine, free: int | None) -> Memory:
+    """What a film takes, by part. Without torch."""
+    card: Card = import_module(f"{MODELS[name]}.card")
+    return card.memory(options, machine, free)
+
+
+def labour(name: str, options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:
+    """How long a card takes, by arithmetic; None where only measuring tells. Without torch."""
+    card: Card = import_module(f"{MODELS[name]}.card")
+    return card.labour(options, machine, free, speed)
 
 
 def release_memory() -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipeline.inspection.hearing import Hearing
     from pipeline.inspection.hunt import Hunt
     from pipeline.pace import Pace
+    from pipeline.plan.estimate import Estimate
+    from pipeline.plan.planning import How
     from pipeline.progress import OnClipComplete
     from pipeline.quality.judgement import Quality
     from pipeline.quality.judges import Judges
@@ -42,6 +44,7 @@ def new(
 
     `on_clip_complete(clip_index, total_clips)` is called after each published clip; `notices` are said first.
     """
+    from pipeline.plan.planning import told_before
     from pipeline.progress import Watching, followed
     from storage.lock import break_held
     from tasks.request import freeze_resolved, resolve
@@ -54,7 +57,10 @@ def new(
     with Journal() as journal, followed(resolved.spec.clip_frames, watching) as pace:
         for notice in notices:
             say(notice, logging.WARNING)
+        planned = tuple(told_before(resolved))
         run = freeze_resolved(resolved)
+        for line in planned:
+            say(line, logging.WARNING)
         if not run.events_path.exists():
             _say_once(run, begun)
         return _make(run, request.part, journal, pace)
@@ -139,6 +145,21 @@ def _say_once(run: "Run", begun: float) -> None:
     say("The film is tagged as AI-generated in its metadata.", logging.WARNING)
     if spec.prompt and not traits_of(run).prompt_acts:
         say(f"{spec.model} ignores the prompt: picture and sound alone decide.", logging.WARNING)
+
+
+def plan(request: "Request", how: "How | None" = None) -> "Estimate":
+    """What the film of `request` will take, and what would make it fit. Its first clips are made where that takes seconds; nothing of them stays."""
+    from pipeline.plan.planning import How, planned
+
+    return planned(request, how or How())[1]
+
+
+def fit(request: "Request") -> "tuple[Request, tuple[str, ...]]":
+    """The request, where there is no room for it with the first of the ways that fit, and their flags; makes nothing."""
+    from pipeline.plan.planning import How, planned
+
+    fitted, found = planned(request, How(rehearse=False, fit=True))
+    return fitted, found.changes
 
 
 def status(root: Path) -> "Status":

@@ -36,6 +36,12 @@ class Cost:
     """Whether the denoiser leaves the processor alone: writing then takes nothing from it but the pause."""
 
 
+def clips_between(seconds: float, cost: float, clip_seconds: float) -> int:
+    """As few carries as cost their share of the time, and no more than can be written one after the other: a power of two."""
+    least = max(cost / SHARE, seconds) / clip_seconds
+    return next(1 << n for n in range(64) if 1 << n >= least)
+
+
 class Carries:
     """The carries of one session. The denoiser's thread copies, a thread of its own writes behind it."""
 
@@ -161,11 +167,15 @@ class Carries:
             emit("carry_failed", next_clip=following, error=line_of(fault))
             return
         seconds = time.monotonic() - begun
-        emit("carry_published", next_clip=following, seconds=round(seconds, 4))
         worked = min(seconds, max(0.0, self._worked() - worked))
-        self._choose(
-            seconds, seconds if waits else self._copy_seconds + worked * (not self._on_card)
+        cost = seconds if waits else self._copy_seconds + worked * (not self._on_card)
+        facts = {"seconds": seconds, "cost": cost}
+        emit(
+            "carry_published",
+            next_clip=following,
+            **{name: round(each, 4) for name, each in facts.items()},
         )
+        self._choose(seconds, cost)
 
     def _worked(self) -> float:
         """Processor seconds of this process, but for the denoiser's and Luigi's threads: what writing takes from them where all share the processor."""
@@ -177,11 +187,9 @@ class Carries:
             return time.monotonic()
 
     def _choose(self, seconds: float, cost: float) -> None:
-        """As few carries as cost their share of the time, and no more than can be written one after the other."""
         if self._run.settings.carry_every >= 0 or not self._clip_seconds:
             return
-        least = max(cost / SHARE, seconds) / self._clip_seconds
-        every = next(1 << n for n in range(64) if 1 << n >= least)
+        every = clips_between(seconds, cost, self._clip_seconds)
         if every != self._every:
             self._every = every
             facts = {"clip_seconds": self._clip_seconds, "write_seconds": seconds, "cost": cost}

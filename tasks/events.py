@@ -15,7 +15,7 @@ damage_found   stage, clip, file, flaw: withdrawn, will be made again
 repair_started files (damaged), clips (to be published again)
 damage_met     error: a reader came upon it; the run is looked through, byte by byte
 latents_restored clip: from its steps, whose last they are
-carry_published next_clip, seconds
+carry_published next_clip, seconds, cost (what of them the film pays for)
 carry_failed   next_clip, error: the film goes on, a resume replays more
 carry_skipped  next_clip, reason: the same
 carry_every_chosen every, clip_seconds, write_seconds, cost (of a carry, in seconds): so many clips lie between two carries from now on

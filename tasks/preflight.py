@@ -24,11 +24,12 @@ from tasks.request import (
     sides_of,
 )
 from tasks.retention import kept
-from tasks.space import FILES, FILES_A_PIECE, SPARE, Plan, carries_kept
+from tasks.space import FILES, FILES_A_PIECE, SPARE, Known, Once, Plan, carries_kept, is_copied
 
 if TYPE_CHECKING:
     from model.avatar import Traits
     from storage.spec import Spec
+    from tasks.request import Resolved
 
 LEAST = {
     "num_clip": 1,
@@ -163,16 +164,10 @@ def check_writable(path: Path) -> None:
         raise NotWritable(path, f"{there} is mounted read-only")
 
 
-def check_room(request: Request, root: Path, spec: "Spec", traits: "Traits") -> None:
+def check_room(resolved: "Resolved", traits: "Traits") -> None:
     """The film fits on the disk, with its carries and what is held back for joining; raises NoSpace."""
-    from tasks.session import opened
-
-    run = opened(str(root)) if is_run(root) else None
-    span = request.part.span(spec.clips)
-    missing = sum(not (run and run.records.complete("segment", clip)) for clip in span)
-    if not missing:
-        return
-    needed, files = needed_for(request, run, spec, traits, missing)
+    root = resolved.root
+    needed, files = needed_for(resolved, traits)
     disk = look(nearest(root))
     if needed > disk.free:
         raise NoSpace(shortage(root, needed))
@@ -182,20 +177,47 @@ def check_room(request: Request, root: Path, spec: "Spec", traits: "Traits") -> 
 
 
 def needed_for(
-    request: Request, run: Run | None, spec: "Spec", traits: "Traits", clips: int
+    resolved: "Resolved", traits: "Traits", known: Known | None = None
 ) -> tuple[int, int]:
-    """Bytes and files that so many clips, the carries and the film will take at the most."""
+    """Bytes and files that the clips that are not there, the carries and the film will take at the most; of frames by `auto` there are as many as have room."""
+    from tasks.session import opened
+
+    request, spec, root = resolved.request, resolved.spec, resolved.root
+    run = opened(str(root)) if is_run(root) else None
+    span = resolved.part.span(spec.clips)
+    clips = sum(not (run and run.records.complete("segment", clip)) for clip in span)
+    if not clips:
+        return 0, 0
     settings, _ = settings_of(request, run.settings if run else Settings(), {})
-    # Of frames by `auto` there are as many as have room.
-    auto = settings.keep_frames == "auto"
-    plan = Plan(spec, 0 if auto else kept(settings.keep_frames), kept(settings.keep_steps))
-    carries = carries_kept(spec, settings)
-    film = spec.clips * plan.segment + 2 * plan.soundtrack
-    needed = plan.clips(clips) + SPARE * plan.clip + carries * traits.carry_bytes + film
-    files = clips * FILES + carries * traits.carry_pieces * FILES_A_PIECE
+    needed, files, once = room_of(resolved, traits, settings, clips, known)
     if run is None:
-        inputs = request.image.stat().st_size + request.audio.stat().st_size
-        return needed + inputs + plan.heard, files
+        return needed, files
     there = sum(path.name.isdigit() for path in (run.root / "carry").iterdir())
+    carries = carries_kept(spec, settings, span)
     held = Reserve(run.reserve_path).size + min(there, carries) * traits.carry_bytes
-    return max(needed - held, 0), files
+    return max(needed - once["inputs"] - once["run"] - held, 0), files
+
+
+def room_of(
+    resolved: "Resolved",
+    traits: "Traits",
+    settings: Settings,
+    clips: int,
+    known: Known | None = None,
+) -> tuple[int, int, dict[str, int]]:
+    """Bytes and files of so many clips of a new run, and of what it has once, by its parts."""
+    spec, auto = resolved.spec, settings.keep_frames == "auto"
+    frames = 0 if auto else kept(settings.keep_frames)
+    plan = Plan(spec, frames, kept(settings.keep_steps), known or Known(), resolved.seconds)
+    carries = carries_kept(spec, settings, resolved.part.span(spec.clips))
+    once = plan.once(once_of(resolved, traits, carries))
+    needed = plan.clips(clips) + SPARE * plan.clip + sum(once.values())
+    return needed, clips * FILES + carries * traits.carry_pieces * FILES_A_PIECE, once
+
+
+def once_of(resolved: "Resolved", traits: "Traits", carries: int) -> Once:
+    """What the run has beside its clips."""
+    request = resolved.request
+    inputs = request.image.stat().st_size + request.audio.stat().st_size
+    copies = int(is_copied(request.output_file, resolved.root))
+    return Once(carries, traits.carry_bytes, traits.carry_pieces, inputs, copies)

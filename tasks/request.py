@@ -140,6 +140,8 @@ class Resolved:
     root: Path
     """Absolute."""
     clips_asked: int | None
+    seconds: Fraction
+    """Length of the whole sound."""
 
     @cached_property
     def part(self) -> Part:
@@ -161,13 +163,24 @@ def resolve(request: Request) -> Resolved:
     seconds = preflight.check_media(request, traits)
     request = fit_device(request, traits, seconds)
     traits = preflight.check_options(request)
-    spec = spec_of(request, traits, seconds)
+    resolved = settle(request, traits, seconds)
+    preflight.check_room(resolved, traits)
+    return resolved
+
+
+def settle(
+    request: Request, traits: "Traits", seconds: Fraction, *, weights: str | None = None
+) -> Resolved:
+    """The request with every default filled in, and every check but those of room. `weights`: their digest, where they are not to be looked at."""
+    from tasks import preflight
+
+    spec = spec_of(request, traits, seconds, weights=weights)
     root = folder_of(request, spec)
     spec = preflight.check_folder(request, root, spec)
     preflight.check_part(request.part, spec)
     preflight.check_output(request.output_file)
-    preflight.check_room(request, root, spec, traits)
-    return Resolved(request, spec, root, request.num_clip if request.start_clip is None else None)
+    asked = request.num_clip if request.start_clip is None else None
+    return Resolved(request, spec, root, asked, seconds)
 
 
 def check(request: Request) -> None:
@@ -262,16 +275,20 @@ def folder_of(request: Request, spec: Spec) -> Path:
     return chosen.resolve()
 
 
-def spec_of(request: Request, traits: "Traits", seconds: Fraction) -> Spec:
+def spec_of(
+    request: Request, traits: "Traits", seconds: Fraction, *, weights: str | None = None
+) -> Spec:
     """What decides the pixels, every default filled in."""
     from model import avatar
     from storage.digest import digest_of_file
 
     width, height = sides_of(request, traits)
     clips, frames = length_of(request, traits, seconds)
+    if (digest := weights) is None:
+        digest = avatar.weights_digest(traits.name, options_of(request))
     return Spec(
         model=traits.name,
-        weights=avatar.weights_digest(traits.name, options_of(request)),
+        weights=digest,
         image=digest_of_file(request.image),
         audio=digest_of_file(request.audio),
         prompt=request.prompt or "",

@@ -4,7 +4,8 @@ tasks/origin.py then makes the new run; from there on it is a run like any other
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ from storage.run import Run, difference, read_beginning
 from storage.spec import Settings
 from storage.takes import Take, until
 from tasks.past import warm_up
-from tasks.preflight import check_folder, check_settings, needed_for
-from tasks.request import SEEDS, Request, is_run, require, settings_of
+from tasks.preflight import check_folder, check_settings, room_of
+from tasks.request import SEEDS, Request, Resolved, is_run, require, settings_of
 from tasks.session import differences, load_avatar, options_of, traits_of
 
 if TYPE_CHECKING:
@@ -258,11 +259,11 @@ def check_numerics(old: Run, found: Plan) -> None:
 
 def check_room(old: Run, found: Plan) -> None:
     """What is made fits on the disk, and the film; all of it, where nothing can be linked. Raises NoSpace."""
-    names = {each.name for each in fields(Settings)} - {"output_file"}
-    settings = {name: getattr(found.settings, name) for name in names}
-    request = Request(old.image_path, old.audio_path, **settings)
+    spec = found.spec
     made = len(found.make) + len(found.missing) + len(found.redecode)
-    clips = found.spec.clips if found.copies else made
-    needed, _ = needed_for(request, None, found.spec, traits_of(old), clips)
+    clips = spec.clips if found.copies else made
+    request = Request(old.image_path, old.audio_path)
+    whole = Resolved(request, spec, found.root, None, Fraction(spec.frames, spec.fps))
+    needed, _, _ = room_of(whole, traits_of(old), found.settings, clips)
     if needed > look(nearest(found.root)).free:
         raise NoSpace(shortage(found.root, needed))

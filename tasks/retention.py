@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from storage.arrays import ClipArray
     from storage.run import Run
-    from storage.spec import Spec
+    from storage.spec import Settings, Spec
 
 
 def kept(words: str) -> int | None:
@@ -19,9 +19,17 @@ def kept(words: str) -> int | None:
 
 def frames_kept(run: "Run") -> int | None:
     """How many clips' frames stay; `auto` keeps all if they fit the disk budget, else none."""
-    if run.settings.keep_frames != "auto":
-        return kept(run.settings.keep_frames)
-    return None if frames_bytes(run.spec) <= _budget(run) else 0
+    # What the run's frames take already counts as free, so that a resume decides alike.
+    free = shutil.disk_usage(run.root).free + _frames_there(run)
+    return choose_frames(run.spec, run.settings, free)
+
+
+def choose_frames(spec: "Spec", settings: "Settings", free: int) -> int | None:
+    """The same for a disk with so much free."""
+    if settings.keep_frames != "auto":
+        return kept(settings.keep_frames)
+    budget = free // 2 if settings.disk_budget is None else settings.disk_budget
+    return None if frames_bytes(spec) <= budget else 0
 
 
 def frames_bytes(spec: "Spec") -> int:
@@ -61,13 +69,6 @@ def is_kept(array: "ClipArray", clip: int, clips: int | None) -> bool:
     """False where none are kept, and for a clip that was pruned before and is only made again for something else."""
     pruned = (array.records.read(array.name, clip) or {}).get("state") == "pruned"
     return clips is None or (clips > 0 and not pruned)
-
-
-def _budget(run: "Run") -> int:
-    if run.settings.disk_budget is not None:
-        return run.settings.disk_budget
-    # Half of what is free at the start; what the run's frames take already counts as free, so that a resume decides alike.
-    return (shutil.disk_usage(run.root).free + _frames_there(run)) // 2
 
 
 def _frames_there(run: "Run") -> int:

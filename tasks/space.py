@@ -2,19 +2,26 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from storage.disk import look, place, shortage, size
+from storage.disk import look, nearest, place, shortage, size
 from storage.errors import NoSpace, NotWritable
+from storage.layout import clip_arrays
 from storage.lock import require
 from storage.reserve import Reserve
+from storage.samples import CHUNK
 from storage.sound import BITS
+from storage.spec import CARRY_FIRST
 from tasks.events import emit
 from tasks.retention import frames_kept, kept, remake_of
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from storage.arrays import ClipArray
     from storage.run import Run
     from storage.spec import Settings, Spec
@@ -23,7 +30,7 @@ LOW = 5 * 10**9
 SPARE = 2
 """Clips for which there is always room: the one that is made, and the one that is made ahead."""
 FILES = 14
-"""Files of one clip: records, chunks, the segment and a draft."""
+"""Files of one clip at the most: records, chunks, the segment and a draft."""
 BLOCK = 4096
 """What the smallest file takes of most disks."""
 FILES_A_PIECE = 3
@@ -34,16 +41,57 @@ PIXELS_A_BYTE = 32
 """Of a segment. A talking head at crf 18 takes a hundred; grain takes more."""
 CARRIES = 3
 """Two, and the draft of the third."""
+LOG = 2048
+"""Bytes of log and events that one clip writes, about."""
+RUN_FILES = 45
+"""Folders and small files that every run has: run.json twice, a zarr.json for each array, the encoded inputs, records."""
+PRUNABLE = ("frames", "steps")
+"""Arrays of which not all clips need stay."""
+CHECKSUM = 4
+"""Bytes of the crc32c at the end of a chunk."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What follows from no arithmetic. None: not known yet, and a bound stands in its place; else as a rehearsal of the film showed it."""
+
+    segment: int | None = None
+    """Bytes of one clip as video."""
+    sound: float | None = None
+    """Bytes of soundtrack a second."""
+    carry: int | None = None
+    """Bytes of one carry, all its files counted."""
+    log: int = LOG
+    """Bytes of log and events a clip."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """What a run has beside its clips."""
+
+    carries: int = 0
+    """So many stay at once."""
+    carry: int = 0
+    """Bytes of one."""
+    pieces: int = 0
+    """Of one."""
+    inputs: int = 0
+    """Bytes of the copies of picture and sound."""
+    copies: int = 0
+    """Of the film, for --output-file on the same disk."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays of a film on the disk, by arithmetic."""
+    """What stays of a film on the disk, by arithmetic: the one that is checked before a film, held while it is made, and told by `longtake plan`."""
 
     spec: "Spec"
     frames: int | None
     """Clips whose frames stay; None is all."""
     steps: int | None
+    known: Known = field(default_factory=Known)
+    seconds: "Fraction | None" = None
+    """Length of the whole sound, where the film is shorter."""
 
     @property
     def clip(self) -> int:
@@ -54,57 +102,133 @@ class Plan:
     @property
     def bare_clip(self) -> int:
         """Bytes of one clip that stay whatever is kept."""
-        spec = self.spec
-        features = spec.audio_layers * spec.audio_channels * spec.clip_frames * 4
-        return self._latents + features + self.segment + FILES * BLOCK
+        arrays = sum(size for name, size in self._arrays.items() if name not in PRUNABLE)
+        return arrays + on_disk(self.segment) + self._records
 
     @property
     def frame_bytes(self) -> int:
         """Of one clip's frames."""
-        return self.spec.clip_frames * self.spec.width * self.spec.height * 3
+        return self._arrays["frames"]
 
     @property
     def step_bytes(self) -> int:
         """Of one clip's latents after each step."""
-        return self._latents * self.spec.steps
+        return self._arrays["steps"]
 
     @property
     def segment(self) -> int:
-        """Of one clip as video, before any is known."""
-        return self.spec.clip_frames * self.spec.width * self.spec.height // PIXELS_A_BYTE
+        """Of one clip as video."""
+        pixels = self.spec.clip_frames * self.spec.width * self.spec.height
+        return pixels // PIXELS_A_BYTE if self.known.segment is None else self.known.segment
 
     @property
     def soundtrack(self) -> int:
-        """Of the sound as AAC, in two channels."""
-        return 2 * BITS // 8 * (self.spec.frames // self.spec.fps + 1)
+        """Of the whole sound as AAC, in two channels unless it is known better."""
+        return int(self._sound_a_second * (self._length + 1))
 
     @property
     def heard(self) -> int:
-        """Of the sound as the model hears it."""
-        return 4 * self.spec.frames * self.spec.samples_per_frame
-
-    def clips(self, count: int) -> int:
-        """Bytes of so many clips, of which the oldest frames and steps may go."""
-        kept_frames = count if self.frames is None else min(count, self.frames)
-        kept_steps = count if self.steps is None else min(count, self.steps)
-        whole = count * self.bare_clip + kept_frames * self.frame_bytes
-        return whole + kept_steps * self.step_bytes
+        """Of the sound as the model hears it: whole chunks."""
+        samples = int(self._length * self.spec.sample_rate)
+        return -(-samples // CHUNK) * on_disk(4 * CHUNK + CHECKSUM)
 
     @property
-    def _latents(self) -> int:
+    def film(self) -> int:
+        """Of the joined film: segments and their sound."""
         spec = self.spec
-        latent = spec.latent_channels * spec.latent_height * spec.latent_width * 4
-        return latent * (spec.clip_latents + spec.motion_latents)
+        return self.segment * spec.frames // spec.clip_frames + int(
+            self._sound_a_second * spec.frames / spec.fps
+        )
+
+    def parts(self, count: int) -> dict[str, int]:
+        """Bytes of so many clips by part, of which the oldest frames and steps may go."""
+        kept = {"frames": self._kept(self.frames, count), "steps": self._kept(self.steps, count)}
+        arrays = {name: kept.get(name, count) * size for name, size in self._arrays.items()}
+        segments, records = on_disk(self.segment), self._records
+        return {**arrays, "segments": count * segments, "records and logs": count * records}
+
+    def clips(self, count: int) -> int:
+        """Bytes of so many clips."""
+        return sum(self.parts(count).values())
+
+    def once(self, run: Once) -> dict[str, int]:
+        """Bytes by part of what a run has beside its clips."""
+        carry = self.known.carry or run.carry + run.pieces * FILES_A_PIECE * BLOCK
+        time = 8 * self.spec.clips * self.spec.clip_frames
+        return {
+            "inputs": on_disk(run.inputs) + self.heard,
+            "carry": run.carries * carry,
+            "soundtrack": on_disk(self.soundtrack),
+            "film": on_disk(self.film) * (1 + run.copies),
+            "run": RUN_FILES * BLOCK + on_disk(time),
+        }
+
+    @property
+    def _arrays(self) -> dict[str, int]:
+        """Bytes of one clip's chunk in each array of the run."""
+        shapes = {name: (shape, kind) for name, (shape, kind, _) in clip_arrays(self.spec).items()}
+        width = {"float32": 4, "uint8": 1}
+        return {n: on_disk(prod(shape) * width[k] + CHECKSUM) for n, (shape, k) in shapes.items()}
+
+    @property
+    def _records(self) -> int:
+        left_out = [self.frames, self.steps].count(0)
+        return (len(self._arrays) + 1 - left_out) * BLOCK + self.known.log
+
+    @property
+    def _length(self) -> "Fraction | float":
+        return self.seconds or self.spec.frames / self.spec.fps
+
+    @property
+    def _sound_a_second(self) -> float:
+        return 2 * BITS / 8 if self.known.sound is None else self.known.sound
+
+    @staticmethod
+    def _kept(limit: int | None, count: int) -> int:
+        return count if limit is None else min(count, limit)
 
 
-def carries_kept(spec: "Spec", settings: "Settings") -> int:
-    """How many carries are on the disk at most, that being written included."""
-    every = settings.carry_every
-    if every == 0 or spec.motion_latents:
+def on_disk(size: int) -> int:
+    """What a file of so many bytes takes: whole blocks."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def is_copied(target: Path | None, root: Path) -> bool:
+    """True if the film is put on the run's own disk a second time."""
+    if target is None or not target.parent.is_dir():
+        return False
+    return target.parent.stat().st_dev == nearest(root).stat().st_dev
+
+
+def carries_kept(
+    spec: "Spec",
+    settings: "Settings",
+    clips: range | None = None,
+    *,
+    every: int = 1,
+    most: int = CARRIES,
+) -> int:
+    """How many carries are on the disk at most, that being written included, when these clips (None: all) are made.
+
+    `every`: clips between two, where they are chosen by their cost; as many as may be, where that is not known.
+    """
+    if settings.carry_every == 0 or spec.motion_latents:
         return 0
-    passed = (spec.clips - 1) // (every if every > 0 else 1)
     anchors = (spec.clips - 1) // settings.anchor_clips if settings.anchor_clips else 0
-    return min(passed, CARRIES) + anchors
+    return min(len(_carries_of(spec, settings, clips or range(spec.clips), every)), most) + anchors
+
+
+def _carries_of(spec: "Spec", settings: "Settings", clips: range, every: int) -> set[int]:
+    """The clips that a carry will stand before: the first, the newest few, and the one after a part."""
+    last = min(clips.stop, spec.clips - 1)
+    ends = {last} if clips.stop < spec.clips else set()
+    if settings.carry_every > 0:
+        first = every = settings.carry_every
+    else:
+        # By their cost the first stands where nothing is known yet.
+        first = CARRY_FIRST
+        ends |= {first} if first <= last else set()
+    return {*range(-(-first // every) * every, last + 1, every)[-CARRIES:], *ends}
 
 
 class Space:
@@ -206,7 +330,12 @@ class Space:
         missing = max(0, len(self._clips) - self._made)
         mean = self._bytes / self._made * MARGIN if self._made else self._plan.segment
         film = int(self._bytes + mean * missing) + 64 * self._run.spec.frames + self._sound_bytes
-        return film * (1 + self._is_copied)
+        return film * (1 + is_copied(self._target, self._run.root))
+
+    @property
+    def _target(self) -> Path | None:
+        target = self._run.settings.output_file
+        return None if target is None or Path(target) == self._run.video_path else Path(target)
 
     @property
     def _soundtrack(self) -> int:
@@ -217,16 +346,6 @@ class Space:
     def _sound_bytes(self) -> int:
         facts = self._run.records.read("soundtrack")
         return facts["bytes"] if facts and "bytes" in facts else self._plan.soundtrack
-
-    @property
-    def _is_copied(self) -> bool:
-        from pathlib import Path
-
-        target = self._run.settings.output_file
-        if target is None or Path(target) == self._run.video_path:
-            return False
-        folder = Path(target).parent
-        return folder.is_dir() and folder.stat().st_dev == self._run.root.stat().st_dev
 
     def _check_writable(self) -> None:
         root = self._run.root

@@ -20,10 +20,13 @@ from model.avatar import (
     Denoised,
     Float,
     Heard,
+    Labour,
     Machine,
+    Memory,
     Named,
     Options,
     Seed,
+    Speed,
     Traits,
     seed_of,
 )
@@ -254,6 +257,16 @@ def bytes_needed(name: str, options: Options, machine: Machine) -> int:
     return int(os.environ.get("FAKE_BYTES", "0")) * options.width * options.height
 
 
+def memory(name: str, options: Options, machine: Machine, free: int | None) -> Memory:
+    taken = bytes_needed(name, options, machine)
+    device = {} if free is None else {"weights": taken // 2, "activations": taken - taken // 2}
+    return Memory(device, {"weights": 1000}, "as it is")
+
+
+def labour(name: str, options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:
+    return Labour(10.0, options.steps or 4, 1.0, 0.5)
+
+
 def bytes_free(name: str, machine: Machine) -> int | None:
     return machine.memory
 
@@ -268,3 +281,5 @@ def install(patch: Any = None) -> None:
     put(avatar, "weights_digest", weights_digest)
     put(avatar, "bytes_needed", bytes_needed)
     put(avatar, "bytes_free", bytes_free)
+    put(avatar, "memory", memory)
+    put(avatar, "labour", labour)

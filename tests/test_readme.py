@@ -20,6 +20,7 @@ PAGES += [
     "docs/from-live-avatar.md",
     "docs/inspect.md",
     "docs/models.md",
+    "docs/plan.md",
     "docs/reliability.md",
     "docs/report.md",
     "docs/retake.md",

@@ -15,3 +15,4 @@ KIND = Kind(
 
 describe, weights_digest = KIND.describe, KIND.weights_digest
 bytes_needed, preview = KIND.bytes_needed, KIND.preview
+memory, labour = KIND.memory, KIND.labour

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model import preview as previews
-from model.avatar import Machine, Options, Traits
+from model.avatar import Labour, Machine, Memory, Options, Speed, Traits
 from model.preview import Preview
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -129,6 +129,19 @@ def bytes_needed(options: Options, machine: Machine) -> int:  # noqa: ARG001 - a
 def preview(options: Options) -> Preview:  # noqa: ARG001 - as for every model
     """Fitted to pocket's VAE; it decides no pixel of a film, so it is no part of the weights' digest."""
     return previews.read(WEIGHTS / previews.FILE)
+
+
+def memory(options: Options, machine: Machine, free: int | None) -> Memory:  # noqa: ARG001 - as for every model
+    """Weights and rings, in the host's memory; half of it in bf16."""
+    weights = 2 * sum((WEIGHTS / name).stat().st_size for name in (AVATAR, VAE))
+    whole = RING_LATENTS / (RING_LATENTS - BLOCK_LATENTS)
+    rings = int(carry_bytes(complete(options)) * whole)
+    return Memory({}, {"weights": weights, "rings": rings}, "in the host's memory")
+
+
+def labour(options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:  # noqa: ARG001 - as for every model
+    """Only measuring tells."""
+    return None
 
 
 @lru_cache(maxsize=1)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from model import checkpoint, findings, preview, shapes
-from model.avatar import Machine, Options, Traits
+from model.avatar import Labour, Machine, Memory, Options, Speed, Traits
 from model.checkpoint import Place
 from model.preview import Preview
 from model.vae_layout import decoder_memory
-from model.wan.memory import BYTES, Film, Need, least, need
+from model.wan.memory import BYTES, RESIDENT, Film, Need, choose, least, need
 from model.wan.preview import published
+from model.wan.work import Measured, Shape, seconds
 from storage.errors import BadInput, BadOption
 
 SAMPLE_RATE = 16_000
@@ -44,6 +45,8 @@ class Kind:
     lora: bool = False
     vae_in_float: bool = False
     """The VAE computes in float32 on any device."""
+    measured: Measured = field(default_factory=Measured)
+    """How long its clips took on one H200."""
     switches: dict[str, Any] = field(default_factory=dict)
     """Fields of S2VTransformer's configuration that config.json does not know."""
 
@@ -123,6 +126,31 @@ class Kind:
         places = (root / preview.FILE, root / checkpoint.FOLDER / preview.FILE)
         fitted = next((p for p in places if options.weights and p.is_file()), None)
         return preview.read(fitted) if fitted else published()
+
+    def memory(self, options: Options, machine: Machine, free: int | None) -> Memory:
+        """What a film takes, placed as a card with so much free memory has it; in float32 on the host where there is none."""
+        needed = self.needed(options)
+        if free is None:
+            taken = {name: 2 * size for name, size in needed.parts(RESIDENT).items()}
+            taken.pop("CUDA")
+            return Memory({}, taken, "in the host's memory")
+        way = choose(needed, free, machine.offload)
+        return Memory(needed.parts(way), needed.host(way), way.words, needed.words)
+
+    def labour(self, options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:
+        """How long a card takes, from what one H200 took."""
+        needed = self.needed(options)
+        way, traits = choose(needed, free, machine.offload), self.describe(options)
+        shape = Shape(
+            self.config(options),
+            options.width or WIDTH,
+            options.height or HEIGHT,
+            traits.clip_latents,
+            0 if self.motion_latents else self.block_frames // FRAMES_PER_LATENT,
+            traits.steps * (2 if traits.guidance not in {"", "0", "1"} else 1),
+        )
+        fetched = needed.fetched(way, shape.blocks, shape.passes)
+        return seconds(shape, self.measured, speed, fetched)
 
     def _guidance(self, options: Options) -> str:
         if options.guidance and not self.guidance:

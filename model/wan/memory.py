@@ -43,17 +43,44 @@ class Need:
     """Keys and values of all steps: they can wait on the host, all but one layer's."""
     ring: int
     """One layer's at one step."""
-    work: int
-    """Everything else at its peak."""
+    denoising: int
+    """What is worked with while latents are denoised, and the prompt's keys and values."""
+    vae: int
+    """The VAE with all that it works with while it decodes."""
+    ear: int
+    """The speech encoder."""
     words: int
     """What the prompt's encoder takes, before anything else is there."""
+    pinned_layers: int
+    """Of the host, where the layers wait there; so the rings, below."""
+    pinned_rings: int
 
-    def total(self, way: "Placing") -> int:
-        """All of it but what waits on the host; the prompt's encoder, where that is more."""
-        rings = self.ring if way.rings_on_host else self.rings
+    def parts(self, way: "Placing") -> dict[str, int]:
+        """All of it but what waits on the host."""
         # The largest layer, and the one that is being fetched beside it.
         layers = self.layers // 100 if way.layers_on_host else self.layers
-        return max(self.words, layers + self.other + rings + self.work)
+        return {
+            "weights": layers + self.other,
+            "rings": self.ring if way.rings_on_host else self.rings,
+            "activations": self.denoising,
+            "VAE": self.vae,
+            "speech encoder": self.ear,
+            "CUDA": int(CONTEXT),
+        }
+
+    def total(self, way: "Placing") -> int:
+        """All parts; the prompt's encoder, where that is more."""
+        return max(self.words, sum(self.parts(way).values()))
+
+    def host(self, way: "Placing") -> dict[str, int]:
+        """What waits on the host."""
+        layers = self.pinned_layers if way.layers_on_host else 0
+        return {"weights": layers, "rings": self.pinned_rings if way.rings_on_host else 0}
+
+    def fetched(self, way: "Placing", blocks: int, passes: int) -> int:
+        """Bytes that come over from the host for so many blocks of latents and passes through the layers."""
+        layers = self.layers * passes if way.layers_on_host else 0
+        return layers + (self.rings * blocks if way.rings_on_host else 0)
 
 
 @dataclass(frozen=True)
@@ -62,6 +89,13 @@ class Placing:
 
     rings_on_host: bool = False
     layers_on_host: bool = False
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        if self.layers_on_host:
+            return "rings and layers wait on the host" if self.rings_on_host else "layers wait"
+        return "rings wait on the host" if self.rings_on_host else "all on the card"
 
 
 RESIDENT, RINGS, BOTH = Placing(), Placing(True), Placing(True, True)
@@ -87,21 +121,32 @@ def least(needed: Need, offload: bool | None) -> int:
 def need(config: Mapping[str, Any], film: Film) -> Need:
     """What a transformer of this configuration needs for a film."""
     sizes = {name: prod(shape) for name, shape in shapes.transformer(config).items()}
-    layers = sum(
-        size for name, size in sizes.items() if name.endswith(shapes.ADAPTED) or "adain" in name
-    )
     pixels = film.width * film.height
     tokens = pixels // 256
     condition = 5 * tokens // 2 if film.ring_latents else 0
     row = 2 * config["dim"] * BYTES
     ring = row * (condition + film.ring_latents * tokens)
     told = config["num_layers"] * row * (condition + config["text_len"])
-    work = (DECODING + DENOISING * film.together / 3) * pixels + told
+    rings = config["num_layers"] * film.steps
+    linear = {
+        name: BYTES * size
+        for name, size in sizes.items()
+        if name.endswith(shapes.ADAPTED) or "adain" in name
+    }
     return Need(
-        BYTES * layers,
-        BYTES * (sum(sizes.values()) - layers),
-        ring * config["num_layers"] * film.steps,
-        ring,
-        int(work + VAE + EAR + CONTEXT),
-        int(TEXT + CONTEXT),
+        layers=sum(linear.values()),
+        other=BYTES * sum(sizes.values()) - sum(linear.values()),
+        rings=ring * rings,
+        ring=ring,
+        denoising=int(DENOISING * film.together / 3 * pixels) + told,
+        vae=int(DECODING * pixels + VAE),
+        ear=int(EAR),
+        words=int(TEXT + CONTEXT),
+        pinned_layers=sum(map(pinned, linear.values())),
+        pinned_rings=pinned(ring) * rings,
     )
+
+
+def pinned(size: int) -> int:
+    """What torch takes of the host for memory that a card reads by itself: the next power of two."""
+    return 1 << (size - 1).bit_length() if size else 0

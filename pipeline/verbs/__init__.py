@@ -7,6 +7,7 @@ from pipeline.verbs import (
     inspect,
     mux,
     new,
+    plan,
     report,
     resume,
     retake,
@@ -16,6 +17,6 @@ from pipeline.verbs import (
 
 VERBS: dict[str, Verb] = {
     each.VERB.name: each.VERB
-    for each in (new, resume, status, mux, inspect, verify, report, retake, doctor, accept)
+    for each in (plan, new, resume, status, mux, inspect, verify, report, retake, doctor, accept)
 }
 """In the order of the first screen."""

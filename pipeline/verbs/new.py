@@ -10,19 +10,26 @@ from pipeline.sinks import attached
 from pipeline.sinks.address import KEY, chosen, take_events
 from pipeline.verb import Command, Parser, Verb, add_flag, prepare, tell
 
+NOTHING: tuple[str, ...] = ()
+
 
 def _act(command: Command) -> int:
     from pipeline import runs, settings
 
     wishes = settings.gather(command.given, os.environ, Path.cwd())
+    request, changes = wishes.request(), NOTHING
+    if command.options["fit"]:
+        request, changes = runs.fit(request)
+    if changes:
+        wishes.notices.append(f"[PLAN] It does not fit as asked; --fit takes {' '.join(changes)}")
     if command.options["keep_going"]:
         from tasks.request import resolve
 
-        root = resolve(wishes.request()).root
+        root = resolve(request).root
         # By its name: where the seed is drawn, each start would else be another film.
-        return keep_going(command, ["new", *words_of(command), "--run", str(root)], root)
+        more = [change.replace(" ", "=", 1) for change in changes]
+        return keep_going(command, ["new", *words_of(command), *more, "--run", str(root)], root)
     console, breaks = prepare(command), bool(command.options["break_lock"])
-    request = wishes.request()
     with attached(chosen(command.options[KEY], os.environ, Path.cwd())):
         film = runs.new(request, console=console, notices=wishes.notices, break_lock=breaks)
     return tell(film)
@@ -50,6 +57,16 @@ def _expect(parser: Parser) -> None:
     take_flags(parser)
     take_keeping(parser)
     take_events(parser)
+    take_fit(parser)
+
+
+def take_fit(parser: Parser) -> None:
+    """What `new` and `plan` do where there is no room."""
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="Where it does not fit, take the first way that does (longtake plan tells them).",
+    )
 
 
 VERB = Verb(

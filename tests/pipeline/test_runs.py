@@ -90,7 +90,10 @@ def test_lines_that_people_grep_for(face: Path, speech: Path, tmp_path: Path, lo
     assert code == 0
     log = (tmp_path / "x/inference.log").read_text()
     assert "Traceback" not in log
+    plan = [line for line in err.splitlines() if line.startswith("[PLAN] 0:00:09: 225 frames")]
+    assert len(plan) == 1
     wanted = [
+        *plan,
         "The film is tagged as AI-generated in its metadata.",
         "pocket ignores the prompt: picture and sound alone decide.",
         "[INFO] Online decode enabled. Will decode and save each clip immediately.",

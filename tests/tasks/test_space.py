@@ -15,7 +15,7 @@ from storage.lock import NAME
 from storage.run import Run
 from tasks.events import listen
 from tasks.film import make
-from tasks.space import Plan, carries_kept
+from tasks.space import Known, Once, Plan, carries_kept
 from tests.faults.disks import memory_disk
 
 Begin = Callable[..., Run]
@@ -171,3 +171,42 @@ def test_the_plan_counts_what_is_kept(begin: Begin) -> None:
     assert carries_kept(spec, replace(settings, carry_every=0)) == 0
     assert carries_kept(spec, replace(settings, carry_every=15)) == 1
     assert carries_kept(spec, replace(settings, carry_every=2, carry_anchors=2)) == 3 + 5
+
+
+def test_how_many_states_there_will_be(begin: Begin) -> None:
+    """By their cost none before clip 8, and one where a part ends; as many as their distance leaves, where that is known."""
+    from dataclasses import replace
+
+    spec, settings = begin().spec, begin().settings
+    short = replace(spec, clips=8)
+    assert carries_kept(short, settings) == 0
+    assert carries_kept(short, settings, range(3)) == 1
+    assert carries_kept(spec, settings, every=8, most=2) == 2
+    assert carries_kept(replace(spec, clips=16), settings, every=8) == 1
+    assert carries_kept(replace(spec, clips=16), settings, every=64) == 1
+    assert carries_kept(replace(spec, clips=200), settings, every=64) == 3
+
+
+def test_the_plan_is_what_the_disk_gives(begin: Begin) -> None:
+    """With the sizes that are known when the film is there, its parts add up to the run's folder, to 2 %."""
+    run = begin(width=64, height=64)
+    make(run)
+    spec = run.spec
+    segments = [path.stat().st_size for path in run.root.glob("segments/*.mp4")]
+    seconds = spec.frames / spec.fps
+    logs = run.events_path.stat().st_size
+    known = Known(
+        sum(segments) // spec.clips,
+        run.soundtrack_path.stat().st_size / seconds,
+        taken(run.root / "carry") // 2,
+        logs // spec.clips,
+    )
+    inputs = run.image_path.stat().st_size + run.audio_path.stat().st_size
+    plan = Plan(spec, None, None, known)
+    parts = {**plan.parts(spec.clips), **plan.once(Once(2, inputs=inputs))}
+    assert sum(parts.values()) == pytest.approx(taken(run.root), rel=0.02)
+
+
+def taken(folder: Path) -> int:
+    """Bytes of the disk."""
+    return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))

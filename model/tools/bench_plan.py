@@ -1,0 +1,177 @@
+"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…]] [--once] [--json].
+
+Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. The time that was planned is the mean of the
+two plans. Memory is the peak that the process itself reports, disk what the run's folder takes in blocks, time from the command to its end. Without --weights ten small films of
+pocket; with it live-avatar at four sizes on the card of this machine (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from model.tools.material import PICTURE, SPEECH
+
+Facts = dict[str, Any]
+
+POCKET = {
+    "64*64, 1 step, clips of 12": ["--size=64*64", "--sample-steps=1", "--infer-frames=12"],
+    "128*128, 2 steps": ["--size=128*128", "--sample-steps=2"],
+    "offline, 128*128, 2 steps": ["--size=128*128", "--sample-steps=2", "--offline"],
+    "128*64, clips of 24, no frames": [
+        "--size=128*64",
+        "--sample-steps=2",
+        "--infer-frames=24",
+        "--keep-frames=none",
+    ],
+    "96*96, frames of 3 clips, no steps": [
+        "--size=96*96",
+        "--sample-steps=2",
+        "--keep-frames=3",
+        "--keep-steps=none",
+    ],
+    "64*64, clips of 96, 6 steps": ["--size=64*64", "--sample-steps=6", "--infer-frames=96"],
+    "128*128, 3 steps, two clips": ["--num-clip=2", "--size=128*128", "--sample-steps=3"],
+    "64 s, 64*64, 2 steps": ["--size=64*64", "--sample-steps=2"],
+    "192*192, 3 steps": ["--size=192*192", "--sample-steps=3"],
+    "as it is": [],
+}
+LONG = "64 s, 64*64, 2 steps"
+SIZES = "384*256,512*320,640*352,704*384"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One film: what was planned and what was measured, by kind."""
+
+    film: str
+    planned: dict[str, float]
+    measured: dict[str, float]
+    load: float
+    """Of the machine, while the film was made."""
+
+    def off(self, kind: str) -> float:
+        """Planned over measured, less one."""
+        return self.planned[kind] / self.measured[kind] - 1
+
+
+def row(film: str, words: list[str], folder: Path, *, twice: bool) -> Row:
+    """Plan, make, and plan again."""
+    root = folder / "run"
+    whole = [*words, f"--run={root}"]
+    plans = [plan(whole)]
+    begun = time.monotonic()
+    subprocess.run(command("new", whole), check=True, capture_output=True)
+    took = time.monotonic() - begun
+    load = float(Path("/proc/loadavg").read_text().split()[0])
+    measured = {**memory(root), "disk": float(taken(root)), "time": took}
+    shutil.rmtree(root)
+    plans += [plan(whole)] if twice else []
+    planned = {kind: mean(each[kind] for each in plans) for kind in plans[0]}
+    return Row(film, {kind: planned[kind] for kind in measured}, measured, load)
+
+
+def command(verb: str, words: list[str]) -> list[str]:
+    """longtake, as it runs here."""
+    return [sys.executable, "-m", "pipeline", verb, str(PICTURE), *words]
+
+
+def plan(words: list[str]) -> dict[str, float]:
+    """What the plan says: bytes of memory, card and disk, and seconds."""
+    done = subprocess.run(
+        command("plan", [*words, "--rehearse=yes", "--json"]), check=False, capture_output=True
+    )
+    found: Facts = json.loads(done.stdout)
+    rooms = {kind: float(found[kind]["total"]) for kind in ("host", "disk")}
+    if found["device"]:
+        rooms["device"] = float(found["device"]["needed"])
+    return {**rooms, "time": float(found["time"]["film"] or 0)}
+
+
+def memory(root: Path) -> dict[str, float]:
+    """The peaks that the run tells of itself."""
+    lines = (root / "events.jsonl").read_text().splitlines()
+    told = next(each for each in map(json.loads, lines) if each["event"] == "memory_peak")
+    card = {"device": float(told["torch"])} if "torch" in told else {}
+    return {"host": float(told["host"]), **card}
+
+
+def taken(folder: Path) -> int:
+    """Bytes that a folder takes of the disk."""
+    return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
+
+
+def films(weights: str | None, sizes: str) -> Iterator[tuple[str, list[str]]]:
+    """Each film's name, and the words that ask for it."""
+    if weights is None:
+        for name, words in POCKET.items():
+            yield name, [str(SPEECH), *words]
+        return
+    for size in sizes.split(","):
+        words = ["--model=live-avatar", f"--weights={weights}", f"--size={size}", "--num-clip=6"]
+        yield f"live-avatar, {size}", [str(SPEECH), *words]
+
+
+def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    """A row for each film."""
+    for name, words in films(options.weights, options.sizes):
+        if options.film is None or options.film in name:
+            sound = [str(longer(folder)), *words[1:]] if name == LONG else words
+            yield row(name, sound, folder, twice=not options.once)
+
+
+def longer(folder: Path, times: int = 5) -> Path:
+    """The examples' voice, over and over."""
+    import wave
+
+    target = folder / "long.wav"
+    with wave.open(str(SPEECH)) as speech, wave.open(str(target), "wb") as file:
+        file.setparams(speech.getparams())
+        said = speech.readframes(speech.getnframes())
+        for _ in range(times):
+            file.writeframes(said)
+    return target
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--weights", metavar="DIR", help="live-avatar at four sizes, from here.")
+    parser.add_argument("--sizes", default=SIZES, metavar="SIZES", help="Other four, or fewer.")
+    parser.add_argument("--film", metavar="WORDS", help="Only films with these words in the name.")
+    parser.add_argument("--folder", metavar="DIR", help="Where the films are made.")
+    parser.add_argument("--once", action="store_true", help="Plan before the film alone.")
+    parser.add_argument("--json", action="store_true", help="For machines.")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        rows = []
+        for each in measure(options, Path(folder)):
+            rows.append(each)
+            line = json.dumps(asdict(each)) if options.json else tell(each)
+            print(line, flush=True)
+    worst = {kind: max(abs(each.off(kind)) for each in rows) for kind in rows[0].measured}
+    told = ", ".join(f"{kind} {100 * off:.1f} %" for kind, off in worst.items())
+    print(f"Furthest off: {told}", file=sys.stderr)
+
+
+def tell(found: Row) -> str:
+    """One line of the table in docs/plan.md."""
+    cells = [found.film]
+    for kind, there in found.measured.items():
+        unit = 1.0 if kind == "time" else 1e6
+        cells.append(
+            f"{found.planned[kind] / unit:.1f} / {there / unit:.1f}, {100 * found.off(kind):+.1f} %"
+        )
+    return f"| {' | '.join(cells)} | {found.load:.1f} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""The first clips of a film, made for real in a folder that is gone afterwards: what they took is what the rest will take."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.pace import Pace
+from storage.errors import LongtakeError
+
+if TYPE_CHECKING:
+    from tasks.request import Request, Resolved
+
+    Event = tuple[str, Mapping[str, Any], float]
+
+FRAMES, LEAST, LONGEST = 240, 5, 96
+"""A rehearsal has so many frames, at least so many clips, and no longer clips than this, in frames."""
+SERIAL = 3
+"""Clips where the next is made from the decoded one: what such models take for a clip is long."""
+PATIENCE = 1800
+"""Seconds for it."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a rehearsal showed."""
+
+    clip_frames: int
+    start: float
+    """Seconds from the command to the first task: the program and the model are loaded, the input is checked."""
+    events: "tuple[Event, ...]"
+    """Until the denoiser had nothing left to do: from then on the decoder has the machine for itself."""
+    once: float
+    """Seconds that soundtrack and joining took, for one second of film."""
+    listening: float
+    """Seconds to read one second of sound."""
+    carry_seconds: float
+    """To write one carry, and what of it the film paid for."""
+    carry_cost: float
+    carry: int | None
+    """Bytes on the disk of one."""
+    segment: int
+    """Bytes of one clip as video, and of one of the rehearsal's."""
+    sound: float
+    """Bytes of soundtrack a second."""
+    log: int
+    """Bytes of log and events a clip."""
+    host: int
+    """Bytes of memory at the peak."""
+    device: Mapping[str, int]
+    """The same of the card, by who says so; nothing on a CPU."""
+    took: float
+    """Seconds that the rehearsal took."""
+
+    def pace(self, frames: int) -> Pace:
+        """The pace of a film of so many frames, as `status` would tell it at this moment."""
+        pace, clips = Pace(), -(-frames // self.clip_frames)
+        for event, facts, when in self.events:
+            told = {**facts, "clips": clips} if event == "run_started" else facts
+            pace.tell(event, told, when)
+        return pace
+
+    def film(self, frames: int, seconds: float) -> float:
+        """Seconds from the command to the film, of so many frames and so long a sound."""
+        published = [when for name, _, when in self.events if name == "clip_published"]
+        made = published[-1] - self.events[0][2]
+        rest = max(0.0, self.pace(frames).eta or 0.0)
+        return self.start + made + rest + seconds * (self.once + self.listening)
+
+    @property
+    def frame(self) -> float:
+        """Seconds a frame, in the long run."""
+        pace = self.pace(0)
+        each = pace.seconds_a_clip or 0.0
+        return each / self.clip_frames
+
+    def first(self, frames: int) -> float:
+        """Seconds from the command to the first clip that can be played; offline, all are denoised before it."""
+        pace = self.pace(frames)
+        playable = (pace.first_playable or 0.0) - self.events[0][2]
+        if pace.offline:
+            made = [when for name, _, when in self.events if name == "clip_denoised"]
+            each = (made[-1] - made[0]) / max(1, len(made) - 1)
+            playable += max(0, pace.clips - len(made)) * each
+        return self.start + playable
+
+
+def rehearse(resolved: "Resolved", frames_kept: int | None) -> Costs:
+    """Make the first clips, in a process of its own, on the disk that the film will lie on. Raises LongtakeError."""
+    spec = resolved.spec
+    clip_frames = spec.clip_frames
+    if clip_frames > LONGEST and not spec.motion_latents:
+        clip_frames = max(LONGEST // spec.block_frames, 1) * spec.block_frames
+    clips = max(LEAST, -(-FRAMES // clip_frames)) if not spec.motion_latents else SERIAL
+    clips = min(clips, -(-spec.frames // clip_frames))
+    with scratch(resolved.root) as folder:
+        begun = time.monotonic()
+        listening = cut_sound(resolved, folder / "sound.wav", clips * clip_frames)
+        request = short_film(resolved.request, folder, clip_frames, clips, frames_kept)
+        stamp, checked = time.time(), time.monotonic()
+        make(request, folder / "request.json")
+        ended = time.monotonic()
+        return costs_of(folder / "run", stamp, listening, (ended - begun, ended - checked))
+
+
+def short_film(
+    request: "Request", folder: Path, clip_frames: int, clips: int, frames_kept: int | None
+) -> "Request":
+    """The request for the first clips of the film, in another folder, with one carry before the last of them."""
+    keep = request.keep_frames or "auto"
+    if keep == "auto":
+        keep = "all" if frames_kept is None else "none"
+    return replace(
+        request,
+        audio=folder / "sound.wav",
+        run=folder / "run",
+        output_dir=None,
+        output_file=folder / "film.mp4",
+        infer_frames=clip_frames,
+        num_clip=clips,
+        start_clip=None,
+        keep_frames=keep,
+        carry_every=0 if request.carry_every == 0 else clips - 1,
+        carry_anchors=0,
+        sources={},
+    )
+
+
+def make(request: "Request", path: Path) -> None:
+    """The film, by a process of its own. Raises LongtakeError with its last line."""
+    given = {each.name: getattr(request, each.name) for each in fields(request)}
+    del given["sources"]
+    path.write_text(json.dumps({k: v for k, v in given.items() if v is not None}, default=str))
+    words = [sys.executable, "-m", "pipeline.plan.rehearsal", str(path)]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=PATIENCE)
+    if done.returncode:
+        told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise LongtakeError(f"The first clips could not be made: {told}")
+
+
+@contextmanager
+def scratch(root: Path) -> Iterator[Path]:
+    """A folder beside the run, gone afterwards; in the system's own place for such where none can be made there."""
+    from storage.disk import nearest
+
+    beside = nearest(root.parent)
+    usable = os.access(beside, os.W_OK | os.X_OK)
+    with tempfile.TemporaryDirectory(
+        prefix=".longtake-plan.", dir=beside if usable else None, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+def cut_sound(resolved: "Resolved", path: Path, frames: int) -> float:
+    """Write the first of the sound, for so many frames; seconds that reading one second of it took."""
+    import numpy as np
+
+    from storage.sound import stream_sound
+
+    spec = resolved.spec
+    wanted, begun = frames * spec.samples_per_frame, time.monotonic()
+    heard, count = [], 0
+    for block in stream_sound(resolved.request.audio, spec.sample_rate):
+        heard.append(block)
+        count += len(block)
+        if count >= wanted:
+            break
+    took = (time.monotonic() - begun) / max(count / spec.sample_rate, 0.1)
+    sound = np.resize(np.concatenate(heard) if heard else np.zeros(1, np.float32), wanted)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(spec.sample_rate)
+        file.writeframes((sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return took
+
+
+def costs_of(root: Path, stamp: float, listening: float, took: tuple[float, float]) -> Costs:
+    """Read it off the run that was made; `stamp` is the time of day at which it was asked for."""
+    from pipeline.told import Tail
+    from storage.run import Run
+
+    run, events = Run.open(root), list(Tail(root / "events.jsonl").read())
+    told: dict[str, Mapping[str, Any]] = {name: facts for name, facts, _ in events}
+    spec, carry = run.spec, told.get("carry_published", {})
+    memory = dict(told["memory_peak"])
+    started = next(when for name, _, when in events if name == "run_started")
+    seconds = spec.frames / spec.fps
+    logs = (run.log_path, run.events_path)
+    return Costs(
+        clip_frames=spec.clip_frames,
+        start=started - stamp,
+        events=tuple(steady(events)),
+        once=sum(_stage(events, name) for name in ("soundtrack", "video")) / seconds,
+        listening=listening,
+        carry_seconds=float(carry.get("seconds", 0.0)),
+        carry_cost=float(carry.get("cost", 0.0)),
+        carry=taken(run.root / "carry") if carry else None,
+        segment=sum(map(_size, run.root.glob("segments/*.mp4"))) // spec.clips,
+        sound=_size(run.soundtrack_path) / seconds,
+        log=sum(map(_size, logs)) // spec.clips,
+        host=int(memory.pop("host")),
+        device={name: int(size) for name, size in memory.items() if name not in {"pid", "time"}},
+        took=took[0],
+    )
+
+
+def steady(events: "list[Event]") -> "Iterator[Event]":
+    """Events from the start until nothing is left to denoise; all of them, where fewer than two clips are published by then."""
+    begun = next(i for i, (name, _, _) in enumerate(events) if name == "run_started")
+    offline = bool(events[begun][1].get("offline"))
+    last = max(i for i, (name, _, _) in enumerate(events) if name == "clip_denoised")
+    before = [name for name, _, _ in events[:last]].count("clip_published")
+    ends = [i for i, (name, _, _) in enumerate(events) if name == "clip_published"]
+    stop = last + 1 if before > 2 and not offline else ends[-1] + 1
+    yield from events[begun:stop]
+
+
+def taken(folder: Path) -> int:
+    """Bytes that a folder takes of the disk."""
+    return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
+
+
+def _stage(events: "list[Event]", stage: str) -> float:
+    found = (f for name, f, _ in events if name == "stage_seconds" and f.get("stage") == stage)
+    return sum(float(facts["seconds"]) for facts in found)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def main(path: str) -> None:
+    """The process: the film of a request that lies in a file."""
+    from pipeline import logs, runs
+    from tasks.request import Request
+
+    logs.configure(debug=False, console=None)
+    values = json.loads(Path(path).read_text())
+    for name in ("image", "audio", "run", "output_file"):
+        values[name] = Path(values[name])
+    runs.new(Request(**values))
+
+
+if __name__ == "__main__":
+    from storage.errors import LongtakeError as Fault
+
+    try:
+        main(sys.argv[1])
+    except Fault as fault:
+        sys.stderr.write(f"{fault}\n")
+        sys.exit(fault.exit_code)

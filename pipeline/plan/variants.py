@@ -1,0 +1,68 @@
+"""What size, steps and the length of a clip each change, everything else as asked."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.plan.planning import How, rehearsed, settle_for
+from storage.errors import BadInput
+
+if TYPE_CHECKING:
+    from pipeline.plan.estimate import Estimate
+    from tasks.request import Request
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The film with one thing changed."""
+
+    words: str
+    frames_a_second: float | None
+    first: float | None
+    """Seconds to the first playable clip."""
+    host: int
+    device: int
+    """Bytes."""
+    disk: int
+
+
+def what_if(request: "Request", how: How, tell: "Callable[[str], None]") -> tuple[Variant, ...]:
+    """Each of them, rehearsed where the plan is; `tell` hears which one is next."""
+    return tuple(_variants(request, how, tell))
+
+
+def _variants(request: "Request", how: How, tell: "Callable[[str], None]") -> Iterator[Variant]:
+    from pipeline.plan.estimate import estimate
+
+    asked = settle_for(request, how)
+    for words, other in _others(request, asked.resolved.spec):
+        tell(words)
+        try:
+            setting = settle_for(other, how, asked)
+        except BadInput:  # a clip of this length, or a size, that the model has not
+            continue
+        yield _variant(words, estimate(rehearsed(setting, how)))
+
+
+def _others(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]]":
+    from storage.spec import Spec
+
+    assert isinstance(spec, Spec)
+    yield "as asked", request
+    for steps in sorted(
+        {max(1, spec.steps // 2), max(1, spec.steps - 1), 2 * spec.steps} - {spec.steps}
+    ):
+        yield f"--sample-steps {steps}", replace(request, sample_steps=steps)
+    for frames in sorted({spec.clip_frames // 2, 2 * spec.clip_frames}):
+        whole = max(1, frames // spec.block_frames) * spec.block_frames
+        if whole != spec.clip_frames:
+            yield f"--infer-frames {whole}", replace(request, infer_frames=whole)
+    for part in (0.5, 0.75, 1.5):
+        size = [max(64, round(side * part / 16) * 16) for side in (spec.width, spec.height)]
+        if size != [spec.width, spec.height]:
+            yield f"--size {size[0]}*{size[1]}", replace(request, width=size[0], height=size[1])
+
+
+def _variant(words: str, plan: "Estimate") -> Variant:
+    time, card = plan.time, plan.device.needed if plan.device else 0
+    return Variant(words, time.frames_a_second, time.first, plan.host.total, card, plan.disk.total)

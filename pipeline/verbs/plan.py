@@ -1,0 +1,66 @@
+"""longtake plan: what a film will take, before it is made."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.verb import Command, Parser, Verb, show
+from pipeline.verbs.new import take_fit, take_flags
+from storage.errors import NoSpace
+
+
+def _act(command: Command) -> int:
+    from pipeline import settings
+    from pipeline.plan.planning import How, planned
+    from pipeline.plan.screen import show_plan, show_variants
+    from pipeline.plan.variants import what_if
+
+    wishes = settings.gather(command.given, os.environ, Path.cwd())
+    options, request = command.options, wishes.request()
+    for notice in wishes.notices:
+        print(notice, file=sys.stderr)
+    gpu = str(options["gpu"]) if options["gpu"] else None
+    rehearse = {"yes": True, "no": False}.get(str(options["rehearse"]))
+    how = How(gpu, rehearse, bool(options["fit"]))
+    request, found = planned(request, how)
+    variants = what_if(request, how, _next) if options["what_if"] else ()
+    if options["json"]:
+        facts = json.loads(found.as_json())
+        print(json.dumps({**facts, "what_if": [asdict(each) for each in variants]}, indent=2))
+    else:
+        show(show_plan(found))
+        show(["", show_variants(variants)] if variants else [])
+    return 0 if found.fits else NoSpace.exit_code
+
+
+def _next(words: str) -> None:
+    print(f"rehearsing: {words}", file=sys.stderr)
+
+
+def _expect(parser: Parser) -> None:
+    take_flags(parser)
+    parser.add_argument(
+        "--gpu", metavar="NAME", help="Plan for a machine with this card, such as 4090 or 4090x4."
+    )
+    parser.add_argument(
+        "--rehearse",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="Make the first clips to measure; auto: where that takes seconds.",
+    )
+    take_fit(parser)
+    parser.add_argument(
+        "--what-if", action="store_true", help="Also what steps, clip length and size each change."
+    )
+    parser.take_json()
+
+
+VERB = Verb(
+    "plan",
+    "What a film will take: clips, memory, disk, hours; and what would fit.",
+    "longtake plan face.png speech.wav --run runs/mine",
+    _expect,
+    _act,
+)
