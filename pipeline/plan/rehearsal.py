@@ -189,7 +189,7 @@ def costs_of(root: Path, stamp: float, listening: float, took: tuple[float, floa
     from storage.run import Run
 
     run = Run.open(root)
-    events: "list[Event]" = [*Tail(root / "events.jsonl").read()]
+    events: list[Event] = [*Tail(root / "events.jsonl").read()]
     told: dict[str, Mapping[str, Any]] = {name: facts for name, facts, _ in events}
     spec, carry = run.spec, told.get("carry_published", {})
     memory = dict(told["memory_peak"])
