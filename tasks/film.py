@@ -19,6 +19,7 @@ from tasks.damage import withdraw_damaged
 from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
 from tasks.inputs import EncodeInputs
+from tasks.memory import host_bytes_peak
 from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
 from tasks.retention import want_frames_again
 from tasks.session import Session, working
@@ -189,12 +190,7 @@ def _tell_memory(session: Session) -> None:
     """How much this process has taken at most; nothing where no model was needed."""
     if "avatar" not in session.__dict__:
         return
-    import resource
-    import sys
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    emit("memory_peak", host=host, **session.avatar.peaks)
+    emit("memory_peak", host=host_bytes_peak(), **session.avatar.peaks)
 
 
 def deliver(film: Path, target: Path | None) -> Path:

@@ -61,6 +61,20 @@ def smaller_film(run: "Run", unit: int) -> str:
     return join(["longtake", "new", str(run.image_path), str(run.audio_path), *flags])
 
 
+def host_bytes_peak() -> int:
+    """The most memory that this program has taken.
+
+    Linux' ru_maxrss also counts what the process was before it became this program: a large one that starts us would be told as ours.
+    """
+    try:
+        told = Path("/proc/self/status").read_text().partition("VmHWM:")[2]
+        return int(told.split()[0]) * 1024
+    except (OSError, IndexError, ValueError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def host_bytes_free() -> int | None:
     """Memory of this machine (or of the container's share of it) that can be had now; None where nobody says."""
     try:
