@@ -21,7 +21,6 @@ PICTURE = ROOT / "examples" / "mila.png"
 POCKET = ("--size", "64*64", "--infer-frames", "12", "--sample-steps", "1", "--carry-every", "2")
 LIVE = ("--model", "live-avatar", "--infer-frames", "12", "--size", "64*64", "--carry-every", "1")
 WAN = ("--model", "wan-s2v", "--sample-steps", "2", "--num-clip", "3", "--size", "64*48")
-KINDS = ("pocket", "live-avatar", "wan-s2v")
 LARGE_SLOWLY = [
     "pocket",
     pytest.param("live-avatar", marks=pytest.mark.slow),
@@ -61,7 +60,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=LARGE_SLOWLY)
 def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The old film of each model."""
     kind, folder = request.param, tmp_path_factory.mktemp(request.param)
@@ -108,7 +107,6 @@ def test_the_same_seed_gives_the_same_film(film: Run, tmp_path: Path) -> None:
     assert pieces(tmp_path / "film") == pieces(film.root)
 
 
-@pytest.mark.parametrize("film", LARGE_SLOWLY, indirect=True)
 def test_killed_at_random_it_ends_the_same(film: Run, tmp_path: Path) -> None:
     """kill -9 at random instants of a retake, then the same command once more: the bytes of one that was not disturbed."""
     end(wish(film, tmp_path / "whole" / "film", "--seed", 7))
