@@ -7,6 +7,7 @@ import torch
 from model.causal import CausalDenoiser
 from model.draws import SeededDraws
 from model.offload import linear_layers, offload_layers
+from model.ring import Remembering
 from model.schedule import flow_match
 from tests.model.small import rounded, small_scene, small_transformer, sound
 
@@ -26,7 +27,7 @@ def film(*, layers: bool, rings: bool, bf16: bool) -> list[np.ndarray]:
         schedule = flow_match(2, model.config.sigmas)
         draws = SeededDraws(3, model.config.roll)
         scene = small_scene(latents=LATENTS)
-        return CausalDenoiser(model, schedule, scene, draws, rings_on_host=rings)
+        return CausalDenoiser(model, schedule, scene, draws, Remembering(on_host=rings))
 
     loop = begun()
     for clip in range(CLIPS):
