@@ -12,11 +12,14 @@ PLACES = 2
 """One that is used, one that is filled."""
 
 
-@dataclass
-class _Parcel:
+@dataclass(frozen=True)
+class Parcel:
+    """A run of bytes on the card."""
+
     place: int
     bytes: Tensor
     there: Any
+    """The event of its arrival; None on a CPU."""
 
 
 class Courier:
@@ -29,27 +32,22 @@ class Courier:
         """For runs of at most `size` bytes."""
         self._card = device.type == "cuda"
         self._places = torch.empty(PLACES, size, dtype=torch.uint8, device=device)
-        self._parcels: deque[_Parcel] = deque()
+        self._parcels: deque[Parcel] = deque()
         self._left: list[Any] = [None] * PLACES
         self._next = 0
         if self._card:
             self._up, self._down = torch.cuda.Stream(device), torch.cuda.Stream(device)
 
-    def place(self, turn: int, size: int) -> Tensor:
-        """Where the run that is fetched at this turn will lie, counted from the last `rewind`."""
-        return self._places[turn % PLACES, :size]
-
-    def rewind(self) -> None:
-        """The next run goes to the first place."""
-        assert not self._parcels, "something is still on its way"
-        self._next = 0
+    def places(self, size: int) -> list[Tensor]:
+        """Where runs of so many bytes come to lie, in turn."""
+        return [place[:size] for place in self._places]
 
     def fetch(self, home: Tensor) -> None:
         """Begin to bring what lies at `home`, bytes in pinned memory."""
         place, self._next = self._next, (self._next + 1) % PLACES
         target = self._places[place, : home.numel()]
         if not self._card:
-            self._parcels.append(_Parcel(place, target.copy_(home), None))
+            self._parcels.append(Parcel(place, target.copy_(home), None))
             return
         with torch.cuda.stream(self._up):
             if self._left[place] is not None:
@@ -57,14 +55,14 @@ class Courier:
             # What was delivered to this home is there: it was delivered a forward ago, and the host's memory knows no order by itself.
             self._up.wait_stream(self._down)
             target.copy_(home, non_blocking=True)
-            self._parcels.append(_Parcel(place, target, self._up.record_event()))
+            self._parcels.append(Parcel(place, target, self._up.record_event()))
 
-    def take(self) -> Tensor:
+    def take(self) -> Parcel:
         """The oldest that was fetched; whatever is computed from now on finds it whole."""
         parcel = self._parcels[0]
         if parcel.there is not None:
             torch.cuda.current_stream().wait_event(parcel.there)
-        return parcel.bytes
+        return parcel
 
     def leave(self) -> None:
         """What was taken is not needed after what was computed so far."""

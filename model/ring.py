@@ -148,14 +148,12 @@ class Memory:
 
     def attend(
         self, step: int, layer: int, place: Place, qkv: tuple[Tensor, Tensor, Tensor]
-    ) -> Tensor:  # noqa: E501
+    ) -> Tensor:
         """Attention of a block's queries to itself, to what is remembered and to the condition, [b, l, head, d] each; the block is then remembered."""
         ring = self.rings[step][layer]
-        there = self._courier.take() if self._courier else ring.home
-        q, own = _look(
-            self._window, self._condition[layer], ring.read(there), (place.condition, place.own), qkv,
-            eight=self._how.eight,
-        )  # fmt: skip
+        there = self._courier.take().bytes if self._courier else ring.home
+        factors = (place.condition, place.own)
+        q, own = _look(self._window, self._condition[layer], ring.read(there), factors, qkv)
         if self._courier:
             self._courier.leave()
             if layer + 1 < self._layers:
@@ -201,8 +199,6 @@ def _look(
     past: Packed,
     factors: tuple[Tensor, Tensor],
     qkv: tuple[Tensor, Tensor, Tensor],
-    *,
-    eight: bool,
 ) -> tuple[Tensor, Packed]:
     """Fill the window [2, b, head, row, d]; the rotated queries [b, head, l, d], and the block's keys and values to be remembered."""
     standing, turning = factors
@@ -215,7 +211,9 @@ def _look(
     window[:, :, :, first:second] = rearrange(own, "two b l n d -> two b n l d")
     slots = unpack(past, window.dtype)
     window[:, :, :, second:] = rearrange(slots, "slot two b l n d -> two b n (slot l) d")
-    return rearrange(rotate(q, turning), "b l n d -> b n l d"), pack(own, eight=eight)
+    return rearrange(rotate(q, turning), "b l n d -> b n l d"), pack(
+        own, eight=past.scales is not None
+    )
 
 
 def to_bits(x: Tensor) -> Bits:

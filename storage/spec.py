@@ -10,7 +10,7 @@ CARRY_FIRST = 8
 """The clip that the first carry stands before, where nothing is known yet of its cost."""
 
 
-YOUNGER = {"whole_audio"}
+YOUNGER = {"whole_audio", "precision"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Spec:
     """Frames by which the sound leads the picture."""
     whole_audio: bool = False
     """Each clip is heard with the whole sound, not with a window of it."""
+    precision: str = ""
+    """fp8, or empty: the model's own."""
 
     @property
     def canonical(self) -> str:

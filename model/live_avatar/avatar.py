@@ -38,7 +38,7 @@ class LiveAvatar(WanAvatar):
         )
         schedule = flow_match(self._traits.steps, transformer.config.sigmas)
         draws = SeededDraws(seed, transformer.config.roll)
-        remembering = Remembering(on_host=self._parts.placing.rings_on_host)
+        remembering = Remembering(self._place.fp8, self._parts.placing.rings_on_host)
         return CausalDenoiser(transformer, schedule, scene, draws, remembering)
 
     def decoder(self, inputs: Named) -> "StreamDecoder":
