@@ -1,9 +1,10 @@
 """The block-causal clip loop of LiveAvatar (arXiv 2512.04677): block after block, a ring for each step, a rolling reference.
 
-The screen to read is `_denoise_block`: for each step, one forward through the ring of that step.
+The screen to read is `_denoise_block` and `velocity`: for each step, one forward through the ring of that step.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.attention import Attend, attend_all
+from model.audio_injector import AudioStates
 from model.avatar import Denoised, Float
 from model.draws import Draws
 from model.ring import Memory, Place, Remembering, RingShape, from_bits, to_bits
@@ -19,6 +21,15 @@ from model.scene import Scene
 from model.schedule import Schedule
 from model.transformer import Pass, S2VTransformer, TextStates
 from storage.errors import BadOption
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a block is told besides its own latents."""
+
+    audio: list[AudioStates]
+    masks: Tensor | None
+    pose: Tensor | None
 
 
 class CausalDenoiser:
@@ -87,23 +98,30 @@ class CausalDenoiser:
 
     def _denoise_block(self, block: int, heard: Tensor, pose: Tensor | None) -> Tensor:
         """The latents [step, c, t, h, w] of one block after each step."""
-        model, states = self.transformer, []
-        start = self._clip * self.scene.clip_latents + block * self.block
-        audio, masks = model.embed_audio(heard), self.scene.token_masks(self.block)
-        self._prefill()
+        told, states = self.listen(heard, pose), []
         x, solve = self._noise(block), self.schedule.begin()
-        for step, time in enumerate(self.times):
-            attends = self._attends(step, start, self.draws.sink(self._clip, block, step))
-            self.memory.begin(step)
-            tokens = model.embed_noisy(x, pose)
-            way = Pass((time,), (tokens.shape[1],), attends, self.text, audio, masks)
-            tokens = model.through_blocks(tokens, way)
-            x = solve(step, model.to_velocity(tokens, time, x.shape[2:]), x)
+        for step in range(len(self.times)):
+            x = solve(step, self.velocity(step, block, x, told), x)
             states.append(x)
-        if model.config.motion_follows:
+        if self.transformer.config.motion_follows:
             self.motion = torch.cat([self.motion, x], 2)[:, :, -self.motion.shape[2] :]
             self._prefilled = False
         return torch.cat(states)
+
+    def listen(self, heard: Tensor, pose: Tensor | None = None) -> Told:
+        """What all steps of a block are told, from its features."""
+        return Told(self.transformer.embed_audio(heard), self.scene.token_masks(self.block), pose)
+
+    def velocity(self, step: int, block: int, x: Tensor, told: Told) -> Tensor:
+        """One forward of a block of the next clip, which the ring of this step then remembers: x [1, c, t, h, w] to its velocity."""
+        self._prefill()
+        model, time = self.transformer, self.times[step]
+        start = self._clip * self.scene.clip_latents + block * self.block
+        attends = self._attends(step, start, self.draws.sink(self._clip, block, step))
+        tokens = model.embed_noisy(x, told.pose)
+        self.memory.begin(step)
+        way = Pass((time,), (tokens.shape[1],), attends, self.text, told.audio, told.masks)
+        return model.to_velocity(model.through_blocks(tokens, way), time, x.shape[2:])
 
     def _noise(self, block: int) -> Tensor:
         _, c, _, h, w = self.scene.reference.shape
