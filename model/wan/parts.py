@@ -8,7 +8,7 @@ import torch
 
 from model import checkpoint, weights
 from model.avatar import Machine
-from model.wan.memory import Placing
+from model.wan.memory import CONTEXT, Placing
 from model.weights import Placement, load_transformer
 from storage.errors import BadOption
 
@@ -37,8 +37,9 @@ def placement_of(machine: Machine, *, fp8: bool) -> Placement:
     device = device_of(machine)
     if device.type == "cuda" and machine.memory is not None:
         whole, index = torch.cuda.mem_get_info(device)[1], torch.cuda.current_device()
-        # This one takes no device without an index.
-        torch.cuda.set_per_process_memory_fraction(min(1.0, machine.memory / whole), index)
+        # This one takes no device without an index, and counts without what CUDA itself takes.
+        share = max(0.0, min(1.0, (machine.memory - CONTEXT) / whole))
+        torch.cuda.set_per_process_memory_fraction(share, index)
     return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16, fp8)
 
 
