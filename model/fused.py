@@ -1,7 +1,9 @@
 """What a card runs fused: everything between two matrix products in one pass over memory, compiled once for all layers."""
 
+import shutil
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
+from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -20,7 +22,7 @@ def fused(function: Callable[Params, Result]) -> Callable[Params, Result]:
 
     @wraps(function)
     def call(*args: Params.args, **named: Params.kwargs) -> Result:
-        if not _on_card(args):
+        if not _on_card(args) or not can_compile():
             return function(*args, **named)
         if not whole:
             # Shapes are few and fixed: of the film's size, and of its condition.
@@ -28,6 +30,12 @@ def fused(function: Callable[Params, Result]) -> Callable[Params, Result]:
         return whole[0](*args, **named)
 
     return call
+
+
+@cache
+def can_compile() -> bool:
+    """Whether this machine has what torch compiles with for a card: Triton, and a C compiler for its launchers."""
+    return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
 
 
 def _on_card(args: tuple[object, ...]) -> bool:
