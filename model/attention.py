@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from model.fused import fused
+
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""
 
@@ -133,10 +135,31 @@ class Block(nn.Module):
 
         Modulations in float32 carry the tokens in float32 to the end of the block; matrices multiply in the weights' precision either way.
         """
+        attended = attend(*self.enter(x, modulations, lengths))
+        return self.leave(x, attended, modulations, lengths, text)
+
+    @fused
+    def enter(
+        self, x: Tensor, modulations: list[Tensor], lengths: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [b, l, head, d] of tokens [b, l, dim]."""
+        shift, scale = modulations[:2]
+        h = shifted(self.norm1(x), scale, shift, lengths).to(self.modulation.dtype)
+        return self.self_attn.queries(h), *self.self_attn.keys_values(h)
+
+    @fused
+    def leave(
+        self,
+        x: Tensor,
+        attended: Tensor,
+        modulations: list[Tensor],
+        lengths: tuple[int, ...],
+        text: tuple[Tensor, Tensor] | None,
+    ) -> Tensor:
+        """The tokens [b, l, dim] that entered, with what they attended to, what the prompt says, and the feed-forward."""
         like = self.modulation.dtype
-        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulations
-        h = shifted(self.norm1(x), scale_a, shift_a, lengths).to(like)
-        x = x + gated(self.self_attn(h, attend), gate_a, lengths)
+        _, _, gate_a, shift_f, scale_f, gate_f = modulations
+        x = x + gated(self.self_attn.out(attended), gate_a, lengths)
         if text is not None:
             x = x + self.cross_attn.cross(self.norm3(x.to(like)), *text)
         h = shifted(self.norm2(x), scale_f, shift_f, lengths).to(like)

@@ -12,6 +12,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from model.attention import Attention
+from model.fused import fused
 
 # The first latent of a slice sees five frames before it; they are copies of the slice's first frame, as in the reference,
 # which prepends 73 copies and drops 19 latents: the same numbers, as the convolutions pad by replication.
@@ -131,17 +132,21 @@ class AudioInjector(nn.Module):
 
         Of several speakers, whose states are [(speaker b t), …], each is heard where its mask [speaker, (t n)] says, and what is heard adds up.
         """
+        attention = self.injector[layer]
         if masks is None:
-            return x + self._hear(x, layer, states)
+            return x + hear(attention, x, states)
         crowd = repeat(x, "b l d -> (s b) l d", s=len(masks))
-        heard = rearrange(self._hear(crowd, layer, states), "(s b) l d -> s b l d", s=len(masks))
+        heard = hear(attention, crowd, states)
+        heard = rearrange(heard, "(s b) l d -> s b l d", s=len(masks))
         return x + (heard * masks[:, None, :, None].to(heard)).sum(0)
 
-    def _hear(self, x: Tensor, layer: int, states: AudioStates) -> Tensor:
-        """What tokens [b, (t n), dim] hear; normalised with eps 1e-5, unlike every other norm."""
-        frames = states.shift.shape[0] // x.shape[0]
-        h = rearrange(x, "b (t n) d -> (b t) n d", t=frames)
-        h = h.to(torch.promote_types(h.dtype, states.scale.dtype))
-        h = F.layer_norm(h, h.shape[-1:], eps=1e-5) * (1 + states.scale) + states.shift
-        heard = self.injector[layer].cross(h.to(states.keys.dtype), states.keys, states.values)
-        return rearrange(heard, "(b t) n d -> b (t n) d", t=frames)
+
+@fused
+def hear(attention: Attention, x: Tensor, states: AudioStates) -> Tensor:
+    """What tokens [b, (t n), dim] hear; normalised with eps 1e-5, unlike every other norm."""
+    frames = states.shift.shape[0] // x.shape[0]
+    h = rearrange(x, "b (t n) d -> (b t) n d", t=frames)
+    h = h.to(torch.promote_types(h.dtype, states.scale.dtype))
+    h = F.layer_norm(h, h.shape[-1:], eps=1e-5) * (1 + states.scale) + states.shift
+    heard = attention.cross(h.to(states.keys.dtype), states.keys, states.values)
+    return rearrange(heard, "(b t) n d -> b (t n) d", t=frames)

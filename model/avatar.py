@@ -23,6 +23,9 @@ Seed = int | Callable[[int], int]
 """That of a whole film, or what gives each clip its own."""
 
 
+FP8 = "fp8"
+
+
 @dataclass(frozen=True)
 class Options:
     """What a person may choose of a model; it decides pixels, so it is part of the spec."""
@@ -40,6 +43,8 @@ class Options:
     """The LoRA's file, where it does not lie with them."""
     whole_audio: bool = False
     """Each clip is heard with the whole sound, as published; a large model's."""
+    precision: str = ""
+    """fp8, or empty: the model's own."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class Traits:
     """How much the prompt is followed; empty where there is no guidance."""
     hears_whole: bool = False
     """extract_audio reads the whole sound on either side of a clip's own span, not audio_margin."""
+    precision: str = ""
+    """fp8, or empty: the model's own."""
     carry_bytes: int = 0
     """Of what goes from clip to clip, about; 0 where that is the motion latents."""
     carry_pieces: int = 0

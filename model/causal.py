@@ -1,25 +1,35 @@
 """The block-causal clip loop of LiveAvatar (arXiv 2512.04677): block after block, a ring for each step, a rolling reference.
 
-The screen to read is `_denoise_block`: for each step, one forward through the ring of that step.
+The screen to read is `_denoise_block` and `velocity`: for each step, one forward through the ring of that step.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.attention import Attend, attend_all, attend_heads
+from model.attention import Attend, attend_all
+from model.audio_injector import AudioStates
 from model.avatar import Denoised, Float
 from model.draws import Draws
-from model.ring import Ring, RingShape, from_bits, make_stage, to_bits
+from model.ring import Memory, Place, Remembering, RingShape, from_bits, to_bits
 from model.rope import rotate
 from model.scene import Scene
 from model.schedule import Schedule
 from model.transformer import Pass, S2VTransformer, TextStates
 from storage.errors import BadOption
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a block is told besides its own latents."""
+
+    audio: list[AudioStates]
+    masks: Tensor | None
+    pose: Tensor | None
 
 
 class CausalDenoiser:
@@ -31,8 +41,7 @@ class CausalDenoiser:
         schedule: Schedule,
         scene: Scene,
         draws: Draws,
-        *,
-        rings_on_host: bool = False,
+        remembering: Remembering = Remembering(),  # noqa: B008 - frozen
     ) -> None:
         self.transformer, self.schedule, self.scene, self.draws = (
             transformer, schedule, scene, draws,
@@ -44,11 +53,8 @@ class CausalDenoiser:
             like = transformer.patch_embedding.weight
             *self.times, self.still = transformer.embed_times((*schedule.timesteps, 0.0))
             self.text: TextStates = transformer.embed_text(scene.text)
-            shape = self._ring_shape()
-            stage = make_stage(shape, like) if rings_on_host else None
-            self.rings = [
-                [Ring(shape, like, stage) for _ in transformer.blocks] for _ in self.times
-            ]
+            steps, layers = len(self.times), len(transformer.blocks)
+            self.memory = Memory(self._ring_shape(), like, steps, layers, remembering)
         self.restore(0, ())
 
     @property
@@ -72,48 +78,50 @@ class CausalDenoiser:
         return Denoised(shown[-1].copy(), shown)
 
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
-        """All that the next clip takes from those before it; of the rings the frames that it can still see."""
+        """All that the next clip takes from those before it."""
         yield "sink", to_bits(self.sink)
         yield "motion", to_bits(self.motion)
-        until = self._clip * self.scene.clip_latents
-        kept = min(until, self.latents - self.block)
-        for s, layers in enumerate(self.rings):
-            for i, ring in enumerate(layers):
-                for name, bits in ring.save(until, kept):
-                    yield f"ring.{s}.{i}.{name}", bits
+        yield from self.memory.save()
 
     @torch.inference_mode()
     def restore(self, clip: int, carry: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
         """Stand before `clip` again; `restore(0, ())` starts over."""
         self._clip, self._prefilled = clip, False
         self.sink, self.motion = self.scene.reference, self.scene.motion
-        until = clip * self.scene.clip_latents
+        self.memory.forget()
         for name, bits in carry:
             kind, *place = name.split(".")
             if kind == "ring":
-                s, i, which = int(place[0]), int(place[1]), place[2]
-                self.rings[s][i].load(until, which, bits)  # type: ignore[arg-type]
+                self.memory.load(int(place[0]), int(place[1]), bits)  # type: ignore[arg-type]
             else:
                 setattr(self, kind, from_bits(bits).to(self.scene.reference))  # type: ignore[arg-type]
 
     def _denoise_block(self, block: int, heard: Tensor, pose: Tensor | None) -> Tensor:
         """The latents [step, c, t, h, w] of one block after each step."""
-        model, states = self.transformer, []
-        start = self._clip * self.scene.clip_latents + block * self.block
-        audio, masks = model.embed_audio(heard), self.scene.token_masks(self.block)
-        self._prefill()
+        told, states = self.listen(heard, pose), []
         x, solve = self._noise(block), self.schedule.begin()
-        for step, time in enumerate(self.times):
-            attends = self._attends(step, start, self.draws.sink(self._clip, block, step))
-            tokens = model.embed_noisy(x, pose)
-            way = Pass((time,), (tokens.shape[1],), attends, self.text, audio, masks)
-            tokens = model.through_blocks(tokens, way)
-            x = solve(step, model.to_velocity(tokens, time, x.shape[2:]), x)
+        for step in range(len(self.times)):
+            x = solve(step, self.velocity(step, block, x, told), x)
             states.append(x)
-        if model.config.motion_follows:
+        if self.transformer.config.motion_follows:
             self.motion = torch.cat([self.motion, x], 2)[:, :, -self.motion.shape[2] :]
             self._prefilled = False
         return torch.cat(states)
+
+    def listen(self, heard: Tensor, pose: Tensor | None = None) -> Told:
+        """What all steps of a block are told, from its features."""
+        return Told(self.transformer.embed_audio(heard), self.scene.token_masks(self.block), pose)
+
+    def velocity(self, step: int, block: int, x: Tensor, told: Told) -> Tensor:
+        """One forward of a block of the next clip, which the ring of this step then remembers: x [1, c, t, h, w] to its velocity."""
+        self._prefill()
+        model, time = self.transformer, self.times[step]
+        start = self._clip * self.scene.clip_latents + block * self.block
+        attends = self._attends(step, start, self.draws.sink(self._clip, block, step))
+        tokens = model.embed_noisy(x, told.pose)
+        self.memory.begin(step)
+        way = Pass((time,), (tokens.shape[1],), attends, self.text, told.audio, told.masks)
+        return model.to_velocity(model.through_blocks(tokens, way), time, x.shape[2:])
 
     def _noise(self, block: int) -> Tensor:
         _, c, _, h, w = self.scene.reference.shape
@@ -127,27 +135,26 @@ class CausalDenoiser:
         model = self.transformer
         tokens = model.embed_condition(self.sink, self.motion)
         factors = self._condition_factors(model.config.reference_time, 0)
-        self.condition: list[tuple[Tensor, Tensor]] = []
-        way = Pass(
-            (self.still,), (tokens.shape[1],),
-            [attend_and_keep(self.condition, factors) for _ in model.blocks], self.text, [],
-        )  # fmt: skip
-        model.through_blocks(tokens, way)
+        self.memory.forget_condition()
+        attends = [attend_and_keep(self.memory, factors)] * len(model.blocks)
+        model.through_blocks(
+            tokens, Pass((self.still,), (tokens.shape[1],), attends, self.text, [])
+        )
         self._prefilled = True
 
     def _attends(self, step: int, start: int, ahead: int) -> list[Attend]:
-        """For each layer: write this block into its ring, then attend to all of the ring and the condition."""
+        """For each layer: attend to this block, what is remembered and the condition."""
         model, config = self.transformer, self.transformer.config
         reference = max(config.reference_time, start + ahead)
-        condition = self._condition_factors(reference, start if config.motion_follows else 0)
-        own = model.factors(
-            model.latent_places(start, self.block, *self.scene.reference.shape[-2:])
+        place = Place(
+            start,
+            model.factors(model.latent_places(start, self.block, *self.scene.reference.shape[-2:])),
+            self._condition_factors(reference, start if config.motion_follows else 0),
         )
-        attends = []
-        for ring, (k, v) in zip(self.rings[step], self.condition, strict=True):
-            ring.set_condition(rotate(k, condition), v)
-            attends.append(attend_ring(ring, own, start, start + self.block))
-        return attends
+        return [self._attend(step, layer, place) for layer in range(len(model.blocks))]
+
+    def _attend(self, step: int, layer: int, place: Place) -> Attend:
+        return lambda *qkv: self.memory.attend(step, layer, place, qkv)
 
     def _condition_factors(self, reference: int, before: int) -> Tensor:
         model, (h, w) = self.transformer, self.scene.reference.shape[-2:]
@@ -162,7 +169,7 @@ class CausalDenoiser:
         condition = tokens + len(model.motion_places(0, h, w))
         heads = model.config.num_heads
         head_dim = model.config.dim // heads
-        return RingShape(b, heads, head_dim, condition, self.latents, tokens)
+        return RingShape(b, heads, head_dim, condition, self.latents, self.block, tokens)
 
 
 def whole_blocks(clip_latents: int, block: int) -> int:
@@ -172,22 +179,11 @@ def whole_blocks(clip_latents: int, block: int) -> int:
     return clip_latents // block
 
 
-def attend_ring(ring: Ring, own: Tensor, start: int, until: int) -> Attend:
-    """Attention of a block to itself, to the frames before it and to the condition, through its ring."""
+def attend_and_keep(memory: Memory, factors: Tensor) -> Attend:
+    """Attention of the condition to itself; its unrotated keys and its values are kept, layer after layer."""
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        ring.push(start, rotate(k, own), v)
-        q = rearrange(rotate(q, own), "b l n d -> b n l d")
-        return rearrange(attend_heads(q, *ring.read(until)), "b n l d -> b l n d")
-
-    return attend
-
-
-def attend_and_keep(kept: list[tuple[Tensor, Tensor]], factors: Tensor) -> Attend:
-    """Attention of the condition to itself; its unrotated keys and its values are kept."""
-
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        kept.append((k, v))
+        memory.keep_condition(k, v)
         return attend_all(rotate(q, factors), rotate(k, factors), v)
 
     return attend

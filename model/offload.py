@@ -1,37 +1,86 @@
-"""Layers that wait on the host and come to the device for their own product alone: accelerate's hooks on every linear layer of the blocks."""
+"""Blocks of the transformer that wait on the host and come to the card ahead of their turn, while the one before computes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from model.transformer import S2VTransformer
+from model.courier import PLACES, Courier, HostMemory
+
+ALIGNED = 256
+"""Bytes: kernels read whole lines."""
 
 
-def offload_layers(transformer: S2VTransformer, device: torch.device) -> None:
-    """Let the linear layers of a transformer that is on the host stay there; everything else goes to the device.
+@dataclass(frozen=True)
+class _Layer:
+    home: Tensor
+    weights: list[Tensor]
+    views: list[list[Tensor]]
+    """Of each place on the card, the weights as they lie there."""
 
-    They hold 98 % of the published model. The numbers that are computed are the same: the same kernels read the same weights.
+
+class LayerStream:
+    """The blocks that wait: their weights lie on the host, in one run of bytes each, and are nowhere else until they are brought.
+
+    They always come in the same order, so the first two of a forward are on their way while the forward before ends. The same kernels read the same
+    weights: not a bit differs.
     """
-    from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 
-    for layer in linear_layers(transformer):
-        kept = {name: hold(weight.data, device) for name, weight in layer.named_parameters()}
-        add_hook_to_module(
-            layer, AlignDevicesHook(device, offload=True, io_same_device=False, weights_map=kept)
-        )
-    for module in transformer.modules():
-        for name, weight in module.named_parameters(recurse=False):
-            if not weight.is_meta:
-                module.register_parameter(
-                    name, nn.Parameter(weight.to(device), requires_grad=False)
-                )
+    def __init__(
+        self, blocks: Sequence[nn.Module], waiting: Sequence[int], device: torch.device
+    ) -> None:
+        """Of these blocks, which are on the host, those with the numbers `waiting` stay there."""
+        sizes = {i: _size(blocks[i]) for i in waiting}
+        self._courier = Courier(max(sizes.values()), device)
+        self._host = HostMemory(sum(sizes.values()), device)
+        homes = self._host.bytes.split(list(sizes.values()))
+        places = self._courier.places(max(sizes.values()))
+        self._layers = {
+            i: _settle(blocks[i], home, places) for i, home in zip(sizes, homes, strict=True)
+        }
+        self._coming = cycle(layer.home for layer in self._layers.values())
+        for home in islice(self._coming, PLACES):
+            self._courier.fetch(home)
+
+    def walk(self, blocks: Sequence[Any]) -> Iterator[Any]:
+        """The blocks in their order, each on the card until the next is asked for; the walk goes to its end."""
+        for i, block in enumerate(blocks):
+            layer = self._layers.get(i)
+            if layer is None:
+                yield block
+                continue
+            place = self._courier.take().place
+            for weight, there in zip(layer.weights, layer.views[place], strict=True):
+                weight.data = there
+            yield block
+            self._courier.leave()
+            self._courier.fetch(next(self._coming))
 
 
-def linear_layers(transformer: S2VTransformer) -> list[nn.Linear]:
-    """Those of the blocks and of the audio injector, which are called as layers and nothing else."""
-    parts = (transformer.blocks, transformer.audio_injector)
-    return [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Linear)]
+def _tensors(block: nn.Module) -> list[Tensor]:
+    return [*block.parameters(), *block.buffers()]
 
 
-def hold(weight: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A weight on the host; for a card, in memory that it reads by itself."""
-    return weight.pin_memory() if device.type == "cuda" else weight
+def _room(tensor: Tensor) -> int:
+    return -(-tensor.nbytes // ALIGNED) * ALIGNED
+
+
+def _size(block: nn.Module) -> int:
+    return sum(_room(tensor) for tensor in _tensors(block))
+
+
+def _settle(block: nn.Module, home: Tensor, places: Sequence[Tensor]) -> _Layer:
+    """Move a block's weights into its run of bytes, one after the other, so that hardly anything is there twice."""
+    weights, views = _tensors(block), [list[Tensor]() for _ in places]
+    at = 0
+    for weight in weights:
+        span = slice(at, at + weight.nbytes)
+        home[span].copy_(weight.data.contiguous().view(-1).view(torch.uint8))
+        for view, place in zip(views, places, strict=True):
+            view.append(place[span].view(weight.dtype).view(weight.shape))
+        weight.data = views[0][-1]
+        at += _room(weight)
+    return _Layer(home, weights, views)

@@ -57,6 +57,7 @@ def resampled(size: int, count: int) -> Tensor:
 
 def rotate(x: Tensor, factors: Tensor) -> Tensor:
     """Heads [b, l, head, d] turned by factors [(b) l d/2 2], computed in float32; neighbouring channels are a pair."""
-    pairs = torch.view_as_complex(rearrange(x.float(), "... (d two) -> ... d two", two=2))
-    turned = pairs * torch.view_as_complex(factors.unsqueeze(-3))
-    return torch.view_as_real(turned).flatten(-2).type_as(x)
+    even, odd = rearrange(x.float(), "... (d two) -> two ... d", two=2)
+    cos, sin = factors.unsqueeze(-3).unbind(-1)
+    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1)
+    return turned.flatten(-2).type_as(x)

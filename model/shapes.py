@@ -148,6 +148,11 @@ def adapted(shapes: Shapes) -> list[str]:
     return [name for name in shapes if name.endswith(ADAPTED)]
 
 
+def is_linear(name: str) -> bool:
+    """Whether a weight is of a linear layer of the blocks or the injector."""
+    return name.endswith(ADAPTED) or "adain" in name
+
+
 def lora(shapes: Shapes, rank: int) -> Shapes:
     """Of the LoRA for a transformer of these shapes, named as it is published."""
     pairs: Shapes = {}

@@ -3,7 +3,7 @@
 Module names are the keys of the published checkpoint. Every switch that differs between the models is a field of the configuration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from model.attention import Attend, Block
 from model.audio_injector import AudioInjector, AudioStates, CausalAudioEncoder
 from model.motion import FramePacker
+from model.offload import LayerStream
 from model.rope import Rope, grid
 
 NOISY, REFERENCE, MOTION = 0, 1, 2
@@ -114,6 +115,8 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         self.audio_injector = AudioInjector(dim, num_heads, len(audio_inject_layers), eps)
         self.frame_packer = FramePacker(in_dim, dim, tuple(motion_buckets), edged=motion_edged)
         self.rope = Rope(dim // num_heads, rope_theta)
+        self.stream: LayerStream | None = None
+        """Brings the blocks that wait on the host."""
         self.injector_of = {block: j for j, block in enumerate(sorted(audio_inject_layers))}
 
     def tokens_per_latent(self, height: int, width: int) -> int:
@@ -154,7 +157,11 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         tokens = self.text_embedding(
             F.pad(states.to(self.patch_embedding.weight), (0, 0, 0, missing))
         )
-        return [block.cross_attn.keys_values(tokens) for block in self.blocks]
+        return [block.cross_attn.keys_values(tokens) for block in self.layers()]
+
+    def layers(self) -> Iterator[Block]:
+        """Every block in its order, where it can compute until the next is asked for."""
+        return iter(self.blocks) if self.stream is None else self.stream.walk(self.blocks)
 
     def embed_audio(self, features: Tensor) -> list[AudioStates]:
         """Features [b, layer, channel, frame] of a slice to the states of every injector layer; of several speakers, [(speaker b), …]."""
@@ -215,7 +222,7 @@ class S2VTransformer(ModelMixin, ConfigMixin):
         between = torch.float32 if rounding == "never" else x.dtype
         rows = torch.stack([time.rows for time in way.times], 1)
         heard = way.lengths[0]
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.layers()):
             text = way.text[i] if way.text else None
             modulations = block.modulations(rows, inside)
             x = block(x, modulations, way.lengths, way.attends[i], text).to(between)

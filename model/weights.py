@@ -18,10 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model import findings
+from model import findings, shapes
 from model.checkpoint import Place
 from model.findings import Pair
+from model.fp8 import CODE, Fp8Linear, replace_linears
 from model.headers import Contents, Stored, read_contents
+from model.offload import LayerStream
 from model.transformer import S2VTransformer
 from storage.errors import DeviceTooSmall, OtherWeights, WeightsDamaged
 
@@ -36,6 +38,24 @@ class Placement:
 
     device: torch.device
     dtype: torch.dtype = torch.bfloat16
+    fp8: bool = False
+    """Linear layers of the blocks and the injector in eight-bit floats."""
+    waiting: tuple[int, ...] = ()
+    """Blocks whose weights stay on the host."""
+
+    def home(self, name: str) -> torch.device:
+        """Where the weight of this name goes."""
+        part, _, rest = name.partition(".")
+        waits = part == "blocks" and int(rest.partition(".")[0]) in self.waiting
+        return torch.device("cpu") if waits else self.device
+
+    def is_kept(self, name: str) -> bool:
+        """Whether the weight of this name stays on the device."""
+        return self.home(name) == self.device
+
+    def size_of(self, name: str) -> int:
+        """Bytes of each of its numbers."""
+        return CODE.itemsize if self.fp8 and shapes.is_linear(name) else self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -71,7 +91,6 @@ def load_transformer(place: Place, placement: Placement, **switches: Any) -> S2V
     Raises WeightsMissing, WeightsDamaged, OtherWeights, OtherLora or DeviceTooSmall before a tensor is read.
     """
     from accelerate import init_empty_weights
-    from accelerate.utils import set_module_tensor_to_device
 
     source = open_source(place)
     require_room(placement, source)
@@ -80,15 +99,32 @@ def load_transformer(place: Place, placement: Placement, **switches: Any) -> S2V
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if said := findings.differences(expected, source.contents, source.contents):
         raise OtherWeights(place.folder, said)
+    if placement.fp8:
+        replace_linears(model.blocks)
+        replace_linears(model.audio_injector)
     try:
         for name, weight in stream(source, placement):
-            # Emptying the device's cache after each of a thousand tensors would take longer than reading them.
-            set_module_tensor_to_device(
-                model, name, placement.device, value=weight, dtype=weight.dtype, clear_cache=False
-            )
+            _place(model, name, weight, placement.home(name))
     except torch.OutOfMemoryError as error:
         raise _too_small(placement, source) from error
-    return model.eval().requires_grad_(requires_grad=False)
+    model.eval().requires_grad_(requires_grad=False)
+    if placement.waiting:
+        model.stream = LayerStream(model.blocks, placement.waiting, placement.device)
+    return model
+
+
+def _place(model: S2VTransformer, name: str, weight: Tensor, home: torch.device) -> None:
+    from accelerate.utils import set_module_tensor_to_device
+
+    path, _, leaf = name.rpartition(".")
+    layer = model.get_submodule(path)
+    if isinstance(layer, Fp8Linear) and leaf == "weight":
+        layer.take(weight, home)
+        return
+    # Emptying the device's cache after each of a thousand tensors would take longer than reading them.
+    set_module_tensor_to_device(
+        model, name, home, value=weight, dtype=weight.dtype, clear_cache=False
+    )
 
 
 def open_source(place: Place) -> Source:
@@ -232,9 +268,8 @@ def require_room(placement: Placement, source: Source) -> None:
 
 def needed_bytes(placement: Placement, source: Source) -> int:
     """Of device memory while the weights are loaded: they themselves, what is read ahead, and where they are merged."""
-    kept = sum(
-        prod(each.shape) * placement.dtype.itemsize for name, each in source.contents.items()
-    )
+    there = {name: each for name, each in source.contents.items() if placement.is_kept(name)}
+    kept = sum(prod(each.shape) * placement.size_of(name) for name, each in there.items())
     return kept + AHEAD + 2 * 4 * source.largest_merged
 
 

@@ -230,6 +230,13 @@ WEIGHTS = (
         ("whole_audio",),
         constant=True,
     ),
+    Flag(
+        "fp8",
+        "Linear layers in eight-bit floats, what is remembered in eight bits: half the memory, other last bits.",
+        ("precision",),
+        constant="fp8",
+        published=True,
+    ),
     Flag("device", "auto, cpu or cuda.", ("device",), choice("auto", "cpu", "cuda"), "NAME"),
     Flag(
         "device-memory",
@@ -314,12 +321,6 @@ PUBLISHED_ONLY = (
         "convert-model-dtype",
         "Weights to bf16.",
         "weights are computed with as they are published",
-        takes=False,
-    ),
-    _ignored(
-        "fp8",
-        "Linear layers in eight bits.",
-        "there is no eight-bit path yet; numbers are computed with as they are published",
         takes=False,
     ),
     _ignored("t5-cpu", "The text encoder on the CPU.", _PLACED, takes=False),

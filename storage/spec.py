@@ -17,7 +17,7 @@ STALL_TIMES = 10
 STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
-YOUNGER = {"whole_audio", "takes"}
+YOUNGER = {"whole_audio", "takes", "precision"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Spec:
     """Each clip is heard with the whole sound, not with a window of it."""
     takes: tuple[Take, ...] = ()
     """Clips that were made again with another seed, in the order in which that was done; each names the film that it was taken from."""
+    precision: str = ""
+    """fp8, or empty: the model's own."""
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:

@@ -257,6 +257,9 @@ class LongVideo(luigi.Task):
     whole_audio: bool | None = luigi.OptionalBoolParameter(
         default=None, description="Hear the whole sound for every clip."
     )
+    precision: str | None = luigi.OptionalParameter(
+        default=None, description="fp8: linear layers in eight-bit floats."
+    )
     weights: str | None = luigi.OptionalParameter(
         default=None, description="The folder of published weights."
     )

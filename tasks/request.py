@@ -67,6 +67,8 @@ class Request:
     """A decimal number, as text: the spec holds no floats."""
     whole_audio: bool | None = None
     """Each clip is heard with the whole sound, not with a window of it."""
+    precision: str | None = None
+    """fp8: linear layers in eight-bit floats."""
     weights: str | None = None
     """The folder of published weights, or what the hub calls owner/name."""
     lora: str | None = None
@@ -316,6 +318,7 @@ def spec_of(
         guidance=traits.guidance,
         audio_lead=request.audio_lead or 0,
         whole_audio=traits.hears_whole,
+        precision=traits.precision,
     )
 
 
@@ -332,6 +335,7 @@ def options_of(request: Request, width: int = 0, height: int = 0) -> "Options":
         request.weights or "",
         request.lora or "",
         request.whole_audio or False,
+        request.precision or "",
     )
 
 

@@ -41,7 +41,7 @@ def options_of(spec: "Spec", settings: "Settings") -> "Options":
     from model.avatar import Options
 
     chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
-    return Options(*chosen, settings.weights, settings.lora, spec.whole_audio)
+    return Options(*chosen, settings.weights, settings.lora, spec.whole_audio, spec.precision)
 
 
 def machine_of(settings: "Settings", threads: int) -> "Machine":

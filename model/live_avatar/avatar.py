@@ -6,6 +6,7 @@ from model.avatar import Byte, Float, Machine, Named, Options, Seed
 from model.causal import CausalDenoiser
 from model.draws import SeededDraws
 from model.live_avatar.card import KIND
+from model.ring import Remembering
 from model.scene import Scene
 from model.schedule import flow_match
 from model.vae import WanFrameStream
@@ -37,8 +38,8 @@ class LiveAvatar(WanAvatar):
         )
         schedule = flow_match(self._traits.steps, transformer.config.sigmas)
         draws = SeededDraws(seed, transformer.config.roll)
-        on_host = self._parts.placing.rings_on_host
-        return CausalDenoiser(transformer, schedule, scene, draws, rings_on_host=on_host)
+        remembering = Remembering(self._place.fp8, self._parts.placing.rings_on_host)
+        return CausalDenoiser(transformer, schedule, scene, draws, remembering)
 
     def decoder(self, inputs: Named) -> "StreamDecoder":
         """A decoder that stands before clip 0."""

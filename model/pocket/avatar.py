@@ -69,6 +69,7 @@ class PocketAvatar:
             "threads": self._threads,
             "vectors": torch.backends.cpu.get_cpu_capability(),
             "amx": int(torch.cpu._is_amx_tile_supported()),
+            "rings": "whole",
         }
 
     @property

@@ -77,7 +77,7 @@ def describe(options: Options) -> Traits:
         decoder_memory=2,
         prompt_acts=False,
         carry_bytes=carry_bytes(options),
-        carry_pieces=2 + 2 * options.steps * TRANSFORMER["num_layers"],
+        carry_pieces=2 + options.steps * TRANSFORMER["num_layers"],
     )
 
 

@@ -1,4 +1,4 @@
-"""How fast films are made, and what checkpoints cost: make bench, or python -m model.tools.bench [--json].
+"""How fast films are made, and what checkpoints cost: make bench, or python -m model.tools.bench [--json]; --model live-avatar --weights DIR for a card.
 
 The whole path (`longtake new` in a fresh process and a fresh run folder on a disk) against the bare loop: the same generate, decode and x264 calls in memory,
 in the same two threads, turn by turn. Then each stage by itself, on one thread.
@@ -168,7 +168,14 @@ def table(facts: Facts) -> str:
 
 def main() -> int:
     """Measure, and print one table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    which = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    which.add_argument("--model", choices=("pocket", "live-avatar"), default="pocket")
+    of, rest = which.parse_known_args()
+    if of.model != "pocket":
+        from model.tools import bench_card
+
+        return bench_card.main(rest)
+    parser = argparse.ArgumentParser(description=__doc__, parents=[which])
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--runs", type=int, default=5, help="pairs of product and bare loop")
     parser.add_argument("--size", type=int, default=256)

@@ -8,7 +8,8 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from model import nvml
-from model.avatar import Byte, Float, Heard, Machine, Named, Options, Traits
+from model.avatar import FP8, Byte, Float, Heard, Machine, Named, Options, Traits
+from model.fused import can_compile
 from model.text import TextEncoder
 from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
 from model.wan.memory import choose
@@ -25,7 +26,7 @@ class WanAvatar:
     def __init__(self, kind: Kind, options: Options, machine: Machine) -> None:
         self._kind, self._options, self._threads = kind, options, machine.threads
         self._traits = kind.describe(options)
-        self._place = placement_of(machine)
+        self._place = placement_of(machine, fp8=options.precision == FP8)
         placing = choose(kind.needed(options), bytes_free(machine), machine.offload)
         self._parts = Parts(kind, kind.place(options), self._place, placing)
         self._most = 0
@@ -43,11 +44,12 @@ class WanAvatar:
         return {
             "torch": torch.__version__,
             "device": torch.cuda.get_device_name(device) if card else "cpu",
-            "precision": str(self._place.dtype).removeprefix("torch."),
+            "precision": FP8 if self._place.fp8 else str(self._place.dtype).removeprefix("torch."),
             "threads": self._threads,
-            "kernels": f"cuDNN {torch.backends.cudnn.version()}"
+            "kernels": f"cuDNN {torch.backends.cudnn.version()}, {'compiled' if can_compile() else 'as they stand'}"
             if card
             else torch.backends.cpu.get_cpu_capability(),
+            "rings": "eight bits" if self._place.fp8 else "whole",
         }
 
     @property

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from model import checkpoint, findings, preview, shapes
-from model.avatar import Labour, Machine, Memory, Options, Speed, Traits
+from model.avatar import FP8, Labour, Machine, Memory, Options, Speed, Traits
 from model.checkpoint import Place
 from model.preview import Preview
 from model.vae_layout import decoder_memory
-from model.wan.memory import BYTES, RESIDENT, Film, Need, choose, least, need
+from model.wan.memory import Film, Need, Placing, choose, least, need
 from model.wan.preview import published
 from model.wan.work import Measured, Shape, seconds
 from storage.errors import BadInput, BadOption
@@ -77,9 +77,7 @@ class Kind:
             reason = f"a clip of {self.name} takes {self.least_frames - 3} frames from the one before it: take {self.clip_frames}"
             raise BadOption("--infer-frames", frames, reason)
         width, height = options.width or WIDTH, options.height or HEIGHT
-        steps = options.steps or self.steps
-        rings = 0 if self.motion_latents else steps * config["num_layers"]
-        seen = RING_LATENTS - self.block_frames // FRAMES_PER_LATENT
+        needed = self.needed(options)
         return Traits(
             name=self.name,
             fps=self.fps,
@@ -92,7 +90,7 @@ class Kind:
             size_multiple=SIZE_MULTIPLE,
             default_width=WIDTH,
             default_height=HEIGHT,
-            steps=steps,
+            steps=options.steps or self.steps,
             sample_rate=SAMPLE_RATE,
             audio_layers=config["audio_layers"],
             audio_channels=config["audio_dim"],
@@ -102,17 +100,24 @@ class Kind:
             motion_latents=self.motion_latents,
             guidance=self._guidance(options),
             hears_whole=options.whole_audio,
-            carry_bytes=rings * seen * (width * height // 256) * 2 * config["dim"] * BYTES,
-            carry_pieces=2 + 2 * rings if rings else 0,
+            precision=options.precision,
+            carry_bytes=needed.rings,
+            carry_pieces=2 + needed.rings // needed.ring if needed.rings else 0,
         )
 
     def needed(self, options: Options) -> Need:
         """What its parts take of a card for a film of these options."""
-        traits, config = self.describe(options), self.config(options)
         ring = 0 if self.motion_latents else RING_LATENTS
-        together = self.block_frames // FRAMES_PER_LATENT if ring else traits.clip_latents
-        width, height = options.width or WIDTH, options.height or HEIGHT
-        return need(config, Film(width, height, traits.steps, together, ring))
+        frames = self.block_frames if ring else options.clip_frames or self.clip_frames
+        film = Film(
+            options.width or WIDTH,
+            options.height or HEIGHT,
+            options.steps or self.steps,
+            frames // FRAMES_PER_LATENT,
+            ring,
+            options.precision == FP8,
+        )
+        return need(self.config(options), film)
 
     def bytes_needed(self, options: Options, machine: Machine) -> int:
         """Device memory without which a film cannot be made; on a CPU only where a limit was set."""
@@ -131,7 +136,7 @@ class Kind:
         """What a film takes, placed as a card with so much free memory has it; in float32 on the host where there is none."""
         needed = self.needed(options)
         if free is None:
-            taken = {name: 2 * size for name, size in needed.parts(RESIDENT).items()}
+            taken = {name: 2 * size for name, size in needed.parts(Placing()).items()}
             taken.pop("CUDA")
             return Memory({}, taken, "in the host's memory")
         way = choose(needed, free, machine.offload)

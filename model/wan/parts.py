@@ -1,5 +1,6 @@
 """The parts of a published model on their device, each loaded when it is first needed and no sooner."""
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -7,8 +8,7 @@ import torch
 
 from model import checkpoint, weights
 from model.avatar import Machine
-from model.offload import offload_layers
-from model.wan.memory import Placing
+from model.wan.memory import CONTEXT, Placing
 from model.weights import Placement, load_transformer
 from storage.errors import BadOption
 
@@ -31,15 +31,16 @@ def device_of(machine: Machine) -> torch.device:
     return torch.device(chosen)
 
 
-def placement_of(machine: Machine) -> Placement:
+def placement_of(machine: Machine, *, fp8: bool) -> Placement:
     """bfloat16 on a card, float32 on the CPU. Threads are set, as they decide the last bits; so is the card's limit."""
     torch.set_num_threads(machine.threads)
     device = device_of(machine)
     if device.type == "cuda" and machine.memory is not None:
         whole, index = torch.cuda.mem_get_info(device)[1], torch.cuda.current_device()
-        # This one takes no device without an index.
-        torch.cuda.set_per_process_memory_fraction(min(1.0, machine.memory / whole), index)
-    return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16)
+        # This one takes no device without an index, and counts without what CUDA itself takes.
+        share = max(0.0, min(1.0, (machine.memory - CONTEXT) / whole))
+        torch.cuda.set_per_process_memory_fraction(share, index)
+    return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16, fp8)
 
 
 def bytes_free(machine: Machine) -> int | None:
@@ -61,13 +62,10 @@ class Parts:
     @cached_property
     def transformer(self) -> "S2VTransformer":
         """The transformer, with the LoRA merged where the model has one."""
-        device, switches = self.placement.device, self.kind.switches
-        if not self.placing.layers_on_host:
-            return load_transformer(self.place, self.placement, **switches)
-        there = Placement(torch.device("cpu"), self.placement.dtype)
-        transformer = load_transformer(self.place, there, **switches)
-        offload_layers(transformer, device)
-        return transformer
+        waiting = self.placing.waiting(self.place.config["num_layers"])
+        return load_transformer(
+            self.place, replace(self.placement, waiting=waiting), **self.kind.switches
+        )
 
     @cached_property
     def vae(self) -> "WanVAE":

@@ -1,36 +1,42 @@
 """What a film takes of a card, part by part, and of the host; against what one H200 and its host showed (docs/models.md)."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 
+from model import shapes
 from model.avatar import Machine, Memory, Options, Speed, labour, memory
+from model.wan.memory import Film, Placing, choose, least, need
 
+PUBLISHED = shapes.configure(shapes.PUBLISHED)
 GB = 1e9
 ASKED = Options(704, 384, 0, 4)
+EIGHT = replace(ASKED, precision="fp8")
 
 
-def taken(name: str, free: float, *, offload: bool | None = None) -> Memory:
-    return memory(name, ASKED, Machine(device="cuda", offload=offload), int(free))
+def taken(
+    name: str, free: float, *, offload: bool | None = None, options: Options = ASKED
+) -> Memory:
+    return memory(name, options, Machine(device="cuda", offload=offload), int(free))
 
 
 @pytest.mark.parametrize(
-    ("name", "free", "offload", "measured"),
-    [
-        ("live-avatar", 140, False, 93.4),
-        ("live-avatar", 60, None, 43.0),
-        ("wan-s2v", 140, False, 48.3),
-    ],
+    ("name", "options", "measured"),
+    [("live-avatar", ASKED, 73.0), ("live-avatar", EIGHT, 42.1), ("wan-s2v", ASKED, 48.9)],
 )
 def test_the_card_is_reckoned_within_five_in_a_hundred(
-    name: str, free: float, offload: bool | None, measured: float
+    name: str, options: Options, measured: float
 ) -> None:
-    """The sum of the parts against torch's own peak on the H200."""
-    assert taken(name, free * GB, offload=offload).peak / GB == pytest.approx(measured, rel=0.05)
+    """The sum of the parts against what the card's driver saw of the H200."""
+    assert taken(name, 140 * GB, options=options).peak / GB == pytest.approx(measured, rel=0.05)
 
 
-def test_the_host_holds_powers_of_two() -> None:
-    """Memory that the card reads by itself is rounded up by torch: 136 GB were taken, with the program's few."""
+def test_the_host_holds_what_waits() -> None:
+    """No power of two is taken for it, and nothing where nothing waits."""
+    needed = need(PUBLISHED, Film(704, 384, 4, 3, 12))
     waiting = taken("live-avatar", 140 * GB, offload=True)
-    assert sum(waiting.host.values()) / GB == pytest.approx(136 - 3, rel=0.02)
+    assert sum(waiting.host.values()) == 40 * needed.block + needed.rings
     assert not sum(taken("live-avatar", 140 * GB).host.values())
 
 
@@ -39,7 +45,8 @@ def test_what_there_is_decides_the_way() -> None:
     ways = [taken("live-avatar", free * GB).way for free in (140, 60, 24)]
     assert ways[0] == "all on the card"
     assert ways[1] == "rings wait on the host"
-    assert ways[2] == "rings and layers wait on the host"
+    assert ways[2].startswith("rings and ")
+    assert ways[2].endswith(" layers wait on the host")
 
 
 def test_without_a_card_it_is_the_hosts() -> None:
@@ -64,7 +71,47 @@ def test_hours_come_from_what_was_measured() -> None:
     assert waiting is not None
     assert small.denoise < at.denoise / 2
     assert slow.denoise == pytest.approx(4 * at.denoise)
-    assert waiting.denoise == pytest.approx(43, rel=0.02)
+    assert waiting.denoise > at.denoise
     wan = labour("wan-s2v", ASKED, machine, int(140 * GB), Speed())
     assert wan is not None
     assert wan.denoise == pytest.approx(16, rel=0.01)
+
+
+@pytest.mark.parametrize("fp8", [False, True])
+def test_the_fastest_way_that_fits_is_taken(fp8: bool) -> None:
+    """Everything on the card; rings on the host; then no more layers than must be."""
+    needed = need(PUBLISHED, Film(704, 384, 4, 3, 12, fp8))
+    assert choose(needed, None, None) == Placing()
+    assert choose(needed, needed.total(Placing()), None) == Placing()
+    assert choose(needed, needed.total(Placing()) - 1, None) == Placing(True)
+    some = choose(needed, needed.total(Placing(True)) - needed.block, None)
+    assert some.rings_on_host
+    assert 0 < some.layers_on_host < 6
+    assert needed.total(some) <= needed.total(Placing(True)) - needed.block
+    assert choose(needed, 0, None) == Placing(True, 40) == choose(needed, None, True)
+    assert choose(needed, 0, False) == Placing()
+    assert least(needed, None) == needed.total(Placing(True, 40))
+
+
+def test_eight_bits_are_half() -> None:
+    """Of layers and rings, but for the scales."""
+    wide, eight = (need(PUBLISHED, Film(704, 384, 4, 3, 12, fp8)) for fp8 in (False, True))
+    assert eight.block == pytest.approx(wide.block / 2, rel=0.01)
+    assert eight.rings == pytest.approx(wide.rings * (128 + 4) / 256)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 39, 40])
+def test_those_that_wait_are_spread(count: int) -> None:
+    """So many different ones, the gaps between them alike."""
+    waiting = Placing(True, count).waiting(40)
+    assert len(set(waiting)) == count
+    assert all(0 <= layer < 40 for layer in waiting)
+    gaps = {b - a for a, b in pairwise(waiting)}
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_no_rings_need_no_rings() -> None:
+    """The clip-wise model remembers motion latents alone."""
+    needed = need(PUBLISHED, Film(704, 384, 40, 20, 0))
+    assert needed.rings == 0
+    assert needed.total(Placing(True)) == needed.total(Placing())

@@ -1,0 +1,167 @@
+"""How far the numbers of a precision are from float32: python -m model.tools.errors --weights DIR [--size W*H] [--clips N] [--device cuda].
+
+The same weights, noise, sound and memory each time, drawn at random. First single forwards of one block behind full rings, one for each step: the relative L2
+difference of the velocity. With --clips, a film of so many from its beginning: that of the latents of each clip (meant for a checkpoint of few layers).
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model import checkpoint
+from model.avatar import Options, release_memory
+from model.causal import CausalDenoiser
+from model.draws import SeededDraws
+from model.live_avatar.card import KIND
+from model.packing import pack
+from model.ring import Memory, Remembering
+from model.scene import Scene
+from model.schedule import flow_match
+from model.weights import Placement, load_transformer
+
+STEPS, CLIP_LATENTS = 4, 12
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to compute: precision of layers and of what is remembered."""
+
+    name: str
+    dtype: torch.dtype
+    fp8: bool = False
+    eight: bool = False
+    on_host: bool = False
+
+
+# The rings of float32 do not fit beside its weights, and wait on the host: the same bits.
+EXACT = Way("float32", torch.float32, on_host=True)
+WAYS = (
+    Way("bf16", torch.bfloat16),
+    Way("bf16, remembered in eight bits", torch.bfloat16, eight=True),
+    Way("fp8", torch.bfloat16, fp8=True),
+    Way("fp8, remembered in eight bits", torch.bfloat16, fp8=True, eight=True),
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is computed."""
+
+    weights: str
+    width: int
+    height: int
+    clips: int
+    device: torch.device
+
+
+def compute(way: Way, trial: Trial) -> list[Tensor]:
+    """The velocity of each step behind full rings, then the latents of each clip."""
+    place = KIND.place(Options(weights=trial.weights))
+    placement = Placement(trial.device, way.dtype, way.fp8)
+    transformer = load_transformer(place, placement, **KIND.switches)
+    schedule = flow_match(STEPS, transformer.config.sigmas)
+    how = Remembering(way.eight, way.on_host)
+    scene, draws = scene_of(trial, place), SeededDraws(0, transformer.config.roll)
+    loop = CausalDenoiser(transformer, schedule, scene, draws, how)
+    loop.restore(1, ())
+    fill(loop.memory)
+    velocities = [velocity.float().cpu() for velocity in forwards(loop, place)]
+    loop.restore(0, ())
+    clips = [loop.denoise(sound(place, 4 * CLIP_LATENTS, clip)) for clip in range(trial.clips)]
+    return [*velocities, *(torch.from_numpy(clip.latents) for clip in clips)]
+
+
+def scene_of(trial: Trial, place: checkpoint.Place) -> Scene:
+    """A picture, a past and a prompt of noise."""
+    h, w, channels = trial.height // 8, trial.width // 8, place.config["in_dim"]
+    there = trial.device
+    return Scene(
+        draw(1, channels, 1, h, w, seed=1).to(there),
+        draw(1, channels, 19, h, w, seed=2).to(there),
+        draw(1, place.config["text_len"] // 4, place.config["text_dim"], seed=3).to(there),
+        CLIP_LATENTS,
+    )
+
+
+def sound(place: checkpoint.Place, frames: int, seed: int) -> np.ndarray:
+    """Features of noise."""
+    shape = (place.config["audio_layers"], place.config["audio_dim"], frames)
+    return draw(*shape, seed=100 + seed).numpy()
+
+
+@torch.inference_mode()
+def forwards(loop: CausalDenoiser, place: checkpoint.Place) -> Iterator[Tensor]:
+    """One forward for each step, of latents of noise."""
+    told = loop.listen(loop.scene.hear(sound(place, 4 * loop.block, 0)))
+    shape = (*loop.scene.reference.shape[:2], loop.block, *loop.scene.reference.shape[3:])
+    x = draw(*shape, seed=4).to(loop.scene.reference.device, loop.transformer.latents_precision)
+    for step in range(STEPS):
+        yield loop.velocity(step, 0, x, told)
+
+
+@torch.inference_mode()
+def fill(memory: Memory) -> None:
+    """Let every ring remember normal numbers, the same in every precision but for their rounding."""
+    for s, of_step in enumerate(memory.rings):
+        for i, ring in enumerate(of_step):
+            held = ring.read(ring.home)
+            numbers = draw(*held.codes.shape, seed=1000 * s + i, device=ring.home.device)
+            packed = pack(numbers if ring.eight else numbers.to(ring.dtype), eight=ring.eight)
+            for target, part in zip(held, packed, strict=True):
+                if target is not None and part is not None:
+                    target.copy_(part)
+
+
+def draw(*shape: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
+    """Normal numbers."""
+    return torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+
+
+def differences(trial: Trial) -> dict[str, list[float]]:
+    """Of each way, the relative L2 difference to float32: of each velocity, then of each clip."""
+    exact = compute(EXACT, trial)
+    found = {}
+    for way in WAYS:
+        release_memory()
+        made = compute(way, trial)
+        found[way.name] = [
+            float((a - b).norm() / b.norm()) for a, b in zip(made, exact, strict=True)
+        ]
+    return found
+
+
+def table(found: dict[str, list[float]]) -> str:
+    """For a person."""
+    count = len(next(iter(found.values()))) - STEPS
+    names = [*(f"step {s}" for s in range(STEPS)), *(f"clip {c}" for c in range(count))]
+    lines = [" " * 34 + "".join(f"{name:>10}" for name in names)]
+    lines += [f"{name:<34}" + "".join(f"{one:10.2e}" for one in row) for name, row in found.items()]
+    return "\n".join(lines)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Compute, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", required=True, help="a folder in the published layout")
+    parser.add_argument("--size", default="704*384")
+    parser.add_argument("--clips", type=int, default=0)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    asked = parser.parse_args(words)
+    width, height = map(int, asked.size.split("*"))
+    device = torch.device(asked.device)
+    found = differences(Trial(asked.weights, width, height, asked.clips, device))
+    if asked.json:
+        asked.json.write_text(json.dumps(found))
+    print(table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
