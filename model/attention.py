@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from model.fused import fused
+from model import rows
+from model.rows import Added, Rows, Shaping
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""
@@ -45,7 +46,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., dim] → [..., dim]."""
-        return F.rms_norm(x, x.shape[-1:], eps=self.eps) * self.weight
+        return rows.rms(x, self.weight, self.eps)
 
 
 class Attention(nn.Module):
@@ -57,11 +58,11 @@ class Attention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k = RMSNorm(dim, eps), RMSNorm(dim, eps)
 
-    def queries(self, x: Tensor) -> Tensor:
+    def queries(self, x: Rows) -> Tensor:
         """[b, l, dim] → [b, l, head, d]."""
         return rearrange(self.norm_q(self.q(x)), "b l (n d) -> b l n d", n=self.heads)
 
-    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, x: Rows) -> tuple[Tensor, Tensor]:
         """[b, l, dim] → keys and values [b, l, head, d]."""
         k, v = self.norm_k(self.k(x)), self.v(x)
         return (
@@ -71,32 +72,16 @@ class Attention(nn.Module):
 
     def out(self, x: Tensor) -> Tensor:
         """[b, l, head, d] → [b, l, dim]."""
-        projected: Tensor = self.o(rearrange(x, "b l n d -> b l (n d)"))
+        projected: Tensor = self.o(rows.hand_over(rearrange(x, "b l n d -> b l (n d)"), self.o))
         return projected
 
-    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+    def forward(self, x: Rows, attend: Attend) -> Tensor:
         """Self-attention of [b, l, dim]."""
         return self.out(attend(self.queries(x), *self.keys_values(x)))
 
-    def cross(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def cross(self, x: Rows, keys: Tensor, values: Tensor) -> Tensor:
         """Cross-attention of [b, l, dim] to keys and values computed before."""
         return self.out(attend_all(self.queries(x), keys, values))
-
-
-def shifted(x: Tensor, scale: Tensor, shift: Tensor, lengths: tuple[int, ...]) -> Tensor:
-    """Tokens x [b, l, dim] times 1 + scale, plus shift: rows [b, segment, dim], one for each run of tokens of these lengths."""
-    if len(lengths) == 1:
-        return x * (1 + scale) + shift
-    parts = zip(x.split(lengths, 1), scale.split(1, 1), shift.split(1, 1), strict=True)
-    return torch.cat([part * (1 + much) + far for part, much, far in parts], 1)
-
-
-def gated(y: Tensor, gate: Tensor, lengths: tuple[int, ...]) -> Tensor:
-    """Tokens y [b, l, dim] times the gate of their segment, rows [b, segment, dim]."""
-    if len(lengths) == 1:
-        return gate * y
-    parts = zip(y.split(lengths, 1), gate.split(1, 1), strict=True)
-    return torch.cat([row * part for part, row in parts], 1)
 
 
 class Block(nn.Module):
@@ -135,32 +120,13 @@ class Block(nn.Module):
 
         Modulations in float32 carry the tokens in float32 to the end of the block; matrices multiply in the weights' precision either way.
         """
-        attended = attend(*self.enter(x, modulations, lengths))
-        return self.leave(x, attended, modulations, lengths, text)
-
-    @fused
-    def enter(
-        self, x: Tensor, modulations: list[Tensor], lengths: tuple[int, ...]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [b, l, head, d] of tokens [b, l, dim]."""
-        shift, scale = modulations[:2]
-        h = shifted(self.norm1(x), scale, shift, lengths).to(self.modulation.dtype)
-        return self.self_attn.queries(h), *self.self_attn.keys_values(h)
-
-    @fused
-    def leave(
-        self,
-        x: Tensor,
-        attended: Tensor,
-        modulations: list[Tensor],
-        lengths: tuple[int, ...],
-        text: tuple[Tensor, Tensor] | None,
-    ) -> Tensor:
-        """The tokens [b, l, dim] that entered, with what they attended to, what the prompt says, and the feed-forward."""
-        like = self.modulation.dtype
-        _, _, gate_a, shift_f, scale_f, gate_f = modulations
-        x = x + gated(self.self_attn.out(attended), gate_a, lengths)
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulations
+        first, last = self.ffn[0], self.ffn[2]
+        h = rows.enter(x, Shaping(scale_a, shift_a, lengths, self.norm1.eps), self.self_attn.q)
+        y = Added(self.self_attn(h, attend), gate_a, lengths)
         if text is not None:
-            x = x + self.cross_attn.cross(self.norm3(x.to(like)), *text)
-        h = shifted(self.norm2(x), scale_f, shift_f, lengths).to(like)
-        return x + gated(self.ffn(h), gate_f, lengths)
+            attention = self.cross_attn
+            x, h = rows.add_and_enter(x, y, rows.affine(self.norm3, x.shape[1]), attention.q)
+            y = Added(attention.cross(h, *text), None, lengths)
+        x, h = rows.add_and_enter(x, y, Shaping(scale_f, shift_f, lengths, self.norm2.eps), first)
+        return rows.add(x, Added(last(rows.activate(first(h), last)), gate_f, lengths))

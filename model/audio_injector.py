@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from model.attention import Attention
-from model.fused import fused
+from model import rows
+from model.attention import Attention, attend_all
+from model.rows import Shaping
 
 # The first latent of a slice sees five frames before it; they are copies of the slice's first frame, as in the reference,
 # which prepends 73 copies and drops 19 latents: the same numbers, as the convolutions pad by replication.
@@ -141,12 +142,15 @@ class AudioInjector(nn.Module):
         return x + (heard * masks[:, None, :, None].to(heard)).sum(0)
 
 
-@fused
 def hear(attention: Attention, x: Tensor, states: AudioStates) -> Tensor:
     """What tokens [b, (t n), dim] hear; normalised with eps 1e-5, unlike every other norm."""
-    frames = states.shift.shape[0] // x.shape[0]
-    h = rearrange(x, "b (t n) d -> (b t) n d", t=frames)
-    h = h.to(torch.promote_types(h.dtype, states.scale.dtype))
-    h = F.layer_norm(h, h.shape[-1:], eps=1e-5) * (1 + states.scale) + states.shift
-    heard = attention.cross(h.to(states.keys.dtype), states.keys, states.values)
-    return rearrange(heard, "(b t) n d -> b (t n) d", t=frames)
+    scale, shift = (
+        rearrange(row, "(b t) 1 d -> b t d", b=len(x)) for row in (states.scale, states.shift)
+    )
+    frames = scale.shape[1]
+    wide = x.to(torch.promote_types(x.dtype, scale.dtype))
+    lengths = (x.shape[1] // frames,) * frames
+    h = rows.enter(wide, Shaping(scale, shift, lengths, 1e-5), attention.q)
+    q = rearrange(attention.queries(h), "b (t l) n d -> (b t) l n d", t=frames)
+    heard = attend_all(q, states.keys, states.values)
+    return attention.out(rearrange(heard, "(b t) l n d -> b (t l) n d", t=frames))

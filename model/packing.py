@@ -17,6 +17,11 @@ class Packed(NamedTuple):
     codes: Tensor
     scales: Tensor | None
 
+    @property
+    def as_slot(self) -> "Packed":
+        """As the only one of a row of them [1, ..., d]."""
+        return Packed(self.codes[None], None if self.scales is None else self.scales[None])
+
 
 def pack(x: Tensor, *, eight: bool) -> Packed:
     """Numbers [..., d], in eight bits or as they are."""

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from model.attention import attend_heads
 from model.courier import Courier, HostMemory
-from model.fused import fused
 from model.packing import Packed, pack, unpack
 from model.rope import rotate
+from model.rows import has_kernels
 
 Bits = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 SCALE = torch.float32
@@ -69,6 +69,16 @@ class Place:
     condition: Tensor
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a layer holds for the window: the condition and the block itself [2, b, head, l, d], and what is remembered [slot, 2, b, head, l, d]."""
+
+    condition: Packed
+    past: Packed
+    own: Packed
+    """Not there yet: room for it."""
+
+
 class Ring:
     """One layer's memory at one step: bytes, a slot for each block, keys and values in each. A block of time t lies in slot t / block: the oldest is overwritten."""
 
@@ -76,10 +86,21 @@ class Ring:
         self.shape, self.dtype, self.home, self.eight = shape, dtype, home, eight
 
     def read(self, there: Tensor) -> Packed:
-        """Keys and values [slot, 2, b, l, head, d] in bytes that lie at home or were brought from there."""
+        """Keys and values [slot, 2, b, head, l, d] in bytes that lie at home or were brought from there."""
+        return self._cut(there.view(self.shape.slots, -1))
+
+    def slot(self, start: int) -> Tensor:
+        """The bytes of the block that begins at a latent time."""
+        return self.home.view(self.shape.slots, -1)[start // self.shape.block % self.shape.slots]
+
+    def cut(self, slot: Tensor) -> Packed:
+        """Keys and values [2, b, head, l, d] in the bytes of a slot."""
+        codes, scales = self._cut(slot[None])
+        return Packed(codes[0], None if scales is None else scales[0])
+
+    def _cut(self, slots: Tensor) -> Packed:
         shape = self.shape
-        sizes = (shape.slots, 2, shape.batch, shape.own, shape.heads)
-        slots = there.view(shape.slots, -1)
+        sizes = (len(slots), 2, shape.batch, shape.heads, shape.own)
         if not self.eight:
             return Packed(slots.view(self.dtype).view(*sizes, shape.head_dim), None)
         codes = slot_codes(shape)
@@ -87,10 +108,6 @@ class Ring:
             slots[:, :codes].view(torch.int8).view(*sizes, shape.head_dim),
             slots[:, codes:].view(SCALE).view(*sizes, 1),
         )
-
-    def slot(self, start: int) -> Tensor:
-        """The bytes of the block that begins at a latent time."""
-        return self.home.view(self.shape.slots, -1)[start // self.shape.block % self.shape.slots]
 
 
 def slot_codes(shape: RingShape) -> int:
@@ -139,7 +156,8 @@ class Memory:
 
     def keep_condition(self, keys: Tensor, values: Tensor) -> None:
         """The next layer's unrotated keys and values [b, l, head, d]: their places change with each block."""
-        self._condition.append(pack(torch.stack([keys, values]), eight=self._how.eight))
+        both = rearrange([keys, values], "two b l n d -> two b n l d").contiguous()
+        self._condition.append(pack(both, eight=self._how.eight))
 
     def begin(self, step: int) -> None:
         """A forward through all layers follows."""
@@ -152,15 +170,18 @@ class Memory:
         """Attention of a block's queries to itself, to what is remembered and to the condition, [b, l, head, d] each; the block is then remembered."""
         ring = self.rings[step][layer]
         there = self._courier.take().bytes if self._courier else ring.home
-        factors = (place.condition, place.own)
-        q, own = _look(self._window, self._condition[layer], ring.read(there), factors, qkv)
+        slot = ring.slot(place.start)
+        # On its way to the host it stays on the card for a while.
+        room = torch.empty_like(slot, device=qkv[0].device) if self._courier else slot
+        held = Held(self._condition[layer], ring.read(there), ring.cut(room))
+        q = look(self._window, held, place, qkv)
         if self._courier:
+            self._courier.deliver(room, slot)
             self._courier.leave()
             if layer + 1 < self._layers:
                 self._courier.fetch(self.rings[step][layer + 1].home)
         keys, values = self._window[..., : self._seen(place.start), :]
-        attended = attend_heads(q, keys, values)
-        self._remember(ring.slot(place.start), own)
+        attended = attend_heads(rearrange(q, "b l n d -> b n l d"), keys, values)
         return rearrange(attended, "b n l d -> b l n d")
 
     def save(self) -> Iterator[tuple[str, Bits]]:
@@ -179,41 +200,33 @@ class Memory:
         shape = self.shape
         return shape.condition + shape.own + min(start * shape.tokens, shape.slots * shape.own)
 
-    def _remember(self, slot: Tensor, own: Packed) -> None:
-        parts = [part.reshape(-1).view(torch.uint8) for part in own if part is not None]
-        if not self._courier:
-            for target, part in zip(slot.split([len(part) for part in parts]), parts, strict=True):
-                target.copy_(part)
-        else:
-            self._courier.deliver(torch.cat(parts), slot)
-
     def _all(self) -> Iterator[Ring]:
         for of_step in self.rings:
             yield from of_step
 
 
-@fused
-def _look(
-    window: Tensor,
-    condition: Packed,
-    past: Packed,
-    factors: tuple[Tensor, Tensor],
-    qkv: tuple[Tensor, Tensor, Tensor],
-) -> tuple[Tensor, Packed]:
-    """Fill the window [2, b, head, row, d]; the rotated queries [b, head, l, d], and the block's keys and values to be remembered."""
-    standing, turning = factors
+def look(window: Tensor, held: Held, place: Place, qkv: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Fill the window [2, b, head, row, d], and what is to be remembered of the block; the rotated queries [b, l, head, d]."""
+    first = held.condition.codes.shape[-2]
+    second = first + qkv[0].shape[1]
+    if has_kernels(qkv[0]):
+        from model import kernels
+
+        kernels.recall(window, held.past, second)
+        kernels.recall(window, held.condition.as_slot, 0, place.condition)
+        return kernels.own(window, qkv, place.own, held.own, first)
     q, k, v = qkv
-    own = torch.stack([rotate(k, turning), v])
-    keys, values = unpack(condition, window.dtype)
-    first, second = keys.shape[1], keys.shape[1] + k.shape[1]
-    window[0, :, :, :first] = rearrange(rotate(keys, standing), "b l n d -> b n l d")
-    window[1, :, :, :first] = rearrange(values, "b l n d -> b n l d")
-    window[:, :, :, first:second] = rearrange(own, "two b l n d -> two b n l d")
-    slots = unpack(past, window.dtype)
-    window[:, :, :, second:] = rearrange(slots, "slot two b l n d -> two b n (slot l) d")
-    return rearrange(rotate(q, turning), "b l n d -> b n l d"), pack(
-        own, eight=past.scales is not None
-    )
+    past, condition = (unpack(packed, window.dtype) for packed in (held.past, held.condition))
+    window[:, :, :, second:] = rearrange(past, "slot two b n l d -> two b n (slot l) d")
+    keys = rotate(rearrange(condition[0], "b n l d -> b l n d"), place.condition)
+    window[0, :, :, :first] = rearrange(keys, "b l n d -> b n l d")
+    window[1, :, :, :first] = condition[1]
+    own = rearrange([rotate(k, place.own), v], "two b l n d -> two b n l d")
+    window[:, :, :, first:second] = own
+    for target, part in zip(held.own, pack(own, eight=held.own.scales is not None), strict=True):
+        if target is not None and part is not None:
+            target.copy_(part)
+    return rotate(q, place.own)
 
 
 def to_bits(x: Tensor) -> Bits:

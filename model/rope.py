@@ -10,6 +10,8 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from model.rows import has_kernels
+
 
 @dataclass(frozen=True)
 class Rope:
@@ -57,6 +59,10 @@ def resampled(size: int, count: int) -> Tensor:
 
 def rotate(x: Tensor, factors: Tensor) -> Tensor:
     """Heads [b, l, head, d] turned by factors [(b) l d/2 2], computed in float32; neighbouring channels are a pair."""
+    if has_kernels(x):
+        from model import kernels
+
+        return kernels.turn(x, factors)
     even, odd = rearrange(x.float(), "... (d two) -> two ... d", two=2)
     cos, sin = factors.unsqueeze(-3).unbind(-1)
     turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1)

@@ -149,8 +149,8 @@ def adapted(shapes: Shapes) -> list[str]:
 
 
 def is_linear(name: str) -> bool:
-    """Whether a weight is of a linear layer of the blocks or the injector."""
-    return name.endswith(ADAPTED) or "adain" in name
+    """Whether a weight is of a linear layer of the blocks."""
+    return name.startswith("blocks.") and name.endswith(ADAPTED)
 
 
 def lora(shapes: Shapes, rank: int) -> Shapes:

@@ -39,7 +39,7 @@ class Placement:
     device: torch.device
     dtype: torch.dtype = torch.bfloat16
     fp8: bool = False
-    """Linear layers of the blocks and the injector in eight-bit floats."""
+    """Linear layers of the blocks in eight-bit floats. The injector's are few and stay: they err most (docs/LOG.md)."""
     waiting: tuple[int, ...] = ()
     """Blocks whose weights stay on the host."""
 
@@ -101,7 +101,6 @@ def load_transformer(place: Place, placement: Placement, **switches: Any) -> S2V
         raise OtherWeights(place.folder, said)
     if placement.fp8:
         replace_linears(model.blocks)
-        replace_linears(model.audio_injector)
     try:
         for name, weight in stream(source, placement):
             _place(model, name, weight, placement.home(name))

@@ -1,0 +1,300 @@
+"""What a card does between two matrix products, in Triton (Tillet et al. 2019): one pass over memory each, a row of tokens held in registers.
+
+The formulas that they compute stand in model/rows.py and model/ring.py, which call them; this file is imported where there is a card and Triton.
+"""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor, nn
+
+from model.fp8 import CODE, Eight, Fp8Linear
+from model.packing import Packed
+from model.rows import Added, Rows, Shaping, precision_of
+
+EIGHT_FLOAT: Any = tl.constexpr(448.0)
+EIGHT_WHOLE: Any = tl.constexpr(127.0)
+HALVES: Any = tl.constexpr(12582912.0)
+"""1.5 · 2^23: added and taken away again, it rounds a float32 to a whole number, halves to even."""
+ROWS, WARPS = 32, 4
+"""Rows of heads that one program moves."""
+
+
+@triton.jit
+def _store(h, out, codes, scales, row, at, live, D: tl.constexpr, EIGHT: tl.constexpr):
+    """A row, in its precision or as eight-bit floats with its scale."""
+    if EIGHT:
+        scale = tl.maximum(tl.max(tl.abs(h), 0), 1e-12) / EIGHT_FLOAT
+        tl.store(scales + row, scale)
+        tl.store(codes + row * D + at, (h / scale).to(tl.float8e4nv), mask=live)
+    else:
+        tl.store(out + row * D + at, h.to(out.dtype.element_ty), mask=live)
+
+
+@triton.jit
+def _enter(
+    x, y, gate, total, scale, shift, out, codes, scales, eps, length, segments, gate_stride, stride,
+    D: tl.constexpr, BLOCK: tl.constexpr, ADDS: tl.constexpr, GATED: tl.constexpr, AFFINE: tl.constexpr, EIGHT: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    segment = tl.minimum(row // length, segments - 1)
+    value = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    if ADDS:
+        more = tl.load(y + row * D + at, mask=live, other=0.0).to(tl.float32)
+        if GATED:
+            more = more * tl.load(gate + segment * gate_stride + at, mask=live, other=0.0)
+        value += more
+        tl.store(total + row * D + at, value, mask=live)
+    mean = tl.sum(value, 0) / D
+    centred = tl.where(live, value - mean, 0.0)
+    h = centred * tl.rsqrt(tl.sum(centred * centred, 0) / D + eps)
+    much = tl.load(scale + segment * stride + at, mask=live, other=0.0).to(tl.float32)
+    far = tl.load(shift + segment * stride + at, mask=live, other=0.0).to(tl.float32)
+    h = h * much + far if AFFINE else h * (1.0 + much) + far
+    _store(h, out, codes, scales, row, at, live, D, EIGHT)
+
+
+@triton.jit
+def _add(x, y, gate, total, length, segments, gate_stride, D: tl.constexpr, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    segment = tl.minimum(row // length, segments - 1)
+    more = tl.load(y + row * D + at, mask=live, other=0.0).to(tl.float32)
+    much = tl.load(gate + segment * gate_stride + at, mask=live, other=0.0)
+    value = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    tl.store(total + row * D + at, value + more * much, mask=live)
+
+
+@triton.jit
+def _pass(
+    x,
+    out,
+    codes,
+    scales,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    GELU: tl.constexpr,
+    EIGHT: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    h = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    if GELU:
+        # x σ(2z) = x (1 + tanh z) / 2 with z as in arXiv 1606.08415.
+        h = h * tl.sigmoid(1.5957691216057308 * (h + 0.044715 * h * h * h))
+    _store(h, out, codes, scales, row, at, live, D, EIGHT)
+
+
+@triton.jit
+def _rms(x, weight, out, eps, D: tl.constexpr, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    h = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    h = (h * tl.rsqrt(tl.sum(h * h, 0) / D + eps)).to(out.dtype.element_ty).to(tl.float32)
+    tl.store(out + row * D + at, h * tl.load(weight + at, mask=live, other=0.0), mask=live)
+
+
+@triton.jit
+def _turned(x, factors, row, columns, live, like):
+    """Rows of heads, numbers at `x`, turned: neighbouring channels are a pair."""
+    angle = factors + row * columns.shape[1] + columns // 2 * 2
+    cos = tl.load(angle, mask=live, other=0.0)
+    sin = tl.load(angle + 1, mask=live, other=0.0)
+    own = tl.load(x + columns, mask=live, other=0.0).to(tl.float32)
+    other = tl.load(x + (columns ^ 1), mask=live, other=0.0).to(tl.float32)
+    return (own * cos + tl.where(columns % 2 == 0, -other, other) * sin).to(like)
+
+
+@triton.jit
+def _keep(value, codes, scales, row, columns, live, EIGHT: tl.constexpr):
+    """Rows of heads as they are remembered."""
+    if EIGHT:
+        wide = value.to(tl.float32)
+        scale = tl.maximum(tl.max(tl.abs(wide), 1), 1e-20) / EIGHT_WHOLE
+        whole = wide / scale[:, None] + HALVES - HALVES
+        tl.store(codes + row * columns.shape[1] + columns, whole.to(tl.int8), mask=live)
+        tl.store(scales + row, scale[:, None], mask=live)
+    else:
+        tl.store(codes + row * columns.shape[1] + columns, value, mask=live)
+
+
+@triton.jit
+def _own(
+    q, k, v, factors, turned, window, codes, scales, own, first, seen, heads,
+    D: tl.constexpr, ROWS: tl.constexpr, EIGHT: tl.constexpr,
+):  # fmt: skip
+    """Turn q and k [l, head, d]; k and v also go to the window [2, head, seen, d] from row `first` on, and are remembered [2, head, l, d]."""
+    head = tl.program_id(1).to(tl.int64)
+    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    columns = tl.arange(0, D)[None, :]
+    live = row < own
+    at = (row * heads + head) * D
+    like = window.dtype.element_ty
+    tl.store(turned + at + columns, _turned(q + at, factors, row, columns, live, like), mask=live)
+    key = _turned(k + at, factors, row, columns, live, like)
+    value = tl.load(v + at + columns, mask=live, other=0.0)
+    there = (head * seen + first + row) * D + columns
+    tl.store(window + there, key, mask=live)
+    tl.store(window + heads * seen * D + there, value, mask=live)
+    kept = head * own + row
+    _keep(key, codes, scales, kept, columns, live, EIGHT)
+    _keep(value, codes, scales, kept + heads * own, columns, live, EIGHT)
+
+
+@triton.jit
+def _turn(x, factors, out, length, heads, D: tl.constexpr, ROWS: tl.constexpr):
+    head = tl.program_id(1).to(tl.int64)
+    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    columns = tl.arange(0, D)[None, :]
+    live = row < length
+    at = (row * heads + head) * D
+    value = _turned(x + at, factors, row, columns, live, out.dtype.element_ty)
+    tl.store(out + at + columns, value, mask=live)
+
+
+@triton.jit
+def _recall(
+    codes, scales, factors, window, first, length, seen, heads, slot_codes, slot_scales,
+    D: tl.constexpr, ROWS: tl.constexpr, EIGHT: tl.constexpr, TURNS: tl.constexpr,
+):  # fmt: skip
+    """Slots of remembered keys and values [slot, 2, head, l, d] into the window [2, head, seen, d], one behind the other from row `first` on; keys are turned on the way."""
+    slot = tl.program_id(2).to(tl.int64)
+    head = tl.program_id(1).to(tl.int64)
+    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    columns = tl.arange(0, D)[None, :]
+    live = row < length
+    like = window.dtype.element_ty
+    kept = head * length + row
+    source = codes + slot * slot_codes + kept * D
+    value = tl.load(source + columns, mask=live, other=0).to(tl.float32)
+    if EIGHT:
+        value *= tl.load(scales + slot * slot_scales + kept, mask=live, other=0.0)
+    if TURNS:
+        turns = live & (head < heads)
+        angle = factors + row * D + columns // 2 * 2
+        cos = tl.load(angle, mask=turns, other=1.0)
+        sin = tl.load(angle + 1, mask=turns, other=0.0)
+        other = tl.load(source + (columns ^ 1), mask=turns, other=0).to(tl.float32)
+        if EIGHT:
+            other *= tl.load(scales + slot * slot_scales + kept, mask=live, other=0.0)
+        # The formula rounds what was remembered before it is turned.
+        value, other = value.to(like).to(tl.float32), other.to(like).to(tl.float32)
+        value = value * cos + tl.where(columns % 2 == 0, -other, other) * sin
+    tl.store(
+        window + (head * seen + first + slot * length + row) * D + columns,
+        value.to(like),
+        mask=live,
+    )
+
+
+def enter(
+    x: Tensor, added: Added | None, shaping: Shaping, layer: nn.Module
+) -> tuple[Tensor, Rows]:
+    """rows.add_and_enter, and rows.enter where nothing is added."""
+    width = x.shape[-1]
+    block = triton.next_power_of_2(width)
+    y, gate = (x, None) if added is None else (added.rows, added.gate)
+    total = x if added is None else torch.empty_like(x, dtype=torch.float32)
+    out = _room(x, layer)
+    codes, scales = out if isinstance(out, Eight) else (x, x)
+    _enter[(x.numel() // width,)](
+        x, y, x if gate is None else gate, total, shaping.scale, shaping.shift,
+        x if isinstance(out, Eight) else out, codes, scales, shaping.eps,
+        shaping.lengths[0], len(shaping.lengths), 0 if gate is None else gate.stride(1),
+        shaping.scale.stride(1), width, block, added is not None, gate is not None,
+        shaping.affine, isinstance(out, Eight), num_warps=warps(block),
+    )  # fmt: skip
+    return total, out
+
+
+def add(x: Tensor, added: Added) -> Tensor:
+    """rows.add with a gate; what comes out is in float32."""
+    width, gate = x.shape[-1], added.gate
+    assert gate is not None
+    block = triton.next_power_of_2(width)
+    total = torch.empty_like(x, dtype=torch.float32)
+    _add[(x.numel() // width,)](
+        x, added.rows, gate, total, added.lengths[0], len(added.lengths), gate.stride(1),
+        width, block, num_warps=warps(block),
+    )  # fmt: skip
+    return total
+
+
+def hand_over(x: Tensor, layer: nn.Module, *, gelu: bool) -> Rows:
+    """rows.hand_over, and rows.activate."""
+    x = x.contiguous()
+    width = x.shape[-1]
+    block = triton.next_power_of_2(width)
+    out = _room(x, layer)
+    eight = isinstance(out, Eight)
+    codes, scales = out if eight else (x, x)
+    _pass[(x.numel() // width,)](
+        x, x if eight else out, codes, scales, width, block, gelu, eight, num_warps=warps(block)
+    )
+    return out
+
+
+def rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """rows.rms."""
+    x, width = x.contiguous(), x.shape[-1]
+    block = triton.next_power_of_2(width)
+    out = torch.empty_like(x)
+    _rms[(x.numel() // width,)](x, weight, out, eps, width, block, num_warps=warps(block))
+    return out
+
+
+def turn(x: Tensor, factors: Tensor) -> Tensor:
+    """rope.rotate of [1, l, head, d], laid out the same."""
+    _, length, heads, d = x.shape
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    _turn[(triton.cdiv(length, ROWS), heads)](
+        x.contiguous(), factors, out, length, heads, d, ROWS, num_warps=WARPS
+    )
+    return out
+
+
+def recall(window: Tensor, past: Packed, first: int, factors: Tensor | None = None) -> None:
+    """Slots [slot, 2, 1, head, l, d] into the window [2, 1, head, seen, d] from row `first` on; keys are turned by factors [l, d/2, 2] where there are any."""
+    codes, scales = past
+    slots, _, _, heads, length, d = codes.shape
+    eight = scales is not None
+    _recall[(triton.cdiv(length, ROWS), 2 * heads, slots)](
+        codes, scales if eight else codes, codes if factors is None else factors, window,
+        first, length, window.shape[-2], heads, codes.stride(0),
+        scales.stride(0) if scales is not None else 0,
+        d, ROWS, eight, factors is not None, num_warps=WARPS,
+    )  # fmt: skip
+
+
+def own(
+    window: Tensor, qkv: tuple[Tensor, Tensor, Tensor], factors: Tensor, kept: Packed, first: int
+) -> Tensor:
+    """Turned queries [1, l, head, d]; turned keys, and values, go to the window from row `first` on and are remembered in `kept` [2, 1, head, l, d]."""
+    q, k, v = (part.contiguous() for part in qkv)
+    _, length, heads, d = q.shape
+    turned, (codes, scales) = torch.empty_like(q), kept
+    _own[(triton.cdiv(length, ROWS), heads)](
+        q, k, v, factors, turned, window, codes, codes if scales is None else scales,
+        length, first, window.shape[-2], heads, d, ROWS, scales is not None, num_warps=WARPS,
+    )  # fmt: skip
+    return turned
+
+
+def warps(block: int) -> int:
+    """For a row of so many numbers."""
+    return min(16, max(1, block // 1024))
+
+
+def _room(x: Tensor, layer: nn.Module) -> Rows:
+    """For rows like x [b, l, d], as a layer takes them."""
+    if not isinstance(layer, Fp8Linear):
+        return torch.empty_like(x, dtype=precision_of(layer))
+    scales = torch.empty(*x.shape[:-1], 1, device=x.device)
+    return Eight(torch.empty_like(x, dtype=CODE), scales)

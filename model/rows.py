@@ -1,0 +1,138 @@
+"""What happens to each token's row between two matrix products: residuals, norms, modulation, activations, and how the next layer wants it.
+
+The formulas are torch's. On a card each function is one kernel (model/kernels.py), which rounds only where it writes.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.fp8 import Eight, Fp8Linear
+
+Rows = Tensor | Eight
+"""Tokens [b, l, dim] as the next layer takes them."""
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """What follows a norm: rows [b, segment, dim], one for each run of tokens of these lengths, times 1 + scale, plus shift.
+
+    Where it is `affine`, the scale is the factor itself.
+    """
+
+    scale: Tensor
+    shift: Tensor
+    lengths: tuple[int, ...]
+    eps: float
+    affine: bool = False
+
+
+@dataclass(frozen=True)
+class Added:
+    """What a layer adds to the tokens [b, l, dim], times the gate of their segment, rows [b, segment, dim] or none."""
+
+    rows: Tensor
+    gate: Tensor | None
+    lengths: tuple[int, ...]
+
+
+def affine(norm: nn.LayerNorm, length: int) -> Shaping:
+    """That of a norm with weights of its own, for so many tokens."""
+    return Shaping(norm.weight[None, None], norm.bias[None, None], (length,), norm.eps, True)
+
+
+def enter(x: Tensor, shaping: Shaping, layer: nn.Module) -> Rows:
+    """Tokens [b, l, dim], normalised and shaped for a linear layer."""
+    if has_kernels(x):
+        return _kernels().enter(x, None, shaping, layer)[1]
+    h = F.layer_norm(x, x.shape[-1:], eps=shaping.eps)
+    return shaped(h, shaping).to(precision_of(layer))
+
+
+def add_and_enter(
+    x: Tensor, added: Added, shaping: Shaping, layer: nn.Module
+) -> tuple[Tensor, Rows]:
+    """The tokens with what is added; the same normalised and shaped for a linear layer."""
+    if has_kernels(x):
+        total, rows = _kernels().enter(x, added, shaping, layer)
+        return total, rows
+    x = add(x, added)
+    return x, enter(x, shaping, layer)
+
+
+def add(x: Tensor, added: Added) -> Tensor:
+    """The tokens with what is added."""
+    if added.gate is None:
+        return x + added.rows
+    if has_kernels(x):
+        return _kernels().add(x, added)
+    return x + by_segment(added.rows, added.gate, added.lengths)
+
+
+def activate(x: Tensor, layer: nn.Module) -> Rows:
+    """GELU (the tanh form) of rows [b, l, dim] for a linear layer."""
+    if has_kernels(x):
+        return _kernels().hand_over(x, layer, gelu=True)
+    return F.gelu(x, approximate="tanh")
+
+
+def hand_over(x: Tensor, layer: nn.Module) -> Rows:
+    """Rows [b, l, dim] as a linear layer takes them."""
+    if has_kernels(x) and isinstance(layer, Fp8Linear):
+        return _kernels().hand_over(x, layer, gelu=False)
+    return x
+
+
+def rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Rows over their root mean square, rounded before the weight is applied (the reference's order)."""
+    if has_kernels(x):
+        return _kernels().rms(x, weight, eps)
+    return F.rms_norm(x, x.shape[-1:], eps=eps) * weight
+
+
+def shaped(h: Tensor, shaping: Shaping) -> Tensor:
+    """Rows [b, l, dim] times 1 + scale (or scale), plus shift, segment by segment."""
+    factor = shaping.scale if shaping.affine else 1 + shaping.scale
+    if len(shaping.lengths) == 1:
+        return h * factor + shaping.shift
+    parts = zip(
+        h.split(shaping.lengths, 1), factor.split(1, 1), shaping.shift.split(1, 1), strict=True
+    )
+    return torch.cat([part * much + far for part, much, far in parts], 1)
+
+
+def by_segment(y: Tensor, gate: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """Rows y [b, l, dim] times the gate of their segment."""
+    if len(lengths) == 1:
+        return gate * y
+    parts = zip(y.split(lengths, 1), gate.split(1, 1), strict=True)
+    return torch.cat([row * part for part, row in parts], 1)
+
+
+def precision_of(layer: Any) -> torch.dtype:
+    """What a linear layer takes."""
+    return layer.bias.dtype if isinstance(layer, Fp8Linear) else layer.weight.dtype
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether tokens [1, l, dim] lie where there are kernels for them: on a card, with a machine that can build them."""
+    return x.is_cuda and x.shape[0] == 1 and can_build()
+
+
+@cache
+def can_build() -> bool:
+    """Whether Triton is here, and a C compiler for its launchers."""
+    import shutil
+
+    return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
+
+
+def _kernels() -> Any:
+    from model import kernels
+
+    return kernels

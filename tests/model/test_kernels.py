@@ -1,0 +1,165 @@
+"""Each kernel of a card does what its formula says; where there is no card they run in Triton's interpreter."""
+
+import os
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model import ring, rows
+from model.fp8 import CODE, Eight, Fp8Linear
+from model.packing import Packed, pack, unpack
+from model.ring import Held, Place
+from model.rope import rotate
+from model.rows import Added, Shaping
+
+L, DIM, HEADS, D = 37, 96, 3, 32
+CARD = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if CARD else "cpu")
+# The interpreter cuts numbers off where a card rounds them.
+BOUND = {"float32": 1e-6, "bf16": 2e-3 if CARD else 5e-3, "fp8": 3.5e-2 if CARD else 8e-2}
+LENGTHS = [(37,), (30, 7), (13, 13, 11)]
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[ModuleType]:
+    # Triton reads this when it is imported, its own functions too.
+    before = os.environ.get("TRITON_INTERPRET")
+    if not CARD:
+        os.environ["TRITON_INTERPRET"] = "1"
+    pytest.importorskip("triton")
+    from model import kernels
+
+    yield kernels
+    if before is None:
+        os.environ.pop("TRITON_INTERPRET", None)
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    numbers = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return numbers.to(DEVICE, dtype)
+
+
+def linear(kind: str) -> nn.Module:
+    if kind == "fp8":
+        layer = Fp8Linear(DIM, DIM, bias=True)
+        layer.bias.data = layer.bias.data.bfloat16()
+        return layer.to(DEVICE)
+    dtype = torch.bfloat16 if kind == "bf16" else torch.float32
+    return nn.Linear(DIM, DIM, dtype=dtype, device=DEVICE)
+
+
+def values(made: rows.Rows) -> Tensor:
+    return made.codes.float() * made.scales if isinstance(made, Eight) else made.float()
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return float((a.float() - b.float()).norm() / b.float().norm())
+
+
+@pytest.mark.parametrize("kind", BOUND)
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+@pytest.mark.parametrize("gated", [True, False])
+def test_tokens_enter_a_layer(kernels, kind: str, lengths: tuple[int, ...], gated: bool) -> None:
+    """Residual, norm and modulation of each segment: the same sum, and the same rows within what the layer's precision rounds."""
+    shape = (1, len(lengths), 6, DIM)
+    scale, shift, gate = draw(*shape, seed=1).unbind(2)[:3]
+    shaping = Shaping(scale, shift, lengths, 1e-6)
+    x, layer = draw(1, L, DIM, seed=2), linear(kind)
+    assert (
+        distance(
+            values(kernels.enter(x, None, shaping, layer)[1]),
+            values(rows.enter(x, shaping, linear("float32"))),
+        )
+        < BOUND[kind]
+    )
+    added = Added(draw(1, L, DIM, seed=3, dtype=torch.bfloat16), gate if gated else None, lengths)
+    total, made = kernels.enter(x, added, shaping, layer)
+    wanted, formed = rows.add_and_enter(x, added, shaping, linear("float32"))
+    assert distance(total, wanted) < 1e-6
+    assert distance(values(made), values(formed)) < BOUND[kind]
+    if gated:
+        assert distance(kernels.add(x, added), wanted) < 1e-6
+
+
+def test_a_norm_with_its_own_weights(kernels) -> None:
+    """Its weight is the factor itself, not one more than it."""
+    norm = nn.LayerNorm(DIM, device=DEVICE)
+    norm.weight.data, norm.bias.data = draw(DIM, seed=4), draw(DIM, seed=5)
+    x, layer = draw(1, L, DIM), linear("float32")
+    with torch.no_grad():
+        made = kernels.enter(x, None, rows.affine(norm, L), layer)[1]
+        assert distance(made, norm(x)) < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("kind", BOUND)
+@pytest.mark.parametrize("gelu", [True, False])
+def test_rows_are_handed_over(kernels, kind: str, gelu: bool) -> None:
+    """Through the activation or as they are; rows of zeros stay zeros."""
+    x = draw(1, L, DIM) * 3
+    x[:, 5] = 0
+    wanted = torch.nn.functional.gelu(x, approximate="tanh") if gelu else x
+    made = values(kernels.hand_over(x, linear(kind), gelu=gelu))
+    assert distance(made, wanted) < BOUND[kind]
+    assert not made[:, 5].any()
+
+
+def test_eight_bit_floats_are_the_formulas(kernels) -> None:
+    """Code by code, but for numbers that lie between two."""
+    x = draw(1, L, DIM)
+    from model.fp8 import quantise
+
+    made, wanted = kernels.hand_over(x, linear("fp8"), gelu=False), quantise(x)
+    assert torch.allclose(made.scales, wanted.scales)
+    assert made.codes.dtype == CODE
+    same = made.codes.float() == wanted.codes.float()
+    assert same.float().mean() > (0.99 if CARD else 0.4)
+    near = torch.isclose(made.codes.float(), wanted.codes.float(), rtol=0.13, atol=2**-9)
+    assert near.float().mean() > (0.9999 if CARD else 0.9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_root_mean_square(kernels, dtype: torch.dtype) -> None:
+    """Rounded before the weight, as the formula has it."""
+    x, weight = draw(1, L, DIM, dtype=dtype), draw(DIM, seed=1, dtype=dtype)
+    made = kernels.rms(x, weight, 1e-6)
+    assert distance(made, rows.rms(x, weight, 1e-6)) < (
+        1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"]
+    )
+
+
+def test_heads_are_turned(kernels) -> None:
+    """By the same angles."""
+    x, factors = draw(1, L, HEADS, D), angles(L)
+    assert distance(kernels.turn(x, factors), rotate(x, factors)) < 1e-6
+
+
+@pytest.mark.parametrize("eight", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_window_is_filled(kernels, monkeypatch, eight: bool, dtype: torch.dtype) -> None:
+    """Condition, block and memory where attention looks for them, and the block as it is remembered: as the formula has them."""
+    slots, condition = 3, 20
+    place = Place(0, angles(L, 1), angles(condition, 2))
+    qkv = tuple(draw(1, L, HEADS, D, seed=seed, dtype=dtype) for seed in (1, 2, 3))
+    past = pack(draw(slots, 2, 1, HEADS, L, D, seed=4, dtype=dtype), eight=eight)
+    still = pack(draw(2, 1, HEADS, condition, D, seed=5, dtype=dtype), eight=eight)
+    made = []
+    for has in (False, True):
+        monkeypatch.setattr(ring, "has_kernels", lambda _, has=has: has)
+        window = draw(2, 1, HEADS, condition + (slots + 1) * L, D, dtype=dtype) * torch.nan
+        own = pack(0 * draw(2, 1, HEADS, L, D, dtype=dtype), eight=eight)
+        q = ring.look(window, Held(still, past, own), place, qkv)  # type: ignore[arg-type]
+        made.append((window, q, unpack(own, torch.float32)))
+    for formula, kernel in zip(*made, strict=True):
+        assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else BOUND["bf16"])
+    codes = own.codes
+    assert isinstance(own, Packed)
+    assert codes.any()
+
+
+def angles(count: int, seed: int = 0) -> Tensor:
+    angle = draw(count, D // 2, seed=seed)
+    return torch.stack([angle.cos(), angle.sin()], -1)
