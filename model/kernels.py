@@ -102,14 +102,15 @@ def _rms(x, weight, out, eps, D: tl.constexpr, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _turned(x, factors, row, columns, live, like):
-    """Rows of heads, numbers at `x`, turned: neighbouring channels are a pair."""
-    angle = factors + row * columns.shape[1] + columns // 2 * 2
-    cos = tl.load(angle, mask=live, other=0.0)
-    sin = tl.load(angle + 1, mask=live, other=0.0)
-    own = tl.load(x + columns, mask=live, other=0.0).to(tl.float32)
-    other = tl.load(x + (columns ^ 1), mask=live, other=0.0).to(tl.float32)
-    return (own * cos + tl.where(columns % 2 == 0, -other, other) * sin).to(like)
+def _turned(value, factors, row, columns, live):
+    """Rows of heads in float32, turned: neighbouring channels are a pair. All is read in whole lines and split in registers."""
+    rows: tl.constexpr = value.shape[0]
+    pairs: tl.constexpr = value.shape[1] // 2
+    angle = tl.load(factors + row * value.shape[1] + columns, mask=live, other=0.0)
+    cos, sin = tl.split(tl.reshape(angle, [rows, pairs, 2]))
+    even, odd = tl.split(tl.reshape(value, [rows, pairs, 2]))
+    turned = tl.join(even * cos - odd * sin, odd * cos + even * sin)
+    return tl.reshape(turned, [rows, 2 * pairs])
 
 
 @triton.jit
@@ -131,14 +132,18 @@ def _own(
     D: tl.constexpr, ROWS: tl.constexpr, EIGHT: tl.constexpr,
 ):  # fmt: skip
     """Turn q and k [l, head, d]; k and v also go to the window [2, head, seen, d] from row `first` on, and are remembered [2, head, l, d]."""
-    head = tl.program_id(1).to(tl.int64)
-    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    # Heads first: programs that run at once then read whole tokens.
+    head = tl.program_id(0).to(tl.int64)
+    row = (tl.program_id(1) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
     columns = tl.arange(0, D)[None, :]
     live = row < own
     at = (row * heads + head) * D
     like = window.dtype.element_ty
-    tl.store(turned + at + columns, _turned(q + at, factors, row, columns, live, like), mask=live)
-    key = _turned(k + at, factors, row, columns, live, like)
+    query = tl.load(q + at + columns, mask=live, other=0.0).to(tl.float32)
+    query = _turned(query, factors, row, columns, live).to(like)
+    tl.store(turned + at + columns, query, mask=live)
+    key = tl.load(k + at + columns, mask=live, other=0.0).to(tl.float32)
+    key = _turned(key, factors, row, columns, live).to(like)
     value = tl.load(v + at + columns, mask=live, other=0.0)
     there = (head * seen + first + row) * D + columns
     tl.store(window + there, key, mask=live)
@@ -150,13 +155,15 @@ def _own(
 
 @triton.jit
 def _turn(x, factors, out, length, heads, D: tl.constexpr, ROWS: tl.constexpr):
-    head = tl.program_id(1).to(tl.int64)
-    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    # Heads first: programs that run at once then read whole tokens.
+    head = tl.program_id(0).to(tl.int64)
+    row = (tl.program_id(1) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
     columns = tl.arange(0, D)[None, :]
     live = row < length
     at = (row * heads + head) * D
-    value = _turned(x + at, factors, row, columns, live, out.dtype.element_ty)
-    tl.store(out + at + columns, value, mask=live)
+    value = tl.load(x + at + columns, mask=live, other=0.0).to(tl.float32)
+    value = _turned(value, factors, row, columns, live)
+    tl.store(out + at + columns, value.to(out.dtype.element_ty), mask=live)
 
 
 @triton.jit
@@ -176,20 +183,14 @@ def _recall(
     value = tl.load(source + columns, mask=live, other=0).to(tl.float32)
     if EIGHT:
         value *= tl.load(scales + slot * slot_scales + kept, mask=live, other=0.0)
-    if TURNS:
-        turns = live & (head < heads)
-        angle = factors + row * D + columns // 2 * 2
-        cos = tl.load(angle, mask=turns, other=1.0)
-        sin = tl.load(angle + 1, mask=turns, other=0.0)
-        other = tl.load(source + (columns ^ 1), mask=turns, other=0).to(tl.float32)
-        if EIGHT:
-            other *= tl.load(scales + slot * slot_scales + kept, mask=live, other=0.0)
-        # The formula rounds what was remembered before it is turned.
-        value, other = value.to(like).to(tl.float32), other.to(like).to(tl.float32)
-        value = value * cos + tl.where(columns % 2 == 0, -other, other) * sin
+    value = value.to(like)
+    if TURNS:  # noqa: SIM102
+        # Of keys and values only keys are turned; Triton joins no branch at run time with one before it.
+        if head < heads:
+            value = _turned(value.to(tl.float32), factors, row, columns, live).to(like)
     tl.store(
         window + (head * seen + first + slot * length + row) * D + columns,
-        value.to(like),
+        value,
         mask=live,
     )
 
@@ -198,9 +199,9 @@ def enter(
     x: Tensor, added: Added | None, shaping: Shaping, layer: nn.Module
 ) -> tuple[Tensor, Rows]:
     """rows.add_and_enter, and rows.enter where nothing is added."""
-    width = x.shape[-1]
+    x, width = x.contiguous(), x.shape[-1]
     block = triton.next_power_of_2(width)
-    y, gate = (x, None) if added is None else (added.rows, added.gate)
+    y, gate = (x, None) if added is None else (added.rows.contiguous(), added.gate)
     total = x if added is None else torch.empty_like(x, dtype=torch.float32)
     out = _room(x, layer)
     codes, scales = out if isinstance(out, Eight) else (x, x)
@@ -216,12 +217,12 @@ def enter(
 
 def add(x: Tensor, added: Added) -> Tensor:
     """rows.add with a gate; what comes out is in float32."""
-    width, gate = x.shape[-1], added.gate
+    x, width, gate = x.contiguous(), x.shape[-1], added.gate
     assert gate is not None
     block = triton.next_power_of_2(width)
     total = torch.empty_like(x, dtype=torch.float32)
     _add[(x.numel() // width,)](
-        x, added.rows, gate, total, added.lengths[0], len(added.lengths), gate.stride(1),
+        x, added.rows.contiguous(), gate, total, added.lengths[0], len(added.lengths), gate.stride(1),
         width, block, num_warps=warps(block),
     )  # fmt: skip
     return total
@@ -254,7 +255,7 @@ def turn(x: Tensor, factors: Tensor) -> Tensor:
     """rope.rotate of [1, l, head, d], laid out the same."""
     _, length, heads, d = x.shape
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    _turn[(triton.cdiv(length, ROWS), heads)](
+    _turn[(heads, triton.cdiv(length, ROWS))](
         x.contiguous(), factors, out, length, heads, d, ROWS, num_warps=WARPS
     )
     return out
@@ -280,7 +281,7 @@ def own(
     q, k, v = (part.contiguous() for part in qkv)
     _, length, heads, d = q.shape
     turned, (codes, scales) = torch.empty_like(q), kept
-    _own[(triton.cdiv(length, ROWS), heads)](
+    _own[(heads, triton.cdiv(length, ROWS))](
         q, k, v, factors, turned, window, codes, codes if scales is None else scales,
         length, first, window.shape[-2], heads, d, ROWS, scales is not None, num_warps=WARPS,
     )  # fmt: skip
