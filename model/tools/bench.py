@@ -11,11 +11,12 @@ import platform
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from model.avatar import Options
 from model.tools import loops, product
 from model.tools.material import ROOT, Material, prepare
 from model.tools.process import watch
@@ -92,7 +93,7 @@ def measure(film: Material, runs: int, folder: Path) -> Facts:
             shutil.rmtree(root)
     return {
         "machine": machine(folder, load),
-        "film": {"clips": film.clips, "size": film.size, "steps": film.steps, "runs": runs},
+        "film": {"clips": film.clips, **asdict(film.options), "runs": runs},
         "fps": {name: [getattr(pair, name) for pair in pairs] for name in FIGURES},
         "ratio_best": max(pair.bare for pair in pairs) / max(pair.whole for pair in pairs),
         "ratio_median": median(pair.ratio for pair in pairs),
@@ -141,7 +142,7 @@ def levels(facts: Facts) -> dict[str, tuple[float, str, bool]]:
 def table(facts: Facts) -> str:
     """All of it for a person."""
     film, there = facts["film"], facts["machine"]
-    made = f"{film['clips']} clips, {film['size']}×{film['size']}, {film['steps']} steps, {film['runs']} pairs"
+    made = f"{film['clips']} clips, {film['width']}×{film['height']}, {film['steps']} steps, {film['runs']} pairs"
     place = f"{there['cores']} cores ({there['processor']}), load {there['load_before']} before, {there['file_system']}"
     lines = [
         f"{made}; {place}",
@@ -184,7 +185,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=words.folder, prefix="bench.") as place:
-        film = prepare(Path(place), words.clips, words.size, words.steps)
+        options = Options(words.size, words.size, 48, words.steps)
+        film = prepare(Path(place), words.clips, options)
         facts = measure(film, words.runs, Path(place))
     print(json.dumps(facts, indent=2) if words.json else table(facts))
     return 0 if all(passed for *_, passed in levels(facts).values()) and facts["same_bytes"] else 1

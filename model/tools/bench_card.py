@@ -1,31 +1,40 @@
-"""A large model on this machine's card: python -m model.tools.bench --model live-avatar --weights DIR [--rows ROW …] [--clips N].
+"""A large model on this machine's card: python -m model.tools.bench --model live-avatar --weights DIR [--rows ROW …] [--clips N] [--json FILE].
 
 Each row is a process of its own. `alone`: the transformer's clip loop behind full rings, and the VAE's stream, without the pipeline, with a profile of one clip.
-The others are films through `longtake new`: frames a second from published clip to published clip, and what the card's driver saw of the process.
+`bare`: the same calls as the product's in the same two threads, nothing written. The others are films through `longtake new`: frames a second from published clip
+to published clip, and what the card's driver saw. `first` begins with empty caches of compiled kernels, `again` with those that `first` left.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 from typing import Any
 
+from model import nvml
 from model.avatar import FP8, Machine, Options, load
 from model.live_avatar.card import KIND
-from model.tools.material import ROOT
+from model.tools import loops, product
+from model.tools.material import ROOT, Material, prepare
+from model.tools.process import watch
 
 Facts = dict[str, Any]
-WARM, TIMED = 2, 2
-"""Clips: the first compiles and fills the rings, the second is settled."""
+WARM, TIMED = 2, 3
+"""Clips: the first fill the rings, those after them are settled."""
+ENCODING = (18, "veryfast")
+CACHES = ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH")
 KERNELS = {
     "attention": ("fmha", "flash", "attention", "sdpa"),
-    "products": ("gemm", "nvjet", "cutlass", "xmma", "matmul", "cublas", "scaled_mm"),
+    "products": ("gemm", "nvjet", "cutlass", "xmma", "matmul", "cublas"),
 }
 """Words in the names of a card's kernels, looked for in this order."""
 
@@ -34,22 +43,52 @@ KERNELS = {
 class Row:
     """One line of the table."""
 
-    name: str
+    kind: str = "film"
+    fp8: bool = True
     flags: tuple[str, ...] = ()
-    alone: bool = False
+    clips: int = 0
+    """0: as many as are asked for."""
 
 
 ROWS = {
-    "bf16-alone": Row("transformer and VAE alone, bf16", alone=True),
-    "fp8-alone": Row("transformer and VAE alone, fp8", ("--fp8",), alone=True),
-    "bf16": Row("film, bf16"),
-    "fp8": Row("film, fp8", ("--fp8",)),
-    "offline": Row("film, fp8, decoded last", ("--fp8", "--offline")),
-    "24gb": Row("film, fp8, 24 GB", ("--fp8", "--device-memory", "24GB")),
-    "16gb": Row("film, fp8, 16 GB", ("--fp8", "--device-memory", "16GB")),
-    "batch2": Row("film, fp8, clip_batch_size 2", ("--fp8", "--clip-batch-size", "2")),
-    "batch4": Row("film, fp8, clip_batch_size 4", ("--fp8", "--clip-batch-size", "4")),
+    "bf16-alone": Row("alone", fp8=False),
+    "fp8-alone": Row("alone"),
+    "bare": Row("bare"),
+    "bf16": Row(fp8=False),
+    "fp8": Row(),
+    "offline": Row(flags=("--offline",)),
+    "rings": Row(flags=("--device-memory", "35GB")),
+    "24gb": Row(flags=("--device-memory", "24GB")),
+    "16gb": Row(flags=("--device-memory", "16GB")),
+    "batch2": Row(flags=("--clip-batch-size", "2")),
+    "batch4": Row(flags=("--clip-batch-size", "4")),
+    "first": Row("first", clips=1),
+    "again": Row("first", clips=1),
 }
+LEVELS = {
+    ("bf16-alone", "denoise_fps"): ("transformer alone, bf16, frames a second", "≥ 14"),
+    ("fp8-alone", "denoise_fps"): ("transformer alone, fp8, frames a second", "≥ 19"),
+    ("fp8-alone", "decode_ms_12_frames"): ("12 frames decoded, ms", "≤ 80"),
+    ("bf16", "fps"): ("whole path, bf16, frames a second", ""),
+    ("fp8", "fps"): ("whole path, fp8, frames a second", "≥ 16"),
+    ("fp8", "card_gb"): ("the same: memory of the card, GB", "≤ 45"),
+    ("fp8", "over_bare"): ("the same: time over the bare loop", "≤ 1.03"),
+    ("rings", "fps"): ("35 GB, frames a second", ""),
+    ("24gb", "fps"): ("24 GB, frames a second", "≥ 3"),
+    ("24gb", "card_gb"): ("24 GB: memory of the card, GB", "≤ 24"),
+    ("24gb", "host_gb"): ("24 GB: memory of the host, GB", "≤ 70"),
+    ("16gb", "fps"): ("16 GB, frames a second", "> 0"),
+    ("16gb", "card_gb"): ("16 GB: memory of the card, GB", "≤ 16"),
+    ("16gb", "host_gb"): ("16 GB: memory of the host, GB", "≤ 70"),
+    ("offline", "fps_whole"): ("decoded last, frames a second of all", ""),
+    ("batch2", "fps"): ("clip_batch_size 2, frames a second", ""),
+    ("batch2", "card_gb"): ("the same: memory of the card, GB", ""),
+    ("batch4", "fps"): ("clip_batch_size 4, frames a second", ""),
+    ("batch4", "card_gb"): ("the same: memory of the card, GB", ""),
+    ("first", "first_seconds"): ("first clip after start, nothing compiled, s", "≤ 60"),
+    ("again", "first_seconds"): ("first clip after start, kernels kept, s", "≤ 20"),
+}
+"""What is shown, and the level."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +101,19 @@ class Asked:
     clips: int
     folder: Path
 
-    @property
-    def size(self) -> str:
-        """As a flag has it."""
-        return f"{self.width}*{self.height}"
+    def material(self, row: Row) -> Material:
+        """The film of a row."""
+        told = Options(
+            self.width, self.height, weights=self.weights, precision=FP8 if row.fp8 else ""
+        )
+        return prepare(self.folder, row.clips or self.clips, told, "live-avatar")
 
 
-def alone(asked: Asked, *, fp8: bool) -> Facts:
+def alone(asked: Asked, row: Row) -> Facts:
     """The clip loop and the decoder by themselves, in this process."""
     import numpy as np
 
-    options = Options(
-        asked.width, asked.height, weights=asked.weights, precision=FP8 if fp8 else ""
-    )
+    options = asked.material(row).options
     avatar = load("live-avatar", options, Machine())
     traits, chance = avatar.traits, np.random.default_rng(0)
 
@@ -88,18 +127,17 @@ def alone(asked: Asked, *, fp8: bool) -> Facts:
         "text": noise(64, KIND.config(options)["text_dim"]),
     }
     heard = noise(traits.audio_layers, traits.audio_channels, traits.clip_frames)
-    began = time.monotonic()
     denoiser, decoder = avatar.denoiser(inputs, 0), avatar.decoder(inputs)
     clips = [denoiser.denoise(heard).latents for _ in range(WARM)]
-    first = time.monotonic() - began
     denoising = [seconds(lambda: denoiser.denoise(heard)) for _ in range(TIMED)]
     decoding = [seconds(lambda: decoder.decode(clips[-1])) for _ in range(WARM + TIMED)][WARM:]
+    forwards = traits.clip_latents // 3 * traits.steps
     return {
-        "first_clips_seconds": first,
         "denoise_fps": traits.clip_frames / median(denoising),
         "decode_ms_12_frames": 12e3 * median(decoding) / traits.clip_frames,
-        "profile_ms_a_forward": profile(
-            lambda: denoiser.denoise(heard), traits.clip_latents // 3 * traits.steps
+        "ms_a_forward": profile(lambda: denoiser.denoise(heard), forwards),
+        "ms_12_frames_decoded": profile(
+            lambda: decoder.decode(clips[-1]), traits.clip_latents // 3
         ),
         "peaks": dict(avatar.peaks),
     }
@@ -112,8 +150,8 @@ def seconds(act: Callable[[], object]) -> float:
     return time.monotonic() - begun
 
 
-def profile(act: Callable[[], object], forwards: int) -> dict[str, float]:
-    """Milliseconds a forward in products, attention and all else, and in which the card did nothing."""
+def profile(act: Callable[[], object], parts: int) -> dict[str, float]:
+    """Milliseconds a part in products, attention and all else, and in which the card did nothing."""
     import torch
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiled
@@ -131,107 +169,120 @@ def profile(act: Callable[[], object], forwards: int) -> dict[str, float]:
         )
         spent[kind] += event.self_device_time_total / 1e6
     spent["idle"] = max(0.0, wall - sum(spent.values()))
-    return {kind: 1e3 * value / forwards for kind, value in spent.items()}
+    return {kind: 1e3 * value / parts for kind, value in spent.items()}
+
+
+def bare(asked: Asked, row: Row) -> Facts:
+    """The same calls in the same two threads, nothing written."""
+    film = asked.material(row)
+    told = json.loads(watch(loops.command("bare", film, ENCODING, asked.folder)).stdout)
+    return {"fps": rate(told["published"], 48)}
 
 
 def film(asked: Asked, row: Row) -> Facts:
-    """A film through the command line: its steady rate, and its process on the card."""
+    """A film through the command line: its steady rate, and what was taken of card and host."""
     root = asked.folder / "film"
-    words = ["new", str(ROOT / "examples/mila.png"), str(sound(asked)), "--run", str(root)]
-    words += ["--model", "live-avatar", "--weights", asked.weights, "--size", asked.size]
-    words += ["--carry-every", "0", "--keep-frames", "none", *row.flags]
-    begun = time.time()
-    most = watch([sys.executable, "-m", "pipeline", *words])
-    events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
-    stamps = [event["time"] for event in events if event["event"] == "clip_published"]
-    peaks = [event for event in events if event["event"] == "memory_peak"][-1]
-    steady = stamps[WARM:] if "--offline" not in row.flags else []
-    rate = 48 * (len(steady) - 1) / (steady[-1] - steady[0]) if len(steady) > 1 else 0.0
-    whole = 48 * len(stamps) / (events[-1]["time"] - begun)
+    flags = ("--carry-every", "0", "--keep-frames", "none", *row.flags)
+    with watching() as card:
+        made = product.make(asked.material(row), root, *flags)
+    stamps = made.published
     return {
-        "fps": rate,
-        "fps_with_start": whole,
-        "first_clip_seconds": stamps[0] - begun,
-        "nvml_bytes": most,
-        "peaks": peaks,
+        "fps": 0.0 if "--offline" in flags else rate(stamps, 48),
+        "fps_whole": 48 * len(stamps) / (made.ended - made.begun),
+        "first_seconds": stamps[0] - made.started,
+        "card_gb": max(card, default=0) / 1e9,
+        "host_gb": made.peak / 1e9,
     }
 
 
-def sound(asked: Asked) -> Path:
-    """So much of an example that the film has the clips."""
-    import wave
-
-    path = asked.folder / "sound.wav"
-    with wave.open(str(ROOT / "examples/harbour.wav"), "rb") as file:
-        rate, shape, whole = (
-            file.getframerate(),
-            file.getparams(),
-            file.readframes(file.getnframes()),
-        )
-    wanted = round(asked.clips * 48 / 25 * rate) * shape.nchannels * shape.sampwidth
-    with wave.open(str(path), "wb") as file:
-        file.setparams(shape)
-        file.writeframes((whole * (wanted // len(whole) + 1))[:wanted])
-    return path
+def rate(stamps: Sequence[float], frames: int) -> float:
+    """Frames a second from clip to clip once the rings are full; the median."""
+    laps = [b - a for a, b in zip(stamps[WARM:], stamps[WARM + 1 :], strict=False)]
+    return frames / median(laps) if laps else 0.0
 
 
-def watch(words: Sequence[str]) -> int:
-    """Run a command; the most bytes that the card's driver saw of its process (NVML), 0 where there is none to ask. Raises CalledProcessError."""
-    process = subprocess.Popen(words, stdout=sys.stderr)
-    most = 0
-    while process.poll() is None:
-        most = max(most, seen(process.pid))
-        time.sleep(0.2)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, words)
-    return most
+@contextmanager
+def watching() -> Iterator[list[int]]:
+    """Bytes of the card that are taken, by whomever, as the driver sees it; nothing where there is none to ask."""
+    seen: list[int] = []
+    ended = Event()
 
+    def look() -> None:
+        while card and not ended.wait(0.05):
+            reading = nvml.read(card)
+            seen.append((reading and reading.used) or 0)
 
-def seen(pid: int) -> int:
-    """Bytes that the driver sees of a process; in a container it may know it by another number, so where there is one process it is that one."""
-    query = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return 0
-    rows = [line.split(",") for line in told.splitlines() if "," in line]
-    sizes = {int(row[0]): int(row[1]) * (1 << 20) for row in rows if row[1].strip().isdecimal()}
-    return sizes.get(pid, next(iter(sizes.values()), 0) if len(sizes) == 1 else 0)
+        card = nvml.cards()[int(os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0])]
+    except Exception:  # noqa: BLE001 - NVML's own tree is there only where the library is
+        card = ""
+    watcher = Thread(target=look, daemon=True)
+    watcher.start()
+    yield seen
+    ended.set()
+    watcher.join()
 
 
-def measure(name: str, asked: Asked) -> Facts:
-    """One row, in a process of its own where it is not one anyway."""
+KINDS = {"alone": alone, "bare": bare, "film": film, "first": film}
+
+
+def measure(name: str, asked: Asked, caches: Path) -> Facts:
+    """One row; what runs in this process is given one of its own."""
     row = ROWS[name]
-    if not row.alone:
-        return film(asked, row)
+    if row.kind == "first":
+        os.environ |= {each: str(caches / each) for each in CACHES}
+    if row.kind != "alone":
+        return KINDS[row.kind](asked, row)
     words = [sys.executable, "-m", "model.tools.bench_card", "--weights", asked.weights]
-    words += ["--size", asked.size, "--only", name]
+    words += ["--size", f"{asked.width}*{asked.height}", "--only", name]
     told = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
     facts: Facts = json.loads(told.splitlines()[-1])
     return facts
 
 
+def table(found: dict[str, Facts]) -> str:
+    """All of it for a person, with the profiles below."""
+    if "bare" in found and "fp8" in found and found["fp8"]["fps"]:
+        found["fp8"]["over_bare"] = found["bare"]["fps"] / found["fp8"]["fps"]
+    lines = [f"{'':<46}{'measured':>10}{'level':>9}"]
+    for (name, key), (words, asked) in LEVELS.items():
+        if key in found.get(name, {}):
+            lines.append(f"{words:<46}{found[name][key]:10.2f}{asked:>9}")
+    for name, facts in found.items():
+        for key in ("ms_a_forward", "ms_12_frames_decoded"):
+            parts = facts.get(key, {}).items()
+            lines += [f"{name}: {key}: " + ", ".join(f"{k} {v:.1f}" for k, v in parts)] * bool(
+                parts
+            )
+    return "\n".join(lines)
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure the rows; print each as it comes, then all as JSON."""
+    """Measure the rows; print each as it comes, then one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--size", default="704*384")
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--only", choices=list(ROWS), help=argparse.SUPPRESS)
     told = parser.parse_args(words)
     width, height = map(int, told.size.split("*"))
     found: dict[str, Facts] = {}
-    for name in [told.only] if told.only else told.rows:
-        with tempfile.TemporaryDirectory(dir=told.folder, prefix="bench.") as place:
-            asked = Asked(told.weights, width, height, told.clips, Path(place))
-            if told.only:
-                print(json.dumps(alone(asked, fp8="--fp8" in ROWS[name].flags)))
-                return 0
-            found[name] = measure(name, asked)
-        print(f"{ROWS[name].name:<36}{json.dumps(found[name])}", file=sys.stderr, flush=True)
-    print(json.dumps(found, indent=2))
+    told.folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=told.folder, prefix="bench.caches.") as caches:
+        for name in [told.only] if told.only else told.rows:
+            with tempfile.TemporaryDirectory(dir=told.folder, prefix="bench.") as place:
+                asked = Asked(told.weights, width, height, told.clips, Path(place))
+                if told.only:
+                    print(json.dumps(alone(asked, ROWS[name])))
+                    return 0
+                found[name] = measure(name, asked, Path(caches))
+            print(f"{name:<12}{json.dumps(found[name])}", file=sys.stderr, flush=True)
+    if told.json:
+        told.json.write_text(json.dumps(found, indent=2))
+    print(table(found))
     return 0
 
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.avatar import Options
 from model.tools import loops, product
 from model.tools.material import ROOT, Material, prepare
 from model.tools.process import watch
@@ -106,10 +107,17 @@ def _levels_of(costs: Sequence[Cost]) -> Iterator[Level]:
     yield Level(words, bend, f"≤ {MOST_BEND:.2f}", bend <= MOST_BEND)
 
 
+def titled(film: Material) -> str:
+    """Which film it is, in words."""
+    told = film.options
+    size, step = f"{told.width}×{told.height}", "step" if told.steps == 1 else "steps"
+    return f"{film.model}, {size}, {told.steps} {step}, {told.clip_frames} frames a clip"
+
+
 def table(costs: Sequence[Cost], film: Material, load: float) -> str:
     """All of it for a person."""
     lines = [
-        f"{film.size}×{film.size}, {film.steps} step(s), {film.clip_frames} frames a clip; {os.cpu_count()} cores, load {load:.2f} before",
+        f"{titled(film)}; {os.cpu_count()} cores, load {load:.2f} before",
         "",
         f"{'':<20}{'clips':>6}{'memory MiB':>12}{'disk MiB':>10}{'first playable s':>18}{'s a clip':>10}",
     ]
@@ -146,11 +154,7 @@ def plot(costs: Sequence[Cost], film: Material, path: Path) -> None:
                 axis.plot(*zip(*points, strict=True), "o-", color=COLOURS[mode], label=name)
         _dress(axis, title, sorted({cost.clips for cost in costs}))
     axes[0].legend(frameon=False, loc="lower right")
-    step = "one denoising step" if film.steps == 1 else f"{film.steps} denoising steps"
-    figure.suptitle(
-        f"pocket, {film.size}×{film.size}, {film.clip_frames} frames a clip, {step}, {os.cpu_count()} CPU cores",
-        fontsize=10,
-    )
+    figure.suptitle(f"{titled(film)}, {os.cpu_count()} CPU cores", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
@@ -168,7 +172,7 @@ def measure_all(words: argparse.Namespace, folder: Path) -> tuple[list[Cost], Ma
     """Every mode at every length; says on stderr how far it is."""
     costs = []
     for clips in words.clips:
-        film = prepare(folder, clips, words.size, words.sample_steps, words.infer_frames)
+        film = prepare(folder, clips, options_of(words), words.model)
         for mode in words.modes:
             costs.append(measure(film, mode, folder))
             print(json.dumps(asdict(costs[-1])), file=sys.stderr)
@@ -180,7 +184,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=_numbers, default=[10, 100, 500, 1000])
     parser.add_argument("--modes", type=_modes, default=list(MODES), help="keep,offline,online")
-    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--model", default="pocket")
+    parser.add_argument("--weights", default="", help="of the model, where it needs a folder")
+    parser.add_argument("--size", default="64*64")
     parser.add_argument("--sample-steps", type=int, default=1)
     parser.add_argument("--infer-frames", type=int, default=12, help="frames of a clip")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
@@ -195,6 +201,12 @@ def main() -> int:
     facts = {"costs": [asdict(cost) for cost in costs], "levels": reached, "load_before": load}
     print(json.dumps(facts, indent=2) if words.json else table(costs, film, load))
     return 0 if all(level["passed"] for level in reached) else 1
+
+
+def options_of(words: argparse.Namespace) -> Options:
+    """What the model is asked for."""
+    width, height = map(int, words.size.split("*"))
+    return Options(width, height, words.infer_frames, words.sample_steps, words.weights)
 
 
 def _numbers(text: str) -> list[int]:

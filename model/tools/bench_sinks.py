@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 
+from model.avatar import Options
 from model.tools import product
 from model.tools.material import ROOT, Material, prepare
 
@@ -137,7 +138,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=words.folder, prefix="bench.") as place:
-        film = prepare(Path(place), words.clips, words.size, words.steps)
+        options = Options(words.size, words.size, 48, words.steps)
+        film = prepare(Path(place), words.clips, options)
         found = measure(film, words.runs, Path(place))
     figures = {name: [vars(each) for each in films] for name, films in found.items()}
     print(json.dumps(figures, indent=2) if words.json else table(found))

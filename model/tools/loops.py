@@ -42,7 +42,7 @@ class Film:
         from PIL import Image
 
         self.material = material
-        self.avatar: Avatar = load("pocket", material.options, Machine())
+        self.avatar: Avatar = load(material.model, material.options, Machine())
         with Image.open(material.image) as picture:
             self.inputs: Named = self.avatar.encode_inputs(np.asarray(picture), "")
         self._sound = _read_sound(material.audio)
@@ -187,33 +187,21 @@ def _read_sound(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
 
 def command(kind: str, material: Material, encoding: tuple[int, str], target: Path) -> list[str]:
     """The words that start a loop in a process of its own."""
-    words: dict[str, object] = {
-        "image": material.image,
-        "audio": material.audio,
-        "clips": material.clips,
-        "size": material.size,
-        "steps": material.steps,
-        "frames": material.clip_frames,
-        "crf": encoding[0],
-        "preset": encoding[1],
-        "target": target,
-    }
-    flags = [part for name, value in words.items() for part in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "model.tools.loops", kind, *flags]
+    words = {"--crf": encoding[0], "--preset": encoding[1], "--target": target}
+    flags = [str(part) for pair in words.items() for part in pair]
+    return [sys.executable, "-m", "model.tools.loops", kind, material.words, *flags]
 
 
 def main() -> None:
     """Run one loop and print its result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("bare", "keep", "alone"))
-    for name in ("image", "audio", "target"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("clips", "size", "steps", "frames", "crf"):
-        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("material", type=Material.of_words, help="what Material.words says")
+    parser.add_argument("--target", type=Path, required=True)
+    parser.add_argument("--crf", type=int, required=True)
     parser.add_argument("--preset", required=True)
     words = parser.parse_args()
-    asked = (words.image, words.audio, words.clips, words.size, words.steps, words.frames)
-    film = Film(Material(*asked))
+    film = Film(words.material)
     encoding = encoding_of(words.crf, words.preset)
     if words.kind == "keep":
         result = keep(film, encoding, words.target)

@@ -1,8 +1,10 @@
 """What the benchmarks feed to every loop alike: a picture of the film's very size and a soundtrack of its very length."""
 
+import json
 import wave
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -19,27 +21,33 @@ class Material:
     image: Path
     audio: Path
     clips: int
-    size: int
-    """Width and height of the film."""
-    steps: int
-    clip_frames: int = 48
+    options: Options
+    model: str = "pocket"
     seed: int = 0
 
     @property
-    def options(self) -> Options:
-        """The same for the model."""
-        return Options(self.size, self.size, self.clip_frames, self.steps)
+    def words(self) -> str:
+        """All of it, for a process that reads it."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def of_words(cls, words: str) -> Self:
+        """What `words` said."""
+        facts = json.loads(words)
+        paths = {name: Path(facts[name]) for name in ("image", "audio")}
+        return cls(**{**facts, **paths, "options": Options(**facts["options"])})
 
 
-def prepare(folder: Path, clips: int, size: int, steps: int, clip_frames: int = 48) -> Material:
+def prepare(folder: Path, clips: int, options: Options, model: str = "pocket") -> Material:
     """Write picture and sound into a folder: at the film's size and the model's rate, so that every loop reads the same numbers."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
-    image, audio = folder / f"picture.{size}.png", folder / f"{clips}.wav"
-    film = Material(image, audio, clips, size, steps, clip_frames)
+    size = (options.width, options.height)
+    image, audio = folder / f"picture.{size[0]}x{size[1]}.png", folder / f"{clips}.wav"
+    film = Material(image, audio, clips, options, model)
     with Image.open(PICTURE) as picture:
-        picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS).save(image)
-    traits = describe("pocket", film.options)
+        ImageOps.fit(picture.convert("RGB"), size, Image.Resampling.LANCZOS).save(image)
+    traits = describe(model, options)
     _repeat(
         SPEECH, audio, traits.sample_rate, clips * traits.clip_frames * traits.samples_per_frame
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.avatar import FP8
 from model.tools.material import Material
 from model.tools.process import watch
 
@@ -39,14 +40,17 @@ class Outcome:
 
 def make(film: Material, root: Path, *flags: str) -> Outcome:
     """Start `longtake new` in a fresh process and a fresh folder, and wait for the film."""
+    told = film.options
     words = {
         "--run": root,
-        "--size": f"{film.size}*{film.size}",
-        "--sample-steps": film.steps,
-        "--infer-frames": film.clip_frames,
-        "--base-seed": film.seed,
+        "--model": film.model,
+        "--weights": told.weights,
+        "--size": f"{told.width}*{told.height}",
+        "--sample-steps": told.steps,
+        "--infer-frames": told.clip_frames,
     }
-    asked = [str(part) for pair in words.items() for part in pair]
+    asked = [str(part) for pair in words.items() if pair[1] for part in pair]
+    asked += ["--base-seed", str(film.seed), *(["--fp8"] if told.precision == FP8 else [])]
     command = [sys.executable, "-m", "pipeline", "new", str(film.image), str(film.audio)]
     done = watch([*command, *asked, *flags])
     return read(root, done.begun, done.peak)

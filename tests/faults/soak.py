@@ -101,7 +101,7 @@ def _sit_before_luigid(part: Part, folder: Path) -> int:
 
 
 def _given(part: Part, folder: Path) -> tuple[Path, Path]:
-    return folder / f"picture.{part.size}.png", folder / "sound.wav"
+    return folder / f"picture.{part.size}x{part.size}.png", folder / "sound.wav"
 
 
 def _shape(part: Part, folder: Path) -> list[str]:
@@ -142,13 +142,15 @@ class Gauge:
 
 def prepare(name: str, part: Part, folder: Path) -> None:
     """The picture and the sound of a part, once."""
+    from model.avatar import Options
     from model.tools import material
 
     folder.mkdir(parents=True, exist_ok=True)
     sound = folder / "sound.wav"
     if sound.exists():
         return
-    material.prepare(folder, part.clips, part.size, part.steps, part.clip_frames)
+    options = Options(part.size, part.size, part.clip_frames, part.steps)
+    material.prepare(folder, part.clips, options)
     made = folder / f"{part.clips}.wav"
     if name == "sound":
         _cut(made, SOUND_SECONDS)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.avatar import Options
 from model.tools import bench, bench_online, loops, process, product
 from model.tools.material import Material, prepare
 from storage import segments
@@ -40,7 +41,7 @@ def test_encodes_as_the_product() -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Material, product.Outcome]:
     folder = tmp_path_factory.mktemp("bench")
-    film = prepare(folder, clips=2, size=64, steps=1)
+    film = prepare(folder, 2, Options(64, 64, 48, 1))
     return film, product.make(film, folder / "run")
 
 
