@@ -56,7 +56,7 @@ class Sink:
         self._waiting: deque[Message] = deque()
         self._changed = threading.Condition()
         self._sending = self._sequence = self._dropped = 0
-        self._told = False
+        self._told = self._early = False
         self._reason = "no answer in time"
         self._deadline: float | None = None
         self._who = {"machine": socket.gethostname(), "pid": os.getpid()}
@@ -96,6 +96,8 @@ class Sink:
             self._waiting.clear()
             self._changed.notify_all()
         self._thread.join(0.1)
+        if self._early and self._run:  # it failed before there was a file to say so in
+            self._record("sink_failing", sink=self._name, error=self._reason)
         if lost:
             self._say_lost(lost)
 
@@ -153,15 +155,17 @@ class Sink:
         self._reason = reason_of(fault)
         if not self._told:
             self._told = True
+            self._early = not self._run
+            self._record("sink_failing", sink=self._name, error=self._reason)
             words = f"{self._name} does not take events ({self._reason}); the film goes on"
-            self._say(words, "sink_failing", sink=self._name, error=self._reason)
+            say(f"[WARN] {words}", logging.WARNING)
 
     def _say_lost(self, lost: int) -> None:
         what = f"{lost} of {self._sequence} events did not reach {self._name} ({self._reason})"
-        facts: dict[str, str | int] = {"sink": self._name, "count": lost, "error": self._reason}
-        self._say(f"{what}; events.jsonl has them all", "events_dropped", **facts)
+        self._record("events_dropped", sink=self._name, count=lost, error=self._reason)
+        say(f"[WARN] {what}; events.jsonl has them all", logging.WARNING)
 
-    def _say(self, words: str, event: str, **facts: str | int) -> None:
+    def _record(self, event: str, **facts: str | int) -> None:
         """In the run's own file, too, also when its session, which has that open, has ended."""
         from tasks.events import emit, recorded
 
@@ -169,7 +173,6 @@ class Sink:
             if self._run and Path(self._run).is_dir():
                 stack.enter_context(recorded(Path(self._run) / "events.jsonl"))
             emit(event, **facts)
-        say(f"[WARN] {words}", logging.WARNING)
 
 
 def reason_of(fault: BaseException) -> str:

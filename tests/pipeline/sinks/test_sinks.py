@@ -181,6 +181,32 @@ def test_a_film_is_made_whether_or_not_anyone_listens(
     assert int(str(events["events_dropped"]["count"])) > 20
 
 
+class Deaf:
+    batch = 1
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def send(self, messages: Sequence[Message]) -> None:
+        self.asked.set()
+        raise ConnectionRefusedError
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_failure_before_there_is_a_run_stands_in_its_file_too(tmp_path: Path):
+    """A place may be found dead before the run's folder is known."""
+    way = Deaf()
+    sink = Sink("redis://there", way, QUICK)
+    sink.tell("asked", {})
+    assert way.asked.wait(10)
+    sink.tell("run_started", {"run": str(tmp_path)})
+    sink.end()
+    sink.close()
+    assert names(tmp_path / "events.jsonl") == ["sink_failing", "events_dropped"]
+
+
 def test_the_last_words_of_a_hung_process_arrive(hook: HookServer):
     """The watchdog ends the process when the event is told: so telling it waits until it has arrived."""
     sink = Sink("http://there", Webhook(hook.url), QUICK)
