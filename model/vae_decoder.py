@@ -1,0 +1,288 @@
+"""A walk through the decoder of diffusers' AutoencoderKLWan as a card wants it: channels last, and one pass over memory between two convolutions.
+
+Weights stay in diffusers' module, under its names and in its shapes; only their order in memory is what the convolutions here read. Biases are no
+convolution's matter, they are added by whatever reads the result. What a layer remembers are two frames, zeros before there were any.
+Numbers between two convolutions are float32 and rounded once, where diffusers rounds after each step.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.fused import as_written, fused
+from model.vae_layout import HISTORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Module = Any  # diffusers is untyped, and so are the parts of its modules
+    Past = list[Any]  # a slot for each layer that remembers: None, then a tensor
+
+FOLDED_BELOW = 192
+"""Channels below which time is folded into channels, and a convolution in three dimensions is one in two.
+
+Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as conv2d with its fold: 96 channels 2.23 and 1.76; 192 channels 1.05 and 1.29;
+384 channels at 96x176 .48 and .44, at 48x88 .110 and .125.
+"""
+ALIGNED = 8
+"""Channels that cuDNN's kernels for tensor cores come in; the three of a picture alone would miss them."""
+
+
+class Sum(NamedTuple):
+    """What a layer makes, [b, t, h, w, c], before its parts are added: its convolution, its bias [c], and what went around a block."""
+
+    convolved: Tensor
+    bias: Tensor
+    around: Tensor | None = None
+
+
+class WanDecoder:
+    """The decoder of an AutoencoderKLWan without residual shortcuts (Wan2.1's), one latent at a time."""
+
+    def __init__(self, decoder: Module) -> None:
+        slots = count()
+        self._conv_in = Causal(decoder.conv_in, next(slots))
+        self._steps = list(_steps(decoder, slots))
+        self._head = Activated(decoder.norm_out, decoder.conv_out, next(slots))
+
+    def decode(self, z: Tensor, past: Past) -> Tensor:
+        """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `post_quant_conv`; `past` is brought up to date."""
+        if past[0] is None:  # with shapes that a stream has once
+            with as_written():
+                return self._walk(z, past)
+        return self._walk(z, past)
+
+    def _walk(self, z: Tensor, past: Past) -> Tensor:
+        rows = rearrange(z, "b c t h w -> b t h w c")
+        joined = join(rows, self._conv_in.remembered(rows, past), folded=self._conv_in.folded)
+        parts = Sum(self._conv_in.convolve(joined), self._conv_in.bias)
+        for step in self._steps:
+            parts = step(parts, past)
+        _, convolved = self._head(parts, past)
+        return to_frames(Sum(convolved, self._head.conv.bias))
+
+
+def _steps(decoder: Module, slots: Iterator[int]) -> Iterator[Any]:
+    """Everything between the first and the last convolution, in the order in which it runs."""
+    middle = decoder.mid_block
+    yield Block(middle.resnets[0], slots)
+    for attention, block in zip(middle.attentions, middle.resnets[1:], strict=True):
+        yield Attention(attention)
+        yield Block(block, slots)
+    for level in decoder.up_blocks:
+        for block in level.resnets:
+            yield Block(block, slots)
+        for upsampler in level.upsamplers or ():
+            yield Upsampler(upsampler, slots)
+
+
+class Causal:
+    """A convolution over a frame and the two before it, its weight [o, c, 3, y, x] laid out in memory for the way it is run."""
+
+    def __init__(self, conv: Module, slot: int) -> None:
+        self._slot = slot
+        channels, size = conv.weight.shape[1], conv.weight.shape[-1]
+        self.folded = channels < FOLDED_BELOW or size == 1
+        order = "o c t y x -> o y x t c" if self.folded else "o c t y x -> o t y x c"
+        stored = rearrange(conv.weight.data, order).contiguous()
+        back = " -> ".join(reversed(order.split(" -> ")))
+        conv.weight.data = rearrange(stored, back)  # a view: the module's weight is this one
+        whole = conv.weight.data
+        self._weight = rearrange(whole, "o c t y x -> o (t c) y x") if self.folded else whole
+        self._margin = size // 2
+        self.bias = wide(conv.bias.data)
+
+    def remembered(self, like: Tensor, past: Past) -> Tensor:
+        """The last two frames [b, 2, h, w, c] of what this layer has seen, for it to bring up to date in place; c as in `like`."""
+        if past[self._slot] is None:
+            b, _, *rest = like.shape
+            past[self._slot] = like.new_zeros(b, HISTORY, *rest)
+        kept: Tensor = past[self._slot]
+        return kept
+
+    def begins(self, past: Past) -> bool:
+        """Whether this layer has seen nothing yet."""
+        return past[self._slot] is None
+
+    def convolve(self, joined: Tensor) -> Tensor:
+        """Joined frames, folded [b, t, h, w, 3 c] or not [b, t + 2, h, w, c] → [b, t, h, w, o]."""
+        if not self.folded:
+            volume = rearrange(joined, "b t h w c -> b c t h w")
+            y = F.conv3d(volume, self._weight, padding=(0, self._margin, self._margin))
+            return rearrange(y, "b o t h w -> b t h w o")
+        if self._weight.shape[-1] == 1:
+            return F.linear(joined, self._weight[:, :, 0, 0])
+        images = rearrange(joined, "b t h w c -> (b t) c h w")
+        y = F.conv2d(images, aligned(self._weight), padding=self._margin)
+        rows = rearrange(y, "(b t) o h w -> b t h w o", b=joined.shape[0])
+        return rows[..., : len(self.bias)]
+
+
+class Activated:
+    """A norm, a SiLU and the causal convolution behind them."""
+
+    def __init__(self, norm: Module, conv: Module, slot: int) -> None:
+        self._gamma = norm.gamma.data.flatten()
+        self.conv = Causal(conv, slot)
+
+    def __call__(self, parts: Sum, past: Past) -> tuple[Tensor | None, Tensor]:
+        """The sum, if it has more than a bias to add, and its convolution, each [b, t, h, w, c]."""
+        kept = self.conv.remembered(parts.convolved, past)
+        added, joined = activate(parts, self._gamma, kept, folded=self.conv.folded)
+        return added, self.conv.convolve(joined)
+
+
+class Block:
+    """A residual block of two convolutions."""
+
+    def __init__(self, block: Module, slots: Iterator[int]) -> None:
+        self._first = Activated(block.norm1, block.conv1, next(slots))
+        self._second = Activated(block.norm2, block.conv2, next(slots))
+        self._shortcut = None if block.in_dim == block.out_dim else block.conv_shortcut
+        self._nothing = torch.zeros_like(self._second.conv.bias)
+
+    def __call__(self, parts: Sum, past: Past) -> Sum:
+        """[b, t, h, w, c] → [b, t, h, w, o]."""
+        added, convolved = self._first(parts, past)
+        around = self._around(parts, added)
+        _, convolved = self._second(Sum(convolved, self._first.conv.bias), past)
+        return Sum(convolved, self._second.conv.bias + around.bias, around.convolved)
+
+    def _around(self, parts: Sum, added: Tensor | None) -> Sum:
+        """What goes around the two convolutions; a bias that nobody added goes with it."""
+        if self._shortcut is not None:
+            x = add(parts) if added is None else added
+            x = F.linear(x, self._shortcut.weight.flatten(1), self._shortcut.bias)
+            return Sum(x, self._nothing)
+        return parts if added is None else Sum(added, self._nothing)
+
+
+class Attention:
+    """Each frame's pixels attend to each other, in one head."""
+
+    def __init__(self, block: Module) -> None:
+        self._gamma = block.norm.gamma.data.flatten()
+        self._qkv, self._out = block.to_qkv, block.proj
+        self._bias = wide(block.proj.bias.data)
+
+    def __call__(self, parts: Sum, _: Past) -> Sum:
+        """[b, t, h, w, c] → the same."""
+        x, normed = normalise(parts, self._gamma)
+        qkv = F.linear(normed, self._qkv.weight.flatten(1), self._qkv.bias)
+        q, k, v = rearrange(qkv, "b t h w (three c) -> three (b t) 1 (h w) c", three=3)
+        seen = F.scaled_dot_product_attention(q, k, v)
+        b, t, h, _w, _c = x.shape
+        rows = rearrange(seen, "(b t) 1 (h w) c -> b t h w c", b=b, t=t, h=h)
+        return Sum(F.linear(rows, self._out.weight.flatten(1)), self._bias, x)
+
+
+class Upsampler:
+    """Twice the height and width and, where there is a convolution in time, twice the frames: but for a stream's first."""
+
+    def __init__(self, resample: Module, slots: Iterator[int]) -> None:
+        doubles = resample.mode == "upsample3d"
+        self._in_time = Causal(resample.time_conv, next(slots)) if doubles else None
+        conv = resample.resample[1]
+        conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
+        self._conv, self._bias = conv, wide(conv.bias.data)
+
+    def __call__(self, parts: Sum, past: Past) -> Sum:
+        """[b, t, h, w, c] → [b, t or 2 t, 2 h, 2 w, o]."""
+        b = parts.convolved.shape[0]
+        images = rearrange(self._spread(parts, past), "b t h w c -> (b t) c h w")
+        y = F.conv2d(images, self._conv.weight, padding=1)
+        return Sum(rearrange(y, "(b t) o h w -> b t h w o", b=b), self._bias)
+
+    def _spread(self, parts: Sum, past: Past) -> Tensor:
+        time = self._in_time
+        if time is None:
+            return spread(parts, 1)
+        first = time.begins(past)
+        kept = time.remembered(parts.convolved, past)
+        if first:
+            return spread(parts, 1)  # and it stays unseen: what comes next sees zeros before it
+        return spread(Sum(time.convolve(remember(parts, kept)), time.bias), 2)
+
+
+# Between two convolutions
+
+
+@fused
+def activate(
+    parts: Sum, gamma: Tensor, past: Tensor, *, folded: bool
+) -> tuple[Tensor | None, Tensor]:
+    """The sum [b, t, h, w, c], if it has more than a bias to add, and its norm behind a SiLU, joined with the past."""
+    x = total(parts)
+    active = F.silu(rms_normed(x, gamma)).to(past.dtype)
+    return None if parts.around is None else x.to(past.dtype), join(active, past, folded=folded)
+
+
+@fused
+def add(parts: Sum) -> Tensor:
+    """The sum [b, t, h, w, c]."""
+    return total(parts).to(parts.convolved.dtype)
+
+
+@fused
+def remember(parts: Sum, past: Tensor) -> Tensor:
+    """The sum, joined with the past and folded."""
+    return join(total(parts).to(past.dtype), past, folded=True)
+
+
+@fused
+def normalise(parts: Sum, gamma: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum and its norm, both [b, t, h, w, c]."""
+    x, like = total(parts), parts.convolved.dtype
+    return x.to(like), rms_normed(x, gamma).to(like)
+
+
+@fused
+def spread(parts: Sum, frames: int) -> Tensor:
+    """The sum [b, t, h, w, frames c] with its frames one after the other, each pixel four times: [b, frames t, 2 h, 2 w, c]."""
+    x = total(parts).to(parts.convolved.dtype)
+    return repeat(x, "b t h w (f c) -> b (t f) (h y) (w x) c", f=frames, y=2, x=2)
+
+
+@fused
+def to_frames(parts: Sum) -> Tensor:
+    """The sum [b, t, y, x, 3] → [b, 3, t, y, x] in -1..1."""
+    x = total(parts).clamp(-1, 1).to(parts.convolved.dtype)
+    return rearrange(x, "b t y x c -> b c t y x").contiguous()
+
+
+def join(frames: Tensor, past: Tensor, *, folded: bool) -> Tensor:
+    """Frames [b, t, h, w, c] behind the two that are remembered, and from now on the last two are: [b, t + 2, h, w, c], folded [b, t, h, w, 3 c]."""
+    both, t = torch.cat([past, frames], 1), frames.shape[1]
+    past.copy_(both[:, -HISTORY:])
+    return torch.cat([both[:, k : k + t] for k in range(HISTORY + 1)], -1) if folded else both
+
+
+def rms_normed(x: Tensor, gamma: Tensor) -> Tensor:
+    """Diffusers' WanRMS_norm over the last dimension, in the precision of x."""
+    return F.normalize(x, dim=-1) * (wide(gamma) * x.shape[-1] ** 0.5)
+
+
+def total(parts: Sum) -> Tensor:
+    """In float32 at least."""
+    x = wide(parts.convolved) + parts.bias
+    return x if parts.around is None else x + wide(parts.around)
+
+
+def wide(x: Tensor) -> Tensor:
+    """In float32, or in float64 if it was."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def aligned(weight: Tensor) -> Tensor:
+    """A convolution's weight [o, c, y, x] with zeros up to the next multiple of 8 outputs; as it is if none are wanting."""
+    wanting = -weight.shape[0] % ALIGNED
+    if not wanting or weight.shape[0] > ALIGNED:
+        return weight
+    padded = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, wanting))
+    return padded.contiguous(memory_format=torch.channels_last)
