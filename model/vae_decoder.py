@@ -31,7 +31,7 @@ Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as c
 384 channels at 96x176 .48 and .44, at 48x88 .110 and .125.
 """
 ALIGNED = 8
-"""Channels that cuDNN's kernels for tensor cores come in; the three of a picture alone would miss them."""
+"""Channels that kernels for tensor cores come in: the three of a picture alone would miss them."""
 
 
 class Sum(NamedTuple):
@@ -260,7 +260,10 @@ def join(frames: Tensor, past: Tensor, *, folded: bool) -> Tensor:
     """Frames [b, t, h, w, c] behind the two that are remembered, and from now on the last two are: [b, t + 2, h, w, c], folded [b, t, h, w, 3 c]."""
     both, t = torch.cat([past, frames], 1), frames.shape[1]
     past.copy_(both[:, -HISTORY:])
-    return torch.cat([both[:, k : k + t] for k in range(HISTORY + 1)], -1) if folded else both
+    if not folded:
+        return both
+    # The last third is these very frames: the kernel that makes them writes it, too.
+    return torch.cat([*(both[:, k : k + t] for k in range(HISTORY)), frames], -1)
 
 
 def rms_normed(x: Tensor, gamma: Tensor) -> Tensor:
@@ -280,9 +283,9 @@ def wide(x: Tensor) -> Tensor:
 
 
 def aligned(weight: Tensor) -> Tensor:
-    """A convolution's weight [o, c, y, x] with zeros up to the next multiple of 8 outputs; as it is if none are wanting."""
-    wanting = -weight.shape[0] % ALIGNED
-    if not wanting or weight.shape[0] > ALIGNED:
+    """A convolution's weight [o, c, y, x], with zeros up to eight outputs if it has fewer."""
+    wanting = ALIGNED - weight.shape[0]
+    if wanting <= 0:
         return weight
     padded = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, wanting))
     return padded.contiguous(memory_format=torch.channels_last)
