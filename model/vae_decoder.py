@@ -24,22 +24,35 @@ if TYPE_CHECKING:
     Module = Any  # diffusers is untyped, and so are the parts of its modules
     Past = list[Any]  # a slot for each layer that remembers: None, then a tensor
 
+Remembered = tuple[Tensor, Tensor]
+
+
+class Joined(NamedTuple):
+    """What a causal convolution reads: [b, t + 2, h, w, c] at once or, folded, each frame with the two before it, t times [b, h, w, 3 c]."""
+
+    frames: tuple[Tensor, ...]
+    last: tuple[Tensor, ...]
+    """The folded's frames [b, h, w, c] that are to be remembered, two at the most."""
+
+
 FOLDED_BELOW = 192
 """Channels below which time is folded into channels, and a convolution in three dimensions is one in two.
 
 Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as conv2d with its fold: 96 channels 2.23 and 1.76; 192 channels 1.05 and 1.29;
 384 channels at 96x176 .48 and .44, at 48x88 .110 and .125.
 """
+Frames = Tensor | tuple[Tensor, ...]
+"""[b, t, h, w, c], or each frame by itself: t times [b, h, w, c]."""
 ALIGNED = 8
 """Channels that kernels for tensor cores come in: the three of a picture alone would miss them."""
 
 
 class Sum(NamedTuple):
-    """What a layer makes, [b, t, h, w, c], before its parts are added: its convolution, its bias [c], and what went around a block."""
+    """What a layer makes before its parts are added: its convolution, its bias [c], and what went around a block."""
 
-    convolved: Tensor
+    convolved: Frames
     bias: Tensor
-    around: Tensor | None = None
+    around: Frames | None = None
 
 
 class WanDecoder:
@@ -61,7 +74,7 @@ class WanDecoder:
     def _walk(self, z: Tensor, past: Past) -> Tensor:
         rows = rearrange(z, "b c t h w -> b t h w c")
         joined = join(rows, self._conv_in.remembered(rows, past), folded=self._conv_in.folded)
-        parts = Sum(self._conv_in.convolve(joined), self._conv_in.bias)
+        parts = Sum(self._conv_in.convolve(joined, past), self._conv_in.bias)
         for step in self._steps:
             parts = step(parts, past)
         _, convolved = self._head(parts, past)
@@ -98,30 +111,36 @@ class Causal:
         self._margin = size // 2
         self.bias = wide(conv.bias.data)
 
-    def remembered(self, like: Tensor, past: Past) -> Tensor:
-        """The last two frames [b, 2, h, w, c] of what this layer has seen, for it to bring up to date in place; c as in `like`."""
+    def remembered(self, like: Frames, past: Past) -> Remembered:
+        """The last two frames [b, h, w, c] of what this layer has seen; sizes as in `like`."""
         if past[self._slot] is None:
-            b, _, *rest = like.shape
-            past[self._slot] = like.new_zeros(b, HISTORY, *rest)
-        kept: Tensor = past[self._slot]
+            frame = apart(like)[0]
+            past[self._slot] = (torch.zeros_like(frame), torch.zeros_like(frame))
+        kept: Remembered = past[self._slot]
         return kept
 
     def begins(self, past: Past) -> bool:
         """Whether this layer has seen nothing yet."""
         return past[self._slot] is None
 
-    def convolve(self, joined: Tensor) -> Tensor:
-        """Joined frames, folded [b, t, h, w, 3 c] or not [b, t + 2, h, w, c] → [b, t, h, w, o]."""
-        if not self.folded:
-            volume = rearrange(joined, "b t h w c -> b c t h w")
-            y = F.conv3d(volume, self._weight, padding=(0, self._margin, self._margin))
-            return rearrange(y, "b o t h w -> b t h w o")
+    def convolve(self, joined: Joined, past: Past) -> Frames:
+        """[b, t, h, w, c] → the same with o channels; what is to be remembered is from now on."""
+        if self.folded:
+            past[self._slot] = (*past[self._slot], *joined.last)[-HISTORY:]
+            return tuple(map(self._convolve_frame, joined.frames))
+        span = joined.frames[0]
+        # Copies, and not the compiler's, which would let them hold the whole.
+        past[self._slot] = tuple(frame.clone() for frame in apart(span)[-HISTORY:])
+        volume = rearrange(span, "b t h w c -> b c t h w")
+        y = F.conv3d(volume, self._weight, padding=(0, self._margin, self._margin))
+        return rearrange(y, "b o t h w -> b t h w o")
+
+    def _convolve_frame(self, frame: Tensor) -> Tensor:
         if self._weight.shape[-1] == 1:
-            return F.linear(joined, self._weight[:, :, 0, 0])
-        images = rearrange(joined, "b t h w c -> (b t) c h w")
-        y = F.conv2d(images, aligned(self._weight), padding=self._margin)
-        rows = rearrange(y, "(b t) o h w -> b t h w o", b=joined.shape[0])
-        return rows[..., : len(self.bias)]
+            return F.linear(frame, self._weight[:, :, 0, 0])
+        image = rearrange(frame, "b h w c -> b c h w")
+        y = F.conv2d(image, aligned(self._weight), padding=self._margin)
+        return rearrange(y, "b o h w -> b h w o")[..., : len(self.bias)]
 
 
 class Activated:
@@ -131,11 +150,11 @@ class Activated:
         self._gamma = norm.gamma.data.flatten()
         self.conv = Causal(conv, slot)
 
-    def __call__(self, parts: Sum, past: Past) -> tuple[Tensor | None, Tensor]:
-        """The sum, if it has more than a bias to add, and its convolution, each [b, t, h, w, c]."""
+    def __call__(self, parts: Sum, past: Past) -> tuple[Frames | None, Frames]:
+        """The sum, if it has more than a bias to add, and its convolution."""
         kept = self.conv.remembered(parts.convolved, past)
         added, joined = activate(parts, self._gamma, kept, folded=self.conv.folded)
-        return added, self.conv.convolve(joined)
+        return added, self.conv.convolve(joined, past)
 
 
 class Block:
@@ -154,10 +173,10 @@ class Block:
         _, convolved = self._second(Sum(convolved, self._first.conv.bias), past)
         return Sum(convolved, self._second.conv.bias + around.bias, around.convolved)
 
-    def _around(self, parts: Sum, added: Tensor | None) -> Sum:
+    def _around(self, parts: Sum, added: Frames | None) -> Sum:
         """What goes around the two convolutions; a bias that nobody added goes with it."""
         if self._shortcut is not None:
-            x = add(parts) if added is None else added
+            x = add(parts) if added is None else together(added)
             x = F.linear(x, self._shortcut.weight.flatten(1), self._shortcut.bias)
             return Sum(x, self._nothing)
         return parts if added is None else Sum(added, self._nothing)
@@ -194,10 +213,10 @@ class Upsampler:
 
     def __call__(self, parts: Sum, past: Past) -> Sum:
         """[b, t, h, w, c] → [b, t or 2 t, 2 h, 2 w, o]."""
-        b = parts.convolved.shape[0]
-        images = rearrange(self._spread(parts, past), "b t h w c -> (b t) c h w")
+        frames = self._spread(parts, past)
+        images = rearrange(frames, "b t h w c -> (b t) c h w")
         y = F.conv2d(images, self._conv.weight, padding=1)
-        return Sum(rearrange(y, "(b t) o h w -> b t h w o", b=b), self._bias)
+        return Sum(rearrange(y, "(b t) o h w -> b t h w o", b=len(frames)), self._bias)
 
     def _spread(self, parts: Sum, past: Past) -> Tensor:
         time = self._in_time
@@ -207,7 +226,7 @@ class Upsampler:
         kept = time.remembered(parts.convolved, past)
         if first:
             return spread(parts, 1)  # and it stays unseen: what comes next sees zeros before it
-        return spread(Sum(time.convolve(remember(parts, kept)), time.bias), 2)
+        return spread(Sum(time.convolve(remember(parts, kept), past), time.bias), 2)
 
 
 # Between two convolutions
@@ -215,55 +234,84 @@ class Upsampler:
 
 @fused
 def activate(
-    parts: Sum, gamma: Tensor, past: Tensor, *, folded: bool
-) -> tuple[Tensor | None, Tensor]:
-    """The sum [b, t, h, w, c], if it has more than a bias to add, and its norm behind a SiLU, joined with the past."""
-    x = total(parts)
-    active = F.silu(rms_normed(x, gamma)).to(past.dtype)
-    return None if parts.around is None else x.to(past.dtype), join(active, past, folded=folded)
+    parts: Sum, gamma: Tensor, past: Remembered, *, folded: bool
+) -> tuple[Frames | None, Joined]:
+    """The sum, if it has more than a bias to add, and its norm behind a SiLU, joined with the past."""
+    like = past[0].dtype
+    # Frame by frame, where they are joined so: a kernel then writes its frame wherever it is wanted.
+    sums = [total(each) for each in (each_frame(parts) if folded else [parts])]
+    active = [F.silu(rms_normed(x, gamma)).to(like) for x in sums]
+    joined = join(tuple(active) if folded else active[0], past, folded=folded)
+    if parts.around is None:
+        return None, joined
+    return tuple(x.to(like) for x in sums) if folded else sums[0].to(like), joined
 
 
 @fused
 def add(parts: Sum) -> Tensor:
     """The sum [b, t, h, w, c]."""
-    return total(parts).to(parts.convolved.dtype)
+    return total(parts).to(dtype_of(parts))
 
 
 @fused
-def remember(parts: Sum, past: Tensor) -> Tensor:
+def remember(parts: Sum, past: Remembered) -> Joined:
     """The sum, joined with the past and folded."""
-    return join(total(parts).to(past.dtype), past, folded=True)
+    frames = tuple(total(each).to(past[0].dtype) for each in each_frame(parts))
+    return join(frames, past, folded=True)
 
 
 @fused
 def normalise(parts: Sum, gamma: Tensor) -> tuple[Tensor, Tensor]:
     """The sum and its norm, both [b, t, h, w, c]."""
-    x, like = total(parts), parts.convolved.dtype
+    x, like = total(parts), dtype_of(parts)
     return x.to(like), rms_normed(x, gamma).to(like)
 
 
 @fused
 def spread(parts: Sum, frames: int) -> Tensor:
     """The sum [b, t, h, w, frames c] with its frames one after the other, each pixel four times: [b, frames t, 2 h, 2 w, c]."""
-    x = total(parts).to(parts.convolved.dtype)
+    x = total(parts).to(dtype_of(parts))
     return repeat(x, "b t h w (f c) -> b (t f) (h y) (w x) c", f=frames, y=2, x=2)
 
 
 @fused
 def to_frames(parts: Sum) -> Tensor:
     """The sum [b, t, y, x, 3] → [b, 3, t, y, x] in -1..1."""
-    x = total(parts).clamp(-1, 1).to(parts.convolved.dtype)
+    x = total(parts).clamp(-1, 1).to(dtype_of(parts))
     return rearrange(x, "b t y x c -> b c t y x").contiguous()
 
 
-def join(frames: Tensor, past: Tensor, *, folded: bool) -> Tensor:
-    """Frames [b, t, h, w, c] behind the two that are remembered, and from now on the last two are: [b, t + 2, h, w, c], folded [b, t, h, w, 3 c]."""
-    both, t = torch.cat([past, frames], 1), frames.shape[1]
-    past.copy_(both[:, -HISTORY:])
-    if not folded:
-        return both
-    # The last third is these very frames: the kernel that makes them writes it, too.
-    return torch.cat([*(both[:, k : k + t] for k in range(HISTORY)), frames], -1)
+def join(frames: Frames, past: Remembered, *, folded: bool) -> Joined:
+    """Frames behind the two that are remembered."""
+    if folded:
+        now = apart(frames)
+        both = [*past, *now]
+        triples = zip(both, both[1:], now, strict=False)
+        return Joined(tuple(torch.cat(each, -1) for each in triples), tuple(now[-HISTORY:]))
+    before = [frame.unsqueeze(1) for frame in past]
+    return Joined((torch.cat([*before, together(frames)], 1),), ())
+
+
+def apart(frames: Frames) -> list[Tensor]:
+    """Each frame [b, h, w, c]."""
+    return list(frames.unbind(1)) if isinstance(frames, Tensor) else list(frames)
+
+
+def together(frames: Frames) -> Tensor:
+    """[b, t, h, w, c]."""
+    return frames if isinstance(frames, Tensor) else torch.stack(frames, 1)
+
+
+def each_frame(parts: Sum) -> list[Sum]:
+    """The sum of each frame, [b, h, w, c]."""
+    convolved = apart(parts.convolved)
+    around = [None] * len(convolved) if parts.around is None else apart(parts.around)
+    return [Sum(y, parts.bias, x) for y, x in zip(convolved, around, strict=True)]
+
+
+def dtype_of(parts: Sum) -> torch.dtype:
+    """In which the sum is kept."""
+    return apart(parts.convolved)[0].dtype
 
 
 def rms_normed(x: Tensor, gamma: Tensor) -> Tensor:
@@ -273,8 +321,8 @@ def rms_normed(x: Tensor, gamma: Tensor) -> Tensor:
 
 def total(parts: Sum) -> Tensor:
     """In float32 at least."""
-    x = wide(parts.convolved) + parts.bias
-    return x if parts.around is None else x + wide(parts.around)
+    x = wide(together(parts.convolved)) + parts.bias
+    return x if parts.around is None else x + wide(together(parts.around))
 
 
 def wide(x: Tensor) -> Tensor:
