@@ -153,6 +153,8 @@ class Activated:
     def __call__(self, parts: Sum, past: Past) -> tuple[Frames | None, Frames]:
         """The sum, if it has more than a bias to add, and its convolution."""
         kept = self.conv.remembered(parts.convolved, past)
+        if self.conv.folded:
+            parts = by_frame(parts)
         added, joined = activate(parts, self._gamma, kept, folded=self.conv.folded)
         return added, self.conv.convolve(joined, past)
 
@@ -307,6 +309,12 @@ def each_frame(parts: Sum) -> list[Sum]:
     convolved = apart(parts.convolved)
     around = [None] * len(convolved) if parts.around is None else apart(parts.around)
     return [Sum(y, parts.bias, x) for y, x in zip(convolved, around, strict=True)]
+
+
+def by_frame(parts: Sum) -> Sum:
+    """The same, and the same to a compiler however it came."""
+    around = None if parts.around is None else tuple(apart(parts.around))
+    return Sum(tuple(apart(parts.convolved)), parts.bias, around)
 
 
 def dtype_of(parts: Sum) -> torch.dtype:
