@@ -1,7 +1,7 @@
 """Wan2.1's VAE: its published file in diffusers' AutoencoderKLWan, an encoder and a decoder that stream, and the motion of wan-s2v.
 
-The layers are diffusers' and run as they are. What they remember of the past lies in a list that belongs to each stream, never on the module, so any
-number of streams share one. A walk of our own through the layers was no quicker at the published widths, in float32 or bfloat16 on a CPU, and is gone.
+Weights lie in diffusers' module; its encoder runs as it is, its decoder in a walk of our own. What layers remember of the past lies in a list that belongs
+to each stream, never on the module, so any number of streams share one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from model.state_file import fit, read_tensors
+from model.vae_decoder import WanDecoder
 from model.vae_layout import (
     STATISTICS,
     bare_names,
@@ -76,6 +77,7 @@ class WanVAE:
 
     def __init__(self, module: Module) -> None:
         self.module = module.eval().requires_grad_(False)
+        self._decoder = WanDecoder(module.decoder)
         self.dtype: torch.dtype = module.dtype
         self.device: torch.device = module.device
         config = module.config
@@ -116,8 +118,7 @@ class WanVAE:
         """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of one normalised latent [b, c, 1, h, w]; `past` goes on to the next."""
         raw = latent.to(self.device).float() / self._inverse + self._mean
         z = self.module.post_quant_conv(raw.to(self.dtype))
-        frames: Tensor = self.module.decoder(z, feat_cache=past, feat_idx=[0])
-        return frames.clamp_(-1, 1)
+        return self._decoder.decode(z, past)
 
 
 def fresh_past(part: nn.Module) -> list[Any]:
