@@ -13,13 +13,16 @@ from torch import Tensor, nn
 from model.fp8 import CODE, Eight, Fp8Linear
 from model.packing import Packed
 from model.rows import Added, Rows, Shaping, precision_of
+from model.vae_decoder import Joined, Sum
 
 EIGHT_FLOAT: Any = tl.constexpr(448.0)
 EIGHT_WHOLE: Any = tl.constexpr(127.0)
 HALVES: Any = tl.constexpr(12582912.0)
 """1.5 · 2^23: added and taken away again, it rounds a float32 to a whole number, halves to even."""
-ROWS, WARPS = 32, 4
+ROWS, WARPS = 16, 4
 """Rows of heads that one program moves."""
+PIXELS = 4096
+"""Numbers of pixels that one program moves."""
 
 
 @triton.jit
@@ -195,6 +198,65 @@ def _recall(
     )
 
 
+@triton.jit
+def _activate(
+    y, bias, around, gamma, total, out, last, pixels, frames, factor,
+    C: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, AROUND: tl.constexpr, FOLDED: tl.constexpr,
+):  # fmt: skip
+    """Pixels [t, h w, c]: their parts added, normalised, behind a SiLU, and written wherever the next convolution reads them."""
+    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    at = tl.arange(0, BLOCK)[None, :]
+    live = (row < frames * pixels) & (at < C)
+    value = tl.load(y + row * C + at, mask=live, other=0.0).to(tl.float32)
+    value += tl.load(bias + at, mask=at < C, other=0.0)
+    if AROUND:
+        value += tl.load(around + row * C + at, mask=live, other=0.0).to(tl.float32)
+        tl.store(total + row * C + at, value.to(total.dtype.element_ty), mask=live)
+    value = tl.where(live, value, 0.0)
+    # Of a pixel that is nothing but zeros, diffusers divides by this.
+    length = tl.maximum(tl.sqrt(tl.sum(value * value, 1)), 1e-12)[:, None]
+    h = value / length * (tl.load(gamma + at, mask=at < C, other=0.0).to(tl.float32) * factor)
+    h = (h * tl.sigmoid(h)).to(out.dtype.element_ty)
+    frame, pixel = row // pixels, row % pixels
+    kept = frame - frames + 2
+    tl.store(last + (kept * pixels + pixel) * C + at, h, mask=live & (kept >= 0))
+    if FOLDED:
+        for ahead in tl.static_range(3):
+            there = ((frame + ahead) * pixels + pixel) * 3 * C + (2 - ahead) * C
+            tl.store(out + there + at, h, mask=live & (frame + ahead < frames))
+    else:
+        tl.store(out + (row + 2 * pixels) * C + at, h, mask=live)
+
+
+def activate(
+    parts: Sum, gamma: Tensor, past: Tensor, *, folded: bool
+) -> tuple[Tensor | None, Joined]:
+    """vae_decoder.activate, for a batch of one."""
+    y = parts.convolved.contiguous()
+    _, frames, height, width, channels = y.shape
+    around = None if parts.around is None else parts.around.contiguous()
+    total = None if around is None else torch.empty_like(y)
+    last = torch.empty_like(past)
+    if frames == 1:
+        last[:, 0] = past[:, 1]
+    if folded:
+        out = y.new_empty(1, frames, height, width, 3, channels)
+        out[:, 0, :, :, 0] = past[:, 0]
+        out[:, 0, :, :, 1] = past[:, 1]
+        out[:, 1:2, :, :, 0] = past[:, 1:2] if frames > 1 else out[:, 1:2, :, :, 0]
+    else:
+        out = y.new_empty(1, frames + 2, height, width, channels)
+        out[:, :2] = past
+    block = triton.next_power_of_2(channels)
+    rows = max(1, PIXELS // block)
+    _activate[(triton.cdiv(frames * height * width, rows),)](
+        y, parts.bias, y if around is None else around, gamma, y if total is None else total,
+        out, last, height * width, frames, channels**0.5,
+        channels, block, rows, around is not None, folded, num_warps=WARPS,
+    )  # fmt: skip
+    return total, Joined(out.flatten(4) if folded else out, last)
+
+
 def enter(
     x: Tensor, added: Added | None, shaping: Shaping, layer: nn.Module
 ) -> tuple[Tensor, Rows]:
@@ -290,7 +352,7 @@ def own(
 
 def warps(block: int) -> int:
     """For a row of so many numbers."""
-    return min(16, max(1, block // 1024))
+    return min(8, max(1, block // 2048))
 
 
 def _room(x: Tensor, layer: nn.Module) -> Rows:

@@ -4,6 +4,8 @@ The formulas are torch's. On a card each function is one kernel (model/kernels.p
 """
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -11,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.fp8 import Eight, Fp8Linear
-from model.fused import can_compile
 
 Rows = Tensor | Eight
 """Tokens [b, l, dim] as the next layer takes them."""
@@ -120,7 +121,15 @@ def precision_of(layer: Any) -> torch.dtype:
 
 def has_kernels(x: Tensor) -> bool:
     """Whether tokens [1, l, dim] lie where there are kernels for them: on a card, with a machine that can build them."""
-    return x.is_cuda and x.shape[0] == 1 and can_compile()
+    return x.is_cuda and x.shape[0] == 1 and can_build()
+
+
+@cache
+def can_build() -> bool:
+    """Whether Triton is here, and a C compiler for its launchers."""
+    import shutil
+
+    return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
 
 
 def _kernels() -> Any:

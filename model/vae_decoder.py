@@ -2,7 +2,8 @@
 
 Weights stay in diffusers' module, under its names and in its shapes; only their order in memory is what the convolutions here read. Biases are no
 convolution's matter, they are added by whatever reads the result. What a layer remembers are two frames, zeros before there were any.
-Numbers between two convolutions are float32 and rounded once, where diffusers rounds after each step.
+Numbers between two convolutions are float32 and rounded once, where diffusers rounds after each step. On a card norm, SiLU and joining are one kernel
+(model/kernels.py); all else between two convolutions is small.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.fused import as_written, fused
+from model.rows import has_kernels
 from model.vae_layout import HISTORY
 
 if TYPE_CHECKING:
@@ -24,15 +25,13 @@ if TYPE_CHECKING:
     Module = Any  # diffusers is untyped, and so are the parts of its modules
     Past = list[Any]  # a slot for each layer that remembers: None, then a tensor
 
-Remembered = tuple[Tensor, Tensor]
-
 
 class Joined(NamedTuple):
-    """What a causal convolution reads: [b, t + 2, h, w, c] at once or, folded, each frame with the two before it, t times [b, h, w, 3 c]."""
+    """What a causal convolution reads: [b, t + 2, h, w, c] or, folded, each frame with the two before it, [b, t, h, w, 3 c]."""
 
-    frames: tuple[Tensor, ...]
-    last: tuple[Tensor, ...]
-    """The folded's frames [b, h, w, c] that are to be remembered, two at the most."""
+    frames: Tensor
+    last: Tensor
+    """The two frames [b, 2, h, w, c] that are to be remembered."""
 
 
 FOLDED_BELOW = 192
@@ -41,18 +40,16 @@ FOLDED_BELOW = 192
 Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as conv2d with its fold: 96 channels 2.23 and 1.76; 192 channels 1.05 and 1.29;
 384 channels at 96x176 .48 and .44, at 48x88 .110 and .125.
 """
-Frames = Tensor | tuple[Tensor, ...]
-"""[b, t, h, w, c], or each frame by itself: t times [b, h, w, c]."""
 ALIGNED = 8
 """Channels that kernels for tensor cores come in: the three of a picture alone would miss them."""
 
 
 class Sum(NamedTuple):
-    """What a layer makes before its parts are added: its convolution, its bias [c], and what went around a block."""
+    """What a layer makes before its parts are added: its convolution [b, t, h, w, c], its bias [c], and what went around a block."""
 
-    convolved: Frames
+    convolved: Tensor
     bias: Tensor
-    around: Frames | None = None
+    around: Tensor | None = None
 
 
 class WanDecoder:
@@ -66,12 +63,6 @@ class WanDecoder:
 
     def decode(self, z: Tensor, past: Past) -> Tensor:
         """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `post_quant_conv`; `past` is brought up to date."""
-        if past[0] is None:  # with shapes that a stream has once
-            with as_written():
-                return self._walk(z, past)
-        return self._walk(z, past)
-
-    def _walk(self, z: Tensor, past: Past) -> Tensor:
         rows = rearrange(z, "b c t h w -> b t h w c")
         joined = join(rows, self._conv_in.remembered(rows, past), folded=self._conv_in.folded)
         parts = Sum(self._conv_in.convolve(joined, past), self._conv_in.bias)
@@ -111,36 +102,31 @@ class Causal:
         self._margin = size // 2
         self.bias = wide(conv.bias.data)
 
-    def remembered(self, like: Frames, past: Past) -> Remembered:
-        """The last two frames [b, h, w, c] of what this layer has seen; sizes as in `like`."""
+    def remembered(self, like: Tensor, past: Past) -> Tensor:
+        """The last two frames [b, 2, h, w, c] of what this layer has seen; sizes as in `like` [b, t, h, w, c]."""
         if past[self._slot] is None:
-            frame = apart(like)[0]
-            past[self._slot] = (torch.zeros_like(frame), torch.zeros_like(frame))
-        kept: Remembered = past[self._slot]
+            past[self._slot] = torch.zeros_like(like[:, :1]).repeat(1, HISTORY, 1, 1, 1)
+        kept: Tensor = past[self._slot]
         return kept
 
     def begins(self, past: Past) -> bool:
         """Whether this layer has seen nothing yet."""
         return past[self._slot] is None
 
-    def convolve(self, joined: Joined, past: Past) -> Frames:
+    def convolve(self, joined: Joined, past: Past) -> Tensor:
         """[b, t, h, w, c] → the same with o channels; what is to be remembered is from now on."""
+        past[self._slot] = joined.last
+        frames, margin = joined.frames, self._margin
+        if self.folded and margin == 0:
+            return F.linear(frames, self._weight[:, :, 0, 0])
         if self.folded:
-            past[self._slot] = (*past[self._slot], *joined.last)[-HISTORY:]
-            return tuple(map(self._convolve_frame, joined.frames))
-        span = joined.frames[0]
-        # Copies, and not the compiler's, which would let them hold the whole.
-        past[self._slot] = tuple(frame.clone() for frame in apart(span)[-HISTORY:])
-        volume = rearrange(span, "b t h w c -> b c t h w")
-        y = F.conv3d(volume, self._weight, padding=(0, self._margin, self._margin))
+            images = rearrange(frames, "b t h w c -> (b t) c h w")
+            y = F.conv2d(images, aligned(self._weight), padding=margin)
+            y = rearrange(y, "(b t) o h w -> b t h w o", b=len(frames))
+            return y[..., : len(self.bias)]
+        volume = rearrange(frames, "b t h w c -> b c t h w")
+        y = F.conv3d(volume, self._weight, padding=(0, margin, margin))
         return rearrange(y, "b o t h w -> b t h w o")
-
-    def _convolve_frame(self, frame: Tensor) -> Tensor:
-        if self._weight.shape[-1] == 1:
-            return F.linear(frame, self._weight[:, :, 0, 0])
-        image = rearrange(frame, "b h w c -> b c h w")
-        y = F.conv2d(image, aligned(self._weight), padding=self._margin)
-        return rearrange(y, "b o h w -> b h w o")[..., : len(self.bias)]
 
 
 class Activated:
@@ -150,11 +136,9 @@ class Activated:
         self._gamma = norm.gamma.data.flatten()
         self.conv = Causal(conv, slot)
 
-    def __call__(self, parts: Sum, past: Past) -> tuple[Frames | None, Frames]:
+    def __call__(self, parts: Sum, past: Past) -> tuple[Tensor | None, Tensor]:
         """The sum, if it has more than a bias to add, and its convolution."""
         kept = self.conv.remembered(parts.convolved, past)
-        if self.conv.folded:
-            parts = by_frame(parts)
         added, joined = activate(parts, self._gamma, kept, folded=self.conv.folded)
         return added, self.conv.convolve(joined, past)
 
@@ -175,10 +159,10 @@ class Block:
         _, convolved = self._second(Sum(convolved, self._first.conv.bias), past)
         return Sum(convolved, self._second.conv.bias + around.bias, around.convolved)
 
-    def _around(self, parts: Sum, added: Frames | None) -> Sum:
+    def _around(self, parts: Sum, added: Tensor | None) -> Sum:
         """What goes around the two convolutions; a bias that nobody added goes with it."""
         if self._shortcut is not None:
-            x = add(parts) if added is None else together(added)
+            x = add(parts) if added is None else added
             x = F.linear(x, self._shortcut.weight.flatten(1), self._shortcut.bias)
             return Sum(x, self._nothing)
         return parts if added is None else Sum(added, self._nothing)
@@ -194,7 +178,8 @@ class Attention:
 
     def __call__(self, parts: Sum, _: Past) -> Sum:
         """[b, t, h, w, c] → the same."""
-        x, normed = normalise(parts, self._gamma)
+        x = add(parts)
+        normed = rms_normed(wide(x), self._gamma).to(x.dtype)
         qkv = F.linear(normed, self._qkv.weight.flatten(1), self._qkv.bias)
         q, k, v = rearrange(qkv, "b t h w (three c) -> three (b t) 1 (h w) c", three=3)
         seen = F.scaled_dot_product_attention(q, k, v)
@@ -228,98 +213,50 @@ class Upsampler:
         kept = time.remembered(parts.convolved, past)
         if first:
             return spread(parts, 1)  # and it stays unseen: what comes next sees zeros before it
-        return spread(Sum(time.convolve(remember(parts, kept), past), time.bias), 2)
+        joined = join(add(parts), kept, folded=True)
+        return spread(Sum(time.convolve(joined, past), time.bias), 2)
 
 
 # Between two convolutions
 
 
-@fused
 def activate(
-    parts: Sum, gamma: Tensor, past: Remembered, *, folded: bool
-) -> tuple[Frames | None, Joined]:
-    """The sum, if it has more than a bias to add, and its norm behind a SiLU, joined with the past."""
-    like = past[0].dtype
-    # Frame by frame, where they are joined so: a kernel then writes its frame wherever it is wanted.
-    sums = [total(each) for each in (each_frame(parts) if folded else [parts])]
-    active = [F.silu(rms_normed(x, gamma)).to(like) for x in sums]
-    joined = join(tuple(active) if folded else active[0], past, folded=folded)
-    if parts.around is None:
-        return None, joined
-    return tuple(x.to(like) for x in sums) if folded else sums[0].to(like), joined
+    parts: Sum, gamma: Tensor, past: Tensor, *, folded: bool
+) -> tuple[Tensor | None, Joined]:
+    """The sum, if it has more than a bias to add, and its norm behind a SiLU, joined with the past [b, 2, h, w, c]."""
+    if has_kernels(parts.convolved):
+        from model import kernels
+
+        return kernels.activate(parts, gamma, past, folded=folded)
+    x, like = total(parts), past.dtype
+    joined = join(F.silu(rms_normed(x, gamma)).to(like), past, folded=folded)
+    return None if parts.around is None else x.to(like), joined
 
 
-@fused
 def add(parts: Sum) -> Tensor:
     """The sum [b, t, h, w, c]."""
-    return total(parts).to(dtype_of(parts))
+    return total(parts).to(parts.convolved.dtype)
 
 
-@fused
-def remember(parts: Sum, past: Remembered) -> Joined:
-    """The sum, joined with the past and folded."""
-    frames = tuple(total(each).to(past[0].dtype) for each in each_frame(parts))
-    return join(frames, past, folded=True)
-
-
-@fused
-def normalise(parts: Sum, gamma: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum and its norm, both [b, t, h, w, c]."""
-    x, like = total(parts), dtype_of(parts)
-    return x.to(like), rms_normed(x, gamma).to(like)
-
-
-@fused
 def spread(parts: Sum, frames: int) -> Tensor:
     """The sum [b, t, h, w, frames c] with its frames one after the other, each pixel four times: [b, frames t, 2 h, 2 w, c]."""
-    x = total(parts).to(dtype_of(parts))
-    return repeat(x, "b t h w (f c) -> b (t f) (h y) (w x) c", f=frames, y=2, x=2)
+    return repeat(add(parts), "b t h w (f c) -> b (t f) (h y) (w x) c", f=frames, y=2, x=2)
 
 
-@fused
 def to_frames(parts: Sum) -> Tensor:
     """The sum [b, t, y, x, 3] → [b, 3, t, y, x] in -1..1."""
-    x = total(parts).clamp(-1, 1).to(dtype_of(parts))
+    x = total(parts).clamp(-1, 1).to(parts.convolved.dtype)
     return rearrange(x, "b t y x c -> b c t y x").contiguous()
 
 
-def join(frames: Frames, past: Remembered, *, folded: bool) -> Joined:
-    """Frames behind the two that are remembered."""
-    if folded:
-        now = apart(frames)
-        both = [*past, *now]
-        triples = zip(both, both[1:], now, strict=False)
-        return Joined(tuple(torch.cat(each, -1) for each in triples), tuple(now[-HISTORY:]))
-    before = [frame.unsqueeze(1) for frame in past]
-    return Joined((torch.cat([*before, together(frames)], 1),), ())
-
-
-def apart(frames: Frames) -> list[Tensor]:
-    """Each frame [b, h, w, c]."""
-    return list(frames.unbind(1)) if isinstance(frames, Tensor) else list(frames)
-
-
-def together(frames: Frames) -> Tensor:
-    """[b, t, h, w, c]."""
-    return frames if isinstance(frames, Tensor) else torch.stack(frames, 1)
-
-
-def each_frame(parts: Sum) -> list[Sum]:
-    """The sum of each frame, [b, h, w, c]."""
-    convolved = apart(parts.convolved)
-    around = [None] * len(convolved) if parts.around is None else apart(parts.around)
-    return [Sum(y, parts.bias, x) for y, x in zip(convolved, around, strict=True)]
-
-
-def by_frame(parts: Sum) -> Sum:
-    """The same, and the same to a compiler however it came."""
-    around = None if parts.around is None else tuple(apart(parts.around))
-    return Sum(tuple(apart(parts.convolved)), parts.bias, around)
-
-
-def dtype_of(parts: Sum) -> torch.dtype:
-    """In which the sum is kept."""
-    return apart(parts.convolved)[0].dtype
+def join(frames: Tensor, past: Tensor, *, folded: bool) -> Joined:
+    """Frames [b, t, h, w, c] behind the two that are remembered."""
+    span = torch.cat([past, frames], 1)
+    # A copy: a view would hold the whole.
+    last = span[:, -HISTORY:].clone()
+    if not folded:
+        return Joined(span, last)
+    return Joined(torch.cat([span[:, :-2], span[:, 1:-1], span[:, 2:]], -1), last)
 
 
 def rms_normed(x: Tensor, gamma: Tensor) -> Tensor:
@@ -329,8 +266,8 @@ def rms_normed(x: Tensor, gamma: Tensor) -> Tensor:
 
 def total(parts: Sum) -> Tensor:
     """In float32 at least."""
-    x = wide(together(parts.convolved)) + parts.bias
-    return x if parts.around is None else x + wide(together(parts.around))
+    x = wide(parts.convolved) + parts.bias
+    return x if parts.around is None else x + wide(parts.around)
 
 
 def wide(x: Tensor) -> Tensor:

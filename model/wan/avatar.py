@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model import nvml
 from model.avatar import FP8, Byte, Float, Heard, Machine, Named, Options, Traits
-from model.fused import can_compile
+from model.rows import can_build
 from model.text import TextEncoder
 from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
 from model.wan.memory import choose
@@ -46,7 +46,7 @@ class WanAvatar:
             "device": torch.cuda.get_device_name(device) if card else "cpu",
             "precision": FP8 if self._place.fp8 else str(self._place.dtype).removeprefix("torch."),
             "threads": self._threads,
-            "kernels": f"cuDNN {torch.backends.cudnn.version()}, {'own' if can_compile() else 'as they stand'}"
+            "kernels": f"cuDNN {torch.backends.cudnn.version()}, {'own' if can_build() else 'as they stand'}"
             if card
             else torch.backends.cpu.get_cpu_capability(),
             "rings": "eight bits" if self._place.fp8 else "whole",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model import ring, rows
+from model import ring, rows, vae_decoder
 from model.fp8 import CODE, Eight, Fp8Linear
 from model.packing import Packed, pack, unpack
 from model.ring import Held, Place
@@ -158,6 +158,33 @@ def test_the_window_is_filled(kernels, monkeypatch, eight: bool, dtype: torch.dt
     codes = own.codes
     assert isinstance(own, Packed)
     assert codes.any()
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("frames", [1, 2, 4])
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pixels_are_normalised_and_joined(
+    kernels, monkeypatch, frames: int, folded: bool, dtype: torch.dtype
+) -> None:
+    """Between two convolutions of the VAE: the sum, and everything that the next one reads and remembers."""
+    shape, c = (1, frames, 3, 5, 12), 12
+    gamma, bias, past = (
+        draw(c, seed=3, dtype=dtype),
+        draw(c, seed=4),
+        draw(1, 2, 3, 5, c, dtype=dtype),
+    )
+    for around in (None, draw(*shape, seed=2, dtype=dtype)):
+        parts = vae_decoder.Sum(draw(*shape, seed=1, dtype=dtype), bias, around)
+        made = []
+        for has in (False, True):
+            monkeypatch.setattr(vae_decoder, "has_kernels", lambda _, has=has: has)
+            total, joined = vae_decoder.activate(parts, gamma, past, folded=folded)
+            made.append([joined.frames, joined.last, *([] if total is None else [total])])
+        assert len(made[0]) == (2 if around is None else 3)
+        for formula, kernel in zip(*made, strict=True):
+            assert kernel.shape == formula.shape
+            assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else BOUND["bf16"])
 
 
 def angles(count: int, seed: int = 0) -> Tensor:
