@@ -14,6 +14,7 @@ from torch import Tensor
 from model.attention import Attend, attend_all
 from model.audio_injector import AudioStates
 from model.avatar import Denoised, Float
+from model.courier import send
 from model.draws import Draws
 from model.ring import Memory, Place, Remembering, RingShape, from_bits, to_bits
 from model.rope import rotate
@@ -30,6 +31,29 @@ class Told:
     audio: list[AudioStates]
     masks: Tensor | None
     pose: Tensor | None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where tokens stand [l, 3] at time 0, on the model's device: what is sent there anew makes the host wait for all that runs."""
+
+    own: Tensor
+    picture: Tensor
+    motion: Tensor
+    later: Tensor
+    """One latent later [3]."""
+
+
+def places_of(model: S2VTransformer, scene: Scene, block: int) -> Places:
+    """Of a block, of the picture, and of the motion before the film."""
+    h, w = scene.reference.shape[-2:]
+    grids = (
+        model.latent_places(0, block, h, w),
+        model.latent_places(0, 1, h, w),
+        model.motion_places(0, h, w),
+        torch.tensor([1, 0, 0]),
+    )
+    return Places(*(grid.to(scene.reference.device) for grid in grids))
 
 
 class CausalDenoiser:
@@ -55,6 +79,7 @@ class CausalDenoiser:
             self.text: TextStates = transformer.embed_text(scene.text)
             steps, layers = len(self.times), len(transformer.blocks)
             self.memory = Memory(self._ring_shape(), like, steps, layers, remembering)
+            self._places = places_of(transformer, scene, self.block)
         self.restore(0, ())
 
     @property
@@ -126,7 +151,7 @@ class CausalDenoiser:
     def _noise(self, block: int) -> Tensor:
         _, c, _, h, w = self.scene.reference.shape
         noise = torch.from_numpy(self.draws.noise(self._clip, block, (c, self.block, h, w)))[None]
-        return noise.to(self.scene.reference.device, self.transformer.latents_precision)
+        return send(noise, self.scene.reference.device).to(self.transformer.latents_precision)
 
     def _prefill(self) -> None:
         """Run reference and motion through the blocks at t = 0, keeping their keys unrotated: their places change with each block."""
@@ -146,21 +171,19 @@ class CausalDenoiser:
         """For each layer: attend to this block, what is remembered and the condition."""
         model, config = self.transformer, self.transformer.config
         reference = max(config.reference_time, start + ahead)
-        place = Place(
-            start,
-            model.factors(model.latent_places(start, self.block, *self.scene.reference.shape[-2:])),
-            self._condition_factors(reference, start if config.motion_follows else 0),
-        )
+        own = model.rope.factors(self._places.own.add(self._places.later, alpha=start))
+        before = start if config.motion_follows else 0
+        place = Place(start, own, self._condition_factors(reference, before))
         return [self._attend(step, layer, place) for layer in range(len(model.blocks))]
 
     def _attend(self, step: int, layer: int, place: Place) -> Attend:
         return lambda *qkv: self.memory.attend(step, layer, place, qkv)
 
     def _condition_factors(self, reference: int, before: int) -> Tensor:
-        model, (h, w) = self.transformer, self.scene.reference.shape[-2:]
-        return model.factors(
-            model.latent_places(reference, 1, h, w), model.motion_places(before, h, w)
-        )
+        there = self._places
+        picture = there.picture.add(there.later, alpha=reference)
+        motion = there.motion.add(there.later, alpha=before)
+        return self.transformer.rope.factors(torch.cat([picture, motion]))
 
     def _ring_shape(self) -> RingShape:
         model = self.transformer

@@ -86,6 +86,13 @@ class Courier:
             self._down.synchronize()
 
 
+def send(numbers: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device; the host goes on while it is on its way."""
+    if device.type != "cuda":
+        return numbers.to(device)
+    return numbers.pin_memory().to(device, non_blocking=True)
+
+
 class HostMemory:
     """Zeros on the host, which the card reads and writes by itself if there is one, for as long as this object lives.
 

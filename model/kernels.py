@@ -100,8 +100,9 @@ def _rms(x, weight, out, eps, D: tl.constexpr, BLOCK: tl.constexpr):
     at = tl.arange(0, BLOCK)
     live = at < D
     h = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
-    h = (h * tl.rsqrt(tl.sum(h * h, 0) / D + eps)).to(out.dtype.element_ty).to(tl.float32)
-    tl.store(out + row * D + at, h * tl.load(weight + at, mask=live, other=0.0), mask=live)
+    h *= tl.rsqrt(tl.sum(h * h, 0) / D + eps)
+    h *= tl.load(weight + at, mask=live, other=0.0).to(tl.float32)
+    tl.store(out + row * D + at, h.to(out.dtype.element_ty), mask=live)
 
 
 @triton.jit

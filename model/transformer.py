@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from model.attention import Attend, Block
 from model.audio_injector import AudioInjector, AudioStates, CausalAudioEncoder
+from model.courier import send
 from model.motion import FramePacker
 from model.offload import LayerStream
 from model.rope import Rope, grid
@@ -166,7 +167,7 @@ class S2VTransformer(ModelMixin, ConfigMixin):
     def embed_audio(self, features: Tensor) -> list[AudioStates]:
         """Features [b, layer, channel, frame] of a slice to the states of every injector layer; of several speakers, [(speaker b), …]."""
         precision = self.precision if self.config.rounding == "layer" else torch.float32
-        heard = features.to(self.patch_embedding.weight.device, precision)
+        heard = send(features, self.patch_embedding.weight.device).to(precision)
         return self.audio_injector.states(*self.casual_audio_encoder(heard))
 
     def embed_latents(self, latents: Tensor, kind: int) -> Tensor:
