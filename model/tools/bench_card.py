@@ -6,6 +6,7 @@ to published clip, and what the card's driver saw. `first` begins with empty cac
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -192,6 +193,7 @@ def film(asked: Asked, row: Row) -> Facts:
         "first_seconds": stamps[0] - made.started,
         "card_gb": max(card, default=0) / 1e9,
         "host_gb": made.peak / 1e9,
+        "bytes": hashlib.sha256("".join(made.digests).encode()).hexdigest()[:12],
     }
 
 
@@ -248,6 +250,8 @@ def table(found: dict[str, Facts]) -> str:
     for (name, key), (words, asked) in LEVELS.items():
         if key in found.get(name, {}):
             lines.append(f"{words:<46}{found[name][key]:10.2f}{asked:>9}")
+    films = {name: facts["bytes"] for name, facts in found.items() if facts.get("bytes")}
+    lines += ["films of the same bytes: " + "; ".join(" ".join(same) for same in alike(films))]
     for name, facts in found.items():
         for key in ("ms_a_forward", "ms_12_frames_decoded"):
             parts = facts.get(key, {}).items()
@@ -255,6 +259,14 @@ def table(found: dict[str, Facts]) -> str:
                 parts
             )
     return "\n".join(lines)
+
+
+def alike(films: dict[str, str]) -> list[list[str]]:
+    """Names in groups: those whose films are the same."""
+    groups: dict[str, list[str]] = {}
+    for name, digest in films.items():
+        groups.setdefault(digest, []).append(name)
+    return list(groups.values())
 
 
 def main(words: Sequence[str] | None = None) -> int:

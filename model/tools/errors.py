@@ -37,13 +37,15 @@ class Way:
     fp8: bool = False
     eight: bool = False
     on_host: bool = False
+    rounding: str = "never"
+    """Of tokens, to the precision of the layers: as the program has it, or after each "block", as the published one does."""
 
 
 # The rings of float32 do not fit beside its weights, and wait on the host: the same bits.
 EXACT = Way("float32", torch.float32, on_host=True)
 WAYS = (
     Way("bf16", torch.bfloat16),
-    Way("bf16, remembered in eight bits", torch.bfloat16, eight=True),
+    Way("bf16, tokens as published", torch.bfloat16, rounding="block"),
     Way("fp8", torch.bfloat16, fp8=True),
     Way("fp8, remembered in eight bits", torch.bfloat16, fp8=True, eight=True),
 )
@@ -64,7 +66,8 @@ def compute(way: Way, trial: Trial) -> list[Tensor]:
     """The velocity of each step behind full rings, then the latents of each clip."""
     place = KIND.place(Options(weights=trial.weights))
     placement = Placement(trial.device, way.dtype, way.fp8)
-    transformer = load_transformer(place, placement, **KIND.switches)
+    switches = KIND.switches | {"rounding": way.rounding}
+    transformer = load_transformer(place, placement, **switches)
     schedule = flow_match(STEPS, transformer.config.sigmas)
     how = Remembering(way.eight, way.on_host)
     scene, draws = scene_of(trial, place), SeededDraws(0, transformer.config.roll)
