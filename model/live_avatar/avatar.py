@@ -1,7 +1,5 @@
 """LiveAvatar, loaded."""
 
-import numpy as np
-
 from model.avatar import Byte, Float, Machine, Named, Options, Seed
 from model.causal import CausalDenoiser
 from model.draws import SeededDraws
@@ -10,7 +8,7 @@ from model.ring import Remembering
 from model.scene import Scene
 from model.schedule import flow_match
 from model.vae import WanFrameStream
-from model.wan.avatar import WanAvatar, to_pixels
+from model.wan.avatar import WanAvatar, to_bytes, to_pixels
 from model.wan.parts import bytes_free
 
 PRIMER_LATENTS = 7
@@ -61,9 +59,9 @@ class StreamDecoder:
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
         film = self._avatar.tensor(latents)
-        frames = [to_pixels(self._stream.push(latent)) for latent in film.split(1, 2)]
+        frames = [to_bytes(self._stream.push(latent)) for latent in film.split(1, 2)]
         self._clip += 1
-        return np.concatenate(frames)
+        return to_pixels(frames)
 
     def seek(self, clip: int, preceding: Float) -> None:
         """Stand before `clip`, given the latents before it."""

@@ -191,7 +191,7 @@ def film(asked: Asked, row: Row) -> Facts:
         "fps": 0.0 if "--offline" in flags else rate(stamps, 48),
         "fps_whole": 48 * len(stamps) / (made.ended - made.begun),
         "first_seconds": stamps[0] - made.started,
-        "card_gb": max(card, default=0) / 1e9,
+        "card_gb": (max(card, default=0) - card[0]) / 1e9 if card else 0.0,
         "host_gb": made.peak / 1e9,
         "bytes": hashlib.sha256("".join(made.digests).encode()).hexdigest()[:12],
     }
@@ -205,24 +205,30 @@ def rate(stamps: Sequence[float], frames: int) -> float:
 
 @contextmanager
 def watching() -> Iterator[list[int]]:
-    """Bytes of the card that are taken, by whomever, as the driver sees it; nothing where there is none to ask."""
+    """Bytes of the card that are taken as the driver sees it, the first before anything is; nothing where there is none to ask."""
     seen: list[int] = []
     ended = Event()
 
     def look() -> None:
         while card and not ended.wait(0.05):
-            reading = nvml.read(card)
-            seen.append((reading and reading.used) or 0)
+            seen.append(taken(card))
 
     try:
         card = nvml.cards()[int(os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0])]
     except Exception:  # noqa: BLE001 - NVML's own tree is there only where the library is
         card = ""
     watcher = Thread(target=look, daemon=True)
+    seen += [taken(card)] * bool(card)
     watcher.start()
     yield seen
     ended.set()
     watcher.join()
+
+
+def taken(card: str) -> int:
+    """Bytes of a card, by whomever; an idle one of ours had .64 GB."""
+    reading = nvml.read(card)
+    return (reading and reading.used) or 0
 
 
 KINDS = {"alone": alone, "bare": bare, "film": film, "first": film}

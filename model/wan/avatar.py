@@ -116,7 +116,12 @@ def array(latents: Tensor) -> Float:
     return latents[0].float().cpu().numpy().copy()
 
 
-def to_pixels(frames: Tensor) -> Byte:
-    """Frames [1, 3, t, y, x] in -1..1 as bytes [t, y, x, rgb], rounded."""
+def to_bytes(frames: Tensor) -> Tensor:
+    """Frames [1, 3, t, y, x] in -1..1 as bytes [t, y, x, rgb], rounded, where they are: taking them to the host would make it wait for each."""
     rounded = frames.float().add(1).mul_(127.5).round_().to(torch.uint8)
-    return rearrange(rounded, "1 c t y x -> t y x c").cpu().numpy()
+    return rearrange(rounded, "1 c t y x -> t y x c").contiguous()
+
+
+def to_pixels(frames: list[Tensor]) -> Byte:
+    """What `to_bytes` made, one after the other, on the host."""
+    return torch.cat(frames).cpu().numpy()

@@ -153,6 +153,7 @@ class Kind:
             traits.clip_latents,
             0 if self.motion_latents else self.block_frames // FRAMES_PER_LATENT,
             traits.steps * (2 if traits.guidance not in {"", "0", "1"} else 1),
+            options.precision == FP8,
         )
         fetched = needed.fetched(way, shape.blocks, shape.passes)
         return seconds(shape, self.measured, speed, fetched)

@@ -11,7 +11,7 @@ BYTES, EIGHT, SCALE = 2, 1, 4
 """Of a weight, and of a key or value; of one in eight bits; of the scale of a row."""
 VAE, EAR, TEXT = 0.26e9, 0.65e9, 11.4e9
 """Bytes of the VAE, of the speech encoder and of the text encoder, in bfloat16."""
-DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.6e9
+DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.95e9
 """Bytes for each pixel of the film while the VAE decodes (with what it remembers) and while three latents are denoised; CUDA's own.
 
 What torch then held on one H200: docs/models.md, "Memory".

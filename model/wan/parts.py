@@ -1,8 +1,10 @@
 """The parts of a published model on their device, each loaded when it is first needed and no sooner."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, wraps
+from threading import RLock
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -51,6 +53,23 @@ def bytes_free(machine: Machine) -> int | None:
     return min(known, default=None)
 
 
+_BUILDING = RLock()
+"""A model is built without numbers by patching torch, for all threads: what another builds meanwhile would have none."""
+Part = TypeVar("Part")
+
+
+def built_alone(build: Callable[["Parts"], Part]) -> "cached_property[Part]":
+    """A part that is built once, while no other is."""
+
+    @wraps(build)
+    def alone(parts: "Parts") -> Part:
+        with _BUILDING:
+            there: Part | None = parts.__dict__.get(build.__name__)
+            return build(parts) if there is None else there
+
+    return cached_property(alone)
+
+
 class Parts:
     """What the folder holds. Raises WeightsMissing, WeightsDamaged, OtherWeights, OtherLora, DeviceTooSmall where a part is first needed."""
 
@@ -59,7 +78,7 @@ class Parts:
     ) -> None:
         self.kind, self.place, self.placement, self.placing = kind, place, placement, placing
 
-    @cached_property
+    @built_alone
     def transformer(self) -> "S2VTransformer":
         """The transformer, with the LoRA merged where the model has one."""
         waiting = self.placing.waiting(self.place.config["num_layers"])
@@ -67,7 +86,7 @@ class Parts:
             self.place, replace(self.placement, waiting=waiting), **self.kind.switches
         )
 
-    @cached_property
+    @built_alone
     def vae(self) -> "WanVAE":
         """Encoder and decoder."""
         from model.vae import load
@@ -75,7 +94,7 @@ class Parts:
         dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
         return load(self.place.folder / checkpoint.VAE, dtype, self.placement.device)
 
-    @cached_property
+    @built_alone
     def ear(self) -> "Wav2VecEncoder":
         """The speech encoder."""
         from model.wav2vec2 import Wav2VecEncoder
@@ -88,6 +107,7 @@ class Parts:
         """The prompt's encoder: used once a run, and so not kept."""
         from model.text import TextEncoder
 
-        encoder = TextEncoder.read(self.place.folder, self.placement.dtype)
+        with _BUILDING:
+            encoder = TextEncoder.read(self.place.folder, self.placement.dtype)
         encoder.model.to(self.placement.device)
         return encoder

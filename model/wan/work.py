@@ -10,8 +10,9 @@ FILES = 47.1e9
 """Bytes of all weights."""
 READING = 1.48e9
 """Bytes a second from a disk onto a card, measured on one H200 (docs/models.md)."""
-OVERLAP = 0.35
-"""Of the link's rate, what parts that wait on the host come over with: 705 GB a clip in 38 s, at 53 GB/s (docs/models.md, `--offload-model True`)."""
+SLOWS, REACHED = 0.27, 0.9
+"""What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
+Measured with 64, 154 and 284 GB a clip at 53 GB/s: 3.3, 3.9 and 6.0 s, where all on the card takes 3.0 (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Shape:
     """Latents of a block; 0: the whole clip at once, and its past with it."""
     evaluations: int
     """Passes through the transformer for each block."""
+    fp8: bool = False
 
     @property
     def blocks(self) -> int:
@@ -59,12 +61,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Measured:
-    """One clip on one H200 (docs/models.md)."""
+    """One clip on one H200 (docs/performance.md)."""
 
-    denoise: float = 4.46
-    decode: float = 1.7
-    beside: float = 0.44
-    """Online a clip took 5.2 s: so much of the decoding is paid for by the denoiser."""
+    denoise: float = 3.51
+    decode: float = 0.35
+    beside: float = 1.0
+    """How much of the decoding is paid for by the denoiser: they share the card."""
+    fp8: float = 0.755
+    """Of the denoiser's time, in eight-bit floats."""
     operations: float = 16 * 120.8e12
     """Of that clip, by `Shape.operations`."""
     pixels: int = 704 * 384 * 12
@@ -73,6 +77,8 @@ class Measured:
 def seconds(shape: Shape, measured: Measured, speed: Speed, fetched: int) -> Labour:
     """Of loading and of a clip, `fetched` being the bytes a clip that come over from the host."""
     denoise = measured.denoise * shape.operations / measured.operations / speed.relative
+    denoise *= measured.fp8 if shape.fp8 else 1.0
     decode = measured.decode * shape.pixels / measured.pixels / speed.relative
-    waiting = fetched / (OVERLAP * speed.link)
+    moving = fetched / speed.link
+    waiting = max(SLOWS * moving, moving / REACHED - denoise)
     return Labour(FILES / READING, denoise + waiting, decode, measured.beside)

@@ -1,6 +1,5 @@
 """Wan2.2-S2V-14B, loaded."""
 
-import numpy as np
 from torch import Tensor
 
 from model.avatar import Byte, Float, Machine, Named, Options, Seed
@@ -10,7 +9,7 @@ from model.scene import Scene
 from model.schedule import flow_match
 from model.text import TextEncoder
 from model.vae import MotionWindow, WanVAE, decode_clip
-from model.wan.avatar import MOTION_FRAMES, WanAvatar, array, to_pixels
+from model.wan.avatar import MOTION_FRAMES, WanAvatar, array, to_bytes, to_pixels
 from model.wan.card import PIXELS_PER_LATENT
 from model.wan.parts import bytes_free
 from model.wan_s2v.card import KIND
@@ -69,12 +68,12 @@ class ClipDecoder:
         film, made = self._avatar.tensor(latents), []
         seen = self._window(film)
         for frames in decode_clip(self._vae, self._before, film):
-            made.append(to_pixels(frames))
+            made.append(to_bytes(frames))
             seen.extend(frames)
         self._clip += 1
         self._motion = array(seen.latents())
         self._before = self._avatar.tensor(self._motion)
-        return np.concatenate(made)
+        return to_pixels(made)
 
     def motion(self) -> Float:
         """The last frames as they were decoded, unrounded, encoded anew [c, 19, h, w]."""

@@ -23,7 +23,7 @@ def taken(
 
 @pytest.mark.parametrize(
     ("name", "options", "measured"),
-    [("live-avatar", ASKED, 73.0), ("live-avatar", EIGHT, 42.1), ("wan-s2v", ASKED, 48.9)],
+    [("live-avatar", ASKED, 73.0), ("live-avatar", EIGHT, 44.4), ("wan-s2v", ASKED, 48.9)],
 )
 def test_the_card_is_reckoned_within_five_in_a_hundred(
     name: str, options: Options, measured: float
@@ -61,8 +61,8 @@ def test_hours_come_from_what_was_measured() -> None:
     machine = Machine(device="cuda")
     at = labour("live-avatar", ASKED, machine, int(140 * GB), Speed())
     assert at is not None
-    assert at.denoise == pytest.approx(4.46, rel=0.01)
-    assert at.decode == pytest.approx(1.7, rel=0.01)
+    assert at.denoise == pytest.approx(3.51, rel=0.01)
+    assert at.decode == pytest.approx(0.35, rel=0.01)
     small = labour("live-avatar", Options(384, 256, 0, 4), machine, int(140 * GB), Speed())
     slow = labour("live-avatar", ASKED, machine, int(140 * GB), Speed(0.25))
     waiting = labour("live-avatar", ASKED, machine, int(24 * GB), Speed())
@@ -74,7 +74,16 @@ def test_hours_come_from_what_was_measured() -> None:
     assert waiting.denoise > at.denoise
     wan = labour("wan-s2v", ASKED, machine, int(140 * GB), Speed())
     assert wan is not None
-    assert wan.denoise == pytest.approx(16, rel=0.01)
+    assert wan.denoise == pytest.approx(14.5, rel=0.01)
+
+
+@pytest.mark.parametrize(("free", "measured"), [(35, 3.31), (24, 3.94), (16, 5.98)])
+def test_what_waits_costs_what_it_was_seen_to_cost(free: float, measured: float) -> None:
+    """Seconds of a whole clip in fp8, where rings or layers come over from the host (docs/performance.md)."""
+    machine = Machine(device="cuda")
+    told = labour("live-avatar", EIGHT, machine, int(free * GB), Speed())
+    assert told is not None
+    assert told.denoise + told.decode * told.beside == pytest.approx(measured, rel=0.08)
 
 
 @pytest.mark.parametrize("fp8", [False, True])

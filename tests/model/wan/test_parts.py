@@ -1,0 +1,43 @@
+"""The parts of a published model are built one after the other, whoever asks for them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+import torch
+
+from model.avatar import Options
+from model.live_avatar.card import KIND
+from model.tools import make_checkpoint
+from model.wan.memory import Placing
+from model.wan.parts import Parts
+from model.weights import Placement
+
+NAMES = ("transformer", "vae", "ear", "transformer", "vae")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    make_checkpoint.main(["--out", str(folder), "--size", "tiny"])
+    return folder
+
+
+@pytest.mark.parametrize("trial", range(3))
+def test_parts_are_built_once_and_whole(weights: Path, trial: int) -> None:
+    """Threads that ask at the same moment get the same part, and all its numbers are there: torch is patched while one is built."""
+    place = KIND.place(Options(weights=str(weights)))
+    parts = Parts(KIND, place, Placement(torch.device("cpu"), torch.float32), Placing())
+    together = Barrier(len(NAMES))
+
+    def ask(name: str) -> object:
+        together.wait()
+        return getattr(parts, name)
+
+    with ThreadPoolExecutor(len(NAMES)) as threads:
+        made = list(threads.map(ask, NAMES))
+    assert made[0] is made[3]
+    assert made[1] is made[4]
+    modules = (made[0], made[1].module, made[2].model)  # type: ignore[attr-defined]
+    assert not any(weight.is_meta for module in modules for weight in module.parameters())
