@@ -115,7 +115,8 @@ class Request:
         given: dict[str, Any] = {
             name: value
             for name, value in values.items()
-            if value not in (None, "", False) or (name == "offload_model" and value is False)
+            # By identity: 0 is a number that was given, and equals False.
+            if not (value is None or value == "" or (value is False and name != "offload_model"))
         }
         if size := given.pop("size", None):
             given["width"], given["height"] = parse_size(size)

@@ -1,6 +1,7 @@
 """What LiveAvatar and Wan-S2V do alike behind the Protocol: inputs, hearing, numerics."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 
 import numpy as np
 import torch
@@ -46,9 +47,7 @@ class WanAvatar:
             "device": torch.cuda.get_device_name(device) if card else "cpu",
             "precision": FP8 if self._place.fp8 else str(self._place.dtype).removeprefix("torch."),
             "threads": self._threads,
-            "kernels": f"cuDNN {torch.backends.cudnn.version()}, {'own' if can_build() else 'as they stand'}"
-            if card
-            else torch.backends.cpu.get_cpu_capability(),
+            "kernels": kernels_of_card() if card else torch.backends.cpu.get_cpu_capability(),
             "rings": "eight bits" if self._place.fp8 else "whole",
         }
 
@@ -109,6 +108,12 @@ class WanAvatar:
     def tensor(self, latents: np.ndarray) -> Tensor:
         """An array on the model's device, as a batch of one."""
         return torch.from_numpy(np.ascontiguousarray(latents)).to(self._place.device)[None].float()
+
+
+def kernels_of_card() -> str:
+    """Who computes on a card, by version: of another one the last bits may be others."""
+    own = f"Triton {version('triton')}" if can_build() else "torch's"
+    return f"cuDNN {torch.backends.cudnn.version()}, {own}"
 
 
 def array(latents: Tensor) -> Float:

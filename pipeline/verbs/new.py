@@ -26,8 +26,8 @@ def _act(command: Command) -> int:
         from tasks.request import resolve
 
         root = resolve(request).root
-        # By its name: where the seed is drawn, each start would else be another film.
-        more = [change.replace(" ", "=", 1) for change in changes]
+        # By its name: where the seed is drawn, each start would else be another film. What fits is found once, and then stands in the run beside what was asked.
+        more = ["--fit"] if command.options["fit"] else []
         return keep_going(command, ["new", *words_of(command), *more, "--run", str(root)], root)
     console, breaks = prepare(command), bool(command.options["break_lock"])
     with attached(chosen(command.options[KEY], os.environ, Path.cwd())):

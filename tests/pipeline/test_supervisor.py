@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.supervisor import Supervisor, command_for, needed_by, pieces
 from storage.film import inspect_film
+from tests.faults.disks import memory_disk
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -34,6 +35,27 @@ def test_a_clip_that_fails_and_then_does_not(
     assert inspect_film(tmp_path / "x/video.mp4").frames == 225
     told = [json.loads(line) for line in (tmp_path / "x/events.jsonl").read_text().splitlines()]
     assert [each["code"] for each in told if each["event"] == "run_restarted"] == [4]
+
+
+def test_what_was_fitted_goes_on_and_is_found_again(
+    face: Path, speech: Path, tmp_path: Path, started: Start
+) -> None:
+    """--fit makes it smaller in the first of the processes; the next one and the same command later know that film."""
+    (tmp_path / "fail").mkdir()
+    (tmp_path / "fail/denoise.2").write_text("4")
+    fakes = {"FAKE_FAIL": str(tmp_path / "fail")}
+    with memory_disk(tmp_path / "disk", "size=5m") as disk:
+        words = ["new", face, speech, "--run", disk / "run", "--size", "512*512", "--fit"]
+        words += ["--keep-steps", "none", "--carry-every", "0", "--keep-frames", "none"]
+        words += ["--retry-delay", "0", "--keep-going"]
+        code, _, err = said_by(started(*words, fakes=fakes))
+        assert code == 0, err
+        assert err.count("started again") == 1
+        settings = json.loads((disk / "run/run.json").read_text())["settings"]
+        assert settings["asked_size"] == "512*512"
+        code, out, err = said_by(started(*words))
+        assert code == 0, err
+        assert out == f"{disk / 'run/video.mp4'}\n"
 
 
 def test_a_clip_that_always_fails_ends_it(

@@ -166,14 +166,18 @@ def test_luigi_takes_what_a_request_does() -> None:
 
 
 def test_words_of_a_shell_keep_a_no(tmp_path: Path) -> None:
-    """offload_model=False is an answer; an empty word or a flag that was not given is none."""
+    """offload_model=False is an answer, and so is 0; an empty word or a flag that was not given is none."""
     words = {
         "image": "a.png",
         "audio": "b.wav",
         "offload_model": False,
         "offline": False,
         "prompt": "",
+        "ahead": 0,
+        "carry_every": 0,
     }
     request = Request.of_words(words, "luigi")
     assert request.offload_model is False
     assert (request.offline, request.prompt) == (None, None)
+    assert (request.ahead, request.carry_every) == (0, 0)
+    assert request.sources["ahead"] == "luigi"
