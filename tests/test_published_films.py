@@ -146,6 +146,7 @@ def test_each_script_of_live_avatar_is_a_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     films = {
         "runs/smith/video.mp4": 100,
+        "runs/eight/video.mp4": 100,
         "runs/loop/video.mp4": 100,
         "part_1.mp4": 48,
         "so_far.mp4": 100,
