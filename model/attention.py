@@ -8,7 +8,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from model import rows
-from model.rows import Added, Rows, Shaping
+from model.fp8 import Rows
+from model.rows import Added, Shaping
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""

@@ -21,6 +21,10 @@ class Eight(NamedTuple):
     scales: Tensor
 
 
+Rows = Tensor | Eight
+"""Rows [..., d] as a linear layer takes them."""
+
+
 class Fp8Linear(nn.Module):
     """A linear layer whose products are of eight-bit floats, summed in float32."""
 
@@ -56,6 +60,11 @@ def quantise(rows: Tensor) -> Eight:
     wide = rows.float()
     scales = wide.abs().amax(-1, keepdim=True).clamp_min(1e-12) / LARGEST
     return Eight((wide / scales).clamp(-LARGEST, LARGEST).to(CODE).contiguous(), scales)
+
+
+def precision_of(layer: Any) -> torch.dtype:
+    """What a linear layer takes."""
+    return layer.bias.dtype if isinstance(layer, Fp8Linear) else layer.weight.dtype
 
 
 def replace_linears(part: nn.Module) -> None:

@@ -3,17 +3,19 @@
 The formulas that they compute stand in model/rows.py and model/ring.py, which call them; this file is imported where there is a card and Triton.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor, nn
 
-from model.fp8 import CODE, Eight, Fp8Linear
-from model.packing import Packed
-from model.rows import Added, Rows, Shaping, precision_of
-from model.vae_decoder import Joined, Sum
+from model.fp8 import CODE, Eight, Fp8Linear, Rows, precision_of
+
+if TYPE_CHECKING:
+    from model.packing import Packed
+    from model.rows import Added, Shaping
+    from model.vae_decoder import Sum
 
 EIGHT_FLOAT: Any = tl.constexpr(448.0)
 EIGHT_WHOLE: Any = tl.constexpr(127.0)
@@ -230,9 +232,9 @@ def _activate(
 
 
 def activate(
-    parts: Sum, gamma: Tensor, past: Tensor, *, folded: bool
-) -> tuple[Tensor | None, Joined]:
-    """vae_decoder.activate, for a batch of one."""
+    parts: "Sum", gamma: Tensor, past: Tensor, *, folded: bool
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """vae_decoder.activate, for a batch of one: the sum, what the convolution reads, what is remembered."""
     y = parts.convolved.contiguous()
     _, frames, height, width, channels = y.shape
     around = None if parts.around is None else parts.around.contiguous()
@@ -255,11 +257,11 @@ def activate(
         out, last, height * width, frames, channels**0.5,
         channels, block, rows, around is not None, folded, num_warps=WARPS,
     )  # fmt: skip
-    return total, Joined(out.flatten(4) if folded else out, last)
+    return total, out.flatten(4) if folded else out, last
 
 
 def enter(
-    x: Tensor, added: Added | None, shaping: Shaping, layer: nn.Module
+    x: Tensor, added: "Added | None", shaping: "Shaping", layer: nn.Module
 ) -> tuple[Tensor, Rows]:
     """rows.add_and_enter, and rows.enter where nothing is added."""
     x, width = x.contiguous(), x.shape[-1]
@@ -278,7 +280,7 @@ def enter(
     return total, out
 
 
-def add(x: Tensor, added: Added) -> Tensor:
+def add(x: Tensor, added: "Added") -> Tensor:
     """rows.add with a gate; what comes out is in float32."""
     x, width, gate = x.contiguous(), x.shape[-1], added.gate
     assert gate is not None
@@ -324,7 +326,7 @@ def turn(x: Tensor, factors: Tensor) -> Tensor:
     return out
 
 
-def recall(window: Tensor, past: Packed, first: int, factors: Tensor | None = None) -> None:
+def recall(window: Tensor, past: "Packed", first: int, factors: Tensor | None = None) -> None:
     """Slots [slot, 2, 1, head, l, d] into the window [2, 1, head, seen, d] from row `first` on; keys are turned by factors [l, d/2, 2] where there are any."""
     codes, scales = past
     slots, _, _, heads, length, d = codes.shape
@@ -338,7 +340,7 @@ def recall(window: Tensor, past: Packed, first: int, factors: Tensor | None = No
 
 
 def own(
-    window: Tensor, qkv: tuple[Tensor, Tensor, Tensor], factors: Tensor, kept: Packed, first: int
+    window: Tensor, qkv: tuple[Tensor, Tensor, Tensor], factors: Tensor, kept: "Packed", first: int
 ) -> Tensor:
     """Turned queries [1, l, head, d]; turned keys, and values, go to the window from row `first` on and are remembered in `kept` [2, 1, head, l, d]."""
     q, k, v = (part.contiguous() for part in qkv)

@@ -12,10 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.fp8 import Eight, Fp8Linear
-
-Rows = Tensor | Eight
-"""Tokens [b, l, dim] as the next layer takes them."""
+from model.fp8 import Fp8Linear, Rows, precision_of
 
 
 @dataclass(frozen=True)
@@ -112,11 +109,6 @@ def by_segment(y: Tensor, gate: Tensor, lengths: tuple[int, ...]) -> Tensor:
         return gate * y
     parts = zip(y.split(lengths, 1), gate.split(1, 1), strict=True)
     return torch.cat([row * part for part, row in parts], 1)
-
-
-def precision_of(layer: Any) -> torch.dtype:
-    """What a linear layer takes."""
-    return layer.bias.dtype if isinstance(layer, Fp8Linear) else layer.weight.dtype
 
 
 def has_kernels(x: Tensor) -> bool:

@@ -227,7 +227,8 @@ def activate(
     if has_kernels(parts.convolved):
         from model import kernels
 
-        return kernels.activate(parts, gamma, past, folded=folded)
+        added, frames, last = kernels.activate(parts, gamma, past, folded=folded)
+        return added, Joined(frames, last)
     x, like = total(parts), past.dtype
     joined = join(F.silu(rms_normed(x, gamma)).to(like), past, folded=folded)
     return None if parts.around is None else x.to(like), joined

@@ -1,6 +1,6 @@
 """Each kernel of a card does what its formula says; where there is no card they run in Triton's interpreter."""
 
-import os
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from model import ring, rows, vae_decoder
-from model.fp8 import CODE, Eight, Fp8Linear
+from model.fp8 import CODE, Eight, Fp8Linear, Rows
 from model.packing import Packed, pack, unpack
 from model.ring import Held, Place
 from model.rope import rotate
@@ -25,16 +25,19 @@ LENGTHS = [(37,), (30, 7), (13, 13, 11)]
 
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[ModuleType]:
-    # Triton reads this when it is imported, its own functions too.
-    before = os.environ.get("TRITON_INTERPRET")
-    if not CARD:
-        os.environ["TRITON_INTERPRET"] = "1"
     pytest.importorskip("triton")
+    patched = pytest.MonkeyPatch()
+    if not CARD:
+        # Triton reads this when it is imported, its own functions too; diffusers may have imported it before.
+        patched.setenv("TRITON_INTERPRET", "1")
+        again = [name for name in sys.modules if name.split(".")[0] == "triton"]
+        for name in (name for name in again if not name.startswith("triton._C")):
+            patched.delitem(sys.modules, name)
+        patched.delitem(sys.modules, "model.kernels", raising=False)
     from model import kernels
 
     yield kernels
-    if before is None:
-        os.environ.pop("TRITON_INTERPRET", None)
+    patched.undo()
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -51,7 +54,7 @@ def linear(kind: str) -> nn.Module:
     return nn.Linear(DIM, DIM, dtype=dtype, device=DEVICE)
 
 
-def values(made: rows.Rows) -> Tensor:
+def values(made: Rows) -> Tensor:
     return made.codes.float() * made.scales if isinstance(made, Eight) else made.float()
 
 
