@@ -326,10 +326,15 @@ def test_a_long_film_holds_no_more_objects(begin: Begin) -> None:
             make(begin(25.0))
     finally:
         gc.enable()
-    # After the same clip of three windows; a window of six leaves some 400.
-    assert held[43] - held[13] < 60
+    # After the same clip of windows that are far apart. Of Luigi's and our own things, as threads of other tests may be at work beside it.
+    assert held[43] - held[13] < 20
     assert gc.get_freeze_count() == 0
 
 
 def _objects(event: str, facts: dict[str, Any]) -> dict[object, int]:
-    return {facts["clip"]: len(gc.get_objects())} if event == "clip_published" else {}
+    if event != "clip_published":
+        return {}
+    ours = ("luigi", "tasks", "storage")
+    # Not every type says its module in words.
+    kinds = (str(type(each).__module__).split(".")[0] for each in gc.get_objects())
+    return {facts["clip"]: sum(kind in ours for kind in kinds)}

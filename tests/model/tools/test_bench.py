@@ -16,7 +16,7 @@ from storage import segments
 
 FACTS: dict[str, Any] = {
     "machine": {"processor": "x", "cores": 2, "load_before": 0.1, "file_system": "ext4"},
-    "film": {"clips": 12, "size": 256, "steps": 4, "runs": 2},
+    "film": {"clips": 12, "width": 256, "height": 256, "steps": 4, "runs": 2},
     "fps": {name: [40.0, 50.0] for name in bench.FIGURES},
     "ratio_best": 1.2,
     "ratio_median": 1.1,
