@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 
+from model import fp8, packing
 from model.fp8 import CODE, Eight, Fp8Linear, Rows, precision_of
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from model.rows import Added, Shaping
     from model.vae_decoder import Sum
 
-EIGHT_FLOAT: Any = tl.constexpr(448.0)
-EIGHT_WHOLE: Any = tl.constexpr(127.0)
+EIGHT_FLOAT: Any = tl.constexpr(fp8.LARGEST)
+EIGHT_WHOLE: Any = tl.constexpr(float(packing.LARGEST))
 HALVES: Any = tl.constexpr(12582912.0)
 """1.5 · 2^23: added and taken away again, it rounds a float32 to a whole number, halves to even."""
 ROWS, WARPS = 16, 4

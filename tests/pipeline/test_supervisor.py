@@ -20,13 +20,18 @@ def said_by(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def failing(folder: Path, stage: str, times: int) -> dict[str, str]:
+    """A model whose stage of a clip, "denoise.2", fails so many times."""
+    folder.mkdir()
+    (folder / stage).write_text(str(times))
+    return {"FAKE_FAIL": str(folder)}
+
+
 def test_a_clip_that_fails_and_then_does_not(
     face: Path, speech: Path, tmp_path: Path, started: Start
 ) -> None:
     """Four faults are more than one process tries: the second finishes the film; one path on stdout."""
-    (tmp_path / "fail").mkdir()
-    (tmp_path / "fail/denoise.2").write_text("4")
-    fakes = {"FAKE_FAIL": str(tmp_path / "fail")}
+    fakes = failing(tmp_path / "fail", "denoise.2", 4)
     words = ["new", face, speech, "--run", "x", "--retry-delay", "0", "--keep-going"]
     code, out, err = said_by(started(*words, fakes=fakes))
     assert code == 0, err
@@ -41,9 +46,7 @@ def test_what_was_fitted_goes_on_and_is_found_again(
     face: Path, speech: Path, tmp_path: Path, started: Start
 ) -> None:
     """--fit makes it smaller in the first of the processes; the next one and the same command later know that film."""
-    (tmp_path / "fail").mkdir()
-    (tmp_path / "fail/denoise.2").write_text("4")
-    fakes = {"FAKE_FAIL": str(tmp_path / "fail")}
+    fakes = failing(tmp_path / "fail", "denoise.2", 4)
     with memory_disk(tmp_path / "disk", "size=5m") as disk:
         words = ["new", face, speech, "--run", disk / "run", "--size", "512*512", "--fit"]
         words += ["--keep-steps", "none", "--carry-every", "0", "--keep-frames", "none"]
@@ -62,9 +65,7 @@ def test_a_clip_that_always_fails_ends_it(
     face: Path, speech: Path, tmp_path: Path, started: Start
 ) -> None:
     """Three processes in a row without a clip: its own code, and no fourth."""
-    (tmp_path / "fail").mkdir()
-    (tmp_path / "fail/decode.1").write_text("99")
-    fakes = {"FAKE_FAIL": str(tmp_path / "fail")}
+    fakes = failing(tmp_path / "fail", "decode.1", 99)
     words = ["new", face, speech, "--run", "x", "--retry-delay", "0", "--retry-limit", "1"]
     code, out, err = said_by(started(*words, "--keep-going", fakes=fakes))
     assert (code, out) == (4, "")
