@@ -16,11 +16,13 @@ from model.audio_injector import AudioStates
 from model.avatar import Denoised, Float
 from model.courier import send
 from model.draws import Draws
-from model.ring import Memory, Place, Remembering, RingShape, from_bits, to_bits
+from model.ring import Memory, Remembering, from_bits, to_bits
+from model.ring_shape import RingShape
 from model.rope import rotate
 from model.scene import Scene
 from model.schedule import Schedule
 from model.transformer import Pass, S2VTransformer, TextStates
+from model.windows import Place
 from storage.errors import BadOption
 
 

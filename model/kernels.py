@@ -1,6 +1,6 @@
 """What a card does between two matrix products, in Triton (Tillet et al. 2019): one pass over memory each, a row of tokens held in registers.
 
-The formulas that they compute stand in model/rows.py and model/ring.py, which call them; this file is imported where there is a card and Triton.
+The formulas that they compute stand in model/rows.py, model/rope.py, model/windows.py and model/vae_decoder.py, which call them; this file is imported where there is a card and Triton.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,14 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 
-from model import fp8, packing
+from model import fp8
 from model.fp8 import CODE, Eight, Fp8Linear, Rows, precision_of
 
 if TYPE_CHECKING:
-    from model.packing import Packed
     from model.rows import Added, Shaping
     from model.vae_decoder import Sum
 
 EIGHT_FLOAT: Any = tl.constexpr(fp8.LARGEST)
-EIGHT_WHOLE: Any = tl.constexpr(float(packing.LARGEST))
 HALVES: Any = tl.constexpr(12582912.0)
 """1.5 · 2^23: added and taken away again, it rounds a float32 to a whole number, halves to even."""
 ROWS, WARPS = 16, 4
@@ -109,7 +107,7 @@ def _rms(x, weight, out, eps, D: tl.constexpr, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _turned(value, factors, row, columns, live):
+def turned(value, factors, row, columns, live):
     """Rows of heads in float32, turned: neighbouring channels are a pair. All is read in whole lines and split in registers."""
     rows: tl.constexpr = value.shape[0]
     pairs: tl.constexpr = value.shape[1] // 2
@@ -121,22 +119,8 @@ def _turned(value, factors, row, columns, live):
 
 
 @triton.jit
-def _keep(value, codes, scales, row, columns, live, EIGHT: tl.constexpr):
-    """Rows of heads as they are remembered."""
-    if EIGHT:
-        wide = value.to(tl.float32)
-        scale = tl.maximum(tl.max(tl.abs(wide), 1), 1e-20) / EIGHT_WHOLE
-        whole = wide / scale[:, None] + HALVES - HALVES
-        tl.store(codes + row * columns.shape[1] + columns, whole.to(tl.int8), mask=live)
-        tl.store(scales + row, scale[:, None], mask=live)
-    else:
-        tl.store(codes + row * columns.shape[1] + columns, value, mask=live)
-
-
-@triton.jit
 def _own(
-    q, k, v, factors, turned, window, codes, scales, own, first, seen, heads,
-    D: tl.constexpr, ROWS: tl.constexpr, EIGHT: tl.constexpr,
+    q, k, v, factors, out, window, kept, own, first, seen, heads, D: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     """Turn q and k [l, head, d]; k and v also go to the window [2, head, seen, d] from row `first` on, and are remembered [2, head, l, d]."""
     # Heads first: programs that run at once then read whole tokens.
@@ -147,17 +131,17 @@ def _own(
     at = (row * heads + head) * D
     like = window.dtype.element_ty
     query = tl.load(q + at + columns, mask=live, other=0.0).to(tl.float32)
-    query = _turned(query, factors, row, columns, live).to(like)
-    tl.store(turned + at + columns, query, mask=live)
+    query = turned(query, factors, row, columns, live).to(like)
+    tl.store(out + at + columns, query, mask=live)
     key = tl.load(k + at + columns, mask=live, other=0.0).to(tl.float32)
-    key = _turned(key, factors, row, columns, live).to(like)
+    key = turned(key, factors, row, columns, live).to(like)
     value = tl.load(v + at + columns, mask=live, other=0.0)
     there = (head * seen + first + row) * D + columns
     tl.store(window + there, key, mask=live)
     tl.store(window + heads * seen * D + there, value, mask=live)
-    kept = head * own + row
-    _keep(key, codes, scales, kept, columns, live, EIGHT)
-    _keep(value, codes, scales, kept + heads * own, columns, live, EIGHT)
+    there = (head * own + row) * D + columns
+    tl.store(kept + there, key, mask=live)
+    tl.store(kept + heads * own * D + there, value, mask=live)
 
 
 @triton.jit
@@ -169,14 +153,14 @@ def _turn(x, factors, out, length, heads, D: tl.constexpr, ROWS: tl.constexpr):
     live = row < length
     at = (row * heads + head) * D
     value = tl.load(x + at + columns, mask=live, other=0.0).to(tl.float32)
-    value = _turned(value, factors, row, columns, live)
+    value = turned(value, factors, row, columns, live)
     tl.store(out + at + columns, value.to(out.dtype.element_ty), mask=live)
 
 
 @triton.jit
 def _recall(
-    codes, scales, factors, window, first, length, seen, heads, slot_codes, slot_scales,
-    D: tl.constexpr, ROWS: tl.constexpr, EIGHT: tl.constexpr, TURNS: tl.constexpr,
+    past, factors, window, first, length, seen, heads, step,
+    D: tl.constexpr, ROWS: tl.constexpr, TURNS: tl.constexpr,
 ):  # fmt: skip
     """Slots of remembered keys and values [slot, 2, head, l, d] into the window [2, head, seen, d], one behind the other from row `first` on; keys are turned on the way."""
     slot = tl.program_id(2).to(tl.int64)
@@ -185,16 +169,11 @@ def _recall(
     columns = tl.arange(0, D)[None, :]
     live = row < length
     like = window.dtype.element_ty
-    kept = head * length + row
-    source = codes + slot * slot_codes + kept * D
-    value = tl.load(source + columns, mask=live, other=0).to(tl.float32)
-    if EIGHT:
-        value *= tl.load(scales + slot * slot_scales + kept, mask=live, other=0.0)
-    value = value.to(like)
+    value = tl.load(past + slot * step + (head * length + row) * D + columns, mask=live, other=0.0)
     if TURNS:  # noqa: SIM102
         # Of keys and values only keys are turned; Triton joins no branch at run time with one before it.
         if head < heads:
-            value = _turned(value.to(tl.float32), factors, row, columns, live).to(like)
+            value = turned(value.to(tl.float32), factors, row, columns, live).to(like)
     tl.store(
         window + (head * seen + first + slot * length + row) * D + columns,
         value,
@@ -327,31 +306,27 @@ def turn(x: Tensor, factors: Tensor) -> Tensor:
     return out
 
 
-def recall(window: Tensor, past: "Packed", first: int, factors: Tensor | None = None) -> None:
+def recall(window: Tensor, past: Tensor, first: int, factors: Tensor | None = None) -> None:
     """Slots [slot, 2, 1, head, l, d] into the window [2, 1, head, seen, d] from row `first` on; keys are turned by factors [l, d/2, 2] where there are any."""
-    codes, scales = past
-    slots, _, _, heads, length, d = codes.shape
-    eight = scales is not None
+    slots, _, _, heads, length, d = past.shape
     _recall[(triton.cdiv(length, ROWS), 2 * heads, slots)](
-        codes, scales if eight else codes, codes if factors is None else factors, window,
-        first, length, window.shape[-2], heads, codes.stride(0),
-        scales.stride(0) if scales is not None else 0,
-        d, ROWS, eight, factors is not None, num_warps=WARPS,
+        past, past if factors is None else factors, window, first, length, window.shape[-2], heads,
+        past.stride(0), d, ROWS, factors is not None, num_warps=WARPS,
     )  # fmt: skip
 
 
 def own(
-    window: Tensor, qkv: tuple[Tensor, Tensor, Tensor], factors: Tensor, kept: "Packed", first: int
+    window: Tensor, qkv: tuple[Tensor, Tensor, Tensor], factors: Tensor, kept: Tensor, first: int
 ) -> Tensor:
     """Turned queries [1, l, head, d]; turned keys, and values, go to the window from row `first` on and are remembered in `kept` [2, 1, head, l, d]."""
     q, k, v = (part.contiguous() for part in qkv)
     _, length, heads, d = q.shape
-    turned, (codes, scales) = torch.empty_like(q), kept
+    out = torch.empty_like(q)
     _own[(heads, triton.cdiv(length, ROWS))](
-        q, k, v, factors, turned, window, codes, codes if scales is None else scales,
-        length, first, window.shape[-2], heads, d, ROWS, scales is not None, num_warps=WARPS,
+        q, k, v, factors, out, window, kept, length, first, window.shape[-2], heads, d, ROWS,
+        num_warps=WARPS,
     )  # fmt: skip
-    return turned
+    return out
 
 
 def warps(block: int) -> int:

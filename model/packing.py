@@ -1,39 +1,183 @@
-"""Keys and values in eight bits: whole numbers, and one scale for each row of a head.
+"""Keys and values in eight bits, as attention on a card wants them: keys as whole numbers, values as eight-bit floats laid across, a scale for each tile of rows of a head.
 
-Of normal numbers, rounding errs by .7 % of their spread so; the eight-bit floats of a card err by 2.5 % (`pytest tests/model/test_packing.py`).
+Of keys whole numbers lose a third of what eight-bit floats do, and of attention with trained weights that is most of what is lost (`pytest tests/model/test_packing.py`,
+docs/LOG.md).
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
-LARGEST = 127
+from model.attention import attend_heads
+from model.fp8 import CODE as EIGHT
+from model.ring_shape import TILE, Sizes, tiles
+from model.rope import rotate
+from model.rows import has_kernels
+
+WHOLE, FLOAT = 127, 448.0
+LEAST = 1e-20
+"""Before there is a film there are only zeros, and no scale."""
+WIDE = torch.int64
+"""As which eight-bit numbers are copied: one by one they would come no quicker than so many of these."""
 
 
 class Packed(NamedTuple):
-    """Numbers [..., d]: as they are, without scales, or as int8 with scales [..., 1]."""
+    """Keys and values of some rows, filled up with zeros to whole tiles."""
 
-    codes: Tensor
-    scales: Tensor | None
+    keys: Tensor
+    """int8 [..., head, row, d]."""
+    values: Tensor
+    """float8 [..., head, d, row]."""
+    scales: Tensor
+    """float32 [..., key or value, head, tile]."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Whose rows lie in a window: the condition's, then those of so many blocks, each filled up to whole tiles."""
+
+    first: int
+    """The condition's."""
+    block: int
+    """Of one block."""
+    blocks: int
 
     @property
-    def as_slot(self) -> "Packed":
-        """As the only one of a row of them [1, ..., d]."""
-        return Packed(self.codes[None], None if self.scales is None else self.scales[None])
+    def places(self) -> list[slice]:
+        """Of every piece, in tiles."""
+        first, each = tiles(self.first), tiles(self.block)
+        begins = [first + i * each for i in range(self.blocks)]
+        return [slice(0, first), *(slice(at, at + each) for at in begins)]
 
 
-def pack(x: Tensor, *, eight: bool) -> Packed:
-    """Numbers [..., d], in eight bits or as they are."""
-    if not eight:
-        return Packed(x, None)
-    wide = x.float()
-    # Rows of zeros, before there is a film, have no scale.
-    scales = wide.abs().amax(-1, keepdim=True).clamp_min(1e-20) / LARGEST
-    return Packed((wide / scales).round().to(torch.int8), scales)
+def cut(slots: Tensor, sizes: Sizes) -> Packed:
+    """What lies in slots of bytes [slot, byte]: [slot, b, …] each."""
+    codes, padded = sizes.codes, sizes.tiles * TILE
+    lead = (len(slots), sizes.batch)
+    keys, values = slots[:, :codes].view(torch.int8), slots[:, codes : 2 * codes].view(EIGHT)
+    scales = slots[:, 2 * codes :].view(torch.float32)
+    return Packed(
+        keys.view(*lead, sizes.heads, padded, sizes.head_dim),
+        values.view(*lead, sizes.heads, sizes.head_dim, padded),
+        scales[:, : 2 * sizes.batch * sizes.heads * sizes.tiles].view(
+            *lead, 2, sizes.heads, sizes.tiles
+        ),
+    )
 
 
-def unpack(packed: Packed, dtype: torch.dtype) -> Tensor:
-    """The numbers again."""
-    codes, scales = packed
-    return codes.to(dtype) if scales is None else (codes.float() * scales).to(dtype)
+def room(sizes: Sizes, device: torch.device) -> Packed:
+    """For so much, all zeros."""
+    slots = torch.zeros(1, sizes.bytes, dtype=torch.uint8, device=device)
+    return only(cut(slots, sizes))
+
+
+def as_slot(packed: Packed) -> Packed:
+    """As the only one of a row of slots [1, b, …]."""
+    return Packed(*(part[None] for part in packed))
+
+
+def only(slots: Packed) -> Packed:
+    """The one of a row of one."""
+    return Packed(*(part[0] for part in slots))
+
+
+def pack(k: Tensor, v: Tensor, factors: Tensor | None, into: Packed) -> None:
+    """Keys and values [b, l, head, d] into room for them; keys are turned by factors [l, d/2, 2] where there are any."""
+    if has_kernels(k):
+        _kernels().pack(k, v, factors, into)
+        return
+    there = k if factors is None else rotate(k, factors)
+    keys, key_scales = _tiled(rearrange(there, "b l n d -> b n l d"), WHOLE)
+    values, value_scales = _tiled(rearrange(v, "b l n d -> b n l d"), FLOAT)
+    into.keys.copy_(keys.round())
+    into.values.copy_(rearrange(values, "b n l d -> b n d l"))
+    into.scales.copy_(torch.stack([key_scales, value_scales], 1))
+
+
+def turn(packed: Packed, factors: Tensor, window: Packed) -> None:
+    """The same keys turned by factors [l, d/2, 2], at the beginning of a window."""
+    if has_kernels(packed.keys):
+        _kernels().turn(packed, factors, window)
+        return
+    keys, _ = unpack(packed, len(factors), torch.float32)
+    turned = rotate(rearrange(keys, "b n l d -> b l n d"), factors)
+    codes, scales = _tiled(rearrange(turned, "b l n d -> b n l d"), WHOLE)
+    window.keys[:, :, : codes.shape[2]] = codes.round().to(torch.int8)
+    window.scales[:, 0, :, : scales.shape[2]] = scales
+
+
+def place(slots: Packed, window: Packed, begin: int) -> None:
+    """Copy packed slots [slot, b, …] into a window, one behind the other from a tile on."""
+    end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
+    rows = slice(begin * TILE, end * TILE)
+    keys = rearrange(window.keys[:, :, rows], "b n (s l) d -> s b n l d", s=len(slots.keys))
+    _copy(slots.keys, keys)
+    place_values(slots, window, begin)
+    _among(window.scales[:, 0, :, begin:end], len(slots.keys)).copy_(slots.scales[:, :, 0])
+
+
+def place_values(slots: Packed, window: Packed, begin: int) -> None:
+    """Of these the values alone."""
+    end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
+    values = window.values[..., begin * TILE : end * TILE]
+    values = rearrange(values, "b n d (s l) -> s b n d l", s=len(slots.values))
+    _copy(slots.values, values)
+    _among(window.scales[:, 1, :, begin:end], len(slots.values)).copy_(slots.scales[:, :, 1])
+
+
+def _copy(codes: Tensor, to: Tensor) -> None:
+    if codes.shape[-1] % WIDE.itemsize == 0:
+        codes, to = codes.view(WIDE), to.view(WIDE)
+    to.copy_(codes)
+
+
+def _among(scales: Tensor, slots: int) -> Tensor:
+    return rearrange(scales, "b n (s tile) -> s b n tile", s=slots)
+
+
+def attend(q: Tensor, factors: Tensor, window: Packed, seen: Seen) -> Tensor:
+    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window.
+
+    On a card queries are whole numbers as well, with a scale for each row, and what falls to a value is an eight-bit float.
+    """
+    if has_kernels(q):
+        return _kernels().attend(q, factors, window, seen)
+    both = []
+    for at, rows in zip(seen.places, [seen.first] + [seen.block] * seen.blocks, strict=True):
+        lies = slice(at.start * TILE, at.stop * TILE)
+        piece = Packed(window.keys[:, :, lies], window.values[..., lies], window.scales[..., at])
+        both.append(unpack(piece, rows, q.dtype))
+    keys, values = (torch.cat(parts, 2) for parts in zip(*both, strict=True))
+    turned = rearrange(rotate(q, factors), "b l n d -> b n l d")
+    return rearrange(attend_heads(turned, keys, values), "b n l d -> b l n d")
+
+
+def unpack(packed: Packed, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Keys and values [b, head, l, d] again, of the first rows."""
+    values = rearrange(packed.values.float(), "b n d l -> b n l d")
+    both = zip((packed.keys.float(), values), packed.scales.unbind(1), strict=True)
+    keys, values = ((x * _spread(scales)).to(dtype)[:, :, :rows] for x, scales in both)
+    return keys, values
+
+
+def _tiled(x: Tensor, largest: float) -> tuple[Tensor, Tensor]:
+    """Rows [b, head, l, d], filled up to whole tiles and scaled so that each tile's largest number is this; the scales [b, head, tile]."""
+    whole = F.pad(x.float(), (0, 0, 0, -x.shape[2] % TILE))
+    tiles = rearrange(whole, "b n (tile l) d -> b n tile (l d)", l=TILE)
+    scales = tiles.abs().amax(-1).clamp_min(LEAST) / largest
+    return whole / _spread(scales), scales
+
+
+def _spread(scales: Tensor) -> Tensor:
+    """Scales [b, head, tile] for every row: [b, head, l, 1]."""
+    return scales.repeat_interleave(TILE, -1)[..., None]
+
+
+def _kernels() -> Any:
+    from model import packed_kernels
+
+    return packed_kernels

@@ -19,7 +19,6 @@ from model.avatar import Options, release_memory
 from model.causal import CausalDenoiser
 from model.draws import SeededDraws
 from model.live_avatar.card import KIND
-from model.packing import pack
 from model.ring import Memory, Remembering
 from model.scene import Scene
 from model.schedule import flow_match
@@ -47,7 +46,7 @@ WAYS = (
     Way("bf16", torch.bfloat16),
     Way("bf16, tokens as published", torch.bfloat16, rounding="block"),
     Way("fp8", torch.bfloat16, fp8=True),
-    Way("fp8, remembered in eight bits", torch.bfloat16, fp8=True, eight=True),
+    Way("fp8, attention in eight bits", torch.bfloat16, fp8=True, eight=True),
 )
 
 
@@ -111,14 +110,14 @@ def forwards(loop: CausalDenoiser, place: checkpoint.Place) -> Iterator[Tensor]:
 @torch.inference_mode()
 def fill(memory: Memory) -> None:
     """Let every ring remember normal numbers, the same in every precision but for their rounding."""
+    shape = memory.shape
+    sizes = (2, shape.batch, shape.own, shape.heads, shape.head_dim)
     for s, of_step in enumerate(memory.rings):
         for i, ring in enumerate(of_step):
-            held = ring.read(ring.home)
-            numbers = draw(*held.codes.shape, seed=1000 * s + i, device=ring.home.device)
-            packed = pack(numbers if ring.eight else numbers.to(ring.dtype), eight=ring.eight)
-            for target, part in zip(held, packed, strict=True):
-                if target is not None and part is not None:
-                    target.copy_(part)
+            for slot, room in enumerate(ring.slots(ring.home)):
+                seed = 1000 * s + 10 * i + slot
+                k, v = draw(*sizes, seed=seed, device=room.device).to(memory.dtype)
+                memory.window.remember(k, v, None, room)
 
 
 def draw(*shape: int, seed: int, device: torch.device | str = "cpu") -> Tensor:

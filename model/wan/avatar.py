@@ -48,7 +48,7 @@ class WanAvatar:
             "precision": FP8 if self._place.fp8 else str(self._place.dtype).removeprefix("torch."),
             "threads": self._threads,
             "kernels": kernels_of_card() if card else torch.backends.cpu.get_cpu_capability(),
-            "rings": "eight bits" if self._place.fp8 else "whole",
+            "rings": "packed in eight bits" if self._place.fp8 else "whole",
         }
 
     @property

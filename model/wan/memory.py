@@ -6,9 +6,10 @@ from math import prod
 from typing import Any
 
 from model import shapes
+from model.ring_shape import Sizes
 
-BYTES, EIGHT, SCALE = 2, 1, 4
-"""Of a weight, and of a key or value; of one in eight bits; of the scale of a row."""
+BYTES, EIGHT = 2, 1
+"""Of a weight, and of a key or value; of one in eight bits."""
 VAE, EAR, TEXT = 0.26e9, 0.65e9, 11.4e9
 """Bytes of the VAE, of the speech encoder and of the text encoder, in bfloat16."""
 DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.95e9
@@ -138,18 +139,18 @@ def need(config: Mapping[str, Any], film: Film) -> Need:
     }
     blocks = sum(size for name, size in told.items() if name.startswith("blocks."))
     tokens = film.width * film.height // 256
-    condition = 5 * tokens // 2 if film.ring_latents else 0
-    row, kept = 2 * config["dim"] * BYTES, _kept(config, film)
-    remembered = max(film.ring_latents - film.together, 0) * tokens
-    window = row * (condition + film.ring_latents * tokens)
-    heard = config["num_layers"] * (kept * condition + row * config["text_len"])
+    condition = _kept(config, film, 5 * tokens // 2) if film.ring_latents else 0
+    own = _kept(config, film, film.together * tokens)
+    slots = max(film.ring_latents // film.together - 1, 0)
+    window = condition + (1 + slots) * own if film.ring_latents else 0
+    heard = config["num_layers"] * (condition + 2 * BYTES * config["dim"] * config["text_len"])
     pixels = film.width * film.height
     return Need(
         blocks=config["num_layers"],
         block=blocks // config["num_layers"],
         other=sum(told.values()) - blocks,
-        rings=kept * remembered * config["num_layers"] * film.steps,
-        ring=kept * remembered,
+        rings=slots * own * config["num_layers"] * film.steps,
+        ring=slots * own,
         denoising=int(DENOISING * film.together / 3 * pixels) + heard + window,
         vae=int(DECODING * pixels + VAE),
         ear=int(EAR),
@@ -157,7 +158,8 @@ def need(config: Mapping[str, Any], film: Film) -> Need:
     )
 
 
-def _kept(config: Mapping[str, Any], film: Film) -> int:
-    """Bytes of a token's keys and values, as they are remembered."""
-    eight = EIGHT * config["dim"] + SCALE * config["num_heads"]
-    return 2 * (eight if film.fp8 else BYTES * config["dim"])
+def _kept(config: Mapping[str, Any], film: Film, rows: int) -> int:
+    """Bytes of the keys and values of so many rows, as they are remembered."""
+    heads, dim = config["num_heads"], config["dim"]
+    packed = Sizes(1, heads, rows, dim // heads)
+    return packed.bytes if film.fp8 else 2 * BYTES * dim * rows

@@ -1,19 +1,17 @@
 """Each kernel of a card does what its formula says; where there is no card they run in Triton's interpreter."""
 
-import sys
-from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from model import ring, rows, vae_decoder
+from model import rows, vae_decoder, windows
 from model.fp8 import CODE, Eight, Fp8Linear, Rows
-from model.packing import Packed, pack, unpack
-from model.ring import Held, Place
+from model.ring_shape import RingShape
 from model.rope import rotate
 from model.rows import Added, Shaping
+from model.windows import Place
 
 L, DIM, HEADS, D = 37, 96, 3, 32
 CARD = torch.cuda.is_available()
@@ -24,20 +22,8 @@ LENGTHS = [(37,), (30, 7), (13, 13, 11)]
 
 
 @pytest.fixture(scope="module")
-def kernels() -> Iterator[ModuleType]:
-    pytest.importorskip("triton")
-    patched = pytest.MonkeyPatch()
-    if not CARD:
-        # Triton reads this when it is imported, its own functions too; diffusers may have imported it before.
-        patched.setenv("TRITON_INTERPRET", "1")
-        again = [name for name in sys.modules if name.split(".")[0] == "triton"]
-        for name in (name for name in again if not name.startswith("triton._C")):
-            patched.delitem(sys.modules, name)
-        patched.delitem(sys.modules, "model.kernels", raising=False)
-    from model import kernels
-
-    yield kernels
-    patched.undo()
+def kernels(triton_kernels) -> ModuleType:
+    return triton_kernels("model.kernels")
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -140,27 +126,22 @@ def test_heads_are_turned(kernels) -> None:
     assert distance(kernels.turn(x, factors), rotate(x, factors)) < 1e-6
 
 
-@pytest.mark.parametrize("eight", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_window_is_filled(kernels, monkeypatch, eight: bool, dtype: torch.dtype) -> None:
+def test_the_window_is_filled(kernels, monkeypatch, dtype: torch.dtype) -> None:
     """Condition, block and memory where attention looks for them, and the block as it is remembered: as the formula has them."""
-    slots, condition = 3, 20
-    place = Place(0, angles(L, 1), angles(condition, 2))
+    shape = RingShape(1, HEADS, D, 20, 4, 1, L)
+    place = Place(0, angles(L, 1), angles(shape.condition, 2))
     qkv = tuple(draw(1, L, HEADS, D, seed=seed, dtype=dtype) for seed in (1, 2, 3))
-    past = pack(draw(slots, 2, 1, HEADS, L, D, seed=4, dtype=dtype), eight=eight)
-    still = pack(draw(2, 1, HEADS, condition, D, seed=5, dtype=dtype), eight=eight)
+    still = [draw(1, shape.condition, HEADS, D, seed=seed, dtype=dtype) for seed in (4, 5)]
+    past = draw(3, 2, 1, HEADS, L, D, seed=6, dtype=dtype).view(3, -1).view(torch.uint8)
     made = []
     for has in (False, True):
-        monkeypatch.setattr(ring, "has_kernels", lambda _, has=has: has)
-        window = draw(2, 1, HEADS, condition + (slots + 1) * L, D, dtype=dtype) * torch.nan
-        own = pack(0 * draw(2, 1, HEADS, L, D, dtype=dtype), eight=eight)
-        q = ring.look(window, Held(still, past, own), place, qkv)  # type: ignore[arg-type]
-        made.append((window, q, unpack(own, torch.float32)))
+        monkeypatch.setattr(windows, "has_kernels", lambda _, has=has: has)
+        window, room = windows.WholeWindow(shape, qkv[0]), torch.zeros_like(past[0])
+        q = window.look(past, room, window.keep(*still), place, qkv)  # type: ignore[arg-type]
+        made.append((q, room.view(dtype), window.answer(q, place, 4)))
     for formula, kernel in zip(*made, strict=True):
-        assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else BOUND["bf16"])
-    codes = own.codes
-    assert isinstance(own, Packed)
-    assert codes.any()
+        assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"])
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

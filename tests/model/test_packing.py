@@ -1,29 +1,83 @@
-"""Numbers in eight bits and back."""
+"""Keys and values in eight bits and back, and attention through them."""
 
 import pytest
 import torch
+from torch import Tensor
 
-from model.packing import pack, unpack
+from model import packing
+from model.packing import Packed, Seen
+from model.ring_shape import TILE, Sizes
 from tests.model.small import draw
 
-
-def test_as_they_are_nothing_is_lost() -> None:
-    """Without packing the numbers are the very same."""
-    x = draw(2, 3, 8).bfloat16()
-    assert torch.equal(unpack(pack(x, eight=False), x.dtype), x)
+HEADS, D = 2, 16
 
 
+def packed(k: Tensor, v: Tensor, factors: Tensor | None = None) -> Packed:
+    """In room of their own."""
+    room = packing.room(Sizes(len(k), HEADS, k.shape[1], D), k.device)
+    packing.pack(k, v, factors, room)
+    return room
+
+
+def angles(count: int) -> Tensor:
+    angle = draw(count, D // 2)
+    return torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def lost(a: Tensor, b: Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("rows", [1, TILE - 1, TILE, 2 * TILE + 5])
 @pytest.mark.parametrize("spread", [1e-6, 1.0, 1e4])
-def test_eight_bits_err_by_less_than_a_hundredth(spread: float) -> None:
-    """Of normal numbers, whatever their size; the card's eight-bit floats err by more than twice as much."""
-    x = draw(64, 128) * spread
-    wrong = (unpack(pack(x, eight=True), torch.float32) - x).norm() / x.norm()
-    floats = x / x.abs().amax(-1, keepdim=True) * 448
-    coarse = (floats.to(torch.float8_e4m3fn).float() - floats).norm() / floats.norm()
-    assert wrong < 0.01
-    assert coarse > 2 * wrong
+def test_keys_lose_a_hundredth_values_three(rows: int, spread: float) -> None:
+    """Of normal numbers, whatever their size and number; of keys a card's eight-bit floats would lose more than twice as much."""
+    k, v = draw(1, rows, HEADS, D) * spread, draw(1, rows, HEADS, D, seed=1) * spread
+    keys, values = packing.unpack(packed(k, v), rows, torch.float32)
+    assert lost(keys, k.transpose(1, 2)) < 0.013
+    assert 0.015 < lost(values, v.transpose(1, 2)) < 0.035
 
 
 def test_zeros_stay_zeros() -> None:
-    """A row without a film in it has no scale to divide by."""
-    assert not unpack(pack(torch.zeros(2, 8), eight=True), torch.float32).any()
+    """Rows without a film in them have no scale to divide by."""
+    nothing = torch.zeros(1, 5, HEADS, D)
+    keys, values = packing.unpack(packed(nothing, nothing), 5, torch.float32)
+    assert not keys.any()
+    assert not values.any()
+
+
+def test_turned_when_packed_or_later() -> None:
+    """Both ways keys are those of the float32 formula but for their rounding, and values are left alone."""
+    k, v, factors = draw(1, 40, HEADS, D), draw(1, 40, HEADS, D, seed=1), angles(40)
+    exact = packing.rotate(k, factors).transpose(1, 2)
+    at_once = packing.unpack(packed(k, v, factors), 40, torch.float32)[0]
+    window = packing.room(Sizes(1, HEADS, 3 * TILE, D), k.device)
+    packing.turn(packed(k, v), factors, window)
+    later = packing.unpack(window, 40, torch.float32)[0]
+    assert lost(at_once, exact) < 0.013
+    assert lost(later, exact) < 0.02
+    assert not window.values.float().any()
+
+
+@pytest.mark.parametrize(("first", "block", "blocks"), [(20, TILE, 2), (TILE, 50, 3), (130, 7, 1)])
+def test_attention_sees_all_that_lies_in_a_window(first: int, block: int, blocks: int) -> None:
+    """Pieces that end within a tile too: as attention over their numbers, one behind the other."""
+    sizes = [first] + [block] * blocks
+    drawn = [
+        (draw(1, rows, HEADS, D, seed=2 * i), draw(1, rows, HEADS, D, seed=2 * i + 1))
+        for i, rows in enumerate(sizes)
+    ]
+    seen = Seen(first, block, blocks)
+    # One more than is seen, of numbers that would be noticed.
+    tiles = seen.places[-1].stop + 1
+    window = packing.room(Sizes(1, HEADS, tiles * TILE, D), torch.device("cpu"))
+    window.keys.fill_(99)
+    window.scales.fill_(99)
+    for (k, v), at in zip(drawn, seen.places, strict=True):
+        packing.place(packing.as_slot(packed(k, v)), window, at.start)
+    q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
+    made = packing.attend(q, factors, window, seen)
+    k, v = (torch.cat(parts, 1).transpose(1, 2) for parts in zip(*drawn, strict=True))
+    turned = packing.rotate(q, factors).transpose(1, 2)
+    exact = torch.nn.functional.scaled_dot_product_attention(turned, k, v).transpose(1, 2)
+    assert lost(made, exact) < 0.05

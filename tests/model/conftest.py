@@ -1,0 +1,43 @@
+"""Triton's kernels, on a card or in its interpreter."""
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+KERNELS = ("model.kernels", "model.packed_kernels")
+
+
+@pytest.fixture(scope="module")
+def triton_kernels() -> Iterator[Callable[[str], ModuleType]]:
+    """Imports one of the files of kernels; where there is no card, to be run by the interpreter."""
+    pytest.importorskip("triton")
+    patched = pytest.MonkeyPatch()
+    if not torch.cuda.is_available():
+        # Triton reads this when it is imported, its own functions too; diffusers may have imported it before.
+        patched.setenv("TRITON_INTERPRET", "1")
+        again = [name for name in sys.modules if name.split(".")[0] == "triton"]
+        for name in (name for name in again if not name.startswith("triton._C")):
+            patched.delitem(sys.modules, name)
+        for name in KERNELS:
+            patched.delitem(sys.modules, name, raising=False)
+        _mend_interpreter(patched)
+    yield import_module
+    patched.undo()
+
+
+def _mend_interpreter(patched: pytest.MonkeyPatch) -> None:
+    """It makes a loop's bound of an array of one number, which NumPy allows no more from 2.4 on."""
+    from triton.runtime import interpreter
+
+    before = interpreter._patch_lang_tensor
+
+    def mended(tensor: Any, scope: Any) -> None:
+        before(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+    patched.setattr(interpreter, "_patch_lang_tensor", mended)
