@@ -182,33 +182,48 @@ def _recall(
 
 
 @triton.jit
-def _activate(
-    y, bias, around, gamma, total, out, last, pixels, frames, factor,
-    C: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, AROUND: tl.constexpr, FOLDED: tl.constexpr,
-):  # fmt: skip
-    """Pixels [t, h w, c]: their parts added, normalised, behind a SiLU, and written wherever the next convolution reads them."""
-    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
-    at = tl.arange(0, BLOCK)[None, :]
-    live = (row < frames * pixels) & (at < C)
-    value = tl.load(y + row * C + at, mask=live, other=0.0).to(tl.float32)
-    value += tl.load(bias + at, mask=at < C, other=0.0)
-    if AROUND:
-        value += tl.load(around + row * C + at, mask=live, other=0.0).to(tl.float32)
-        tl.store(total + row * C + at, value.to(total.dtype.element_ty), mask=live)
-    value = tl.where(live, value, 0.0)
-    # Of a pixel that is nothing but zeros, diffusers divides by this.
-    length = tl.maximum(tl.sqrt(tl.sum(value * value, 1)), 1e-12)[:, None]
-    h = value / length * (tl.load(gamma + at, mask=at < C, other=0.0).to(tl.float32) * factor)
-    h = (h * tl.sigmoid(h)).to(out.dtype.element_ty)
-    frame, pixel = row // pixels, row % pixels
+def _join(
+    h, out, last, frame, pixel, at, live, pixels, frames, C: tl.constexpr, FOLDED: tl.constexpr
+):
+    """Pixels of a frame, the two that are remembered being -2 and -1, to wherever the next convolution reads them."""
     kept = frame - frames + 2
     tl.store(last + (kept * pixels + pixel) * C + at, h, mask=live & (kept >= 0))
     if FOLDED:
         for ahead in tl.static_range(3):
-            there = ((frame + ahead) * pixels + pixel) * 3 * C + (2 - ahead) * C
-            tl.store(out + there + at, h, mask=live & (frame + ahead < frames))
+            seen = frame + ahead
+            there = (seen * pixels + pixel) * 3 * C + (2 - ahead) * C
+            tl.store(out + there + at, h, mask=live & (seen >= 0) & (seen < frames))
     else:
-        tl.store(out + (row + 2 * pixels) * C + at, h, mask=live)
+        tl.store(out + ((frame + 2) * pixels + pixel) * C + at, h, mask=live)
+
+
+@triton.jit
+def _activate(
+    y, bias, around, past, gamma, total, out, last, pixels, frames, factor,
+    C: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, AROUND: tl.constexpr, FOLDED: tl.constexpr,
+):  # fmt: skip
+    """Pixels [t, h w, c]: their parts added, normalised, behind a SiLU; the programs behind those that do so bring the two frames that are remembered."""
+    at = tl.arange(0, BLOCK)[None, :]
+    here = tl.cdiv(frames * pixels, ROWS)
+    if tl.program_id(0) < here:
+        row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+        live = (row < frames * pixels) & (at < C)
+        value = tl.load(y + row * C + at, mask=live, other=0.0).to(tl.float32)
+        value += tl.load(bias + at, mask=at < C, other=0.0)
+        if AROUND:
+            value += tl.load(around + row * C + at, mask=live, other=0.0).to(tl.float32)
+            tl.store(total + row * C + at, value.to(total.dtype.element_ty), mask=live)
+        value = tl.where(live, value, 0.0)
+        # Of a pixel that is nothing but zeros, diffusers divides by this.
+        length = tl.maximum(tl.sqrt(tl.sum(value * value, 1)), 1e-12)[:, None]
+        h = value / length * (tl.load(gamma + at, mask=at < C, other=0.0).to(tl.float32) * factor)
+        h = (h * tl.sigmoid(h)).to(out.dtype.element_ty)
+        _join(h, out, last, row // pixels, row % pixels, at, live, pixels, frames, C, FOLDED)
+    else:
+        row = ((tl.program_id(0) - here) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+        live = (row < 2 * pixels) & (at < C)
+        h = tl.load(past + row * C + at, mask=live, other=0.0)
+        _join(h, out, last, row // pixels - 2, row % pixels, at, live, pixels, frames, C, FOLDED)
 
 
 def activate(
@@ -220,21 +235,14 @@ def activate(
     around = None if parts.around is None else parts.around.contiguous()
     total = None if around is None else torch.empty_like(y)
     last = torch.empty_like(past)
-    if frames == 1:
-        last[:, 0] = past[:, 1]
-    if folded:
-        out = y.new_empty(1, frames, height, width, 3, channels)
-        out[:, 0, :, :, 0] = past[:, 0]
-        out[:, 0, :, :, 1] = past[:, 1]
-        out[:, 1:2, :, :, 0] = past[:, 1:2] if frames > 1 else out[:, 1:2, :, :, 0]
-    else:
-        out = y.new_empty(1, frames + 2, height, width, channels)
-        out[:, :2] = past
+    sizes = (1, frames, height, width, 3, channels) if folded else (1, frames + 2, *y.shape[2:])
+    out = y.new_empty(sizes)
     block = triton.next_power_of_2(channels)
     rows = max(1, PIXELS // block)
-    _activate[(triton.cdiv(frames * height * width, rows),)](
-        y, parts.bias, y if around is None else around, gamma, y if total is None else total,
-        out, last, height * width, frames, channels**0.5,
+    programs = (triton.cdiv(count * height * width, rows) for count in (frames, 2))
+    _activate[(sum(programs),)](
+        y, parts.bias, y if around is None else around, past.contiguous(), gamma,
+        y if total is None else total, out, last, height * width, frames, channels**0.5,
         channels, block, rows, around is not None, folded, num_warps=WARPS,
     )  # fmt: skip
     return total, out.flatten(4) if folded else out, last

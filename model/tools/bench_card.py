@@ -34,7 +34,7 @@ WARM, TIMED = 2, 3
 ENCODING = (18, "veryfast")
 CACHES = ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH")
 KERNELS = {
-    "attention": ("fmha", "flash", "attention", "sdpa"),
+    "attention": ("fmha", "flash", "attention", "sdpa", "_attend"),
     "products": ("gemm", "nvjet", "cutlass", "xmma", "matmul", "cublas"),
 }
 """Words in the names of a card's kernels, looked for in this order."""

@@ -100,7 +100,7 @@ def memory(root: Path) -> dict[str, float]:
     """The peaks that the run tells of itself."""
     lines = (root / "events.jsonl").read_text().splitlines()
     told = next(each for each in map(json.loads, lines) if each["event"] == "memory_peak")
-    card = {"device": float(told["torch"])} if "torch" in told else {}
+    card = {"device": float(told["card"])} if "card" in told else {}
     return {"host": float(told["host"]), **card}
 
 

@@ -10,9 +10,9 @@ FILES = 47.1e9
 """Bytes of all weights."""
 READING = 1.48e9
 """Bytes a second from a disk onto a card, measured on one H200 (docs/models.md)."""
-SLOWS, REACHED = 0.27, 0.9
+SLOWS, REACHED = 0.27, 0.95
 """What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
-Measured with 64, 154 and 284 GB a clip at 53 GB/s: 3.3, 3.9 and 6.0 s, where all on the card takes 3.0 (docs/performance.md)."""
+Measured with 63, 153 and 282 GB a clip at 53 GB/s: 3.0, 3.8 and 5.9 s, where all on the card takes 2.8 (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Shape:
 class Measured:
     """One clip on one H200 (docs/performance.md)."""
 
-    denoise: float = 3.51
-    decode: float = 0.35
+    denoise: float = 3.49
+    decode: float = 0.336
     beside: float = 1.0
     """How much of the decoding is paid for by the denoiser: they share the card."""
-    fp8: float = 0.755
+    fp8: float = 0.72
     """Of the denoiser's time, in eight-bit floats."""
     operations: float = 16 * 120.8e12
     """Of that clip, by `Shape.operations`."""

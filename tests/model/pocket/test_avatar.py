@@ -97,7 +97,7 @@ def test_the_carry_is_small_and_whole(pocket, picture, sounds) -> None:
     pieces = dict(denoiser.carry())
     assert len(pieces) == OPTIONS.steps * card.TRANSFORMER["num_layers"] + 2
     tokens = pocket.traits.latent_width * pocket.traits.latent_height // 4
-    kind = denoiser.memory.rings[0][0].dtype
+    kind = denoiser.memory.dtype
     for name in [name for name in pieces if name.startswith("ring.")]:
         held = torch.from_numpy(pieces.pop(name)).view(kind)
         assert held.numel() == 2 * 9 * tokens * 4 * 64
