@@ -62,7 +62,7 @@ def test_hours_come_from_what_was_measured() -> None:
     at = labour("live-avatar", ASKED, machine, int(140 * GB), Speed())
     assert at is not None
     assert at.denoise == pytest.approx(3.49, rel=0.01)
-    assert at.decode == pytest.approx(0.35, rel=0.01)
+    assert at.decode == pytest.approx(0.336, rel=0.01)
     small = labour("live-avatar", Options(384, 256, 0, 4), machine, int(140 * GB), Speed())
     slow = labour("live-avatar", ASKED, machine, int(140 * GB), Speed(0.25))
     waiting = labour("live-avatar", ASKED, machine, int(24 * GB), Speed())
