@@ -36,6 +36,8 @@ class Costs:
     clip_frames: int
     start: float
     """Seconds from the command to the first task: the program and the model are loaded, the input is checked."""
+    stop: float
+    """Seconds from the last event until the command had ended: threads and libraries let go of what they hold."""
     events: "tuple[Event, ...]"
     """Until the denoiser had nothing left to do: from then on the decoder has the machine for itself."""
     once: float
@@ -73,7 +75,7 @@ class Costs:
         published = [when for name, _, when in self.events if name == "clip_published"]
         made = published[-1] - self.events[0][2]
         rest = max(0.0, self.pace(frames).eta or 0.0)
-        return self.start + made + rest + seconds * (self.once + self.listening)
+        return self.start + made + rest + seconds * (self.once + self.listening) + self.stop
 
     @property
     def frame(self) -> float:
@@ -184,7 +186,7 @@ def cut_sound(resolved: "Resolved", path: Path, frames: int) -> float:
 
 
 def costs_of(root: Path, stamp: float, listening: float, took: tuple[float, float]) -> Costs:
-    """Read it off the run that was made; `stamp` is the time of day at which it was asked for."""
+    """Read it off the run that was made; `stamp` is the time of day at which it was asked for, `took` the seconds of the whole and of the command."""
     from pipeline.told import Tail
     from storage.run import Run
 
@@ -199,6 +201,7 @@ def costs_of(root: Path, stamp: float, listening: float, took: tuple[float, floa
     return Costs(
         clip_frames=spec.clip_frames,
         start=started - stamp,
+        stop=max(0.0, took[1] - (events[-1][2] - stamp)),
         events=tuple(steady(events)),
         once=sum(_stage(events, name) for name in ("soundtrack", "video")) / seconds,
         listening=listening,

@@ -33,6 +33,7 @@ def costs(told: Iterator[Event], **other: Any) -> Costs:
     facts: dict[str, Any] = {
         "clip_frames": 48,
         "start": 3.0,
+        "stop": 0.0,
         "events": tuple(steady(list(told))),
         "once": 0.01,
         "listening": 0.002,
@@ -73,6 +74,14 @@ def test_a_short_film_is_its_own_rehearsal() -> None:
     """Nothing is left to be foretold."""
     shown = costs(events(2, denoise=1.0, rest=0.5))
     assert shown.film(96, 0) == pytest.approx(3.0 + 2.5)
+
+
+def test_the_end_of_the_command_is_paid_for_once() -> None:
+    """However long the film is."""
+    for clips in (2, 1000):
+        told = list(events(5, denoise=1.0, rest=0.5))
+        shown, slow = (costs(iter(told), stop=stop).film(clips * 48, 0) for stop in (0.0, 1.25))
+        assert slow - shown == pytest.approx(1.25)
 
 
 def test_clips_of_another_length_are_counted_in_frames() -> None:
