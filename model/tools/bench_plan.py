@@ -1,4 +1,4 @@
-"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…]] [--once] [--json].
+"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…] [--flags FLAGS]] [--once] [--json].
 
 Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. The time that was planned is the mean of the
 two plans. Memory is the peak that the process itself reports, disk what the run's folder takes in blocks, time from the command to its end. Without --weights ten small films of
@@ -86,9 +86,12 @@ def command(verb: str, words: list[str]) -> list[str]:
 
 def plan(words: list[str]) -> dict[str, float]:
     """What the plan says: bytes of memory, card and disk, and seconds."""
-    done = subprocess.run(
-        command("plan", [*words, "--rehearse=yes", "--json"]), check=False, capture_output=True
-    )
+    # A large model is not rehearsed: its plan is arithmetic, and a look at the card.
+    large = any(word.startswith("--weights=") for word in words)
+    whole = command("plan", [*words, "--json", *([] if large else ["--rehearse=yes"])])
+    done = subprocess.run(whole, check=False, capture_output=True)
+    if not done.stdout:
+        raise SystemExit(f"longtake plan: {done.stderr.decode().strip()}")
     found: Facts = json.loads(done.stdout)
     rooms = {kind: float(found[kind]["total"]) for kind in ("host", "disk")}
     if found["device"]:
@@ -109,20 +112,21 @@ def taken(folder: Path) -> int:
     return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
 
 
-def films(weights: str | None, sizes: str) -> Iterator[tuple[str, list[str]]]:
+def films(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """Each film's name, and the words that ask for it."""
-    if weights is None:
+    if options.weights is None:
         for name, words in POCKET.items():
             yield name, [str(SPEECH), *words]
         return
-    for size in sizes.split(","):
-        words = ["--model=live-avatar", f"--weights={weights}", f"--size={size}", "--num-clip=6"]
-        yield f"live-avatar, {size}", [str(SPEECH), *words]
+    asked = ["--model=live-avatar", f"--weights={options.weights}", "--num-clip=6"]
+    asked += options.flags.split()
+    for size in options.sizes.split(","):
+        yield f"live-avatar, {size}", [str(SPEECH), *asked, f"--size={size}"]
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """A row for each film."""
-    for name, words in films(options.weights, options.sizes):
+    for name, words in films(options):
         if options.film is None or options.film in name:
             sound = [str(longer(folder)), *words[1:]] if name == LONG else words
             yield row(name, sound, folder, twice=not options.once)
@@ -146,6 +150,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--weights", metavar="DIR", help="live-avatar at four sizes, from here.")
     parser.add_argument("--sizes", default=SIZES, metavar="SIZES", help="Other four, or fewer.")
+    parser.add_argument(
+        "--flags",
+        metavar="FLAGS",
+        default="",
+        help="More of them, of the large model: --flags=--fp8.",
+    )
     parser.add_argument("--film", metavar="WORDS", help="Only films with these words in the name.")
     parser.add_argument("--folder", metavar="DIR", help="Where the films are made.")
     parser.add_argument("--once", action="store_true", help="Plan before the film alone.")
