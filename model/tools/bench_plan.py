@@ -112,21 +112,21 @@ def taken(folder: Path) -> int:
     return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
 
 
-def films(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+def films(weights: str | None, sizes: str, flags: str) -> Iterator[tuple[str, list[str]]]:
     """Each film's name, and the words that ask for it."""
-    if options.weights is None:
+    if weights is None:
         for name, words in POCKET.items():
             yield name, [str(SPEECH), *words]
         return
-    asked = ["--model=live-avatar", f"--weights={options.weights}", "--num-clip=6"]
-    asked += options.flags.split()
-    for size in options.sizes.split(","):
+    asked = ["--model=live-avatar", f"--weights={weights}", "--num-clip=6"]
+    asked += [f"--{flag}" for flag in flags.split()]
+    for size in sizes.split(","):
         yield f"live-avatar, {size}", [str(SPEECH), *asked, f"--size={size}"]
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """A row for each film."""
-    for name, words in films(options):
+    for name, words in films(options.weights, options.sizes, options.flags):
         if options.film is None or options.film in name:
             sound = [str(longer(folder)), *words[1:]] if name == LONG else words
             yield row(name, sound, folder, twice=not options.once)
@@ -151,10 +151,7 @@ def main() -> None:
     parser.add_argument("--weights", metavar="DIR", help="live-avatar at four sizes, from here.")
     parser.add_argument("--sizes", default=SIZES, metavar="SIZES", help="Other four, or fewer.")
     parser.add_argument(
-        "--flags",
-        metavar="FLAGS",
-        default="",
-        help="More of them, of the large model: --flags=--fp8.",
+        "--flags", default="", help='More of them, of the large model: "fp8 carry-every=0".'
     )
     parser.add_argument("--film", metavar="WORDS", help="Only films with these words in the name.")
     parser.add_argument("--folder", metavar="DIR", help="Where the films are made.")

@@ -10,11 +10,12 @@ from pipeline.arguments import parse
 
 def test_ten_films_that_can_be_asked_for() -> None:
     """Ten of pocket, four of live-avatar; each a command line that parses, its name in no other's place."""
-    small, large = list(films(None, SIZES)), list(films("ckpt", SIZES))
+    small, large = list(films(None, SIZES, "")), list(films("ckpt", SIZES, "fp8 carry-every=0"))
     assert (len(small), len(large)) == (10, 4)
     assert len({name for name, _ in (*small, *large)}) == 14
     for _, words in (*small, *large):
         assert parse(["plan", "face.png", *words]).verb == "plan"
+    assert all("--fp8" in words for _, words in large)
 
 
 def test_a_line_says_both_and_how_far_off() -> None:
