@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -18,6 +19,9 @@ STORAGES = {"FloatStorage": "F32", "BFloat16Storage": "BF16", "HalfStorage": "F1
 STORAGES |= {"DoubleStorage": "F64", "LongStorage": "I64", "IntStorage": "I32"}
 STORAGES |= {"ShortStorage": "I16", "CharStorage": "I8", "ByteStorage": "U8", "BoolStorage": "BOOL"}
 """torch's names of the same."""
+HEADER, NAME = 30, 26
+"""Bytes of an archive's header of a record, and where in it the lengths of what follows are told."""
+_SENSELESS = (KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError, struct.error)
 POINTER = b"version https://git-lfs"
 
 
@@ -30,9 +34,11 @@ class Stored:
     """BF16, F32, …"""
     shape: tuple[int, ...]
     offset: int
-    """Of its first byte in the file; in a torch archive, of its record."""
+    """Of its first byte in the file."""
     size: int
     """Its bytes."""
+    dense: bool = True
+    """Whether its numbers lie there as they are, one after the other."""
 
 
 Contents = dict[str, Stored]
@@ -97,7 +103,7 @@ def _archive(path: Path) -> Contents:
         raise WeightsDamaged(path, "its end is missing") from error
     except pickle.UnpicklingError as error:
         raise WeightsDamaged(path, f"it holds more than tensors ({error})") from error
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError) as error:
+    except _SENSELESS as error:
         raise WeightsDamaged(path, "its table of contents makes no sense") from error
 
 
@@ -128,8 +134,25 @@ class _Table(pickle.Unpickler):
         record = self._archive.getinfo(self._names[f"data/{key}"])
         if record.file_size != count * ITEM[kind]:
             raise ValueError(key)
-        return Stored(self._path, kind, (count,), record.header_offset, record.file_size)
+        plain = record.compress_type == zipfile.ZIP_STORED
+        begin = self._begin(record.header_offset)
+        return Stored(self._path, kind, (count,), begin, record.file_size, plain)
+
+    def _begin(self, header: int) -> int:
+        """Where a record begins behind its own header, which repeats its name and fills it up."""
+        with self._path.open("rb") as file:
+            file.seek(header + NAME)
+            return header + HEADER + sum(struct.unpack("<HH", file.read(4)))
 
 
-def _rebuilt(storage: Stored, _offset: int, shape: tuple[int, ...], *_: Any) -> Stored:
-    return replace(storage, shape=tuple(shape), size=prod(shape) * ITEM[storage.kind])
+def _rebuilt(
+    storage: Stored, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
+) -> Stored:
+    item, shape = ITEM[storage.kind], tuple(shape)
+    dense = storage.dense and tuple(stride) == tuple(
+        prod(shape[axis + 1 :]) for axis in range(len(shape))
+    )
+    begin, size = offset * item, prod(shape) * item
+    if dense and not 0 <= begin <= storage.size - size:
+        raise ValueError(shape)
+    return replace(storage, shape=shape, offset=storage.offset + begin, size=size, dense=dense)

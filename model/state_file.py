@@ -1,4 +1,4 @@
-"""One file of published weights that is a model by itself: mapped into memory, and put into a module that fits it exactly."""
+"""One file of published weights that is a model by itself: mapped into memory or read onto a card, and put into a module that fits it exactly."""
 
 import pickle
 from collections.abc import Mapping
@@ -10,18 +10,26 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.checkpoint import missing
-from model.headers import read_contents
+from model.headers import Contents, read_contents
+from model.reader import KINDS, Reader
 from storage.errors import OtherWeights, WeightsDamaged
 
+HOST = torch.device("cpu")
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors in a safetensors file or a torch archive (.pth, .bin) by name, mapped and not copied; nothing in the file is run.
 
+def read_tensors(
+    path: Path, device: torch.device = HOST, dtype: torch.dtype | None = None
+) -> dict[str, Tensor]:
+    """The tensors in a safetensors file or a torch archive (.pth, .bin) by name; nothing in the file is run.
+
+    On the host they are mapped and not copied. To a card they are read, each as `dtype`, and the host holds a piece of them at a time.
     Raises WeightsMissing, WeightsDamaged.
     """
     if not path.is_file():
         raise missing(path.parent, path.name)
-    read_contents(path)
+    contents = read_contents(path)
+    if device != HOST and all(each.dense and each.kind in KINDS for each in contents.values()):
+        return read_onto(device, dtype, contents)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -31,6 +39,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, pickle.UnpicklingError, RuntimeError) as torn:
         raise WeightsDamaged(path, first_line(torn)) from torn
     return state
+
+
+def read_onto(
+    device: torch.device, dtype: torch.dtype | None, contents: Contents
+) -> dict[str, Tensor]:
+    """Tensors that lie in a file as they are, on a device, each converted before the next comes (None: as they are)."""
+    ordered = sorted(contents, key=lambda name: contents[name].offset)
+    with Reader(device) as reader:
+        tensors = reader.stream(contents[name] for name in ordered)
+        return {
+            name: tensor.to(dtype or tensor.dtype)
+            for name, tensor in zip(ordered, tensors, strict=True)
+        }
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: object) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.avatar import Float
 from model.checkpoint import TEXT, TOKENIZER, missing
-from model.state_file import first_line, fit, read_tensors
+from model.state_file import HOST, first_line, fit, read_tensors
 from storage.errors import OtherWeights, WeightsDamaged
 
 if TYPE_CHECKING:
@@ -56,10 +56,12 @@ class TextEncoder:
         self.tokenize = tokenize
 
     @classmethod
-    def read(cls, folder: Path, dtype: torch.dtype) -> "TextEncoder":
-        """From a published folder; in the file's own bfloat16 nothing is copied. Raises WeightsMissing, WeightsDamaged, OtherWeights."""
+    def read(cls, folder: Path, dtype: torch.dtype, device: torch.device = HOST) -> "TextEncoder":
+        """From a published folder; on the host, in the file's own bfloat16, nothing is copied. Raises WeightsMissing, WeightsDamaged, OtherWeights."""
         tokenizer, file = read_tokenizer(folder / TOKENIZER), folder / TEXT
-        encoder = cls(read_tensors(file), lambda prompt: tokenizer.encode(prompt).ids, dtype, file)
+        weights = read_tensors(file, device, dtype)
+        encoder = cls(weights, lambda prompt: tokenizer.encode(prompt).ids, dtype, file)
+        encoder.model.to(device)
         known, used = encoder.model.config.vocab_size, tokenizer.get_vocab_size()
         if used > known:
             raise OtherWeights(folder / TOKENIZER, f"it has {used} words, the encoder {known}")

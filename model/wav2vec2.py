@@ -18,7 +18,7 @@ from torch import Tensor
 
 from model.avatar import Float, Heard
 from model.checkpoint import read_json
-from model.state_file import first_line, fit, read_tensors
+from model.state_file import HOST, first_line, fit, read_tensors
 from storage.errors import OtherWeights
 
 SAMPLE_RATE = 16_000
@@ -75,12 +75,17 @@ class Wav2VecEncoder:
         """Samples that the convolutions see of one hidden state."""
 
     @classmethod
-    def read(cls, folder: Path, dtype: torch.dtype) -> "Wav2VecEncoder":
+    def read(
+        cls, folder: Path, dtype: torch.dtype, device: torch.device = HOST
+    ) -> "Wav2VecEncoder":
         """From config.json and model.safetensors or pytorch_model.bin. Raises WeightsMissing, WeightsDamaged, OtherWeights."""
         file = folder / "model.safetensors"
         if not file.exists() and (folder / "pytorch_model.bin").exists():
             file = folder / "pytorch_model.bin"
-        return cls(read_json(folder, "config.json"), read_tensors(file), dtype, file)
+        weights = read_tensors(file, device, dtype)
+        encoder = cls(read_json(folder, "config.json"), weights, dtype, file)
+        encoder.model.to(device)
+        return encoder
 
     def hear_whole(self, sound: Float, pace: Pace) -> Float:
         """A whole sound [samples] in one pass, as the reference: features [layer, channel, frame] of all clips that it makes of it."""

@@ -1,18 +1,13 @@
 """The transformer's weights, streamed from the published files onto a device; the LoRA is merged as they pass.
 
-The model is built on the meta device and filled tensor by tensor: nothing exists twice but the one tensor that is being merged, and the host
-keeps READERS chunks of CHUNK bytes. Files are read, not mapped: several reads at once are faster than page faults one after the other.
+The model is built on the meta device and filled tensor by tensor: nothing exists twice but the one tensor that is being merged.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from queue import SimpleQueue
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -24,12 +19,9 @@ from model.findings import Pair
 from model.fp8 import CODE, Fp8Linear, replace_linears
 from model.headers import Contents, Stored, read_contents
 from model.offload import LayerStream
+from model.reader import AHEAD, Reader
 from model.transformer import S2VTransformer
-from storage.errors import DeviceTooSmall, OtherWeights, WeightsDamaged
-
-READERS, CHUNK, AHEAD = 4, 1 << 24, 1 << 28
-"""Threads that read, bytes that each reads at a time, bytes of tensors that are begun before they are needed."""
-KINDS = {"BF16": torch.bfloat16, "F32": torch.float32}
+from storage.errors import DeviceTooSmall, OtherWeights
 
 
 @dataclass(frozen=True)
@@ -175,87 +167,6 @@ def _exact_products() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-class Reader:
-    """Pieces of files as new tensors on a device, in their order, several read at once."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._threads = ThreadPoolExecutor(READERS)
-        self._buffers: SimpleQueue[Tensor] = SimpleQueue()
-        if device.type == "cuda":
-            self._stream = torch.cuda.current_stream(device)
-            for _ in range(READERS):
-                self._buffers.put(torch.empty(CHUNK, dtype=torch.uint8, pin_memory=True))
-
-    def __enter__(self) -> "Reader":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._threads.shutdown(cancel_futures=True)
-
-    def stream(self, pieces: Iterable[Stored]) -> Iterator[Tensor]:
-        """Each piece as a tensor; no more than AHEAD bytes, or one piece, are begun before they are taken."""
-        begun: deque[tuple[Tensor, list[Future[None]]]] = deque()
-        ahead = 0
-        for piece in pieces:
-            begun.append(self._begin(piece))
-            ahead += piece.size
-            while ahead > AHEAD:
-                tensor = _finish(*begun.popleft())
-                ahead -= tensor.nbytes
-                yield tensor
-        while begun:
-            yield _finish(*begun.popleft())
-
-    def _begin(self, piece: Stored) -> tuple[Tensor, list[Future[None]]]:
-        tensor = torch.empty(piece.shape, dtype=KINDS[piece.kind], device=self._device)
-        data = tensor.view(-1).view(torch.uint8)
-        chunks = range(0, piece.size, CHUNK)
-        return tensor, [
-            self._threads.submit(self._fill, piece.path, piece.offset + at, data[at : at + CHUNK])
-            for at in chunks
-        ]
-
-    def _fill(self, path: Path, offset: int, data: Tensor) -> None:
-        if self._device.type != "cuda":
-            _read(path, offset, data.numpy().data)
-            return
-        buffer = self._buffers.get()
-        try:
-            chunk = buffer[: len(data)]
-            _read(path, offset, chunk.numpy().data)
-            # On the stream that owns the tensor: its memory may still be in use there for one that has gone.
-            with torch.cuda.stream(self._stream):
-                data.copy_(chunk, non_blocking=True)
-                self._stream.record_event().synchronize()
-        finally:
-            self._buffers.put(buffer)
-
-
-def _finish(tensor: Tensor, reads: list[Future[None]]) -> Tensor:
-    for read in reads:
-        read.result()
-    return tensor
-
-
-def _read(path: Path, offset: int, data: memoryview) -> None:
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(offset)
-            while data:
-                read = file.readinto(data)
-                if not read:
-                    raise WeightsDamaged(path, "it became shorter while it was read")
-                data = data[read:]
-    except OSError as error:
-        raise WeightsDamaged(path, f"it cannot be read ({error.strerror})") from error
 
 
 def require_room(placement: Placement, source: Source) -> None:

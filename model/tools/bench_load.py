@@ -15,7 +15,8 @@ from pathlib import Path
 from threading import Event, Thread
 
 from model import checkpoint
-from model.weights import CHUNK, READERS, Placement, load_transformer
+from model.reader import CHUNK, READERS
+from model.weights import Placement, load_transformer
 
 
 @dataclass(frozen=True)

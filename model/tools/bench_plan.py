@@ -1,7 +1,8 @@
 """What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…] [--flags FLAGS]] [--once] [--json].
 
 Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. The time that was planned is the mean of the
-two plans. Memory is the peak that the process itself reports, disk what the run's folder takes in blocks, time from the command to its end. Without --weights ten small films of
+two plans. Memory is the peak that the process itself reports, disk what the run's folder takes in blocks, time from the command to its end, `first` from the command to the
+first clip that can be played, `clip` from one clip to the next. Without --weights ten small films of
 pocket; with it live-avatar at four sizes on the card of this machine (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
 """
 
@@ -45,6 +46,8 @@ POCKET = {
     "as it is": [],
 }
 LONG = "64 s, 64*64, 2 steps"
+UNITS = {"time": (1.0, 1), "first": (1.0, 1), "clip": (1.0, 2)}
+"""Of a kind, and its digits; the others are in bytes."""
 SIZES = "384*256,512*320,640*352,704*384"
 
 
@@ -72,7 +75,7 @@ def row(film: str, words: list[str], folder: Path, *, twice: bool) -> Row:
     subprocess.run(command("new", whole), check=True, capture_output=True)
     took = time.monotonic() - begun
     load = float(Path("/proc/loadavg").read_text().split()[0])
-    measured = {**memory(root), "disk": float(taken(root)), "time": took}
+    measured = {**memory(root), "disk": float(taken(root)), "time": took, **pace(root)}
     shutil.rmtree(root)
     plans += [plan(whole)] if twice else []
     planned = {kind: mean(each[kind] for each in plans) for kind in plans[0]}
@@ -96,7 +99,8 @@ def plan(words: list[str]) -> dict[str, float]:
     rooms = {kind: float(found[kind]["total"]) for kind in ("host", "disk")}
     if found["device"]:
         rooms["device"] = float(found["device"]["needed"])
-    return {**rooms, "time": float(found["time"]["film"] or 0)}
+    time = {"time": "film", "first": "first", "clip": "clip"}
+    return {**rooms, **{kind: float(found["time"][name] or 0) for kind, name in time.items()}}
 
 
 def memory(root: Path) -> dict[str, float]:
@@ -105,6 +109,19 @@ def memory(root: Path) -> dict[str, float]:
     told = next(each for each in map(json.loads, lines) if each["event"] == "memory_peak")
     card = {"device": float(told["card"])} if "card" in told else {}
     return {"host": float(told["host"]), **card}
+
+
+def pace(root: Path) -> dict[str, float]:
+    """Seconds from the command to the first clip that could be played, and from clip to clip."""
+    from pipeline.pace import Pace
+    from pipeline.told import Tail
+
+    pace, published = Pace(), []
+    for name, facts, when in Tail(root / "events.jsonl").read():
+        pace.tell(name, facts, when)
+        published += [when] * (name == "clip_published")
+    each = (published[-1] - published[0]) / (len(published) - 1)
+    return {"first": pace.first_playable_after or 0.0, "clip": each}
 
 
 def taken(folder: Path) -> int:
@@ -173,10 +190,9 @@ def tell(found: Row) -> str:
     """One line of the table in docs/plan.md."""
     cells = [found.film]
     for kind, there in found.measured.items():
-        unit = 1.0 if kind == "time" else 1e6
-        cells.append(
-            f"{found.planned[kind] / unit:.1f} / {there / unit:.1f}, {100 * found.off(kind):+.1f} %"
-        )
+        unit, places = UNITS.get(kind, (1e6, 1))
+        both = f"{found.planned[kind] / unit:.{places}f} / {there / unit:.{places}f}"
+        cells.append(f"{both}, {100 * found.off(kind):+.1f} %")
     return f"| {' | '.join(cells)} | {found.load:.1f} |"
 
 

@@ -99,15 +99,13 @@ class Parts:
         """The speech encoder."""
         from model.wav2vec2 import Wav2VecEncoder
 
-        ear = Wav2VecEncoder.read(self.place.folder / checkpoint.SPEECH, self.placement.dtype)
-        ear.model.to(self.placement.device)
-        return ear
+        folder, placed = self.place.folder / checkpoint.SPEECH, self.placement
+        return Wav2VecEncoder.read(folder, placed.dtype, placed.device)
 
     def text(self) -> "TextEncoder":
         """The prompt's encoder: used once a run, and so not kept."""
         from model.text import TextEncoder
 
         with _BUILDING:
-            encoder = TextEncoder.read(self.place.folder, self.placement.dtype)
-        encoder.model.to(self.placement.device)
-        return encoder
+            placed = self.placement
+            return TextEncoder.read(self.place.folder, placed.dtype, placed.device)

@@ -43,6 +43,20 @@ def test_offsets_are_where_the_bytes_are(tmp_path: Path):
     assert torch.equal(torch.frombuffer(bytearray(data), dtype=torch.int32).view(3, 4), numbers)
 
 
+def test_an_archive_tells_what_lies_in_rows(tmp_path: Path):
+    """A part of a larger tensor begins where it begins; what is turned, or packed, does not lie as it is."""
+    numbers = torch.arange(24, dtype=torch.int32).view(6, 4)
+    torch.save({"part": numbers[2:4], "turned": numbers.T, "one": numbers[1]}, tmp_path / "x.pth")
+    found = read_contents(tmp_path / "x.pth")
+    assert {name: each.dense for name, each in found.items()} == {
+        "part": True, "turned": False, "one": True
+    }  # fmt: skip
+    data = (tmp_path / "x.pth").read_bytes()[found["part"].offset :][: found["part"].size]
+    assert torch.equal(
+        torch.frombuffer(bytearray(data), dtype=torch.int32).view(2, 4), numbers[2:4]
+    )
+
+
 @pytest.mark.parametrize("by", [1, 100])
 @pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])
 def test_a_truncated_file_is_damaged(name: str, by: int, tmp_path: Path):

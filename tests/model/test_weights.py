@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from model import checkpoint, shapes
 from model.checkpoint import Place
+from model.reader import Reader
 from model.tools.make_checkpoint import FULL, TINY, make, resize
 from model.tools.random_weights import header
-from model.weights import Placement, Reader, load_transformer, open_source, stream
+from model.weights import Placement, load_transformer, open_source, stream
 from storage.errors import DeviceTooSmall, OtherLora, OtherWeights, WeightsDamaged
 from tests.model.published import Tensors, alter, alter_json, published, truncate
 
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 LOAD = """
 import json, sys, threading, time
 import torch
-from model import weights
+from model import reader, weights
 from model.checkpoint import locate
 from model.transformer import S2VTransformer
 import accelerate.utils
@@ -31,7 +32,7 @@ def held():
     status = open("/proc/self/status").read()
     return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
-weights.AHEAD = int(sys.argv[2])
+reader.AHEAD = int(sys.argv[2])
 ended, peak, before = threading.Event(), [0], held()
 def watch():
     while not ended.wait(0.001):
@@ -96,8 +97,8 @@ def test_switches_that_no_file_tells(place: Place):
 
 def test_large_tensors_come_in_pieces(place: Place, monkeypatch: pytest.MonkeyPatch):
     """Chunks of a hundred bytes, two hundred ahead: the same weights."""
-    monkeypatch.setattr("model.weights.CHUNK", 100)
-    monkeypatch.setattr("model.weights.AHEAD", 200)
+    monkeypatch.setattr("model.reader.CHUNK", 100)
+    monkeypatch.setattr("model.reader.AHEAD", 200)
     truth = merged(place)
     source = open_source(place)
     for name, held in stream(source, Placement(CPU)):
