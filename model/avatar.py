@@ -161,12 +161,18 @@ class Memory:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a card is, as far as a film is concerned."""
+    """How fast a machine with a card is, as far as a film is concerned; where nothing is said, one with an H200."""
 
     relative: float = 1.0
     """Products of matrices in bfloat16, an H200 being 1."""
     link: float = 53e9
     """Bytes a second between host and card."""
+    launch: float = 6.6e-6
+    """Seconds in which the host asks the card for the smallest piece of work."""
+    reading: float = 1.48e9
+    """Bytes a second from the disk (or from the memory that keeps its files) onto the card."""
+    compiled: bool = True
+    """Whether the card's kernels lie there from another film."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,10 @@ class Labour:
     """Of one clip."""
     beside: float
     """Of the decoding, what the denoiser loses where both are at work; 1: they take turns."""
+    host: float = 0.0
+    """Of one clip, what the host needs to ask for all of it: where the card is quicker, a clip takes so long."""
+    end: float = 0.0
+    """After the last clip, until the command has let go of everything."""
 
 
 class Denoiser(Protocol):

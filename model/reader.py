@@ -76,8 +76,9 @@ class Reader:
         try:
             chunk = buffer[: len(data)]
             _read(path, offset, chunk.numpy().data)
-            # On the stream that owns the tensor: its memory may still be in use there for one that has gone.
-            with torch.cuda.stream(self._stream):
+            # On the stream that owns the tensor: its memory may still be in use there for one that has gone. A tensor that was begun in inference mode
+            # is filled in no other, and this thread has its own.
+            with torch.inference_mode(), torch.cuda.stream(self._stream):
                 data.copy_(chunk, non_blocking=True)
                 self._stream.record_event().synchronize()
         finally:

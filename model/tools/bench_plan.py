@@ -1,9 +1,9 @@
 """What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…] [--flags FLAGS]] [--once] [--json].
 
-Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. The time that was planned is the mean of the
-two plans. Memory is the peak that the process itself reports, disk what the run's folder takes in blocks, time from the command to its end, `first` from the command to the
-first clip that can be played, `clip` from one clip to the next. Without --weights ten small films of
-pocket; with it live-avatar at four sizes on the card of this machine (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
+Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. What was planned is the mean of the two plans.
+Memory is the peak that the process itself reports, disk what the run's folder takes in blocks (with and without segments and film), time from the command
+to its end, `first` from the command to the first clip that can be played, `clip` from one clip to the next. Without --weights ten small films of pocket; with it live-avatar
+at four sizes on the card of this machine (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
 """
 
 import argparse
@@ -75,7 +75,7 @@ def row(film: str, words: list[str], folder: Path, *, twice: bool) -> Row:
     subprocess.run(command("new", whole), check=True, capture_output=True)
     took = time.monotonic() - begun
     load = float(Path("/proc/loadavg").read_text().split()[0])
-    measured = {**memory(root), "disk": float(taken(root)), "time": took, **pace(root)}
+    measured = {**memory(root), **disk(root), "time": took, **pace(root)}
     shutil.rmtree(root)
     plans += [plan(whole)] if twice else []
     planned = {kind: mean(each[kind] for each in plans) for kind in plans[0]}
@@ -97,6 +97,8 @@ def plan(words: list[str]) -> dict[str, float]:
         raise SystemExit(f"longtake plan: {done.stderr.decode().strip()}")
     found: Facts = json.loads(done.stdout)
     rooms = {kind: float(found[kind]["total"]) for kind in ("host", "disk")}
+    parts = found["disk"]["parts"]
+    rooms["disk, no video"] = rooms["disk"] - parts["segments"] - parts["film"]
     if found["device"]:
         rooms["device"] = float(found["device"]["needed"])
     time = {"time": "film", "first": "first", "clip": "clip"}
@@ -122,6 +124,12 @@ def pace(root: Path) -> dict[str, float]:
         published += [when] * (name == "clip_published")
     each = (published[-1] - published[0]) / (len(published) - 1)
     return {"first": pace.first_playable_after or 0.0, "clip": each}
+
+
+def disk(root: Path) -> dict[str, float]:
+    """Bytes of a run, and without those whose number is the pictures' business: random weights make noise, and noise makes large files."""
+    video = taken(root / "segments") + (root / "video.mp4").stat().st_size
+    return {"disk": float(taken(root)), "disk, no video": float(taken(root) - video)}
 
 
 def taken(folder: Path) -> int:

@@ -8,8 +8,10 @@ from model.avatar import Labour, Speed
 
 FILES = 47.1e9
 """Bytes of all weights."""
-READING = 1.48e9
-"""Bytes a second from a disk onto a card, measured on one H200 (docs/models.md)."""
+STARTING, ENDING, COMPILING = 20.0, 3.0, 11.0
+"""Seconds before the weights come (the libraries, the prompt, the picture), after the last clip, and of compiling kernels; measured beside one H200 (docs/plan.md)."""
+LAUNCHES, OTHERS = 318, 45_000
+"""What the host does for a layer of one pass, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
 SLOWS, REACHED = 0.27, 0.95
 """What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
 Measured with 63, 153 and 282 GB a clip at 53 GB/s: 3.0, 3.8 and 5.9 s, where all on the card takes 2.8 (docs/performance.md)."""
@@ -81,4 +83,6 @@ def seconds(shape: Shape, measured: Measured, speed: Speed, fetched: int) -> Lab
     decode = measured.decode * shape.pixels / measured.pixels / speed.relative
     moving = fetched / speed.link
     waiting = max(SLOWS * moving, moving / REACHED - denoise)
-    return Labour(FILES / READING, denoise + waiting, decode, measured.beside)
+    load = STARTING + FILES / speed.reading + (0.0 if speed.compiled else COMPILING)
+    asking = shape.passes * shape.config["num_layers"] * LAUNCHES + OTHERS
+    return Labour(load, denoise + waiting, decode, measured.beside, speed.launch * asking, ENDING)

@@ -249,8 +249,11 @@ def host_room(setting: Setting, memory: "Memory") -> Room:
     on_card = bool(memory.device)
     if costs is None:
         parts["program"] = int(PROGRAM[on_card])
+    elif costs.host < sum(parts.values()):
+        # It was made, and took no more.
+        parts = {"program and all that it holds": costs.host}
     else:
-        parts["program"] = max(0, costs.host - sum(parts.values()))
+        parts["program"] = costs.host - sum(parts.values())
     here = setting.place.here
     needed = sum(parts.values()) - (0 if costs else parts.pop("a state to be written", 0))
     note = "measured" if costs else "by arithmetic"
@@ -302,15 +305,13 @@ def time_of(setting: Setting) -> Time:
 def reckoned(setting: Setting, labour: "Labour") -> Time:
     """From seconds that one H200 took, scaled."""
     spec = setting.resolved.spec
-    clip = labour.denoise + labour.beside * labour.decode
-    ending = labour.decode
+    clip = max(labour.host, labour.denoise + labour.beside * labour.decode)
+    ending, first = labour.decode, labour.load + clip
     if setting.settings.offline:
-        clip, ending = labour.denoise + labour.decode, 0.0
-    first = labour.load + labour.denoise + labour.decode
-    if setting.settings.offline:
-        first = labour.load + spec.clips * labour.denoise + labour.decode
-    film = labour.load + spec.clips * clip + ending
-    source = "one H200's measured clips, scaled by operations and by the card's speed"
+        clip, ending = max(labour.host, labour.denoise) + labour.decode, 0.0
+        first = labour.load + spec.clips * (clip - labour.decode) + labour.decode
+    film = labour.load + spec.clips * clip + ending + labour.end
+    source = "one H200's measured clips, scaled by operations and by this machine's speed"
     carry = setting.traits.carry_bytes / DISK_RATE or None
     return Time(source, film, first, clip, spec.clip_frames / clip, carry)
 

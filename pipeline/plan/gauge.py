@@ -1,7 +1,10 @@
-"""How fast the card of this machine is, measured in a second or two: products of matrices, and the way to the host."""
+"""How fast this machine and its card are, measured in a few seconds: products of matrices, the way to the host, the host itself, and the disk of the weights."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.avatar import Speed
@@ -15,6 +18,10 @@ SIDE, H200 = 8192, 790e12
 """A product of two matrices of this side, and how many operations a second an H200 does of it."""
 LINK = 1 << 28
 ROUNDS = 8
+LAUNCHES = 1000
+READERS, PIECE, PIECES = 4, 1 << 24, 64
+"""Threads that read, bytes of a piece, and how many of them: a gigabyte."""
+KINDS, LARGE = {".safetensors", ".pth"}, 1 << 30
 
 
 def card_here(machine: "Machine") -> str | None:
@@ -26,25 +33,71 @@ def card_here(machine: "Machine") -> str | None:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
-def measure(kind: str = "cuda", side: int = SIDE, size: int = LINK) -> Speed:
-    """The speed of a device, whose memory is given back."""
+def measure(kind: str = "cuda", weights: str = "", side: int = SIDE, size: int = LINK) -> Speed:
+    """The speed of a device, whose memory is given back, and of its host; `weights` is where they lie."""
     import torch
 
     from model.avatar import release_memory
 
-    speed = _measure(torch.device(kind), side, size)
+    speed = _measure(torch.device(kind), weights, side, size)
     release_memory()
     return speed
 
 
-def _measure(device: "torch.device", side: int, size: int) -> Speed:
+def _measure(device: "torch.device", weights: str, side: int, size: int) -> Speed:
     import torch
 
     x = torch.randn(side, side, device=device, dtype=torch.bfloat16)
     there = torch.empty(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
     here = torch.empty(size, dtype=torch.uint8, device=device)
+    least = torch.zeros(8, device=device)
     product = clock(lambda: x @ x, device)
-    return Speed(2 * side**3 / product / H200, size / clock(lambda: here.copy_(there), device))
+
+    def launch() -> None:
+        for _ in range(LAUNCHES):
+            least.add_(1)
+
+    return Speed(
+        2 * side**3 / product / H200,
+        size / clock(lambda: here.copy_(there), device),
+        clock(launch, device) / LAUNCHES,
+        rate(large_files(weights)) or Speed().reading,
+        has_kernels(),
+    )
+
+
+def large_files(weights: str) -> list[Path]:
+    """Those in a folder of weights whose reading takes time."""
+    folder = Path(weights)
+    found = (path for path in folder.rglob("*") if path.suffix in KINDS and path.is_file())
+    return sorted(path for path in found if path.stat().st_size >= LARGE) if weights else []
+
+
+def rate(files: Sequence[Path]) -> float:
+    """Bytes a second in which pieces of files are read by several at once, from where they lie now; 0 where there are none."""
+    sizes = [path.stat().st_size for path in files]
+    pieces = [
+        (path, (size - PIECE) * i // PIECES)
+        for path, size in zip(files, sizes, strict=True)
+        for i in range(max(1, PIECES * size // max(sum(sizes), 1)))
+    ]
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(READERS) as threads:
+        read = sum(threads.map(_read, pieces))
+    return read / (time.perf_counter() - begun)
+
+
+def _read(piece: tuple[Path, int]) -> int:
+    path, at = piece
+    with path.open("rb", buffering=0) as file:
+        file.seek(at)
+        return len(file.read(PIECE))
+
+
+def has_kernels() -> bool:
+    """Whether Triton has compiled anything for this user."""
+    kept = os.environ.get("TRITON_CACHE_DIR") or Path.home() / ".triton" / "cache"
+    return Path(kept).is_dir()
 
 
 def clock(work: Callable[[], object], device: "torch.device") -> float:

@@ -36,10 +36,10 @@ def named(words: str, request: "Request") -> Place:
     return Place(name, False, min(limit, card.usable), Speed(card.relative, card.link), note)
 
 
-def local(model: str, machine: "Machine", *, gauged: bool = True) -> Place:
+def local(model: str, machine: "Machine", weights: str, *, gauged: bool = True) -> Place:
     """The machine that this runs on, with its card if the model would use one; raises BadOption where a card is asked for and there is none.
 
-    `gauged`: its speed is measured, in a second or two; else it is the data sheet's, where the card is known.
+    `gauged`: its speed is measured, in a few seconds; else it is the data sheet's, where the card is known.
     """
     from model import avatar
     from pipeline.plan.gauge import card_here, measure
@@ -50,7 +50,7 @@ def local(model: str, machine: "Machine", *, gauged: bool = True) -> Place:
     if card is None and machine.device != "cuda":
         note = "This machine has no card that torch can use; --gpu NAME plans for one that has."
         return Place("this machine", True, None, note=note)
-    speed = measure() if gauged else sheet_speed(card)
+    speed = measure(weights=weights) if gauged else sheet_speed(card)
     free = avatar.bytes_free(model, machine)
     return Place(f"this machine's {card}", True, free, speed)
 

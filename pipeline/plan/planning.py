@@ -77,7 +77,7 @@ def told_before(resolved: Resolved) -> Iterator[str]:
         return
     request = resolved.request
     traits = preflight.check_options(request)
-    where = local(traits.name, asked_machine(request), gauged=False)
+    where = local(traits.name, asked_machine(request), request.weights or "", gauged=False)
     yield summary(estimate(Setting(resolved, traits, where)))
 
 
@@ -95,7 +95,8 @@ def place_of(request: Request, how: How, model: str) -> Place:
     """The machine."""
     if how.gpu:
         return named(how.gpu, request)
-    return local(model, asked_machine(request), gauged=how.rehearse is not False)
+    gauged = how.rehearse is not False
+    return local(model, asked_machine(request), request.weights or "", gauged=gauged)
 
 
 def has_weights(request: Request, model: str) -> bool:

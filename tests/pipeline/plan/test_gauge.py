@@ -1,15 +1,57 @@
-"""The speed of a card, measured; here the processor stands for it."""
+"""The speed of a machine, measured; here the processor stands for its card."""
 
-from model.avatar import Machine
-from pipeline.plan.gauge import card_here, measure
+from pathlib import Path
+
+import pytest
+
+from model.avatar import Machine, Speed
+from pipeline.plan import gauge
+from pipeline.plan.gauge import card_here, has_kernels, large_files, measure, rate
 from pipeline.plan.place import sheet_speed
 
 
-def test_both_speeds_are_measured() -> None:
-    """Products and copies, of any device."""
+def test_all_speeds_are_measured() -> None:
+    """Products, copies and the smallest pieces of work, of any device; of reading, the usual one where no weights are named."""
     speed = measure("cpu", side=64, size=1 << 12)
     assert 0 < speed.relative < 1
     assert speed.link > 0
+    assert 0 < speed.launch < 1e-3
+    assert speed.reading == Speed().reading
+
+
+def test_reading_is_measured_on_the_weights_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces of the large files only, as many of each as it is large; of a folder that is not there, nothing."""
+    monkeypatch.setattr(gauge, "LARGE", 1 << 20)
+    monkeypatch.setattr(gauge, "PIECE", 1 << 16)
+    (tmp_path / "parts").mkdir()
+    for name, size in (("a.safetensors", 3 << 20), ("parts/b.pth", 1 << 20), ("c.pth", 9)):
+        (tmp_path / name).write_bytes(bytes(size))
+    (tmp_path / "long.txt").write_bytes(bytes(2 << 20))
+    files = large_files(str(tmp_path))
+    assert [path.name for path in files] == ["a.safetensors", "b.pth"]
+    read: list[tuple[str, int]] = []
+    kept = gauge._read
+
+    def told(piece: tuple[Path, int]) -> int:
+        read.append((piece[0].name, piece[1]))
+        return kept(piece)
+
+    monkeypatch.setattr(gauge, "_read", told)
+    assert 1e6 < rate(files) < 1e12
+    assert sum(name == "a.safetensors" for name, _ in read) == 48
+    assert sum(name == "b.pth" for name, _ in read) == 16
+    assert max(at for _, at in read) < 3 << 20
+    assert large_files(str(tmp_path / "no")) == large_files("") == []
+
+
+def test_kernels_of_another_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lie where Triton keeps them."""
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "kept"))
+    assert not has_kernels()
+    (tmp_path / "kept").mkdir()
+    assert has_kernels()
 
 
 def test_a_processor_is_no_card() -> None:
