@@ -113,6 +113,8 @@ class Traits:
     carry_bytes: int = 0
     """Of what goes from clip to clip, about; 0 where that is the motion latents."""
     carry_pieces: int = 0
+    encoded_bytes: int = 0
+    """Of the encoded picture and prompt, where that is worth telling."""
 
     @property
     def decodes_offline(self) -> bool:

@@ -218,6 +218,6 @@ def room_of(
 def once_of(resolved: "Resolved", traits: "Traits", carries: int) -> Once:
     """What the run has beside its clips."""
     request = resolved.request
-    inputs = request.image.stat().st_size + request.audio.stat().st_size
+    inputs = request.image.stat().st_size + request.audio.stat().st_size + traits.encoded_bytes
     copies = int(is_copied(request.output_file, resolved.root))
     return Once(carries, traits.carry_bytes, traits.carry_pieces, inputs, copies)

@@ -76,7 +76,7 @@ class Once:
     pieces: int = 0
     """Of one."""
     inputs: int = 0
-    """Bytes of the copies of picture and sound."""
+    """Bytes of the copies of picture and sound, and of both (and the prompt) as the model has them."""
     copies: int = 0
     """Of the film, for --output-file on the same disk."""
 

@@ -1,5 +1,6 @@
 """The published models, in numbers: those of the folder of weights, or the published ones where there is no folder. Without torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from storage.errors import BadInput, BadOption
 SAMPLE_RATE = 16_000
 AUDIO_MARGIN = 4 * SAMPLE_RATE
 FRAMES_PER_LATENT, PIXELS_PER_LATENT, MOTION_LATENTS, RING_LATENTS = 4, 8, 19, 12
+PROMPT = 512
+"""States of a prompt that are stored, whatever its length."""
 SIZE_MULTIPLE = 16
 WIDTH, HEIGHT = 704, 384
 VAE: dict[str, Any] = {
@@ -103,6 +106,7 @@ class Kind:
             precision=options.precision,
             carry_bytes=needed.rings,
             carry_pieces=2 + needed.rings // needed.ring if needed.rings else 0,
+            encoded_bytes=encoded_bytes(config, (width, height), guided=bool(self.guidance)),
         )
 
     def needed(self, options: Options) -> Need:
@@ -163,6 +167,14 @@ class Kind:
             reason = f"{self.name} was distilled without guidance: leave it out"
             raise BadOption("--sample-guide-scale", options.guidance, reason)
         return options.guidance or self.guidance
+
+
+def encoded_bytes(config: Mapping[str, Any], size: tuple[int, int], *, guided: bool) -> int:
+    """Of picture and motion as latents, and of the states of the prompt (guided: and of what is not wanted), in float32."""
+    width, height = (side // PIXELS_PER_LATENT for side in size)
+    latents = 1 + MOTION_LATENTS
+    prompts = (1 + guided) * PROMPT * (config["text_dim"] or 0)
+    return 4 * (config["in_dim"] * width * height * latents + int(prompts))
 
 
 @lru_cache(maxsize=2)

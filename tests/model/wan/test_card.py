@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from model import wav2vec2
-from model.avatar import MODELS, Machine, Options, bytes_needed, describe, weights_digest
+from model.avatar import MODELS, Machine, Options, bytes_needed, describe, load, weights_digest
 from model.tools.make_checkpoint import main as make_checkpoint
 from model.wan import card
 from model.wan.parts import device_of
@@ -53,11 +54,23 @@ def test_a_folder_tells_its_own_sizes(weights: str) -> None:
     small = describe("live-avatar", Options(weights=weights))
     own = {
         name: getattr(small, name)
-        for name in ("audio_layers", "audio_channels", "carry_bytes", "carry_pieces")
-    }
+        for name in (
+            "audio_layers", "audio_channels", "carry_bytes", "carry_pieces", "encoded_bytes",
+        )
+    }  # fmt: skip
     published = describe("live-avatar", Options())
     assert all(value < getattr(published, name) for name, value in own.items())
     assert small == replace(published, **own)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_is_encoded_is_as_large_as_is_told(name: str, weights: str) -> None:
+    """Picture, motion and prompt, as the run stores them."""
+    options = Options(64, 96, weights=weights)
+    avatar = load(name, options, Machine(device="cpu"))
+    encoded = avatar.encode_inputs(np.zeros((96, 64, 3), np.uint8), "a presenter")
+    told = describe(name, options).encoded_bytes
+    assert sum(each.nbytes for each in encoded.values()) == told
 
 
 def test_the_margin_is_the_encoders() -> None:
