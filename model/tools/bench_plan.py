@@ -1,9 +1,9 @@
-"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…] [--flags FLAGS]] [--once] [--json].
+"""What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…] [--flags FLAGS] [--clips N] [--rehearse]] [--once] [--json].
 
 Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. What was planned is the mean of the two plans.
 Memory is the peak that the process itself reports, disk what the run's folder takes in blocks (with and without segments and film), time from the command
 to its end, `first` from the command to the first clip that can be played, `clip` from one clip to the next. Without --weights ten small films of pocket; with it live-avatar
-at four sizes on the card of this machine (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
+at four sizes on the card of this machine, by arithmetic or (--rehearse) by its first clips (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
 """
 
 import argparse
@@ -48,6 +48,8 @@ POCKET = {
 LONG = "64 s, 64*64, 2 steps"
 UNITS = {"time": (1.0, 1), "first": (1.0, 1), "clip": (1.0, 2)}
 """Of a kind, and its digits; the others are in bytes."""
+CLIPS = 6
+"""Of a large model's film, as many as the examples' voice fills."""
 SIZES = "384*256,512*320,640*352,704*384"
 
 
@@ -66,18 +68,18 @@ class Row:
         return self.planned[kind] / self.measured[kind] - 1
 
 
-def row(film: str, words: list[str], folder: Path, *, twice: bool) -> Row:
+def row(film: str, words: list[str], folder: Path, *, twice: bool, rehearse: bool) -> Row:
     """Plan, make, and plan again."""
     root = folder / "run"
     whole = [*words, f"--run={root}"]
-    plans = [plan(whole)]
+    plans = [plan(whole, rehearse=rehearse)]
     begun = time.monotonic()
     subprocess.run(command("new", whole), check=True, capture_output=True)
     took = time.monotonic() - begun
     load = float(Path("/proc/loadavg").read_text().split()[0])
     measured = {**memory(root), **disk(root), "time": took, **pace(root)}
     shutil.rmtree(root)
-    plans += [plan(whole)] if twice else []
+    plans += [plan(whole, rehearse=rehearse)] if twice else []
     planned = {kind: mean(each[kind] for each in plans) for kind in plans[0]}
     return Row(film, {kind: planned[kind] for kind in measured}, measured, load)
 
@@ -87,11 +89,9 @@ def command(verb: str, words: list[str]) -> list[str]:
     return [sys.executable, "-m", "pipeline", verb, str(PICTURE), *words]
 
 
-def plan(words: list[str]) -> dict[str, float]:
+def plan(words: list[str], *, rehearse: bool) -> dict[str, float]:
     """What the plan says: bytes of memory, card and disk, and seconds."""
-    # A large model is not rehearsed: its plan is arithmetic, and a look at the card.
-    large = any(word.startswith("--weights=") for word in words)
-    whole = command("plan", [*words, "--json", *([] if large else ["--rehearse=yes"])])
+    whole = command("plan", [*words, "--json", *(["--rehearse=yes"] if rehearse else [])])
     done = subprocess.run(whole, check=False, capture_output=True)
     if not done.stdout:
         raise SystemExit(f"longtake plan: {done.stderr.decode().strip()}")
@@ -137,24 +137,28 @@ def taken(folder: Path) -> int:
     return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
 
 
-def films(weights: str | None, sizes: str, flags: str) -> Iterator[tuple[str, list[str]]]:
+def films(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """Each film's name, and the words that ask for it."""
-    if weights is None:
+    if options.weights is None:
         for name, words in POCKET.items():
             yield name, [str(SPEECH), *words]
         return
-    asked = ["--model=live-avatar", f"--weights={weights}", "--num-clip=6"]
-    asked += [f"--{flag}" for flag in flags.split()]
-    for size in sizes.split(","):
-        yield f"live-avatar, {size}", [str(SPEECH), *asked, f"--size={size}"]
+    clips = options.clips
+    asked = ["--model=live-avatar", f"--weights={options.weights}", f"--num-clip={clips}"]
+    asked += [f"--{flag}" for flag in options.flags.split()]
+    for size in options.sizes.split(","):
+        yield f"live-avatar, {size}, {clips} clips", [str(SPEECH), *asked, f"--size={size}"]
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """A row for each film."""
-    for name, words in films(options.weights, options.sizes, options.flags):
+    # A large model is not rehearsed unless it is asked for: its plan is arithmetic, and a look at the card.
+    rehearse = options.weights is None or options.rehearse
+    for name, words in films(options):
         if options.film is None or options.film in name:
-            sound = [str(longer(folder)), *words[1:]] if name == LONG else words
-            yield row(name, sound, folder, twice=not options.once)
+            long = name == LONG or (options.weights is not None and options.clips > CLIPS)
+            sound = [str(longer(folder)), *words[1:]] if long else words
+            yield row(name, sound, folder, twice=not options.once, rehearse=rehearse)
 
 
 def longer(folder: Path, times: int = 5) -> Path:
@@ -178,6 +182,8 @@ def main() -> None:
     parser.add_argument(
         "--flags", default="", help='More of them, of the large model: "fp8 carry-every=0".'
     )
+    parser.add_argument("--clips", type=int, default=CLIPS, help="Of the large model's films.")
+    parser.add_argument("--rehearse", action="store_true", help="The large model, too.")
     parser.add_argument("--film", metavar="WORDS", help="Only films with these words in the name.")
     parser.add_argument("--folder", metavar="DIR", help="Where the films are made.")
     parser.add_argument("--once", action="store_true", help="Plan before the film alone.")

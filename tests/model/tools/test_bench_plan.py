@@ -1,5 +1,6 @@
 """The comparison of plans with films; the films themselves are made by hand (make bench-plan)."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from pipeline.arguments import parse
 
 def test_ten_films_that_can_be_asked_for() -> None:
     """Ten of pocket, four of live-avatar; each a command line that parses, its name in no other's place."""
-    small, large = list(films(None, SIZES, "")), list(films("ckpt", SIZES, "fp8 carry-every=0"))
+    asked = Namespace(weights="ckpt", sizes=SIZES, flags="fp8 carry-every=0", clips=6)
+    small, large = list(films(Namespace(weights=None))), list(films(asked))
     assert (len(small), len(large)) == (10, 4)
     assert len({name for name, _ in (*small, *large)}) == 14
     for _, words in (*small, *large):
