@@ -175,6 +175,8 @@ class Speed:
     """Bytes a second from the disk (or from the memory that keeps its files) onto the card."""
     compiled: bool = True
     """Whether the card's kernels lie there from another film."""
+    libraries: float = 13.0
+    """Seconds in which a new process has imported all that a large model needs."""
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,9 @@ class Pace:
         measured = self._beats["published"].seconds
         if self.offline and measured is None and (denoise := self._denoise):
             measured = denoise + self._decode(denoise)
+        if not self.offline and measured is not None:
+            # Clips that piled up while the first was decoded for the first time come out quicker than they are made.
+            measured = max(measured, self._beats["denoised"].seconds or 0.0)
         return measured or self._kept or self._promised
 
     @property

@@ -8,8 +8,8 @@ from model.avatar import Labour, Speed
 
 FILES = 47.1e9
 """Bytes of all weights."""
-STARTING, ENDING, COMPILING = 20.0, 3.0, 11.0
-"""Seconds before the weights come (the libraries, the prompt, the picture), after the last clip, and of compiling kernels; measured beside one H200 (docs/plan.md)."""
+STARTING, ENDING, COMPILING = 7.0, 3.0, 11.0
+"""Seconds for the prompt, the picture and the sound, after the last clip, and for compiling kernels; measured beside one H200 (docs/plan.md)."""
 LAUNCHES, OTHERS = 318, 45_000
 """What the host does for a layer of one pass, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
 SLOWS, REACHED = 0.27, 0.95
@@ -83,6 +83,8 @@ def seconds(shape: Shape, measured: Measured, speed: Speed, fetched: int) -> Lab
     decode = measured.decode * shape.pixels / measured.pixels / speed.relative
     moving = fetched / speed.link
     waiting = max(SLOWS * moving, moving / REACHED - denoise)
-    load = STARTING + FILES / speed.reading + (0.0 if speed.compiled else COMPILING)
+    load = (
+        speed.libraries + STARTING + FILES / speed.reading + (0.0 if speed.compiled else COMPILING)
+    )
     asking = shape.passes * shape.config["num_layers"] * LAUNCHES + OTHERS
     return Labour(load, denoise + waiting, decode, measured.beside, speed.launch * asking, ENDING)

@@ -49,6 +49,17 @@ def test_time_left_after_five_clips_is_within_a_tenth():
     assert pace.eta == pytest.approx(995.0, rel=0.1)
 
 
+def test_clips_that_piled_up_do_not_set_the_pace():
+    """The decoder of a large model is compiled while the first clip waits for it: three come out one after the other, and are not how fast clips are made."""
+    pace = begun(100)
+    for clip in range(4):
+        pace.tell("clip_denoised", {"clip": clip, "seconds": 2.0}, 2.0 * clip)
+    for clip in range(3):
+        pace.tell("clip_published", {"clip": clip, "frames": 48}, 7.0 + 0.3 * clip)
+    assert pace.seconds_a_clip == pytest.approx(2.0)
+    assert pace.eta == pytest.approx(97 * 2.0)
+
+
 def test_replayed_and_redone_clips_stay_out_of_the_rate():
     """A resume that replays and encodes again for a minute says the same rate as before."""
     pace = begun(1000)

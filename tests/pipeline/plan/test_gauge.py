@@ -1,5 +1,6 @@
 """The speed of a machine, measured; here the processor stands for its card."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def test_all_speeds_are_measured() -> None:
     assert speed.link > 0
     assert 0 < speed.launch < 1e-3
     assert speed.reading == Speed().reading
+    assert 0.5 < speed.libraries < 100
+
+
+def test_what_is_imported_is_there() -> None:
+    """Else the time of a failure would be told."""
+    for name in gauge.LIBRARIES:
+        assert find_spec(name) is not None, name
 
 
 def test_reading_is_measured_on_the_weights_themselves(
