@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from model import findings, shapes
+from model.avatar import trim_heap
 from model.checkpoint import Place
 from model.findings import Pair
 from model.fp8 import CODE, Fp8Linear, replace_linears
@@ -101,6 +102,8 @@ def load_transformer(place: Place, placement: Placement, **switches: Any) -> S2V
     model.eval().requires_grad_(requires_grad=False)
     if placement.waiting:
         model.stream = LayerStream(model.blocks, placement.waiting, placement.device)
+        # What they were read into: half as much again.
+        trim_heap()
     return model
 
 

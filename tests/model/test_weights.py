@@ -39,11 +39,15 @@ def watch():
         peak[0] = max(peak[0], held())
 watcher = threading.Thread(target=watch)
 watcher.start()
-model = weights.load_transformer(locate(sys.argv[1]), weights.Placement(torch.device("cpu")))
+waiting = range(int(sys.argv[3]))
+model = weights.load_transformer(
+    locate(sys.argv[1]), weights.Placement(torch.device("cpu"), waiting=tuple(waiting))
+)
+after = held()
 ended.set()
 watcher.join()
 size = sum(weight.nbytes for weight in model.parameters())
-print(json.dumps({"over": peak[0] - before - size, "size": size}))
+print(json.dumps({"over": peak[0] - before - size, "after": after - before - size, "size": size}))
 """
 
 
@@ -175,18 +179,32 @@ def test_weights_in_float32_are_read_too(place: Place):
     )
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
-def test_nothing_is_held_twice(tmp_path: Path):
-    """300 MB of weights with their LoRA: at the peak the host holds them once, what is read ahead, and a few large tensors."""
-    make(tmp_path, resize(FULL, 1024, 5), parts=("transformer", "lora"))
-    ahead = 1 << 24
+def loading(folder: Path, ahead: int, waiting: int = 0) -> dict[str, int]:
+    """What a process of its own held that loads the transformer, so many of its blocks waiting on the host."""
     said = subprocess.run(
-        [sys.executable, "-c", LOAD, str(tmp_path), str(ahead)],
+        [sys.executable, "-c", LOAD, str(folder), str(ahead), str(waiting)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    facts = json.loads(said.stdout.splitlines()[-1])
+    facts: dict[str, int] = json.loads(said.stdout.splitlines()[-1])
+    return facts
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+def test_nothing_is_held_twice(tmp_path: Path):
+    """300 MB of weights with their LoRA: at the peak the host holds them once, what is read ahead, and a few large tensors."""
+    make(tmp_path, resize(FULL, 1024, 5), parts=("transformer", "lora"))
+    ahead = 1 << 24
+    facts = loading(tmp_path, ahead)
     assert facts["size"] > 250e6
     assert facts["over"] < ahead + 80e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+def test_nothing_stays_twice_of_layers_that_wait(tmp_path: Path):
+    """Behind the loading the host holds them once, and two more of them for a card to compute with; the heap has given back what they were read into."""
+    make(tmp_path, resize(FULL, 1024, 5), parts=("transformer", "lora"))
+    facts = loading(tmp_path, 1 << 24, waiting=5)
+    assert facts["after"] < 2 * facts["size"] / 5 + 30e6
