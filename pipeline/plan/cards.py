@@ -24,6 +24,8 @@ class Card:
     """Of bfloat16 with sums in float32, dense, as its data sheet says."""
     link: float
     source: str
+    fp8: bool = True
+    """Whether it multiplies eight-bit floats."""
 
     @property
     def usable(self) -> int:
@@ -37,11 +39,11 @@ class Card:
 
 
 CARDS = {
-    "3090": Card("RTX 3090", 24e9, 71, GEN4, "NVIDIA Ampere GA102 whitepaper"),
+    "3090": Card("RTX 3090", 24e9, 71, GEN4, "NVIDIA Ampere GA102 whitepaper", fp8=False),
     "4090": Card("RTX 4090", 24e9, 165.2, GEN4, "NVIDIA Ada whitepaper"),
     "5090": Card("RTX 5090", 32e9, 209.5, GEN5, "NVIDIA RTX Blackwell whitepaper"),
     "l40s": Card("L40S", 48e9, 362, GEN4, "NVIDIA L40S data sheet"),
-    "a100": Card("A100 80GB", 80e9, 312, GEN4, "NVIDIA A100 data sheet"),
+    "a100": Card("A100 80GB", 80e9, 312, GEN4, "NVIDIA A100 data sheet", fp8=False),
     "h100": Card("H100 SXM", 80e9, 989, GEN5, "NVIDIA H100 data sheet"),
     "h200": Card("H200", 141e9, 989, GEN5, "NVIDIA H200 data sheet; measured, docs/models.md"),
 }

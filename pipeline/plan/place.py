@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model.avatar import Speed
+from model.avatar import FP8, Speed
+from storage.errors import BadOption
 
 if TYPE_CHECKING:
     from model.avatar import Machine
@@ -29,6 +30,8 @@ def named(words: str, request: "Request") -> Place:
     from pipeline.plan.cards import find
 
     card, count = find(words)
+    if request.precision == FP8 and not card.fp8:
+        raise BadOption("--fp8", f"on {card.name}", "it has no eight-bit floats; leave it out")
     limit = request.device_memory or card.usable
     idle = f"longtake uses one card today: {count - 1} of the {count} would be idle. "
     note = (idle if count > 1 else "") + f"Memory and speed by the {card.source}."

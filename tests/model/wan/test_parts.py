@@ -1,18 +1,20 @@
 """The parts of a published model are built one after the other, whoever asks for them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 import torch
 
-from model.avatar import Options
+from model.avatar import Machine, Options
 from model.live_avatar.card import KIND
 from model.tools import make_checkpoint
 from model.wan.memory import Placing
-from model.wan.parts import Parts
+from model.wan.parts import Parts, placement_of
 from model.weights import Placement
+from storage.errors import BadOption
 
 NAMES = ("transformer", "vae", "ear", "transformer", "vae")
 
@@ -41,3 +43,18 @@ def test_parts_are_built_once_and_whole(weights: Path, trial: int) -> None:
     assert made[1] is made[4]
     modules = (made[0], made[1].module, made[2].model)  # type: ignore[attr-defined]
     assert not any(weight.is_meta for module in modules for weight in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("capability", "refused"), [((8, 0), True), ((8, 9), False), ((9, 0), False)]
+)
+def test_a_card_without_eight_bit_floats_is_refused(
+    capability: tuple[int, int], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a weight is read; without --fp8 it is welcome."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A100")
+    assert placement_of(Machine(device="cuda"), fp8=False).device.type == "cuda"
+    with pytest.raises(BadOption, match="eight-bit") if refused else nullcontext():
+        assert placement_of(Machine(device="cuda"), fp8=True).fp8

@@ -9,7 +9,7 @@ import pytest
 from pipeline import runs
 from pipeline.plan.planning import How, planned
 from storage.disk import look
-from storage.errors import NoSpace
+from storage.errors import BadOption, NoSpace
 from storage.run import Run
 from tasks.request import Request
 from tests.faults.disks import memory_disk
@@ -109,6 +109,13 @@ def test_hours_of_a_named_card(asked: Callable[..., Request]) -> None:
     slower = runs.plan(asked(offline=True), How(gpu="4090"))
     assert slower.time.film == pytest.approx(10 + 5 * 5)
     assert slower.time.first == pytest.approx(10 + 5 * 4 + 1)
+
+
+def test_a_card_without_eight_bit_floats(asked: Callable[..., Request]) -> None:
+    """Is told before anything is reckoned; one that has them is not."""
+    with pytest.raises(BadOption, match="on A100 80GB cannot be used: it has no eight-bit floats"):
+        runs.plan(asked(precision="fp8"), How(gpu="a100"))
+    assert runs.plan(asked(precision="fp8"), How(gpu="4090")).fits
 
 
 def test_the_command_line(longtake: Longtake, face: Path, speech: Path, tmp_path: Path) -> None:
