@@ -1,7 +1,7 @@
 """What `longtake plan` says against what the film then took: make bench-plan, or python -m model.tools.bench_plan [--weights DIR [--sizes W*H,…] [--flags FLAGS] [--clips N] [--rehearse]] [--once] [--json].
 
 Plan, film and plan again, one after the other, for each film: other work on the machine then falls on both. What was planned is the mean of the two plans.
-Memory is the peak that the process itself reports, disk what the run's folder takes in blocks (with and without segments and film), time from the command
+Memory is the peak that the process itself reports, disk what the run's folder takes in blocks (of random weights also without segments and film), time from the command
 to its end, `first` from the command to the first clip that can be played, `clip` from one clip to the next. Without --weights ten small films of pocket; with it live-avatar
 at four sizes on the card of this machine, by arithmetic or (--rehearse) by its first clips (or, with the weights of make_checkpoint --size tiny and --sizes 64*64, on its processor).
 """
@@ -77,7 +77,8 @@ def row(film: str, words: list[str], folder: Path, *, twice: bool, rehearse: boo
     subprocess.run(command("new", whole), check=True, capture_output=True)
     took = time.monotonic() - begun
     load = float(Path("/proc/loadavg").read_text().split()[0])
-    measured = {**memory(root), **disk(root), "time": took, **pace(root)}
+    large = any(word.startswith("--weights=") for word in words)
+    measured = {**memory(root), **disk(root, noisy=large), "time": took, **pace(root)}
     shutil.rmtree(root)
     plans += [plan(whole, rehearse=rehearse)] if twice else []
     planned = {kind: mean(each[kind] for each in plans) for kind in plans[0]}
@@ -126,10 +127,11 @@ def pace(root: Path) -> dict[str, float]:
     return {"first": pace.first_playable_after or 0.0, "clip": each}
 
 
-def disk(root: Path) -> dict[str, float]:
-    """Bytes of a run, and without those whose number is the pictures' business: random weights make noise, and noise makes large files."""
+def disk(root: Path, *, noisy: bool) -> dict[str, float]:
+    """Bytes of a run; where random weights make noise, and noise large files, also those that are not video."""
+    whole = {"disk": float(taken(root))}
     video = taken(root / "segments") + (root / "video.mp4").stat().st_size
-    return {"disk": float(taken(root)), "disk, no video": float(taken(root) - video)}
+    return {**whole, "disk, no video": whole["disk"] - video} if noisy else whole
 
 
 def taken(folder: Path) -> int:
