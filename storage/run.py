@@ -310,12 +310,17 @@ def _refuse_foreign(root: Path) -> None:
     ours = names & {*layout.NAMES, *FOLDERS, "encoded", "sound"}
     if not ours or _exists(root) or (root / BEGUN).exists():
         return
-    if NAME not in names:
+    # A power cut in the first moment may leave a folder, but not the lock that was there before it.
+    if NAME not in names and any(_holds_files(root / name) for name in ours):
         raise NotARun(
             root, f"it holds other things by the names that a run uses ({', '.join(sorted(ours))})"
         )
     if any((root / "commits").glob("*.json")):
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
+
+
+def _holds_files(path: Path) -> bool:
+    return path.is_file() or any(each.is_file() for each in path.rglob("*"))
 
 
 def _exists(root: Path) -> bool:

@@ -17,7 +17,7 @@ Titled = tuple[str, str, Plot | None]
 def plots_of(each: Reading, beside: Sequence[Reading]) -> list[Titled]:
     """All of them, always in the same order."""
     return [
-        ("Mouth and sound", f"{_KEY.format('a', 'how far the mouth is open')}{_KEY.format('b', 'loudness')}, each against its most", _mouth(each)),
+        ("Mouth and sound", f"{_KEY.format('a', 'how far the mouth is open')} {_KEY.format('b', 'loudness')}, each against its most", _mouth(each)),
         ("Lips against sound", "Agreement (r) at each offset: a sharp peak at 0 is a mouth in time; right of it the mouth is late", _lags(each)),
         ("Frames by which the mouth is late, clip by clip", "Each clip with its neighbours; clips without enough sound have no dot", _offsets(each)),
         ("Change from frame to frame", "Mean difference of brightness, of 255", _changes(each, beside)),
@@ -27,7 +27,7 @@ def plots_of(each: Reading, beside: Sequence[Reading]) -> list[Titled]:
     ]  # fmt: skip
 
 
-_KEY = '<span class="key {}">{}</span> '
+_KEY = '<span class="key {}">{}</span>'
 
 
 def _mouth(each: Reading) -> Plot | None:

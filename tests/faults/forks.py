@@ -1,7 +1,7 @@
 """A whole film in forked children, for what is done hundreds of times: imports are paid once.
 
 python tests/faults/forks.py points PICTURE SOUND FOLDER STRIDE [ORDER]   killed before each STRIDE-th step that the disk sees, then made to its end
-python tests/faults/forks.py cuts   PICTURE SOUND FOLDER STRIDE SEED      the same steps, but with what was not synced dropped (unsynced.py)
+python tests/faults/forks.py cuts   PICTURE SOUND FOLDER STRIDE SEED ORDER   the same steps, but with what was not synced dropped (unsynced.py)
 
 Forks, so it runs apart from the tests' own process. Prints one line of JSON.
 """
@@ -56,6 +56,17 @@ class Asked:
     root: Path
     order: str
 
+    @property
+    def older(self) -> Path:
+        """The film that a retake is taken from."""
+        return self.root.with_name("older")
+
+    def make_older(self, said: Path) -> None:
+        """That film, before anything is tried."""
+        if self.order == "retake":
+            assert child(self.make, said) == 0, said.read_text()
+            shutil.rmtree(self.root)
+
     def make(self) -> None:
         """Make it, or what is missing of it."""
         if self.order == "motion":
@@ -72,10 +83,10 @@ class Asked:
             make(freeze(request), request.part)
             return
         # The film that it is taken from is made once and stays.
-        older = replace(request, run=self.root.with_name("older"))
-        if not (older.run / "video.mp4").exists():
+        if not (self.older / "video.mp4").exists():
+            older = replace(request, run=self.older)
             make(freeze(older), older.part)
-        run = begin(plan(older.run, Wish(1, until=3, seed=7, run=self.root)))
+        run = begin(plan(self.older, Wish(1, until=3, seed=7, run=self.root)))
         make(run)
         with run.lock():
             seams_of(run)
@@ -119,9 +130,7 @@ def steps_of(asked: Asked, said: Path) -> tuple[Tree, list[str]]:
 def points(asked: Asked, stride: int) -> dict[str, Any]:
     """Killed before every `stride`-th step, then made to its end."""
     said = asked.root.parent / "said"
-    if asked.order == "retake":
-        assert child(asked.make, said) == 0, said.read_text()
-        shutil.rmtree(asked.root)
+    asked.make_older(said)
     expected, steps = steps_of(asked, said)
     found: Counter[str] = Counter()
     for step in range(0, len(steps), stride):
@@ -158,6 +167,7 @@ def _until(asked: Asked, step: int) -> None:
 def cuts(asked: Asked, stride: int, seed: int) -> dict[str, Any]:
     """At every `stride`-th step a disk as a power cut may leave it; each is then made to its end."""
     said, states = asked.root.parent / "said", asked.root.parent / "states"
+    asked.make_older(said)
     expected, steps = steps_of(asked, said)
     shutil.rmtree(asked.root)
     assert child(lambda: _record(asked, states, stride, seed), said) == 0, said.read_text()
@@ -179,6 +189,7 @@ def cuts(asked: Asked, stride: int, seed: int) -> dict[str, Any]:
 def _record(asked: Asked, states: Path, stride: int, seed: int) -> None:
     """Make the film once; a state of the disk is written out at every `stride`-th step."""
     disk, told, taken = Disk(asked.root.parent, asked.root.name, seed), [], [0]
+    disk.settle(asked.older)
 
     def step(kind: str, path: Path) -> None:
         with disk.lock:
@@ -235,7 +246,7 @@ def main(verb: str, *words: str) -> None:
     if verb == "points":
         found = points(Asked(image, audio, folder / "film", words[4]), stride)
     else:
-        found = cuts(Asked(image, audio, folder / "film", "online"), stride, int(words[4]))
+        found = cuts(Asked(image, audio, folder / "film", words[5]), stride, int(words[4]))
     print(json.dumps(found))
 
 

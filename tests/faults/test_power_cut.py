@@ -13,10 +13,10 @@ from test_write_points import forks
 SLOW = {"FAKE_DENOISE": "0.01", "FAKE_DECODE": "0.01"}
 
 
-def recorded(film: Film, folder: Path, stride: int) -> dict[str, int]:
+def recorded(film: Film, folder: Path, stride: int, order: str = "online") -> dict[str, int]:
     """Cuts at every so many-th step, by the record of what was synced."""
     seed = random.randrange(1 << 30)
-    found = forks("cuts", film, folder / "cuts", stride, seed)
+    found = forks("cuts", film, folder / "cuts", stride, seed, order)
     names = ("lost", "by_hand", "differing")
     assert not any(found.get(name) for name in names), f"seed {seed}: {found}"
     return {"cuts": found["tried"], "told": found["told"], **dict.fromkeys(names, 0)}
@@ -25,6 +25,18 @@ def recorded(film: Film, folder: Path, stride: int) -> dict[str, int]:
 def test_cut_at_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> None:
     """What was synced, and of the rest whatever a disk likes: nothing that was called done is lost, no torn state is accepted."""
     tally(**recorded(brief, tmp_path, 80))
+
+
+def test_a_retake_cut_at_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> None:
+    """While files of the old film are linked, records of their own are made for them, and clips are made again: the same."""
+    tally(**recorded(brief, tmp_path, 80, "retake"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_retake_cut_at_every_third_step(brief: Film, tmp_path: Path, tally: Tally) -> None:
+    """Many more of them."""
+    tally(**recorded(brief, tmp_path, 3, "retake"))
 
 
 @pytest.mark.slow
@@ -40,7 +52,7 @@ def test_the_record_finds_a_store_that_does_not_sync(
 ) -> None:
     """The trial is one: where no sync counts, it finds loss."""
     monkeypatch.setenv("FAULT_NO_SYNC", "1")
-    assert forks("cuts", brief, tmp_path / "cuts", 40, 1)["lost"] > 3
+    assert forks("cuts", brief, tmp_path / "cuts", 40, 1, "online")["lost"] > 3
 
 
 @pytest.mark.slow

@@ -26,6 +26,11 @@ class Disk:
         """Of a folder, what its last sync has made durable."""
         self._bytes: dict[int, bytes] = {}
         self._folders: set[int] = set()
+        self._settled: dict[int, Path] = {}
+
+    def settle(self, folder: Path) -> None:
+        """What lies in another folder was synced long ago: a file of it that gets a name here as well has its bytes."""
+        self._settled = {path.stat().st_ino: path for path in folder.rglob("*") if path.is_file()}
 
     def fsync(self, file: int) -> None:
         """In place of os.fsync: what was there before the call has survived it."""
@@ -82,6 +87,8 @@ class Disk:
         for own, is_folder in there.items():
             if own not in self._ids:
                 self._ids[own] = next(self._fresh)
+                if own in self._settled:
+                    self._bytes[self._ids[own]] = self._settled[own].read_bytes()
             if is_folder:
                 self._folders.add(self._ids[own])
 
