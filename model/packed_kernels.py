@@ -23,9 +23,8 @@ WHOLE: Any = tl.constexpr(float(packing.WHOLE))
 FLOAT: Any = tl.constexpr(packing.FLOAT)
 LEAST: Any = tl.constexpr(packing.LEAST)
 TILE: Any = tl.constexpr(ring_shape.TILE)
-LOG2E: Any = tl.constexpr(1.4426950408889634)
-RAISED: Any = tl.constexpr(8.0)
-"""What falls to a value is at most 2^8: an eight-bit float knows nothing finer than 2^-9."""
+LOG2E: Any = tl.constexpr(packing.LOG2E)
+RAISED: Any = tl.constexpr(packing.RAISED)
 QUERIES, WARPS = 64, 4
 """Rows of queries that one program answers; of one warpgroup, so that two of them fit on a processor and one computes while the other waits."""
 ROOM = 220_000

@@ -4,6 +4,7 @@ Of keys whole numbers lose a third of what eight-bit floats do, and of attention
 docs/LOG.md).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +13,6 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from model.attention import attend_heads
 from model.fp8 import CODE as EIGHT
 from model.ring_shape import TILE, Sizes, tiles
 from model.rope import rotate
@@ -21,6 +21,9 @@ from model.rows import has_kernels
 WHOLE, FLOAT = 127, 448.0
 LEAST = 1e-20
 """Before there is a film there are only zeros, and no scale."""
+LOG2E = 1.4426950408889634
+RAISED = 8.0
+"""What falls to a value is at most 2^8: an eight-bit float knows nothing finer than 2^-9."""
 WIDE = torch.int64
 """As which eight-bit numbers are copied: one by one they would come no quicker than so many of these."""
 
@@ -52,6 +55,21 @@ class Seen:
         first, each = tiles(self.first), tiles(self.block)
         begins = [first + i * each for i in range(self.blocks)]
         return [slice(0, first), *(slice(at, at + each) for at in begins)]
+
+    @property
+    def tiles(self) -> int:
+        """All of them."""
+        return self.places[-1].stop
+
+    def rows(self) -> Iterator[tuple[int, int]]:
+        """Every tile and how many of its rows count; those that are not full come last."""
+        sizes = [self.first] + [self.block] * self.blocks
+        cut = []
+        for place, rows in zip(self.places, sizes, strict=True):
+            whole = rows // TILE
+            yield from ((place.start + i, TILE) for i in range(whole))
+            cut += [(place.start + whole, rows % TILE)] * bool(rows % TILE)
+        yield from cut
 
 
 def cut(slots: Tensor, sizes: Sizes) -> Packed:
@@ -142,18 +160,30 @@ def _among(scales: Tensor, slots: int) -> Tensor:
 def attend(q: Tensor, factors: Tensor, window: Packed, seen: Seen) -> Tensor:
     """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window.
 
-    On a card queries are whole numbers as well, with a scale for each row, and what falls to a value is an eight-bit float.
+    Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958). Tile after tile, as the
+    highest score so far decides how a share is rounded.
     """
     if has_kernels(q):
         return _kernels().attend(q, factors, window, seen)
-    both = []
-    for at, rows in zip(seen.places, [seen.first] + [seen.block] * seen.blocks, strict=True):
-        lies = slice(at.start * TILE, at.stop * TILE)
-        piece = Packed(window.keys[:, :, lies], window.values[..., lies], window.scales[..., at])
-        both.append(unpack(piece, rows, q.dtype))
-    keys, values = (torch.cat(parts, 2) for parts in zip(*both, strict=True))
-    turned = rearrange(rotate(q, factors), "b l n d -> b n l d")
-    return rearrange(attend_heads(turned, keys, values), "b n l d -> b l n d")
+    turned = rearrange(rotate(q.float(), factors), "b l n d -> b n l d")
+    fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / WHOLE
+    query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E
+    key_scales, value_scales = window.scales[..., : seen.tiles].unbind(1)
+    unit = value_scales.amax(-1)[..., None, None]
+    most = torch.full_like(fine, -torch.inf)
+    weight, total = torch.zeros_like(fine), torch.zeros_like(turned)
+    for tile, rows in seen.rows():
+        there = slice(tile * TILE, tile * TILE + rows)
+        much = sharpness * key_scales[..., tile, None, None]
+        scale = value_scales[..., tile, None, None] / unit
+        scores = query @ window.keys[:, :, there].float().mT * much
+        now = torch.maximum(most, scores.amax(-1, keepdim=True))
+        share = torch.exp2(scores - now + RAISED) * scale
+        fade = torch.exp2(most - now)
+        weight = weight * fade + share.sum(-1, keepdim=True) / scale
+        total = total * fade + share.to(EIGHT).float() @ window.values[..., there].float().mT
+        most = now
+    return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
 
 
 def unpack(packed: Packed, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

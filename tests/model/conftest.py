@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,7 +32,7 @@ def triton_kernels() -> Iterator[Callable[[str], ModuleType]]:
 
 
 def _mend_interpreter(patched: pytest.MonkeyPatch) -> None:
-    """It makes a loop's bound of an array of one number, which NumPy allows no more from 2.4 on."""
+    """It makes a loop's bound of an array of one number, which NumPy allows no more from 2.4 on; and it rounds eight-bit floats down."""
     from triton.runtime import interpreter
 
     before = interpreter._patch_lang_tensor
@@ -41,3 +42,19 @@ def _mend_interpreter(patched: pytest.MonkeyPatch) -> None:
         scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
 
     patched.setattr(interpreter, "_patch_lang_tensor", mended)
+    converted, (wide, eight) = interpreter._convert_float, _kinds()
+
+    def rounded(values: Any, kind: Any, to: Any, mode: Any) -> Any:
+        if (kind, to) != (wide, eight):
+            return converted(values, kind, to, mode)
+        # It cuts eight-bit floats off where a card rounds them.
+        numbers = torch.from_numpy(np.ascontiguousarray(values))
+        return numbers.to(torch.float8_e4m3fn).view(torch.uint8).numpy()
+
+    patched.setattr(interpreter, "_convert_float", rounded)
+
+
+def _kinds() -> tuple[Any, Any]:
+    import triton.language as tl
+
+    return tl.float32, tl.float8e4nv

@@ -13,8 +13,8 @@ from model.ring_shape import TILE, Sizes
 HEADS, D = 2, 64
 CARD = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CARD else "cpu")
-# The interpreter cuts eight-bit floats off where a card rounds them.
-SHARES = 0.045 if CARD else 0.12
+NEAR = 0.045 if CARD else 1e-5
+"""A card adds eight-bit products in its own order and width; how near that is to the formula was last looked at when this rounded less."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_keys_and_values_are_packed(kernels, rows: int, turns: bool) -> None:
     assert torch.allclose(made.scales, wanted.scales, rtol=1e-5)
     assert (made.keys.int() - wanted.keys.int()).abs().max() <= 1
     assert not made.keys[:, :, rows:].any()
-    assert distance(made.values, wanted.values) < (1e-3 if CARD else 0.08)
+    assert distance(made.values, wanted.values) < 1e-3
     assert not made.values[..., rows:].float().any()
 
 
@@ -78,7 +78,7 @@ def test_packed_keys_are_turned(kernels) -> None:
 def test_attention_sees_all_that_lies_in_a_window(
     kernels, first: int, block: int, blocks: int, sharp: float
 ) -> None:
-    """Whole tiles and cut ones, values of different sizes, few keys that count or many; as the formula, which rounds neither queries nor shares."""
+    """Whole tiles and cut ones, values of different sizes, few keys that count or many; as the formula."""
     seen = Seen(first, block, blocks)
     window = room((seen.places[-1].stop + 1) * TILE)
     window.keys.fill_(99)
@@ -91,7 +91,7 @@ def test_attention_sees_all_that_lies_in_a_window(
     q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
     made, wanted = (it.attend(q, factors, window, seen) for it in (kernels, packing))
     assert made.shape == wanted.shape
-    assert distance(made, wanted) < SHARES
+    assert distance(made, wanted) < NEAR
 
 
 def test_heads_may_lie_apart(kernels) -> None:
