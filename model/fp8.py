@@ -79,3 +79,13 @@ def replace_linears(part: nn.Module) -> None:
                         layer.in_features, layer.out_features, bias=layer.bias is not None
                     )
                 setattr(module, name, held)
+
+
+def quantise_linears(part: nn.Module) -> None:
+    """The same with the layers' own numbers, where they are."""
+    before = dict(part.named_modules())
+    replace_linears(part)
+    for name, layer in part.named_modules():
+        if isinstance(layer, Fp8Linear):
+            layer.take(before[name].weight.detach(), before[name].weight.device)
+            layer.bias = before[name].bias

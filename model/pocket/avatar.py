@@ -13,8 +13,10 @@ from model.audio import MelEncoder
 from model.avatar import Byte, Float, Heard, Machine, Named, Options, Seed, Traits
 from model.causal import CausalDenoiser
 from model.draws import SeededDraws
+from model.fp8 import quantise_linears
 from model.pocket import card
 from model.pocket.vae import MEMORY, FrameStream, PocketVAE
+from model.ring import Remembering
 from model.scene import Scene
 from model.schedule import flow_match
 from model.transformer import S2VTransformer
@@ -53,6 +55,12 @@ class PocketAvatar:
         self._vae = PocketVAE(**card.vae_config()).eval()
         self._vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
         cast(self._vae.to(memory_format=torch.channels_last), self._dtype)
+        self._remembering = Remembering()
+
+    def round_to_eight_bits(self) -> None:
+        """Compute as `--fp8` does on a card: layers, keys and values, attention. Slower here; for measuring what it costs (model.pocket.evaluate --eight)."""
+        quantise_linears(self._transformer.blocks)
+        self._remembering = Remembering(eight=True)
 
     @property
     def traits(self) -> Traits:
@@ -107,7 +115,8 @@ class PocketAvatar:
             reference, reference.repeat(1, 1, past, 1, 1), None, self._traits.clip_latents
         )
         schedule = flow_match(self._traits.steps, config.sigmas)
-        return CausalDenoiser(self._transformer, schedule, scene, SeededDraws(seed, config.roll))
+        draws = SeededDraws(seed, config.roll)
+        return CausalDenoiser(self._transformer, schedule, scene, draws, self._remembering)
 
     def decoder(self, inputs: Named) -> "PocketDecoder":
         """A decoder that stands before clip 0."""

@@ -1,6 +1,6 @@
 """The table of levels: whether the shipped avatar talks in time, blinks and stays itself.
 
-    python -m model.pocket.evaluate [--faces 8] [--quick] [--long CLIPS] [--json FILE]
+    python -m model.pocket.evaluate [--faces 8] [--quick] [--long CLIPS] [--eight] [--json FILE]
 
 Films of drawn presenters that training never met, saying what the held-out voices say, are made clip by
 clip as `longtake` makes them, and read by model.pocket.measures. Development only: it imports the renderer.
@@ -19,8 +19,9 @@ import structlog
 import torch
 from numpy.typing import NDArray
 
-from model.avatar import Avatar, Heard, Machine, Options, load
+from model.avatar import Avatar, Heard, Machine, Options
 from model.pocket import measures
+from model.pocket.avatar import PocketAvatar
 from model.pocket.face import draw_identities, eye_boxes, mouth_box, neutral, render
 from model.pocket.levels import DELAY, Findings, Take, tabulate
 from model.pocket.measures import Box, Byte, Float
@@ -242,6 +243,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=5, help="clips of each face with each voice")
     parser.add_argument("--quick", action="store_true", help="two clips of each, four voices")
     parser.add_argument("--long", type=int, default=40, metavar="CLIPS")
+    parser.add_argument("--eight", action="store_true", help="computed as --fp8 does on a card")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     plan = Plan(faces=asked.faces, clips=asked.clips, long_clips=asked.long)
@@ -249,7 +251,9 @@ def main() -> None:
     if asked.quick:
         plan = replace(plan, clips=3, quiet_clips=4, rebuilt=2)
         samples = samples[::3]
-    avatar = load("pocket", Options(256, 256), Machine())
+    avatar = PocketAvatar(Options(256, 256), Machine().threads)
+    if asked.eight:
+        avatar.round_to_eight_bits()
     found = judge(avatar, samples, plan)
     curves = samples[0].curves[: 2 * avatar.traits.clip_frames]
     found.rebuilt = rebuild(
