@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from model.attention import attend_heads
 from model.fp8 import CODE as EIGHT
 from model.ring_shape import TILE, Sizes, tiles
 from model.rope import rotate
@@ -165,6 +166,8 @@ def attend(q: Tensor, factors: Tensor, window: Packed, seen: Seen) -> Tensor:
     """
     if has_kernels(q):
         return _kernels().attend(q, factors, window, seen)
+    if q.is_cuda:
+        return attend_unpacked(q, factors, window, seen)
     turned = rearrange(rotate(q.float(), factors), "b l n d -> b n l d")
     fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / WHOLE
     query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E
@@ -184,6 +187,18 @@ def attend(q: Tensor, factors: Tensor, window: Packed, seen: Seen) -> Tensor:
         total = total * fade + share.to(EIGHT).float() @ window.values[..., there].float().mT
         most = now
     return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
+
+
+def attend_unpacked(q: Tensor, factors: Tensor, window: Packed, seen: Seen) -> Tensor:
+    """The same by torch's own attention, where a card has nobody to compile for it: queries and shares are not rounded."""
+    both = []
+    for at, rows in zip(seen.places, [seen.first] + [seen.block] * seen.blocks, strict=True):
+        lies = slice(at.start * TILE, at.stop * TILE)
+        piece = Packed(window.keys[:, :, lies], window.values[..., lies], window.scales[..., at])
+        both.append(unpack(piece, rows, q.dtype))
+    keys, values = (torch.cat(parts, 2) for parts in zip(*both, strict=True))
+    turned = rearrange(rotate(q, factors), "b l n d -> b n l d")
+    return rearrange(attend_heads(turned, keys, values), "b n l d -> b l n d")
 
 
 def unpack(packed: Packed, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

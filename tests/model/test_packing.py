@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from model import packing
-from model.packing import Packed, Seen
+from model.packing import Packed, Seen, attend_unpacked
 from model.ring_shape import TILE, Sizes
 from tests.model.small import draw
 
@@ -61,7 +61,7 @@ def test_turned_when_packed_or_later() -> None:
 
 @pytest.mark.parametrize(("first", "block", "blocks"), [(20, TILE, 2), (TILE, 50, 3), (130, 7, 1)])
 def test_attention_sees_all_that_lies_in_a_window(first: int, block: int, blocks: int) -> None:
-    """Pieces that end within a tile too: as attention over their numbers, one behind the other."""
+    """Pieces that end within a tile too: as attention over their numbers, one behind the other; queries and shares are rounded, but where torch attends itself."""
     sizes = [first] + [block] * blocks
     drawn = [
         (draw(1, rows, HEADS, D, seed=2 * i), draw(1, rows, HEADS, D, seed=2 * i + 1))
@@ -76,8 +76,9 @@ def test_attention_sees_all_that_lies_in_a_window(first: int, block: int, blocks
     for (k, v), at in zip(drawn, seen.places, strict=True):
         packing.place(packing.as_slot(packed(k, v)), window, at.start)
     q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
-    made = packing.attend(q, factors, window, seen)
+    made, plain = (how(q, factors, window, seen) for how in (packing.attend, attend_unpacked))
     k, v = (torch.cat(parts, 1).transpose(1, 2) for parts in zip(*drawn, strict=True))
     turned = packing.rotate(q, factors).transpose(1, 2)
     exact = torch.nn.functional.scaled_dot_product_attention(turned, k, v).transpose(1, 2)
-    assert lost(made, exact) < 0.05
+    assert lost(plain, exact) < lost(made, exact) < 0.05
+    assert 0.001 < lost(made, plain) < 0.04
