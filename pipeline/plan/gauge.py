@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,14 @@ def card_here(machine: "Machine") -> str | None:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
+@cache
 def measure(kind: str = "cuda", weights: str = "", side: int = SIDE, size: int = LINK) -> Speed:
-    """The speed of a device, whose memory is given back, and of its host; `weights` is where they lie."""
+    """The speed of a device, whose memory is given back, and of its host; `weights` is where they lie. Once a process: it takes some ten seconds, and says so."""
     import torch
 
     from model.avatar import release_memory
 
+    sys.stderr.write("measuring: this machine, its card, and the disk of the weights\n")
     speed = _measure(torch.device(kind), weights, side, size)
     release_memory()
     return speed

@@ -19,6 +19,7 @@ def test_all_speeds_are_measured() -> None:
     assert 0 < speed.launch < 1e-3
     assert speed.reading == Speed().reading
     assert 0.5 < speed.libraries < 100
+    assert measure("cpu", side=64, size=1 << 12) is speed
 
 
 def test_what_is_imported_is_there() -> None:
