@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from tasks.request import Request
 
 
+UNBUILT = "The card's kernels cannot be built here, and everything takes much longer: they need Triton and a C compiler (gcc or clang)."
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a film is to be made."""
@@ -55,7 +58,14 @@ def local(model: str, machine: "Machine", weights: str, *, gauged: bool = True) 
         return Place("this machine", True, None, note=note)
     speed = measure(weights=weights) if gauged else sheet_speed(card)
     free = avatar.bytes_free(model, machine)
-    return Place(f"this machine's {card}", True, free, speed)
+    return Place(f"this machine's {card}", True, free, speed, note=UNBUILT if unbuilt() else "")
+
+
+def unbuilt() -> bool:
+    """Whether the card's kernels cannot be built here."""
+    from model.rows import can_build
+
+    return not can_build()
 
 
 def sheet_speed(name: str | None) -> Speed | None:

@@ -79,6 +79,8 @@ def told_before(resolved: Resolved) -> Iterator[str]:
     traits = preflight.check_options(request)
     where = local(traits.name, asked_machine(request), request.weights or "", gauged=False)
     yield summary(estimate(Setting(resolved, traits, where)))
+    if where.free is not None and where.note:
+        yield f"[WARNING] {where.note}"
 
 
 def settle_for(request: Request, how: How, like: Setting | None = None) -> Setting:
