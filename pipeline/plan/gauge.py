@@ -1,6 +1,7 @@
 """How fast this machine and its card are, measured in a few seconds: products of matrices, the way to the host, the host itself, its libraries, and the disk of the weights."""
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -87,12 +88,15 @@ def large_files(weights: str) -> list[Path]:
 
 
 def rate(files: Sequence[Path]) -> float:
-    """Bytes a second in which pieces of files are read by several at once, from where they lie now; 0 where there are none."""
+    """Bytes a second in which pieces of files are read by several at once, from where they lie now; 0 where there are none.
+
+    Each time others: what was read for the plan before is in memory, and the rest perhaps not.
+    """
     sizes = [path.stat().st_size for path in files]
     pieces = [
-        (path, (size - PIECE) * i // PIECES)
+        (path, random.randrange(max(1, size - PIECE)))
         for path, size in zip(files, sizes, strict=True)
-        for i in range(max(1, PIECES * size // max(sum(sizes), 1)))
+        for _ in range(max(1, PIECES * size // max(sum(sizes), 1)))
     ]
     begun = time.perf_counter()
     with ThreadPoolExecutor(READERS) as threads:
@@ -110,7 +114,8 @@ def _read(piece: tuple[Path, int]) -> int:
 def importing() -> float:
     """Seconds in which a new process has imported what a large model needs; none of it is then left to be read from the disk."""
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {', '.join(LIBRARIES)}"], check=False)
+    words = [sys.executable, "-c", f"import {', '.join(LIBRARIES)}"]
+    subprocess.run(words, check=False, stderr=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
