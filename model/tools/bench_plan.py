@@ -73,12 +73,12 @@ def row(film: str, words: list[str], folder: Path, *, twice: bool, rehearse: boo
     root = folder / "run"
     whole = [*words, f"--run={root}"]
     plans = [plan(whole, rehearse=rehearse)]
-    begun = time.monotonic()
+    begun, asked = time.monotonic(), time.time()
     subprocess.run(command("new", whole), check=True, capture_output=True)
     took = time.monotonic() - begun
     load = float(Path("/proc/loadavg").read_text().split()[0])
     large = any(word.startswith("--weights=") for word in words)
-    measured = {**memory(root), **disk(root, noisy=large), "time": took, **pace(root)}
+    measured = {**memory(root), **disk(root, noisy=large), "time": took, **pace(root, asked)}
     shutil.rmtree(root)
     plans += [plan(whole, rehearse=rehearse)] if twice else []
     planned = {kind: mean(each[kind] for each in plans) for kind in plans[0]}
@@ -114,17 +114,12 @@ def memory(root: Path) -> dict[str, float]:
     return {"host": float(told["host"]), **card}
 
 
-def pace(root: Path) -> dict[str, float]:
-    """Seconds from the command to the first clip that could be played, and from clip to clip."""
-    from pipeline.pace import Pace
-    from pipeline.told import Tail
-
-    pace, published = Pace(), []
-    for name, facts, when in Tail(root / "events.jsonl").read():
-        pace.tell(name, facts, when)
-        published += [when] * (name == "clip_published")
+def pace(root: Path, begun: float) -> dict[str, float]:
+    """Seconds from the command to the first clip that could be played, and from clip to clip; `begun` is the time of day."""
+    lines = map(json.loads, (root / "events.jsonl").read_text().splitlines())
+    published = [float(each["time"]) for each in lines if each["event"] == "clip_published"]
     each = (published[-1] - published[0]) / (len(published) - 1)
-    return {"first": pace.first_playable_after or 0.0, "clip": each}
+    return {"first": published[0] - begun, "clip": each}
 
 
 def disk(root: Path, *, noisy: bool) -> dict[str, float]:
