@@ -310,8 +310,9 @@ def _refuse_foreign(root: Path) -> None:
     ours = names & {*layout.NAMES, *FOLDERS, "encoded", "sound"}
     if not ours or _exists(root) or (root / BEGUN).exists():
         return
-    # A power cut in the first moment may leave a folder, but not the lock that was there before it.
-    if NAME not in names and any(_holds_files(root / name) for name in ours):
+    # A power cut in the first moment may leave the first folders, but not the lock that was there before them.
+    first = {name for name in ours & {*FOLDERS} if _is_empty_folder(root / name)}
+    if NAME not in names and ours - first:
         raise NotARun(
             root, f"it holds other things by the names that a run uses ({', '.join(sorted(ours))})"
         )
@@ -319,8 +320,8 @@ def _refuse_foreign(root: Path) -> None:
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
 
 
-def _holds_files(path: Path) -> bool:
-    return path.is_file() or any(each.is_file() for each in path.rglob("*"))
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _exists(root: Path) -> bool:

@@ -14,7 +14,7 @@ from small_film import FINGERPRINT, content, make_start
 
 from storage.errors import InputChanged, NotARun, OtherSpec, RunDamaged, RunTooNew
 from storage.lock import lock
-from storage.run import Run, Start
+from storage.run import FOLDERS, Run, Start
 from storage.spec import Settings
 
 
@@ -97,7 +97,6 @@ def test_a_folder_of_other_things_is_no_run(tmp_path: Path, start: Start) -> Non
     """Neither is it opened as a run, nor is a run made over what someone else put there."""
     other = tmp_path / "other"
     (other / "frames").mkdir(parents=True)
-    (other / "frames" / "1.png").write_bytes(b"mine")
     with pytest.raises(NotARun, match=r"run\.json"):
         Run.open(other)
     with pytest.raises(NotARun, match="frames"):
@@ -110,15 +109,18 @@ def test_a_folder_of_other_things_is_no_run(tmp_path: Path, start: Start) -> Non
 def test_what_a_power_cut_left_of_the_first_moment_is_no_other_thing(
     tmp_path: Path, start: Start
 ) -> None:
-    """Folders without a file, and no lock: made over. With a file in one of them, refused."""
+    """The first folders, empty, and no lock: made over. With a file in one of them, or with an array's, refused."""
     root = tmp_path / "left"
-    for name in ("commits", "latents/c"):
+    for name in FOLDERS:
         (root / name).mkdir(parents=True)
     assert Run.create(root, start).spec == start.spec
     (tmp_path / "mine" / "commits").mkdir(parents=True)
     (tmp_path / "mine" / "commits" / "notes.txt").write_text("mine")
-    with pytest.raises(NotARun, match="commits"):
-        Run.create(tmp_path / "mine", start)
+    (tmp_path / "yours").mkdir()
+    (tmp_path / "yours" / "commits").write_text("a file")
+    for name in ("mine", "yours"):
+        with pytest.raises(NotARun, match="commits"):
+            Run.create(tmp_path / name, start)
 
 
 def test_an_input_that_changed_meanwhile_is_refused(tmp_path: Path, start: Start) -> None:
