@@ -7,6 +7,7 @@ were not synced is whole, cut, empty, or as long but zeros. Names are thrown one
 import os
 import random
 import threading
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -79,10 +80,11 @@ class Disk:
         """Numbers of our own for all that is there: the file system uses its own again."""
         there = {self.parent.stat().st_ino: True}
         for folder, folders, files in os.walk(self.parent / self.name):
-            there[Path(folder).stat().st_ino] = True
-            for names, is_folder in ((folders, True), (files, False)):
+            for names, is_folder in ((["."], True), (folders, True), (files, False)):
                 for name in names:
-                    there[os.lstat(os.path.join(folder, name)).st_ino] = is_folder  # noqa: PTH118 - a thousand times
+                    # Another thread may rename or remove it meanwhile.
+                    with suppress(FileNotFoundError):
+                        there[os.lstat(os.path.join(folder, name)).st_ino] = is_folder  # noqa: PTH118 - a thousand times
         self._ids = {own: number for own, number in self._ids.items() if own in there}
         for own, is_folder in there.items():
             if own not in self._ids:
