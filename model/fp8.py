@@ -8,10 +8,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from storage.errors import BadOption
+
 CODE = torch.float8_e4m3fn
 LARGEST = torch.finfo(CODE).max
 MULTIPLE = 16
 """Of both sides of a weight, or the card's kernels refuse it."""
+
+EIGHT_FROM = (8, 9)
+"""The first cards that multiply eight-bit floats: Ada, and then Hopper."""
 
 
 class Eight(NamedTuple):
@@ -60,6 +65,17 @@ def quantise(rows: Tensor) -> Eight:
     wide = rows.float()
     scales = wide.abs().amax(-1, keepdim=True).clamp_min(1e-12) / LARGEST
     return Eight((wide / scales).clamp(-LARGEST, LARGEST).to(CODE).contiguous(), scales)
+
+
+def require_card(device: torch.device) -> None:
+    """Raise BadOption where a card multiplies no eight-bit floats."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < EIGHT_FROM:
+        raise refused(torch.cuda.get_device_name(device))
+
+
+def refused(card: str) -> BadOption:
+    """What is said of such a card."""
+    return BadOption("--fp8", f"on {card}", "it has no eight-bit floats; leave it out")
 
 
 def precision_of(layer: Any) -> torch.dtype:

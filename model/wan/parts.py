@@ -10,6 +10,7 @@ import torch
 
 from model import checkpoint, weights
 from model.avatar import Machine
+from model.fp8 import require_card
 from model.wan.memory import CONTEXT, Placing
 from model.weights import Placement, load_transformer
 from storage.errors import BadOption
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from model.vae import WanVAE
     from model.wan.card import Kind
     from model.wav2vec2 import Wav2VecEncoder
-
-
-EIGHT_FROM = (8, 9)
-"""The first cards that multiply eight-bit floats: Ada, and then Hopper."""
 
 
 def device_of(machine: Machine) -> torch.device:
@@ -41,9 +38,8 @@ def placement_of(machine: Machine, *, fp8: bool) -> Placement:
     """bfloat16 on a card, float32 on the CPU. Threads are set, as they decide the last bits; so is the card's limit."""
     torch.set_num_threads(machine.threads)
     device = device_of(machine)
-    if fp8 and device.type == "cuda" and torch.cuda.get_device_capability(device) < EIGHT_FROM:
-        name = torch.cuda.get_device_name(device)
-        raise BadOption("--fp8", f"on {name}", "it has no eight-bit floats; leave it out")
+    if fp8:
+        require_card(device)
     if device.type == "cuda" and machine.memory is not None:
         whole, index = torch.cuda.mem_get_info(device)[1], torch.cuda.current_device()
         # This one takes no device without an index, and counts without what CUDA itself takes.

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model.avatar import FP8, Speed
-from storage.errors import BadOption
+from tasks.room import asked_machine
 
 if TYPE_CHECKING:
-    from model.avatar import Machine
     from tasks.request import Request
 
 
@@ -34,7 +33,9 @@ def named(words: str, request: "Request") -> Place:
 
     card, count = find(words)
     if request.precision == FP8 and not card.fp8:
-        raise BadOption("--fp8", f"on {card.name}", "it has no eight-bit floats; leave it out")
+        from model.fp8 import refused
+
+        raise refused(card.name)
     limit = request.device_memory or card.usable
     idle = f"longtake uses one card today: {count - 1} of the {count} would be idle. "
     note = (idle if count > 1 else "") + f"Memory and speed by the {card.source}."
@@ -42,23 +43,35 @@ def named(words: str, request: "Request") -> Place:
     return Place(name, False, min(limit, card.usable), Speed(card.relative, card.link), note)
 
 
-def local(model: str, machine: "Machine", weights: str, *, gauged: bool = True) -> Place:
-    """The machine that this runs on, with its card if the model would use one; raises BadOption where a card is asked for and there is none.
+def local(model: str, request: "Request", *, gauged: bool = True) -> Place:
+    """The machine that this runs on, with its card if the model would use one; raises BadOption where a card is asked for and there is none, or none that can do what is asked.
 
     `gauged`: its speed is measured, in a few seconds; else it is the data sheet's, where the card is known.
     """
     from model import avatar
     from pipeline.plan.gauge import card_here, measure
 
+    machine = asked_machine(request)
     if model == next(iter(avatar.MODELS)):
         return Place("this machine", True, None)
     card = card_here(machine)
     if card is None and machine.device != "cuda":
         note = "This machine has no card that torch can use; --gpu NAME plans for one that has."
         return Place("this machine", True, None, note=note)
-    speed = measure(weights=weights) if gauged else sheet_speed(card)
+    if request.precision == FP8:
+        require_eight()
+    speed = measure(weights=request.weights or "") if gauged else sheet_speed(card)
     free = avatar.bytes_free(model, machine)
     return Place(f"this machine's {card}", True, free, speed, note=UNBUILT if unbuilt() else "")
+
+
+def require_eight() -> None:
+    """Raise BadOption where the card multiplies no eight-bit floats."""
+    import torch
+
+    from model.fp8 import require_card
+
+    require_card(torch.device("cuda"))
 
 
 def unbuilt() -> bool:

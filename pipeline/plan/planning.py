@@ -11,7 +11,7 @@ from pipeline.plan.ways import Way, find_ways
 from storage.disk import look, nearest
 from tasks import preflight
 from tasks.request import Request, Resolved, is_run, settle, sides_of
-from tasks.room import asked_machine, begun_size, resize
+from tasks.room import begun_size, resize
 
 QUICK = 2e9
 """A model of fewer bytes is rehearsed without being asked to: that takes seconds."""
@@ -77,7 +77,7 @@ def told_before(resolved: Resolved) -> Iterator[str]:
         return
     request = resolved.request
     traits = preflight.check_options(request)
-    where = local(traits.name, asked_machine(request), request.weights or "", gauged=False)
+    where = local(traits.name, request, gauged=False)
     yield summary(estimate(Setting(resolved, traits, where)))
     if where.free is not None and where.note:
         yield f"[WARNING] {where.note}"
@@ -97,8 +97,7 @@ def place_of(request: Request, how: How, model: str) -> Place:
     """The machine."""
     if how.gpu:
         return named(how.gpu, request)
-    gauged = how.rehearse is not False
-    return local(model, asked_machine(request), request.weights or "", gauged=gauged)
+    return local(model, request, gauged=how.rehearse is not False)
 
 
 def has_weights(request: Request, model: str) -> bool:

@@ -1,11 +1,19 @@
 """The machine that a plan is for."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+import torch
 
 from model import avatar
-from model.avatar import Machine
+from model.avatar import FP8
 from pipeline.plan import gauge, place
 from pipeline.plan.place import UNBUILT, local
+from storage.errors import BadOption
+from tasks.request import Request
+
+ASKED = Request(Path("face.png"), Path("speech.wav"))
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +29,7 @@ def test_a_machine_that_cannot_build_kernels_is_told(
 ) -> None:
     """Before hours are spent on it, with what is missing."""
     monkeypatch.setattr(place, "unbuilt", lambda: unbuilt)
-    found = local("live-avatar", Machine(), "", gauged=False)
+    found = local("live-avatar", ASKED, gauged=False)
     assert found.note == (UNBUILT if unbuilt else "")
     assert found.free == int(140e9)
     assert found.speed is not None
@@ -30,4 +38,13 @@ def test_a_machine_that_cannot_build_kernels_is_told(
 def test_pocket_has_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the machine has: nothing is asked of it."""
     monkeypatch.setattr(gauge, "card_here", lambda _: pytest.fail("it was asked"))
-    assert local("pocket", Machine(), "").free is None
+    assert local("pocket", ASKED).free is None
+
+
+def test_eight_bits_on_a_card_that_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are refused by the plan already, not hours of it later."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A100")
+    with pytest.raises(BadOption, match="on A100 cannot be used: it has no eight-bit floats"):
+        local("live-avatar", replace(ASKED, precision=FP8), gauged=False)
+    assert local("live-avatar", ASKED, gauged=False).free == int(140e9)
