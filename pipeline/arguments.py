@@ -41,7 +41,7 @@ def parse(words: Sequence[str]) -> Command:
 def overview() -> str:
     """The first screen."""
     verbs = "\n".join(f"  {verb.name:8}  {verb.does}" for verb in VERBS.values())
-    examples = "\n".join(f"  {example}" for example in VERBS.values())
+    examples = "\n".join(f"  {verb.example}" for verb in VERBS.values())
     return f"""{ABOUT}
 
 usage: longtake VERB … [--help]

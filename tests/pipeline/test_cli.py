@@ -30,7 +30,7 @@ def test_every_verb_has_help_with_an_example(verb: str, longtake: Call):
     code, out, err = longtake(verb, "--help")
     assert code == 0
     assert not err
-    assert VERBS[verb].example in out
+    assert f"\n  {VERBS[verb].example}\n" in out
     assert parse(VERBS[verb].example.split()[1:]).verb == verb
 
 
@@ -39,7 +39,7 @@ def test_first_screen_names_every_verb(longtake: Call):
     code, out, _ = longtake()
     assert code == 0
     assert out == longtake("--help")[1]
-    assert all(each.example in out for each in VERBS.values())
+    assert all(f"\n  {each.example}\n" in out for each in VERBS.values())
     assert "exit codes" in out
 
 
