@@ -199,8 +199,8 @@ def test_the_settings_that_are_shown_are_read(tmp_path: Path):
 
 
 def test_changelog_has_this_version():
-    """The newest heading of the changelog is the version of pyproject.toml."""
+    """The newest heading with a number is the version of pyproject.toml."""
     version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
-    newest = re.search(r"^## (\S+)", read("CHANGELOG.md"), re.MULTILINE)
+    newest = re.search(r"^## (\d\S+)", read("CHANGELOG.md"), re.MULTILINE)
     assert newest is not None
     assert newest[1] == version
