@@ -192,7 +192,7 @@ def free_bytes(device: torch.device) -> int | None:
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
     try:
-        facts = Path("/proc/meminfo").read_text()
+        facts = Path("/proc/meminfo").read_text(encoding="utf-8")
     except OSError:
         return None
     kilobytes = facts.partition("MemAvailable:")[2].split()[:1]

@@ -173,7 +173,9 @@ def lose_last_segment(run: Path) -> None:
 
 def figures(run: Path) -> Iterator[Check]:
     """Speed and memory, from the run's events."""
-    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    events = [
+        json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     last = [each for each in events if each["event"] == "clip_denoised"][-1]
     yield Check("denoising", f"{last['seconds']:.2f} s for the last clip", passed=True)
     stages: dict[str, float] = {}
@@ -196,7 +198,7 @@ def write_page(root: Path, run: Path, checks: list[Check]) -> Path:
         f"<tr><td>{'ok' if c.passed else 'FAILED'}</td><td>{html.escape(c.what)}</td><td>{html.escape(c.found)}</td></tr>"
         for c in checks
     )
-    spec = json.loads((run / "run.json").read_text())
+    spec = json.loads((run / "run.json").read_text(encoding="utf-8"))
     facts: dict[str, Any] = {"model": spec["spec"]["model"], **spec["fingerprint"]}
     told = ", ".join(f"{name} {value}" for name, value in facts.items())
     page = root / "accept.html"

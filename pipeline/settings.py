@@ -136,7 +136,7 @@ def read_toml(path: Path) -> Mapping[str, object]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadOption(CONFIG, path, str(error)) from None
 

@@ -87,8 +87,15 @@ def born(process: int) -> str:
             words = ["ps", "-o", "lstart=", "-p", str(process)]
             return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
         # Counted in ticks since the machine started: a clock that is set changes nothing.
-        start = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-        return f"{start} {Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+        start = (
+            Path(f"/proc/{process}/stat")
+            .read_text(encoding="latin-1")
+            .rpartition(")")[2]
+            .split()[19]
+        )
+        return (
+            f"{start} {Path('/proc/sys/kernel/random/boot_id').read_text(encoding='utf-8').strip()}"
+        )
     except (OSError, IndexError, subprocess.CalledProcessError):
         return ""
 
@@ -202,7 +209,7 @@ def _holder(root: Path) -> Holder:
 
 def _read(path: Path) -> Holder:
     try:
-        holder: Holder = json.loads(path.read_text())
+        holder: Holder = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     # A torn or damaged text names nobody; the kernel's lock is what counts.

@@ -122,7 +122,7 @@ def _tell(stage: Watched, seconds: float) -> None:
 
 def stacks() -> str:
     """What every thread is doing."""
-    with tempfile.TemporaryFile("w+") as file:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
         faulthandler.dump_traceback(file, all_threads=True)
         file.seek(0)
         return file.read()

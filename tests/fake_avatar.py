@@ -82,7 +82,7 @@ def _pretend(stage: str, clip: int) -> bool:
     """Take the time, fail as scripted; True if what comes out is to be NaN."""
     time.sleep(float(os.environ.get(f"FAKE_{stage.upper()}", "0")))
     if log := os.environ.get("FAKE_LOG"):
-        with Path(log).open("a") as lines:
+        with Path(log).open("a", encoding="utf-8") as lines:
             lines.write(f"{stage} {clip} {time.monotonic()}\n")
     folder = os.environ.get("FAKE_FAIL")
     script = Path(folder or "/nowhere") / f"{stage}.{clip}"

@@ -117,7 +117,7 @@ def canvas(options: Options) -> Canvas:
 @lru_cache(maxsize=1)
 def vae_config() -> dict[str, Any]:
     """The configuration of pocket's VAE."""
-    config: dict[str, Any] = json.loads((WEIGHTS / VAE_CONFIG).read_text())
+    config: dict[str, Any] = json.loads((WEIGHTS / VAE_CONFIG).read_text(encoding="utf-8"))
     return config
 
 

@@ -62,7 +62,9 @@ class Sample:
 
 def read_samples(folder: Path = FOLDER) -> list[Sample]:
     """Every held-out voice, the training synthesiser's first."""
-    index: Mapping[str, list[list[float]]] = json.loads((folder / "curves.json").read_text())
+    index: Mapping[str, list[list[float]]] = json.loads(
+        (folder / "curves.json").read_text(encoding="utf-8")
+    )
     found = []
     for voice, rows in index.items():
         curves = np.asarray(rows, np.float32)

@@ -338,7 +338,7 @@ def load_sound(path: Path, device: torch.device) -> Sound:
 
 def load_vae(folder: Path, device: torch.device) -> PocketVAE:
     """The finished VAE, in float32, frozen."""
-    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text()))
+    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text(encoding="utf-8")))
     vae.load_state_dict(load_file(folder / VAE))
     vae.to(device, memory_format=torch.channels_last)
     return vae.eval().requires_grad_(False)

@@ -216,7 +216,7 @@ def train(vae: PocketVAE, pool: Pool, recipe: Recipe) -> PocketVAE:
 
 def keep_encoder(folder: Path) -> PocketVAE:
     """A VAE with the frozen encoder, and whatever still fits of the decoder, that lie in a folder."""
-    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text()))
+    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text(encoding="utf-8")))
     shapes = {name: weight.shape for name, weight in vae.state_dict().items()}
     kept = {k: w for k, w in load_file(folder / VAE).items() if w.shape == shapes.get(k)}
     vae.load_state_dict(kept, strict=False)
@@ -288,7 +288,7 @@ def main() -> None:
     pool = Pool(recipe, torch.Generator(device).manual_seed(1))
     start = keep_encoder(args.keep) if args.keep else PocketVAE()
     vae = train(start.to(device, memory_format=torch.channels_last), pool, recipe)
-    facts = json.loads((args.keep / VAE_CONFIG).read_text()) if args.keep else None
+    facts = json.loads((args.keep / VAE_CONFIG).read_text(encoding="utf-8")) if args.keep else None
     save(vae, facts or measure_latents(vae, pool), args.out)
     _log.info("%s", json.dumps(judge(vae, recipe.size)))
 

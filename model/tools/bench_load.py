@@ -94,7 +94,7 @@ def seconds(act: Callable[[], None]) -> float:
 
 def anonymous() -> int:
     """Bytes of this process's memory that belong to no file."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
 

@@ -76,7 +76,7 @@ def row(film: str, words: list[str], folder: Path, *, twice: bool, rehearse: boo
     begun, asked = time.monotonic(), time.time()
     subprocess.run(command("new", whole), check=True, capture_output=True)
     took = time.monotonic() - begun
-    load = float(Path("/proc/loadavg").read_text().split()[0])
+    load = float(Path("/proc/loadavg").read_text(encoding="utf-8").split()[0])
     large = any(word.startswith("--weights=") for word in words)
     measured = {**memory(root), **disk(root, noisy=large), "time": took, **pace(root, asked)}
     shutil.rmtree(root)

@@ -29,7 +29,10 @@ class CommandFailedError(RuntimeError):
 
 def watch(command: Sequence[str], every: float = 0.05) -> Watched:
     """Run a command to its end; its tree's memory is looked at `every` so many seconds. Raises CommandFailedError."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+    ):
         begun, tick = time.time(), time.monotonic()
         process = subprocess.Popen(list(command), stdout=out, stderr=err)
         ended = Event()

@@ -140,7 +140,9 @@ def make(request: "Request", path: Path) -> None:
     """The film, by a process of its own. Raises LongtakeError with its last line."""
     given = {each.name: getattr(request, each.name) for each in fields(request)}
     del given["sources"]
-    path.write_text(json.dumps({k: v for k, v in given.items() if v is not None}, default=str))
+    path.write_text(
+        json.dumps({k: v for k, v in given.items() if v is not None}, default=str), encoding="utf-8"
+    )
     words = [sys.executable, "-m", "pipeline.plan.rehearsal", str(path)]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode:
@@ -248,7 +250,7 @@ def main(path: str) -> None:
     from tasks.request import Request
 
     logs.configure(debug=False, console=None)
-    values = json.loads(Path(path).read_text())
+    values = json.loads(Path(path).read_text(encoding="utf-8"))
     for name in ("image", "audio", "run", "output_file"):
         values[name] = Path(values[name])
     runs.new(Request(**values))

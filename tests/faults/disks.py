@@ -54,7 +54,7 @@ class Disk:
     def break_down(self) -> None:
         """Let the kernel find an error in it: ext4 then goes read-only (errors=remount-ro)."""
         name = Path(self.device).name
-        Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("1")
+        Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("1", encoding="utf-8")
 
     def repair(self) -> None:
         """What the system does at the next start."""

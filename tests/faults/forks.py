@@ -64,7 +64,7 @@ class Asked:
     def make_older(self, said: Path) -> None:
         """That film, before anything is tried."""
         if self.order == "retake":
-            assert child(self.make, said) == 0, said.read_text()
+            assert child(self.make, said) == 0, said.read_text(encoding="utf-8")
             shutil.rmtree(self.root)
 
     def make(self) -> None:
@@ -123,7 +123,7 @@ def steps_of(asked: Asked, said: Path) -> tuple[Tree, list[str]]:
         )[1]
         asked.make()
 
-    assert child(work, said) == 0, said.read_text()
+    assert child(work, said) == 0, said.read_text(encoding="utf-8")
     return tree(asked.root), seen.read_text().splitlines()
 
 
@@ -144,7 +144,7 @@ def points(asked: Asked, stride: int) -> dict[str, Any]:
 def _ended(asked: Asked, said: Path, expected: Any, name: str) -> str:
     """Make it to its end: what came of that, in a word; what is not well is told."""
     if child(asked.make, said):
-        print(f"{name}: not resumed: {said.read_text()[-2000:]}")
+        print(f"{name}: not resumed: {said.read_text(encoding='utf-8')[-2000:]}")
         return "by_hand"
     if other := differing(tree(asked.root), expected):
         print(f"{name}: {other}")

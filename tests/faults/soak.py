@@ -246,7 +246,7 @@ def _longest(lines: Sequence[dict]) -> Sequence[dict]:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def table(found: Sequence[Level]) -> str:

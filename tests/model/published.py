@@ -33,4 +33,6 @@ def alter(path: Path, change: Callable[[Tensors], Tensors]) -> None:
 
 def alter_json(path: Path, **said: object) -> None:
     """Say other things in a JSON file."""
-    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **said}), encoding="utf-8"
+    )

@@ -18,7 +18,7 @@ FIXTURES = [path for path in sorted(FOLDER.glob("*.json")) if path.name != "inde
 @pytest.mark.parametrize("facts", FIXTURES, ids=lambda path: path.stem)
 def test_the_reference_is_met(facts: Path) -> None:
     """Ours equals the reference within the tolerance that is written beside the tensors."""
-    told = json.loads(facts.read_text())
+    told = json.loads(facts.read_text(encoding="utf-8"))
     kind = import_module(f"tests.model.parity.{told['fixture']}")
     kind.check(told, load_file(facts.with_suffix(".safetensors")))
 

@@ -29,7 +29,7 @@ def test_a_sound_machine_is_accepted(tmp_path: Path) -> None:
     assert "FAIL" not in done.stdout
     assert done.stdout.count("files are the same bytes") == 2
     page = Path(done.stdout.splitlines()[-1])
-    assert "killed and resumed" in page.read_text()
+    assert "killed and resumed" in page.read_text(encoding="utf-8")
     assert (page.parent / "frames.png").stat().st_size > 1000
     again = run(*POCKET, "--run", str(tmp_path / "a"))
     assert again.returncode == 2

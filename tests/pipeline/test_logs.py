@@ -50,11 +50,11 @@ def test_quiet_by_default_everything_with_debug(face: Path, speech: Path, longta
     """Without --debug, no event and no line of Luigi's on stderr; with it, both, once each."""
     quiet = longtake("new", face, speech, "--run", "x")[2]
     assert not [line for line in quiet.splitlines() if STAMPED.match(line)]
-    assert "Informed scheduler" not in Path("x/inference.log").read_text()
+    assert "Informed scheduler" not in Path("x/inference.log").read_text(encoding="utf-8")
     loud = longtake("new", face, speech, "--run", "y", "--debug")[2]
     assert len(re.findall(r"info clip_published clip=3 ", loud)) == 1
     assert "Informed scheduler" in loud
-    assert "Informed scheduler" in Path("y/inference.log").read_text()
+    assert "Informed scheduler" in Path("y/inference.log").read_text(encoding="utf-8")
 
 
 def test_each_line_is_said_once_however_often_a_film_is_made(
@@ -70,7 +70,7 @@ def test_a_library_user_hears_nothing(face: Path, speech: Path, capsys: pytest.C
     """runs.new called as a function writes its log and leaves stdout alone."""
     runs.new(Request(face, speech, run=Path("x").absolute()))
     assert not capsys.readouterr().out
-    assert "[SUCCESS] Clip 3 generated" in Path("x/inference.log").read_text()
+    assert "[SUCCESS] Clip 3 generated" in Path("x/inference.log").read_text(encoding="utf-8")
 
 
 def test_a_terminal_has_a_bar_and_the_log_has_the_lines(face: Path, speech: Path, tmp_path: Path):

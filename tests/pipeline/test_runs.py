@@ -23,11 +23,11 @@ def wait_for(path: Path, text: str, *, process: "subprocess.Popen[str]") -> None
     """Until a growing file holds the text."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        if path.exists() and text in path.read_text():
+        if path.exists() and text in path.read_text(encoding="utf-8"):
             return
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    raise AssertionError(path.read_text() if path.exists() else f"no {path}")
+    raise AssertionError(path.read_text(encoding="utf-8") if path.exists() else f"no {path}")
 
 
 def test_new_makes_the_film_and_tells_after_each_clip(face: Path, speech: Path, tmp_path: Path):

@@ -96,5 +96,7 @@ def test_film_does_not_depend_on_luigid_staying(luigid: int, ask: Ask) -> None:
         port = int(free.getsockname()[1])
     request = ask(seconds=5.0)
     quick = {"LUIGI_CONFIG_PATH": str(request.image.parent / "quick.cfg")}
-    Path(quick["LUIGI_CONFIG_PATH"]).write_text("[core]\nrpc-retry-attempts=1\nrpc-retry-wait=1\n")
+    Path(quick["LUIGI_CONFIG_PATH"]).write_text(
+        "[core]\nrpc-retry-attempts=1\nrpc-retry-wait=1\n", encoding="utf-8"
+    )
     assert luigi(port, request, **quick).wait(240) != 0
