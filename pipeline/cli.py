@@ -1,6 +1,7 @@
 """The command line: words in, one line out, an exit code that means something."""
 # ruff: noqa: T201 - one of the few places that print
 
+import errno
 import os
 import signal
 import sys
@@ -10,9 +11,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.arguments import parse
+from pipeline.streams import guarded_streams, loss_of
 from pipeline.verb import Command, show
 from pipeline.verbs import VERBS
-from storage.errors import LongtakeError
+from storage.errors import BadInput, LongtakeError, NotWritable
 
 STOPPED, TERMINATED = 130, 143
 _AGAIN = 2.0
@@ -22,6 +24,18 @@ _AGAIN = 2.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say; the exit code (docs/cli.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    with guarded_streams():
+        code = _serve(words)
+        sys.stdout.flush()
+        loss = loss_of(sys.stdout)
+        # A reader that has seen enough (`| head`) is no fault; a full disk under `> file` is one, also of a verb that ended well.
+        if loss is None or loss.errno == errno.EPIPE:
+            return code
+        lost = NotWritable("stdout", loss.strerror)
+        return _end(str(lost), code or lost.exit_code, words)
+
+
+def _serve(words: list[str]) -> int:
     try:
         with _terminable():
             command = parse(words)
@@ -32,13 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stopped:
         code = TERMINATED if str(stopped) == "SIGTERM" else STOPPED
         return _end("Stopped. The same command goes on from what is finished.", code, words)
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`); without this, Python complains once more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001 - the last door: one line, and the whole story for those who ask
+        if _is_nowhere():
+            line = "The working directory is gone. Change into one that is there, then give the same command again."
+            return _end(line, BadInput.exit_code, words)
         line = f"A fault of longtake itself: {type(error).__name__}: {error}. --debug shows where."
         return _end(line, 1, words)
+
+
+def _is_nowhere() -> bool:
+    """Whether somebody removed the working directory, in which nothing relative can be found."""
+    try:
+        os.getcwd()  # noqa: PTH109 - the question itself
+    except FileNotFoundError:
+        return True
+    return False
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def columns(console: "Console", *, transient: bool = False) -> "Progress":
 
     return Progress(
         SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("clips"),

@@ -117,13 +117,14 @@ def _now(status: "Status") -> Iterator[tuple[str, str]]:
 def _table_of_settings(status: "Status") -> "RenderableType":
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("setting")
     table.add_column("value", overflow="fold")
     table.add_column("from", style="dim")
     for decides, settings in groupby(status.settings, key=lambda setting: setting.decides):
-        table.add_row(f"[bold]decides {decides}[/]")
+        table.add_row(Text(f"decides {decides}", style="bold"))
         for setting in settings:
             table.add_row(f"  {setting.name}", _short(setting.value), setting.source)
     return table

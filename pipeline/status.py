@@ -75,7 +75,7 @@ class Status:
 
     def as_json(self, indent: int | None = 2) -> str:
         """The same, for machines."""
-        return json.dumps(asdict(self), indent=indent, ensure_ascii=False)
+        return json.dumps(asdict(self), indent=indent)
 
 
 class Seldom:

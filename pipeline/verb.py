@@ -2,6 +2,7 @@
 # ruff: noqa: T201 - with pipeline/verbs the only place that prints
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -149,13 +150,26 @@ def show(renderables: "Iterable[RenderableType]", stream: TextIO | None = None) 
     """Print them, for people, unless a stream is named on stdout."""
     from rich.table import Table
 
-    console = terminal(stream or sys.stdout)
-    for renderable in renderables:
-        console.print(renderable, highlight=False, soft_wrap=not isinstance(renderable, Table))
+    stream = stream or sys.stdout
+    console = terminal(stream)
+    # A narrower terminal breaks the lines itself; rich would cut figures off.
+    console.width = max(console.width, _LEAST_WIDTH)
+    with console.capture() as drawn:
+        for renderable in renderables:
+            console.print(renderable, soft_wrap=not isinstance(renderable, Table))
+    for line in drawn.get().splitlines():
+        print(line.rstrip(), file=stream)
+
+
+_LEAST_WIDTH, _WIDTH = 72, 100
+"""Columns of a table at least, and where it goes into a file or a pipe."""
 
 
 def terminal(stream: TextIO) -> "Console":
-    """A terminal, or what stands for one."""
+    """A terminal, or what stands for one; words in brackets are words of the user's and no markup."""
     from rich.console import Console
 
-    return Console(file=stream)
+    console = Console(file=stream, markup=False, emoji=False, highlight=False)
+    if not stream.isatty() and "COLUMNS" not in os.environ:
+        console.width = _WIDTH
+    return console

@@ -62,7 +62,7 @@ class Verification:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        return json.dumps(asdict(self), indent=2)
 
 
 def verify(run: "Run", console: "Console | None" = None) -> Verification:

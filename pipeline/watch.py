@@ -1,5 +1,6 @@
 """A run looked at until its film is done or it stands still: in place on a terminal, a line a change elsewhere."""
 
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.panel import amounts, draw
 from pipeline.progress import clock
 from pipeline.status import Reader, Status
+from pipeline.streams import is_read
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,12 +23,12 @@ PATIENCE = 10.0
 
 
 def follow(run: "Run") -> Iterator[Status]:
-    """Its status, again and again; the last is of a film that is done, or of a run that stands still."""
+    """Its status, again and again, until the film is done, the run stands still, or nobody reads stdout any more."""
     reader = Reader(run)
     while True:
         status = reader.read()
         yield status
-        if is_over(status):
+        if is_over(status) or not is_read(sys.stdout):
             return
         time.sleep(EVERY)
 

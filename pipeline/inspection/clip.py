@@ -75,7 +75,7 @@ class Inspection:
             for row in self.numbers
         ]
         facts = {name: value for name, value in vars(self).items() if name != "shown"}
-        return json.dumps({**facts, "numbers": rows}, indent=2, ensure_ascii=False)
+        return json.dumps({**facts, "numbers": rows}, indent=2)
 
 
 def none_for_nan(value: Any) -> Any:

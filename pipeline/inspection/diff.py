@@ -84,7 +84,7 @@ class Comparison:
                 else none_for_nan(value)
             )
 
-        return json.dumps(plain(asdict(self)), indent=2, ensure_ascii=False)
+        return json.dumps(plain(asdict(self)), indent=2)
 
 
 def compare(run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: None) -> Comparison:

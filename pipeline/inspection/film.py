@@ -63,7 +63,7 @@ class Course:
             }
             for sample in self.samples
         ]
-        return json.dumps({**vars(self), "samples": rows}, indent=2, ensure_ascii=False)
+        return json.dumps({**vars(self), "samples": rows}, indent=2)
 
 
 def follow(

@@ -44,7 +44,7 @@ class Hearing:
     def as_json(self) -> str:
         """The same, for machines."""
         rows = [{n: none_for_nan(v) for n, v in asdict(row).items()} for row in self.layers]
-        return json.dumps({**vars(self), "layers": rows}, indent=2, ensure_ascii=False)
+        return json.dumps({**vars(self), "layers": rows}, indent=2)
 
 
 def hear(run: "Run", clip: int, output_file: Path | None = None) -> Hearing:

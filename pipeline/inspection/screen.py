@@ -34,6 +34,8 @@ def table_of(*names: str) -> "Table":
 
 def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
     """One line a channel and step."""
+    from rich.text import Text
+
     block = "" if inspection.block is None else f", block {inspection.block}"
     yield f"clip {inspection.clip}{block} of {inspection.run}, drawn {inspection.drawn}:"
     yield inspection.picture
@@ -43,7 +45,7 @@ def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
     for step, rows in groupby(inspection.numbers, key=lambda row: row.step):
         for row in rows:
             values = [f"{value:.3f}" for value in (row.low, row.high, row.mean, row.deviation)]
-            nan = f"[red]{row.nan}[/]" if row.nan else "0"
+            nan = Text(str(row.nan), style="red" if row.nan else "")
             table.add_row(str(step), str(row.channel), *values, nan)
         table.add_section()
     yield table
@@ -51,6 +53,8 @@ def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
 
 def show_course(course: "Course") -> Iterator["RenderableType"]:
     """A line of bars for the norm, the drift and each channel."""
+    from rich.text import Text
+
     samples = course.samples
     yield f"{course.run}: {course.made} of {course.clips} clips are there, {len(samples)} looked at, drawn {course.drawn}:"
     yield course.picture
@@ -61,7 +65,8 @@ def show_course(course: "Course") -> Iterator["RenderableType"]:
     head = ("", "first", "last", "least", "most", f"clip {samples[0].clip} to {samples[-1].clip}")
     yield grid([head, *(_line(name, values) for name, values in rows)])
     if bad := [s.clip for s in samples if s.nan]:
-        yield f"[red]clip {bad[0]} has values that are no number[/]: longtake inspect {course.run} --hunt"
+        words = (f"clip {bad[0]} has values that are no number", "red")
+        yield Text.assemble(words, f": longtake inspect {course.run} --hunt")
 
 
 def _line(name: str, values: list[float]) -> tuple[str, ...]:

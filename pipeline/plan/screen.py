@@ -84,19 +84,23 @@ def _rooms(plan: "Estimate") -> "RenderableType":
 
 def _add(table: "RenderableType", room: "Room") -> None:
     from rich.table import Table
+    from rich.text import Text
 
     assert isinstance(table, Table)
     colour = "green" if room.fits else "red"
     free = "not known" if room.free is None else amount(room.free)
     table.add_row(
-        f"[bold]{_TITLES[room.what]}[/]", f"[bold {colour}]{amount(room.total)}[/]", free, room.note
+        Text(_TITLES[room.what], style="bold"),
+        Text(amount(room.total), style=f"bold {colour}"),
+        free,
+        room.note,
     )
     for name, size in sorted(room.parts.items(), key=lambda part: -part[1]):
         table.add_row(f"  {name}", amount(size), "", "")
     if room.what == "disk":
         table.add_row(
-            "  [dim]must be free at the start[/]",
-            f"[dim]{amount(room.needed)}[/]",
+            Text("  must be free at the start", style="dim"),
+            Text(amount(room.needed), style="dim"),
             "",
             "bounds; what auto may drop is not counted",
         )

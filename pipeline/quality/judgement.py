@@ -81,7 +81,7 @@ class Quality:
 
     def as_json(self) -> str:
         """All of it."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        return json.dumps(asdict(self), indent=2)
 
 
 def judge(tracks: Tracks, film: str, meant: Sound | None = None) -> Quality:

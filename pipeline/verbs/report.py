@@ -21,7 +21,7 @@ def _act(command: Command) -> int:
     )
     if command.options["json"]:
         facts = [reading.as_dict() for reading in made.readings]
-        print(json.dumps({"page": str(made.page), "films": facts}, indent=2, ensure_ascii=False))
+        print(json.dumps({"page": str(made.page), "films": facts}, indent=2))
         return 0
     for reading in made.readings:
         show(show_quality(reading.quality, missed_only=True))

@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
+from pipeline.streams import is_read
 from pipeline.verb import Command, Parser, Verb, prepare, show, terminal
 from storage.errors import Interrupted, Terminated, WorkFailed
 
@@ -26,14 +27,14 @@ def _act(command: Command) -> int:
 
 
 def _watch(command: Command) -> int:
-    """0 when the film is done, 4 when the run stands still without."""
+    """0 when the film is done or nobody reads on, 4 when the run stands still without."""
     try:
         status = _last_of(command)
     except KeyboardInterrupt as stopped:
         print("longtake: No longer watching; the run goes on.", file=sys.stderr)
         kind = Terminated if str(stopped) == "SIGTERM" else Interrupted
         return kind.exit_code
-    return 0 if status.state == "finished" else WorkFailed.exit_code
+    return 0 if status.state == "finished" or not is_read(sys.stdout) else WorkFailed.exit_code
 
 
 def _last_of(command: Command) -> "Status":

@@ -44,7 +44,7 @@ def _judge(command: Command, found: "Verification") -> int:
     )
     if command.options["json"]:
         both = {**json.loads(found.as_json()), "quality": json.loads(quality.as_json())}
-        print(json.dumps(both, indent=2, ensure_ascii=False))
+        print(json.dumps(both, indent=2))
     else:
         show(show_verification(found))
         show(["", *show_quality(quality)])

@@ -90,11 +90,14 @@ def started(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
     """The command line as a process of its own, with the fake model."""
 
     def start(
-        *words: object, fakes: Mapping[str, str] | None = None, stdout: int = subprocess.PIPE
+        *words: object,
+        fakes: Mapping[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
+        cwd: Path = tmp_path,
     ) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-c", DOOR, f"{ROOT}:{ROOT / 'tests'}", *map(str, words)],
-            cwd=tmp_path,
+            cwd=cwd,
             env={**os.environ, **(fakes or {})},
             stdout=stdout,
             stderr=subprocess.PIPE,

@@ -77,6 +77,24 @@ def test_ctrl_c_ends_the_look_and_not_the_film(live: "subprocess.Popen[str]", st
     assert live.wait(120) == 0
 
 
+def test_a_reader_that_has_gone_ends_the_look(
+    face: Path, speech: Path, tmp_path: Path, started: Start
+):
+    """`status --watch | head -1`: code 0 at once, also where nothing more is told of the run."""
+    maker = started("new", face, speech, "--run", "x", fakes={"FAKE_DENOISE": "600"})
+    try:
+        wait_for(maker, tmp_path / "x", "run_started")
+        with started("status", "x", "--watch") as watcher:
+            assert watcher.stdout is not None
+            assert " working 0/5 clips" in watcher.stdout.readline()
+            watcher.stdout.close()
+        assert watcher.returncode == 0
+        assert maker.poll() is None
+    finally:
+        maker.kill()
+        maker.communicate()
+
+
 def test_a_killed_run_stands_still_and_is_not_touched(
     live: "subprocess.Popen[str]",
     tmp_path: Path,
