@@ -86,13 +86,13 @@ def number(word: str) -> float:
 
 
 def decimal(word: str) -> str:
-    """A decimal number of at least 0, as text: `4.50` is `4.5`."""
+    """A decimal number from 0 to 100, as text: `4.50` is `4.5`."""
     try:
         value = float(word)
     except ValueError:
         value = -1
-    if not 0 <= value < 1000:
-        raise ValueError("a number from 0 is needed, such as 4.5")
+    if not 0 <= value <= 100:
+        raise ValueError("a number from 0 to 100 is needed, such as 4.5")
     return f"{value:g}"
 
 
@@ -133,14 +133,17 @@ def keep(*words: str) -> Callable[[str], str]:
 
 
 def size_on_disk(word: str) -> int:
-    """Bytes out of `500MB`, `20GB` or a plain number of bytes; GB = 1e9."""
+    """Bytes, at least one, out of `500MB`, `20GB` or a plain number of bytes; GB = 1e9."""
     units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
     upper = word.upper().replace(" ", "")
     factor = units.get(upper[-2:], 1)
     try:
-        return int(float(upper[:-2] if factor > 1 else upper) * factor)
-    except ValueError:
-        raise ValueError("a size such as 20GB is needed") from None
+        size = int(float(upper[:-2] if factor > 1 else upper) * factor)
+    except (ValueError, OverflowError):  # inf
+        size = 0
+    if size < 1:
+        raise ValueError("a size such as 20GB is needed")
+    return size
 
 
 def write_table(flags: Iterable[Flag]) -> str:

@@ -180,7 +180,7 @@ DISK = (
     ),
     Flag(
         "disk-budget",
-        "What the run may take, such as 20GB.",
+        "What the run may take, such as 20GB: raw frames stay if all of it fits (half of what is free).",
         ("disk_budget",),
         size_on_disk,
         "SIZE",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pipeline.logs import say
@@ -66,6 +67,23 @@ class Lines:
     def _space_pruned(self, facts: Facts) -> None:
         words = f"{facts['size']} of raw frames and steps were removed, {facts['count']} in all"
         say(f"[WARN] The disk is nearly full: {words}", logging.WARNING)
+
+    def _by_products_pruned(self, facts: Facts) -> None:
+        words = f"{facts['count']} pieces of raw frames and steps were removed: {facts['size']} came free"
+        shared = "" if facts["bytes"] else " (another run shares them, and has them still)"
+        say(f"[INFO] {words}{shared}", logging.WARNING)
+
+    def _by_products_gone(self, facts: Facts) -> None:
+        ways = {
+            "frames": "--keep-frames all makes them again",
+            "steps": f"`longtake inspect {quote(str(facts['run']))} --clip N --replay` makes them again, clip by clip",
+        }
+        for name, way in ways.items():
+            if count := facts[name]:
+                say(
+                    f"[INFO] The {name} of {count} clips were removed before: {way}",
+                    logging.WARNING,
+                )
 
     def _memory_relieved(self, facts: Facts) -> None:
         words = f"going on with {facts['change']}; the same bytes, slower"

@@ -78,6 +78,7 @@ def resume(
     from pipeline.progress import Watching, followed
     from storage.run import Run
     from tasks.request import Part, change_settings
+    from tasks.retention import tell_gone
 
     if changes is not None and changes.fields:
         change_settings(Run.open(root), changes.fields, changes.sources)
@@ -85,6 +86,8 @@ def resume(
     target = run.settings.output_file
     part = Part(output_file=Path(target) if target else None, accept_joint=accept_joint)
     with Journal() as journal, followed(run.spec.clip_frames, watching) as pace:
+        if changes is not None and {"keep_frames", "keep_steps"}.intersection(changes.fields):
+            tell_gone(run)
         return _make(run, part, journal, pace)
 
 

@@ -22,6 +22,8 @@ carry_every_chosen every, clip_seconds, write_seconds, cost (of a carry, in seco
 memory_relieved clip, stage, change (the setting that was given up), error
 space_low      path, free, size (free, in words): fewer than 5 GB, told once
 space_pruned   count, bytes, size: by-products that the retention need not keep are gone
+by_products_pruned count, bytes (that came free), size: what a changed setting does not keep any more is gone
+by_products_gone frames, steps (clips of each), run: they would be kept now, and were removed before
 space_short    path, needed, free: not enough for two clips
 stalled        stage, clip, seconds, line, stacks: the watchdog ends the process
 run_restarted  code, failures: by --keep-going

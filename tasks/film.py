@@ -21,7 +21,7 @@ from tasks.events import Fact, emit, listen
 from tasks.inputs import EncodeInputs
 from tasks.memory import host_bytes_peak
 from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
-from tasks.retention import want_frames_again
+from tasks.retention import prune, want_frames_again
 from tasks.session import Session, working
 from tasks.stopping import Stopped, heeded
 from tasks.windows import build, drive
@@ -141,6 +141,7 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
     run, part = session.run, session.part
     withdraw_damaged(run, session.pulse)
     want_frames_again(run)
+    prune(run, session.pulse)
     if part.accept_joint:
         session.accept_joint()
     _tell_start(session)

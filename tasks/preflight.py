@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.disk import look, nearest, place, shortage
+from storage.disk import look, nearest, place, shortage, size
 from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, NotWritable, OtherSpec
 from storage.picture import read_picture
 from storage.reserve import Reserve
@@ -21,33 +21,54 @@ from tasks.request import (
     options_of,
     require,
     settings_of,
+    settings_there,
     sides_of,
 )
 from tasks.retention import kept
-from tasks.space import FILES, FILES_A_PIECE, SPARE, Known, Once, Plan, carries_kept, is_copied
+from tasks.space import (
+    FILES,
+    FILES_A_PIECE,
+    SPARE,
+    Known,
+    Once,
+    Plan,
+    carries_kept,
+    is_copied,
+    run_bytes,
+)
 
 if TYPE_CHECKING:
     from model.avatar import Traits
     from storage.spec import Spec
     from tasks.request import Resolved
 
-LEAST = {
-    "num_clip": 1,
-    "start_clip": 0,
-    "infer_frames": 1,
-    "sample_steps": 1,
-    "base_seed": -1,
-    "ahead": 0,
-    "clip_batch_size": 1,
-    "threads": 1,
-    "disk_budget": 0,
-    "carry_every": -1,  # by its cost
-    "carry_anchors": 0,
-    "retry_limit": 1,
-    "retry_delay": 0,
-    "stall_limit": 0,
+RANGES = {
+    "num_clip": (1, 10**9),
+    "start_clip": (0, 10**9),
+    "infer_frames": (1, 1200),
+    "sample_steps": (1, 1000),
+    "base_seed": (-1, (1 << 63) - 1),
+    "audio_lead": (-25, 25),  # a second of either; nobody's lips are further off
+    "ahead": (0, 1000),
+    "clip_batch_size": (1, 1000),
+    "threads": (1, 1024),
+    "disk_budget": (1, 10**18),
+    "device_memory": (1, 10**15),
+    "carry_every": (-1, 10**6),  # -1: by its cost
+    "carry_anchors": (0, 10**6),
+    "retry_limit": (1, 1000),
+    "retry_delay": (0, 3600),
+    "stall_limit": (0, 10**6),
 }
-MOST = {"base_seed": (1 << 63) - 1, "sample_steps": 1000, "threads": 1024}
+"""Numbers of a request: the least and the most."""
+LONGEST_SIDE = 8192
+"""Of a film: no model here was ever seen near it, and a mistyped size would ask for all memory."""
+WORDS = {
+    "crop": CROPS,
+    "device": ("auto", "cpu", "cuda"),
+    "on_low_memory": ("refuse", "step-down"),
+    "precision": ("fp8",),
+}
 
 
 def check_options(request: Request) -> "Traits":
@@ -69,38 +90,55 @@ def check_options(request: Request) -> "Traits":
 
 def check_settings(request: Request, run: Run) -> None:
     """The settings alone, for a run that is there; raises BadOption."""
+    from tasks.session import traits_of
+
     _check_numbers(request)
     _check_words(request)
     reason = (
         f"the next clip of {run.spec.model} is made from the decoded one before it: leave it out"
     )
     require(not (run.spec.motion_latents and request.offline), "--offline", "asked", reason)
+    settings, _ = settings_of(request, run.settings, {})
+    check_budget(run.spec, settings, traits_of(run), inputs_bytes(request))
 
 
 def _check_numbers(request: Request) -> None:
-    for name, least in LEAST.items():
+    for name, (least, most) in RANGES.items():
         value = getattr(request, name)
-        option = "--" + name.replace("_", "-")
         if value is not None:
-            require(value >= least, option, value, f"{least} or more is needed")
-            require(value <= MOST.get(name, value), option, value, f"at most {MOST.get(name)}")
+            reason = f"a number from {least} to {most} is needed"
+            require(least <= value <= most, option_of(request, name), value, reason)
 
 
 def _check_words(request: Request) -> None:
-    crop = request.crop or "cover"
-    require(crop in CROPS, "--crop", crop, f"one of {', '.join(CROPS)} is needed")
+    for name, words in WORDS.items():
+        value = getattr(request, name) or words[0]
+        option = option_of(request, name)
+        require(value in words, option, value, f"one of {', '.join(words)} is needed")
     for name, words in (("keep_frames", ("auto", "all", "none")), ("keep_steps", ("all", "none"))):
         value = getattr(request, name) or "all"
         fits = value in words or value.isdecimal()
-        option = "--" + name.replace("_", "-")
-        require(fits, option, value, f"{', '.join(words)} or a number of clips is needed")
+        reason = f"{', '.join(words)} or a number of clips is needed"
+        require(fits, option_of(request, name), value, reason)
+
+
+def option_of(request: Request, name: str) -> str:
+    """What a person called this field: the flag, the variable or the file that it came from, else our flag."""
+    source, plain = request.sources.get(name, ""), name.replace("_", "-")
+    if source.endswith(".toml"):
+        return f"{source}: {plain}"
+    return source if source.startswith(("--", "LONGTAKE_")) else f"--{plain}"
 
 
 def _check_size(width: int, height: int, traits: "Traits") -> None:
     unit = traits.size_multiple
-    if width < unit or height < unit or width % unit or height % unit:
-        nearest = "*".join(str(max(unit, round(side / unit) * unit)) for side in (width, height))
-        raise BadSize(f"{width}*{height}", f"sides are multiples of {unit}, such as {nearest}")
+    most = LONGEST_SIDE // unit * unit
+    if not all(unit <= side <= most and side % unit == 0 for side in (width, height)):
+        near = (min(max(unit, round(side / unit) * unit), most) for side in (width, height))
+        nearest = "*".join(map(str, near))
+        raise BadSize(
+            f"{width}*{height}", f"sides are multiples of {unit} up to {most}, such as {nearest}"
+        )
 
 
 def _check_frames(frames: int, traits: "Traits") -> None:
@@ -188,7 +226,7 @@ def needed_for(
     clips = sum(not (run and run.records.complete("segment", clip)) for clip in span)
     if not clips:
         return 0, 0
-    settings, _ = settings_of(request, run.settings if run else Settings(), {})
+    settings, _ = settings_of(request, settings_there(root), {})
     needed, files, once = room_of(resolved, traits, settings, clips, known)
     if run is None:
         return needed, files
@@ -218,6 +256,27 @@ def room_of(
 def once_of(resolved: "Resolved", traits: "Traits", carries: int) -> Once:
     """What the run has beside its clips."""
     request = resolved.request
-    inputs = request.image.stat().st_size + request.audio.stat().st_size + traits.encoded_bytes
+    inputs = inputs_bytes(request) + traits.encoded_bytes
     copies = int(is_copied(request.output_file, resolved.root))
     return Once(carries, traits.carry_bytes, traits.carry_pieces, inputs, copies)
+
+
+def inputs_bytes(request: Request) -> int:
+    """Of the picture and the sound; nothing of a run's own where they are lost."""
+    return sum(path.stat().st_size for path in (request.image, request.audio) if path.is_file())
+
+
+def check_budget(spec: "Spec", settings: Settings, traits: "Traits", inputs: int) -> None:
+    """What must stay fits the disk budget; raises BadOption."""
+    if (budget := settings.disk_budget) is None:
+        return
+    frames = 0 if settings.keep_frames == "auto" else kept(settings.keep_frames)
+    least = run_bytes(Plan(spec, frames, kept(settings.keep_steps)), settings, traits, inputs)
+    less = [
+        f"--keep-{name} none"
+        for name, stay in (("frames", frames), ("steps", kept(settings.keep_steps)))
+        if stay != 0
+    ]
+    way = f", or less with {' '.join(less)}" if less else ""
+    reason = f"the run takes up to {size(least)}: as much is needed{way}"
+    require(budget >= least, "--disk-budget", size(budget), reason)

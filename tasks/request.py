@@ -182,6 +182,8 @@ def settle(
     spec = preflight.check_folder(request, root, spec)
     preflight.check_part(request.part, spec)
     preflight.check_output(request.output_file)
+    settings, _ = settings_of(request, settings_there(root), {})
+    preflight.check_budget(spec, settings, traits, preflight.inputs_bytes(request))
     asked = request.num_clip if request.start_clip is None else None
     return Resolved(request, spec, root, asked, seconds)
 
@@ -265,6 +267,13 @@ def settings_of(
     came = {name: request.sources.get(name, "given") for name in given}
     whole = {**sources, **{name: sources.get(name, "default") for name in names}, **came}
     return Settings.known(asdict(present) | given), whole
+
+
+def settings_there(root: Path) -> Settings:
+    """Those of the run in a folder; the defaults where there is none."""
+    from storage.run import Run
+
+    return Run.open(root).settings if is_run(root) else Settings()
 
 
 def is_run(root: Path) -> bool:

@@ -1,10 +1,15 @@
 """Which by-products stay on the disk."""
 
 import shutil
+from collections.abc import Callable, Iterator
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from storage.disk import size
+from tasks.events import emit
+
 if TYPE_CHECKING:
+    from model.avatar import Traits
     from storage.arrays import ClipArray
     from storage.run import Run
     from storage.spec import Settings, Spec
@@ -18,18 +23,28 @@ def kept(words: str) -> int | None:
 
 
 def frames_kept(run: "Run") -> int | None:
-    """How many clips' frames stay; `auto` keeps all if they fit the disk budget, else none."""
+    """How many clips' frames stay; `auto` keeps all if the run fits the disk budget with them, else none."""
+    from tasks.session import traits_of
+
     # What the run's frames take already counts as free, so that a resume decides alike.
     free = shutil.disk_usage(run.root).free + _frames_there(run)
-    return choose_frames(run.spec, run.settings, free)
+    paths = run.image_path, run.audio_path
+    inputs = sum(path.stat().st_size for path in paths if path.is_file())
+    return choose_frames(run.spec, run.settings, free, (traits_of(run), inputs))
 
 
-def choose_frames(spec: "Spec", settings: "Settings", free: int) -> int | None:
-    """The same for a disk with so much free."""
+def choose_frames(
+    spec: "Spec", settings: "Settings", free: int, beside: tuple["Traits", int]
+) -> int | None:
+    """The same for a disk with so much free; `beside`: what the model leaves on it, and bytes of picture and sound."""
+    from tasks.space import Plan, run_bytes
+
     if settings.keep_frames != "auto":
         return kept(settings.keep_frames)
-    budget = free // 2 if settings.disk_budget is None else settings.disk_budget
-    return None if frames_bytes(spec) <= budget else 0
+    if settings.disk_budget is None:
+        return None if frames_bytes(spec) <= free // 2 else 0
+    whole = run_bytes(Plan(spec, None, kept(settings.keep_steps)), settings, *beside)
+    return None if whole <= settings.disk_budget else 0
 
 
 def frames_bytes(spec: "Spec") -> int:
@@ -43,6 +58,53 @@ def keep(array: "ClipArray", run: "Run", clip: int, clips: int | None) -> None:
         array.remove(clip - clips, remake=remake_of(array, run, clip - clips))
 
 
+def prune(run: "Run", pulse: "Callable[[], None]") -> None:
+    """Remove what settings that a person gave do not keep any more; what `auto` by itself has kept stays while there is room."""
+    settings, count, gained = run.settings, 0, 0
+    if settings.keep_frames == "auto" and settings.disk_budget is None:
+        return
+    for array, clip in beyond_policy(run, frames_kept(run)):
+        pulse()
+        count, gained = count + 1, gained + prune_piece(run, array, clip)
+    if count:
+        emit("by_products_pruned", count=count, bytes=gained, size=size(gained))
+
+
+def tell_gone(run: "Run") -> None:
+    """Say how many clips' frames and steps were removed before and would stay now: a setting brings none back, but for frames that are all to stay."""
+    settings = run.settings
+    # By `auto` nothing is promised, and by `all` what is gone is decoded again.
+    frames = "none" if settings.keep_frames in {"auto", "all"} else settings.keep_frames
+    gone = {}
+    for array, stays in ((run.frames, kept(frames)), (run.steps, kept(settings.keep_steps))):
+        first = 0 if stays is None else max(run.spec.clips - stays, 0)
+        gone[array.name] = sum(_is_pruned(array, clip) for clip in range(first, run.spec.clips))
+    if any(gone.values()):
+        emit("by_products_gone", **gone, run=str(run.root))
+
+
+def beyond_policy(run: "Run", frames: int | None) -> "Iterator[tuple[ClipArray, int]]":
+    """What need not stay, oldest first: frames but those of so many clips, then steps."""
+    for array, stays in ((run.frames, frames), (run.steps, kept(run.settings.keep_steps))):
+        if stays is None:
+            continue
+        newest = max((clip for clip in range(run.spec.clips) if array.complete(clip)), default=0)
+        for clip in range(newest + 1 - stays):
+            if array.complete(clip) and run.records.complete("segment", clip):
+                yield array, clip
+
+
+def prune_piece(run: "Run", array: "ClipArray", clip: int) -> int:
+    """Remove a clip's frames or steps; the bytes that came free by it: none where another run shares them (a retake)."""
+    try:
+        chunk = array.chunk_path(clip).stat()
+        freed = chunk.st_blocks * 512 if chunk.st_nlink == 1 else 0
+    except FileNotFoundError:  # lost before
+        freed = 0
+    array.remove(clip, remake=remake_of(array, run, clip))
+    return freed
+
+
 def remake_of(array: "ClipArray", run: "Run", clip: int) -> str:
     """The way to have it again: frames are decoded anew; steps are denoised again for a look, beside the run."""
     if array.name == "frames":
@@ -54,21 +116,20 @@ def want_frames_again(run: "Run") -> int:
     """Where all frames are to stay, withdraw the clips whose frames were pruned, so that they are decoded again; how many."""
     if run.settings.keep_frames != "all":
         return 0
-    pruned = [clip for clip in range(run.spec.clips) if _is_pruned(run, clip)]
+    pruned = [clip for clip in range(run.spec.clips) if _is_pruned(run.frames, clip)]
     for clip in pruned:
         run.records.withdraw("segment", clip)
         run.records.withdraw("frames", clip)
     return len(pruned)
 
 
-def _is_pruned(run: "Run", clip: int) -> bool:
-    return (run.records.read("frames", clip) or {}).get("state") == "pruned"
+def _is_pruned(array: "ClipArray", clip: int) -> bool:
+    return (array.records.read(array.name, clip) or {}).get("state") == "pruned"
 
 
 def is_kept(array: "ClipArray", clip: int, clips: int | None) -> bool:
     """False where none are kept, and for a clip that was pruned before and is only made again for something else."""
-    pruned = (array.records.read(array.name, clip) or {}).get("state") == "pruned"
-    return clips is None or (clips > 0 and not pruned)
+    return clips is None or (clips > 0 and not _is_pruned(array, clip))
 
 
 def _frames_there(run: "Run") -> int:

@@ -17,11 +17,12 @@ from storage.samples import CHUNK
 from storage.sound import BITS
 from storage.spec import CARRY_FIRST
 from tasks.events import emit
-from tasks.retention import frames_kept, kept, remake_of
+from tasks.retention import beyond_policy, frames_kept, kept, prune_piece
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from model.avatar import Traits
     from storage.arrays import ClipArray
     from storage.run import Run
     from storage.spec import Settings, Spec
@@ -231,6 +232,13 @@ def _carries_of(spec: "Spec", settings: "Settings", clips: range, every: int) ->
     return {*range(-(-first // every) * every, last + 1, every)[-CARRIES:], *ends}
 
 
+def run_bytes(plan: Plan, settings: "Settings", traits: "Traits", inputs: int) -> int:
+    """Bytes of a whole run at the most; `inputs`: of its picture and its sound."""
+    carries = carries_kept(plan.spec, settings)
+    once = Once(carries, traits.carry_bytes, traits.carry_pieces, inputs + traits.encoded_bytes)
+    return plan.clips(plan.spec.clips) + sum(plan.once(once).values())
+
+
 class Space:
     """The disk of one run while it is made."""
 
@@ -240,7 +248,7 @@ class Space:
         self.frames_kept = frames_kept(run)
         """How many clips' frames stay: decided once, until the disk is nearly full."""
         self._reserve = Reserve(run.reserve_path)
-        self._spendable = self._beyond_policy()
+        self._spendable: Iterator[tuple[ClipArray, int]] | None = None
         self.pruned = 0
         """Pieces that were removed so far."""
         self._low = False
@@ -277,17 +285,17 @@ class Space:
 
     def make_room(self, more: int = 0) -> bool:
         """Prune what the policy allows, oldest first; True if two clips, and so much more, have room then."""
-        root, count, gained = self._run.root, 0, 0
-        if self._run.settings.keep_frames == "auto":
+        run, root, count, gained = self._run, self._run.root, 0, 0
+        if run.settings.keep_frames == "auto":
             self.frames_kept = 0
         self._lend()
+        # Not before: `auto` has just changed its mind.
+        self._spendable = self._spendable or beyond_policy(run, self.frames_kept)
         # More than what is short, so that it is not done again at the next clip.
         while look(root).free < 4 * self.spare + more:
             if (found := next(self._spendable, None)) is None:
                 break
-            array, clip, bytes_of = found
-            array.remove(clip, remake=remake_of(array, self._run, clip))
-            count, gained = count + 1, gained + bytes_of
+            count, gained = count + 1, gained + prune_piece(run, *found)
         self.pruned += count
         if count:
             emit("space_pruned", count=count, bytes=gained, size=size(gained))
@@ -371,19 +379,3 @@ class Space:
         little = FILES * BLOCK
         if look(self._run.root).free < little and self._reserve.size > little:
             self._reserve.hold(self._reserve.size - little)
-
-    def _beyond_policy(self) -> "Iterator[tuple[ClipArray, int, int]]":
-        """What need not stay, oldest first: frames, then steps."""
-        run, plan = self._run, self._plan
-        for array, stays, each in (
-            (run.frames, self.frames_kept, plan.frame_bytes),
-            (run.steps, kept(run.settings.keep_steps), plan.step_bytes),
-        ):
-            if stays is None:
-                continue
-            newest = max(
-                (clip for clip in range(run.spec.clips) if array.complete(clip)), default=0
-            )
-            for clip in range(newest + 1 - stays):
-                if array.complete(clip) and run.records.complete("segment", clip):
-                    yield array, clip, each

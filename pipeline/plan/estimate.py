@@ -10,7 +10,7 @@ from storage.disk import look, nearest, place
 from storage.spec import Settings
 from tasks.carries import clips_between
 from tasks.memory import host_bytes_free
-from tasks.preflight import needed_for, once_of
+from tasks.preflight import inputs_bytes, needed_for, once_of
 from tasks.request import Resolved, options_of, settings_of
 from tasks.retention import choose_frames, kept
 from tasks.room import asked_machine
@@ -265,7 +265,9 @@ def host_room(setting: Setting, memory: "Memory") -> Room:
 def disk_plan(setting: Setting, *, bounds: bool = False) -> Plan:
     """What stays of the film."""
     resolved, settings = setting.resolved, setting.settings
-    frames = choose_frames(resolved.spec, settings, look(nearest(resolved.root)).free)
+    beside = setting.traits, inputs_bytes(resolved.request)
+    free = look(nearest(resolved.root)).free
+    frames = choose_frames(resolved.spec, settings, free, beside)
     known = Known() if bounds else setting.known
     return Plan(resolved.spec, frames, kept(settings.keep_steps), known, resolved.seconds)
 
@@ -280,7 +282,8 @@ def disk_room(setting: Setting) -> Room:
     free = look(nearest(resolved.root)).free
     note = f"frames {_words(plan.frames)}, steps {_words(plan.steps)}"
     if settings.keep_frames == "auto":
-        note += " (auto: half of what is free holds them all)" if plan.frames is None else " (auto)"
+        room = "half of what is free" if settings.disk_budget is None else "the budget"
+        note += f" (auto: {room} holds them all)" if plan.frames is None else " (auto)"
     note += "" if setting.place.here else "; this machine's disk"
     there = {name: size for name, size in parts.items() if size}
     return Room("disk", place(resolved.root), there, needed, free, note)

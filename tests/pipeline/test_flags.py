@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.arguments import parse
+from pipeline.flag import number, size_on_disk, spacing, whole
 from pipeline.flags import FLAGS, write_table
 from pipeline.settings import gather
 from storage.errors import Refused
+from tasks.preflight import RANGES
 
 ROOT = Path(__file__).parents[2]
 
@@ -206,6 +208,17 @@ def test_a_value_that_cannot_be_honoured_is_refused(words: list[str], reason: st
     with pytest.raises(Refused, match=reason) as refused:
         wishes_of(*words)
     assert words[1] in str(refused.value)
+
+
+def test_every_number_has_its_range():
+    """Whatever flag reads a number, one that is out of all bounds is refused by the flag itself or by the checks before any work."""
+    numbers = [
+        name
+        for flag in FLAGS
+        if flag.read in {whole, number, spacing, size_on_disk}
+        for name in flag.fields
+    ]
+    assert set(numbers) == set(RANGES)
 
 
 def test_table_is_up_to_date():

@@ -308,15 +308,6 @@ def test_damaged_carry_is_passed_over(
     assert bytes_of(run) == whole
 
 
-def test_frames_are_kept_as_asked(begin: Begin) -> None:
-    """keep_frames 2 leaves the last two clips' frames, and the others say how to make them again."""
-    run = begin(2.3, keep_frames="2", keep_steps="none")
-    make(run)
-    assert [run.frames.complete(clip) for clip in range(5)] == [False, False, False, True, True]
-    assert run.records.read("frames", 0)["state"] == "pruned"
-    assert not run.steps.complete(4)
-
-
 def test_a_long_film_holds_no_more_objects(begin: Begin) -> None:
     """What Luigi leaves of a window is gone after it, though Python by itself never looks; nothing stays out of Python's sight."""
     held: dict[object, int] = {}
