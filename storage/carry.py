@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from storage.errors import NotMade
@@ -46,11 +46,9 @@ class CarryStore:
         facts = write_pieces(self.path(next_clip), pieces)
         self.records.commit(STAGE, next_clip, pieces=facts)
 
-    def newest(self, at_most: int, serves: Callable[[int], bool] = lambda _: True) -> int | None:
-        """The largest clip ≤ at_most that a complete carry stands before, of those that serve; None where there is none."""
-        return max(
-            (clip for clip in self.complete if clip <= at_most and serves(clip)), default=None
-        )
+    def newest(self, at_most: int) -> int | None:
+        """The largest clip ≤ at_most that a complete carry stands before; None where there is none."""
+        return max((clip for clip in self.complete if clip <= at_most), default=None)
 
     def share(self, next_clip: int, other: "CarryStore") -> int:
         """Have a complete carry of another run here, too; bytes that had to be copied."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -226,10 +226,6 @@ class Run:
         self.presence.rebuild()
         _forget_beginning(self.root)
         return count
-
-    def carry_before(self, clip: int, *, but: Container[int] = ()) -> int | None:
-        """The newest clip at or before this one that a carry stands before which leads here; those in `but` are passed over."""
-        return self.carry.newest(clip, lambda at: at not in but and self.spec.shares(at, clip))
 
     def past(self, join: int) -> NamedArrays:
         """What a join was made of, which the film no longer shows: `latents` before it, as the decoder saw them; `motion`, where a clip takes that."""

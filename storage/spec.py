@@ -95,21 +95,9 @@ class Spec:
         """The seeds that a clip came of (storage/takes.py)."""
         return history_of(self.seed, self.takes, clip)
 
-    def seed_at(self, clip: int, towards: int) -> int:
-        """The seed of a clip on the way to another, or of one beyond it."""
-        return until(self.history(max(clip, towards)), clip + 1)[-1][1]
-
     def before(self, clip: int) -> History:
         """The seeds of all that a clip came of, without its own."""
         return until(self.history(clip), clip)
-
-    def shares(self, start: int, clip: int) -> bool:
-        """True if what stands before the one clip also stood there on the way to the other."""
-        return until(self.history(clip), start) == self.before(start)
-
-    def lies_on_the_way(self, clip: int, towards: int) -> bool:
-        """True if the film shows the clip that is made on the way to another."""
-        return until(self.history(max(clip, towards)), clip + 1) == self.history(clip)
 
     @cached_property
     def joins(self) -> tuple[int, ...]:

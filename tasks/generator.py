@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import Damaged, LongtakeError, NotFinite, NotMade, NotReproduced, ReplayFailed
-from storage.takes import until
+from storage.errors import LongtakeError, NotFinite, NotReproduced, ReplayFailed
 from tasks.carries import Carries
 from tasks.events import emit
 from tasks.past import motion_before
+from tasks.route import Route, Seeds, find_route, leads_to, restore_denoiser
 from tasks.stopping import Stop
 from tasks.watchdog import Watchdog
 
@@ -41,8 +41,8 @@ class Made:
 class Source:
     """What clips are made with."""
 
-    denoiser: "Callable[[int], Denoiser]"
-    """A fresh one, with the seeds that lead to a clip."""
+    denoiser: "Callable[[Seeds], Denoiser]"
+    """A fresh one, which asks for the seed of each clip."""
     features: "Callable[[int], Float]"
     carries: Carries
 
@@ -67,7 +67,8 @@ class Generator:
         self._stop, self._watchdog = stop, watchdog
         self._changed = threading.Condition()
         self._made: dict[int, Made] = {}
-        self._wanted = self._position = self._towards = 0
+        self._wanted = self._position = 0
+        self._route = Route(run.spec, 0, 0)
         self._fault: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._quit = self._busy = False
@@ -124,38 +125,36 @@ class Generator:
 
     def _reach_for(self, clip: int) -> None:
         with self._changed:
-            self._wanted = clip
-            self._changed.notify_all()
             # A fault of the one who ran ahead is raised where its clip is taken; the try after it begins anew.
-            on_the_way = self._thread is not None and self._is_on_the_way(clip)
-            if clip in self._made or on_the_way:
+            if clip in self._made or (self._thread is not None and self._goes_on_to(clip)):
+                self._wanted = clip
+                self._changed.notify_all()
                 return
         self.end()
+        self._wanted = self._position = clip
+        self._route = Route(self._run.spec, clip, clip)
         # A daemon, so that a crash elsewhere is not held up by a clip that nobody will take.
         self._thread = threading.Thread(
             target=self._work, args=(clip,), name="denoiser", daemon=True
         )
         self._thread.start()
 
-    def _is_on_the_way(self, clip: int) -> bool:
-        if not self._stands_before(clip):
-            return False
-        newest = self._run.carry_before(clip) if self._position < clip else 0
-        return (newest or 0) <= self._position <= clip
-
-    def _stands_before(self, clip: int) -> bool:
-        """True if what the denoiser has made by now leads to this clip, also where takes of other seeds lie between."""
-        spec, made = self._run.spec, self._position - 1
-        came = until(spec.history(max(made, self._towards)), self._position)
-        return until(spec.history(clip), self._position) == came
+    def _goes_on_to(self, clip: int) -> bool:
+        """True if the clip is reached from where the denoiser stands: its route is then the one to this clip."""
+        at = self._position
+        carries = self._run.carry.complete if at < clip else ()
+        route = find_route(self._run.spec, clip, carries, self._route.stand_before(at))
+        # What is being made keeps the seed that it was begun with.
+        if route.goes_on and not (self._busy and route.seed_at(at) != self._route.seed_at(at)):
+            self._route = route
+            return True
+        return False
 
     def _work(self, wanted: int) -> None:
         try:
-            self._position = self._towards = wanted
             self._busy = True
             with self._watchdog.watch("load"):
                 denoiser = self._stand_before(wanted)
-            self._busy = False
             while self._may_go_on(denoiser.next_clip):
                 self._make(denoiser)
         except BaseException as fault:  # noqa: BLE001 - handed over, and raised where the clip is taken
@@ -166,57 +165,50 @@ class Generator:
 
     def _stand_before(self, wanted: int) -> "Denoiser":
         """A denoiser at the newest whole carry that stands before the wanted clip or one below it."""
-        store = self._run.carry
         self._source.carries.settle()
-        if self._run.spec.motion_latents:
-            self._position = wanted
-            denoiser = self._source.denoiser(wanted)
-            denoiser.restore(wanted, self._motion_before(wanted))
-            return denoiser
-        while (clip := self._run.carry_before(wanted)) is not None:
-            denoiser = self._source.denoiser(wanted)
-            try:
-                denoiser.restore(clip, store.load(clip))
-            except (Damaged, NotMade):
-                emit("damage_found", stage="carry", clip=clip)
-                store.discard(clip)
-            else:
-                break
-        else:
-            clip, denoiser = 0, self._source.denoiser(wanted)
-        self._position = clip
-        if clip < wanted:
-            emit("replay_planned", first=clip, stop=wanted)
+        route = find_route(self._run.spec, wanted, self._run.carry.complete)
+        denoiser, self._route = restore_denoiser(self._run, route, self._fresh, self._drop_carry)
+        if self._route.replay:
+            emit("replay_planned", first=self._route.start, stop=wanted)
         return denoiser
 
-    def _motion_before(self, clip: int) -> "list[tuple[str, NDArray[Any]]]":
-        """What a clip takes from the decoded one before it, where that is all that it takes."""
-        return [("motion", motion_before(self._run, clip))] if clip else []
+    def _fresh(self, _: Seeds) -> "Denoiser":
+        return self._source.denoiser(self._seed_at)
+
+    def _seed_at(self, clip: int) -> int:
+        # Of the route that it is on by then: that changes where a clip farther on is taken.
+        return self._route.seed_at(clip)
+
+    def _drop_carry(self, clip: int) -> None:
+        emit("damage_found", stage="carry", clip=clip)
+        self._run.carry.discard(clip)
 
     def _may_go_on(self, clip: int) -> bool:
         """Wait until the clip may be made; False if it never will be."""
         with self._changed:
-            self._position = clip
-            ends = clip > self._reach.last or (
-                clip > self._towards and not self._stands_before(clip)
-            )
+            self._position, self._busy = clip, False
+            self._changed.notify_all()
+            ends = clip > self._reach.last
             while not self._quit and not ends and not self._is_due(clip):
                 self._changed.wait(0.5)
-            return not self._quit and not ends
+            self._busy = not self._quit and not ends
+            return self._busy
 
     def _is_due(self, clip: int) -> bool:
         if clip <= self._wanted:
             return clip not in self._made
         if clip > self._wanted + self._reach.bound or self._run.latents.complete(clip):
             return False
-        return self._run.audio.complete(clip)
+        # Where an older take goes on, nothing runs ahead.
+        follows = leads_to(self._run.spec, self._route.stand_before(clip), clip)
+        return follows and self._run.audio.complete(clip)
 
     def _make(self, denoiser: "Denoiser") -> None:
         clip = denoiser.next_clip
         features = self._source.features(clip)
-        if self._run.spec.motion_latents:
-            denoiser.restore(clip, self._motion_before(clip))
-        shown = self._run.spec.lies_on_the_way(clip, self._towards)
+        if self._run.spec.motion_latents and clip:
+            denoiser.restore(clip, [("motion", motion_before(self._run, clip))])
+        shown = self._route.shows(clip)
         published = shown and self._run.latents.complete(clip)
         begun = time.monotonic()
         denoised = self._denoise(denoiser, features, replaying=published or not shown)
@@ -236,7 +228,6 @@ class Generator:
 
     def _denoise(self, denoiser: "Denoiser", features: "Float", *, replaying: bool) -> "Denoised":
         clip = denoiser.next_clip
-        self._busy = True
         try:
             with self._watchdog.watch("replay" if replaying else "denoise", clip):
                 return denoiser.denoise(features)
@@ -245,10 +236,6 @@ class Generator:
                 raise
             # It is raised where another clip is taken, which is not to be blamed.
             raise ReplayFailed(clip, self._wanted, f"{type(fault).__name__}: {fault}") from fault
-        finally:
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
 
     def _compare(self, clip: int, denoised: "Denoised") -> None:
         if denoised.latents.tobytes() != self._run.latents.read(clip).tobytes():

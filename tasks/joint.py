@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tasks.events import emit
+from tasks.route import find_route
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -17,7 +18,7 @@ def join(run: "Run", numerics: Mapping[str, str | int]) -> int:
     missing = next((clip for clip in range(run.spec.clips) if not run.latents.complete(clip)), None)
     if missing is None:
         return run.spec.clips
-    joint = missing if run.spec.motion_latents else run.carry_before(missing) or 0
+    joint = find_route(run.spec, missing, run.carry.complete).start
     # An older take that the film goes back to stays: it does not follow from what is made now.
     stop = next((clip for clip in run.spec.joins if clip > missing), run.spec.clips)
     # From the end, so that what is left stays a chain; the joint last: until it stands, the same command does this again.

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from storage.errors import Damaged, NotMade, NotReproduced, OtherNumerics, Prune
 from storage.publish import make_folder
 from storage.records import Records
 from tasks.generator import check_finite
+from tasks.route import Route, find_route, restore_denoiser
 from tasks.session import decoder_before, differences, load_avatar
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Byte, Denoiser, Float
+    from model.avatar import Byte, Float
     from storage.run import Run
 
 Tell = Callable[[int], None]
@@ -42,13 +44,11 @@ def found_in(run: "Run", clip: int, scratch: Path) -> "Float | None":
     return steps if digest_of(steps[-1]) == run.latents.digest(clip) else None
 
 
-def way_to(run: "Run", clip: int) -> range:
-    """The clips that are denoised to have the steps of one again: from the newest carry before it. Raises NotMade."""
+def route_to(run: "Run", clip: int) -> Route:
+    """The clips that are denoised to have the steps of one again: from the newest carry that leads there. Raises NotMade."""
     if not run.latents.complete(clip):
         raise NotMade(f"latents of clip {clip}")
-    if run.spec.motion_latents:
-        return range(clip, clip + 1)
-    return range(run.carry.newest(clip) or 0, clip + 1)
+    return find_route(run.spec, clip, run.carry.complete)
 
 
 def replay(
@@ -56,44 +56,28 @@ def replay(
 ) -> "tuple[Float, range]":
     """The steps of a clip, made again and kept in the scratch folder, and the clips that were denoised for it.
 
-    `passed` hears of each clip that was denoised; each is compared with what is published.
+    `passed` hears of each clip that was denoised; each that the film shows is compared with what is published.
     Raises NotMade, OtherNumerics, NotReproduced.
     """
-    way = way_to(run, clip)
+    route = route_to(run, clip)
     begun = run.fingerprint_at(clip)
     avatar = load_avatar(run.spec, run.settings, int(begun.get("threads", 1)))
     if other := differences(begun, avatar.numerics):
         raise OtherNumerics(run.root, other)
-    denoiser, way = stand_before(run, avatar, way)
+    fresh = partial(avatar.denoiser, run.inputs.read_all())
+    denoiser, route = restore_denoiser(run, route, fresh)
     steps = None
-    for each in way:
+    for each in route.clips:
         denoised = denoiser.denoise(run.audio.read(each))
         check_finite(each, denoised)
-        if digest_of(denoised.latents) != run.latents.digest(each):
+        if route.shows(each) and digest_of(denoised.latents) != run.latents.digest(each):
             raise NotReproduced(each, run.root)
         steps = denoised.steps
         passed(each)
     assert steps is not None
     make_folder(scratch / "commits")
     kept_in(run, scratch).publish(clip, steps)
-    return steps, way
-
-
-def stand_before(run: "Run", avatar: "Avatar", way: range) -> "tuple[Denoiser, range]":
-    """A denoiser that stands at the beginning of the way; where the carry there is damaged, of a longer one."""
-    inputs, seed, clip = run.inputs.read_all(), run.spec.seed, way[-1]
-    if run.spec.motion_latents:
-        denoiser = avatar.denoiser(inputs, seed)
-        denoiser.restore(clip, [("motion", run.motion.read(clip - 1))] if clip else [])
-        return denoiser, way
-    for start in sorted((each for each in run.carry.complete if each <= clip), reverse=True):
-        denoiser = avatar.denoiser(inputs, seed)
-        try:
-            denoiser.restore(start, run.carry.load(start))
-        except (Damaged, NotMade):
-            continue
-        return denoiser, range(start, clip + 1)
-    return avatar.denoiser(inputs, seed), range(clip + 1)
+    return steps, route.clips
 
 
 def decode(run: "Run", clip: int, latents: "Float") -> "Byte":

@@ -7,6 +7,7 @@ from storage.sharing import Sharing
 from tasks.events import emit, recorded
 from tasks.past import latents_before, motion_before
 from tasks.retake import Plan, redecoded_by
+from tasks.route import shared_carries
 from tasks.session import traits_of
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def share(old: Run, new: Run) -> None:
     ):
         sharing.share_clips(stage, (clip for clip in same if clip not in again))
     keep_pasts(old, new)
-    carries = (at for at in sorted(old.carry.complete) if at < new.spec.clips)
-    sharing.share_carries(at for at in carries if old.spec.before(at) == new.spec.before(at))
+    sharing.share_carries(shared_carries(old.spec, new.spec, sorted(old.carry.complete)))
     with recorded(new.events_path):
         facts = {"clip": take.clip, "until": take.until, "seed": take.seed}
         emit("run_shared", parent=str(old.root), copied=sharing.copied, **facts)

@@ -14,6 +14,7 @@ from tasks.film import EncodeSoundtrack, MuxVideo, build_missing
 from tasks.inputs import EncodeInputs
 from tasks.past import warm_up
 from tasks.request import Part
+from tasks.route import find_route
 from tasks.session import Session, traits_of, working
 from tasks.stopping import heeded
 from tasks.windows import ClipKind, build, windows
@@ -119,20 +120,12 @@ def _clips(found: Iterable[Finding], stages: Container[str]) -> list[int]:
 
 def _replays(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[range]:
     """The clips that the denoiser passes on its way to each of these, as generator.py goes."""
-    if run.spec.motion_latents:
-        return
-    position = None
+    standing, carries = None, run.carry.complete - lost
     for clip in denoise:
-        newest = run.carry_before(clip, but=lost) or 0
-        goes_on = position is not None and newest <= position <= clip
-        start = (
-            position
-            if position is not None and goes_on and run.spec.shares(position, clip)
-            else newest
-        )
-        if start < clip:
-            yield range(start, clip)
-        position = clip + 1
+        route = find_route(run.spec, clip, carries, standing)
+        if route.replay:
+            yield route.replay
+        standing = route.stand_before(clip + 1)
 
 
 def _seen_again(run: "Run", decode: Iterable[int]) -> Iterator[int]:

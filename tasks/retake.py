@@ -14,10 +14,11 @@ from storage.disk import look, nearest, shortage
 from storage.errors import NoSpace, NotRetakable, OtherNumerics, OtherSpec
 from storage.run import Run, difference, read_beginning
 from storage.spec import Settings
-from storage.takes import Take, until
+from storage.takes import Take
 from tasks.past import warm_up
 from tasks.preflight import check_folder, check_settings, room_of
 from tasks.request import SEEDS, Request, Resolved, is_run, require, settings_of
+from tasks.route import find_route, shared_carries
 from tasks.session import differences, load_avatar, options_of, traits_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Plan:
     def seed_before(self) -> int:
         """That of the clip before the first; of the film, where there is none."""
         before = max(0, self.take.clip - 1)
-        return self.spec.seed_at(before, before)
+        return self.spec.history(before)[-1][1]
 
 
 def plan(root: Path, wish: Wish) -> Plan:
@@ -112,7 +113,9 @@ def _planned(old: Run, target: Path, spec: "Spec", wish: Wish) -> Plan:
         settings=settings,
         sources=sources,
         accept_joint=wish.accept_joint,
-        replay=replay_of(old, spec),
+        replay=find_route(
+            spec, take.clip, shared_carries(old.spec, spec, old.carry.complete)
+        ).replay,
         missing=range(_reach_of(old, take), spec.clips),
         redecode=redecoded_by(old, take),
         copies=nearest(old.root).stat().st_dev != nearest(target).stat().st_dev,
@@ -169,18 +172,6 @@ def settings_for(old: Run, target: Path, wish: Wish) -> tuple[Settings, Mapping[
     request = Request(old.image_path, old.audio_path, **wish.settings, sources=wish.sources)
     check_settings(request, old)
     return settings_of(request, present, sources)
-
-
-def replay_of(old: Run, spec: "Spec") -> range:
-    """The clips that are denoised again only to come to the first: from the newest carry that leads there, or from the beginning."""
-    first = spec.takes[-1].clip
-    if spec.motion_latents:
-        return range(0)
-    came = spec.history(first)
-    leads = (
-        at for at in old.carry.complete if at <= first and until(came, at) == old.spec.before(at)
-    )
-    return range(max(leads, default=0), first)
 
 
 def redecoded_by(old: Run, take: Take) -> range:

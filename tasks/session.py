@@ -5,9 +5,9 @@ A film has one session; a task that is asked for by itself opens one, which live
 
 import atexit
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from tasks.timeline import sound_span
 from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Byte, Decoder, Denoiser, Float, Machine, Options, Traits
+    from model.avatar import Avatar, Byte, Decoder, Float, Machine, Options, Traits
     from storage.spec import Settings, Spec
 
 # By the absolute folder as text: tasks ask for these a hundred times a clip.
@@ -201,7 +201,7 @@ class Session:
     @cached_property
     def generator(self) -> Generator:
         """The denoiser, ahead as far as the settings let it."""
-        source = Source(self._denoiser(), self.features, self.carries)
+        source = Source(partial(self.avatar.denoiser, self.inputs), self.features, self.carries)
         reach = Reach(self._bound, self._last)
         return Generator(self.run, source, reach, self.stop, self.watchdog)
 
@@ -217,14 +217,6 @@ class Session:
     @property
     def _last(self) -> int:
         return self.part.span(self.run.spec.clips).stop - 1
-
-    def _denoiser(self) -> "Callable[[int], Denoiser]":
-        avatar, inputs, spec = self.avatar, self.inputs, self.run.spec
-
-        def fresh(towards: int) -> "Denoiser":
-            return avatar.denoiser(inputs, lambda clip: spec.seed_at(clip, towards))
-
-        return fresh
 
     def features(self, clip: int) -> "Float":
         """What the model hears of a clip [layer, channel, frame]: published, or made again where it was lost."""

@@ -142,12 +142,12 @@ def _steps(run: "Run", look: Look, tell: Tell) -> "tuple[Float, str]":
 
 
 def _made_again(run: "Run", clip: int, tell: Tell) -> "tuple[Float, str]":
-    from tasks.look import found_in, replay, scratch_of, way_to
+    from tasks.look import found_in, replay, route_to, scratch_of
 
     scratch = scratch_of(run)
     if (before := found_in(run, clip, scratch)) is not None:
         return before, f"steps made again before, in {scratch}"
-    tell(price_of(run, way_to(run, clip), scratch))
+    tell(price_of(run, route_to(run, clip).clips, scratch))
     steps, way = replay(
         run, clip, scratch, lambda each: tell(f"clip {each}: equal to what is published")
     )

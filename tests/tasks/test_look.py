@@ -9,7 +9,7 @@ import pytest
 from storage.errors import NotMade
 from storage.run import Run
 from tasks.film import make
-from tasks.look import decode, found_in, replay, way_to
+from tasks.look import decode, found_in, replay, route_to
 from tasks.request import Part
 
 Begin = Callable[..., Run]
@@ -22,7 +22,7 @@ def test_steps_come_again_from_the_newest_carry(begin: Begin, tmp_path: Path):
     before = max(clip for clip in run.carry.complete if clip <= 6)
     passed: list[int] = []
     steps, way = replay(run, 6, tmp_path / "scratch", passed.append)
-    assert passed == list(way) == list(range(before, 7)) == list(way_to(run, 6))
+    assert passed == list(way) == list(range(before, 7)) == list(route_to(run, 6).clips)
     assert steps.tobytes() == run.steps.read(6).tobytes()
     kept = found_in(run, 6, tmp_path / "scratch")
     assert kept is not None
@@ -70,7 +70,7 @@ def test_what_another_film_left_in_the_scratch_place_is_not_taken(begin: Begin, 
 def test_a_clip_that_is_not_there_cannot_be_replayed(begin: Begin):
     """That is resume's."""
     with pytest.raises(NotMade):
-        way_to(begin(2), 0)
+        route_to(begin(2), 0)
 
 
 def test_decoded_latents_are_the_films_frames(begin: Begin):

@@ -26,6 +26,7 @@ from storage.run import Run
 from storage.scan import Scan
 from tasks import session
 from tasks.film import make
+from tasks.look import replay
 from tasks.origin import begin as begin_retake
 from tasks.repair import price_of, repair
 from tasks.request import Part
@@ -483,6 +484,37 @@ def test_a_run_at_work_is_refused(old: Run, tmp_path: Path) -> None:
     with old.lock():
         assert forked(act) == 75
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("motion", [0, 3])
+def test_pruned_steps_of_a_retake_come_again(
+    begin: Begin, old: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, motion: int
+) -> None:
+    """By the seeds of the retake, and at a join after what the old film had there."""
+    if motion:
+        monkeypatch.setenv("FAKE_MOTION", str(motion))
+        old = made(begin(4.2, run=tmp_path / "moving"))
+    new = retake(old, tmp_path / "new", 4, until=6)
+    for clip in (3, 4, 5, 6, 8):
+        kept = new.steps.read(clip).tobytes()
+        new.steps.remove(clip, remake="longtake inspect …")
+        steps, _ = replay(new, clip, tmp_path / "scratch")
+        assert steps.tobytes() == kept, clip
+
+
+def test_lost_clips_on_both_sides_of_a_join_come_again(old: Run, tmp_path: Path) -> None:
+    """The denoiser that made the one does not lead to the other, or only by other seeds between; nobody waits for it."""
+    new = retake(old, tmp_path / "new", 5, until=6)
+    before = latents_of(new)
+    new.carry.discard(6)
+    for clip in (4, 7):
+        new.steps.remove(clip, remake="longtake inspect …")
+        flip(new.latents.chunk_path(clip))
+    new = opened(new.root)
+    found = [each for each in Scan(new, thorough=True).findings() if each.damage]
+    assert price_of(new, found).replay == (range(3, 4), range(5, 7))
+    repair(new, found)
+    assert (latents_of(new), broken(new)) == (before, [])
 
 
 @pytest.mark.parametrize("clip", [2, 4, 7])

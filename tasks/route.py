@@ -1,0 +1,126 @@
+"""How a denoiser comes to stand before a clip: from which saved state (carry), over which clips again, with which seeds.
+
+The KV cache cannot be rebuilt from latents, so a clip is reached from a carry by denoising those between again. Where some
+clips were made again with another seed (storage/takes.py), what the film shows before a clip need not be what it was made
+after. All who need a denoiser ask here: the film, repair, retake, a look and a joint. All but `restore_denoiser` is pure.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.errors import Damaged, NotMade
+from storage.takes import until
+from tasks.past import motion_before
+
+if TYPE_CHECKING:
+    from model.avatar import Denoiser
+    from storage.run import Run
+    from storage.spec import Spec
+    from storage.takes import History
+
+Seeds = Callable[[int], int]
+"""The seed of each clip."""
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where a denoiser stands: before `clip`, having denoised all clips before it with `seeds`."""
+
+    clip: int
+    seeds: "History"
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way of a denoiser to a clip, and beyond it along the film."""
+
+    spec: "Spec"
+    start: int
+    """The clip before which it begins: at the carry there, or with an empty KV cache at 0."""
+    clip: int
+    goes_on: bool = False
+    """It begins where the denoiser stands; no state is restored."""
+
+    @property
+    def replay(self) -> range:
+        """The clips that are denoised again only to come to `clip`."""
+        return range(self.start, self.clip)
+
+    @property
+    def clips(self) -> range:
+        """All clips that are denoised, `clip` being the last."""
+        return range(self.start, self.clip + 1)
+
+    def seed_at(self, clip: int) -> int:
+        """The seed of a clip on this route."""
+        return self._seeds_until(clip + 1)[-1][1]
+
+    def shows(self, clip: int) -> bool:
+        """True if the film shows the clip that is made on this route, and not one of another seed or another past."""
+        return self._seeds_until(clip + 1) == self.spec.history(clip)
+
+    def stand_before(self, clip: int) -> Stand:
+        """Where the denoiser stands once it has denoised all clips of the route before this one."""
+        return Stand(clip, self._seeds_until(clip))
+
+    def _seeds_until(self, clip: int) -> "History":
+        return until(self.spec.history(max(clip - 1, self.clip)), clip)
+
+
+def find_route(
+    spec: "Spec", clip: int, carries: Iterable[int], standing: Stand | None = None
+) -> Route:
+    """The shortest route to a clip: on from where a denoiser stands, or from the newest of the carries that lead there, or from clip 0.
+
+    `carries`: the clips that the film's complete carries stand before. Of a model whose clips take nothing but motion latents,
+    each clip is a start.
+    """
+    if spec.motion_latents:
+        return Route(spec, clip, clip, standing is not None and standing.clip == clip)
+    start = max(
+        (at for at in carries if leads_to(spec, Stand(at, spec.before(at)), clip)), default=0
+    )
+    if standing is not None and start <= standing.clip and leads_to(spec, standing, clip):
+        return Route(spec, standing.clip, clip, goes_on=True)
+    return Route(spec, start, clip)
+
+
+def leads_to(spec: "Spec", standing: Stand, clip: int) -> bool:
+    """True if what was denoised before `standing` is also what the clip comes of."""
+    return standing.clip <= clip and until(spec.history(clip), standing.clip) == standing.seeds
+
+
+def shared_carries(old: "Spec", new: "Spec", carries: Iterable[int]) -> list[int]:
+    """Those of the old film's carries that stand before the same clip of the new film, after the same clips."""
+    return [at for at in carries if at < new.clips and old.before(at) == new.before(at)]
+
+
+def restore_denoiser(
+    run: "Run",
+    route: Route,
+    fresh: "Callable[[Seeds], Denoiser]",
+    damaged: Callable[[int], None] = lambda _: None,
+) -> "tuple[Denoiser, Route]":
+    """A denoiser that stands at the start of the route, and that route; both begin earlier where the carry there is damaged.
+
+    `damaged` is told of each such carry. Raises NotMade and Damaged of motion latents, which nothing can take the place of.
+    """
+    if run.spec.motion_latents:
+        denoiser = fresh(route.seed_at)
+        denoiser.restore(
+            route.start, [("motion", motion_before(run, route.start))] if route.start else []
+        )
+        return denoiser, route
+    passed: set[int] = set()
+    while route.start:
+        denoiser = fresh(route.seed_at)
+        try:
+            denoiser.restore(route.start, run.carry.load(route.start))
+        except (Damaged, NotMade):
+            damaged(route.start)
+            passed.add(route.start)
+            route = find_route(run.spec, route.clip, run.carry.complete - passed)
+        else:
+            return denoiser, route
+    return fresh(route.seed_at), route
