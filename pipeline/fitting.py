@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.errors import BadOption
+
 if TYPE_CHECKING:
     from pipeline.settings import Wishes
 
@@ -20,38 +22,53 @@ KNOWN_TO = {
 }
 """Fields of the Request that only some models know."""
 REASONS = {
-    "weights": "the weights of pocket are in the package",
+    "weights": "its own weights are in the package",
     "lora": "live-avatar always has its LoRA, the others have none",
     "guidance": "it was distilled without guidance",
     "precision": "two CPU cores are slower in eight bits",
-    "whole_audio": "pocket hears no further than its margin",
+    "whole_audio": "it hears no further than its margin",
     "offload_model": "a placement, and two CPU cores have nothing to place",
-    "device": "pocket is at home on a CPU",
-    "device_memory": "pocket needs none of a card",
-    "on_low_memory": "pocket needs none of a card",
+    "device": "it is at home on a CPU",
+    "device_memory": "it needs none of a card",
+    "on_low_memory": "it needs none of a card",
 }
 
 
 def fit(wishes: "Wishes") -> None:
-    """Settle who draws, then leave out what that model does not know, with one line each."""
-    model = str(wishes.fields.get("model") or _choose(wishes))
+    """Settle who draws, then leave out what that model does not know, with one line each; raises BadOption."""
+    leave_out(wishes, str(wishes.fields.get("model") or _choose(wishes)))
+
+
+def leave_out(wishes: "Wishes", model: str) -> None:
+    """Leave out what a model does not know, with one line each; raises BadOption where that names weights that are not there."""
     for name in [name for name in KNOWN_TO if name in wishes.fields]:
         if model not in KNOWN_TO[name]:
             word, source = wishes.fields.pop(name), wishes.sources.pop(name)
+            if name in {"weights", "lora"}:
+                require_place(source, str(word))
             if not (name == "guidance" and float(str(word)) == 0):  # the published scripts say 0
-                wishes.notices.append(f"{source} does nothing here: {REASONS[name]}")
+                wishes.costly.append(f"{source} does nothing here: {model} draws; {REASONS[name]}")
 
 
 def _choose(wishes: "Wishes") -> str:
-    """Who draws where nobody was named: live-avatar where its weights were, as the published command lines do, else pocket."""
+    """Who draws where nobody was named: live-avatar where weights were, as the published command lines do, else pocket."""
     from model.avatar import MODELS
 
     weights = wishes.fields.get("weights")
-    published = wishes.sources.get("weights") == "--ckpt-dir"
-    if not weights or (published and not Path(str(weights)).expanduser().is_dir()):
+    if not weights:
         return next(iter(MODELS))
-    wishes.fields["model"], wishes.sources["model"] = LARGE[0], wishes.sources["weights"]
-    wishes.notices.append(
-        f"{wishes.sources['weights']} names weights, so {LARGE[0]} draws; --model says otherwise"
-    )
+    require_place(source := wishes.sources["weights"], str(weights))
+    wishes.fields["model"], wishes.sources["model"] = LARGE[0], source
+    wishes.costly.append(f"{source} names weights, so {LARGE[0]} draws; --model says otherwise")
     return LARGE[0]
+
+
+def require_place(option: str, word: str) -> None:
+    """What names weights is there, or is a repository's name of the hub; raises BadOption."""
+    from model.checkpoint import HUB_NAME
+
+    path = Path(word).expanduser()
+    # With its first folder here it is a path, whatever it looks like.
+    if not path.exists() and (path.parent.exists() or not HUB_NAME.fullmatch(word)):
+        reason = "there is no such folder or file. Name the one that has the weights, or leave the flag out: pocket needs none"
+        raise BadOption(option, word, reason)

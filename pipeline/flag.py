@@ -29,6 +29,12 @@ class Flag:
     """The values that are accepted, where the others are refused."""
     ignored: str = ""
     refused: str = ""
+    place: bool = False
+    """It names weights, which must be there whatever becomes of it."""
+    costs: bool = False
+    """That it is ignored makes another film, or a slower one."""
+    free: tuple[str, ...] = ()
+    """The values with which it does not."""
 
     @property
     def outcome(self) -> Outcome:

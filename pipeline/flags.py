@@ -1,6 +1,7 @@
 """Live Avatar's flags and ours: one table, from which come the parser of `new`, its help and docs/flags.md."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.flag import (
@@ -277,6 +278,13 @@ def _ignored(name: str, did: str, reason: str, *, takes: bool = True) -> Flag:
     return Flag(name, did, constant=None if takes else True, published=True, ignored=reason)
 
 
+def _missed(
+    name: str, did: str, reason: str, *, takes: bool = True, free: tuple[str, ...] = ()
+) -> Flag:
+    """One that is ignored, and whose effect a person may miss."""
+    return replace(_ignored(name, did, reason, takes=takes), costs=True, free=free)
+
+
 def _refused(name: str, did: str, reason: str, *, takes: bool = True) -> Flag:
     return Flag(name, did, constant=None if takes else True, published=True, refused=reason)
 
@@ -312,7 +320,7 @@ PUBLISHED_ONLY = (
         "a model knows its own sizes",
     ),
     _ignored("load-lora", "Merge the LoRA.", _LORA, takes=False),
-    _ignored("lora-path", "Which LoRA.", _NO_EFFECT),
+    replace(_missed("lora-path", "Which LoRA.", _NO_EFFECT), place=True),
     _ignored("using-merged-ckpt", "The weights have the LoRA in them.", _NO_EFFECT, takes=False),
     _ignored(
         "offload-kv-cache", "The rings to the host while they are not used.", _PLACED, takes=False
@@ -324,21 +332,21 @@ PUBLISHED_ONLY = (
         takes=False,
     ),
     _ignored("t5-cpu", "The text encoder on the CPU.", _PLACED, takes=False),
-    _ignored("t5-fsdp", "The text encoder over several cards.", _PLACED, takes=False),
-    _ignored("dit-fsdp", "The transformer over several cards.", _PLACED, takes=False),
+    _missed("t5-fsdp", "The text encoder over several cards.", _PLACED, takes=False),
+    _missed("dit-fsdp", "The transformer over several cards.", _PLACED, takes=False),
     _ignored("single-gpu", "One card.", _PLACED, takes=False),
-    _ignored("num-gpus-dit", "Cards for the transformer.", _PLACED),
-    _ignored("enable-vae-parallel", "A card of its own for the decoder.", _PLACED, takes=False),
-    _ignored(
+    _missed("num-gpus-dit", "Cards for the transformer.", _PLACED, free=("1",)),
+    _missed("enable-vae-parallel", "A card of its own for the decoder.", _PLACED, takes=False),
+    _missed(
         "sample-shift", "The schedule's shift.", _NO_EFFECT + "; the schedule is the model's own"
     ),
-    _ignored(
+    _missed(
         "frame-num", "Frames of the film.", _NO_EFFECT + "; the sound decides, --num-clip cuts"
     ),
-    _ignored("start-from-ref", "Begin at the picture.", _NO_EFFECT, takes=False),
+    _missed("start-from-ref", "Begin at the picture.", _NO_EFFECT, takes=False),
     _ignored("drop-motion-noisy", "No noise on the motion latents.", _NO_EFFECT, takes=False),
-    _ignored("use-dataset", "Take a sample of a dataset.", _NO_EFFECT, takes=False),
-    _ignored("dataset-sample-idx", "Which sample.", _NO_EFFECT),
+    _missed("use-dataset", "Take a sample of a dataset.", _NO_EFFECT, takes=False),
+    _missed("dataset-sample-idx", "Which sample.", _NO_EFFECT),
     _refused(
         "pose-video", "Poses from a film.", "pocket takes no poses: its head moves with the sound"
     ),
@@ -347,9 +355,9 @@ PUBLISHED_ONLY = (
     _ignored("prompt-extend-model", "With which model.", _NO_REWRITING),
     _ignored("prompt-extend-target-lang", "Into which language.", _NO_REWRITING),
     _refused("enable-tts", "Have the speech made.", _NO_SPEECH, takes=False),
-    _ignored("tts-prompt-audio", "Whose voice.", _NO_SPEECH),
-    _ignored("tts-prompt-text", "What that voice says.", _NO_SPEECH),
-    _ignored("tts-text", "The words.", _NO_SPEECH),
+    _missed("tts-prompt-audio", "Whose voice.", _NO_SPEECH),
+    _missed("tts-prompt-text", "What that voice says.", _NO_SPEECH),
+    _missed("tts-text", "The words.", _NO_SPEECH),
     _refused(
         "sample-list",
         "A file of many films (batch_eval).",

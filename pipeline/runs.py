@@ -42,7 +42,7 @@ def new(
 ) -> Film:
     """Make the film that `request` asks for; the same request again goes on or finds it done.
 
-    `on_clip_complete(clip_index, total_clips)` is called after each published clip; `notices` are said first.
+    `on_clip_complete(clip_index, total_clips)` is called after each published clip; `notices` are said last of what comes before the work.
     """
     from pipeline.plan.planning import told_before
     from pipeline.progress import Watching, followed
@@ -55,14 +55,14 @@ def new(
         break_held(resolved.root)
     watching = Watching(on_clip_complete, console)
     with Journal() as journal, followed(resolved.spec.clip_frames, watching) as pace:
-        for notice in notices:
-            say(notice, logging.WARNING)
         planned = tuple(told_before(resolved))
         run = freeze_resolved(resolved)
         for line in planned:
             say(line, logging.WARNING)
         if not run.events_path.exists():
             _say_once(run, begun)
+        for notice in notices:
+            say(notice, logging.WARNING)
         return _make(run, request.part, journal, pace)
 
 
@@ -75,12 +75,14 @@ def resume(
     changes: "Wishes | None" = None,
 ) -> Film:
     """Go on with the run in `root`, from what it has; `changes` are settings from now on."""
+    from pipeline.fitting import leave_out
     from pipeline.progress import Watching, followed
     from storage.run import Run
     from tasks.request import Part, change_settings
     from tasks.retention import tell_gone
 
     if changes is not None and changes.fields:
+        leave_out(changes, Run.open(root).spec.model)
         change_settings(Run.open(root), changes.fields, changes.sources)
     run, watching = Run.open(root), Watching(on_clip_complete, console)
     target = run.settings.output_file
@@ -88,6 +90,8 @@ def resume(
     with Journal() as journal, followed(run.spec.clip_frames, watching) as pace:
         if changes is not None and {"keep_frames", "keep_steps"}.intersection(changes.fields):
             tell_gone(run)
+        for notice in changes.told if changes is not None else ():
+            say(notice, logging.WARNING)
         return _make(run, part, journal, pace)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.fitting import fit
+from pipeline.fitting import fit, require_place
 from pipeline.flag import Flag
 from pipeline.flags import FLAGS
 from pipeline.sinks.address import KEY
@@ -31,6 +31,14 @@ class Wishes:
     fields: dict[str, object] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    """What does nothing, and costs nothing by that."""
+    costly: list[str] = field(default_factory=list)
+    """What makes another film than a person may think, or a slower one: to be said after all else."""
+
+    @property
+    def told(self) -> list[str]:
+        """All that is to be said, what costs something last."""
+        return [*self.notices, *(f"[WARN] {line}" for line in self.costly)]
 
     def request(self) -> "Request":
         """What the tasks are asked for."""
@@ -80,20 +88,24 @@ def gather(
 
 def add_flags(wishes: Wishes, given: Iterable[tuple[Flag, str]]) -> None:
     """Flags in their order; the last of several equals wins, two that contradict each other are refused."""
-    idle: dict[str, list[str]] = {}
+    idle: dict[tuple[bool, str], list[str]] = {}
     said: dict[str, Flag] = {}
     for flag, word in given:
         if not flag.fields:
-            idle.setdefault(flag.why_idle(word), []).append(flag.spelling)
+            if flag.place:
+                require_place(flag.spelling, word)
+            costs = flag.costs and word not in flag.free
+            idle.setdefault((costs, flag.why_idle(word)), []).append(flag.spelling)
         for name, value in flag.values(word).items():
             before = said.setdefault(name, flag)
             if before != flag and wishes.fields[name] != value:
                 raise BadOption(flag.spelling, word, f"{before.spelling} says otherwise")
             wishes.fields[name], wishes.sources[name] = value, flag.spelling
     _refuse_two_voices(wishes)
-    for reason, names in idle.items():
+    for (costs, reason), names in idle.items():
         does = "does" if len(names) == 1 else "do"
-        wishes.notices.append(f"{', '.join(dict.fromkeys(names))} {does} nothing here: {reason}")
+        line = f"{', '.join(dict.fromkeys(names))} {does} nothing here: {reason}"
+        (wishes.costly if costs else wishes.notices).append(line)
 
 
 def _refuse_two_voices(wishes: Wishes) -> None:

@@ -79,6 +79,10 @@ def check_options(request: Request) -> "Traits":
     _check_words(request)
     name = request.model or next(iter(avatar.MODELS))
     require(name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed")
+    for field in ("weights", "lora") if name == next(iter(avatar.MODELS)) else ():
+        given = getattr(request, field)
+        reason = f"the weights of {name} are in the package: leave it out, or name another --model"
+        require(not given, option_of(request, field), given, reason)
     plain = avatar.describe(name, replace(options_of(request), clip_frames=0, steps=0))
     width, height = sides_of(request, plain)
     _check_size(width, height, plain)

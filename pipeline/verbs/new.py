@@ -31,7 +31,7 @@ def _act(command: Command) -> int:
         return keep_going(command, ["new", *words_of(command), *more, "--run", str(root)], root)
     console, breaks = prepare(command), bool(command.options["break_lock"])
     with attached(chosen(command.options[KEY], os.environ, Path.cwd())):
-        film = runs.new(request, console=console, notices=wishes.notices, break_lock=breaks)
+        film = runs.new(request, console=console, notices=wishes.told, break_lock=breaks)
     return tell(film)
 
 

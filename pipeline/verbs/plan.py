@@ -19,8 +19,6 @@ def _act(command: Command) -> int:
 
     wishes = settings.gather(command.given, os.environ, Path.cwd())
     options, request = command.options, wishes.request()
-    for notice in wishes.notices:
-        print(notice, file=sys.stderr)
     gpu = str(options["gpu"]) if options["gpu"] else None
     rehearse = {"yes": True, "no": False}.get(str(options["rehearse"]))
     how = How(gpu, rehearse, bool(options["fit"]))
@@ -32,6 +30,8 @@ def _act(command: Command) -> int:
     else:
         show(show_plan(found))
         show(["", show_variants(variants)] if variants else [])
+    for notice in wishes.told:
+        print(notice, file=sys.stderr)
     return 0 if found.fits else NoSpace.exit_code
 
 

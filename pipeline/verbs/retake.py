@@ -8,6 +8,7 @@ from pipeline.verb import Command, Parser, Verb, add_flag, prepare, show, tell
 from pipeline.verbs.resume import SETTINGS
 
 if TYPE_CHECKING:
+    from pipeline.settings import Wishes
     from tasks.retake import Plan, Wish
 
 
@@ -15,7 +16,9 @@ def _act(command: Command) -> int:
     from pipeline import runs
     from pipeline.screens import show_plan_of_retake, show_seams
 
-    root, wish = command.path("run"), _wish(command)
+    root = command.path("run")
+    changes = _changes(command)
+    wish = _wish(command, changes)
     if command.options["keep_going"]:
         from storage.run import Run
         from tasks.retake import folder_of
@@ -25,7 +28,7 @@ def _act(command: Command) -> int:
     console = prepare(command)
 
     def say_price(found: "Plan", seconds: float | None) -> None:
-        show(show_plan_of_retake(found, seconds), sys.stderr)
+        show([*show_plan_of_retake(found, seconds), *changes.told], sys.stderr)
 
     found = runs.retake(
         root,
@@ -37,12 +40,22 @@ def _act(command: Command) -> int:
     return tell(found.film)
 
 
-def _wish(command: Command) -> "Wish":
-    from pipeline import settings
+def _changes(command: Command) -> "Wishes":
+    """Settings that shall be others than the old run's."""
+    from pipeline.fitting import leave_out
+    from pipeline.settings import Wishes, add_flags
+    from storage.run import Run
+
+    changes = Wishes()
+    add_flags(changes, command.given)
+    if changes.fields:
+        leave_out(changes, Run.open(command.path("run")).spec.model)
+    return changes
+
+
+def _wish(command: Command, changes: "Wishes") -> "Wish":
     from tasks.retake import Wish
 
-    changes = settings.Wishes()
-    settings.add_flags(changes, command.given)
     return Wish(
         clip=int(str(command.options["clip"])),
         until=command.number("until"),

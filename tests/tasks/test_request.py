@@ -35,6 +35,7 @@ Ask = Callable[..., Request]
         ({"width": 0, "height": 64}, BadSize, "16\\*64"),
         ({"width": -16, "height": 64}, BadSize, "multiples of 16"),
         ({"width": 10**6, "height": 64}, BadSize, "up to 8192, such as 8192\\*64"),
+        ({"weights": "ckpt"}, BadOption, "--weights ckpt .* leave it out"),
         ({"device": "gpu"}, BadOption, "auto, cpu, cuda"),
         (
             {"disk_budget": 1000},
