@@ -136,6 +136,8 @@ class PocketDecoder:
         """The clip that `decode` expects next."""
         return self._clip
 
+    # Without it, float32 frames are not copied below, and what inference made is not written over outside of it.
+    @torch.inference_mode()
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
         film = torch.from_numpy(latents)[None]
