@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check format bench bench-online bench-plan faults soak hunt known-answers
+.PHONY: setup demo test check format bench bench-online bench-plan faults soak hunt known-answers card-smoke
 
 setup: $(READY)
 
@@ -58,3 +58,7 @@ soak: $(READY)
 # A NaN, an outlier and a flipped bit at 100 random places each, looked for by longtake inspect.
 hunt: $(READY)
 	$(BIN)/python tests/pipeline/inspection/trials.py
+
+# On a machine with a card. One row: make card-smoke ROW=avatar.
+card-smoke: $(READY)
+	$(BIN)/python tests/card_smoke.py $(ROW)

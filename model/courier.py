@@ -87,8 +87,9 @@ class Courier:
 
 
 def send(numbers: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the host on the device; the host goes on while it is on its way."""
-    if device.type != "cuda":
+    """A tensor on the device; of one of the host, the host goes on while it is on its way."""
+    # In training, features come from an encoder on the card, and what lies there cannot be pinned.
+    if device.type != "cuda" or numbers.is_cuda:
         return numbers.to(device)
     return numbers.pin_memory().to(device, non_blocking=True)
 

@@ -112,8 +112,8 @@ def by_segment(y: Tensor, gate: Tensor, lengths: tuple[int, ...]) -> Tensor:
 
 
 def has_kernels(x: Tensor) -> bool:
-    """Whether tokens [1, l, dim] lie where there are kernels for them: on a card, with a machine that can build them."""
-    return x.is_cuda and x.shape[0] == 1 and can_build()
+    """Whether tokens [1, l, dim] lie where there are kernels for them: on a card, with a machine that can build them. Kernels have no gradients."""
+    return x.is_cuda and x.shape[0] == 1 and not torch.is_grad_enabled() and can_build()
 
 
 @cache

@@ -4,12 +4,13 @@
 
 A stream of scenes, one voice each, that clips may be cut from anywhere. The seed decides voices, words
 and rooms; espeak-ng adds noise of its own, so that two runs are alike but not the same bytes. Needs espeak-ng (through
-espeakng-loader) and, for a fifth of it, festival; training itself needs neither.
+espeakng-loader) and, for a fifth of it, festival, which is left out where it is not installed; training itself needs neither.
 """
 
 import argparse
 import lzma
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,8 +154,12 @@ def main() -> None:
     parser.add_argument("--no-festival", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    log = structlog.get_logger()
+    festival = not asked.no_festival and shutil.which("festival") is not None
+    if not festival and not asked.no_festival:
+        log.warning("festival_left_out", reason="it is not installed; espeak-ng speaks its scenes")
     bands, curves, frames = [], [], 0
-    for sound, curve in draw_scenes(asked.seed, not asked.no_festival):
+    for sound, curve in draw_scenes(asked.seed, festival):
         bands.append(listen(sound))
         curves.append(curve)
         frames += len(curve)
@@ -162,7 +167,7 @@ def main() -> None:
             break
     write(asked.out, np.concatenate(bands), np.concatenate(curves))
     size = asked.out.stat().st_size
-    structlog.get_logger().info("sound_written", path=str(asked.out), frames=frames, bytes=size)
+    log.info("sound_written", path=str(asked.out), frames=frames, bytes=size)
 
 
 if __name__ == "__main__":

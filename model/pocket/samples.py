@@ -1,18 +1,20 @@
 """The speech that pocket is judged with, and the pictures and soundtracks of examples/: made once, kept in the repository.
 
-python -m model.pocket.samples held_out    needs espeak-ng and flite
+python -m model.pocket.samples held_out    needs espeak-ng, and flite: without it those of its voices stay as they are
 python -m model.pocket.samples examples
 """
 
 import argparse
 import json
 import random
+import shutil
 import wave
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import structlog
 import torch
 from numpy.typing import NDArray
 
@@ -87,13 +89,18 @@ def read_sound(path: Path) -> Float:
 def make_held_out(folder: Path = FOLDER) -> None:
     """Twenty seconds of every held-out voice, as Opus, and the curves of all."""
     folder.mkdir(exist_ok=True)
-    draw, index = random.Random(20_261_121), {}
-    for voice in (*HELD_OUT, *(f"flite-{name}" for name in FLITE)):
+    draw, there = random.Random(20_261_121), folder / "curves.json"
+    index = json.loads(there.read_text()) if there.exists() else {}
+    voices = [*HELD_OUT, *(f"flite-{name}" for name in FLITE)]
+    if shutil.which("flite") is None:
+        structlog.get_logger().warning("flite_left_out", reason="it is not installed")
+        voices = list(HELD_OUT)
+    for voice in voices:
         speech = _recite(voice, draw)
         _write_opus(folder / f"{_file_name(voice)}.opus", speech.sound)
         curves = mouth_curves(speech.phones, speech.sound, SECONDS * 25)
         index[voice] = np.round(curves, 3).astype(float).tolist()
-    (folder / "curves.json").write_text(json.dumps(index, separators=(",", ":")) + "\n")
+    there.write_text(json.dumps(index, separators=(",", ":")) + "\n")
 
 
 def make_examples(folder: Path = EXAMPLES) -> None:

@@ -1,9 +1,13 @@
 """The training synthesiser says when it says what."""
 
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from model.pocket import dataset, samples
 from model.pocket.dataset import FRAME, draw_scenes, listen
 from model.pocket.speech import Voice, speak
 
@@ -54,3 +58,34 @@ def test_scenes_are_whole_frames_with_a_curve_for_each() -> None:
         assert len(sound) == FRAME * len(curves)
         assert listen(sound).shape == (4 * len(curves), 80)
         assert np.abs(sound).max() <= 1
+
+
+def test_without_festival_its_scenes_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A seed that would begin with festival, where it is not installed: one line says so, and the sound is written."""
+    seed = next(n for n in range(99) if 0.13 < np.random.default_rng(n).random() < 0.36)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = ["dataset", "--hours", "1e-5", "--seed", str(seed), "--out", str(tmp_path / "s.npz")]
+    monkeypatch.setattr(sys, "argv", words)
+    dataset.main()
+    assert capsys.readouterr().out.count("festival_left_out") == 1
+    bands, curves = dataset.read(tmp_path / "s.npz")
+    assert len(bands) == 4 * len(curves) > 0
+
+
+def test_without_flite_its_voices_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The held-out voices of espeak-ng are made anew, one line says that those of flite were not."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(samples, "HELD_OUT", ("en-us+m4",))
+    monkeypatch.setattr(samples, "SECONDS", 2)
+    (tmp_path / "curves.json").write_text('{"flite-awb": [[0, 0, 0]]}')
+    samples.make_held_out(tmp_path)
+    assert capsys.readouterr().out.count("flite_left_out") == 1
+    assert (tmp_path / "en-us-m4.opus").stat().st_size > 1000
+    assert list(samples.json.loads((tmp_path / "curves.json").read_text())) == [
+        "flite-awb",
+        "en-us+m4",
+    ]
