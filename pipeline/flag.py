@@ -116,6 +116,17 @@ def size(word: str) -> tuple[int, int]:
     return parse_size(word)
 
 
+def crop(word: str) -> str:
+    """How the picture fits."""
+    from storage.picture import WAYS
+
+    if word == "face":
+        raise ValueError(
+            "nobody looks for the face; say where it is: top, centre, bottom, left or right"
+        )
+    return choice(*WAYS)(word)
+
+
 def choice(*words: str) -> Callable[[str], str]:
     """One of these words."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.flag import (
     Flag,
     choice,
+    crop,
     decimal,
     keep,
     number,
@@ -54,9 +55,9 @@ FILM = (
     ),
     Flag(
         "crop",
-        "How the picture fits: cover, contain or exact.",
+        "How the picture fits: cover cuts both sides alike, top, centre, bottom, left and right say what is kept, contain shows all, exact changes nothing.",
         ("crop",),
-        choice("cover", "contain", "exact"),
+        crop,
         "HOW",
     ),
     Flag(

@@ -3,55 +3,101 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from storage.errors import BadImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-log = structlog.get_logger()
+    from PIL.ImageCms import ImageCmsProfile
 
 # By name: PIL would hand an EPS file to Ghostscript and knows formats whose readers nobody looks after.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA")
 SMALLEST_SIDE = 32
+ORIENTATION = 0x0112
+"""The EXIF tag that says how the camera was held."""
+LEAST_CUT = 1e-3
+"""A share below this is a rounding of the film's sides."""
 MOST_PIXELS = 100_000_000
 """Of what is decoded at once: 0.8 GB at the peak, 1.3 GB with transparency."""
+
+
+GRAVITY = {
+    "cover": (0.5, 0.5),
+    "top": (0.5, 0.0),
+    "bottom": (0.5, 1.0),
+    "left": (0.0, 0.5),
+    "right": (1.0, 0.5),
+}
+"""Ways to fill the frame: how much of what is cut off goes from the left, and from above."""
+WAYS = (*GRAVITY, "centre", "contain", "exact")
+
+
+@dataclass
+class Treatment:
+    """What was done to a picture; shares of 1."""
+
+    width: int = 0
+    height: int = 0
+    """Upright, before it was fitted."""
+    cut: dict[str, float] = field(default_factory=dict)
+    """How much of it was cut off on the left, the right, the top and the bottom, where anything was."""
+    added: float = 0.0
+    """How much of the film is its edges, repeated."""
+    turned: bool = False
+    flattened: bool = False
+    """Something transparent was put before white."""
+    frames: int = 1
+    """Of an animation, whose first was taken."""
+    profile: str = ""
+    """The colours that were converted to sRGB."""
+    profile_broken: bool = False
+    exif_broken: bool = False
 
 
 def read_picture(path: Path, *, width: int, height: int, crop: str = "cover") -> NDArray[np.uint8]:
     """The picture as sRGB [y, x, rgb], upright, of exactly width × height; raises BadImage.
 
-    `cover` fills the frame and cuts what hangs over on both sides alike, `contain` shows all of it and repeats its edges, `exact` refuses another
-    size. What is transparent stands before white; of an animation the first frame is taken.
+    `cover` fills the frame and cuts what hangs over on both sides alike, `top` and the other sides keep that side, `contain` shows all of it and
+    repeats its edges, `exact` refuses another size. What is transparent stands before white; of an animation the first frame is taken.
     """
+    return treat_picture(path, width=width, height=height, crop=crop)[0]
+
+
+def treat_picture(
+    path: Path, *, width: int, height: int, crop: str = "cover"
+) -> tuple[NDArray[np.uint8], Treatment]:
+    """The same, and what was done to it."""
     _refuse_path(path)
-    upright = _decode(path, 2 * max(width, height))
+    done = Treatment()
+    upright = _decode(path, 2 * max(width, height), done)
     if crop == "exact" and upright.size != (width, height):
         raise BadImage(
             path,
             f"it is {_size(upright)} and --crop exact asks for {width}×{height}; use --crop cover or contain",
         )
-    return _fit(_rgb(path, upright), width, height, crop)
+    return _fit(_rgb(path, upright, done), (width, height), crop, done), done
 
 
-def _decode(path: Path, side: int) -> "Image":
+def _decode(path: Path, side: int, done: Treatment) -> "Image":
     """Its first frame, upright, no smaller than `side` unless it is."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with _without_pixel_limit(), Image.open(path, formats=FORMATS) as image:
             _refuse_size(path, image)
+            done.width, done.height = image.size
             _draft(image, side)
             _refuse_pixels(path, image)
-            _note_frames(path, image)
+            # MPO: what follows the first frame is a depth map or the other eye.
+            done.frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             image.load()
-            return _upright(path, image)
+            return _upright(image, done)
     except BadImage:
         raise
     except UnidentifiedImageError:
@@ -121,25 +167,23 @@ def _refuse_pixels(path: Path, image: "Image") -> None:
         )
 
 
-def _note_frames(path: Path, image: "Image") -> None:
-    frames = getattr(image, "n_frames", 1)
-    # MPO: what follows the first frame is a depth map or the other eye.
-    if frames > 1 and image.format != "MPO":
-        log.warning("picture_first_frame", path=str(path), frames=frames)
-
-
-def _upright(path: Path, image: "Image") -> "Image":
+def _upright(image: "Image", done: Treatment) -> "Image":
     """Turned as its EXIF data say."""
     from PIL import ImageOps
 
     try:
+        orientation = image.getexif().get(ORIENTATION, 1)
         ImageOps.exif_transpose(image, in_place=True)
-    except Exception as error:  # noqa: BLE001 - broken EXIF data, of which there is every kind
-        log.warning("picture_exif_unreadable", path=str(path), error=str(error))
+    except Exception:  # noqa: BLE001 - broken EXIF data, of which there is every kind
+        done.exif_broken = True
+        return image
+    done.turned = orientation in range(2, 9)
+    if orientation in range(5, 9):
+        done.width, done.height = done.height, done.width
     return image
 
 
-def _rgb(path: Path, image: "Image") -> "Image":
+def _rgb(path: Path, image: "Image", done: Treatment) -> "Image":
     """Any mode as sRGB without alpha."""
     if image.mode.startswith("I"):
         image = _eight_bits(image)
@@ -148,8 +192,8 @@ def _rgb(path: Path, image: "Image") -> "Image":
             path, "its pixels are floating-point numbers; save it as PNG with 8 bits a channel"
         )
     if image.has_transparency_data:
-        image = _flat(path, image)
-    return _to_srgb(path, image)
+        image = _flat(path, image, done)
+    return _to_srgb(image, done)
 
 
 def _eight_bits(image: "Image") -> "Image":
@@ -160,7 +204,7 @@ def _eight_bits(image: "Image") -> "Image":
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def _flat(path: Path, image: "Image") -> "Image":
+def _flat(path: Path, image: "Image", done: Treatment) -> "Image":
     """Composited on white, as a page shows it; the colour profile stays with it."""
     from PIL import Image
 
@@ -169,8 +213,7 @@ def _flat(path: Path, image: "Image") -> "Image":
     lowest, highest = np.asarray(image.getchannel("A").getextrema())
     if highest == 0:
         raise BadImage(path, "it is transparent everywhere; give another")
-    if lowest < 255:
-        log.info("picture_flattened", path=str(path), background="white")
+    done.flattened = bool(lowest < 255)
     flat = Image.new("RGB", image.size, "white")
     flat.paste(image, mask=image.getchannel("A"))
     if profile:
@@ -178,7 +221,7 @@ def _flat(path: Path, image: "Image") -> "Image":
     return flat
 
 
-def _to_srgb(path: Path, image: "Image") -> "Image":
+def _to_srgb(image: "Image", done: Treatment) -> "Image":
     """Through the colour profile where there is a usable one: a telephone's Display P3 looks pale without."""
     import io
 
@@ -191,17 +234,30 @@ def _to_srgb(path: Path, image: "Image") -> "Image":
             converted = ImageCms.profileToProfile(
                 image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
             )
-        except (ImageCms.PyCMSError, OSError) as error:
-            log.warning("picture_profile_ignored", path=str(path), error=str(error))
+        except (ImageCms.PyCMSError, OSError):
+            done.profile_broken = True
         else:
+            done.profile = _name_of(source)
             return converted or image
     return image.convert("RGB")
 
 
-def _fit(image: "Image", width: int, height: int, crop: str) -> NDArray[np.uint8]:
+def _name_of(profile: "ImageCmsProfile") -> str:
+    """What a colour profile is called; empty for sRGB itself."""
+    from PIL import ImageCms
+
+    try:
+        name = ImageCms.getProfileDescription(profile).strip()
+    except (ImageCms.PyCMSError, OSError):
+        name = ""
+    return "" if "srgb" in name.lower() else name or "its own colours"
+
+
+def _fit(image: "Image", size: tuple[int, int], crop: str, done: Treatment) -> NDArray[np.uint8]:
     from PIL.Image import Resampling
 
-    if image.size == (width, height):
+    width, height = size
+    if image.size == size:
         return np.array(image)
     scale = (min if crop == "contain" else max)(width / image.width, height / image.height)
     if crop == "contain":
@@ -209,15 +265,30 @@ def _fit(image: "Image", width: int, height: int, crop: str) -> NDArray[np.uint8
             (_scaled(image.width, scale, width), _scaled(image.height, scale, height)),
             Resampling.LANCZOS,
         )
+        done.added = 1 - inner.width * inner.height / (width * height)
         return _pad(np.array(inner), width, height)
-    left, top = (image.width - width / scale) / 2, (image.height - height / scale) / 2
+    across, down = GRAVITY[crop]
+    left, top = (image.width - width / scale) * across, (image.height - height / scale) * down
     box = (
         max(left, 0),
         max(top, 0),
         min(left + width / scale, image.width),
         min(top + height / scale, image.height),
     )
-    return np.array(image.resize((width, height), Resampling.LANCZOS, box=box))
+    done.cut = _cut(image, box)
+    return np.array(image.resize(size, Resampling.LANCZOS, box=box))
+
+
+def _cut(image: "Image", box: tuple[float, float, float, float]) -> dict[str, float]:
+    """What of the picture lies outside of the box, by side."""
+    left, top, right, bottom = box
+    shares = {
+        "left": left / image.width,
+        "right": 1 - right / image.width,
+        "top": top / image.height,
+        "bottom": 1 - bottom / image.height,
+    }
+    return {side: share for side, share in shares.items() if share > LEAST_CUT}
 
 
 def _scaled(side: int, scale: float, most: int) -> int:

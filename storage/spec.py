@@ -36,7 +36,7 @@ class Spec:
     width: int
     height: int
     crop: str
-    """cover, contain or exact."""
+    """How the picture fits (storage/picture.py): cover, contain, exact, or the side that is kept."""
     fps: int
     frames: int
     """Frames of the whole film, exactly."""

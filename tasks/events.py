@@ -2,7 +2,7 @@
 
 ============== ======================================================================================
 run_started    run, clips, done, first_clip, offline, ahead, clip_batch_size, model
-inputs_encoded names
+inputs_encoded names; of the picture width, height, cut, added (shares), turned, flattened, frames, profile (storage/picture.py, Treatment)
 run_shared     parent, clip, until, seed, copied (bytes that no link could be made for): a retake has what it shares
 clip_denoised  clip, seconds (of the denoiser alone)
 clip_published clip, frames, seconds (since the one before; redone=True where its frames were there)

@@ -236,7 +236,9 @@ class LongVideo(luigi.Task):
     size: str | None = luigi.OptionalParameter(
         default=None, description="width*height of the film."
     )
-    crop: str | None = luigi.OptionalParameter(default=None, description="cover, contain or exact.")
+    crop: str | None = luigi.OptionalParameter(
+        default=None, description="How the picture fits: cover, contain, exact, top …"
+    )
     num_clip: int | None = luigi.OptionalIntParameter(
         default=None, description="At most this many clips."
     )

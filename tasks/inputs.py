@@ -1,9 +1,10 @@
 """What is computed once a run: the picture and the prompt as the model wants them, and the sound as it hears it."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from storage.picture import read_picture
+from storage.picture import treat_picture
 from storage.sound import stream_sound
 from tasks.base import RunTask
 from tasks.events import emit
@@ -34,10 +35,14 @@ class EncodeInputs(RunTask):
         run.sound.publish(
             moments.over(pulsed(stream_sound(run.audio_path, spec.sample_rate), session))
         )
-        picture = read_picture(run.image_path, width=spec.width, height=spec.height, crop=spec.crop)
+        picture, done = treat_picture(
+            run.image_path, width=spec.width, height=spec.height, crop=spec.crop
+        )
         encoded = dict(session.avatar.encode_inputs(picture, spec.prompt))
         run.inputs.publish({**encoded, "sound_moments": moments.array})
-        emit("inputs_encoded", names=len(encoded))
+        emit(
+            "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
+        )
 
 
 def pulsed(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Sound]":

@@ -2,21 +2,21 @@
 
 import os
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.disk import look, nearest, place, shortage, size
 from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, NotWritable, OtherSpec
-from storage.picture import read_picture
+from storage.picture import WAYS, treat_picture
 from storage.reserve import Reserve
 from storage.run import Run, difference
 from storage.sound import probe_sound
 from storage.spec import Settings
 from tasks.request import (
-    CROPS,
+    Media,
     Part,
     Request,
+    crop_of,
     is_run,
     options_of,
     require,
@@ -64,7 +64,7 @@ RANGES = {
 LONGEST_SIDE = 8192
 """Of a film: no model here was ever seen near it, and a mistyped size would ask for all memory."""
 WORDS = {
-    "crop": CROPS,
+    "crop": WAYS,
     "device": ("auto", "cpu", "cuda"),
     "on_low_memory": ("refuse", "step-down"),
     "precision": ("fp8",),
@@ -153,14 +153,15 @@ def _check_frames(frames: int, traits: "Traits") -> None:
     require(frames % block == 0, "--infer-frames", frames, reason)
 
 
-def check_media(request: Request, traits: "Traits") -> Fraction:
-    """The sound's exact length; raises BadImage, BadSound."""
+def check_media(request: Request, traits: "Traits") -> Media:
+    """What was given, looked at and listened to in whole; raises BadImage, BadSound."""
     width, height = sides_of(request, traits)
     for path, bad in ((request.image, BadImage), (request.audio, BadSound)):
         if not path.is_file():
             raise bad(path, "there is no such file" if not path.exists() else "it is no file")
-    read_picture(request.image, width=width, height=height, crop=request.crop or "cover")
-    return probe_sound(request.audio).seconds
+    crop = crop_of(request)
+    _, picture = treat_picture(request.image, width=width, height=height, crop=crop)
+    return Media(picture, probe_sound(request.audio))
 
 
 def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":

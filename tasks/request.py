@@ -13,13 +13,14 @@ from tasks.timeline import clips_of, clock, frames_of
 
 if TYPE_CHECKING:
     from model.avatar import Options, Traits
+    from storage.picture import Treatment
     from storage.run import Run
+    from storage.sound import SoundFacts
 
 SEED = 420
 SEEDS = 1 << 31
 """A seed that is drawn is below this."""
 CRF, PRESET = 18, "veryfast"
-CROPS = ("cover", "contain", "exact")
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,14 @@ def parse_size(words: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
+@dataclass(frozen=True)
+class Media:
+    """What was given, as it was found."""
+
+    picture: "Treatment"
+    sound: "SoundFacts"
+
+
 @dataclass
 class Resolved:
     """A request that nothing stands in the way of."""
@@ -145,6 +154,8 @@ class Resolved:
     clips_asked: int | None
     seconds: Fraction
     """Length of the whole sound."""
+    media: "Media | None" = None
+    """None where a run is at hand, which was asked for before."""
 
     @cached_property
     def part(self) -> Part:
@@ -163,21 +174,21 @@ def resolve(request: Request) -> Resolved:
     from tasks.room import fit_device
 
     traits = preflight.check_options(request)
-    seconds = preflight.check_media(request, traits)
-    request = fit_device(request, traits, seconds)
+    media = preflight.check_media(request, traits)
+    request = fit_device(request, traits, media)
     traits = preflight.check_options(request)
-    resolved = settle(request, traits, seconds)
+    resolved = settle(request, traits, media)
     preflight.check_room(resolved, traits)
     return resolved
 
 
 def settle(
-    request: Request, traits: "Traits", seconds: Fraction, *, weights: str | None = None
+    request: Request, traits: "Traits", media: "Media", *, weights: str | None = None
 ) -> Resolved:
     """The request with every default filled in, and every check but those of room. `weights`: their digest, where they are not to be looked at."""
     from tasks import preflight
 
-    spec = spec_of(request, traits, seconds, weights=weights)
+    spec = spec_of(request, traits, media, weights=weights)
     root = folder_of(request, spec)
     spec = preflight.check_folder(request, root, spec)
     preflight.check_part(request.part, spec)
@@ -185,7 +196,7 @@ def settle(
     settings, _ = settings_of(request, settings_there(root), {})
     preflight.check_budget(spec, settings, traits, preflight.inputs_bytes(request))
     asked = request.num_clip if request.start_clip is None else None
-    return Resolved(request, spec, root, asked, seconds)
+    return Resolved(request, spec, root, asked, media.sound.seconds, media)
 
 
 def check(request: Request) -> None:
@@ -288,14 +299,14 @@ def folder_of(request: Request, spec: Spec) -> Path:
 
 
 def spec_of(
-    request: Request, traits: "Traits", seconds: Fraction, *, weights: str | None = None
+    request: Request, traits: "Traits", media: "Media", *, weights: str | None = None
 ) -> Spec:
     """What decides the pixels, every default filled in."""
     from model import avatar
     from storage.digest import digest_of_file
 
     width, height = sides_of(request, traits)
-    clips, frames = length_of(request, traits, seconds)
+    clips, frames = length_of(request, traits, media.sound.seconds)
     if (digest := weights) is None:
         digest = avatar.weights_digest(traits.name, options_of(request))
     return Spec(
@@ -307,7 +318,7 @@ def spec_of(
         seed=seed_of(request),
         width=width,
         height=height,
-        crop=request.crop or "cover",
+        crop=crop_of(request),
         fps=traits.fps,
         frames=frames,
         clips=clips,
@@ -364,6 +375,11 @@ def sides_of(request: Request, traits: "Traits") -> tuple[int, int]:
         traits.default_width if width is None else width,
         traits.default_height if height is None else height,
     )
+
+
+def crop_of(request: Request) -> str:
+    """How the picture fits; the centre is where `cover` looks anyhow."""
+    return "cover" if request.crop in {None, "centre"} else str(request.crop)
 
 
 def seed_of(request: Request) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from storage.errors import FilmTooLarge
@@ -13,11 +12,12 @@ from tasks.request import Request, folder_of, is_run, options_of, settings_of, s
 if TYPE_CHECKING:
     from model.avatar import Machine, Traits
     from storage.spec import Spec
+    from tasks.request import Media
 
     Size = tuple[int, int]
 
 
-def fit_device(request: Request, traits: "Traits", seconds: Fraction) -> Request:
+def fit_device(request: Request, traits: "Traits", media: "Media") -> Request:
     """The request, at a size for which the device has memory. Raises FilmTooLarge.
 
     A run that is there keeps its size, whatever is free by now.
@@ -28,7 +28,7 @@ def fit_device(request: Request, traits: "Traits", seconds: Fraction) -> Request
     needed = bytes_needed(request, traits.name, asked)
     if not needed:
         return request
-    if begun := begun_size(request, traits, seconds):
+    if begun := begun_size(request, traits, media):
         return resize(request, asked, begun)
     free = avatar.bytes_free(traits.name, asked_machine(request))
     if free is None or needed <= free:
@@ -64,7 +64,7 @@ def smaller_sizes(asked: "Size", unit: int) -> "Iterator[Size]":
         yield width, height
 
 
-def begun_size(request: Request, traits: "Traits", seconds: Fraction) -> "Size | None":
+def begun_size(request: Request, traits: "Traits", media: "Media") -> "Size | None":
     """The size of the run that this request goes on with; None where it begins one."""
     asked = sides_of(request, traits)
     if chosen := request.run or request.output_dir:
@@ -73,7 +73,7 @@ def begun_size(request: Request, traits: "Traits", seconds: Fraction) -> "Size |
         run = Run.open(chosen.resolve())
         there = (run.spec.width, run.spec.height)
         return there if words(asked) == (run.settings.asked_size or words(there)) else None
-    spec, sizes = spec_of(request, traits, seconds), [asked]
+    spec, sizes = spec_of(request, traits, media), [asked]
     if request.on_low_memory == "step-down":
         sizes += smaller_sizes(asked, traits.size_multiple)
     latents = traits.latent_width, traits.latent_height

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pipeline.plan.rehearsal import Costs
+from pipeline.treatment import lines_about
 from storage.disk import look, nearest, place
 from storage.spec import Settings
 from tasks.carries import clips_between
@@ -194,6 +195,8 @@ def estimate(setting: Setting) -> Estimate:
         notes.append(
             f"{resolved.clips_asked} clips asked, the sound ends after {resolved.spec.clips}."
         )
+    if resolved.media is not None:
+        notes.extend(lines_about(resolved.media))
     memory = memory_of(setting)
     return Estimate(
         run=str(resolved.root),

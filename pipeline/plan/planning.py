@@ -8,6 +8,7 @@ from pipeline.plan.estimate import Estimate, Setting, disk_plan, estimate, memor
 from pipeline.plan.place import Place, local, named
 from pipeline.plan.rehearsal import rehearse
 from pipeline.plan.ways import Way, find_ways
+from pipeline.treatment import lines_about
 from storage.disk import look, nearest
 from tasks import preflight
 from tasks.request import Request, Resolved, is_run, settle, sides_of
@@ -63,9 +64,9 @@ def take(request: Request, way: Way, asked: tuple[int, int]) -> Request:
 def begun(request: Request) -> Request:
     """The request at the size of the run that it goes on with, if it was begun smaller than asked."""
     traits = preflight.check_options(request)
-    seconds = preflight.check_media(request, traits)
+    media = preflight.check_media(request, traits)
     asked = sides_of(request, traits)
-    size = begun_size(replace(request, on_low_memory="step-down"), traits, seconds)
+    size = begun_size(replace(request, on_low_memory="step-down"), traits, media)
     return resize(request, asked, size or asked)
 
 
@@ -81,15 +82,18 @@ def told_before(resolved: Resolved) -> Iterator[str]:
     yield summary(estimate(Setting(resolved, traits, where)))
     if where.free is not None and where.note:
         yield f"[WARNING] {where.note}"
+    if resolved.media is not None:
+        yield from (f"[INFO] {line}" for line in lines_about(resolved.media))
 
 
 def settle_for(request: Request, how: How, like: Setting | None = None) -> Setting:
     """The request with every default filled in, and the machine; `like`: those of the same sound, which is not measured again."""
     traits = preflight.check_options(request)
-    seconds = like.resolved.seconds if like else preflight.check_media(request, traits)
+    known = like.resolved.media if like else None
+    media = known or preflight.check_media(request, traits)
     # A plan needs no weights: their published sizes tell all.
     unknown = None if has_weights(request, traits.name) else ""
-    resolved = settle(request, traits, seconds, weights=unknown)
+    resolved = settle(request, traits, media, weights=unknown)
     return Setting(resolved, traits, like.place if like else place_of(request, how, traits.name))
 
 

@@ -1,6 +1,7 @@
 """storage/picture.py: whatever a person gives becomes a picture of the film's size, or one line says why not."""
 
 import os
+import struct
 import subprocess
 import sys
 from contextlib import suppress
@@ -9,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from structlog.testing import capture_logs
 
 from storage.errors import BadImage
-from storage.picture import read_picture
+from storage.picture import Treatment, read_picture, treat_picture
 
 RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 200, 30), (30, 30, 200), (120, 120, 120)
 
@@ -42,6 +42,13 @@ def near(colours: list[tuple[int, ...]], wanted: list[tuple[int, ...]], toleranc
 
 def read(path: Path, crop: str = "cover", width: int = 64, height: int = 64) -> np.ndarray:
     return read_picture(path, width=width, height=height, crop=crop)
+
+
+def treated(
+    path: Path, crop: str = "cover", width: int = 64, height: int = 64
+) -> tuple[np.ndarray, Treatment]:
+    """The picture, and what was done to it."""
+    return treat_picture(path, width=width, height=height, crop=crop)
 
 
 def refused(path: Path, crop: str = "cover") -> str:
@@ -117,10 +124,9 @@ def test_what_is_transparent_stands_before_white(tmp_path: Path, mode: str) -> N
     elif mode == "P":
         image = image.quantize(16)
     image.save(tmp_path / "cut.png")
-    with capture_logs() as events:
-        picture = read(tmp_path / "cut.png")
+    picture, done = treated(tmp_path / "cut.png")
     assert near(corners(picture)[:2], [(255, 255, 255)] * 2)
-    assert [event["event"] for event in events] == ["picture_flattened"]
+    assert done.flattened
 
 
 def test_half_transparent_is_mixed_with_white(tmp_path: Path) -> None:
@@ -145,19 +151,18 @@ def test_the_picture_is_turned_as_its_exif_data_say(tmp_path: Path, orientation:
     exif = Image.Exif()
     exif[0x0112] = orientation
     image.save(tmp_path / "held.jpg", exif=exif, quality=95)
-    assert near(
-        corners(read(tmp_path / "held.jpg", "exact", 200, 160)), [RED, GREEN, BLUE, GREY], 6
-    )
+    picture, done = treated(tmp_path / "held.jpg", "exact", 200, 160)
+    assert near(corners(picture), [RED, GREEN, BLUE, GREY], 6)
+    assert (done.width, done.height, done.turned) == (200, 160, orientation > 1)
 
 
 def test_of_an_animation_the_first_frame_is_taken_and_noted(tmp_path: Path) -> None:
-    """One event says how many frames there were."""
+    """With how many frames there were."""
     frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, GREEN, BLUE)]
     frames[0].save(tmp_path / "wink.gif", save_all=True, append_images=frames[1:])
-    with capture_logs() as events:
-        picture = read(tmp_path / "wink.gif")
+    picture, done = treated(tmp_path / "wink.gif")
     assert near(corners(picture), [RED] * 4)
-    assert [(event["event"], event["frames"]) for event in events] == [("picture_first_frame", 3)]
+    assert done.frames == 3
 
 
 def test_a_colour_profile_is_applied(tmp_path: Path) -> None:
@@ -166,35 +171,107 @@ def test_a_colour_profile_is_applied(tmp_path: Path) -> None:
     image.save(tmp_path / "plain.png")
     linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
     image.save(tmp_path / "odd.png", icc_profile=linear[:40])
-    with capture_logs() as events:
-        assert np.array_equal(read(tmp_path / "odd.png"), read(tmp_path / "plain.png"))
-    assert [event["event"] for event in events] == ["picture_profile_ignored"]
+    picture, done = treated(tmp_path / "odd.png")
+    assert np.array_equal(picture, read(tmp_path / "plain.png"))
+    assert done.profile_broken
+    assert not done.profile
     image.save(
         tmp_path / "srgb.png",
         icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
     )
-    assert near(corners(read(tmp_path / "srgb.png")), [(200, 80, 80)] * 4, 1)
+    picture, done = treated(tmp_path / "srgb.png")
+    assert near(corners(picture), [(200, 80, 80)] * 4, 1)
+    assert not done.profile  # into itself: nobody need know
+
+
+def display_p3() -> bytes:
+    """The profile of a telephone's pictures, as far as it matters: its primaries under D50, gamma 2.2."""
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ " + bytes(4) + struct.pack(">3i", *(round(65536 * value) for value in values))
+
+    name = b"Display P3\0"
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)) + bytes(2)
+    parts = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", len(name)) + name + bytes(79),
+        b"wtpt": xyz(0.9642, 1, 0.8249),
+        b"rXYZ": xyz(0.51512, 0.24120, -0.00105),
+        b"gXYZ": xyz(0.29198, 0.69225, 0.04189),
+        b"bXYZ": xyz(0.15710, 0.06657, 0.78407),
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
+    }
+    table, body, start = struct.pack(">I", len(parts)), b"", 132 + 12 * len(parts)
+    for tag, content in parts.items():
+        table += tag + struct.pack(">II", start + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    head = bytes(4) + struct.pack(">I", 0x02100000) + b"mntrRGB XYZ " + bytes(12) + b"acsp"
+    head = head + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    size = 128 + len(table) + len(body)
+    return struct.pack(">I", size) + head.ljust(124, b"\0")[:124] + table + body
+
+
+def test_colours_of_a_telephone_are_converted_and_named(tmp_path: Path) -> None:
+    """The same numbers as Display P3 are a stronger red, and the profile's name is told."""
+    path = tmp_path / "phone.png"
+    Image.new("RGB", (64, 64), (200, 80, 80)).save(path, icc_profile=display_p3())
+    picture, done = treated(path)
+    assert picture[9, 9, 0] > 210
+    assert done.profile == "Display P3"
 
 
 def test_cover_fills_the_frame_and_cuts_both_sides_alike(tmp_path: Path) -> None:
-    """A wide picture loses its left and right quarter, a tall one above and below."""
+    """A wide picture loses its left and right quarter, a tall one above and below; the shares are told."""
     wide = Image.new("RGB", (400, 200), GREY)
     wide.paste(RED, (0, 0, 100, 200))
     wide.paste(BLUE, (300, 0, 400, 200))
-    for image, name in (
-        (wide, "wide.png"),
-        (wide.transpose(Image.Transpose.ROTATE_90), "tall.png"),
+    for image, sides in (
+        (wide, ("left", "right")),
+        (wide.transpose(Image.Transpose.ROTATE_90), ("top", "bottom")),
     ):
-        image.save(tmp_path / name)
-        picture = read(tmp_path / name).astype(int)
-        assert np.abs(picture[4:-4, 4:-4] - GREY[0]).max() <= 1
-        assert np.array_equal(picture, read(tmp_path / name))
+        image.save(tmp_path / "odd.png")
+        picture, done = treated(tmp_path / "odd.png")
+        assert np.abs(picture[4:-4, 4:-4].astype(int) - GREY[0]).max() <= 1
+        assert done.cut == dict.fromkeys(sides, 0.25)
+        assert (done.width, done.height) == image.size
+
+
+@pytest.mark.parametrize(
+    ("crop", "size", "colour", "cut"),
+    [
+        ("top", (90, 160), RED, {"bottom": 0.4375}),
+        ("bottom", (90, 160), BLUE, {"top": 0.4375}),
+        ("left", (160, 90), RED, {"right": 0.4375}),
+        ("right", (160, 90), BLUE, {"left": 0.4375}),
+        ("top", (160, 90), GREY, {"left": 0.21875, "right": 0.21875}),
+        ("left", (90, 160), GREY, {"top": 0.21875, "bottom": 0.21875}),
+    ],
+)
+def test_one_side_can_be_kept(
+    tmp_path: Path, crop: str, size: tuple[int, int], colour: tuple[int, ...], cut: dict[str, float]
+) -> None:
+    """A portrait with the face on top keeps its head; along the other axis the middle is taken."""
+    image = Image.new("RGB", size, GREY)
+    image.paste(RED, (0, 0, *((size[0], 30) if size[1] > size[0] else (30, size[1]))))
+    image.paste(BLUE, (size[0] - 30, 0, *size) if size[0] > size[1] else (0, size[1] - 30, *size))
+    image.save(tmp_path / "odd.png")
+    picture, done = treated(tmp_path / "odd.png", crop)
+    edge = {"top": (2, 32), "bottom": (61, 32), "left": (32, 2), "right": (32, 61)}[crop]
+    assert near([tuple(picture[edge])], [colour], 8)
+    assert done.cut == pytest.approx(cut)
+
+
+def test_what_a_film_can_do_without_is_not_told(tmp_path: Path) -> None:
+    """A picture of the film's shape: nothing was done to it but to make it smaller."""
+    quarters(128, 128).save(tmp_path / "fits.png")
+    done = treated(tmp_path / "fits.png")[1]
+    assert done == Treatment(128, 128)
 
 
 def test_contain_shows_all_and_repeats_the_edges(tmp_path: Path) -> None:
     """Above and below a wide picture stand its own colours, nowhere black."""
     quarters(400, 200).save(tmp_path / "wide.png")
-    picture = read(tmp_path / "wide.png", "contain", 64, 64)
+    picture, done = treated(tmp_path / "wide.png", "contain", 64, 64)
+    assert (done.cut, done.added) == ({}, 0.5)
     assert picture.shape == (64, 64, 3)
     assert near(
         [
@@ -305,7 +382,7 @@ def test_damage_anywhere_is_a_picture_or_one_line(tmp_path: Path, suffix: str) -
 PEAK = """
 import resource, sys
 from pathlib import Path
-from storage.picture import read_picture
+from storage.picture import Treatment, read_picture, treat_picture
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     print(read_picture(Path(sys.argv[1]), width=256, height=256).shape)

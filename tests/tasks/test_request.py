@@ -42,7 +42,7 @@ Ask = Callable[..., Request]
             BadOption,
             "--disk-budget 1.00 kB .* takes up to .*, or less with --keep-steps none",
         ),
-        ({"crop": "stretch"}, BadOption, "cover, contain, exact"),
+        ({"crop": "stretch"}, BadOption, "cover, top, .*, contain, exact"),
         ({"model": "sora"}, BadOption, "pocket"),
         ({"keep_frames": "some"}, BadOption, "--keep-frames"),
         ({"keep_steps": "-2"}, BadOption, "--keep-steps"),
