@@ -214,10 +214,11 @@ def write_page(root: Path, run: Path, checks: list[Check]) -> Path:
 
 def contact_sheet(film: Path, target: Path, columns: int = 8) -> Path:
     """Frames of each clip, evenly spread, a row for each."""
-    import av
     from PIL import Image
 
-    with av.open(str(film)) as container:
+    from storage.media_file import open_media
+
+    with open_media(film) as container:
         total = container.streams.video[0].frames
         chosen = {round(i * (total - 1) / (CLIPS * columns - 1)) for i in range(CLIPS * columns)}
         frames = (f for i, f in enumerate(container.decode(video=0)) if i in chosen)

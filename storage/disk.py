@@ -1,9 +1,18 @@
 """The disk that a run lies on: what is free of it, whose the place is, and a shortage in words."""
 
+import errno
 import os
 import pwd
 from dataclasses import dataclass
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+"""What a disk, above all one behind a network, says once and then no more."""
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+"""What says that there is no such file."""
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.ENOLCK)
+"""What a machine says that is short of something: nothing of the file."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ LongtakeError
 │   └── DeviceTooSmall  FilmTooLarge
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics
-│   ├── NotWritable  NoSpace
+│   ├── NotWritable  NotReadable  NoSpace
 │   ├── NotReproduced  BadSegment
 │   ├── InputDamaged    its copies of the picture and the sound
 │   └── NotMade  Pruned  Damaged      one piece of it
@@ -84,6 +84,12 @@ class OtherNumerics(RunError):
 
 class NotWritable(RunError):
     """{} cannot be written: {}. Free or change the place, then give the same command again."""
+
+    exit_code = 5
+
+
+class NotReadable(RunError):
+    """{} cannot be read: {}. Look after the disk and the limits of this machine, then give the same command again."""
 
     exit_code = 5
 

@@ -13,8 +13,9 @@ from math import floor, lcm
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage import mp4
 from storage.errors import BadSegment, Damaged
+from storage.media_file import open_media
+from storage.mp4 import FASTSTART, create_mp4
 
 if TYPE_CHECKING:
     from av import AudioStream, Packet, VideoStream
@@ -81,13 +82,14 @@ def mux_film(
 ) -> None:
     """Publish one mp4 of the segments in order with the span's own sound, tagged as AI-generated; raises BadSegment."""
     units = lcm(SOUND_RATE, span.fps)
-    with ExitStack() as stack, mp4.create(target, units=units, movflags="+faststart") as film:
+    with create_mp4(target, units=units, **FASTSTART) as mp4, ExitStack() as stack:
+        film = mp4.container
         film.metadata.update({"title": span.title, "comment": MADE_BY, "description": SOURCE_TYPE})
         streams = [_picture(film, iter(segments), span)]
         if soundtrack is not None:
-            streams.append(_sound(film, stack.enter_context(_open_sound(soundtrack)), span))
-        for packet in merge(*streams, key=_seconds):
-            film.mux(packet)
+            streams.append(_sound(film, _open_sound(stack, soundtrack), span))
+        mp4.mux(merge(*streams, key=_seconds))
+        mp4.expect(film.streams.video[0], Fraction(span.frames, span.fps))
 
 
 def inspect_film(path: Path) -> FilmFacts:
@@ -95,9 +97,9 @@ def inspect_film(path: Path) -> FilmFacts:
     import av
 
     try:
-        with av.open(str(path.absolute())) as container:
+        with open_media(path) as container:
             return _facts(container)
-    except (av.FFmpegError, IndexError) as error:
+    except (av.FFmpegError, OSError, IndexError) as error:
         raise Damaged(path, f"it is no film ({error})") from error
 
 
@@ -139,11 +141,11 @@ def _open_segment(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]
     import av
 
     try:
-        with av.open(str(path.absolute()), format="mp4") as container:
+        with open_media(path, "mp4") as container:
             if not container.streams.video:
                 raise BadSegment(path, "it holds no picture")
             yield container, container.streams.video[0]
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
         raise BadSegment(path, error.strerror) from error
 
 
@@ -183,15 +185,14 @@ def _whole(
         raise BadSegment(path, f"it holds {count} frames, not {wanted}")
 
 
-def _open_sound(path: Path) -> "InputContainer":
+def _open_sound(stack: ExitStack, path: Path) -> "InputContainer":
     import av
 
     try:
-        container = av.open(str(path.absolute()), format="mp4")
-    except av.FFmpegError as error:
+        container = stack.enter_context(open_media(path, "mp4"))
+    except (av.FFmpegError, OSError) as error:
         raise Damaged(path, error.strerror) from error
     if not container.streams.audio or container.streams.audio[0].duration is None:
-        container.close()
         raise Damaged(path, "it holds no sound")
     return container
 

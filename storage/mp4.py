@@ -1,34 +1,170 @@
-"""A new mp4 file, published whole or not at all."""
+"""A new mp4 file: written by libav, read back, and only then published."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from errno import EIO
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
+from storage.disk import FULL
 from storage.errors import NotWritable
-from storage.publish import FULL, publish
+from storage.media_file import DiskFile, MediaFile
+from storage.publish import publish
 
 if TYPE_CHECKING:
-    from av.container import OutputContainer
+    from av import Packet
+    from av.container import InputContainer, OutputContainer
+    from av.stream import Stream
+
+FASTSTART = {"movflags": "+faststart"}
+"""The index before the packets, so that a film plays while it is loaded."""
+BUFFER = 1 << 16
+"""Bytes that are written at a time."""
+HEADER, SHORTEST = 16, 8
+"""Bytes of a box's head, with its long size and without."""
+
+
+@dataclass
+class Track:
+    """What one stream was given, or gives back."""
+
+    packets: int = 0
+    checksum: int = 0
+    """Of all bytes and times, in order."""
+    end: int = field(default=0, compare=False)
+    """Of the last packet, in units of the stream; how long a packet lasts is not known before it is read back."""
+
+    def add(self, packet: "Packet[Any]") -> None:
+        """Count a packet."""
+        start = packet.pts or 0
+        self.packets += 1
+        self.checksum = crc32(b"%d %d" % (start, packet.dts or 0), crc32(packet, self.checksum))
+        self.end = start + (packet.duration or 0)
+
+
+class Mp4Writer:
+    """An mp4 file that is being written, and what it was given so far."""
+
+    def __init__(self, container: "OutputContainer", file: MediaFile) -> None:
+        self.container = container
+        """To add streams to."""
+        self.tracks: dict[int, Track] = {}
+        self.lengths: dict[int, Fraction] = {}
+        self._file = file
+
+    def expect(self, stream: "Stream", seconds: Fraction) -> None:
+        """Say how long a stream must be when it is read back."""
+        self.lengths[stream.index] = seconds
+
+    def mux(self, packets: "Iterable[Packet[Any]]") -> None:
+        """Write packets; raises OSError once the disk has failed."""
+        for packet in packets:
+            self.container.mux(packet)
+            self._file.raise_failure()
+            self.tracks.setdefault(packet.stream.index, Track()).add(packet)
 
 
 @contextmanager
-def create(target: Path, *, units: int, **options: str) -> Iterator["OutputContainer"]:
-    """A container to write into, that becomes `target`. Its edit lists count in `units` a second.
+def create_mp4(target: Path, *, units: int, **options: str) -> Iterator[Mp4Writer]:
+    """An mp4 to write into, that becomes `target`, durably. Its edit lists count in `units` a second. Raises NoSpace, NotWritable.
 
     By default they count in milliseconds, and every length would be rounded to them.
     """
+    options["movie_timescale"] = str(units)
+    with (
+        publish(target) as draft,
+        _writing_named(target),
+        _opened(draft) as file,
+        write_mp4(file, **options) as writer,
+    ):
+        yield writer
+
+
+@contextmanager
+def write_mp4(file: MediaFile, **options: str) -> Iterator[Mp4Writer]:
+    """An mp4 to write into a file, which is read back at the end. Raises OSError where it failed, or holds anything else than was written."""
     import av
 
-    options["movie_timescale"] = str(units)
-    with publish(target) as draft:
-        # Absolute: libav takes "at 12:30.mp4" for a protocol.
-        name = str(draft.absolute())
+    # Else libav hands over every packet by itself.
+    chosen = {**options, "flush_packets": "0"}
+    with (
+        file.heeded(),
+        av.open(file, "w", "mp4", chosen, buffer_size=BUFFER, io_open=file.again) as container,
+    ):
+        writer = Mp4Writer(container, file)
+        yield writer
+    if (flaw := _flaw(file.again(), writer, starts_fast="movflags" in options)) is not None:
+        raise OSError(EIO, f"what was written reads back otherwise: {flaw}")
+
+
+def _flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str | None:
+    """What of a file is not as it was written, or not as it was to be; None if nothing is."""
+    import av
+
+    order = [b"ftyp", b"moov", b"mdat"] if starts_fast else [b"ftyp", b"mdat", b"moov"]
+    with file.heeded():
         try:
-            with av.open(name, "w", format="mp4", options=options) as container:
-                yield container
-        except av.FFmpegError as error:
-            # What is read meanwhile speaks for itself, so this is the writing; publish knows a full disk.
-            if error.errno in FULL:
-                raise
-            raise NotWritable(target, error.strerror) from error
+            if (found := [name for name in _boxes(file) if name != b"free"]) != order:
+                return f"its boxes are {b' '.join(found).decode(errors='replace')}"
+            with av.open(file.again(), "r", format="mp4") as container:
+                read = _tracks(container)
+                units = [stream.time_base or Fraction(0) for stream in container.streams]
+        except (av.FFmpegError, ValueError) as error:
+            return str(error)
+    if read != writer.tracks:
+        return "its packets are others"
+    for stream, seconds in writer.lengths.items():
+        if (lasts := read[stream].end * units[stream]) != seconds:
+            return f"stream {stream} lasts {float(lasts):.3f} s, not {float(seconds):.3f} s"
+    return None
+
+
+def _boxes(file: MediaFile) -> Iterator[bytes]:
+    """The names of the boxes that a file consists of; raises ValueError where they do not end where it does."""
+    end, start = file.seek(0, os.SEEK_END), 0
+    while start < end:
+        file.seek(start)
+        head = file.read(HEADER)
+        size = int.from_bytes(head[:4])
+        size = int.from_bytes(head[8:]) if size == 1 else size
+        if size < SHORTEST or start + size > end:
+            raise ValueError(f"it is torn at byte {start}")
+        yield head[4:8]
+        start += size
+
+
+def _tracks(container: "InputContainer") -> dict[int, Track]:
+    tracks: dict[int, Track] = {}
+    for packet in container.demux():
+        if packet.dts is not None:  # what demux ends with
+            tracks.setdefault(packet.stream.index, Track()).add(packet)
+    return tracks
+
+
+@contextmanager
+def _opened(draft: Path) -> Iterator[DiskFile]:
+    descriptor = os.open(draft, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield DiskFile(draft, descriptor)
+    except BaseException:
+        with suppress(OSError):
+            os.close(descriptor)
+        raise
+    os.close(descriptor)  # a disk behind a network may say only now that it is full
+
+
+@contextmanager
+def _writing_named(target: Path) -> Iterator[None]:
+    """A failure to write by the file's name. What is read meanwhile speaks for itself; publish knows a full disk."""
+    import av
+
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        if error.errno in FULL:
+            raise
+        raise NotWritable(target, error.strerror) from error

@@ -10,7 +10,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from storage.errors import BadSound
+from storage.errors import BadSound, NotReadable
+from storage.media_file import open_media
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, Packet
@@ -85,7 +86,7 @@ def decode(path: Path) -> Iterator[Piece]:
 
     _refuse_path(path)
     try:
-        with av.open(str(path.absolute()), options={"protocol_whitelist": "file"}) as container:
+        with open_media(path, options={"protocol_whitelist": "none"}) as container:
             stream = container.streams.best("audio")
             if not isinstance(stream, av.AudioStream):
                 raise BadSound(
@@ -136,10 +137,12 @@ def _refuse_path(path: Path) -> None:
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
-    except OSError as error:
+    except PermissionError as error:
         raise BadSound(
             path, f"it cannot be read ({error.strerror}); check its permissions"
         ) from error
+    except OSError as error:
+        raise NotReadable(path, error.strerror) from error
     if empty:
         raise BadSound(path, "it is empty; give another")
 

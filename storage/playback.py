@@ -1,13 +1,13 @@
 """What a player makes of a run's video: whether a segment decodes, and whether the film is its segments and its sound, packet for packet."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from storage.film import FilmSpan
+from storage.media_file import open_media
 from storage.spec import Spec
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def segment_flaw(path: Path, spec: Spec, clip: int) -> str | None:
     wanted = spec.frames_in(clip)
     count = 0
     try:
-        with _opened(path) as container:
+        with open_media(path, "mp4") as container:
             for frame in container.decode(video=0):
                 if (frame.width, frame.height) != (spec.width, spec.height):
                     return f"shows {frame.width}*{frame.height} pixels"
@@ -53,7 +53,7 @@ def film_flaw(
 
 def pictures(path: Path) -> Iterator["NDArray[np.uint8]"]:
     """The frames of a segment [y, x, rgb] as a player shows them, one at a time."""
-    with _opened(path) as container:
+    with open_media(path, "mp4") as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24").astype("uint8", copy=False)
 
@@ -61,7 +61,7 @@ def pictures(path: Path) -> Iterator["NDArray[np.uint8]"]:
 def sound_seconds(path: Path) -> Fraction | None:
     """How long a soundtrack plays, by its packets; None where it cannot be played."""
     try:
-        with _opened(path) as container:
+        with open_media(path, "mp4") as container:
             packets = _packets(container, "audio")
             return max((_end(packet) for packet in packets), default=Fraction(0))
     except _faults():
@@ -70,7 +70,7 @@ def sound_seconds(path: Path) -> Fraction | None:
 
 def _picture_flaw(path: Path, segments: Iterable[Path | None], span: FilmSpan) -> str | None:
     frames = 0
-    with _opened(path) as film:
+    with open_media(path, "mp4") as film:
         packets = _packets(film, "video")
         for number, segment in enumerate(segments):
             for mine in _content(segment, span.frames_in(number)):
@@ -90,14 +90,14 @@ def _content(segment: Path | None, frames: int) -> Iterator[bytes | None]:
     if segment is None:
         yield from [None] * frames
         return
-    with _opened(segment) as container:
+    with open_media(segment, "mp4") as container:
         for packet in _packets(container, "video"):
             yield bytes(packet)
 
 
 def _sound_flaw(path: Path, soundtrack: Path, span: FilmSpan) -> str | None:
     """The film's sound against that of the whole run, of which it may be the beginning."""
-    with _opened(path) as film, _opened(soundtrack) as sound:
+    with open_media(path, "mp4") as film, open_media(soundtrack, "mp4") as sound:
         heard, whole = _packets(film, "audio"), _packets(sound, "audio")
         end = Fraction(0)
         for mine, theirs in zip_longest(heard, whole):
@@ -110,14 +110,6 @@ def _sound_flaw(path: Path, soundtrack: Path, span: FilmSpan) -> str | None:
                 return f"has another sound from {float(_start(mine)):.2f} s on"
             end = _end(mine)
     return None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator["InputContainer"]:
-    import av
-
-    with av.open(str(path.absolute()), format="mp4") as container:
-        yield container
 
 
 def _packets(container: "InputContainer", kind: Kind) -> Iterator["Packet[Any]"]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from storage.disk import place
+from storage.disk import FULL, PASSING, place
 from storage.errors import NoSpace, NotWritable
 
 KillPoint = Callable[[str, Path], None]
@@ -26,9 +26,6 @@ kill_point: KillPoint | None = None
 
 TRIES = 3
 PIECE = 4 << 20
-FULL = (errno.ENOSPC, errno.EDQUOT)
-PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
-"""What a disk, above all one behind a network, says once and then no more."""
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Another file system, one that knows no links, or too many of them to one file."""
 DRAFT = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")

@@ -4,9 +4,9 @@ import errno
 import os
 from pathlib import Path
 
-from storage.disk import shortage
+from storage.disk import FULL, shortage
 from storage.errors import NoSpace, NotWritable
-from storage.publish import FULL, remove
+from storage.publish import remove
 
 PIECE = 1 << 20
 UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import mp4, pcm
+from storage import pcm
+from storage.mp4 import create_mp4
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -74,14 +75,17 @@ def encode_soundtrack(
     mixed = (mix(piece) for piece in pcm.decode(source))
     blocks = _blocks(_resample(mixed, FILM_RATE), AAC_FRAME)
     first = next(blocks)  # tells the channels, and that there is sound at all
-    with mp4.create(target, units=FILM_RATE) as container:
-        stream = container.add_stream("aac", rate=FILM_RATE, layout=LAYOUTS[len(first)])
+    with create_mp4(target, units=FILM_RATE) as mp4:
+        stream = mp4.container.add_stream("aac", rate=FILM_RATE, layout=LAYOUTS[len(first)])
         stream.bit_rate = BITS * len(first)
-        for number, block in enumerate(chain([first], blocks)):
+        samples = 0
+        for block in chain([first], blocks):
             frame = _frame(block, FILM_RATE)
-            frame.pts, frame.time_base = number * AAC_FRAME, Fraction(1, FILM_RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            frame.pts, frame.time_base = samples, Fraction(1, FILM_RATE)
+            samples += block.shape[1]
+            mp4.mux(stream.encode(frame))
+        mp4.mux(stream.encode(None))
+        mp4.expect(stream, Fraction(samples, FILM_RATE))
 
 
 def _resample(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterator[Samples]:

@@ -3,11 +3,9 @@
 import errno
 from collections.abc import Iterator
 
-from storage.errors import BadInput, ModelError, NoSpace, NotWritable, RunError
+from storage.disk import FULL, PASSING, SHORT
+from storage.errors import BadInput, ModelError, NoSpace, NotReadable, NotWritable, RunError
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.ENOLCK}
-"""What a disk, above all one behind a network, says once and then no more."""
 NAMES = {"OutOfMemoryError", "MemoryError"}
 TOLD = ("out of memory", "can't allocate memory", "alloc_failed", "memoryallocation")
 LOST = ("cuda error", "device-side assert", "cudnn_status_", "cublas_status_")
@@ -29,17 +27,16 @@ def line_of(fault: BaseException) -> str:
 def may_pass(fault: BaseException) -> bool:
     """True if the same again may go well."""
     numbers = {getattr(each, "errno", None) for each in causes(fault)}
-    if numbers & FULL:
+    if numbers & {*FULL, errno.EROFS}:
         return False
-    if isinstance(fault, NotWritable):
-        return bool(numbers & PASSING)
+    if isinstance(fault, NotWritable | NotReadable):
+        return bool(numbers & {*PASSING, *SHORT})
     return not isinstance(fault, RunError | BadInput | ModelError)
 
 
 def is_full(fault: BaseException) -> bool:
     """True if the disk, or the share of it, is full."""
-    full = {errno.ENOSPC, errno.EDQUOT}
-    return isinstance(fault, NoSpace) or getattr(fault, "errno", None) in full
+    return isinstance(fault, NoSpace) or getattr(fault, "errno", None) in FULL
 
 
 def ran_out(fault: BaseException) -> bool:

@@ -82,11 +82,11 @@ def _heard(film: Film, harm: Harm) -> Sound:
 
 def write(film: Film, target: Path, harm: Harm) -> None:
     """The film once more, with the harm done. A picture that nothing is done to is copied; else it is encoded with a key frame where clips meet, as in the film."""
-    import av
+    from storage.mp4 import create_mp4
 
     samples, rate = _samples(film.path)
-    with opened(film.path) as source, av.open(str(target), "w") as out:
-        given = source.streams.video[0]
+    with opened(film.path) as source, create_mp4(target, units=rate) as mp4:
+        out, given = mp4.container, source.streams.video[0]
         copied = harm.picture is harms.untouched
         video = out.add_stream_from_template(given) if copied else _encoder(out, given, film)
         layout = "mono" if len(samples) == 1 else "stereo"
@@ -96,19 +96,19 @@ def write(film: Film, target: Path, harm: Harm) -> None:
             for packet in source.demux(given):
                 if packet.dts is not None:
                     packet.stream = video
-                    out.mux(packet)
+                    mp4.mux([packet])
         else:
             for frame in harm.picture(_pixels(film.path)):
-                out.mux(video.encode(_studio(frame)))
-            out.mux(video.encode(None))
+                mp4.mux(video.encode(_studio(frame)))
+            mp4.mux(video.encode(None))
         for heard in _frames_of_sound(harm.sound(samples, rate), rate, layout):
-            out.mux(sound.encode(heard))
-        out.mux(sound.encode(None))
+            mp4.mux(sound.encode(heard))
+        mp4.mux(sound.encode(None))
 
 
 def _encoder(out: "OutputContainer", given: "VideoStream", film: Film) -> "VideoStream":
     options = {"crf": CRF, "preset": "veryfast", "g": str(film.clip_frames), "bf": "0"}
-    options["sc_threshold"] = "0"
+    options |= {"sc_threshold": "0", "x264-params": "annexb=0"}
     video = out.add_stream("libx264", rate=Fraction(given.average_rate or 25), options=options)
     video.width, video.height, video.pix_fmt = given.width, given.height, "yuv420p"
     video.color_range = video.colorspace = BT709

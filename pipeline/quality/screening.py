@@ -14,6 +14,7 @@ from pipeline.quality.mouth import SIDE, Finder, Mouth
 from pipeline.quality.timing import Float
 from pipeline.quality.tracks import Eye, Tracks, Views
 from storage.errors import BadFilm, NotMade
+from storage.media_file import open_media
 
 if TYPE_CHECKING:
     from av import AudioFrame, VideoFrame
@@ -169,7 +170,7 @@ def opened(path: Path) -> "Iterator[InputContainer]":
     import av
 
     try:
-        with av.open(str(path.absolute())) as container:
+        with open_media(path) as container:
             yield container
     except (av.FFmpegError, OSError) as error:
         raise BadFilm(path, getattr(error, "strerror", None) or error) from error

@@ -1,0 +1,183 @@
+"""The file that libav reads or writes through: it loses no failure of the disk.
+
+libav ignores a seek that fails while it finishes an mp4, and takes a read that fails for the end of the file; PyAV drops what is no `Exception`, as the
+signal that stops us. So nothing is ever raised into libav: the first failure is kept, and raised when libav has ended. No call depends on where the
+system's own file stands, either: each names its place.
+"""
+
+import copy
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from storage.disk import ABSENT
+from storage.errors import NotReadable
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+T = TypeVar("T")
+
+
+class MediaFile(ABC):
+    """A file object for `av.open`. After its first failure it reads as ended and writes to nowhere, until `raise_failure`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        """libav goes by its suffix, where it guesses a format."""
+        self._failures: list[BaseException] = []
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes from where it stands; none at the end."""
+        data = self._try(lambda: self._read_at(size, self._position), b"")
+        self._position += len(data)
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Write all of it where it stands."""
+        self._try(lambda: self._write_at(data, self._position), None)
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Stand elsewhere: `offset` from the beginning, from here or from the end."""
+        end = self._try(self._size, 0) if whence == os.SEEK_END else 0
+        self._position = max((0, self._position, end)[whence] + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        """Where it stands."""
+        return self._position
+
+    def again(self, *_: object) -> Self:
+        """The same file from its beginning, for libav to move the index before the packets (`io_open`). A failure of the one is the other's."""
+        other = copy.copy(self)
+        other._position = 0
+        return other
+
+    def raise_failure(self, after: BaseException | None = None) -> None:
+        """Raise the first failure, if there was one; `after` is what libav made of it."""
+        for failure in self._failures:
+            raise failure from after
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Raise the first failure in place of what libav makes of it, or where libav makes nothing of it."""
+        try:
+            yield
+        except Exception as error:
+            self.raise_failure(error)
+            raise
+        self.raise_failure()
+
+    def _try(self, call: Callable[[], T], otherwise: T) -> T:
+        if self._failures:
+            return otherwise
+        try:
+            return call()
+        except BaseException as failure:  # noqa: BLE001 - a signal's too: PyAV would drop it
+            self._failures.append(failure)
+            return otherwise
+
+    @abstractmethod
+    def _read_at(self, size: int, position: int) -> bytes: ...
+
+    @abstractmethod
+    def _write_at(self, data: bytes, position: int) -> None: ...
+
+    @abstractmethod
+    def _size(self) -> int: ...
+
+
+class DiskFile(MediaFile):
+    """A file on the disk."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        # Absolute: libav takes "at 12:30.mp4" for a protocol.
+        super().__init__(str(path.absolute()))
+        self._descriptor = descriptor
+
+    def _read_at(self, size: int, position: int) -> bytes:
+        return os.pread(self._descriptor, size, position)
+
+    def _write_at(self, data: bytes, position: int) -> None:
+        left = memoryview(data)
+        while left:
+            written = os.pwrite(self._descriptor, left, position)
+            left, position = left[written:], position + written
+
+    def _size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+
+class MemoryFile(MediaFile):
+    """A file in memory: for one clip, never for a film."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.content = bytearray()
+
+    def _read_at(self, size: int, position: int) -> bytes:
+        return bytes(self.content[position : position + size])
+
+    def _write_at(self, data: bytes, position: int) -> None:
+        self.content.extend(bytes(max(position - len(self.content), 0)))
+        self.content[position : position + len(data)] = data
+
+    def _size(self) -> int:
+        return len(self.content)
+
+
+@contextmanager
+def open_media(
+    path: Path, kind: str | None = None, options: dict[str, str] | None = None
+) -> Iterator["InputContainer"]:
+    """A file for libav to read, in the format of this name or one that it guesses.
+
+    Raises FFmpegError or OSError where there is no such file, and NotReadable where it cannot be read, at the latest when it is left.
+    """
+    with ExitStack() as stack:
+        with _reading_named(path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(_close_read, descriptor)
+            file = DiskFile(path, descriptor)
+            container = stack.enter_context(_container(file, kind, options or {}))
+        try:
+            yield container
+        except Exception as error:
+            with _reading_named(path):
+                file.raise_failure(error)
+            raise
+        with _reading_named(path):
+            file.raise_failure()
+
+
+@contextmanager
+def _container(
+    file: MediaFile, kind: str | None, options: dict[str, str]
+) -> Iterator["InputContainer"]:
+    import av
+
+    with file.heeded():
+        container = av.open(file, "r", format=kind, options=options)
+    with container:
+        yield container
+
+
+def _close_read(descriptor: int) -> None:
+    with suppress(OSError):  # all that was wanted of it has been read
+        os.close(descriptor)
+
+
+@contextmanager
+def _reading_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in ABSENT:
+            raise
+        raise NotReadable(path, error.strerror) from error
