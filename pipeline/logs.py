@@ -104,6 +104,10 @@ class _Log(logging.Handler):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        if path.is_dir():
+            from storage.publish import set_aside
+
+            set_aside(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def emit(self, record: logging.LogRecord) -> None:

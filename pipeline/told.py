@@ -20,7 +20,7 @@ class Tail:
 
     def read(self) -> Iterator[Event]:
         """Those since the last call; a line that is torn or damaged is passed over, one that is half-written waits."""
-        with suppress(FileNotFoundError), self._path.open("rb") as file:
+        with suppress(OSError), self._path.open("rb") as file:  # what cannot be read tells nothing
             if self._at > file.seek(0, 2):  # another file of that name
                 self._at = 0
             file.seek(self._at)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from storage.digest import OTHER, digest_of, size_flaw
 from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from storage.layout import Layout
+from storage.names import clips_in
 from storage.pieces import pieces_flaws, read_piece, write_pieces
 from storage.publish import publish_bytes, remove
 from storage.records import Facts, Records
@@ -57,6 +58,11 @@ class Presence:
     def rebuild(self) -> None:
         """Write the whole array anew from the records: 80 µs a clip."""
         publish_bytes(self.path, bytes(self._flags(clip) for clip in range(self.clips)))
+
+    @property
+    def has_its_size(self) -> bool:
+        """False if it is lost, cut or no file."""
+        return size_flaw(self.path, self.clips) is None
 
     def flaw(self) -> str | None:
         """Where it says something else than the records, in words; None if nowhere."""
@@ -104,9 +110,10 @@ class ClipArray:
         self.records.commit(self.name, clip, digest=digest, **facts)
 
     def expect(self, clip: int, array: Array) -> None:
-        """Raise NotReproduced where a clip was doubted, and had other bits than these."""
+        """Raise NotReproduced where a clip is doubted, and its record holds other bits than these."""
         facts = self.records.read(self.name, clip)
-        if facts and facts["state"] == "doubted" and facts["digest"] != digest_of(array):
+        held = facts.get("digest") if facts and facts["state"] == "doubted" else None
+        if held is not None and held != digest_of(array):
             raise NotReproduced(clip, self.folder.parent)
 
     def read(self, clip: int) -> Array:
@@ -172,22 +179,23 @@ class ClipArray:
 
     def doubt(self, clip: int) -> None:
         """Take a damaged clip back: it is to be made again, to the same bits. Where no record holds them, any will do."""
-        if self.digest(clip) is None:
-            self.withdraw(clip)
-        else:
-            self.records.doubt(self.name, clip)
+        digest = self.digest(clip)
+        self.records.doubt(self.name, clip, **({} if digest is None else {"digest": digest}))
 
     def sweep(self) -> int:
         """Finish the prunings that a crash cut short; how many there were. Reads a record for each chunk on disk."""
-        clips = [int(path.name.split(".")[1]) for path in self.folder.glob("c.*")]
         left = [
             clip
-            for clip in clips
+            for clip in self.on_disk()
             if (self.records.read(self.name, clip) or {}).get("state") == "pruned"
         ]
         for clip in left:
             remove(self.chunk_path(clip))
         return len(left)
+
+    def on_disk(self) -> Iterator[int]:
+        """The clips that there is a chunk for on the disk, vouched for or not."""
+        return clips_in(self.folder, lambda clip: self.chunk_path(clip).name)
 
     def chunk_path(self, clip: int) -> Path:
         """The file that holds a clip."""
@@ -242,7 +250,7 @@ class NamedArrays:
         yield from pieces_flaws(self.folder, self._vouched())
 
     def _vouched(self) -> list[Facts]:
-        facts = self.records.read(self.stage, self.clip)
+        facts = self.records.vouched(self.stage, self.clip)
         if facts is None:
             raise NotMade(self.stage)
         pieces: list[Facts] = facts["pieces"]

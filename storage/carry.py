@@ -1,11 +1,11 @@
 """The carry: all that a clip takes from those before it. Two are kept, and anchors; one record vouches for all pieces of one."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from storage.errors import NotMade
+from storage.names import clips_in
 from storage.pieces import Piece, pieces_flaws, read_piece, write_pieces
 from storage.publish import link_folder, remove
 from storage.records import Records
@@ -58,7 +58,7 @@ class CarryStore:
 
     def load(self, next_clip: int) -> Iterator[Piece]:
         """The pieces of a carry in the order they were given, each verified before it is handed out. Raises NotMade or Damaged."""
-        facts = self.records.read(STAGE, next_clip)
+        facts = self.records.vouched(STAGE, next_clip)
         if facts is None:
             raise NotMade(f"the carry before clip {next_clip}")
         for fact in facts["pieces"]:
@@ -66,14 +66,12 @@ class CarryStore:
 
     def flaws(self, next_clip: int) -> Iterator[tuple[Path, str]]:
         """Each file of a complete carry that is not what was written, and what is wrong with it. Reads all of them."""
-        facts = self.records.read(STAGE, next_clip) or {"pieces": ()}
+        facts = self.records.vouched(STAGE, next_clip) or {"pieces": ()}
         yield from pieces_flaws(self.path(next_clip), facts["pieces"])
 
     def clips(self) -> list[int]:
         """The clips that there is a folder or a record for, whole or not."""
-        named = re.compile(rf"{STAGE}\.(\d{{5,}})\.json")
-        found = (named.fullmatch(path.name) for path in self.records.folder.iterdir())
-        return sorted({int(match[1]) for match in found if match} | self._present())
+        return sorted({*self.records.named(STAGE), *self._present()})
 
     def discard(self, next_clip: int) -> None:
         """Remove a carry, for instance a damaged one: record first."""
@@ -96,7 +94,7 @@ class CarryStore:
         return {clip for clip in self._present() if self.records.complete(STAGE, clip)}
 
     def _present(self) -> set[int]:
-        return {int(path.name) for path in self.folder.iterdir() if path.name.isdigit()}
+        return set(clips_in(self.folder, lambda clip: self.path(clip).name))
 
     def path(self, clip: int) -> Path:
         """The folder of the carry before a clip."""

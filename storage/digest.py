@@ -22,7 +22,7 @@ def digest_of_file(path: Path) -> str:
 def size_flaw(path: Path, size: int) -> str | None:
     """What is wrong with a file that should have so many bytes; None if it has them. One look, nothing is read."""
     if not path.is_file():
-        return "is missing"
+        return "is a folder" if path.is_dir() else "is missing"
     found = path.stat().st_size
     if found == size:
         return None

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.errors import LockLost, NotWritable, RunLocked
+from storage.publish import set_aside
 
 NAME, HELD = "run.lock", "run.lock.held"
 TOKENS = "LONGTAKE_LOCKS"
@@ -80,6 +81,11 @@ def worker(root: Path) -> str | None:
     return _describe(holder)
 
 
+def other_worker(root: Path) -> str | None:
+    """The same of another than this process, and than the one it descends from."""
+    return None if held(root) else worker(root)
+
+
 def born(process: int) -> str:
     """What tells a process from a later one of the same number: its start and that of the machine; empty where nobody knows."""
     try:
@@ -113,6 +119,8 @@ def _alive(holder: Holder) -> bool:
 
 
 def _opened(root: Path) -> int:
+    if (root / NAME).is_dir():  # nobody can hold it by that
+        set_aside(root / NAME)
     try:
         return os.open(root / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:

@@ -119,6 +119,20 @@ def make_folder(path: Path) -> None:
         _sync_folder(path.parent)
 
 
+def set_aside(path: Path) -> None:
+    """Give a file or folder, with all that is in it, another name beside its own, durably: NAME.aside, or NAME.aside2 and so on.
+
+    An empty folder is removed.
+    """
+    if path.is_dir() and not any(path.iterdir()):
+        remove(path)
+        return
+    numbers = ("", *range(2, 1000))
+    names = (path.with_name(f"{path.name}.aside{number}") for number in numbers)
+    with _translated(path):
+        _rename(path, next(each for each in names if not os.path.lexists(each)))
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder, durably; one that is not there is fine."""
     with _translated(path), suppress(FileNotFoundError):

@@ -5,14 +5,14 @@ commits/<stage>.<clip>.json, or commits/<stage>.json for a stage that has no cli
 
 import hashlib
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from storage.digest import OTHER
+from storage.names import clips_in
 from storage.publish import publish_bytes, remove
 
 Facts = dict[str, Any]
@@ -53,7 +53,7 @@ class Records:
         self._publish(stage, clip, {**facts, "state": "done"})
 
     def read(self, stage: str, clip: int | None = None) -> Facts | None:
-        """The facts of a record and its `state` (done or pruned); None where there is no valid one."""
+        """The facts of a record and its `state` (done, pruned or doubted); None where there is no valid one."""
         try:
             with open(self._path(stage, clip), "rb") as file:  # noqa: PTH123 - half the time of Path.read_bytes, and it is asked for often
                 data = file.read()
@@ -71,29 +71,38 @@ class Records:
             return None
         return facts
 
-    def complete(self, stage: str, clip: int | None = None) -> bool:
-        """True if a valid record says done (not pruned). About 20 µs."""
+    def vouched(self, stage: str, clip: int | None = None) -> Facts | None:
+        """The facts of a record that says done; None where it says anything else, or is not there."""
         facts = self.read(stage, clip)
-        return facts is not None and facts["state"] == "done"
+        return facts if facts is not None and facts["state"] == "done" else None
+
+    def complete(self, stage: str, clip: int | None = None) -> bool:
+        """True if a valid record says done (not pruned, not doubted). About 20 µs."""
+        return self.vouched(stage, clip) is not None
+
+    def named(self, stage: str) -> Iterator[int]:
+        """The clips that there is a file for among the records of a stage, whatever it says."""
+        return clips_in(self.folder, lambda clip: self.path(stage, clip).name)
 
     def clips(self, stage: str) -> list[int]:
         """The clips whose record says done, in order. Reads every record of the stage: for a report, not for every clip."""
-        named = re.compile(rf"{stage}\.(\d{{5,}})\.json")
-        found = (named.fullmatch(path.name) for path in self.folder.iterdir())
-        return sorted(
-            clip
-            for clip in (int(match[1]) for match in found if match)
-            if self.complete(stage, clip)
-        )
+        return sorted(clip for clip in self.named(stage) if self.complete(stage, clip))
 
     def withdraw(self, stage: str, clip: int | None = None) -> None:
         """Take a record back, durably: the work is to be done again."""
         remove(self.path(stage, clip))
         self._tell(stage, clip)
 
-    def doubt(self, stage: str, clip: int) -> None:
-        """Say, durably, that what a record vouched for is damaged. The digest stays, for what comes in its place."""
-        self._publish(stage, clip, {**(self.read(stage, clip) or {}), "state": "doubted"})
+    def doubt(self, stage: str, clip: int | None = None, **kept: Any) -> None:
+        """Say, durably, that what a record vouched for is damaged and is to be made again; until then that is not forgotten.
+
+        `kept` are facts that what comes in its place must have, too.
+        """
+        self._publish(stage, clip, {**kept, "state": "doubted"})
+
+    def doubted(self, stage: str, clip: int | None = None) -> bool:
+        """True if a record says that its work was damaged and is not made again yet."""
+        return (self.read(stage, clip) or {}).get("state") == "doubted"
 
     def flaw(self, stage: str, clip: int | None = None) -> str | None:
         """What is wrong with a record's file; None if it can be read, and also where there is none."""

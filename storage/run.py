@@ -28,6 +28,7 @@ from storage.originals import copy_original, link_original, original_flaw, suffi
 from storage.records import Facts, Records
 from storage.samples import SoundArray
 from storage.spec import Settings, Spec
+from storage.strays import obstacles
 
 FORMAT = 1
 MAIN, COPY = "run.json", "run.copy.json"
@@ -217,9 +218,12 @@ class Run:
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash, set run.json and present(clip) right; how many were removed. Only under the lock."""
         assert held(self.root), "sweeping without the lock would remove another's drafts"
-        self.heal_papers()
-        for folder in FOLDERS:
+        for path in obstacles(self):
+            log.warning("set_aside", path=str(path))
+            publish.set_aside(path)
+        for folder in (*FOLDERS, *layout.layouts(self.spec)):
             publish.make_folder(self.root / folder)
+        self.heal_papers()
         count = (
             publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
         )
@@ -240,7 +244,7 @@ class Run:
         paths = {"soundtrack": self.soundtrack_path, "video": self.video_path}
         path = self.segment_path(clip) if clip is not None else paths[stage]
         name = stage if clip is None else f"The {stage} of clip {clip}"
-        facts = self.records.read(stage, clip)
+        facts = self.records.vouched(stage, clip)
         if facts is None:
             raise NotMade(name)
         if (flaw := file_flaw(path, facts["bytes"], facts["sha256"])) is not None:

@@ -92,7 +92,7 @@ class SoundArray:
 
     def _vouched(self) -> Facts:
         if self._facts is None:
-            self._facts = self.records.read(STAGE)
+            self._facts = self.records.vouched(STAGE)
         if self._facts is None:
             raise NotMade("the sound")
         return self._facts

@@ -5,8 +5,7 @@ record reads a clip. A flipped bit that leaves a length alone is then met where 
 Thorough reads every byte, decodes every segment and lays the film beside its segments.
 """
 
-import os
-import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,22 +15,18 @@ from typing import TYPE_CHECKING
 from storage import layout, playback
 from storage.digest import file_flaw
 from storage.film import FilmSpan
-from storage.lock import worker
+from storage.lock import other_worker
+from storage.names import clips_in
 from storage.publish import DRAFT
+from storage.strays import strays
 
 if TYPE_CHECKING:
     from storage.records import Facts
     from storage.run import Run
 
 MISSING = "is missing"
-_TOP = re.compile(
-    r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|begun\.json|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
-    r"|report\.html|(video|partial|part\.\d{5,}-\d{5,})\.mp4"
-)
-_RECORD = re.compile(r"commits/([a-z]+)(?:\.(\d{5,}))?\.json")
-_CHUNK = re.compile(r"(audio|latents|steps|motion|frames)/c\.(\d+)(\.0)+")
-_WHOLE = re.compile(r"(encoded|sound|(carry|past)/\d{5,}|time|present)/.*|[a-z]+/zarr\.json")
-"""Files whose folder is looked at as one."""
+DOUBTED = "was damaged, and is not made again yet"
+CLIP_STAGES = ("audio", "latents", "steps", "motion", "frames", "segment")
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,9 @@ class Scan:
         yield from _sure(self._papers)
         yield from _sure(self._inputs)
         # One further than there are records: a chunk there waits for its own.
-        for clip in range(min(self.run.spec.clips, max(self._newest.values(), default=-1) + 2)):
+        seen = [*self._newest.values(), *self._newest_file.values()]
+        last = max((clip for each in seen for clip in each.values()), default=-1)
+        for clip in range(min(self.run.spec.clips, last + 2)):
             self._watch(clip)
             for found in _sure(lambda clip=clip: self._clip(clip)):  # type: ignore[misc]
                 if found.stage in {"segment", "motion"}:
@@ -76,18 +73,50 @@ class Scan:
         yield from _sure(self._pasts)
         yield from _sure(self._film)
         if self.thorough:
+            yield from _sure(self._seams)
             yield from _sure(self._present)
             yield from _sure(self._strays)
 
     @cached_property
-    def _newest(self) -> dict[str, int]:
-        """Of each stage the last clip that has a record, by the records' names."""
-        newest: dict[str, int] = {}
-        for path in self.records.folder.glob("*.json"):
-            stage, _, clip = path.name.removesuffix(".json").partition(".")
-            if clip.isdecimal() and int(clip) < self.run.spec.clips:
-                newest[stage] = max(newest.get(stage, -1), int(clip))
-        return newest
+    def _newest(self) -> dict[str, dict[int, int]]:
+        """Of each stage the last clip of each stretch that has a record, by the records' names."""
+        return {stage: self._last(self.records.named(stage)) for stage in CLIP_STAGES}
+
+    @cached_property
+    def _newest_file(self) -> dict[str, dict[int, int]]:
+        """The same of clips that have a file, vouched for or not."""
+        run = self.run
+        arrays = [run.audio, run.latents, *([run.motion] if run.spec.motion_latents else [])]
+        newest = {array.name: self._last(array.on_disk()) for array in arrays}
+        segments = run.segment_path(0).parent
+        there = clips_in(segments, lambda clip: run.segment_path(clip).name)
+        return {**newest, "segment": self._last(there)}
+
+    def _last(self, clips: Iterable[int]) -> dict[int, int]:
+        """The last of these clips of each stretch that has any: of those that follow each other, from join to join."""
+        last: dict[int, int] = {}
+        for clip in clips:
+            if clip < self.run.spec.clips:
+                stretch = self._stretch(clip)
+                last[stretch] = max(last.get(stretch, -1), clip)
+        return last
+
+    def _stretch(self, clip: int) -> int:
+        return bisect_right(self.run.spec.joins, clip)
+
+    @cached_property
+    def _film_was_there(self) -> bool:
+        """True if the film was joined once: by its record, or by its file where there are latents of the last clip.
+
+        While another process joins it, it has no record for a moment.
+        """
+        if self.records.read("video") is not None:
+            return True
+        last = self.run.spec.clips - 1
+        reached = any(
+            last in each["latents"].values() for each in (self._newest, self._newest_file)
+        )
+        return reached and self.run.video_path.exists() and other_worker(self.run.root) is None
 
     def _papers(self) -> Iterator[Finding]:
         for name, flaw in self.run.paper_flaws():
@@ -99,7 +128,7 @@ class Scan:
                 yield Finding("input", None, self._name(path), flaw)
 
     def _inputs(self) -> Iterator[Finding]:
-        run, begun = self.run, "latents" in self._newest
+        run, begun = self.run, bool(self._newest["latents"] or self._newest_file["latents"])
         if self.records.complete("inputs"):
             yield from self._named("inputs", run.inputs.flaws())
         else:
@@ -111,18 +140,31 @@ class Scan:
 
     def _clip(self, clip: int) -> Iterator[Finding]:
         run = self.run
-        made = run.latents.complete(clip) or run.latents.digest(clip) is not None
-        shown = self.records.complete("segment", clip)
-        later = clip < self._newest.get("latents", -1)
-        yield from self._array("audio", clip, needed=made)
-        yield from self._array("latents", clip, needed=shown or later)
-        yield from self._array("steps", clip, needed=made and run.steps.chunk_path(clip).exists())
+        made = self.records.read("latents", clip) is not None
+        shown = self.records.read("segment", clip) is not None or self._film_was_there
+        there = made or shown
+        later = clip < self._newest["latents"].get(self._stretch(clip), -1)
+        yield from self._array("audio", clip, needed=there or self._is_orphan("audio", clip))
+        yield from self._array(
+            "latents", clip, needed=shown or later or self._is_orphan("latents", clip)
+        )
+        yield from self._array("steps", clip, needed=there and run.steps.chunk_path(clip).exists())
         if run.spec.motion_latents:
-            yield from self._array("motion", clip, needed=shown)
+            yield from self._array("motion", clip, needed=shown or self._is_orphan("motion", clip))
         yield from self._array(
             "frames", clip, needed=shown and run.frames.chunk_path(clip).exists()
         )
         yield from self._segment(clip)
+
+    def _is_orphan(self, stage: str, clip: int) -> bool:
+        """True if there is a file, and one of a later clip: then it is none that waits for its record, but one that lost it."""
+        if clip >= self._newest_file[stage].get(self._stretch(clip), -1):
+            return False
+        run = self.run
+        path = (
+            run.segment_path(clip) if stage == "segment" else getattr(run, stage).chunk_path(clip)
+        )
+        return path.exists() and other_worker(run.root) is None
 
     def _array(self, stage: str, clip: int, *, needed: bool) -> Iterator[Finding]:
         array = getattr(self.run, stage)
@@ -133,15 +175,14 @@ class Scan:
             if (flaw := array.flaw(clip, thorough=self.thorough)) is not None:
                 yield Finding(stage, clip, self._name(path), flaw)
         elif facts["state"] == "doubted":
-            yield Finding(stage, clip, self._name(path), "was damaged, and is not made again yet")
+            yield Finding(stage, clip, self._name(path), DOUBTED)
         elif path.exists():
             yield Finding(stage, clip, self._name(path), "was pruned, and is still there", False)
 
     def _segment(self, clip: int) -> Iterator[Finding]:
-        path, facts = self.run.segment_path(clip), self.records.read("segment", clip)
+        path, facts = self.run.segment_path(clip), self.records.vouched("segment", clip)
         if facts is None:
-            later = path.exists() and clip < self._newest.get("segment", -1)
-            needed = later or self.records.complete("video")
+            needed = self._film_was_there or self._is_orphan("segment", clip)
             yield from self._unvouched("segment", clip, path, needed=needed)
             return
         flaw = self._file_flaw(path, facts)
@@ -169,12 +210,11 @@ class Scan:
                 yield from self._unvouched("past", join, past.folder, needed=needed)
 
     def _film(self) -> Iterator[Finding]:
-        run, joined = self.run, self.records.complete("video")
+        run, joined = self.run, self._film_was_there
         for stage, path in (("soundtrack", run.soundtrack_path), ("video", run.video_path)):
-            facts = self.records.read(stage)
+            facts = self.records.vouched(stage)
             if facts is None:
-                needed = joined or (stage == "video" and self._film_lost_its_record())
-                yield from self._unvouched(stage, None, path, needed=needed)
+                yield from self._unvouched(stage, None, path, needed=joined)
             elif (flaw := self._file_flaw(path, facts) or self._played_flaw(stage)) is not None:
                 yield Finding(stage, None, self._name(path), flaw)
 
@@ -206,28 +246,29 @@ class Scan:
             return None
         return f"lasts {float(found):.3f} s, and the sound {wanted:.3f} s"
 
-    def _film_lost_its_record(self) -> bool:
-        # A film that is being joined has none for a moment.
-        if not self.run.video_path.exists() or worker(self.run.root) is not None:
-            return False
-        clips = range(self.run.spec.clips)
-        return all(self.records.complete("segment", clip) for clip in clips)
-
     def _file_flaw(self, path: Path, facts: "Facts") -> str | None:
         return file_flaw(path, facts["bytes"], facts["sha256"] if self.thorough else None)
 
     def _present(self) -> Iterator[Finding]:
-        if worker(self.run.root) is None and (flaw := self.run.presence.flaw()) is not None:
+        presence = self.run.presence
+        if other_worker(self.run.root) is None and (flaw := presence.flaw()) is not None:
             # It may lag behind a crash; of a finished film it may not.
-            finished = self.records.complete("video")
-            yield Finding("present", None, self._name(self.run.presence.path), flaw, finished)
+            lost = self._film_was_there or not presence.has_its_size
+            yield Finding("present", None, self._name(presence.path), flaw, lost)
+
+    def _seams(self) -> Iterator[Finding]:
+        for clip in self.records.named("seam"):
+            if (flaw := self.records.flaw("seam", clip)) is not None:
+                yield Finding("seam", clip, self._name(self.records.path("seam", clip)), flaw)
 
     def _unvouched(
         self, stage: str, clip: int | None, path: Path, *, needed: bool
     ) -> Iterator[Finding]:
         """A record that cannot be read, one that must have been there, or a file that waits for its record."""
         record = self._name(self.records.path(stage, clip))
-        if (flaw := self.records.flaw(stage, clip)) is not None:
+        if self.records.doubted(stage, clip):
+            yield Finding(stage, clip, self._name(path), DOUBTED)
+        elif (flaw := self.records.flaw(stage, clip)) is not None:
             yield Finding(stage, clip, record, flaw)
         elif needed:
             yield Finding(stage, clip, record, MISSING)
@@ -241,32 +282,12 @@ class Scan:
             yield Finding(stage, clip, self._name(path), flaw)
 
     def _strays(self) -> Iterator[Finding]:
-        at_work = worker(self.run.root) is not None
-        for folder, folders, names in os.walk(self.run.root):
-            for name in (*names, *(each for each in folders if DRAFT.match(each))):
-                path = Path(folder, name)
-                if DRAFT.match(name):
-                    if not at_work:
-                        yield Finding(
-                            "stray", None, self._name(path), "is a draft of a crash", False
-                        )
-                elif not self._is_known(self._name(path)):
-                    yield Finding(
-                        "stray", None, self._name(path), "is none of the run's files", False
-                    )
-            folders[:] = [each for each in folders if not DRAFT.match(each)]
-
-    def _is_known(self, name: str) -> bool:
-        if _TOP.fullmatch(name) or _WHOLE.fullmatch(name):
-            return True
-        run, chunk = self.run, _CHUNK.fullmatch(name) or _RECORD.fullmatch(name)
-        if chunk is not None:
-            return chunk[2] is None or int(chunk[2]) <= run.spec.clips
-        if name.startswith("segments/"):
-            clip = Path(name).stem
-            return clip.isdecimal() and self._name(run.segment_path(int(clip))) == name
-        mine = [run.image_path, run.audio_path, Path(run.settings.output_file or run.video_path)]
-        return run.root / name in mine
+        at_work = other_worker(self.run.root) is not None
+        for path in strays(self.run):
+            if not DRAFT.match(path.name):
+                yield Finding("stray", None, self._name(path), "is none of the run's files", False)
+            elif not at_work:
+                yield Finding("stray", None, self._name(path), "is a draft of a crash", False)
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.run.root))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from storage import layout
 from storage.scan import Finding, Scan
 from tasks.events import emit
-from tasks.retention import kept
+from tasks.retention import kept, prune_piece
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -26,7 +26,10 @@ def withdraw_damaged(
 
 
 def withdraw(run: "Run", found: Iterable[Finding]) -> None:
-    """Take back what these files vouch for or are vouched for by; what follows from the spec alone is written anew at once."""
+    """Take back what these files vouch for or are vouched for by; what follows from the spec alone is written anew at once.
+
+    Each record says from then on, until its work is done again, that it was damaged: a crash in between is no loss of it.
+    """
     for each in found:
         emit("damage_found", stage=each.stage, clip=each.clip, file=each.path, flaw=each.flaw)
         REMEDIES[each.stage](run, each)
@@ -43,26 +46,36 @@ def _leave(_run: "Run", _found: Finding) -> None:
     """A picture or a sound comes back from a person alone, and a join's past from the run that it was taken from; what needs it says so."""
 
 
-def _withdraw_file(run: "Run", found: Finding) -> None:
-    run.records.withdraw(found.stage, found.clip)
+def _doubt(run: "Run", found: Finding) -> None:
+    run.records.doubt(found.stage, found.clip)
 
 
-def _withdraw_latents(run: "Run", found: Finding) -> None:
+def _doubt_bits(run: "Run", found: Finding) -> None:
+    """What the clips after it were made of comes back with the same bits, or not at all."""
     getattr(run, found.stage).doubt(_clip(found))
 
 
-def _withdraw_steps(run: "Run", found: Finding) -> None:
+def _doubt_steps(run: "Run", found: Finding) -> None:
     """Steps come with their latents, to the same bits; unless none are wanted any more."""
-    run.steps.withdraw(_clip(found))
     if comes_again(run, found):
+        run.records.doubt("steps", found.clip)
         run.latents.doubt(_clip(found))
+    else:
+        prune_piece(run, run.steps, _clip(found))
 
 
-def _withdraw_frames(run: "Run", found: Finding) -> None:
+def _doubt_frames(run: "Run", found: Finding) -> None:
     """Frames come with their segment, from the same latents to the same bytes; unless none are wanted any more."""
-    run.frames.withdraw(_clip(found))
     if comes_again(run, found):
-        run.records.withdraw("segment", found.clip)
+        run.records.doubt("frames", found.clip)
+        run.records.doubt("segment", found.clip)
+    else:
+        prune_piece(run, run.frames, _clip(found))
+
+
+def _withdraw(run: "Run", found: Finding) -> None:
+    """A seam is measured again when it is asked for."""
+    run.records.withdraw(found.stage, found.clip)
 
 
 def _discard_carry(run: "Run", found: Finding) -> None:
@@ -86,16 +99,17 @@ REMEDIES: dict[str, Callable[["Run", Finding], None]] = {
     "layout": _write_anew,
     "present": _write_anew,
     "input": _leave,
-    "inputs": _withdraw_file,
-    "sound": _withdraw_file,
-    "audio": _withdraw_file,
-    "latents": _withdraw_latents,
-    "motion": _withdraw_latents,
-    "steps": _withdraw_steps,
-    "frames": _withdraw_frames,
-    "segment": _withdraw_file,
+    "inputs": _doubt,
+    "sound": _doubt,
+    "audio": _doubt,
+    "latents": _doubt_bits,
+    "motion": _doubt_bits,
+    "steps": _doubt_steps,
+    "frames": _doubt_frames,
+    "segment": _doubt,
     "carry": _discard_carry,
     "past": _leave,
-    "soundtrack": _withdraw_file,
-    "video": _withdraw_file,
+    "soundtrack": _doubt,
+    "video": _doubt,
+    "seam": _withdraw,
 }

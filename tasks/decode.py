@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
+from storage.digest import size_flaw
 from storage.errors import Damaged, NotMade, Pruned
 from storage.segments import encode_segment
 from tasks.base import ClipTask, by_product
@@ -13,7 +14,7 @@ from tasks.denoise import DenoiseClip
 from tasks.events import emit
 from tasks.faults import line_of
 from tasks.past import warm_up
-from tasks.retention import is_kept, keep
+from tasks.retention import give_up, is_kept, keep
 from tasks.session import Session, traits_of
 
 if TYPE_CHECKING:
@@ -76,11 +77,10 @@ class DecodeClip(ClipTask):
 
 def segment_is_there(run: "Run", clip: int) -> bool:
     """True if a clip's record says done, its file has its length, and what the next clip takes from it is published. Makes no task of it: Luigi keeps those."""
-    facts = run.records.read(DecodeClip.stage, clip)
-    if facts is None or facts["state"] != "done" or not motion_is_there(run, clip):
+    facts = run.records.vouched(DecodeClip.stage, clip)
+    if facts is None or not motion_is_there(run, clip):
         return False
-    path = run.segment_path(clip)
-    return path.is_file() and bool(path.stat().st_size == facts["bytes"])
+    return size_flaw(run.segment_path(clip), facts["bytes"]) is None
 
 
 def motion_is_there(run: "Run", clip: int) -> bool:
@@ -96,7 +96,7 @@ def stored_frames(session: Session, clip: int) -> "Byte | None":
         return session.run.frames.read(clip)
     except (Damaged, NotMade, Pruned) as error:
         emit("damage_found", stage="frames", clip=clip, flaw=line_of(error))
-        session.run.records.withdraw("frames", clip)
+        session.run.records.doubt("frames", clip)
         return None
 
 
@@ -104,6 +104,7 @@ def keep_frames(session: Session, clip: int, frames: "Byte | None") -> None:
     """Publish the frames, unless none are kept or None says that they are there; those of a clip long past go."""
     clips = session.space.frames_kept
     if not is_kept(session.run.frames, clip, clips):
+        give_up(session.run.frames, session.run, clip)
         return
 
     def write() -> None:

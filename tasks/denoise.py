@@ -11,7 +11,7 @@ from tasks.base import ClipTask, by_product
 from tasks.events import emit
 from tasks.generator import Made
 from tasks.inputs import EncodeInputs
-from tasks.retention import is_kept, keep, kept
+from tasks.retention import give_up, is_kept, keep, kept
 from tasks.session import Session
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def publish_made(run: "Run", made: Made) -> None:
     run.latents.expect(made.clip, made.denoised.latents)
     if is_kept(run.steps, made.clip, kept(run.settings.keep_steps)):
         by_product("steps", made.clip, lambda: keep_steps(run, made))
+    else:
+        give_up(run.steps, run, made.clip)
     run.latents.publish(made.clip, made.denoised.latents)
 
 

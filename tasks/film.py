@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from storage.digest import digest_of_file
+from storage.digest import digest_of_file, size_flaw
 from storage.errors import Interrupted, LongtakeError, Terminated
 from storage.film import FilmSpan, mux_film
 from storage.publish import publish
@@ -59,14 +59,8 @@ class MuxVideo(RunTask):
 
     def complete(self) -> bool:
         """True if the record says done and the film has its length."""
-        facts = self.of.records.read(self.stage)
-        path = self.of.video_path
-        return bool(
-            facts
-            and facts["state"] == "done"
-            and path.is_file()
-            and path.stat().st_size == facts["bytes"]
-        )
+        facts, path = self.of.records.vouched(self.stage), self.of.video_path
+        return facts is not None and size_flaw(path, facts["bytes"]) is None
 
     def requires(self) -> Iterator[luigi.Task]:
         """Every clip that is not there, not the last alone: Luigi looks no further back than a complete task.

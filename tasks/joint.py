@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from storage.publish import remove
 from tasks.events import emit
 from tasks.route import find_route
 
@@ -27,15 +28,19 @@ def join(run: "Run", numerics: Mapping[str, str | int]) -> int:
     while (later := run.carry.newest(stop - 1)) is not None and later > joint:
         run.carry.discard(later)
     run.records.withdraw("video")
+    remove(run.video_path)
     run.accept_joint(joint, numerics)
     emit("joint_accepted", clip=joint, redone=missing - joint)
     return joint
 
 
 def _withdraw_clip(run: "Run", clip: int) -> None:
+    """Record and file: a file that no record vouches for would be held for one that lost its record."""
     if run.records.read("segment", clip) is not None:
         run.records.withdraw("segment", clip)
+        remove(run.segment_path(clip))
     motion = [run.motion] if run.spec.motion_latents else []
     for array in (run.frames, run.latents, run.steps, run.audio, *motion):
         if run.records.read(array.name, clip) is not None:
             array.withdraw(clip)
+            remove(array.chunk_path(clip))

@@ -235,7 +235,7 @@ def needed_for(
     needed, files, once = room_of(resolved, traits, settings, clips, known)
     if run is None:
         return needed, files
-    there = sum(path.name.isdigit() for path in (run.root / "carry").iterdir())
+    there = len(run.carry.complete)
     carries = carries_kept(spec, settings, span)
     held = Reserve(run.reserve_path).size + min(there, carries) * traits.carry_bytes
     return max(needed - once["inputs"] - once["run"] - held, 0), files

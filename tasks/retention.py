@@ -123,6 +123,12 @@ def want_frames_again(run: "Run") -> int:
     return len(pruned)
 
 
+def give_up(array: "ClipArray", run: "Run", clip: int) -> None:
+    """Prune what was damaged and is not kept any more, so that nobody waits for it to be made again."""
+    if array.records.doubted(array.name, clip):
+        prune_piece(run, array, clip)
+
+
 def _is_pruned(array: "ClipArray", clip: int) -> bool:
     return (array.records.read(array.name, clip) or {}).get("state") == "pruned"
 

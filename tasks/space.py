@@ -254,7 +254,7 @@ class Space:
         self._low = False
         self._bytes = self._made = 0
         for clip in clips:
-            if (facts := run.records.read("segment", clip)) and facts["state"] == "done":
+            if (facts := run.records.vouched("segment", clip)) is not None:
                 self.count(facts["bytes"])
 
     @property

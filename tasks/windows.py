@@ -95,11 +95,11 @@ def drive(session: Session, local_scheduler: bool | None) -> None:
 
 
 def lost_clips(run: "Run", span: range) -> Iterator[int]:
-    """The clips before one whose latents are published, which those came of: what is missing of them was lost, and is made first."""
+    """The clips up to one whose latents are published, or were damaged, and which those came of: what is missing of them was lost, and is made first."""
     start = span.start
     for stop in (*(join for join in run.spec.joins if join in span), span.stop):
-        there = (clip + 1 for clip in reversed(range(start, stop)) if run.latents.complete(clip))
-        yield from range(start, next(there, start))
+        made = (clip for clip in reversed(range(start, stop)) if run.records.read("latents", clip))
+        yield from range(start, next(made, start - 1) + 1)
         start = stop
 
 

@@ -34,11 +34,18 @@ def swap(path: Path) -> None:
     aside.rename(other)
 
 
+def put_folder(path: Path) -> None:
+    """A folder stands in its place."""
+    path.unlink()
+    path.mkdir()
+
+
 HARMS: dict[str, Callable[[Path], None]] = {
     "flip": flip,
     "cut": cut,
     "empty": empty,
     "remove": Path.unlink,
+    "folder": put_folder,
     "swap": swap,
 }
 

@@ -238,7 +238,7 @@ def _once(run: "Run", other: "Run", stage: str) -> StageDiff:
 
 
 def _pieces(run: "Run", stage: str) -> dict[str, str] | None:
-    facts = run.records.read(stage)
+    facts = run.records.vouched(stage)
     if facts is None:
         return None
     if stage == "inputs":

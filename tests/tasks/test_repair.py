@@ -15,7 +15,7 @@ from storage.run import Run
 from storage.scan import Finding, Scan
 from tasks import session
 from tasks.events import listen
-from tasks.film import make
+from tasks.film import CHANCES, make
 from tasks.repair import price_of, repair
 from tasks.request import freeze
 
@@ -69,6 +69,16 @@ def opened(root: Path) -> Run:
 def look(run: Run, *, thorough: bool = True) -> list[Finding]:
     """What is not as it should be, notes too."""
     return list(Scan(run, thorough=thorough).findings())
+
+
+def heal_all(root: Path, heal: Any = repair) -> None:
+    """Repair, as often as `verify --repair` does (one loss may hide another), or resume."""
+    if heal is make:
+        make(opened(root))
+        return
+    for _ in range(CHANCES):
+        if found := [one for one in look(opened(root)) if one.damage]:
+            repair(opened(root), found)
 
 
 def restored(root: Path, whole: Path, name: str) -> None:
@@ -128,7 +138,7 @@ def few(root: Path) -> list[str]:
     return [name for name in derived_files(root) if own.fullmatch(name) or once.fullmatch(name)]
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "remove"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "remove", "folder"])
 @pytest.mark.parametrize("state", ["finished-online", "half-offline"])
 @pytest.mark.parametrize("records", [False, True], ids=["files", "records"])
 def test_files_of_every_kind_at_once_are_found_and_repaired(
@@ -142,8 +152,7 @@ def test_files_of_every_kind_at_once_are_found_and_repaired(
         HARMS[harm](root / name)
     found = look(opened(root))
     assert not [name for name in names if not names_it(found, name)]
-    for _ in range(2):  # a lost record of a segment hides that of the film
-        repair(opened(root), look(opened(root)))
+    heal_all(root)
     assert not [one for one in look(opened(root)) if one.damage]
     assert film_of(root) == film_of(kept / state / "run")
 
@@ -151,6 +160,104 @@ def test_files_of_every_kind_at_once_are_found_and_repaired(
 def film_of(root: Path) -> dict[str, str]:
     """Every file but the carries: they are dropped, and no film needs them back."""
     return {name: digest for name, digest in digests(root).items() if not is_carry(name)}
+
+
+FOLDERS = [
+    "audio",
+    "commits",
+    "encoded",
+    "frames",
+    "latents",
+    "present",
+    "segments",
+    "sound",
+    "steps",
+    "time",
+]
+
+
+@pytest.mark.parametrize("heal", [repair, make], ids=["repair", "resume"])
+def test_a_lost_folder_is_found_and_healed(small: Path, begin: Begin, heal: Any) -> None:
+    """Each in turn is gone, or is a file: said, made again to the same bytes; what stood there is set aside."""
+    whole = film_of(small)
+    for number, name in enumerate([*FOLDERS, "encoded/reference"]):
+        root = small.parent / "harmed" / small.name
+        folder = shutil.copytree(small, root) / name
+        shutil.rmtree(folder)
+        if (number + (heal is make)) % 2:
+            folder.write_text("mine")
+        found = look(opened(root))
+        assert [one for one in found if one.damage and one.path.startswith(name)], (name, found)
+        heal_all(root, heal)
+        if (aside := root / f"{name}.aside").exists():
+            assert aside.read_text() == "mine"
+            aside.unlink()
+        assert not look(opened(root)), name
+        assert film_of(root) == whole, name
+        shutil.rmtree(root)
+
+
+@pytest.fixture
+def small(kept: Path, begin: Begin, tmp_path: Path) -> Path:
+    """A finished film of two clips without a carry, which is made once."""
+    if not (kept / "small").exists():
+        make(begin(0.8, run=kept / "small", carry_every=0))
+    return shutil.copytree(kept / "small", tmp_path / "small")
+
+
+def test_each_lost_record_is_found_and_made_again(small: Path) -> None:
+    """Of a finished film every one is missed, also that of the last clip and of the film, alone or all together."""
+    whole = film_of(small)
+    names = sorted(each.name for each in (small / "commits").iterdir())
+    for lost in (*([name] for name in names), names):
+        for name in lost:
+            (small / "commits" / name).unlink()
+        found = look(opened(small))
+        assert {f"commits/{name}" for name in lost} == {one.path for one in found if one.damage} - {
+            "present/c.0"
+        } or len(lost) > 1, found
+        heal_all(small)
+        assert (look(opened(small)), film_of(small)) == ([], whole), lost
+
+
+def test_names_of_others_are_passed_over_and_told(made: Callable[[str], Run], kept: Path) -> None:
+    """Copies, backups and what file managers and synchronisers leave, in every folder: a film goes on, and each is named as a stray."""
+    run = made("half-online")
+    strays = set()
+    for folder in sorted(each for each in run.root.rglob("*") if each.is_dir()):
+        inside = folder.relative_to(run.root)
+        for name in (
+            "c.backup",
+            "c.x.0",
+            "c.",
+            "²",
+            "٣",
+            ".DS_Store",
+            "Thumbs.db",
+            "c.0~",
+            ".#c.0",
+            "00003 (conflicted copy).mp4",
+            ".syncthing.c.0.tmp",
+            ".c.0.swp",
+            "c.00003.0.0.0.0.0",
+            "latents.x.json",
+            "latents.²²²²².json",
+            "00000000000000000009",
+        ):
+            (folder / name).write_bytes(b"mine")
+            strays.add(str(inside / name))
+        (folder / "c.9 copy").mkdir()
+        strays.add(str(inside / "c.9 copy"))
+    (run.root / "carry" / "00002 copy").mkdir()
+    strays.add("carry/00002 copy")
+    found = look(opened(run.root))
+    assert {one.path for one in found if one.stage == "stray"} == strays
+    assert not [one for one in found if one.damage]
+    make(opened(run.root))
+    for name in strays:
+        path = run.root / name
+        path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+    assert film_of(run.root) == film_of(kept / "finished-online" / "run")
 
 
 def test_one_that_is_swapped_is_found_and_repaired(made: Callable[[str], Run], kept: Path) -> None:
@@ -173,7 +280,7 @@ def test_every_file_is_found_and_repaired(
     assert not check_repaired(run, kept / state / "run", harm, derived_files(run.root))
 
 
-@pytest.mark.parametrize("harm", ["cut", "empty", "remove"])
+@pytest.mark.parametrize("harm", ["cut", "empty", "remove", "folder"])
 def test_resume_heals_all_that_has_another_length(
     made: Callable[[str], Run], kept: Path, harm: str
 ) -> None:
