@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 
 from storage.digest import OTHER
+from storage.names import GROUP
 from storage.publish import make_folder, publish_bytes
 from storage.spec import Spec
 
-NAMES = ("latents", "steps", "frames", "audio", "motion", "time", "present", "zarr.json")
-
 TIME_CLIPS = 1024
-
-GROUP = "zarr.json"
 
 ClipLayout = tuple[tuple[int, ...], str, tuple[str, ...]]
 

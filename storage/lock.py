@@ -73,6 +73,12 @@ def break_held(root: Path) -> None:
         (root / name).unlink(missing_ok=True)
 
 
+def is_lock(root: Path) -> bool:
+    """True if the file by the lock's name is one that was made here, and not somebody's own."""
+    path = root / NAME
+    return path.is_file() and not path.is_symlink() and path.stat().st_size in {0, SIZE}
+
+
 def worker(root: Path) -> str | None:
     """Who works on the run, by the lock's text; None where nobody does. Locks nothing, so that looking never stops a start."""
     holder = _holder(root)

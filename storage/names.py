@@ -1,11 +1,47 @@
-"""Which clips files and folders of a run are of, by their names alone: what somebody else left there is passed over."""
+"""The names of a run's files: whether a run is there, which clips they are of, and what somebody else left there."""
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from storage.lock import HELD, NAME, is_lock
+
+MAIN, COPY = "run.json", "run.copy.json"
+BEGUN = "begun.json"
+"""What run.json will say, of a run that is still being given what it shares with another."""
+FOLDERS = ("commits", "segments", "carry", "inputs")
+ARRAYS = ("latents", "steps", "frames", "audio", "motion", "time", "present", "encoded", "sound")
+GROUP = "zarr.json"
+VIDEO = "video.mp4"
+FIRST = frozenset({*FOLDERS, *ARRAYS, GROUP})
+"""Made before run.json."""
+LATER = frozenset(
+    (BEGUN, "past", "soundtrack.m4a", VIDEO, "reserve.bin", "events.jsonl", "inference.log")
+)
+OWN = frozenset({MAIN, COPY, NAME, HELD, *FIRST, *LATER})
 _NUMBER = re.compile(r"[0-9]+")
+
+
+def is_run(root: Path) -> bool:
+    """True if a run's facts lie in the folder."""
+    return (root / MAIN).exists() or (root / COPY).exists()
+
+
+def is_begun(root: Path) -> bool:
+    """True if a run is being given what it shares with another, or was when a crash came."""
+    path = root / BEGUN
+    return path.is_file() and not path.is_symlink() and is_lock(root)
+
+
+def is_own(name: str) -> bool:
+    """True if a run keeps this name in its folder for itself; also on a disk that does not tell capitals apart."""
+    return name.casefold() in OWN
+
+
+def is_film_of(root: Path, path: Path) -> bool:
+    """True if a path leads to the film of the run in `root`."""
+    return os.path.realpath(path) == os.path.realpath(root / VIDEO)
 
 
 def clips_in(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
@@ -22,3 +58,25 @@ def clips_in(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
             found = _NUMBER.search(entry.name)
             if found and name(int(found[0])) == entry.name:
                 yield int(found[0])
+
+
+def find_strangers(root: Path) -> list[str]:
+    """What lies in a folder by the names that a run uses and is no run's, not even the beginning of one."""
+    if is_run(root) or is_begun(root):
+        return []
+    first, later = _there(root, FIRST), _there(root, LATER)
+    if _there(root, [NAME]):
+        # A beginning that was cut short; unless the lock is not ours.
+        return sorted(later) if is_lock(root) else sorted({*first, *later, NAME})
+    # A power cut in the first moment may leave the first folders, but not the lock that was there before them.
+    empty = {name for name in first if name in FOLDERS and _is_empty_folder(root / name)}
+    return sorted(first - empty | later)
+
+
+def _there(root: Path, names: Iterable[str]) -> set[str]:
+    # Each is asked for by itself, not looked for in a list: so capitals are what they are to this disk.
+    return {name for name in names if os.path.lexists(root / name)}
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from storage.digest import OTHER
 from storage.errors import Damaged
-from storage.layout import GROUP, Layout, metadata_flaw, text_flaw
+from storage.layout import Layout, metadata_flaw, text_flaw
+from storage.names import GROUP
 from storage.publish import make_folder, publish_folder, remove
 from storage.records import Facts
 

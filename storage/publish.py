@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,10 @@ kill_point: KillPoint | None = None
 
 TRIES = 3
 PIECE = 4 << 20
+NAME_BYTES = 255
+"""Of a file's name, at most, on nearly every disk."""
+SAME = 100
+"""Characters by which the name of a draft is known."""
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Another file system, one that knows no links, or too many of them to one file."""
 DRAFT = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
@@ -34,8 +38,11 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def publish(path: Path) -> Iterator[Path]:
-    """A draft beside `path`, with its suffix, to write into; on leaving it becomes `path`, durably. On any exception it is removed."""
+def publish(path: Path, settle: Callable[[Path], None] = lambda _: None) -> Iterator[Path]:
+    """A draft beside `path`, with its suffix, to write into; on leaving it becomes `path`, durably. On any exception it is removed.
+
+    `settle` is given the draft when it is full, before it is synced and renamed.
+    """
     draft = _draft(path)
     with _cleared(draft):
         with _translated(path):
@@ -43,6 +50,7 @@ def publish(path: Path) -> Iterator[Path]:
         with _full_named(path):
             yield draft
         with _translated(path):
+            settle(draft)
             _sync_path(draft)
             _rename(draft, path)
 
@@ -147,10 +155,15 @@ def remove(path: Path) -> None:
             _sync_folder(path.parent)
 
 
-def sweep(root: Path) -> int:
-    """Remove every draft below a folder that no living process is writing; how many there were. Only under the run's lock."""
+def sweep(root: Path, own: Container[str]) -> int:
+    """Remove every draft in a run's folder, and in its `own` ones there, that no living process is writing; how many there were.
+
+    Only under the run's lock. Other folders may hold other runs, which have locks of their own.
+    """
     count = 0
     for folder, folders, names in os.walk(root):
+        if Path(folder) == root:
+            folders[:] = [name for name in folders if name in own or DRAFT.match(name)]
         for name in (*folders, *names):
             found = DRAFT.match(name)
             if found and not _alive(int(found[1])):
@@ -158,6 +171,19 @@ def sweep(root: Path) -> int:
                 count += 1
         folders[:] = [name for name in folders if not DRAFT.match(name)]
     return count
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove the drafts of one file that were left by dead processes of this machine."""
+    # Of a draft there may be a draft, whose name begins with one more dot; long names are cut.
+    begins = f"{path.stem.lstrip('.')}."[:SAME]
+    with suppress(OSError):
+        for each in path.parent.iterdir():
+            found = DRAFT.match(each.name)
+            same = found and each.name.lstrip(".").startswith(begins)
+            # Our own are another thread's.
+            if found and same and int(found[1]) != os.getpid() and not _alive(int(found[1])):
+                _discard(each)
 
 
 def _link(source: Path, target: Path) -> int:
@@ -190,8 +216,15 @@ def _step(name: str, path: Path) -> None:
 
 def _draft(path: Path) -> Path:
     # PyAV and others go by the suffix, so it stays last. The process number spares the drafts of a living process in a sweep.
-    tag = f"{os.getpid()}-{secrets.token_hex(4)}.partial"
-    return path.with_name(f".{path.stem}.{tag}{path.suffix}")
+    tag = f"{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}"
+    room = NAME_BYTES - len(os.fsencode(f"..{tag}"))
+    return path.with_name(f".{_cut(path.stem, room)}.{tag}")
+
+
+def _cut(stem: str, room: int) -> str:
+    """A name of at most so many bytes that begins like this one."""
+    name = os.fsencode(stem)
+    return stem if len(name) <= room else name[:room].decode(errors="ignore")
 
 
 def _publish_once(path: Path, parts: tuple[bytes | memoryview, ...]) -> None:

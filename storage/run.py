@@ -23,7 +23,8 @@ from storage.errors import (
     RunDamaged,
     RunTooNew,
 )
-from storage.lock import NAME, held, lock
+from storage.lock import held, is_lock, lock
+from storage.names import BEGUN, COPY, FOLDERS, MAIN, OWN, find_strangers, is_begun, is_run
 from storage.originals import copy_original, link_original, original_flaw, suffix_of
 from storage.records import Facts, Records
 from storage.samples import SoundArray
@@ -31,11 +32,7 @@ from storage.spec import Settings, Spec
 from storage.strays import obstacles
 
 FORMAT = 1
-MAIN, COPY = "run.json", "run.copy.json"
-BEGUN = "begun.json"
-"""What run.json will say, of a run that is still being given what it shares with another."""
 UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
-FOLDERS = ("commits", "segments", "carry", "inputs")
 
 Fingerprint = Mapping[str, str | int]
 
@@ -114,12 +111,12 @@ class Run:
         The same run again is simply opened. Raises OtherSpec where it is another, NotARun where the folder holds other things, RunLocked, NotWritable,
         NoSpace, InputChanged.
         """
-        _refuse_foreign(root)
+        refuse_strangers(root)
         publish.make_folder(root)
         with lock(root):
-            if _exists(root):
+            if is_run(root):
                 return cls._same(root, start)
-            publish.sweep(root)
+            publish.sweep(root, OWN)
             facts = _read(root / BEGUN) or _prepare(root, start)
             run = cls(root, facts)
             if run.spec != start.spec:
@@ -133,7 +130,7 @@ class Run:
     @classmethod
     def open(cls, root: Path) -> Self:
         """The run in a folder, by run.json or else by its copy; writes nothing. Raises NotARun, RunDamaged, RunTooNew."""
-        if not _exists(root):
+        if not is_run(root):
             begun = (root / BEGUN).exists()
             raise NotARun(root, UNFINISHED if begun else "it has no run.json")
         main, copy = _read(root / MAIN), _read(root / COPY)
@@ -225,7 +222,10 @@ class Run:
             publish.make_folder(self.root / folder)
         self.heal_papers()
         count = (
-            publish.sweep(self.root) + self.carry.sweep() + self.frames.sweep() + self.steps.sweep()
+            publish.sweep(self.root, OWN)
+            + self.carry.sweep()
+            + self.frames.sweep()
+            + self.steps.sweep()
         )
         self.presence.rebuild()
         _forget_beginning(self.root)
@@ -291,7 +291,7 @@ class Run:
 
 def read_beginning(root: Path) -> Spec | None:
     """The spec of a run that is being given what it shares with another, or was when a crash came."""
-    facts = None if _exists(root) else _read(root / BEGUN)
+    facts = None if is_run(root) else _read(root / BEGUN)
     return Spec.of_facts(facts["spec"]) if facts else None
 
 
@@ -305,27 +305,14 @@ def difference(there: Spec, asked: Spec) -> str:
     )
 
 
-def _refuse_foreign(root: Path) -> None:
-    names = {path.name for path in root.iterdir()} if root.is_dir() else set()
-    ours = names & {*layout.NAMES, *FOLDERS, "encoded", "sound"}
-    if not ours or _exists(root) or (root / BEGUN).exists():
+def refuse_strangers(root: Path) -> None:
+    """Raise NotARun where a folder holds other things by the names that a run uses, RunDamaged where it holds clips without their run.json."""
+    if is_run(root) or is_begun(root):
         return
-    # A power cut in the first moment may leave the first folders, but not the lock that was there before them.
-    first = {name for name in ours & {*FOLDERS} if _is_empty_folder(root / name)}
-    if NAME not in names and ours - first:
-        raise NotARun(
-            root, f"it holds other things by the names that a run uses ({', '.join(sorted(ours))})"
-        )
-    if any((root / "commits").glob("*.json")):
+    if is_lock(root) and any((root / "commits").glob("*.json")):
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
-
-
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
-def _exists(root: Path) -> bool:
-    return (root / MAIN).exists() or (root / COPY).exists()
+    if names := ", ".join(find_strangers(root)):
+        raise NotARun(root, f"it holds other things by the names that a run uses ({names})")
 
 
 def _prepare(root: Path, start: Start) -> Facts:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from storage.digest import OTHER, digest_of, size_flaw
 from storage.errors import Damaged, NotMade
-from storage.layout import GROUP, Layout, metadata_flaw
+from storage.layout import Layout, metadata_flaw
+from storage.names import GROUP
 from storage.publish import publish_folder, remove
 from storage.records import Facts, Records
 

@@ -153,7 +153,7 @@ def test_removing_twice_is_fine(tmp_path: Path) -> None:
 
 
 def test_a_sweep_spares_what_is_alive_and_what_is_no_draft(tmp_path: Path) -> None:
-    """Drafts of dead processes go, at any depth; those of living ones and all other files stay."""
+    """Drafts of dead processes go, at any depth of the run's own folders; those of living ones, those of another run in there and all other files stay."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     folder = tmp_path / "latents"
@@ -167,7 +167,11 @@ def test_a_sweep_spares_what_is_alive_and_what_is_no_draft(tmp_path: Path) -> No
     carry = tmp_path / f".00008.{dead.pid}-00ff00ff.partial"
     carry.mkdir()
     (carry / "piece").touch()
-    assert publish.sweep(tmp_path) == 2
+    other = tmp_path / "another film" / f".00000.{dead.pid}-00ff00ff.partial.mp4"
+    other.parent.mkdir()
+    other.touch()
+    assert publish.sweep(tmp_path, {"latents"}) == 2
+    assert other.exists()
     assert names(folder) == [f".c.1.0.{os.getppid()}-00ff00ff.partial.0", "c.1.0.0"]
     assert not carry.exists()
 
