@@ -15,10 +15,11 @@ from typing import Any
 from pipeline.flag import Flag
 from pipeline.screens import amount
 from storage.errors import BadInput, LongtakeError
+from storage.output_file import PAGE, PICTURE, OutputFile
 
 CLIPS = 3
 EXAMPLES = Path(__file__).parents[1] / "examples"
-OWN = {"run", "output_dir", "output_file", "num_clip", "start_clip"}
+OWN = {"run", "output_dir", "output_file", "overwrite", "num_clip", "start_clip"}
 """Fields of the Request that acceptance settles by itself."""
 PATIENCE = 3600
 """Seconds for one film of three clips."""
@@ -59,6 +60,7 @@ def accept(given: Given, root: Path, tell: Callable[[Check], None]) -> Acceptanc
             raise BadInput(
                 f"{run} is there from before. Remove it, or name another folder with --run."
             )
+    page, sheet = outputs_of(given, root)
     checks: list[Check] = []
 
     def note(check: Check) -> None:
@@ -77,7 +79,19 @@ def accept(given: Given, root: Path, tell: Callable[[Check], None]) -> Acceptanc
     note(compare("last clip decoded alone", whole, broken))
     for check in figures(whole):
         note(check)
-    return Acceptance(tuple(checks), write_page(root, whole, checks))
+    save_contact_sheet(whole / "video.mp4", sheet)
+    write_page(page, whole, checks, sheet.path.name)
+    return Acceptance(tuple(checks), page.path)
+
+
+def outputs_of(given: Given, root: Path) -> tuple[OutputFile, OutputFile]:
+    """Where the page and its picture go, checked. Raises BadOutput, NotWritable."""
+    overwrite = any("overwrite" in flag.fields for flag, _ in given)
+    page = OutputFile(root / "accept.html", PAGE, overwrite=overwrite)
+    sheet = OutputFile(root / "frames.png", PICTURE, overwrite=overwrite)
+    for each in (page, sheet):
+        each.check()
+    return page, sheet
 
 
 def words_of(given: Given) -> list[str]:
@@ -191,9 +205,8 @@ def figures(run: Path) -> Iterator[Check]:
             yield Check("memory at its peak", told, passed=True)
 
 
-def write_page(root: Path, run: Path, checks: list[Check]) -> Path:
+def write_page(page: OutputFile, run: Path, checks: list[Check], picture: str) -> None:
     """accept.html: the checks, and frames of the film."""
-    sheet = contact_sheet(run / "video.mp4", root / "frames.png")
     rows = "\n".join(
         f"<tr><td>{'ok' if c.passed else 'FAILED'}</td><td>{html.escape(c.what)}</td><td>{html.escape(c.found)}</td></tr>"
         for c in checks
@@ -201,18 +214,17 @@ def write_page(root: Path, run: Path, checks: list[Check]) -> Path:
     spec = json.loads((run / "run.json").read_text(encoding="utf-8"))
     facts: dict[str, Any] = {"model": spec["spec"]["model"], **spec["fingerprint"]}
     told = ", ".join(f"{name} {value}" for name, value in facts.items())
-    page = root / "accept.html"
-    page.write_text(
+    text = (
         "<!doctype html><meta charset='utf-8'><title>longtake accept</title>"
         "<style>body{font:15px/1.5 system-ui;margin:2rem;max-width:70rem}td{padding:.2rem 1rem .2rem 0;vertical-align:top}img{max-width:100%}</style>"
         f"<h1>longtake accept</h1><p>{html.escape(told)}</p><table>{rows}</table>"
-        f"<h2>The film</h2><img src='{sheet.name}' alt='Frames of the film, eight of each clip'>",
-        encoding="utf-8",
+        f"<h2>The film</h2><img src='{picture}' alt='Frames of the film, eight of each clip'>"
     )
-    return page
+    with page.write() as draft:
+        draft.write_text(text, encoding="utf-8")
 
 
-def contact_sheet(film: Path, target: Path, columns: int = 8) -> Path:
+def save_contact_sheet(film: Path, target: OutputFile, columns: int = 8) -> None:
     """Frames of each clip, evenly spread, a row for each."""
     from PIL import Image
 
@@ -229,5 +241,5 @@ def contact_sheet(film: Path, target: Path, columns: int = 8) -> Path:
     for place, frame in enumerate(shown):
         row, column = divmod(place, columns)
         sheet.paste(frame.resize(size), (column * size[0], row * size[1]))
-    sheet.save(target)
-    return target
+    with target.write() as draft:
+        sheet.save(draft)

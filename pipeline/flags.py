@@ -97,13 +97,19 @@ FOLDERS = (
     ),
     Flag(
         "output-dir",
-        "The run's folder too, as Live Avatar's readers call it.",
+        "The run's folder too; a second film in it gets a folder of its own there.",
         ("output_dir",),
         Path,
         "DIR",
         published=True,
     ),
     Flag("output-file", "Also put the film here.", ("output_file",), Path, "FILE", published=True),
+    Flag(
+        "overwrite",
+        "--output-file may take the place of another file (never of an input, or of a run's).",
+        ("overwrite",),
+        constant=True,
+    ),
     Flag("save-dir", "The same as --output-dir.", ("output_dir",), Path, "DIR", published=True),
     Flag("save-file", "The same as --output-file.", ("output_file",), Path, "FILE", published=True),
 )

@@ -1,4 +1,4 @@
-"""The finished beginning of a film, joined at any time: no lock, no model, nothing of the run is changed."""
+"""The finished beginning of a film, joined at any time: no lock, no model, the run gets a note of what was written, and nothing else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,28 +7,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.film import Film
-from storage.errors import NotMade
+from storage.digest import file_flaw
+from storage.errors import BadOutput, NotMade
+from storage.names import VIDEO, is_film_of
+from storage.output_file import FILM, Maker, OutputFile
 
 if TYPE_CHECKING:
     from storage.run import Run
 
 
-def join(run: "Run", *, partial: bool, output_file: Path | None) -> Film:
-    """Publish the film of all clips, or of the longest finished beginning; raises NotMade where there is nothing to join."""
-    from storage.film import FilmSpan, mux_film
-
+def join(run: "Run", *, partial: bool, output_file: Path | None, overwrite: bool) -> Film:
+    """Publish the film of all clips, or of the longest finished beginning; raises NotMade where there is nothing to join, BadOutput."""
     spec = run.spec
     clips = sum(1 for _ in takewhile(lambda clip: _is_there(run, clip), range(spec.clips)))
     if clips == 0:
         raise NotMade(f"The first clip of {run.root}")
     if clips < spec.clips and not partial:
         raise NotMade(f"Clip {clips} of {run.root} (--partial joins those before it)")
-    target = output_file or (run.root / "partial.mp4" if partial else run.video_path)
+    target = output_file or run.root / ("partial.mp4" if partial else VIDEO)
     frames = min(clips * spec.clip_frames, spec.frames)
-    span = FilmSpan(spec.fps, spec.clip_frames, frames, 0, run.root.name)
+    film = Film(target, run.root, clips, frames, spec.fps)
+    if is_film_of(run.root, target):
+        if clips < spec.clips:
+            raise BadOutput(target, "it is the whole film's place; name another file")
+        if not _is_joined(run):
+            _mux(run, run.video_path, film)
+        return film
+    maker = Maker(run.root, spec)
+    content = maker.film if clips == spec.clips else None
+    output = OutputFile(target, FILM, maker, (), overwrite, content)
+    output.check()
+    if not output.is_done:
+        with output.write() as draft:
+            _mux(run, draft, film)
+    return film
+
+
+def _mux(run: "Run", target: Path, film: Film) -> None:
+    from storage.film import FilmSpan, mux_film
+
+    span = FilmSpan(film.fps, run.spec.clip_frames, film.frames, 0, run.root.name)
     with _soundtrack(run) as sound:
-        mux_film(target, (run.vouched("segment", clip) for clip in range(clips)), sound, span)
-    return Film(target, run.root, clips, frames, spec.fps)
+        segments = (run.vouched("segment", clip) for clip in range(film.clips))
+        mux_film(target, segments, sound, span)
+
+
+def _is_joined(run: "Run") -> bool:
+    facts = run.records.read("video")
+    return facts is not None and file_flaw(run.video_path, facts["bytes"], facts["sha256"]) is None
 
 
 def _is_there(run: "Run", clip: int) -> bool:

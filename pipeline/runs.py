@@ -55,6 +55,10 @@ def new(
         break_held(resolved.root)
     watching = Watching(on_clip_complete, console)
     with Journal() as journal, followed(resolved.spec.clip_frames, watching) as pace:
+        place = request.output_dir if request.run is None else None
+        if place is not None and resolved.root.parent == place.resolve():
+            taken = "is another film's, or holds other things"
+            say(f"{place} {taken}: this film's run is {resolved.root}", logging.WARNING)
         planned = tuple(told_before(resolved))
         run = freeze_resolved(resolved)
         for line in planned:
@@ -81,14 +85,19 @@ def resume(
     from tasks.request import Part, change_settings
     from tasks.retention import tell_gone
 
-    if changes is not None and changes.fields:
-        leave_out(changes, Run.open(root).spec.model)
-        change_settings(Run.open(root), changes.fields, changes.sources)
+    fields = {} if changes is None else changes.fields
+    target, overwrite = fields.get("output_file"), bool(fields.pop("overwrite", False))
+    path = None if target is None else Path(str(target))
+    part = Part(output_file=path, overwrite=overwrite, accept_joint=accept_joint)
     run, watching = Run.open(root), Watching(on_clip_complete, console)
-    target = run.settings.output_file
-    part = Part(output_file=Path(target) if target else None, accept_joint=accept_joint)
+    if (output := part.output(run.root, run.spec)) is not None:
+        output.check()
+    if changes is not None and fields:
+        leave_out(changes, run.spec.model)
+        change_settings(run, changes.fields, changes.sources)
     with Journal() as journal, followed(run.spec.clip_frames, watching) as pace:
-        if changes is not None and {"keep_frames", "keep_steps"}.intersection(changes.fields):
+        _say_where_else(run, part)
+        if {"keep_frames", "keep_steps"}.intersection(fields):
             tell_gone(run)
         for notice in changes.told if changes is not None else ():
             say(notice, logging.WARNING)
@@ -141,6 +150,16 @@ def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:
     return Film(path, run.root, len(clips), frames, run.spec.fps, pace.made)
 
 
+def _say_where_else(run: "Run", part: "Part") -> None:
+    """A run's word alone takes no file out of it: it may be anybody's."""
+    told = run.settings.output_file
+    if told is not None and part.output_file is None and not Path(told).exists():
+        say(
+            f"`longtake new` was told to put the film at {told} as well: add --output-file",
+            logging.WARNING,
+        )
+
+
 def _say_once(run: "Run", begun: float) -> None:
     """What a person must know of this run, once; and when it was asked for, from which its first playable clip counts."""
     from tasks import events
@@ -177,15 +196,18 @@ def status(root: Path) -> "Status":
     return read(Run.open(root))
 
 
-def mux(root: Path, *, partial: bool = False, output_file: Path | None = None) -> Film:
+def mux(
+    root: Path, *, partial: bool = False, output_file: Path | None = None, overwrite: bool = False
+) -> Film:
     """Join the finished clips and their sound into one file, without a lock and without a model.
 
-    `partial`: the longest finished prefix, to RUN/partial.mp4 unless `output_file` says otherwise.
+    `partial`: the longest finished prefix, to RUN/partial.mp4 unless `output_file` says otherwise, which may take another file's place by `overwrite`.
+    Raises NotMade, BadOutput, NotWritable.
     """
     from pipeline.prefix import join
     from storage.run import Run
 
-    return join(Run.open(root), partial=partial, output_file=output_file)
+    return join(Run.open(root), partial=partial, output_file=output_file, overwrite=overwrite)
 
 
 def inspect(
@@ -202,13 +224,17 @@ def inspect(
 
 
 def follow(
-    root: Path, output_file: Path | None = None, watch: "Callable[[int], None]" = lambda _: None
+    root: Path,
+    output_file: Path | None = None,
+    watch: "Callable[[int], None]" = lambda _: None,
+    *,
+    overwrite: bool = False,
 ) -> "Course":
     """How the latents go from clip to clip over the whole film: some clips as pictures, norm, drift and each channel. Takes no lock."""
     from pipeline.inspection.film import follow as look
     from storage.run import Run
 
-    return look(Run.open(root), output_file, watch)
+    return look(Run.open(root), output_file, watch, overwrite=overwrite)
 
 
 def hunt(root: Path, watch: "Callable[[int], None]" = lambda _: None) -> "Hunt":
@@ -227,12 +253,14 @@ def diff(root: Path, other: Path, watch: "Callable[[int], None]" = lambda _: Non
     return compare(Run.open(root), Run.open(other), watch)
 
 
-def hear(root: Path, clip: int, output_file: Path | None = None) -> "Hearing":
+def hear(
+    root: Path, clip: int, output_file: Path | None = None, *, overwrite: bool = False
+) -> "Hearing":
     """What the model hears of a clip, beside the wave. Takes no lock."""
     from pipeline.inspection.hearing import hear as look
     from storage.run import Run
 
-    return look(Run.open(root), clip, output_file)
+    return look(Run.open(root), clip, output_file, overwrite=overwrite)
 
 
 def verify(root: Path, console: "Console | None" = None) -> "Verification":
@@ -266,13 +294,16 @@ def report(
     films: Iterable[Path],
     output_file: Path | None = None,
     *,
+    overwrite: bool = False,
     judges: "Judges | None" = None,
     console: "Console | None" = None,
 ) -> "Report":
     """One page about the films of runs, or about films' files, beside each other: report.html in the first run unless `output_file` says otherwise."""
+    from pipeline.report.reading import Target
     from pipeline.report.reading import report as write
 
-    return write(list(films), output_file, judges=judges, console=console)
+    target = Target(output_file, overwrite)
+    return write(list(films), target, judges=judges, console=console)
 
 
 def judges_of(syncnet: Path | None, likeness: Path | None) -> "Judges":

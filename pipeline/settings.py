@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PREFIX = "LONGTAKE_"
 CONFIG = "longtake.toml"
 # One film's own: a picture set for all films by accident would be worse than one more flag to type.
-_ONE_FILM = {"image", "audio", "run", "start_clip", "accept_joint"}
+_ONE_FILM = {"image", "audio", "run", "start_clip", "accept_joint", "overwrite"}
 _SETTABLE = {
     flag.name: flag for flag in FLAGS if flag.fields and not _ONE_FILM.intersection(flag.fields)
 }

@@ -88,6 +88,15 @@ class Parser(argparse.ArgumentParser):
         """The first word is a run."""
         self.add_argument("run", metavar="RUN", help="The folder of the run.")
 
+    def take_output(self, text: str) -> None:
+        """The result may be put elsewhere."""
+        self.add_argument("--output-file", metavar="FILE", help=text)
+        self.add_argument(
+            "--overwrite",
+            action="store_true",
+            help="That file may take the place of another (never of an input, or of a run's).",
+        )
+
     def take_json(self) -> None:
         """The result may be for machines."""
         self.add_argument("--json", action="store_true", help="For machines.")

@@ -6,6 +6,8 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.errors import NotWritable
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 """What a disk, above all one behind a network, says once and then no more."""
@@ -60,6 +62,17 @@ def size(number: int) -> str:
 def nearest(path: Path) -> Path:
     """The path, or the nearest one above it that exists."""
     return next(there for there in (path, *path.parents) if there.exists())
+
+
+def check_writable(path: Path) -> None:
+    """Raise NotWritable unless the folder, or the nearest one above it that exists, can be written."""
+    there = nearest(path)
+    if not there.is_dir():
+        raise NotWritable(path, f"{there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise NotWritable(path, f"no right to write in {there}")
+    if look(there).read_only:
+        raise NotWritable(path, f"{there} is mounted read-only")
 
 
 def _owner(path: Path) -> str:

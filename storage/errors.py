@@ -4,6 +4,7 @@ LongtakeError
 ├── BadInput            what was given cannot be used: nothing was written
 │   ├── BadImage  BadSound  BadSize  BadOption
 │   ├── BadFilm  BadWeights  one that is to be measured, what is to judge it
+│   ├── BadOutput       a file that may not be written over, or cannot be what it is named
 │   ├── InputChanged    between the check and the copy
 │   ├── NotRetakable    what a retake needs of the old run
 │   └── Refused         a published flag that cannot be honoured
@@ -132,6 +133,10 @@ class BadSound(BadInput):
 
 class BadFilm(BadInput):
     """The film {} cannot be read: {}."""
+
+
+class BadOutput(BadInput):
+    """The output {} cannot be written: {}."""
 
 
 class BadWeights(BadInput):

@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.layout import GROUP, NAMES, clip_arrays
+from storage.layout import clip_arrays
+from storage.names import ARRAYS, FOLDERS, GROUP, is_run
+from storage.output_file import Maker
 from storage.publish import DRAFT
 
 if TYPE_CHECKING:
@@ -17,22 +19,22 @@ _TOP = re.compile(
     r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|begun\.json|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
     r"|report\.html|(video|partial|part\.[0-9]{5,}-[0-9]{5,})\.mp4"
 )
-_FOLDERS = {*NAMES, "commits", "segments", "carry", "past", "inputs", "encoded", "sound"} - {GROUP}
+_FOLDERS = {*ARRAYS, *FOLDERS, "past"}
 _WHOLE = {"carry", "past", "encoded", "sound"}
 """Their folders are published whole."""
-_RECORD = re.compile(r"([a-z]+)(?:\.([0-9]{5,}))?\.json")
+_RECORD = re.compile(r"([a-z]+|output-[0-9a-f]{16})(?:\.([0-9]{5,}))?\.json")
 _CHUNK = re.compile(r"c(\.(0|[1-9][0-9]*))*")
 """Of an array that is no clip's: in how many dimensions, its zarr.json says."""
 
 
 def strays(run: "Run") -> Iterator[Path]:
-    """Each file and folder that is none of the run's, those in a folder that is none of it not one by one."""
+    """Each file and folder that is none of the run's, those in a folder that is none of it not one by one. The run of another film is no stray."""
     for folder, folders, names in os.walk(run.root):
         here = Path(folder)
         inside = here.relative_to(run.root).parts
         foreign = {each for each in folders if not _is_folder(run, (*inside, each))}
         folders[:] = [each for each in folders if each not in foreign]
-        for name in sorted((*names, *foreign)):
+        for name in sorted((*names, *(each for each in foreign if not is_run(here / each)))):
             if name in foreign or not _is_file(run, inside, name):
                 yield here / name
 
@@ -109,5 +111,5 @@ def _number(name: str) -> int:
 
 
 def _named_by_run(run: "Run") -> tuple[Path, ...]:
-    film = Path(run.settings.output_file or run.video_path)
-    return run.image_path, run.audio_path, film
+    outputs = (run.root / name for name in Maker(run.root, run.spec).outputs())
+    return run.image_path, run.audio_path, *outputs

@@ -2,7 +2,6 @@
 
 import time
 from functools import cache
-from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
@@ -200,7 +199,7 @@ class RunTask(luigi.Task):
 
     @property
     def _command(self) -> str:
-        return f"longtake resume {quote(self.folder)}"
+        return session_of(self.folder).part.resume_command(self.of.root)
 
 
 class ClipTask(RunTask):

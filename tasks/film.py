@@ -1,9 +1,9 @@
 """The whole film: what a person names, the windows that Luigi sees, and the joining."""
 
+import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -11,7 +11,7 @@ import luigi
 from storage.digest import digest_of_file, size_flaw
 from storage.errors import Interrupted, LongtakeError, Terminated
 from storage.film import FilmSpan, mux_film
-from storage.publish import publish
+from storage.names import is_run
 from storage.scan import Scan
 from storage.sound import encode_soundtrack
 from tasks.base import DAMAGE, RunParameter, RunTask, tell
@@ -20,7 +20,7 @@ from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
 from tasks.inputs import EncodeInputs
 from tasks.memory import host_bytes_peak
-from tasks.request import Part, Request, Resolved, freeze_resolved, is_run, resolve
+from tasks.request import Part, Request, Resolved, freeze_resolved, resolve
 from tasks.retention import prune, want_frames_again
 from tasks.session import Session, working
 from tasks.stopping import Stopped, heeded
@@ -133,6 +133,9 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
 
 def _make(session: Session, local_scheduler: bool | None) -> Path:
     run, part = session.run, session.part
+    output = part.output(run.root, run.spec)
+    if output is not None:
+        output.check()
     withdraw_damaged(run, session.pulse)
     want_frames_again(run)
     prune(run, session.pulse)
@@ -149,11 +152,12 @@ def _make(session: Session, local_scheduler: bool | None) -> Path:
         build_missing(session, kind, local_scheduler)
     session.space.free_for_film()
     if whole:
-        return deliver(run.video_path, part.output_file)
-    target = part.output_file or run.root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
-    frames = join_clips(session, span, target)
-    emit("film_published", path=str(target), clips=len(span), frames=frames)
-    return target
+        return deliver(run, part)
+    assert output is not None
+    with output.write() as draft:
+        frames = join_clips(session, span, draft)
+    emit("film_published", path=str(output.path), clips=len(span), frames=frames)
+    return output.path
 
 
 def build_missing(session: Session, kind: type[RunTask], local_scheduler: bool | None) -> None:
@@ -188,26 +192,21 @@ def _tell_memory(session: Session) -> None:
     emit("memory_peak", host=host_bytes_peak(), **session.avatar.peaks)
 
 
-def deliver(film: Path, target: Path | None) -> Path:
+def deliver(run: "Run", part: Part) -> Path:
     """The film under the name that was asked for, too: a copy, unless it is there already."""
-    if target is None or target.resolve() == film.resolve():
-        return film
-    if not _same(film, target):
-        with publish(target) as draft, film.open("rb") as there, draft.open("wb") as here:
-            while block := there.read(1 << 20):
-                here.write(block)
-    return target
-
-
-def _same(film: Path, target: Path) -> bool:
-    if not target.is_file() or target.stat().st_size != film.stat().st_size:
-        return False
-    return digest_of_file(target) == digest_of_file(film)
+    output = part.output(run.root, run.spec)
+    if output is None:
+        return run.video_path
+    if not output.is_done:
+        film = run.vouched("video")
+        with output.write() as draft:
+            shutil.copyfile(film, draft)
+    return output.path
 
 
 def _interrupted(run: "Run", part: Part, signal: str) -> Interrupted:
     whole = len(part.span(run.spec.clips)) == run.spec.clips
-    command = f"longtake resume {quote(str(run.root))}" if whole else "the same command"
+    command = part.resume_command(run.root) if whole else "the same command"
     emit("run_interrupted", signal=signal, resume=command)
     kind = Terminated if signal == "SIGTERM" else Interrupted
     return kind(signal, command)
@@ -227,6 +226,7 @@ class LongVideo(luigi.Task):
     output_file: str | None = luigi.OptionalParameter(
         default=None, description="Also put the film here."
     )
+    overwrite: bool = luigi.BoolParameter(default=False, description="In place of what lies there.")
     size: str | None = luigi.OptionalParameter(
         default=None, description="width*height of the film."
     )
@@ -353,8 +353,11 @@ def is_done(resolved: Resolved) -> bool:
     span = resolved.part.span(resolved.spec.clips)
     if not is_run(resolved.root) or len(span) < resolved.spec.clips:
         return False
-    film, target = MuxVideo(run=str(resolved.root)), resolved.part.output_file
+    film, output = (
+        MuxVideo(run=str(resolved.root)),
+        resolved.part.output(resolved.root, resolved.spec),
+    )
     there = film.complete() and all(segment_is_there(film.of, clip) for clip in span)
     damage = (found for found in Scan(film.of, thorough=False).findings() if found.damage)
     whole = there and next(damage, None) is None
-    return whole and (target is None or _same(film.of.video_path, target))
+    return whole and (output is None or output.is_done)

@@ -1,15 +1,15 @@
 """Every check that is made before any work: each raises one error that names the thing and the way out."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.disk import look, nearest, place, shortage, size
-from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, NotWritable, OtherSpec
+from storage.disk import check_writable, look, nearest, place, shortage, size
+from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, OtherSpec
+from storage.names import is_run
 from storage.picture import WAYS, treat_picture
 from storage.reserve import Reserve
-from storage.run import Run, difference
+from storage.run import Run, difference, refuse_strangers
 from storage.sound import probe_sound
 from storage.spec import Settings
 from tasks.request import (
@@ -17,7 +17,6 @@ from tasks.request import (
     Part,
     Request,
     crop_of,
-    is_run,
     options_of,
     require,
     settings_of,
@@ -174,6 +173,8 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
             raise OtherSpec(root, difference(there, spec))
     elif root.exists() and not root.is_dir():
         raise NotARun(root, "it is a file")
+    else:
+        refuse_strangers(root)
     check_writable(root)
     return spec
 
@@ -183,28 +184,6 @@ def check_part(part: Part, spec: "Spec") -> None:
     last = spec.clips - 1
     reason = f"the film has {spec.clips} clips, 0 to {last}"
     require(part.first_clip <= last, "--start-clip", part.first_clip, reason)
-
-
-def check_output(path: Path | None) -> None:
-    """The film can be put there; raises NotWritable."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise NotWritable(path, "it is a folder, and a file is needed")
-    if not path.resolve().parent.is_dir():
-        raise NotWritable(path, "its folder does not exist")
-    check_writable(path.resolve().parent)
-
-
-def check_writable(path: Path) -> None:
-    """The folder, or the nearest one above it that exists, can be written; raises NotWritable."""
-    there = nearest(path)
-    if not there.is_dir():
-        raise NotWritable(path, f"{there} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise NotWritable(path, f"no right to write in {there}")
-    if os.statvfs(there).f_flag & os.ST_RDONLY:
-        raise NotWritable(path, f"{there} is mounted read-only")
 
 
 def check_room(resolved: "Resolved", traits: "Traits") -> None:

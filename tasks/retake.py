@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from storage.disk import look, nearest, shortage
 from storage.errors import NoSpace, NotRetakable, OtherNumerics, OtherSpec
+from storage.names import is_run
 from storage.run import Run, difference, read_beginning
 from storage.spec import Settings
 from storage.takes import Take
 from tasks.past import warm_up
 from tasks.preflight import check_folder, check_settings, room_of
-from tasks.request import SEEDS, Request, Resolved, is_run, require, settings_of
+from tasks.request import SEEDS, Request, Resolved, require, settings_of
 from tasks.route import find_route, shared_carries
 from tasks.session import differences, load_avatar, options_of, traits_of
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.errors import FilmTooLarge
+from storage.names import is_run
 from storage.run import Run
 from storage.spec import Settings
-from tasks.request import Request, folder_of, is_run, options_of, settings_of, sides_of, spec_of
+from tasks.request import Request, folder_of, options_of, settings_of, sides_of, spec_of
 
 if TYPE_CHECKING:
     from model.avatar import Machine, Traits
@@ -67,18 +69,25 @@ def smaller_sizes(asked: "Size", unit: int) -> "Iterator[Size]":
 def begun_size(request: Request, traits: "Traits", media: "Media") -> "Size | None":
     """The size of the run that this request goes on with; None where it begins one."""
     asked = sides_of(request, traits)
-    if chosen := request.run or request.output_dir:
-        if not is_run(chosen):
-            return None
-        run = Run.open(chosen.resolve())
-        there = (run.spec.width, run.spec.height)
-        return there if words(asked) == (run.settings.asked_size or words(there)) else None
+    if request.run:
+        return size_in(request.run, asked)
     spec, sizes = spec_of(request, traits, media), [asked]
+    if request.output_dir and (there := size_in(request.output_dir, asked)):
+        sizes.append(there)
     if request.on_low_memory == "step-down":
         sizes += smaller_sizes(asked, traits.size_multiple)
     latents = traits.latent_width, traits.latent_height
     begun = (size for size in sizes if is_run(folder_of(request, at_size(spec, latents, size))))
     return next(begun, None)
+
+
+def size_in(root: Path, asked: "Size") -> "Size | None":
+    """The size of the run in a folder, if it was begun for want of memory, or as it is, by this one; whichever film it is of."""
+    if not is_run(root):
+        return None
+    run = Run.open(root.resolve())
+    there = (run.spec.width, run.spec.height)
+    return there if words(asked) == (run.settings.asked_size or words(there)) else None
 
 
 def at_size(spec: "Spec", latents: "Size", size: "Size") -> "Spec":

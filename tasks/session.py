@@ -153,7 +153,10 @@ class Session:
     @cached_property
     def space(self) -> Space:
         """The disk."""
-        return Space(self.run, self.part.span(self.run.spec.clips))
+        span, output = self.part.span(self.run.spec.clips), None
+        if len(span) == self.run.spec.clips:  # a part is joined once, where it is to lie
+            output = self.part.output(self.run.root, self.run.spec)
+        return Space(self.run, span, None if output is None else output.path)
 
     @cached_property
     def carries(self) -> Carries:

@@ -196,9 +196,9 @@ def on_disk(size: int) -> int:
 
 def is_copied(target: Path | None, root: Path) -> bool:
     """True if the film is put on the run's own disk a second time."""
-    if target is None or not target.parent.is_dir():
+    if target is None:
         return False
-    return target.parent.stat().st_dev == nearest(root).stat().st_dev
+    return nearest(target.absolute().parent).stat().st_dev == nearest(root).stat().st_dev
 
 
 def carries_kept(
@@ -242,9 +242,9 @@ def run_bytes(plan: Plan, settings: "Settings", traits: "Traits", inputs: int) -
 class Space:
     """The disk of one run while it is made."""
 
-    def __init__(self, run: "Run", clips: range) -> None:
-        """`clips` are those that the film to come is joined of."""
-        self._run, self._clips = run, clips
+    def __init__(self, run: "Run", clips: range, target: Path | None = None) -> None:
+        """`clips` are those that the film to come is joined of, `target` is where it goes as well."""
+        self._run, self._clips, self._target = run, clips, target
         self.frames_kept = frames_kept(run)
         """How many clips' frames stay: decided once, until the disk is nearly full."""
         self._reserve = Reserve(run.reserve_path)
@@ -339,11 +339,6 @@ class Space:
         mean = self._bytes / self._made * MARGIN if self._made else self._plan.segment
         film = int(self._bytes + mean * missing) + 64 * self._run.spec.frames + self._sound_bytes
         return film * (1 + is_copied(self._target, self._run.root))
-
-    @property
-    def _target(self) -> Path | None:
-        target = self._run.settings.output_file
-        return None if target is None or Path(target) == self._run.video_path else Path(target)
 
     @property
     def _soundtrack(self) -> int:

@@ -10,10 +10,12 @@ import numpy as np
 
 from pipeline.inspection.painter import Decoded, painter_of
 from pipeline.inspection.place import blocks_of, latents_of_block
+from pipeline.inspection.sheet import picture_of
 from storage.errors import BadOption, NotMade, Pruned
 
 if TYPE_CHECKING:
     from pipeline.inspection.painter import Byte, Float, Painter
+    from storage.output_file import OutputFile
     from storage.run import Run
 
 Tell = Callable[[str], None]
@@ -29,6 +31,8 @@ class Look:
     block: int | None = None
     """None: the whole clip."""
     output_file: Path | None = None
+    overwrite: bool = False
+    """It may take the place of another file."""
     decode: bool = False
     """By the model's own decoder."""
     replay: bool = False
@@ -89,6 +93,7 @@ def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspect
     `tell` hears what a replay will cost, before it begins.
     """
     check(run, look)
+    target = picture_of(run, look.output_file or Path(_name(run, look)), overwrite=look.overwrite)
     steps, source = _steps(run, look, tell)
     last = len(steps) - 1
     if look.step is not None and not 0 <= look.step <= last:
@@ -99,13 +104,20 @@ def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspect
     )
     part = span_of(run, look.block)
     rows = [(number, painter.paint(steps[number])[part]) for number in chosen]
-    target = look.output_file or Path(_name(run, look))
     _save(target, run, look, rows)
     numbers = tuple(row for n in chosen for row in measure(n, steps[n][:, part]))
     says = f"by {painter.says}"
     row = np.concatenate(rows[-1][1], 1)
     return Inspection(
-        str(run.root), look.clip, look.block, len(steps), source, str(target), says, numbers, row
+        str(run.root),
+        look.clip,
+        look.block,
+        len(steps),
+        source,
+        str(target.path),
+        says,
+        numbers,
+        row,
     )
 
 
@@ -189,7 +201,7 @@ def _name(run: "Run", look: Look) -> str:
     return f"{run.root.name}-{words}.png"
 
 
-def _save(target: Path, run: "Run", look: Look, rows: "list[tuple[int, Byte]]") -> None:
+def _save(target: "OutputFile", run: "Run", look: Look, rows: "list[tuple[int, Byte]]") -> None:
     from pipeline.inspection.sheet import save, strip
 
     spec = run.spec

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from pipeline.inspection.clip import none_for_nan
 from pipeline.inspection.painter import painter_of
+from pipeline.inspection.sheet import picture_of
 from storage.errors import Damaged, NotMade, Pruned
 
 if TYPE_CHECKING:
     from pipeline.inspection.painter import Byte, Float
+    from storage.output_file import OutputFile
     from storage.run import Run
 
 SAMPLES, BYTES = 100, 512 << 20
@@ -67,9 +69,14 @@ class Course:
 
 
 def follow(
-    run: "Run", output_file: Path | None = None, watch: Callable[[int], None] = lambda _: None
+    run: "Run",
+    output_file: Path | None = None,
+    watch: Callable[[int], None] = lambda _: None,
+    *,
+    overwrite: bool = False,
 ) -> Course:
-    """Measure clips evenly over what there is of a run, and draw them into one PNG. Raises NotMade where there is no clip yet."""
+    """Measure clips evenly over what there is of a run, and draw them into one PNG. Raises NotMade where there is no clip yet, BadOutput."""
+    target = picture_of(run, output_file or Path(f"{run.root.name}.png"), overwrite=overwrite)
     made = [clip for clip in range(run.spec.clips) if run.latents.complete(clip)]
     if not made:
         raise NotMade("the first clip's latents")
@@ -91,10 +98,14 @@ def follow(
                 )
     if painter is None:
         raise Damaged("latents of every clip", "their hashes are other than their records'")
-    target = output_file or Path(f"{run.root.name}.png")
     draw(target, samples, cells)
     return Course(
-        str(run.root), run.spec.clips, len(made), str(target), f"by {painter.says}", tuple(samples)
+        str(run.root),
+        run.spec.clips,
+        len(made),
+        str(target.path),
+        f"by {painter.says}",
+        tuple(samples),
     )
 
 
@@ -144,7 +155,7 @@ def _when(run: "Run", clip: int) -> str:
     return f"clip {clip}  {second // 60}:{second % 60:02d}"
 
 
-def draw(target: Path, samples: list[Sample], cells: "list[tuple[str, Byte]]") -> None:
+def draw(target: "OutputFile", samples: list[Sample], cells: "list[tuple[str, Byte]]") -> None:
     """Pictures above, plots below, one PNG."""
     from PIL import Image
 

@@ -47,25 +47,28 @@ class Hearing:
         return json.dumps({**vars(self), "layers": rows}, indent=2)
 
 
-def hear(run: "Run", clip: int, output_file: Path | None = None) -> Hearing:
-    """The features of a clip beside its wave, as a PNG and as numbers. Raises BadOption, NotMade, Damaged."""
+def hear(
+    run: "Run", clip: int, output_file: Path | None = None, *, overwrite: bool = False
+) -> Hearing:
+    """The features of a clip beside its wave, as a PNG and as numbers. Raises BadOption, BadOutput, NotMade, Damaged."""
     from pipeline.inspection.plots import as_picture, figure_of_sound
-    from pipeline.inspection.sheet import save
+    from pipeline.inspection.sheet import picture_of, save
     from tasks.timeline import sound_span
 
     spec = run.spec
     if not 0 <= clip < spec.clips:
         raise BadOption("--clip", clip, f"the film has clips 0 to {spec.clips - 1}")
+    own = Path(f"{run.root.name}-clip{clip}-audio.png")
+    target = picture_of(run, output_file or own, overwrite=overwrite)
     features = run.audio.view(clip)
     span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
     wave = run.sound.read(span.start, span.stop)
     begins, lasts = clip * spec.clip_frames / spec.fps, spec.clip_frames / spec.fps
-    target = output_file or Path(f"{run.root.name}-clip{clip}-audio.png")
     save(target, as_picture(figure_of_sound(wave, features, begins, lasts)))
     loudness = np.sqrt(np.square(wave.reshape(spec.clip_frames, -1), dtype=np.float64).mean(1))
     layers = tuple(_measure(n, each, loudness) for n, each in enumerate(features))
     return Hearing(
-        str(run.root), clip, begins, tuple(map(float, loudness.round(6))), layers, str(target)
+        str(run.root), clip, begins, tuple(map(float, loudness.round(6))), layers, str(target.path)
     )
 
 

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from pipeline.inspection.painter import Byte
+    from storage.output_file import OutputFile
+    from storage.run import Run
 
 CELL, LARGE = 128, 256
 LEFT, TOP, GAP = 48, 18, 2
@@ -52,9 +54,16 @@ def contact(cells: "Sequence[tuple[str, Byte]]", columns: int, wide: int) -> "Im
     return sheet
 
 
-def save(target: Path, sheet: "Image.Image") -> None:
-    """Write it whole, or not at all."""
-    from storage.publish import publish
+def picture_of(run: "Run", path: Path, *, overwrite: bool) -> "OutputFile":
+    """Where a picture of a run goes, checked; raises BadOutput, NotWritable."""
+    from storage.output_file import PICTURE, Maker, OutputFile
 
-    with publish(target) as draft:
+    output = OutputFile(path, PICTURE, Maker(run.root, run.spec), overwrite=overwrite)
+    output.check()
+    return output
+
+
+def save(target: "OutputFile", sheet: "Image.Image") -> None:
+    """Write it whole, or not at all."""
+    with target.write() as draft:
         sheet.save(draft)

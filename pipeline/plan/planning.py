@@ -10,8 +10,9 @@ from pipeline.plan.rehearsal import rehearse
 from pipeline.plan.ways import Way, find_ways
 from pipeline.treatment import lines_about
 from storage.disk import look, nearest
+from storage.names import is_run
 from tasks import preflight
-from tasks.request import Request, Resolved, is_run, settle, sides_of
+from tasks.request import Request, Resolved, settle, sides_of
 from tasks.room import begun_size, resize
 
 QUICK = 2e9

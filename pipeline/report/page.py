@@ -14,6 +14,7 @@ from pipeline.report.moments import Place, places
 from pipeline.report.pictures import pair, sheet, still
 from pipeline.report.plots import draw
 from pipeline.report.reading import Reading
+from storage.output_file import OutputFile
 
 SEEN = 6
 """Moments that are shown and not only named."""
@@ -21,16 +22,15 @@ ROWS = 500
 """Clips of the table; --json has all of any film."""
 
 
-def write_page(readings: Sequence[Reading], target: Path) -> None:
+def write_page(readings: Sequence[Reading], target: OutputFile) -> None:
     """Publish the page. The films stay where they are; it names them as they lie from where it is."""
-    from storage.publish import publish_bytes
-
     shell = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     title = " · ".join(each.film.name for each in readings)
-    body = "\n".join(_body(readings, target.absolute().parent))
+    body = "\n".join(_body(readings, target.real.parent))
     kind = "one" if len(readings) == 1 else "several"
     page = shell.substitute(title=escape(title), body=body, columns=len(readings), kind=kind)
-    publish_bytes(target, page.encode())
+    with target.write() as draft:
+        draft.write_bytes(page.encode())
 
 
 def _body(readings: Sequence[Reading], folder: Path) -> Iterator[str]:

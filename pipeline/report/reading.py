@@ -1,6 +1,6 @@
 """A film, read: its file, its tracks, its verdict, and how it was made."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,10 +12,11 @@ from pipeline.quality.screening import Film, count_frames, film_at, meant_for, s
 from pipeline.quality.sync import opening_of
 from pipeline.quality.timing import Float
 from pipeline.quality.tracks import Tracks
-from storage.publish import make_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from storage.output_file import OutputFile
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,30 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Target:
+    """Where a page goes."""
+
+    path: Path | None = None
+    """None: report.html in the run, or beside the film's file, of the first film."""
+    overwrite: bool = False
+
+    def output(self, films: Sequence[Film], inputs: Iterable[Path | None]) -> "OutputFile":
+        """The same, checked; the first of the films that comes of a run has its run remember it. Raises BadOutput, NotWritable."""
+        from storage.output_file import PAGE, Maker, OutputFile
+
+        first = films[0]
+        # Beside the film, so that the page finds it wherever both are carried.
+        beside = first.path.with_name(f"{first.path.stem}-report.html")
+        own = beside if first.run is None else first.run.root / "report.html"
+        makers = [Maker(film.run.root, film.run.spec) for film in films if film.run is not None]
+        read = (*(film.path for film in films), *(each for each in inputs if each is not None))
+        maker = next(iter(makers), None)
+        output = OutputFile(self.path or own, PAGE, maker, read, self.overwrite)
+        output.check()
+        return output
+
+
+@dataclass(frozen=True)
 class Report:
     """A page that was written, and what it is of."""
 
@@ -59,33 +84,32 @@ class Report:
 
 def report(
     paths: Sequence[Path],
-    target: Path | None,
+    target: Target,
     *,
     judges: Judges | None = None,
     console: "Console | None" = None,
 ) -> Report:
-    """Read films and write the page about them."""
+    """Read films and write the page about them. Raises BadOutput, and what `read` does."""
     from pipeline.report.page import write_page
 
-    if target is not None:
-        make_folder(target.absolute().parent)
-    readings = tuple(read(path, judges=judges, console=console) for path in paths)
-    first = readings[0].film
-    # Beside the film, so that the page finds it wherever both are carried.
-    beside = first.path.with_name(f"{first.path.stem}-report.html")
-    own = beside if first.run is None else first.run.root / "report.html"
-    page = target or own
-    write_page(readings, page)
-    return Report(page, readings)
+    judges = judges or Judges()
+    films = [film_at(path) for path in paths]
+    output = target.output(films, (judges.syncnet, judges.likeness))
+    readings = tuple(_read(film, judges, console) for film in films)
+    write_page(readings, output)
+    return Report(output.path, readings)
 
 
 def read(path: Path, *, judges: Judges | None = None, console: "Console | None" = None) -> Reading:
     """Read the film of a run, or a film's file. Raises NotMade, NotARun, BadFilm, BadWeights."""
-    film = film_at(path)
+    return _read(film_at(path), judges or Judges(), console)
+
+
+def _read(film: Film, judges: Judges, console: "Console | None") -> Reading:
     with _watching(film, console) as watch:
         tracks = screen(film, watch)
     quality = judge(tracks, film.name, meant_for(film))
-    quality = replace(quality, opinions=ask(judges or Judges(), film, tracks.mouth))
+    quality = replace(quality, opinions=ask(judges, film, tracks.mouth))
     return Reading(film, tracks, opening_of(tracks), quality, _making(film))
 
 

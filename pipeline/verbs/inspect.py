@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 PICTURES = ("step", "block", "decode", "replay", "terminal")
+OUTPUT = ("output_file", "overwrite")
 WAYS = {
     "hunt": (),
     "diff": (),
-    "audio": ("clip", "output_file"),
-    "clip": (*PICTURES, "output_file"),
-    "film": ("output_file",),
+    "audio": ("clip", *OUTPUT),
+    "clip": (*PICTURES, *OUTPUT),
+    "film": OUTPUT,
 }
 """Each way of looking, and what may be said with it; what is said first wins, and the whole film is what is left."""
 
@@ -35,7 +36,7 @@ def _act(command: Command) -> int:
 
 def _way(command: Command) -> str:
     """How to look; raises BadInput for what says nothing then."""
-    given = {n for n in (*WAYS, *PICTURES, "output_file") if _is_given(command.options.get(n))}
+    given = {n for n in (*WAYS, *PICTURES, *OUTPUT) if _is_given(command.options.get(n))}
     way = next((name for name in WAYS if name in given), "film")
     if way in {"film", "audio"} and "clip" not in given and given & {*PICTURES, "audio"}:
         name = min(given & {*PICTURES, "audio"})
@@ -62,6 +63,7 @@ def _look(command: Command) -> int:
         step=command.number("step"),
         block=command.number("block"),
         output_file=command.file("output_file"),
+        overwrite=bool(command.options["overwrite"]),
         decode=bool(command.options["decode"]),
         replay=bool(command.options["replay"]),
     )
@@ -79,7 +81,8 @@ def _follow(command: Command) -> int:
     from pipeline.inspection.screen import show_course
 
     with _watching(prepare(command)) as watch:
-        seen = runs.follow(command.path("run"), command.file("output_file"), watch)
+        target, over = command.file("output_file"), bool(command.options["overwrite"])
+        seen = runs.follow(command.path("run"), target, watch, overwrite=over)
     _say(command, seen, show_course(seen))
     return 0
 
@@ -110,7 +113,8 @@ def _hear(command: Command) -> int:
 
     prepare(command)
     clip = int(str(command.options["clip"]))
-    seen = runs.hear(command.path("run"), clip, command.file("output_file"))
+    target, over = command.file("output_file"), bool(command.options["overwrite"])
+    seen = runs.hear(command.path("run"), clip, target, overwrite=over)
     _say(command, seen, show_hearing(seen))
     return 0
 
@@ -175,7 +179,7 @@ def _expect(parser: Parser) -> None:
         help="Where two runs first differ, and by how much, stage by stage.",
     )
     add("--terminal", action="store_true", help="The picture in the terminal, too.")
-    add("--output-file", metavar="FILE", help="Where the PNG goes (RUN-clipN.png in this folder).")
+    parser.take_output("Where the PNG goes (RUN-clipN.png in this folder).")
     parser.take_json()
 
 

@@ -11,6 +11,7 @@ def _act(command: Command) -> int:
         command.path("run"),
         partial=bool(command.options["partial"]),
         output_file=command.file("output_file"),
+        overwrite=bool(command.options["overwrite"]),
     )
     return tell(film)
 
@@ -22,11 +23,7 @@ def _expect(parser: Parser) -> None:
         action="store_true",
         help="The longest finished beginning, also while the film is made.",
     )
-    parser.add_argument(
-        "--output-file",
-        metavar="FILE",
-        help="Where the film goes (RUN/video.mp4, RUN/partial.mp4).",
-    )
+    parser.take_output("Where the film goes (RUN/video.mp4, RUN/partial.mp4).")
 
 
 VERB = Verb(

@@ -16,6 +16,7 @@ def _act(command: Command) -> int:
     made = runs.report(
         [Path(word) for word in words],
         command.file("output_file"),
+        overwrite=bool(command.options["overwrite"]),
         judges=runs.judges_of(command.file("syncnet"), command.file("likeness")),
         console=console,
     )
@@ -36,9 +37,7 @@ def _expect(parser: Parser) -> None:
         metavar="RUN",
         help="The folder of a run, or a film's file; several stand beside each other.",
     )
-    parser.add_argument(
-        "--output-file", metavar="FILE", help="Where the page goes (report.html in the first RUN)."
-    )
+    parser.take_output("Where the page goes (report.html in the first RUN).")
     take_judges(parser)
     parser.take_json()
 

@@ -12,6 +12,7 @@ from pipeline.verb import Command, Parser, Verb, add_flag, prepare, tell
 from storage.spec import Settings
 
 _SET = {each.name for each in fields(Settings)} - {"asked_size", "output_file"}
+OUTPUT = tuple(flag for flag in FLAGS if flag.name in {"output-file", "overwrite"})
 SETTINGS = tuple(flag for flag in FLAGS if flag.fields and _SET.issuperset(flag.fields))
 """What may change while a film is made."""
 
@@ -44,6 +45,8 @@ def _expect(parser: Parser) -> None:
     )
     take_keeping(parser)
     take_events(parser)
+    for flag in OUTPUT:
+        add_flag(parser, flag, flag.does)
     group = parser.add_argument_group("settings from now on, which decide no pixel")
     for flag in SETTINGS:
         add_flag(group, flag, flag.does)

@@ -286,18 +286,22 @@ def test_a_torn_last_line_of_events_is_passed_over(
     assert json.loads(longtake("status", "x", "--json")[1])["seconds_a_clip"] > 0
 
 
-def test_resume_delivers_where_new_was_told_to(
+def test_resume_says_where_new_was_told_to_put_the_film(
     face: Path, speech: Path, tmp_path: Path, started: Start, longtake: Call
 ):
-    """--output-file is kept with the run, from wherever it is resumed."""
+    """What a run's own file says takes nothing out of its folder, as it may be anybody's run: said with the flag that does."""
     words = ["new", face, speech, "--run", "x", "--output-file", "film.mp4"]
     process = started(*words, fakes={"FAKE_DENOISE": "0.3"})
     wait_for(tmp_path / "x/events.jsonl", '"clip_published"', process=process)
     process.kill()
     process.communicate()
-    code, out, _ = longtake("resume", "x")
+    code, out, err = longtake("resume", "x")
     assert code == 0
-    assert out == f"{tmp_path / 'film.mp4'}\n"
+    assert out == "x/video.mp4\n"
+    assert f"told to put the film at {tmp_path / 'film.mp4'} as well: add --output-file" in err
+    assert not (tmp_path / "film.mp4").exists()
+    code, out, err = longtake("resume", "x", "--output-file", "film.mp4")
+    assert (code, out) == (0, "film.mp4\n"), err
     assert inspect_film(tmp_path / "film.mp4").frames == 225
 
 

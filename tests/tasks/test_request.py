@@ -10,6 +10,7 @@ from storage.disk import Disk
 from storage.errors import (
     BadImage,
     BadOption,
+    BadOutput,
     BadSize,
     BadSound,
     LongtakeError,
@@ -49,8 +50,8 @@ Ask = Callable[..., Request]
         ({"image": Path("nowhere.png")}, BadImage, "no such file"),
         ({"audio": Path("nowhere.wav")}, BadSound, "no such file"),
         ({"audio": Path()}, BadSound, "it is no file"),
-        ({"output_file": Path("/nowhere/at/all.mp4")}, NotWritable, "does not exist"),
-        ({"output_file": Path("/")}, NotWritable, "it is a folder"),
+        ({"output_file": Path("film.avi")}, BadOutput, "must end with .mp4"),
+        ({"output_file": Path("/")}, BadOutput, "it is a folder"),
     ],
     ids=str,
 )

@@ -16,7 +16,8 @@ from drawn_film import Drawn, draw_film, write_film
 from pipeline.quality import harms
 from pipeline.quality.judges import Opinions
 from pipeline.report.plots import Curve, Plot, draw, thinned
-from pipeline.report.reading import Report, report
+from pipeline.report.reading import Report, Target, report
+from storage.output_file import PAGE, OutputFile
 
 
 class Tags(HTMLParser):
@@ -57,7 +58,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def made(films: tuple[Path, Path]) -> Report:
     """Both beside each other, in a folder of its own."""
-    return report(films, films[0].parent / "pages" / "both.html")
+    return report(films, Target(films[0].parent / "pages" / "both.html"))
 
 
 def test_the_page_is_whole_and_needs_no_network(made: Report):
@@ -99,14 +100,14 @@ def test_names_of_files_are_text(made: Report):
 
 def test_the_same_films_give_the_same_page(made: Report, films: tuple[Path, Path]):
     """Nothing of the day or the process is in it."""
-    again = report(films, made.page.with_name("again.html"))
+    again = report(films, Target(made.page.with_name("again.html")))
     assert again.page.read_bytes() == made.page.read_bytes()
 
 
 def test_a_page_of_one_film_lies_beside_it(drawn_short: Drawn, tmp_path: Path):
     """Where nothing else is said."""
     film = write_film(drawn_short, tmp_path / "short.mp4")
-    assert report([film], None).page == tmp_path / "short-report.html"
+    assert report([film], Target()).page == tmp_path / "short-report.html"
 
 
 def test_what_networks_say_is_on_the_page(made: Report, tmp_path: Path):
@@ -115,7 +116,7 @@ def test_what_networks_say_is_on_the_page(made: Report, tmp_path: Path):
 
     said = Opinions(2, 5.5, 7.25, (0.9, 0.8))
     reading = replace(made.readings[0], quality=replace(made.readings[0].quality, opinions=said))
-    write_page([reading], tmp_path / "page.html")
+    write_page([reading], OutputFile(tmp_path / "page.html", PAGE))
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     for words in (
         "SyncNet: confidence</th><td>none</td><td class=none>5.50",
