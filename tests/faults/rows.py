@@ -45,6 +45,9 @@ ROWS = {
     "processes": Row(
         "several processes, stale locks, clocks that jump", "tests/faults/test_two_processes.py"
     ),
+    "outputs": Row(
+        "what lies where a film, a picture or a page goes", "tests/faults/test_outputs.py"
+    ),
     "stages": Row("encoder, decoder, memory, NaN", "tests/faults/test_stage_faults.py"),
     "store": Row("slow and failing store", "tests/faults/test_failing_store.py"),
     "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py", timed=True),
