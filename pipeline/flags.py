@@ -88,13 +88,7 @@ FILM = (
     ),
 )
 FOLDERS = (
-    Flag(
-        "run",
-        "The run's folder (runs/ and the first letters of the spec's hash).",
-        ("run",),
-        Path,
-        "DIR",
-    ),
+    Flag("run", "The run's folder (runs/ and the film's hash).", ("run",), Path, "DIR"),
     Flag(
         "output-dir",
         "The run's folder too; a second film in it gets a folder of its own there.",
@@ -104,12 +98,7 @@ FOLDERS = (
         published=True,
     ),
     Flag("output-file", "Also put the film here.", ("output_file",), Path, "FILE", published=True),
-    Flag(
-        "overwrite",
-        "--output-file may take the place of another file (never of an input, or of a run's).",
-        ("overwrite",),
-        constant=True,
-    ),
+    Flag("overwrite", "--output-file may replace a file.", ("overwrite",), constant=True),
     Flag("save-dir", "The same as --output-dir.", ("output_dir",), Path, "DIR", published=True),
     Flag("save-file", "The same as --output-file.", ("output_file",), Path, "FILE", published=True),
 )

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pipeline.status import Status
     from pipeline.verify import Verification
     from storage.run import Run
-    from tasks.request import Part, Request
+    from tasks.part import Part
+    from tasks.request import Request
     from tasks.retake import Plan, Wish
 
 
@@ -82,7 +83,8 @@ def resume(
     from pipeline.fitting import leave_out
     from pipeline.progress import Watching, followed
     from storage.run import Run
-    from tasks.request import Part, change_settings
+    from tasks.part import Part
+    from tasks.request import change_settings
     from tasks.retention import tell_gone
 
     fields = {} if changes is None else changes.fields
@@ -122,7 +124,7 @@ def retake(
     from storage.lock import break_held
     from storage.run import Run
     from tasks.origin import begin
-    from tasks.request import Part
+    from tasks.part import Part
     from tasks.retake import plan
 
     begun = time.monotonic()

@@ -20,7 +20,8 @@ from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit, listen
 from tasks.inputs import EncodeInputs
 from tasks.memory import host_bytes_peak
-from tasks.request import Part, Request, Resolved, freeze_resolved, resolve
+from tasks.part import Part
+from tasks.request import Request, Resolved, freeze_resolved, resolve
 from tasks.retention import prune, want_frames_again
 from tasks.session import Session, working
 from tasks.stopping import Stopped, heeded

@@ -12,9 +12,9 @@ from storage.reserve import Reserve
 from storage.run import Run, difference, refuse_strangers
 from storage.sound import probe_sound
 from storage.spec import Settings
+from tasks.part import Part
 from tasks.request import (
     Media,
-    Part,
     Request,
     crop_of,
     options_of,

@@ -12,8 +12,8 @@ from tasks.denoise import DenoiseClip
 from tasks.events import emit
 from tasks.film import EncodeSoundtrack, MuxVideo, build_missing
 from tasks.inputs import EncodeInputs
+from tasks.part import Part
 from tasks.past import warm_up
-from tasks.request import Part
 from tasks.route import find_route
 from tasks.session import Session, traits_of, working
 from tasks.stopping import heeded

@@ -1,17 +1,17 @@
 """What a person asks for, checked in whole before any work and frozen into a run."""
 
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from storage.errors import BadOption, BadSize
-from storage.names import find_strangers, is_film_of, is_run
-from storage.output_file import FILM, Maker, OutputFile
+from storage.names import is_run
 from storage.spec import Settings, Spec
+from tasks.part import Part
+from tasks.place import folder_of
 from tasks.timeline import clips_of, clock, frames_of
 
 if TYPE_CHECKING:
@@ -24,49 +24,6 @@ SEED = 420
 SEEDS = 1 << 31
 """A seed that is drawn is below this."""
 CRF, PRESET = 18, "veryfast"
-
-
-@dataclass(frozen=True)
-class Part:
-    """The clips to make of a run: all of them, unless said otherwise."""
-
-    first_clip: int = 0
-    clips: int | None = None
-    """None: to the film's end."""
-    output_file: Path | None = None
-    """Also put the film (or the part) here."""
-    overwrite: bool = False
-    """Whatever lies there, but for an input or a file of a run."""
-    inputs: tuple[Path, ...] = ()
-    """Files that are read; beside the run's own, which are known by their hashes."""
-    accept_joint: bool = False
-    threads: int | None = None
-    """None: as many as the run was begun with."""
-    alone: bool = False
-    """One task asked for by itself: nothing is made ahead of it."""
-
-    def span(self, clips: int) -> range:
-        """The clips of this part, of so many in all."""
-        stop = clips if self.clips is None else min(clips, self.first_clip + self.clips)
-        return range(self.first_clip, stop)
-
-    def output(self, root: Path, spec: Spec) -> OutputFile | None:
-        """Where the film, or the part of it, goes beside the run in `root`; None: nowhere."""
-        span, maker = self.span(spec.clips), Maker(root, spec)
-        whole = len(span) == spec.clips
-        if whole and (self.output_file is None or is_film_of(root, self.output_file)):
-            return None
-        path = self.output_file or root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
-        content = maker.film if whole else None
-        return OutputFile(path, FILM, maker, self.inputs, self.overwrite, content)
-
-    def resume_command(self, root: Path) -> str:
-        """What goes on with the run, and puts the film where it is to go."""
-        words = ["longtake", "resume", str(root)]
-        if self.output_file is not None:
-            words += ["--output-file", str(self.output_file)]
-            words += ["--overwrite"] if self.overwrite else []
-        return shlex.join(words)
 
 
 @dataclass(frozen=True)
@@ -319,35 +276,6 @@ def settings_there(root: Path) -> Settings:
     from storage.run import Run
 
     return Run.open(root).settings if is_run(root) else Settings()
-
-
-def folder_of(request: Request, spec: Spec) -> Path:
-    """The folder, absolute."""
-    if request.run is None and request.output_dir is not None:
-        return room_in(request.output_dir.resolve(), spec, any_seed=request.base_seed == -1)
-    return (request.run or Path("runs") / spec.digest[:12]).resolve()
-
-
-def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:
-    """Where in a folder for films this film's run lies or will lie: in itself, or beside another film's in a folder of its own there.
-
-    `any_seed`: the seed was drawn, so it is no part of what the run is found by.
-    """
-    named = replace(spec, seed=-1) if any_seed else spec
-    own = place / named.digest[:12]
-    if is_run(own):
-        return own
-    if is_run(place):
-        return place if is_of(place, spec, any_seed=any_seed) else own
-    return own if find_strangers(place) else place
-
-
-def is_of(root: Path, spec: Spec, *, any_seed: bool) -> bool:
-    """True if the run in a folder is of this film; `any_seed`: but for its seed."""
-    from storage.run import Run
-
-    there = Run.open(root).spec
-    return there == (replace(spec, seed=there.seed) if any_seed else spec)
 
 
 def spec_of(

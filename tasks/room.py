@@ -9,7 +9,8 @@ from storage.errors import FilmTooLarge
 from storage.names import is_run
 from storage.run import Run
 from storage.spec import Settings
-from tasks.request import Request, folder_of, options_of, settings_of, sides_of, spec_of
+from tasks.place import folder_of
+from tasks.request import Request, options_of, settings_of, sides_of, spec_of
 
 if TYPE_CHECKING:
     from model.avatar import Machine, Traits

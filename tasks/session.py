@@ -19,8 +19,8 @@ from tasks.damage import withdraw_damaged
 from tasks.events import emit, recorded
 from tasks.generator import Generator, Made, Reach, Source
 from tasks.joint import join
+from tasks.part import Part
 from tasks.past import latents_before, motion_before
-from tasks.request import Part
 from tasks.space import Space
 from tasks.stopping import Stop
 from tasks.timeline import sound_span

@@ -14,7 +14,8 @@ from storage.run import Run
 from tasks import windows
 from tasks.events import listen
 from tasks.film import make
-from tasks.request import Part, freeze
+from tasks.part import Part
+from tasks.request import freeze
 
 Begin = Callable[..., Run]
 FRAMES = 250  # 21 clips of 12 frames: several carries and windows, and a last clip that is cut

@@ -10,7 +10,7 @@ from storage.errors import NotMade
 from storage.run import Run
 from tasks.film import make
 from tasks.look import decode, found_in, replay, route_to
-from tasks.request import Part
+from tasks.part import Part
 
 Begin = Callable[..., Run]
 

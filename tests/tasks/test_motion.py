@@ -9,7 +9,8 @@ import pytest
 from storage.errors import BadOption
 from storage.run import Run
 from tasks.film import make
-from tasks.request import Part, Request, freeze, resolve
+from tasks.part import Part
+from tasks.request import Request, freeze, resolve
 
 Ask = Callable[..., Request]
 FRAMES = 250

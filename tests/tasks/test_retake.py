@@ -28,8 +28,8 @@ from tasks import session
 from tasks.film import make
 from tasks.look import replay
 from tasks.origin import begin as begin_retake
+from tasks.part import Part
 from tasks.repair import price_of, repair
-from tasks.request import Part
 from tasks.retake import Wish, plan
 
 Begin = Callable[..., Run]
