@@ -1,6 +1,7 @@
 """A whole film in forked children, for what is done hundreds of times: imports are paid once.
 
 python tests/faults/forks.py points PICTURE SOUND FOLDER STRIDE [ORDER]   killed before each STRIDE-th step that the disk sees, then made to its end
+python tests/faults/forks.py repairs PICTURE SOUND FOLDER STRIDE DAMAGE,…   its repair killed so, of each of these kinds of damage, then done
 python tests/faults/forks.py cuts   PICTURE SOUND FOLDER STRIDE SEED ORDER   the same steps, but with what was not synced dropped (unsynced.py)
 
 Forks, so it runs apart from the tests' own process. Prints one line of JSON.
@@ -16,6 +17,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,12 @@ sys.path[:1] = [str(TESTS.parent), str(TESTS), str(TESTS / "faults")]
 import fake_avatar  # noqa: E402
 import structlog  # noqa: E402
 from films import Tree, differing, tree  # noqa: E402
+from repairs import DAMAGES, check_whole  # noqa: E402
 from unsynced import Disk  # noqa: E402
 
 import storage.store  # noqa: E402, F401 - once, before the forks
 from pipeline.seam import seams_of  # noqa: E402
+from pipeline.verify import repair  # noqa: E402
 from storage import publish  # noqa: E402
 from storage.run import Run  # noqa: E402
 from tasks.events import listen  # noqa: E402
@@ -44,6 +48,7 @@ ORDERS: dict[str, dict[str, Any]] = {
     "offline": {"carry_every": 2, "offline": True, "ahead": 1},
     "motion": {"carry_every": 2},
     "retake": {"carry_every": 1},
+    "repair": {"carry_every": 2},
 }
 
 
@@ -141,6 +146,50 @@ def points(asked: Asked, stride: int) -> dict[str, Any]:
     return {**found, "steps": len(steps), "kinds": sorted({line.split()[0] for line in steps})}
 
 
+def repairs(asked: Asked, stride: int, kinds: list[str]) -> dict[str, Any]:
+    """Of each kind of damage: the repair killed before every `stride`-th step; what `verify` says then, and whether another one ends it."""
+    said, whole = asked.root.parent / "said", asked.root.parent / "whole"
+    assert child(asked.make, said) == 0, said.read_text()
+    expected, found = tree(asked.root), Counter[str]()
+    asked.root.rename(whole)
+    for kind in kinds:
+        for step in count(0, stride):
+            shutil.rmtree(asked.root, ignore_errors=True)
+            shutil.copytree(whole, asked.root)
+            DAMAGES[kind](asked.root)
+            killed = child(lambda step=step: _repair(asked.root, step), said) == -signal.SIGKILL
+            name = f"{kind}, step {step}"
+            found[_healed(asked.root, said, expected, name)] += 1
+            found["killed"] += killed
+            if not killed:
+                break
+        found["kinds"] += 1
+    return dict(found)
+
+
+def _healed(root: Path, said: Path, expected: Tree, name: str) -> str:
+    """What came, in a word, of a repair that may have been killed: said to be whole and is not, or not healed by another, or other bytes."""
+    before = differing(tree(root), expected)
+    says_whole = child(lambda: check_whole(root), said) == 0
+    if says_whole and before:
+        print(f"{name}: said to be whole: {before}")
+        return "unsaid"
+    if child(lambda: _repair(root), said) or child(lambda: check_whole(root), said):
+        print(f"{name}: not healed: {said.read_text(encoding='utf-8')[-2000:]}")
+        return "by_hand"
+    if other := differing(tree(root), expected):
+        print(f"{name}: {other}")
+        return "differing"
+    return "same"
+
+
+def _repair(root: Path, last: int | None = None) -> None:
+    """`verify --repair`; killed before a step."""
+    if last is not None:
+        publish.kill_point = _killing(last)
+    repair(Run.open(root))
+
+
 def _ended(asked: Asked, said: Path, expected: Any, name: str) -> str:
     """Make it to its end: what came of that, in a word; what is not well is told."""
     if child(asked.make, said):
@@ -153,15 +202,19 @@ def _ended(asked: Asked, said: Path, expected: Any, name: str) -> str:
 
 
 def _until(asked: Asked, step: int) -> None:
+    publish.kill_point = _killing(step)
+    asked.make()
+
+
+def _killing(step: int) -> publish.KillPoint:
     left = [step]
 
-    def count(_name: str, _path: Path) -> None:
+    def tick(_name: str, _path: Path) -> None:
         left[0] -= 1
         if left[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    publish.kill_point = count
-    asked.make()
+    return tick
 
 
 def cuts(asked: Asked, stride: int, seed: int) -> dict[str, Any]:
@@ -243,7 +296,9 @@ def main(verb: str, *words: str) -> None:
     logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
     image, audio, folder = (Path(word) for word in words[:3])
     stride = int(words[3])
-    if verb == "points":
+    if verb == "repairs":
+        found = repairs(Asked(image, audio, folder / "film", "repair"), stride, words[4].split(","))
+    elif verb == "points":
         found = points(Asked(image, audio, folder / "film", words[4]), stride)
     else:
         found = cuts(Asked(image, audio, folder / "film", words[5]), stride, int(words[4]))

@@ -18,7 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[2]
-BAD = ("differing", "by_hand", "lost")
+BAD = ("differing", "by_hand", "lost", "unsaid")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ ROWS = {
     "damage": Row(
         "flipped, cut, empty, missing, swapped files",
         "tests/pipeline/test_verify.py tests/tasks/test_repair.py",
+    ),
+    "repair": Row(
+        "kill -9 at every write point of verify --repair", "tests/faults/test_repair_killed.py"
     ),
     "processes": Row(
         "several processes, stale locks, clocks that jump", "tests/faults/test_two_processes.py"
