@@ -1,6 +1,5 @@
 """What a run has, how fast it goes, and where each of its settings came from."""
 
-import json
 import math
 import os
 import time
@@ -9,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.jsontext import to_json
 from pipeline.told import Tail, Told
 from storage.lock import worker
 from storage.spec import STALL_PATIENCE, STALL_TIMES
@@ -75,7 +75,7 @@ class Status:
 
     def as_json(self, indent: int | None = 2) -> str:
         """The same, for machines."""
-        return json.dumps(asdict(self), indent=indent)
+        return to_json(self, indent=indent)
 
 
 class Seldom:

@@ -1,16 +1,16 @@
 """Whether a run is whole: every record, chunk, segment and the film; what is broken, what that costs, and made again if asked."""
 
-import json
 import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.jsontext import to_json
 from storage.scan import Finding, Scan
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Verification:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        return json.dumps(asdict(self), indent=2)
+        return to_json(self)
 
 
 def verify(run: "Run", console: "Console | None" = None) -> Verification:

@@ -1,16 +1,16 @@
 """One clip looked into: its latents after each step as pictures and numbers, from what lies on disk."""
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.inspection.painter import Decoded, painter_of
 from pipeline.inspection.place import blocks_of, latents_of_block
 from pipeline.inspection.sheet import picture_of
+from pipeline.jsontext import to_json
 from storage.errors import BadOption, NotMade, Pruned
 
 if TYPE_CHECKING:
@@ -74,17 +74,7 @@ class Inspection:
 
     def as_json(self) -> str:
         """The same, for machines; what is no number is null."""
-        rows = [
-            {name: none_for_nan(value) for name, value in asdict(row).items()}
-            for row in self.numbers
-        ]
-        facts = {name: value for name, value in vars(self).items() if name != "shown"}
-        return json.dumps({**facts, "numbers": rows}, indent=2)
-
-
-def none_for_nan(value: Any) -> Any:
-    """JSON has no word for what is no number."""
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+        return to_json({name: value for name, value in vars(self).items() if name != "shown"})
 
 
 def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspection:

@@ -1,6 +1,5 @@
 """Two runs laid side by side: where they first differ, by how much, stage by stage. Records say which clips do; only those are read."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.inspection.place import Place, blocks_of, place_of
+from pipeline.jsontext import to_json
 from storage.errors import BadOption, RunError
 from storage.layout import clip_arrays
 
@@ -73,18 +73,7 @@ class Comparison:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        from pipeline.inspection.clip import none_for_nan
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {name: plain(each) for name, each in value.items()}
-            return (
-                [plain(each) for each in value]
-                if isinstance(value, list | tuple)
-                else none_for_nan(value)
-            )
-
-        return json.dumps(plain(asdict(self)), indent=2)
+        return to_json(self)
 
 
 def compare(run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: None) -> Comparison:

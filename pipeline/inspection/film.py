@@ -1,18 +1,17 @@
 """A whole film at a glance: pictures of some clips, and how its latents go from clip to clip: their norm, their drift, each channel."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.inspection.clip import none_for_nan
 from pipeline.inspection.painter import painter_of
 from pipeline.inspection.sheet import picture_of
+from pipeline.jsontext import to_json
 from storage.errors import Damaged, NotMade, Pruned
 
 if TYPE_CHECKING:
@@ -56,16 +55,7 @@ class Course:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        rows = [
-            {
-                name: [none_for_nan(one) for one in value]
-                if isinstance(value, tuple)
-                else none_for_nan(value)
-                for name, value in asdict(sample).items()
-            }
-            for sample in self.samples
-        ]
-        return json.dumps({**vars(self), "samples": rows}, indent=2)
+        return to_json(self)
 
 
 def follow(

@@ -1,13 +1,12 @@
 """What the model hears of a clip, beside the wave."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.inspection.clip import none_for_nan
+from pipeline.jsontext import to_json
 from storage.errors import BadOption
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ class Hearing:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        rows = [{n: none_for_nan(v) for n, v in asdict(row).items()} for row in self.layers]
-        return json.dumps({**vars(self), "layers": rows}, indent=2)
+        return to_json(self)
 
 
 def hear(

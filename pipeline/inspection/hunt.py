@@ -1,18 +1,17 @@
 """NaN and outliers over a whole run, each with its clip, block, step and channel. Two passes: what is usual, from some clips; what is not, in all of them."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pipeline.inspection.clip import none_for_nan
 from pipeline.inspection.measures import FLOORS, At, Measured, Usual, in_blocks, measure
 from pipeline.inspection.place import Place, blocks_of, place_of
+from pipeline.jsontext import to_json
 from storage.errors import Damaged, NotMade, Pruned
 
 if TYPE_CHECKING:
@@ -61,10 +60,7 @@ class Hunt:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        rows = [
-            {name: none_for_nan(value) for name, value in asdict(one).items()} for one in self.found
-        ]
-        return json.dumps({**asdict(self), "found": rows}, indent=2)
+        return to_json(self)
 
 
 @dataclass(frozen=True)

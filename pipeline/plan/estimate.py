@@ -1,10 +1,10 @@
 """What one film takes of one machine, part by part, by the arithmetic that the run itself uses."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from pipeline.jsontext import plain, to_json
 from pipeline.plan.rehearsal import Costs
 from pipeline.treatment import lines_about
 from storage.disk import look, nearest, place
@@ -127,10 +127,10 @@ class Estimate:
 
     def as_json(self) -> str:
         """The same, for machines."""
-        facts = asdict(self)
+        facts = plain(self)
         for room in self.rooms:
             facts[room.what] |= {"total": room.total, "fits": room.fits}
-        return json.dumps({**facts, "fits": self.fits, "short": self.short}, indent=2)
+        return to_json({**facts, "fits": self.fits, "short": self.short})
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """All that is measured of one film, and whether it is good enough: each level stands once, here."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.jsontext import to_json
 from pipeline.quality import hearing, motion, pauses
 from pipeline.quality.drift import Drift, drift_of
 from pipeline.quality.hearing import Sound
@@ -81,7 +81,7 @@ class Quality:
 
     def as_json(self) -> str:
         """All of it."""
-        return json.dumps(asdict(self), indent=2)
+        return to_json(self)
 
 
 def judge(tracks: Tracks, film: str, meant: Sound | None = None) -> Quality:

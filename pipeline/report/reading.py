@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.jsontext import plain
 from pipeline.quality.judgement import Quality, judge
 from pipeline.quality.judges import Judges, ask
 from pipeline.quality.screening import Film, count_frames, film_at, meant_for, screen
@@ -46,8 +47,7 @@ class Reading:
 
     def as_dict(self) -> dict[str, Any]:
         """For machines: the verdict, and how it was made."""
-        made = None if self.making is None else asdict(self.making)
-        return {**asdict(self.quality), "made": made}
+        return {**plain(self.quality), "made": plain(self.making)}
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
+from pipeline.jsontext import to_json
 from pipeline.verb import Command, Parser, Verb, show
 from pipeline.verbs.new import take_fit, take_flags
 from storage.errors import NoSpace
@@ -25,8 +25,7 @@ def _act(command: Command) -> int:
     request, found = planned(request, how)
     variants = what_if(request, how, _next) if options["what_if"] else ()
     if options["json"]:
-        facts = json.loads(found.as_json())
-        print(json.dumps({**facts, "what_if": [asdict(each) for each in variants]}, indent=2))
+        print(to_json({**json.loads(found.as_json()), "what_if": variants}))
     else:
         show(show_plan(found))
         show(["", show_variants(variants)] if variants else [])

@@ -1,8 +1,8 @@
 """longtake report: one page about a film, or about several."""
 
-import json
 from pathlib import Path
 
+from pipeline.jsontext import to_json
 from pipeline.verb import Command, Parser, Verb, prepare, show
 
 
@@ -22,7 +22,7 @@ def _act(command: Command) -> int:
     )
     if command.options["json"]:
         facts = [reading.as_dict() for reading in made.readings]
-        print(json.dumps({"page": str(made.page), "films": facts}, indent=2))
+        print(to_json({"page": made.page, "films": facts}))
         return 0
     for reading in made.readings:
         show(show_quality(reading.quality, missed_only=True))

@@ -1,9 +1,9 @@
 """longtake verify: whether a run is whole."""
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
+from pipeline.jsontext import plain, to_json
 from pipeline.verb import Command, Parser, Verb, prepare, show
 from pipeline.verbs.report import take_judges
 from storage.errors import BelowLevel, RunError
@@ -43,8 +43,7 @@ def _judge(command: Command, found: "Verification") -> int:
         command.path("run"), runs.judges_of(command.file("syncnet"), command.file("likeness"))
     )
     if command.options["json"]:
-        both = {**json.loads(found.as_json()), "quality": json.loads(quality.as_json())}
-        print(json.dumps(both, indent=2))
+        print(to_json({**plain(found), "quality": quality}))
     else:
         show(show_verification(found))
         show(["", *show_quality(quality)])
