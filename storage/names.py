@@ -6,20 +6,23 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from storage.lock import HELD, NAME, is_lock
+from storage.publish import DRAFT
 
 MAIN, COPY = "run.json", "run.copy.json"
 BEGUN = "begun.json"
 """What run.json will say, of a run that is still being given what it shares with another."""
 FOLDERS = ("commits", "segments", "carry", "inputs")
-ARRAYS = ("latents", "steps", "frames", "audio", "motion", "time", "present", "encoded", "sound")
+ARRAYS = ("latents", "steps", "frames", "audio", "motion", "time", "present")
+ENCODED = ("encoded", "sound")
 GROUP = "zarr.json"
 VIDEO = "video.mp4"
 FIRST = frozenset({*FOLDERS, *ARRAYS, GROUP})
 """Made before run.json."""
-LATER = frozenset(
-    (BEGUN, "past", "soundtrack.m4a", VIDEO, "reserve.bin", "events.jsonl", "inference.log")
-)
+LOGS = ("events.jsonl", "inference.log")
+LATER = frozenset((BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, "reserve.bin", *LOGS))
 OWN = frozenset({MAIN, COPY, NAME, HELD, *FIRST, *LATER})
+_BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|audio)(\.[A-Za-z0-9]+)?")
+"""What lies in the first folders before run.json does."""
 _NUMBER = re.compile(r"[0-9]+")
 
 
@@ -64,18 +67,25 @@ def find_strangers(root: Path) -> list[str]:
     """What lies in a folder by the names that a run uses and is no run's, not even the beginning of one."""
     if is_run(root) or is_begun(root):
         return []
-    first, later = _there(root, FIRST), _there(root, LATER)
-    if _there(root, [NAME]):
-        # A beginning that was cut short; unless the lock is not ours.
-        return sorted(later) if is_lock(root) else sorted({*first, *later, NAME})
-    # A power cut in the first moment may leave the first folders, but not the lock that was there before them.
-    empty = {name for name in first if name in FOLDERS and _is_empty_folder(root / name)}
-    return sorted(first - empty | later)
+    there = _there(root, [*FIRST, *LATER, NAME])
+    if is_lock(root):  # a beginning that was cut short
+        left = {name for name in there & FIRST if _is_of_beginning(root / name)} | {NAME}
+    else:
+        # A power cut in the first moment may leave the first folders, but not the lock that was there before them.
+        left = {name for name in there if name in FOLDERS and _is_empty_folder(root / name)}
+    return sorted(there - left)
 
 
 def _there(root: Path, names: Iterable[str]) -> set[str]:
     # Each is asked for by itself, not looked for in a list: so capitals are what they are to this disk.
     return {name for name in names if os.path.lexists(root / name)}
+
+
+def _is_of_beginning(path: Path) -> bool:
+    if not path.is_dir():
+        return path.name == GROUP
+    names = [each.name for each in path.iterdir()]
+    return all(_BEGINNING.fullmatch(name) or DRAFT.match(name) for name in names)
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -8,8 +8,9 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ PATH_BYTES = 4000
 STAGE = "output"
 
 Digest = str | None
+Signature = tuple[int, ...]
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _WAYS = "name another file, or add --overwrite to replace it"
 
@@ -151,7 +153,9 @@ class OutputFile:
 
     def _look(self) -> Digest:
         """Check it all; the hash of what is there, if anything is."""
-        there, real = self._stat(), self.real
+        real = self.real
+        # Both: `/dev/stdout` leads to no name at all, and dots may go through a folder that is not made yet.
+        there = self._stat(self.path) or self._stat(real)
         self._check_kind(there)
         self._check_inputs(there)
         self._check_run(real)
@@ -162,9 +166,9 @@ class OutputFile:
             self._check_replaceable(real, there, digest)
         return digest
 
-    def _stat(self) -> os.stat_result | None:
+    def _stat(self, path: Path) -> os.stat_result | None:
         try:
-            return self.path.stat()
+            return path.stat()
         except FileNotFoundError:
             return None
         except NotADirectoryError:
@@ -197,11 +201,11 @@ class OutputFile:
         raise self._refusal("it is a device, a pipe or a socket; name a file")
 
     def _check_run(self, real: Path) -> None:
-        own = [self.maker.root] if self.maker else []
-        if own and (own[0] == real or real in own[0].parents):
+        own = self.maker.root.resolve() if self.maker else None
+        if own is not None and real in {own, *own.parents}:
             raise self._refusal("the run's folder is to lie there; name another file")
         for folder in real.parents:
-            if folder in own or is_run(folder):
+            if folder == own or is_run(folder):
                 if is_own(real.relative_to(folder).parts[0]):
                     raise self._refusal(f"it is a file of the run {folder}; name another")
                 return
@@ -242,24 +246,26 @@ class OutputFile:
         return BadOutput(self.path, reason)
 
 
-def _key_of(real: Path) -> str:
-    return sha256(os.fsencode(real)).hexdigest()[:16]
-
-
 def _digest_of(path: Path) -> Digest:
-    """None where it may not be read."""
+    """None where it may not be read. It is asked for several times on the way to a film, and read once."""
     try:
-        return digest_of_file(path)
+        return _read_digest(path, _signature(path))
     except OSError:
         return None
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
+@lru_cache(maxsize=64)
+def _read_digest(path: Path, _signature: Signature) -> str:
+    return digest_of_file(path)
+
+
+def _signature(path: Path) -> Signature:
+    """What is another once somebody has written into a file, or put one in its place."""
     try:
         there = path.stat()
     except OSError:
-        return None
-    return there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns
+        return ()
+    return there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns
 
 
 def _keep_mode_and_owner(real: Path, draft: Path) -> None:
@@ -269,6 +275,9 @@ def _keep_mode_and_owner(real: Path, draft: Path) -> None:
         return
     if (there.st_uid, there.st_gid) != (here.st_uid, here.st_gid):
         os.chown(draft, there.st_uid, there.st_gid)
-    # With its extended attributes, but not with its times.
-    shutil.copystat(real, draft)
+    # With its extended attributes, where the disk has any, but not with its times.
+    with suppress(OSError):
+        shutil.copystat(real, draft)
     os.utime(draft)
+    if (mode := stat.S_IMODE(there.st_mode)) != stat.S_IMODE(draft.stat().st_mode):
+        draft.chmod(mode)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.layout import clip_arrays
-from storage.names import ARRAYS, FOLDERS, GROUP, is_run
+from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run
 from storage.output_file import Maker
 from storage.publish import DRAFT
 
@@ -19,7 +19,7 @@ _TOP = re.compile(
     r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|begun\.json|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
     r"|report\.html|(video|partial|part\.[0-9]{5,}-[0-9]{5,})\.mp4"
 )
-_FOLDERS = {*ARRAYS, *FOLDERS, "past"}
+_FOLDERS = {*ARRAYS, *ENCODED, *FOLDERS, "past"}
 _WHOLE = {"carry", "past", "encoded", "sound"}
 """Their folders are published whole."""
 _RECORD = re.compile(r"([a-z]+|output-[0-9a-f]{16})(?:\.([0-9]{5,}))?\.json")

@@ -203,6 +203,7 @@ KINDS = {
     "its own, edited": Kind(own(lambda path: path.write_bytes(path.read_bytes() + b"!") and None), False, True),
     "an input": Kind(named("face.png", "talk.mp4"), False, False),
     "an input, by dots": Kind(lambda f, v: f"run/../{named('face.png', 'talk.mp4')(f, v)}", False, False),
+    "an input, by dots through a folder that is not made yet": Kind(lambda f, v: f"nowhere/../{named('face.png', 'talk.mp4')(f, v)}", False, False),
     "an input, by a link": Kind(linked("talk.mp4"), False, False),
     "an input, by a hard link": Kind(linked("talk.mp4", hard=True), False, False),
     "an input's bytes": Kind(copied, False, False),

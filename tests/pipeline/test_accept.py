@@ -36,6 +36,15 @@ def test_a_sound_machine_is_accepted(tmp_path: Path) -> None:
     assert "is there from before" in again.stderr
 
 
+def test_a_page_of_somebodys_stays(tmp_path: Path) -> None:
+    """Refused before any film is made."""
+    (tmp_path / "accept.html").write_text("mine")
+    done = run(*POCKET, "--run", str(tmp_path))
+    assert done.returncode == 2
+    assert "add --overwrite" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["accept.html"]
+
+
 def test_other_bytes_are_seen(tmp_path: Path) -> None:
     """One changed bit of one segment fails the comparison, and is named."""
     for name, last in (("a", b"1"), ("b", b"2")):

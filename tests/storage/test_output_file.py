@@ -128,13 +128,14 @@ def test_a_film_is_not_put_where_its_run_is_to_lie(run: Run, tmp_path: Path) -> 
             output(replace_root(run, root), tmp_path / "new.mp4").check()
 
 
-@pytest.mark.parametrize("way", ["name", "dots", "link", "hard link", "copy"])
+@pytest.mark.parametrize("way", ["name", "dots", "dots to be", "link", "hard link", "copy"])
 def test_an_input_is_never_written_over(way: str, run: Run, there: Path, tmp_path: Path) -> None:
     """By whichever name, and whatever is asked for: the file itself, and one that holds the same bytes as the run's."""
     source = there / "talk.mp4"
     source.write_bytes((tmp_path / "speech.wav").read_bytes())
     inputs = () if way == "copy" else (source,)
-    path = {"dots": there / ".." / "there" / "talk.mp4"}.get(way, there / "a.mp4")
+    folder = {"dots": "../there", "dots to be": "not made yet/.."}.get(way, ".")
+    path = there / folder / ("talk.mp4" if "dots" in way else "a.mp4")
     if way == "hard link":
         path.hardlink_to(source)
     elif way == "link":

@@ -14,7 +14,8 @@ from small_film import FINGERPRINT, content, make_start
 
 from storage.errors import InputChanged, NotARun, OtherSpec, RunDamaged, RunTooNew
 from storage.lock import lock
-from storage.run import FOLDERS, Run, Start
+from storage.names import FOLDERS, VIDEO
+from storage.run import Run, Start
 from storage.spec import Settings
 
 
@@ -121,6 +122,22 @@ def test_what_a_power_cut_left_of_the_first_moment_is_no_other_thing(
     for name in ("mine", "yours"):
         with pytest.raises(NotARun, match="commits"):
             Run.create(tmp_path / name, start)
+
+
+@pytest.mark.parametrize("name", ["frames/holiday.png", "inputs/tax.pdf", "sound/a.wav", VIDEO])
+def test_a_lock_that_was_left_makes_nothing_ours(name: str, tmp_path: Path, start: Start) -> None:
+    """Where a run was and only its lock remains, what lies there now by a run's names is somebody's; what a beginning makes is not."""
+    path = tmp_path / "left" / name
+    path.parent.mkdir(parents=True)
+    with lock(tmp_path / "left"):
+        pass
+    path.write_text("mine")
+    with pytest.raises(NotARun, match=path.relative_to(tmp_path / "left").parts[0]):
+        Run.create(tmp_path / "left", start)
+    path.rename(tmp_path / "elsewhere")
+    if name.startswith("sound"):
+        path.parent.rmdir()
+    assert Run.create(tmp_path / "left", start).spec == start.spec
 
 
 def test_an_input_that_changed_meanwhile_is_refused(tmp_path: Path, start: Start) -> None:
