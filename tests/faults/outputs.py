@@ -1,6 +1,6 @@
 """Every verb that writes where a person says, against every kind of thing that may lie there, with and without --overwrite.
 
-python tests/faults/outputs.py matrix FOLDER [few]   every verb with every kind; few: every fourth kind with the next verb
+python tests/faults/outputs.py matrix FOLDER [few]   every kind with every second verb; few: every third kind with the next verb
 python tests/faults/outputs.py names FOLDER [few]    a run is to be made in a folder that has, by each name that a run uses, a thing of somebody's
 
 Forks, so it runs apart from the tests' own process; what is about rights is tried by nobody's user where this one is root. Prints one line of JSON.
@@ -360,13 +360,18 @@ def prepare(folder: Path) -> Path:
 def matrix(folder: Path, *, few: bool) -> dict[str, object]:
     """The cases, and what was wrong."""
     prepared, counts, wrong = prepare(folder), Counter[str](), []
-    cases = [*zip(KINDS, cycle(VERBS))][::4] if few else [*product(KINDS, VERBS)]
+    # Each kind with every second verb: they all write through one module.
+    half = [
+        (kind, verb) for a, kind in enumerate(KINDS) for b, verb in enumerate(VERBS) if (a + b) % 2
+    ]
+    cases = [*zip(KINDS, cycle(VERBS))][::3] if few else half
     for number, (kind, verb) in enumerate(cases):
         for overwrite in (False, True):
             counts["tried"] += 1
             case = folder / f"case{number}"
             for each in tried(prepared, case, KINDS[kind], VERBS[verb], overwrite=overwrite):
                 wrong.append(f"{verb}, {kind}{', --overwrite' * overwrite}: {each}")
+                print(wrong[-1], file=sys.stderr, flush=True)
     return {**counts, "lost": len(wrong), "wrong": wrong}
 
 

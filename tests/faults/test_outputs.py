@@ -49,6 +49,6 @@ def test_some_names_of_a_run_may_be_somebodys(tally: Tally) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("what", ["matrix", "names"])
-def test_every_kind_with_every_verb(what: str, tally: Tally) -> None:
+def test_every_kind_with_many_verbs(what: str, tally: Tally) -> None:
     """The same, all of it."""
     check(outputs(what), tally)
