@@ -3,6 +3,7 @@
 import hashlib
 import html
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.child import tethered
 from pipeline.flag import Flag
 from pipeline.screens import amount
 from storage.errors import BadInput, LongtakeError
 from storage.output_file import PAGE, PICTURE, OutputFile
+from storage.publish import make_folder
+from storage.scratch import claimed
 
 CLIPS = 3
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -23,6 +27,8 @@ OWN = {"run", "output_dir", "output_file", "overwrite", "num_clip", "start_clip"
 """Fields of the Request that acceptance settles by itself."""
 PATIENCE = 3600
 """Seconds for one film of three clips."""
+MARK = "accept.lock"
+"""Lies in the folder while an acceptance works there."""
 COMPARED = ("segments/*", "latents/c.*", "motion/c.*", "video.mp4")
 
 Given = list[tuple[Flag, str]]
@@ -51,7 +57,18 @@ class Acceptance:
 
 
 def accept(given: Given, root: Path, tell: Callable[[Check], None]) -> Acceptance:
-    """Make a short film twice in `root`, once undisturbed and once killed and resumed. Raises BadInput, and what stands in a film's way."""
+    """Make a short film twice in `root`, once undisturbed and once killed and resumed. Raises BadInput, and what stands in a film's way.
+
+    What an acceptance that was killed has left there goes first.
+    """
+    make_folder(root)
+    with claimed(root / MARK) as cut_short:
+        for folder in ("whole", "broken") if cut_short else ():
+            shutil.rmtree(root / folder, ignore_errors=True)
+        return _accept(given, root, tell)
+
+
+def _accept(given: Given, root: Path, tell: Callable[[Check], None]) -> Acceptance:
     words = words_of(given)
     # The folder's name is in the film's title: both have the same.
     whole, broken = root / "whole" / "film", root / "broken" / "film"
@@ -124,9 +141,15 @@ def weights_checks(given: Given) -> Iterator[Check]:
 def make(words: list[str], run: Path | None = None) -> float:
     """A film in a process of its own; seconds. Raises LongtakeError with its last line."""
     begun = time.monotonic()
-    done = subprocess.run(
-        command(words, run), check=False, capture_output=True, text=True, timeout=PATIENCE
-    )
+    with tethered() as tether:
+        done = subprocess.run(
+            command(words, run),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            **tether,
+        )
     if done.returncode:
         raise LongtakeError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
     return time.monotonic() - begun
@@ -141,14 +164,14 @@ def command(words: list[str], run: Path | None) -> list[str]:
 def kill(words: list[str], run: Path) -> Check:
     """Begin a film and kill it when its second clip has been denoised."""
     record = run / "commits" / "latents.00001.json"
-    worker = subprocess.Popen(
-        command(words, run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    until = time.monotonic() + PATIENCE
-    while not record.exists() and worker.poll() is None and time.monotonic() < until:
-        time.sleep(0.01)
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
+    nowhere = subprocess.DEVNULL
+    with tethered() as tether:
+        worker = subprocess.Popen(command(words, run), stdout=nowhere, stderr=nowhere, **tether)
+        until = time.monotonic() + PATIENCE
+        while not record.exists() and worker.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
     open_still = not (run / "video.mp4").exists()
     return Check("killed with SIGKILL", "after clip 1 was denoised", record.exists() and open_still)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.arguments import parse
+from pipeline.child import follow_parent
 from pipeline.streams import guarded_streams, loss_of
 from pipeline.verb import Command, show
 from pipeline.verbs import VERBS
@@ -23,6 +24,7 @@ _AGAIN = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say; the exit code (docs/cli.md)."""
+    follow_parent()
     words = list(sys.argv[1:] if arguments is None else arguments)
     with guarded_streams():
         code = _serve(words)

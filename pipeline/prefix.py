@@ -11,6 +11,7 @@ from storage.digest import file_flaw
 from storage.errors import BadOutput, NotMade
 from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, Maker, OutputFile
+from storage.scratch import private_folder, scratch_folder
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -53,7 +54,7 @@ def _mux(run: "Run", target: Path, film: Film) -> None:
 
 
 def _is_joined(run: "Run") -> bool:
-    facts = run.records.read("video")
+    facts = run.records.vouched("video")
     return facts is not None and file_flaw(run.video_path, facts["bytes"], facts["sha256"]) is None
 
 
@@ -67,12 +68,10 @@ def _soundtrack(run: "Run") -> Iterator[Path]:
     if run.records.complete("soundtrack") and run.soundtrack_path.is_file():
         yield run.vouched("soundtrack")
         return
-    from tempfile import TemporaryDirectory
-
     from storage.sound import encode_soundtrack
 
-    with TemporaryDirectory(prefix="longtake-") as folder:
-        sound = Path(folder) / "soundtrack.m4a"
+    with scratch_folder(private_folder(), "mux") as folder:
+        sound = folder / "soundtrack.m4a"
         run.check_inputs()
         encode_soundtrack(run.audio_path, sound)
         yield sound

@@ -47,11 +47,14 @@ def new(
     """
     from pipeline.plan.planning import told_before
     from pipeline.progress import Watching, followed
+    from storage.disk import nearest
     from storage.lock import break_held
+    from storage.scratch import sweep_scratch
     from tasks.request import freeze_resolved, resolve
 
     begun = time.monotonic()
     resolved = resolve(request)
+    sweep_scratch(nearest(resolved.root.parent))
     if break_lock:
         break_held(resolved.root)
     watching = Watching(on_clip_complete, console)

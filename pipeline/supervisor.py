@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from pipeline.child import tethered
 from storage.disk import look, nearest, size
 from storage.errors import BadInput, NoSpace, RunError, RunLocked
 
@@ -64,10 +65,11 @@ class Supervisor:
 
     def _start(self) -> int:
         # A group of its own: Ctrl-C on a terminal would else reach it twice, and the second ends it at once.
-        self._child = subprocess.Popen(self._command, process_group=0)
-        if self._signal:  # it came just before
-            self._child.send_signal(self._signal)
-        return self._child.wait()
+        with tethered(signal.SIGTERM) as tether:
+            self._child = subprocess.Popen(self._command, process_group=0, **tether)
+            if self._signal:  # it came just before
+                self._child.send_signal(self._signal)
+            return self._child.wait()
 
     def _wait(self, code: int, failures: int) -> None:
         if code == NoSpace.exit_code:

@@ -136,8 +136,13 @@ def add_flag(group: "argparse._ActionsContainer", flag: Flag, text: str) -> None
 
 
 def prepare(command: Command) -> "Console | None":
-    """Logs go their way; the terminal for the bar, if stderr is one."""
+    """Logs go their way; the terminal for the bar, if stderr is one. What killed commands left beside the run and for themselves goes."""
     from pipeline import logs
+    from storage.scratch import sweep_scratch
+
+    sweep_scratch()
+    if run := command.options.get("run"):
+        sweep_scratch(Path(str(run)).absolute().parent)
 
     console = terminal(sys.stderr) if sys.stderr.isatty() else None
     logs.configure(debug=command.debug, console=console)

@@ -34,7 +34,7 @@ class Finding:
     """One file that is not as it should be."""
 
     stage: str
-    """As in records; or `run` (run.json), `input` (a copied one), `layout` (metadata, times), `present`, `stray`."""
+    """As in records; or `run` (run.json), `input` (a copied one), `layout` (metadata, times), `present`, `memo`, `stray`."""
     clip: int | None
     path: str
     """In the run's folder."""
@@ -73,7 +73,7 @@ class Scan:
         yield from _sure(self._pasts)
         yield from _sure(self._film)
         if self.thorough:
-            yield from _sure(self._seams)
+            yield from _sure(self._memos)
             yield from _sure(self._present)
             yield from _sure(self._strays)
 
@@ -256,10 +256,13 @@ class Scan:
             lost = self._film_was_there or not presence.has_its_size
             yield Finding("present", None, self._name(presence.path), flaw, lost)
 
-    def _seams(self) -> Iterator[Finding]:
-        for clip in self.records.named("seam"):
-            if (flaw := self.records.flaw("seam", clip)) is not None:
-                yield Finding("seam", clip, self._name(self.records.path("seam", clip)), flaw)
+    def _memos(self) -> Iterator[Finding]:
+        """Records that vouch for no file of the run: seams that were measured, outputs that were written."""
+        seams = [("seam", clip) for clip in self.records.named("seam")]
+        outputs = [(path.stem, None) for path in self.records.folder.glob("output-*.json")]
+        for stage, clip in (*seams, *outputs):
+            if (flaw := self.records.flaw(stage, clip)) is not None:
+                yield Finding("memo", clip, self._name(self.records.path(stage, clip)), flaw)
 
     def _unvouched(
         self, stage: str, clip: int | None, path: Path, *, needed: bool

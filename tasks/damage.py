@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from storage import layout
+from storage.publish import remove
 from storage.scan import Finding, Scan
 from tasks.events import emit
 from tasks.retention import kept, prune_piece
@@ -73,9 +74,9 @@ def _doubt_frames(run: "Run", found: Finding) -> None:
         prune_piece(run, run.frames, _clip(found))
 
 
-def _withdraw(run: "Run", found: Finding) -> None:
-    """A seam is measured again when it is asked for."""
-    run.records.withdraw(found.stage, found.clip)
+def _forget(run: "Run", found: Finding) -> None:
+    """A seam is measured again when it is asked for; an output is somebody's file again."""
+    remove(run.root / found.path)
 
 
 def _discard_carry(run: "Run", found: Finding) -> None:
@@ -111,5 +112,5 @@ REMEDIES: dict[str, Callable[["Run", Finding], None]] = {
     "past": _leave,
     "soundtrack": _doubt,
     "video": _doubt,
-    "seam": _withdraw,
+    "memo": _forget,
 }

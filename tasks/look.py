@@ -1,7 +1,5 @@
 """What only the model can show of a run: pruned steps made again, latents decoded. Nothing of the run is written, and no lock is taken."""
 
-import os
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,8 +8,10 @@ from typing import TYPE_CHECKING
 from storage.arrays import ClipArray
 from storage.digest import digest_of
 from storage.errors import Damaged, NotMade, NotReproduced, OtherNumerics, Pruned
-from storage.publish import make_folder
+from storage.names import OWN
+from storage.publish import make_folder, sweep
 from storage.records import Records
+from storage.scratch import private_folder
 from tasks.generator import check_finite
 from tasks.route import Route, find_route, restore_denoiser
 from tasks.session import decoder_before, differences, load_avatar
@@ -24,8 +24,8 @@ Tell = Callable[[int], None]
 
 
 def scratch_of(run: "Run") -> Path:
-    """Where steps that were made again are kept: beside no run, and gone when the machine is swept."""
-    return Path(tempfile.gettempdir(), f"longtake-{os.getuid()}", run.spec.digest[:12])
+    """Where steps that were made again are kept: beside no run, and gone when the machine is swept. Raises NotWritable."""
+    return private_folder() / run.spec.digest[:12]
 
 
 def kept_in(run: "Run", scratch: Path) -> ClipArray:
@@ -76,6 +76,7 @@ def replay(
         passed(each)
     assert steps is not None
     make_folder(scratch / "commits")
+    sweep(scratch, OWN)
     kept_in(run, scratch).publish(clip, steps)
     return steps, route.clips
 

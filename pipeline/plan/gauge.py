@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.avatar import Speed
+from pipeline.child import tethered
 
 if TYPE_CHECKING:
     import torch
@@ -114,8 +115,13 @@ def _read(piece: tuple[Path, int]) -> int:
 def importing() -> float:
     """Seconds in which a new process has imported what a large model needs; none of it is then left to be read from the disk."""
     begun = time.perf_counter()
-    words = [sys.executable, "-c", f"import {', '.join(LIBRARIES)}"]
-    subprocess.run(words, check=False, stderr=subprocess.DEVNULL)
+    code = (
+        f"from pipeline.child import follow_parent; follow_parent(); import {', '.join(LIBRARIES)}"
+    )
+    with tethered() as tether:
+        subprocess.run(
+            [sys.executable, "-c", code], check=False, stderr=subprocess.DEVNULL, **tether
+        )
     return time.perf_counter() - begun
 
 

@@ -11,6 +11,7 @@ from pipeline.plan.ways import Way, find_ways
 from pipeline.treatment import lines_about
 from storage.disk import look, nearest
 from storage.names import is_run
+from storage.scratch import sweep_scratch
 from tasks import preflight
 from tasks.request import Request, Resolved, settle, sides_of
 from tasks.room import begun_size, resize
@@ -38,6 +39,7 @@ def planned(request: Request, how: How) -> tuple[Request, Estimate]:
     if how.fit:
         request = begun(request)
     setting = settle_for(request, how)
+    sweep_scratch(nearest(setting.resolved.root.parent))
     rough = estimate(setting)
     if rough.fits:
         return request, estimate(rehearsed(setting, how))

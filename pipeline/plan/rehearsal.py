@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import wave
 from collections.abc import Iterator, Mapping
@@ -13,8 +12,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.child import follow_parent, tethered
 from pipeline.pace import Pace
 from storage.errors import LongtakeError
+from storage.scratch import private_folder, scratch_folder
 
 if TYPE_CHECKING:
     from tasks.request import Request, Resolved
@@ -144,7 +145,10 @@ def make(request: "Request", path: Path) -> None:
         json.dumps({k: v for k, v in given.items() if v is not None}, default=str), encoding="utf-8"
     )
     words = [sys.executable, "-m", "pipeline.plan.rehearsal", str(path)]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=PATIENCE)
+    with tethered() as tether:
+        done = subprocess.run(
+            words, check=False, capture_output=True, text=True, timeout=PATIENCE, **tether
+        )
     if done.returncode:
         told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise LongtakeError(f"The first clips could not be made: {told}")
@@ -157,10 +161,8 @@ def scratch(root: Path) -> Iterator[Path]:
 
     beside = nearest(root.parent)
     usable = os.access(beside, os.W_OK | os.X_OK)
-    with tempfile.TemporaryDirectory(
-        prefix=".longtake-plan.", dir=beside if usable else None, ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder)
+    with scratch_folder(beside if usable else private_folder(), "plan") as folder:
+        yield folder
 
 
 def cut_sound(resolved: "Resolved", path: Path, frames: int) -> float:
@@ -249,6 +251,7 @@ def main(path: str) -> None:
     from pipeline import logs, runs
     from tasks.request import Request
 
+    follow_parent()
     logs.configure(debug=False, console=None)
     values = json.loads(Path(path).read_text(encoding="utf-8"))
     for name in ("image", "audio", "run", "output_file"):

@@ -1,0 +1,122 @@
+"""Folders for what is gone afterwards: only their owner may enter them, and those that a killed process left are swept by the next command."""
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from storage.errors import BadInput, NotWritable
+
+_PREFIX, _LOCK = ".longtake-", "lock"
+_UNLOCKED = f"{_PREFIX}new."
+"""Until it is locked a folder has this name, by which no sweep knows it."""
+
+
+def private_folder() -> Path:
+    """The folder of this user in the system's place for temporary files, mode 0700. Raises NotWritable where something of another's has its name."""
+    path = _private_path()
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        there = path.lstat()
+        if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid():
+            raise NotWritable(path, "it is no folder of yours; set TMPDIR to another place")
+        if stat.S_IMODE(there.st_mode) != stat.S_IRWXU:
+            path.chmod(stat.S_IRWXU)
+    except OSError as error:
+        raise NotWritable(path, error.strerror) from error
+    return path
+
+
+@contextmanager
+def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
+    """A new folder in `parent`, mode 0700, named after `what` it is for; gone on leaving. Those of killed processes there go first. Raises NotWritable."""
+    sweep_scratch(parent)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_UNLOCKED, dir=parent))
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NotWritable(parent, error.strerror) from error
+    try:
+        with suppress(OSError):  # a file system without locks: nobody sweeps there
+            _lock(lock)
+        named = folder.with_name(folder.name.replace(_UNLOCKED, f"{_PREFIX}{what}."))
+        folder = folder.rename(named)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def claimed(mark: Path) -> Iterator[bool]:
+    """Hold a file that says that somebody works beside it; True where a process left it that was killed. Gone on leaving, unless a signal ends the work.
+
+    Raises BadInput where a living process holds it.
+    """
+    before = mark.exists()
+    try:
+        lock = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NotWritable(mark, error.strerror) from error
+    try:
+        with suppress(OSError):  # a file system without locks
+            if not _lock(lock):
+                raise BadInput(f"Another process works in {mark.parent}. Wait for it.")
+        try:
+            yield before
+        except Exception:
+            mark.unlink(missing_ok=True)
+            raise
+        mark.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def sweep_scratch(parent: Path | None = None) -> int:
+    """Remove the scratch folders in `parent` (None: in the private folder) that no process holds any more; how many.
+
+    Those of other users, and what only has such a name, stay.
+    """
+    count = 0
+    with suppress(OSError), os.scandir(_private_path() if parent is None else parent) as entries:
+        for entry in entries:
+            mine = entry.name.startswith(_PREFIX) and not entry.name.startswith(_UNLOCKED)
+            if mine and entry.is_dir(follow_symlinks=False):
+                count += _sweep(Path(entry.path))
+    return count
+
+
+def _private_path() -> Path:
+    return Path(tempfile.gettempdir(), f"longtake-{os.getuid()}")
+
+
+def _sweep(folder: Path) -> bool:
+    """True if it was a dead process's, and so is gone."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if folder.lstat().st_uid != os.getuid() or not _lock(lock):
+            return False
+    except OSError:  # nobody can tell
+        return False
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+    finally:
+        os.close(lock)
+
+
+def _lock(file: int) -> bool:
+    """False where a living process holds it. Raises OSError on a file system without locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
