@@ -73,9 +73,9 @@ def break_held(root: Path) -> None:
         (root / name).unlink(missing_ok=True)
 
 
-def is_lock(root: Path) -> bool:
-    """True if the file by the lock's name is one that was made here, and not somebody's own."""
-    path = root / NAME
+def is_lock(root: Path, name: str = NAME) -> bool:
+    """True if the file by the lock's name (or by that of the file HELD) is one that was made here, and not somebody's own."""
+    path = root / name
     return path.is_file() and not path.is_symlink() and path.stat().st_size in {0, SIZE}
 
 

@@ -67,9 +67,10 @@ def find_strangers(root: Path) -> list[str]:
     """What lies in a folder by the names that a run uses and is no run's, not even the beginning of one."""
     if is_run(root) or is_begun(root):
         return []
-    there = _there(root, [*FIRST, *LATER, NAME])
+    there = _there(root, [*FIRST, *LATER, NAME, HELD])
     if is_lock(root):  # a beginning that was cut short
-        left = {name for name in there & FIRST if _is_of_beginning(root / name)} | {NAME}
+        left = {name for name in there & FIRST if _is_of_beginning(root / name)}
+        left |= {name for name in (NAME, HELD) if is_lock(root, name)}
     else:
         # A power cut in the first moment may leave the first folders, but not the lock that was there before them.
         left = {name for name in there if name in FOLDERS and _is_empty_folder(root / name)}

@@ -59,16 +59,17 @@ def test_a_run_takes_no_name_that_is_taken(
     assert sound.read_bytes() == speech.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["run.lock", "run.lock.held"])
 def test_a_lock_of_somebody_else_is_not_written_into(
-    face: Path, speech: Path, tmp_path: Path, longtake: Call
+    name: str, face: Path, speech: Path, tmp_path: Path, longtake: Call
 ) -> None:
-    """A file that only has the lock's name stays as it is."""
-    lock = tmp_path / "mine" / "run.lock"
+    """A file that only has the name of one of the lock's stays as it is."""
+    lock = tmp_path / "mine" / name
     lock.parent.mkdir()
     lock.write_text("somebody's own")
     code, _, err = longtake("new", face, speech, "--run", "mine", *SHORT)
     assert code == 2
-    assert "(run.lock)" in err
+    assert f"({name})" in err
     assert lock.read_text() == "somebody's own"
 
 
