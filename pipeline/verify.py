@@ -65,13 +65,16 @@ class Verification:
         return to_json(self)
 
 
-def verify(run: "Run", console: "Console | None" = None) -> Verification:
-    """Look through a finished, running or crashed run. Takes no lock, loads no model, writes nothing."""
+def verify(run: "Run", console: "Console | None" = None, *, held: bool = False) -> Verification:
+    """Look through a finished, running or crashed run. Takes no lock, loads no model, writes nothing.
+
+    `held`: the caller has the run's lock, and makes nothing meanwhile.
+    """
     from tasks.repair import price_of
 
     begun = time.monotonic()
     with _watching(run, console) as watch:
-        everything = list(Scan(run, thorough=True, watch=watch).findings())
+        everything = list(Scan(run, thorough=True, watch=watch, held=held).findings())
     found = tuple(each for each in everything if each.damage)
     price = price_of(run, found)
     lost = (*_lost(run, price), *_lost_pasts(run, found))
@@ -105,7 +108,7 @@ def repair(
     from tasks.repair import repair as make_again
 
     with run.lock():
-        first = now = verify(run, console)
+        first = now = verify(run, console, held=True)
         for _ in range(CHANCES):
             # More than once where one loss had hidden another: without its segments nobody can say that a film is lost.
             if all(each.stage in LOST for each in now.found):
@@ -114,7 +117,7 @@ def repair(
             with Journal() as journal, followed(run.spec.clip_frames, Watching(console=console)):
                 journal.open(run.log_path)
                 make_again(run, now.found)
-            now = verify(run, console)
+            now = verify(run, console, held=True)
         return replace(now, repaired=() if now is first else first.found)
 
 

@@ -87,11 +87,6 @@ def worker(root: Path) -> str | None:
     return _describe(holder)
 
 
-def other_worker(root: Path) -> str | None:
-    """The same of another than this process, and than the one it descends from."""
-    return None if held(root) else worker(root)
-
-
 def born(process: int) -> str:
     """What tells a process from a later one of the same number: its start and that of the machine; empty where nobody knows."""
     try:

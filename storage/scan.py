@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from storage import layout, playback
 from storage.digest import file_flaw
 from storage.film import FilmSpan
-from storage.lock import other_worker
+from storage.lock import worker
 from storage.names import clips_in
 from storage.publish import DRAFT
 from storage.strays import strays
@@ -48,10 +48,15 @@ class Scan:
     """One pass over a run. Takes no lock: what changes under the eyes is looked at twice."""
 
     def __init__(
-        self, run: "Run", *, thorough: bool, watch: Callable[[int], None] = lambda _: None
+        self,
+        run: "Run",
+        *,
+        thorough: bool,
+        watch: Callable[[int], None] = lambda _: None,
+        held: bool = False,
     ) -> None:
-        """`watch` is told of each clip before it is looked at."""
-        self.run, self.thorough, self._watch = run, thorough, watch
+        """`watch` is told of each clip before it is looked at; `held`: the caller holds the run's lock, and makes nothing meanwhile."""
+        self.run, self.thorough, self._watch, self._held = run, thorough, watch, held
         self.records = run.records
         self._bad_segments: set[int] = set()
 
@@ -76,6 +81,11 @@ class Scan:
             yield from _sure(self._memos)
             yield from _sure(self._present)
             yield from _sure(self._strays)
+
+    @property
+    def _at_rest(self) -> bool:
+        """True if nobody works on the run, so that a file without a record waits for none."""
+        return self._held or worker(self.run.root) is None
 
     @cached_property
     def _newest(self) -> dict[str, dict[int, int]]:
@@ -108,7 +118,7 @@ class Scan:
     def _film_was_there(self) -> bool:
         """True if the film was joined once: by its record, or by its file where there are latents of the last clip.
 
-        While another process joins it, it has no record for a moment.
+        While it is joined it has no record for a moment.
         """
         if self.records.read("video") is not None:
             return True
@@ -116,7 +126,7 @@ class Scan:
         reached = any(
             last in each["latents"].values() for each in (self._newest, self._newest_file)
         )
-        return reached and self.run.video_path.exists() and other_worker(self.run.root) is None
+        return reached and self.run.video_path.exists() and self._at_rest
 
     def _papers(self) -> Iterator[Finding]:
         for name, flaw in self.run.paper_flaws():
@@ -164,7 +174,7 @@ class Scan:
         path = (
             run.segment_path(clip) if stage == "segment" else getattr(run, stage).chunk_path(clip)
         )
-        return path.exists() and other_worker(run.root) is None
+        return path.exists() and self._at_rest
 
     def _array(self, stage: str, clip: int, *, needed: bool) -> Iterator[Finding]:
         array = getattr(self.run, stage)
@@ -251,7 +261,7 @@ class Scan:
 
     def _present(self) -> Iterator[Finding]:
         presence = self.run.presence
-        if other_worker(self.run.root) is None and (flaw := presence.flaw()) is not None:
+        if self._at_rest and (flaw := presence.flaw()) is not None:
             # It may lag behind a crash; of a finished film it may not.
             lost = self._film_was_there or not presence.has_its_size
             yield Finding("present", None, self._name(presence.path), flaw, lost)
@@ -285,11 +295,10 @@ class Scan:
             yield Finding(stage, clip, self._name(path), flaw)
 
     def _strays(self) -> Iterator[Finding]:
-        at_work = other_worker(self.run.root) is not None
         for path in strays(self.run):
             if not DRAFT.match(path.name):
                 yield Finding("stray", None, self._name(path), "is none of the run's files", False)
-            elif not at_work:
+            elif self._at_rest:
                 yield Finding("stray", None, self._name(path), "is a draft of a crash", False)
 
     def _name(self, path: Path) -> str:

@@ -20,7 +20,7 @@ def withdraw_damaged(
 
     `pulse` is called between two clips.
     """
-    scan = Scan(run, thorough=thorough, watch=lambda _: pulse())
+    scan = Scan(run, thorough=thorough, watch=lambda _: pulse(), held=True)
     found = [each for each in scan.findings() if each.damage]
     withdraw(run, found)
     return found

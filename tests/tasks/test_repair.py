@@ -218,6 +218,13 @@ def test_each_lost_record_is_found_and_made_again(small: Path) -> None:
         } or len(lost) > 1, found
         heal_all(small)
         assert (look(opened(small)), film_of(small)) == ([], whole), lost
+    for memo in ("seam.00001.json", "output-0123456789abcdef.json"):  # of no file of the run
+        (small / "commits" / memo).write_text("{")
+        assert [(one.path, one.damage) for one in look(opened(small))] == [
+            (f"commits/{memo}", True)
+        ]
+        heal_all(small)
+        assert not look(opened(small))
 
 
 def test_names_of_others_are_passed_over_and_told(made: Callable[[str], Run], kept: Path) -> None:
