@@ -52,6 +52,10 @@ ROWS = {
         "what lies where a film, a picture or a page goes", "tests/faults/test_outputs.py"
     ),
     "stages": Row("encoder, decoder, memory, NaN", "tests/faults/test_stage_faults.py"),
+    "libav": Row(
+        "a call that fails once while libav writes; limits of the machine",
+        "tests/faults/test_libav.py",
+    ),
     "store": Row("slow and failing store", "tests/faults/test_failing_store.py"),
     "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py", timed=True),
 }

@@ -1,0 +1,58 @@
+"""A call of the system that fails once while libav's files are made, those of Python and those of libav alike: never anything torn, and the next command gives the same bytes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Tally
+from films import ROOT, TESTS, Film
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """failing_calls.c as a library, where it can be made and loaded."""
+    compiler = shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("failing calls need Linux and a C compiler")
+    path = tmp_path_factory.mktemp("shim") / "failing_calls.so"
+    source = str(TESTS / "faults" / "failing_calls.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(path), source, "-ldl"], check=True)
+    return path
+
+
+def check(shim: Path, film: Film, folder: Path, tally: Tally, *, where: str, stride: int) -> None:
+    """Soundtrack, segment, film, partial film and part: tests/faults/single_faults.py."""
+    program = str(TESTS / "faults" / "single_faults.py")
+    words = [str(each) for each in (film.image, film.audio, folder, where, stride)]
+    there = {**os.environ, "LD_PRELOAD": str(shim), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, program, *words],
+        cwd=ROOT,
+        env=there,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert not found["wrong"], done.stdout
+    tally(tried=found["tried"], went_on=found["went on"], told=found["told"], differing=0)
+
+
+def test_some_calls_that_fail_once(shim: Path, brief: Film, tmp_path: Path, tally: Tally) -> None:
+    """Every 12th lseek, write, close, fsync and rename of what is being written, with EIO or ENOSPC."""
+    check(shim, brief, tmp_path, tally, where="drafts", stride=12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("where", "stride"), [("drafts", 1), ("all", 15)])
+def test_every_call_that_fails_once(
+    shim: Path, brief: Film, tmp_path: Path, tally: Tally, *, where: str, stride: int
+) -> None:
+    """Each of them with both, and every 15th of those on any file of the run, those that are read too."""
+    check(shim, brief, tmp_path, tally, where=where, stride=stride)
