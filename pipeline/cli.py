@@ -16,6 +16,7 @@ from pipeline.streams import guarded_streams, loss_of
 from pipeline.verb import Command, show
 from pipeline.verbs import VERBS
 from storage.errors import BadInput, LongtakeError, NotWritable
+from storage.refusals import refusal
 
 STOPPED, TERMINATED = 130, 143
 _AGAIN = 2.0
@@ -52,6 +53,8 @@ def _serve(words: list[str]) -> int:
         if _is_nowhere():
             line = "The working directory is gone. Change into one that is there, then give the same command again."
             return _end(line, BadInput.exit_code, words)
+        if (refused := refusal(error)) is not None:
+            return _end(str(refused), refused.exit_code, words)
         line = f"A fault of longtake itself: {type(error).__name__}: {error}. --debug shows where."
         return _end(line, 1, words)
 

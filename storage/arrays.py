@@ -18,6 +18,7 @@ from storage.names import clips_in
 from storage.pieces import pieces_flaws, read_piece, write_pieces
 from storage.publish import publish_bytes, remove
 from storage.records import Facts, Records
+from storage.refusals import spare_file
 
 if TYPE_CHECKING:
     import zarr
@@ -125,6 +126,7 @@ class ClipArray:
         try:
             array = np.asarray(self._zarr[clip])
         except (ValueError, RuntimeError, OSError) as error:
+            spare_file(error)
             raise Damaged(name, f"it {OTHER}") from error
         if digest_of(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")
@@ -142,6 +144,7 @@ class ClipArray:
         try:
             array = np.memmap(path, np.dtype(self.dtype).newbyteorder("<"), "r", 0, self.shape)
         except (ValueError, OSError) as error:
+            spare_file(error)
             raise Damaged(name, f"it {OTHER}") from error
         if checked and digest_of(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")

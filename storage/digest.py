@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.refusals import spare_file
+
 
 def digest_of(array: NDArray[Any]) -> str:
     """Of an array's bytes: those of its chunk's file but for the last four."""
@@ -36,13 +38,17 @@ def file_flaw(path: Path, size: int, digest: str | None) -> str | None:
 
 
 def hash_flaw(path: Path, digest: str) -> str | None:
-    """What is wrong with a file that should have this hash; None if nothing is."""
-    try:
-        return None if digest_of_file(path) == digest else OTHER
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
+    """What is wrong with a file that should have this hash; None if nothing is. One that cannot be read is asked twice."""
+    reason: str | None = None
+    for _ in range(2):
+        try:
+            return None if digest_of_file(path) == digest else OTHER
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            spare_file(error)
+            reason = error.strerror
+    return f"cannot be read ({reason})"
 
 
 OTHER = "is not what was written"

@@ -11,6 +11,8 @@ from storage.errors import NotWritable
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 """What a disk, above all one behind a network, says once and then no more."""
+REFUSED = (*PASSING, errno.EFBIG, errno.EROFS)
+"""What says that a file cannot be written; too large is one beyond the limit of the process, too."""
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 """What says that there is no such file."""
 SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.ENOLCK)

@@ -21,6 +21,7 @@ LongtakeError
 ├── NotFinite  ReplayFailed     a try of a clip
 ├── WorkFailed  StageFailed     a clip (or what is done once) failed after its last try
 │   └── OutOfMemory  DeviceLost
+├── MachineLimit  DiskRefused    what the system refuses a process
 ├── Stalled                     ended by the watchdog
 ├── BelowLevel                  a film that is whole, and not good enough
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
@@ -217,6 +218,18 @@ class ReplayFailed(LongtakeError):
     """clip {}, which is there, could not be denoised again on the way to clip {}: {}"""
 
     exit_code = 4
+
+
+class MachineLimit(LongtakeError):
+    """The machine gives no more {}: {}. Stop what else runs, raise the limit (`ulimit -a` shows them all) or make a smaller film; what is finished is kept, the same command goes on."""
+
+    exit_code = 4
+
+
+class DiskRefused(LongtakeError):
+    """{}: {}. Look after the disk and the limits of this machine, then give the same command again: it goes on where it stopped."""
+
+    exit_code = 5
 
 
 class Stalled(LongtakeError):

@@ -11,6 +11,7 @@ import numpy as np
 from storage.digest import OTHER
 from storage.names import GROUP
 from storage.publish import make_folder, publish_bytes
+from storage.refusals import spare_file
 from storage.spec import Spec
 
 TIME_CLIPS = 1024
@@ -96,7 +97,8 @@ def text_flaw(path: Path, wanted: bytes) -> str | None:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return "is missing"
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        spare_file(error)
         return OTHER
     return None if found == json.loads(wanted) else OTHER
 
@@ -108,7 +110,8 @@ def _time_flaw(root: Path, spec: Spec, first: int, last: int) -> str | None:
         return "is missing"
     try:
         found = np.asarray(array_at(root / "time", layouts(spec)["time"])[first:last])
-    except (ValueError, RuntimeError, OSError):
+    except (ValueError, RuntimeError, OSError) as error:
+        spare_file(error)
         return OTHER
     return None if np.array_equal(found, _times(spec, first, last), equal_nan=True) else OTHER
 

@@ -62,6 +62,8 @@ class MediaFile(ABC):
     def raise_failure(self, after: BaseException | None = None) -> None:
         """Raise the first failure, if there was one; `after` is what libav made of it."""
         for failure in self._failures:
+            if failure is after:  # else it would be its own cause
+                raise failure
             raise failure from after
 
     @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from storage.digest import OTHER, hash_flaw
 from storage.errors import InputChanged, InputDamaged
-from storage.publish import link_files, publish
+from storage.publish import blocks_of, link_files, publish
 
 
 def suffix_of(path: Path) -> str:
@@ -22,8 +22,8 @@ def original_flaw(path: Path, digest: str) -> str | None:
 def copy_original(source: Path, target: Path, digest: str) -> None:
     """Publish a copy, hashed on the way; raises InputChanged where it is another file by now."""
     found = hashlib.sha256()
-    with publish(target) as draft, source.open("rb") as there, draft.open("wb") as here:
-        while block := there.read(1 << 20):
+    with publish(target) as draft, draft.open("wb") as here:
+        for block in blocks_of(source):
             found.update(block)
             here.write(block)
         if found.hexdigest() != digest:

@@ -10,8 +10,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from storage.errors import BadSound, NotReadable
+from storage.errors import BadSound
 from storage.media_file import open_media
+from storage.refusals import spare_input
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, Packet
@@ -137,12 +138,11 @@ def _refuse_path(path: Path) -> None:
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
-    except PermissionError as error:
+    except OSError as error:
+        spare_input(path, error)
         raise BadSound(
             path, f"it cannot be read ({error.strerror}); check its permissions"
         ) from error
-    except OSError as error:
-        raise NotReadable(path, error.strerror) from error
     if empty:
         raise BadSound(path, "it is empty; give another")
 

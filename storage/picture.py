@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import BadImage
+from storage.refusals import spare_input
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -105,6 +106,7 @@ def _decode(path: Path, side: int, done: Treatment) -> "Image":
     except MemoryError:
         raise BadImage(path, "there is not enough memory to read it; make it smaller") from None
     except Exception as error:  # PIL's readers raise anything at a broken file
+        spare_input(path, error)
         reason = str(error) or type(error).__name__
         raise BadImage(
             path, f"it is damaged ({reason}); save it again from a viewer, or give another"
@@ -134,6 +136,7 @@ def _refuse_path(path: Path) -> None:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
+        spare_input(path, error)
         raise BadImage(
             path, f"it cannot be read ({error.strerror}); check its permissions"
         ) from error

@@ -16,6 +16,7 @@ from storage.layout import Layout, metadata_flaw, text_flaw
 from storage.names import GROUP
 from storage.publish import make_folder, publish_folder, remove
 from storage.records import Facts
+from storage.refusals import spare_file
 
 Array = NDArray[Any]
 Piece = tuple[str, Array]
@@ -44,6 +45,7 @@ def read_piece(folder: Path, fact: Facts) -> Array:
     try:
         array = np.asarray(open_array(folder / fact["folder"])[...])
     except Exception as error:  # whatever Zarr makes of metadata that is damaged
+        spare_file(error)
         raise Damaged(f"{folder.name}/{fact['name']}", f"it {OTHER}") from error
     if _digest(array) != fact["digest"]:
         raise Damaged(f"{folder.name}/{fact['name']}", "it is not what its record vouches for")

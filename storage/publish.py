@@ -16,8 +16,8 @@ from pathlib import Path
 
 import structlog
 
-from storage.disk import FULL, PASSING, place
-from storage.errors import NoSpace, NotWritable
+from storage.disk import FULL, PASSING, REFUSED, place
+from storage.errors import NoSpace, NotReadable, NotWritable
 
 KillPoint = Callable[[str, Path], None]
 
@@ -47,7 +47,7 @@ def publish(path: Path, settle: Callable[[Path], None] = lambda _: None) -> Iter
     with _cleared(draft):
         with _translated(path):
             os.close(_create(draft))
-        with _full_named(path):
+        with _body_named(path, draft):
             yield draft
         with _translated(path):
             settle(draft)
@@ -63,7 +63,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
         with _translated(path):
             _step("mkdir", draft)
             draft.mkdir()
-        with _full_named(path):
+        with _body_named(path, draft):
             yield draft
         with _translated(path):
             for folder, _, names in os.walk(draft, topdown=False):
@@ -199,10 +199,21 @@ def _link(source: Path, target: Path) -> int:
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        with publish(target) as draft, source.open("rb") as there, draft.open("wb") as here:
-            shutil.copyfileobj(there, here, PIECE)
+        with publish(target) as draft, draft.open("wb") as here:
+            for block in blocks_of(source):
+                here.write(block)
         return target.stat().st_size
     return 0
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """A file's bytes, a block at a time; raises NotReadable."""
+    try:
+        with path.open("rb") as file:
+            while block := file.read(PIECE):
+                yield block
+    except OSError as error:
+        raise NotReadable(path, error.strerror) from error
 
 
 class _NotSyncedError(Exception):
@@ -324,6 +335,24 @@ def _full_named(path: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise NoSpace(f"{place(path)}: {error.strerror}") from error
         raise
+
+
+@contextmanager
+def _body_named(path: Path, draft: Path) -> Iterator[None]:
+    """What a writer meets, by the name of what it was to become. A missing file that it reads is its own matter."""
+    try:
+        with _full_named(path):
+            yield
+    except (NotWritable, NoSpace) as error:
+        # Of a file that was to be published as the draft itself.
+        named = tuple(str(each).replace(str(draft), str(path)) for each in error.args)
+        if named == tuple(map(str, error.args)):
+            raise
+        raise type(error)(*named) from error
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        raise NotWritable(path, error.strerror) from error
 
 
 @contextmanager

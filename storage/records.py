@@ -12,8 +12,10 @@ from typing import Any
 import structlog
 
 from storage.digest import OTHER
+from storage.errors import NotReadable
 from storage.names import clips_in
 from storage.publish import publish_bytes, remove
+from storage.refusals import spare_file
 
 Facts = dict[str, Any]
 
@@ -54,13 +56,9 @@ class Records:
 
     def read(self, stage: str, clip: int | None = None) -> Facts | None:
         """The facts of a record and its `state` (done, pruned or doubted); None where there is no valid one."""
-        try:
-            with open(self._path(stage, clip), "rb") as file:  # noqa: PTH123 - half the time of Path.read_bytes, and it is asked for often
-                data = file.read()
-        except FileNotFoundError:
+        data = _read(self._path(stage, clip))
+        if data is None:
             return None
-        except OSError:  # a folder of its name, or a sector that cannot be read
-            data = b""
         facts = unsealed(data)
         if facts is None or (facts["stage"], facts["clip"], facts["run"]) != (
             stage,
@@ -112,6 +110,7 @@ class Records:
         try:
             facts = unsealed(path.read_bytes())
         except OSError as error:
+            spare_file(error)
             return f"cannot be read ({error.strerror})"
         if facts is None:
             return OTHER
@@ -134,7 +133,14 @@ class Records:
 
     def _publish(self, stage: str, clip: int | None, facts: Facts) -> None:
         whole = {**facts, "stage": stage, "clip": clip, "run": self.owner}
-        publish_bytes(self.path(stage, clip), sealed(whole))
+        path = self.path(stage, clip)
+        publish_bytes(path, sealed(whole))
+        try:
+            _load(str(path))
+        except (
+            OSError
+        ) as error:  # else the work would be done again and again, and nobody would say why
+            raise NotReadable(path, error.strerror) from error
         self._tell(stage, clip)
 
     def _tell(self, stage: str, clip: int | None) -> None:
@@ -147,6 +153,23 @@ class Records:
             if clip is None
             else f"{self.folder}/{stage}.{clip:05d}.json"
         )
+
+
+def _read(path: str) -> bytes | None:
+    """A record's file; None where there is none, and nothing of one that cannot be read twice: a folder of its name, or a bad sector."""
+    for _ in range(2):
+        try:
+            return _load(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            spare_file(error)
+    return b""
+
+
+def _load(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - half the time of Path.read_bytes, and it is asked for often
+        return file.read()
 
 
 def _seal(body: bytes) -> bytes:

@@ -27,6 +27,7 @@ from storage.lock import held, is_lock, lock
 from storage.names import BEGUN, COPY, FOLDERS, MAIN, OWN, find_strangers, is_begun, is_run
 from storage.originals import copy_original, link_original, original_flaw, suffix_of
 from storage.records import Facts, Records
+from storage.refusals import spare_file, spare_input
 from storage.samples import SoundArray
 from storage.spec import Settings, Spec
 from storage.strays import obstacles
@@ -135,6 +136,8 @@ class Run:
             raise NotARun(root, UNFINISHED if begun else "it has no run.json")
         main, copy = _read(root / MAIN), _read(root / COPY)
         if main is None and copy is None:
+            _require_readable(root / MAIN)
+            _require_readable(root / COPY)
             raise RunDamaged(root, "run.json and its copy are both damaged")
         if main and copy and main["spec"] != copy["spec"]:
             raise RunDamaged(
@@ -369,9 +372,17 @@ def _read(path: Path) -> Facts | None:
     try:
         facts: Facts = json.loads(path.read_bytes())
         seal = facts.pop("seal")
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        spare_file(error)
         return None
     return facts if seal == _seal(facts) else None
+
+
+def _require_readable(path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        spare_input(path, error)
 
 
 def _seal(facts: Facts) -> str:

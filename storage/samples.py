@@ -14,6 +14,7 @@ from storage.layout import Layout, metadata_flaw
 from storage.names import GROUP
 from storage.publish import publish_folder, remove
 from storage.records import Facts, Records
+from storage.refusals import spare_file
 
 Sound = NDArray[np.float32]
 
@@ -112,6 +113,7 @@ class SoundArray:
             array = array_at(self.folder, self._layout(self.samples))
             chunk = np.asarray(array[index * CHUNK : (index + 1) * CHUNK])
         except (ValueError, RuntimeError, OSError) as error:
+            spare_file(error)
             raise Damaged(f"chunk {index} of the sound", f"it {OTHER}") from error
         if digest_of(chunk) != self._vouched()["digests"][index]:
             raise Damaged(f"chunk {index} of the sound", "it is not what its record vouches for")

@@ -18,8 +18,9 @@ from storage.errors import (
     StageFailed,
     WorkFailed,
 )
+from storage.refusals import line_of, machine_limit, ran_out
 from tasks.events import emit
-from tasks.faults import is_full, line_of, lost_device, may_pass, ran_out
+from tasks.faults import is_full, lost_device, may_pass
 from tasks.memory import relieve, smaller_film
 from tasks.session import Session, opened, session_of, traits_of
 
@@ -171,6 +172,8 @@ class RunTask(luigi.Task):
             session.failure = self._failed(attempt, fault)
         if session.failure is not None:
             emit("clip_failed", attempts=attempt, **facts)
+            if session.failure is fault:  # else it would be its own cause
+                raise fault
             raise session.failure from fault
         emit("clip_retry", attempt=attempt + 1, **facts)
 
@@ -186,11 +189,13 @@ class RunTask(luigi.Task):
 
     def _failed(self, attempts: int, fault: Exception) -> LongtakeError:
         told = (attempts, self.doing, line_of(fault))
-        if self.index is None:
-            return StageFailed(*told, self._command)
-        if ran_out(fault):
+        if ran_out(fault) and self.index is not None:
             smaller = smaller_film(self.of, traits_of(self.of).size_multiple)
             return OutOfMemory(self.index, *told, smaller)
+        if (limit := machine_limit(fault)) is not None:
+            return limit
+        if self.index is None:
+            return StageFailed(*told, self._command)
         return WorkFailed(self.index, *told, self._command)
 
     @property

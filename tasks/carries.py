@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from storage.refusals import line_of
 from storage.spec import CARRY_FIRST
 from tasks.events import emit
-from tasks.faults import line_of
 from tasks.memory import host_bytes_free
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import luigi
 
 from storage.digest import size_flaw
 from storage.errors import Damaged, NotMade, Pruned
+from storage.refusals import line_of
 from storage.segments import encode_segment
 from tasks.base import ClipTask, by_product
 from tasks.denoise import DenoiseClip
 from tasks.events import emit
-from tasks.faults import line_of
 from tasks.past import warm_up
 from tasks.retention import give_up, is_kept, keep
 from tasks.session import Session, traits_of

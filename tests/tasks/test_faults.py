@@ -20,10 +20,11 @@ from storage.errors import (
     WorkFailed,
 )
 from storage.publish import publish_bytes
+from storage.refusals import ran_out
 from storage.run import Run
 from tasks.base import pause_before
 from tasks.events import listen
-from tasks.faults import lost_device, may_pass, ran_out
+from tasks.faults import lost_device, may_pass
 from tasks.film import make
 
 Begin = Callable[..., Run]

@@ -1,0 +1,96 @@
+"""What the system refuses a process, as an error of ours: memory, threads, open files, room, the disk."""
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from storage.disk import FULL, PASSING
+from storage.errors import DiskRefused, LongtakeError, MachineLimit, NoSpace, NotReadable
+
+NAMES = {"OutOfMemoryError", "MemoryError"}
+MEMORY = (
+    "out of memory",
+    "allocate memory",
+    "alloc_failed",
+    "memoryallocation",
+    "unable to mmap",
+    "failed to map segment",
+    "bad_alloc",
+)
+"""What torch, the loader of libraries and C++ say."""
+THREADS = ("can't start new thread", "thread creation failed", "resource temporarily unavailable")
+
+
+def causes(fault: BaseException | None) -> Iterator[BaseException]:
+    """The fault, what it came from, and so on."""
+    seen: list[BaseException] = []
+    while fault is not None and fault not in seen:
+        yield fault
+        seen.append(fault)
+        fault = fault.__cause__
+
+
+def line_of(fault: BaseException) -> str:
+    """A fault in one line."""
+    words = " ".join(str(fault).split()).removesuffix(".")
+    return f"{type(fault).__name__}: {words}" if words else type(fault).__name__
+
+
+def ran_out(fault: BaseException) -> bool:
+    """True if there was no memory, of the host or of the device; torch is not asked, only listened to."""
+    return any(_is_memory(each) for each in causes(fault))
+
+
+def machine_limit(fault: BaseException) -> MachineLimit | None:
+    """What a machine, or a limit of the process, refused; None if it was something else."""
+    for each in causes(fault):
+        if isinstance(each, MachineLimit):
+            return each
+        if getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE):
+            return MachineLimit("open files", line_of(fault))
+        if _is_memory(each):
+            return MachineLimit("memory", line_of(fault))
+        if _says(each, THREADS) or isinstance(each, BlockingIOError):
+            return MachineLimit("threads, or memory for them", line_of(fault))
+    return None
+
+
+def spare_file(fault: BaseException) -> None:
+    """Raise MachineLimit where it was the machine that refused, which says nothing of the file that was to be read."""
+    if (limit := machine_limit(fault)) is not None:
+        raise limit from fault
+
+
+def spare_input(path: Path, fault: BaseException) -> None:
+    """The same, and NotReadable where the disk does not give a file that nobody can make again."""
+    spare_file(fault)
+    for each in causes(fault):
+        if getattr(each, "errno", None) in PASSING:
+            raise NotReadable(path, line_of(each)) from fault
+
+
+def refusal(fault: BaseException) -> LongtakeError | None:
+    """The same, and what a disk refused; None if the fault is nobody's but ours."""
+    if (limit := machine_limit(fault)) is not None:
+        return limit
+    for each in causes(fault):
+        if isinstance(each, OSError) and each.errno and not isinstance(each, ConnectionError):
+            what = str(each.filename or "A file")
+            return (
+                NoSpace(f"{what}: {each.strerror}")
+                if each.errno in FULL
+                else DiskRefused(what, each.strerror)
+            )
+    return None
+
+
+def _is_memory(fault: BaseException) -> bool:
+    names = {kind.__name__ for kind in type(fault).__mro__}
+    if names & NAMES or getattr(fault, "errno", None) == errno.ENOMEM:
+        return True
+    return _says(fault, MEMORY)
+
+
+def _says(fault: BaseException, words: tuple[str, ...]) -> bool:
+    told = str(fault).lower() if isinstance(fault, RuntimeError | ImportError) else ""
+    return any(each in told for each in words)
