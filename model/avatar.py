@@ -245,7 +245,10 @@ class Avatar(Protocol):
 
     @property
     def numerics(self) -> Mapping[str, str | int]:
-        """What decides the last bits: precision, torch, device, threads. Part of the run's fingerprint."""
+        """What decides the last bits: precision, torch, device, threads, and `probe`, the hash of a fixed computation through its layers. Part of the run's fingerprint."""
+
+    def require_precision(self) -> None:
+        """Raise WrongPrecision where a layer computes something else than float32 does, but for rounding. Takes a second: asked where the probe is new."""
 
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size) and the prompt."""

@@ -11,7 +11,8 @@ LongtakeError
 ├── ModelError          the weights cannot be used: found before any work
 │   ├── WeightsMissing  WeightsDamaged
 │   ├── OtherWeights  OtherLora       those of another model
-│   └── DeviceTooSmall  FilmTooLarge
+│   ├── DeviceTooSmall  FilmTooLarge
+│   └── WrongPrecision  the machine computes wrongly
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics
 │   ├── NotWritable  NotReadable  NoSpace
@@ -202,6 +203,10 @@ class FilmTooLarge(ModelError):
 
 class DeviceTooSmall(ModelError):
     """{} has {} GB free, and {} needs {} GB. Stop what else uses it, or take a larger one."""
+
+
+class WrongPrecision(ModelError):
+    """The machine computes wrongly: {} is off by {} of the result, where rounding explains less than {}. A library of torch is at fault: try another version of torch, and on an Intel processor ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment."""
 
 
 class NotReproduced(RunError):

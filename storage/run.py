@@ -209,6 +209,17 @@ class Run:
         joint = {"clip": clip, "fingerprint": dict(fingerprint)}
         self._update(joints=[*self.joints, joint])
 
+    def record_numerics(self, fingerprint: Fingerprint) -> None:
+        """Add to the present fingerprint, durably, what it does not tell yet: a run of an older version was asked less."""
+        whole = {**fingerprint, **self.fingerprint}
+        if whole == dict(self.fingerprint):
+            return
+        if self.joints:
+            *before, last = self.joints
+            self._update(joints=[*before, {**last, "fingerprint": whole}])
+        else:
+            self._update(fingerprint=whole)
+
     @contextmanager
     def lock(self) -> Iterator[str | None]:
         """Hold the run; gives the dead process that had held it, if one had (see storage/lock.py)."""

@@ -27,5 +27,6 @@ class ExtractAudio(ClipTask):
 
     def make(self, session: Session) -> None:
         """Extract, publish, and let the denoiser look again."""
+        session.agree()
         session.run.audio.publish(self.clip, session.listen(self.clip))
         session.generator.wake()

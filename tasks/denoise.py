@@ -39,6 +39,7 @@ class DenoiseClip(ClipTask):
         """Take the clip from the denoiser, which is ahead, and publish it."""
         if was_made(session.run, self.clip) and restore(session.run, self.clip):
             return
+        session.agree()
         made = session.generator.take(self.clip)
         publish_made(session.run, made)
         session.generator.release(self.clip)

@@ -71,19 +71,27 @@ class Generator:
         self._route = Route(run.spec, 0, 0)
         self._fault: BaseException | None = None
         self._thread: threading.Thread | None = None
-        self._quit = self._busy = False
+        self._quit = self._busy = self._restoring = False
 
     def take(self, clip: int) -> Made:
         """The clip, made by now or soon; raises what went wrong while making it. The same again until it is released."""
-        self._reach_for(clip)
+        self._reach_for(clip, clip)
+        self._wait_until(lambda: clip in self._made)
+        return self._made[clip]
+
+    def replay_until(self, clip: int) -> None:
+        """Come to stand before a clip: those since the newest carry are made again. Raises NotReproduced where one has other bits than are published."""
+        self._reach_for(clip, clip - 1)
+        self._wait_until(lambda: self._position >= clip and not self._restoring)
+
+    def _wait_until(self, reached: Callable[[], bool]) -> None:
         with self._changed:
-            while clip not in self._made:
+            while not reached():
                 self._raise_fault()
                 self._changed.wait(0.1)
                 self._stop.heed()
                 if self._busy:  # it is watched by itself
                     self._watchdog.pulse()
-            return self._made[clip]
 
     def release(self, clip: int) -> None:
         """The clip is published: its memory goes, and the denoiser may go on."""
@@ -123,15 +131,16 @@ class Generator:
             fault, self._fault, self._thread = self._fault, None, None
             raise fault
 
-    def _reach_for(self, clip: int) -> None:
+    def _reach_for(self, clip: int, wanted: int) -> None:
+        """Let the denoiser be on its way to a clip; all up to `wanted` are due at once."""
         with self._changed:
             # A fault of the one who ran ahead is raised where its clip is taken; the try after it begins anew.
             if clip in self._made or (self._thread is not None and self._goes_on_to(clip)):
-                self._wanted = clip
+                self._wanted = wanted
                 self._changed.notify_all()
                 return
         self.end()
-        self._wanted = self._position = clip
+        self._wanted, self._position, self._restoring = wanted, clip, True
         self._route = Route(self._run.spec, clip, clip)
         # A daemon, so that a crash elsewhere is not held up by a clip that nobody will take.
         self._thread = threading.Thread(
@@ -186,7 +195,7 @@ class Generator:
     def _may_go_on(self, clip: int) -> bool:
         """Wait until the clip may be made; False if it never will be."""
         with self._changed:
-            self._position, self._busy = clip, False
+            self._position, self._busy, self._restoring = clip, False, False
             self._changed.notify_all()
             ends = clip > self._reach.last
             while not self._quit and not ends and not self._is_due(clip):
@@ -235,7 +244,9 @@ class Generator:
             if not replaying or isinstance(fault, LongtakeError):
                 raise
             # It is raised where another clip is taken, which is not to be blamed.
-            raise ReplayFailed(clip, self._wanted, f"{type(fault).__name__}: {fault}") from fault
+            raise ReplayFailed(
+                clip, self._route.clip, f"{type(fault).__name__}: {fault}"
+            ) from fault
 
     def _compare(self, clip: int, denoised: "Denoised") -> None:
         if denoised.latents.tobytes() != self._run.latents.read(clip).tobytes():

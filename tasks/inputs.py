@@ -31,6 +31,9 @@ class EncodeInputs(RunTask):
         """Stream the sound once, encode picture and prompt."""
         run, spec = session.run, session.run.spec
         run.check_inputs()
+        avatar = (
+            session.avatar
+        )  # a machine that computes otherwise is refused before anything is written
         moments = Moments()
         run.sound.publish(
             moments.over(pulsed(stream_sound(run.audio_path, spec.sample_rate), session))
@@ -38,8 +41,11 @@ class EncodeInputs(RunTask):
         picture, done = treat_picture(
             run.image_path, width=spec.width, height=spec.height, crop=spec.crop
         )
-        encoded = dict(session.avatar.encode_inputs(picture, spec.prompt))
-        run.inputs.publish({**encoded, "sound_moments": moments.array})
+        encoded = dict(avatar.encode_inputs(picture, spec.prompt))
+        # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
+        session.inputs = {**encoded, "sound_moments": moments.array}
+        session.agree()
+        run.inputs.publish(session.inputs)
         emit(
             "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
         )

@@ -232,6 +232,7 @@ def create(resolved: Resolved) -> "Run":
     request, spec = resolved.request, resolved.spec
     settings, sources = settings_of(request, Settings(), {})
     avatar = load_avatar(spec, settings, request.threads or 1)
+    avatar.require_precision()
     came = {**request.sources, **sources}
     start = Start(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
     return Run.create(resolved.root, start)

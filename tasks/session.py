@@ -78,6 +78,7 @@ class Session:
         self.watchdog = Watchdog(run.settings.stall_limit)
         self.failure: LongtakeError | None = None
         self._decoder: Decoder | None = None
+        self._agreed = False
         self._closing = ExitStack()
         self._lap = time.monotonic()
 
@@ -129,11 +130,29 @@ class Session:
         # Nothing is written meanwhile, so a signal need not wait for the end of it.
         with self.watchdog.watch("load"), self.stop.at_once():
             avatar = load_avatar(self.run.spec, self.run.settings, threads)
-        if other := differences(begun, avatar.numerics):
+            numerics = avatar.numerics
+            if begun.get("probe") != numerics.get("probe"):
+                avatar.require_precision()
+        if other := differences(begun, numerics):
             if not self.part.accept_joint:
                 raise OtherNumerics(self.run.root, other)
-            join(self.run, avatar.numerics)
+            join(self.run, numerics)
         return avatar
+
+    def agree(self) -> None:
+        """See that this machine gives the bits that are published, before it publishes any: the clips since the newest carry are made again, and compared.
+
+        Once a session; where nothing is to be denoised there is nothing to compare. Numerics that an older version did not record are recorded then.
+        Raises OtherNumerics, NotReproduced.
+        """
+        if self._agreed:
+            return
+        numerics, run, stop = self.avatar.numerics, self.run, self._last + 1
+        missing = next((clip for clip in range(stop) if not run.latents.complete(clip)), 0)
+        if missing and not run.spec.motion_latents:
+            self.generator.replay_until(missing)
+        run.record_numerics(numerics)
+        self._agreed = True
 
     def accept_joint(self) -> None:
         """Load the model now: should its numerics be others, clips are withdrawn before any is counted as done."""
@@ -240,6 +259,7 @@ class Session:
 
     def decode(self, clip: int) -> "Byte":
         """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""
+        self.agree()
         latents = self.run.latents.read(clip)
         streams = self._decoder is not None and self._decoder.next_clip == clip
         if self._decoder is None or not streams or clip in self.run.spec.cuts:
@@ -273,12 +293,11 @@ def require_finite(clip: int, motion: "Float") -> None:
 
 
 def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) -> str:
-    """What differs, in words; empty if nothing does."""
-    names = sorted({*begun, *now})
+    """What differs, in words; empty if nothing does. What an older version did not ask of its machine is not compared."""
     return "; ".join(
-        f"{name} was {begun.get(name, 'unknown')}, is {now.get(name, 'unknown')}"
-        for name in names
-        if begun.get(name) != now.get(name)
+        f"{name} was {begun[name]}, is {now.get(name, 'unknown')}"
+        for name in sorted(begun)
+        if begun[name] != now.get(name)
     )
 
 

@@ -1,7 +1,7 @@
 """A tiny model with the real Protocols: rings that go from clip to clip, a decoder with memory, no torch.
 
 Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
-says of its numerics, FAKE_DRIFT=1 changes every latent by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
+says of its numerics, FAKE_PROBE what its probe gives (empty: it has none), FAKE_WRONG=0.5 lets it compute wrongly by so much, FAKE_DRIFT=1 changes all that it computes by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
 that hold a number makes that stage of that clip fail so many times; a word after it says how: memory, device, io, full, nan (denoise only). FAKE_LOG is a file that gets one line per call.
 """
 
@@ -30,6 +30,7 @@ from model.avatar import (
     Traits,
     seed_of,
 )
+from storage.errors import WrongPrecision
 
 RING = 12
 MEMORY = 30
@@ -128,8 +129,7 @@ class FakeDenoiser:
             ) % (1 << 16)
             ring[:] = np.concatenate([ring, x.astype(np.uint16)])[-RING:] // 2
             steps.append((x / 65536).astype(np.float32).transpose(1, 0, 2, 3))
-        if os.environ.get("FAKE_DRIFT"):
-            steps[-1] = steps[-1] + np.float32(1e-6)
+        steps[-1] = _drifted(steps[-1])
         if bad:
             steps[1:] = [np.full_like(each, np.nan) for each in steps[1:]]
         self._clip += 1
@@ -209,7 +209,14 @@ class FakeAvatar:
 
     @property
     def numerics(self) -> Mapping[str, str | int]:
-        return {"kernel": os.environ.get("FAKE_NUMERICS", "numpy"), "threads": self._threads}
+        probe = os.environ.get("FAKE_PROBE", "0123456789abcdef")
+        kernel = os.environ.get("FAKE_NUMERICS", "numpy")
+        told = {"kernel": kernel, "threads": self._threads}
+        return told | ({"probe": probe} if probe else {})
+
+    def require_precision(self) -> None:
+        if os.environ.get("FAKE_WRONG"):
+            raise WrongPrecision("conv", os.environ["FAKE_WRONG"], 0.02)
 
     @property
     def peaks(self) -> Mapping[str, int]:
@@ -222,7 +229,7 @@ class FakeAvatar:
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         _pretend("inputs", 0)
         small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)
-        return {"reference": small, "prompt": np.array([len(prompt)], np.float32)}
+        return {"reference": _drifted(small), "prompt": np.array([len(prompt)], np.float32)}
 
     def extract_audio(self, heard: Heard) -> Float:
         traits, sound = self._traits, heard.sound
@@ -230,7 +237,7 @@ class FakeAvatar:
         assert sound.shape == (count + 2 * traits.audio_margin,)
         body = sound[traits.audio_margin : -traits.audio_margin].reshape(traits.clip_frames, -1)
         level = np.stack([body.mean(1), np.abs(body).mean(1), body.max(1)])
-        return np.stack([level, level * 2]).astype(np.float32)
+        return _drifted(np.stack([level, level * 2]).astype(np.float32))
 
     def denoiser(self, inputs: Named, seed: Seed) -> FakeDenoiser:
         return FakeDenoiser(self._traits, inputs, seed)
@@ -238,6 +245,11 @@ class FakeAvatar:
     def decoder(self, inputs: Named) -> FakeDecoder:
         assert "reference" in inputs
         return FakeDecoder(self._traits)
+
+
+def _drifted(made: Float) -> Float:
+    """As another machine would compute it."""
+    return made + np.float32(1e-6) if os.environ.get("FAKE_DRIFT") else made
 
 
 def load(name: str, options: Options, machine: Machine) -> FakeAvatar:

@@ -125,3 +125,18 @@ def test_a_killed_film_is_repaired_and_then_ended(unbroken: Path, tmp_path: Path
     subprocess.run([*verb, "resume", str(run)], cwd=ROOT, check=True, capture_output=True)
     assert pieces(run) == pieces(unbroken)
     assert subprocess.run([*verb, "verify", str(run)], cwd=ROOT, check=False).returncode == 0
+
+
+def test_other_kernels_are_refused_and_leave_nothing(unbroken: Path, tmp_path: Path) -> None:
+    """Where torch takes other kernels, the probe says so before anything is written (code 3); with the first ones the film is the unbroken one's bytes."""
+    run = tmp_path / "film"
+    kill_after(run, 3)
+    before = digests(run / "audio") | digests(run / "commits") | digests(run / "encoded")
+    other = {**os.environ, "ATEN_CPU_CAPABILITY": "default"}
+    words = [sys.executable, "-m", "pipeline", "resume", str(run)]
+    said = subprocess.run(words, cwd=ROOT, env=other, check=False, capture_output=True, text=True)
+    assert said.returncode == 3
+    assert "begun under other numerics: probe was " in said.stderr
+    assert digests(run / "audio") | digests(run / "commits") | digests(run / "encoded") == before
+    make(run)
+    assert pieces(run) == pieces(unbroken)

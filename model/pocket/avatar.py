@@ -1,6 +1,7 @@
 """Pocket, loaded: a small transformer, a small VAE and a small ear behind the Protocol that the 14B will have."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +16,11 @@ from model.causal import CausalDenoiser
 from model.draws import SeededDraws
 from model.fp8 import quantise_linears
 from model.pocket import card
+from model.pocket.probe import Parts, compute
 from model.pocket.vae import MEMORY, FrameStream, PocketVAE
+from model.precision import NARROW, require_precision
+from model.probe import hash_bits
+from model.processor import avoid_amx, uses_amx
 from model.ring import Remembering
 from model.scene import Scene
 from model.schedule import flow_match
@@ -41,6 +46,7 @@ class PocketAvatar:
     """The Avatar of the model called pocket."""
 
     def __init__(self, options: Options, threads: int) -> None:
+        avoid_amx()
         torch.set_num_threads(threads)
         self._options = card.complete(options)
         self._threads, self._dtype = threads, precision()
@@ -76,9 +82,23 @@ class PocketAvatar:
             "precision": str(self._dtype).removeprefix("torch."),
             "threads": self._threads,
             "vectors": torch.backends.cpu.get_cpu_capability(),
-            "amx": int(torch.cpu._is_amx_tile_supported()),
+            "amx": int(uses_amx()),
             "rings": "whole",
+            "probe": self._probe,
         }
+
+    @cached_property
+    def _probe(self) -> str:
+        return hash_bits(self._compute())
+
+    def require_precision(self) -> None:
+        """Raise WrongPrecision unless each kind of layer computes here what float32 gives, but for rounding."""
+        if self._dtype in NARROW:
+            require_precision(self._compute())
+
+    def _compute(self) -> Iterator[Tensor]:
+        parts = Parts(self._ear, self._transformer, self._vae, self._remembering)
+        return compute(parts, self._options)
 
     @property
     def peaks(self) -> Mapping[str, int]:

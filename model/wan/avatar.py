@@ -1,6 +1,7 @@
 """What LiveAvatar and Wan-S2V do alike behind the Protocol: inputs, hearing, numerics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib.metadata import version
 
 import numpy as np
@@ -10,11 +11,14 @@ from torch import Tensor
 
 from model import nvml
 from model.avatar import FP8, Byte, Float, Heard, Machine, Named, Options, Traits
+from model.precision import NARROW, require_precision
+from model.probe import hash_bits
 from model.rows import can_build
 from model.text import TextEncoder
 from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
 from model.wan.memory import choose
 from model.wan.parts import Parts, bytes_free, placement_of
+from model.wan.probe import Miniature
 from model.wav2vec2 import Pace
 
 MOTION_FRAMES = 1 + FRAMES_PER_LATENT * (MOTION_LATENTS - 1)
@@ -49,7 +53,22 @@ class WanAvatar:
             "threads": self._threads,
             "kernels": kernels_of_card() if card else torch.backends.cpu.get_cpu_capability(),
             "rings": "packed in eight bits" if self._place.fp8 else "whole",
+            "probe": self._probe,
         }
+
+    @cached_property
+    def _probe(self) -> str:
+        return hash_bits(self._compute())
+
+    def require_precision(self) -> None:
+        """Raise WrongPrecision unless each kind of layer computes here what float32 gives, but for rounding."""
+        if self._place.dtype in NARROW:
+            require_precision(self._compute())
+
+    def _compute(self) -> Iterator[Tensor]:
+        yield from Miniature(self._kind, self._parts.place, self._place).compute(self._traits)
+        if self._place.device.type == "cuda":
+            torch.cuda.empty_cache()  # the film's own parts come next
 
     @property
     def peaks(self) -> Mapping[str, int]:

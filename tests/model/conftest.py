@@ -1,4 +1,4 @@
-"""Triton's kernels, on a card or in its interpreter."""
+"""Triton's kernels, on a card or in its interpreter; and a processor that computes right in bfloat16."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from model.processor import avoid_amx
+
+# Before any test computes: later it has no effect.
+avoid_amx()
 KERNELS = ("model.kernels", "model.packed_kernels")
 
 

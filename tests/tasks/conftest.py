@@ -38,6 +38,8 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "FAKE_FAIL",
         "FAKE_LOG",
         "FAKE_NUMERICS",
+        "FAKE_PROBE",
+        "FAKE_WRONG",
         "FAKE_DRIFT",
         "FAKE_MOTION",
         "FAKE_BYTES",

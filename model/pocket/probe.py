@@ -1,0 +1,49 @@
+"""What pocket computes alike on machines that make the same film, and otherwise on others (model/probe.py)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.audio import MelEncoder
+from model.avatar import Options
+from model.pocket import card
+from model.pocket.vae import FrameStream, PocketVAE
+from model.probe import denoise_block, draw_noise, keep_first_block
+from model.ring import Remembering
+from model.transformer import S2VTransformer
+
+FEATURES = card.BLOCK_LATENTS * card.FRAMES_PER_LATENT
+"""Frames of a block."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What computes."""
+
+    ear: MelEncoder
+    transformer: S2VTransformer
+    vae: PocketVAE
+    remembering: Remembering
+
+
+@torch.inference_mode()
+def compute(parts: Parts, options: Options) -> Iterator[Tensor]:
+    """What each part makes of fixed numbers, at the film's size; the VAE, as wide as the film and as high as its smallest.
+
+    By shapes, oneDNN and MKL choose their kernels: with fewer tokens than the film has, attention gave the same bits where the film's were others.
+    """
+    span = min(options.clip_frames, card.CLIP_FRAMES) * card.SAMPLE_RATE // card.FPS
+    features = parts.ear.hear(draw_noise(1, span + 2 * card.AUDIO_MARGIN) / 10)
+    yield features
+    traits = card.describe(options)
+    width, height = traits.latent_width, traits.latent_height
+    strip = (card.SMALLEST, width * card.PIXELS_PER_LATENT)
+    frames = draw_noise(1, 3, card.FRAMES_PER_LATENT, *strip).clamp_(-1, 1)
+    yield parts.vae.encode(frames)
+    latents = draw_noise(1, traits.latent_channels, 1, height, width)
+    shallow = keep_first_block(parts.transformer)
+    yield denoise_block(shallow, latents, features[..., :FEATURES], parts.remembering)
+    rows = card.SMALLEST // card.PIXELS_PER_LATENT
+    yield FrameStream(parts.vae).push(latents[..., :rows, :])

@@ -1,0 +1,64 @@
+"""A small fixed computation through a model's own layers, whose hash tells machines apart that compute other bits.
+
+What decides a film's last bits cannot be listed: instruction sets, libraries, drivers, and for each of them variables of the environment. So the machine
+is asked: the same numbers go through the layers that make a film, in its precision and on its device, and what comes out is hashed.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from copy import copy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.causal import CausalDenoiser
+from model.draws import SeededDraws
+from model.ring import Remembering
+from model.scene import Scene
+from model.schedule import Schedule
+from model.transformer import S2VTransformer
+
+SEED = 22
+BLOCKS_BEFORE = 3
+"""Blocks of latents that came before the one that is denoised: attention then sees a whole window."""
+
+ONE_STEP = Schedule((1000.0,), (1.0, 0.0))
+
+
+def draw_noise(*shape: int) -> Tensor:
+    """Normal numbers, float32, the same on every machine."""
+    draw = np.random.default_rng((SEED, *shape))
+    return torch.from_numpy(draw.standard_normal(shape, dtype=np.float32))
+
+
+def hash_bits(made: Iterable[Tensor]) -> str:
+    """Sixteen hexadecimal digits that stand for every bit of what was computed."""
+    whole = hashlib.sha256()
+    for tensor in made:
+        whole.update(tensor.float().cpu().contiguous().numpy().tobytes())
+    return whole.hexdigest()[:16]
+
+
+def keep_first_block(transformer: S2VTransformer) -> S2VTransformer:
+    """The same transformer with its first block alone, whose weights are shared: all blocks are computed alike."""
+    shallow = copy(transformer)
+    shallow._modules = {**transformer._modules, "blocks": transformer.blocks[:1]}
+    shallow.stream = None
+    return shallow
+
+
+def denoise_block(
+    transformer: S2VTransformer, latents: Tensor, features: Tensor, how: Remembering
+) -> Tensor:
+    """A block of latents after one step, given the picture's latent [1, c, 1, h, w] and the block's features [1, layer, channel, frame]."""
+    config = transformer.config
+    motion = latents.repeat(1, 1, sum(config.motion_buckets), 1, 1)
+    text = None
+    if config.text_dim is not None:
+        text = draw_noise(1, config.text_len // 4, config.text_dim).to(latents.device)
+    scene = Scene(latents, motion, text, config.block_latents)
+    draws = SeededDraws(SEED, config.roll)
+    denoiser = CausalDenoiser(transformer, ONE_STEP, scene, draws, how)
+    denoiser.restore(BLOCKS_BEFORE, ())
+    return torch.from_numpy(denoiser.denoise(features[0].numpy()).latents)

@@ -1,0 +1,100 @@
+"""What a large model computes alike on machines that make the same film, and otherwise on others (model/probe.py).
+
+No weight is loaded for it: a miniature of each part has the part's own layers in their true width, once instead of many times, and drawn numbers. The prompt's
+encoder is left out; its products are the transformer's.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model import checkpoint
+from model.avatar import Traits
+from model.checkpoint import Place, read_json
+from model.fp8 import quantise_linears
+from model.headers import read_contents
+from model.probe import denoise_block, draw_noise
+from model.ring import Remembering
+from model.transformer import S2VTransformer
+from model.vae import WanFrameStream, WanVAE, build
+from model.vae_layout import STATISTICS, bare_names, configuration
+from model.wan.card import FRAMES_PER_LATENT, PIXELS_PER_LATENT, SAMPLE_RATE, Kind
+from model.weights import Placement
+
+POOL = 1 << 20
+"""Drawn numbers that all weights are cut from."""
+ROWS = 8
+"""Of latents, that the VAE is given."""
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """Of which model, from which folder, and where it is computed."""
+
+    kind: Kind
+    place: Place
+    placement: Placement
+
+    @torch.inference_mode()
+    def compute(self, traits: Traits) -> Iterator[Tensor]:
+        """What each part makes of fixed numbers: the speech encoder of a second, the VAE as wide as the film, the transformer at its size."""
+        device = self.placement.device
+        yield self.ear()(
+            draw_noise(1, SAMPLE_RATE).to(device, self.placement.dtype)
+        ).last_hidden_state
+        latents = draw_noise(
+            1, traits.latent_channels, 1, traits.latent_height, traits.latent_width
+        )
+        latents, vae = latents.to(device), self.vae()
+        width, frames = traits.latent_width * PIXELS_PER_LATENT, 1 + FRAMES_PER_LATENT
+        yield vae.encode(draw_noise(1, 3, frames, ROWS * PIXELS_PER_LATENT, width).to(device))
+        yield WanFrameStream(vae).push(latents[..., :ROWS, :].repeat(1, 1, 2, 1, 1))
+        heard = draw_noise(1, traits.audio_layers, traits.audio_channels, traits.block_frames)
+        yield denoise_block(self.transformer(), latents, heard, Remembering(self.placement.fp8))
+
+    def ear(self) -> nn.Module:
+        """Its speech encoder with a single layer."""
+        from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+        told = read_json(self.place.folder, checkpoint.SPEECH_CONFIG)
+        told |= {"num_hidden_layers": 1, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+        with torch.device("meta"):
+            model = Wav2Vec2Model(Wav2Vec2Config.from_dict(told)).eval()
+        return self._fill(model, self.placement.dtype)
+
+    def vae(self) -> WanVAE:
+        """Its VAE."""
+        path = self.place.folder / checkpoint.VAE
+        shapes = {name: held.shape for name, held in read_contents(path).items()}
+        mean, std = (list(each) for each in STATISTICS)
+        config = configuration(bare_names(shapes), path)
+        module = build(config | {"latents_mean": mean, "latents_std": std})
+        dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
+        return WanVAE(self._fill(module, dtype))
+
+    def transformer(self) -> S2VTransformer:
+        """Its transformer with a single block."""
+        single = {"num_layers": 1, "audio_inject_layers": (0,)}
+        with torch.device("meta"):
+            model = S2VTransformer(**{**self.place.config, **self.kind.switches, **single}).eval()
+        self._fill(model, self.placement.dtype)
+        if self.placement.fp8:
+            quantise_linears(model.blocks)
+        return model
+
+    def _fill(self, module: Any, dtype: torch.dtype) -> Any:
+        """A module that has no numbers yet, on the device with drawn ones; norms are about one."""
+        nn.Module.to(module, dtype)
+        nn.Module.to_empty(module, device=self.placement.device)
+        pool = draw_noise(POOL).to(self.placement.device)
+        for name, weight in module.state_dict().items():
+            flat = weight.ndim < 2
+            mean = float(flat and not name.endswith("bias"))
+            scale = 0.1 if flat else prod(weight.shape[1:]) ** -0.5
+            for piece in weight.view(-1).split(POOL):
+                piece.copy_(mean + scale * pool[: len(piece)])
+        return module
