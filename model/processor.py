@@ -12,7 +12,7 @@ WITHOUT_AMX = "AVX512_CORE_BF16"
 def avoid_amx() -> None:
     """Keep oneDNN from the AMX of a processor, whose convolutions are wrong there; before anything is computed, or it has no effect.
 
-    In torch 2.11 (oneDNN 3.10) bfloat16 convolutions with few input channels, and some with strides, gave wrong sums in AMX (docs/adr/0017-asked-of-the-machine.md).
+    In torch 2.11 (oneDNN 3.10) bfloat16 convolutions with few input channels, and some with strides, gave wrong sums in AMX (docs/adr/0018-asked-of-the-machine.md).
     Who names another limit in the environment keeps it.
     """
     if torch.cpu._is_amx_tile_supported() and _limit() is None:
