@@ -23,8 +23,9 @@ TOLD = ("events.jsonl", "inference.log", "run.lock")
 
 
 def files_of(run: Run) -> dict[str, str]:
-    """The digest of everything that a run holds."""
+    """The digest of everything that a run holds, but for what says that something was lost."""
     paths = [path for path in sorted(run.root.rglob("*")) if path.is_file()]
+    paths = [path for path in paths if b'"state":"doubted"' not in path.read_bytes()]
     return {
         str(path.relative_to(run.root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths
