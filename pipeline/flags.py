@@ -80,6 +80,12 @@ FILM = (
     Flag("sample-steps", "Denoising steps (4).", ("sample_steps",), whole, "N", published=True),
     Flag("base-seed", "The seed; -1 draws one.", ("base_seed",), whole, "N", published=True),
     Flag(
+        "accept-short-audio",
+        "Take a sound that is cut off as long as it is.",
+        ("accept_short_audio",),
+        constant=True,
+    ),
+    Flag(
         "audio-lead",
         "Frames by which the sound leads the picture (0).",
         ("audio_lead",),

@@ -73,5 +73,5 @@ def _soundtrack(run: "Run") -> Iterator[Path]:
     with scratch_folder(private_folder(), "mux") as folder:
         sound = folder / "soundtrack.m4a"
         run.check_inputs()
-        encode_soundtrack(run.audio_path, sound)
+        encode_soundtrack(run.audio_path, sound, run.spec.reading)
         yield sound

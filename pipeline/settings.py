@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 PREFIX = "LONGTAKE_"
 CONFIG = "longtake.toml"
 # One film's own: a picture set for all films by accident would be worse than one more flag to type.
-_ONE_FILM = {"image", "audio", "run", "start_clip", "accept_joint", "overwrite"}
+_ONE_FILM = {
+    "image",
+    "audio",
+    "run",
+    "start_clip",
+    "accept_joint",
+    "accept_short_audio",
+    "overwrite",
+}
 _SETTABLE = {
     flag.name: flag for flag in FLAGS if flag.fields and not _ONE_FILM.intersection(flag.fields)
 }

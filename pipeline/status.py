@@ -206,7 +206,8 @@ _ASKED_AS = {
     "clip_frames": "infer_frames",
     "clips": "num_clip",
 }
-_GIVEN = {"image": "the picture", "audio": "the sound", "frames": "the sound", "clips": "the sound"}
+_OF_THE_SOUND = ("audio", "frames", "clips", "silence", "mix", "gain")
+_GIVEN = {"image": "the picture", **dict.fromkeys(_OF_THE_SOUND, "the sound")}
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ system's own file stands, either: each names its place.
 import copy
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -116,6 +116,25 @@ class DiskFile(MediaFile):
         return os.fstat(self._descriptor).st_size
 
 
+class GappedFile(DiskFile):
+    """A file on the disk of which some bytes are passed over as if they were not there. Only to be read."""
+
+    def __init__(self, path: Path, descriptor: int, gaps: Sequence[range]) -> None:
+        super().__init__(path, descriptor)
+        self._gaps = gaps
+
+    def _read_at(self, size: int, position: int) -> bytes:
+        for gap in self._gaps:
+            if position < gap.start:
+                size = min(size, gap.start - position)
+                break
+            position += len(gap)
+        return super()._read_at(size, position)
+
+    def _size(self) -> int:
+        return super()._size() - sum(map(len, self._gaps))
+
+
 class MemoryFile(MediaFile):
     """A file in memory: for one clip, never for a film."""
 
@@ -136,25 +155,28 @@ class MemoryFile(MediaFile):
 
 @contextmanager
 def open_media(
-    path: Path, kind: str | None = None, options: dict[str, str] | None = None
+    path: Path,
+    kind: str | None = None,
+    options: dict[str, str] | None = None,
+    gaps: Sequence[range] = (),
 ) -> Iterator["InputContainer"]:
-    """A file for libav to read, in the format of this name or one that it guesses.
+    """A file for libav to read, in the format of this name or one that it guesses; without the bytes of `gaps`.
 
     Raises FFmpegError or OSError where there is no such file, and NotReadable where it cannot be read, at the latest when it is left.
     """
     with ExitStack() as stack:
-        with _reading_named(path):
+        with reading_named(path):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(_close_read, descriptor)
-            file = DiskFile(path, descriptor)
+            file = GappedFile(path, descriptor, gaps) if gaps else DiskFile(path, descriptor)
             container = stack.enter_context(_container(file, kind, options or {}))
         try:
             yield container
         except Exception as error:
-            with _reading_named(path):
+            with reading_named(path):
                 file.raise_failure(error)
             raise
-        with _reading_named(path):
+        with reading_named(path):
             file.raise_failure()
 
 
@@ -176,7 +198,8 @@ def _close_read(descriptor: int) -> None:
 
 
 @contextmanager
-def _reading_named(path: Path) -> Iterator[None]:
+def reading_named(path: Path) -> Iterator[None]:
+    """Raise NotReadable, with the file's name, where the system fails to read it."""
     try:
         yield
     except OSError as error:

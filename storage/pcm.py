@@ -1,36 +1,27 @@
 """Any sound file as float32 samples, piece by piece, with the speaker that each channel belongs to."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from storage.errors import BadSound
-from storage.media_file import open_media
+from storage.joined import inner_tags
+from storage.media_file import open_media, reading_named
 from storage.refusals import spare_input
+from storage.stated import Stated, counted, counted_frames, stated_length, unfinished
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, Packet
     from av.container import InputContainer
 
-log = structlog.get_logger()
-
 Samples = NDArray[np.float32]
 
-HALF = 0.5**0.5
-# What each speaker gives to the left and to the right (ITU-R BS.775). The subwoofer gives nothing; one that is not named here both alike.
-LEFT_RIGHT = {
-    **dict.fromkeys(("FL", "FLC", "DL", "WL"), (1.0, 0.0)),
-    **dict.fromkeys(("FR", "FRC", "DR", "WR"), (0.0, 1.0)),
-    **dict.fromkeys(("BL", "SL", "TFL", "TBL"), (HALF, 0.0)),
-    **dict.fromkeys(("BR", "SR", "TFR", "TBR"), (0.0, HALF)),
-    **dict.fromkeys(("LFE", "LFE2"), (0.0, 0.0)),
-}
 # WAV files often name no speakers; these are what their number commonly means.
 USUAL = {
     1: ("FC",),
@@ -38,13 +29,21 @@ USUAL = {
     6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
 }
-FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
-# Formats whose header states the length exactly, and what may be missing all the same; the others estimate it.
-MISSING_SECONDS = {"flac": Fraction(0), "mov": Fraction(1, 10), "ogg": Fraction(1, 10)}
+KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 LONGEST_PADDING = 4096
 """Samples that a container may cut from the end of the last frames: two frames of HE-AAC."""
 ROUNDING = Fraction(1, 500)
 """Seconds by which an edit list may be off: the unit of most is a millisecond, of Apple's a 600th."""
+TIMED = {"mov", "matroska", "mpegts", "mpeg", "asf", "flv", "avi"}
+"""Formats in which a sound may start later than what is beside it; in the others what libav calls a start is their priming."""
+HOLES = {"flac": Fraction(1, 100), "ogg": Fraction(1, 10)}
+"""Formats whose demuxer passes over what is damaged, and whose packets' times are those of their samples: by how much they may differ."""
+FROM_ZERO = {"mov", "matroska"}
+"""Formats whose players wait where a sound that is alone starts late."""
+TIME_OF_DAY = 60
+"""Seconds; one that is alone and starts later counts from somewhere else."""
+LEAST_LATE = Fraction(1, 20)
+"""Seconds; a frame of film, and priming that some containers count as a start."""
 WAY_OUT = "convert it (ffmpeg -i IN OUT.wav), or give another"
 
 
@@ -59,21 +58,45 @@ class Piece:
 
 @dataclass
 class Told:
-    """What the container says of the sound's length; nothing, if it only guesses."""
+    """What is learnt of a sound beside its samples, while it is decoded."""
 
-    seconds: Fraction = Fraction(0)
-    missing: Fraction = Fraction(0)
-    """How much less there may be all the same."""
+    stated: Stated = field(default_factory=Stated)
+    """What its header says of its length."""
+    start: Fraction = Fraction(0)
+    """Seconds by which it starts later than its container."""
+    ends_in_junk: bool = False
+    """What follows the last sample is no sound, and no tag."""
     padded: bool = False
-    """The last frames may hold more than that."""
-    last_packet: Fraction = Fraction(0)
-    """Where it ends, in seconds from the first sample."""
+    """The last frames may hold more than is stated."""
+    counts: bool = False
+    """An MP3: frames that count those after them may come in its middle, where files were joined."""
+    hole: Fraction | None = None
+    """Seconds by which its packets may end later than its samples; more is a hole that no decoder noticed. None: their times are not that true."""
+    _last: tuple[int, int] = (0, 0)
+    """Where the last packet begins, and its length, in units."""
+    _unit: Fraction = Fraction(0)
+    _begin: int = 0
 
-    def follow(self, packet: "Packet[AudioStream]", stream: "AudioStream") -> None:
-        """Take note of a packet that was read."""
-        if self.padded and packet.pts is not None:
-            start = max(stream.start_time or 0, 0)
-            self.last_packet = (packet.pts + (packet.duration or 0) - start) * packet.time_base
+    @property
+    def seconds(self) -> Fraction:
+        """What is stated; 0: nothing."""
+        return self.stated.seconds
+
+    def follow(self, packet: "Packet[AudioStream]") -> None:
+        """Take note of a packet that was decoded."""
+        if packet.pts is not None:  # a fraction for each would cost more than its decoding
+            self._last = (packet.pts, packet.duration or 0)
+
+    @property
+    def last_packet(self) -> Fraction:
+        """Where the last packet ends, in seconds from the first sample."""
+        return (sum(self._last) - self._begin) * self._unit
+
+    def count(self, frame: bytes, stream: "AudioStream") -> bool:
+        """Take note of a frame that counts those of another file, which was joined to the one before; False where it is one with sound."""
+        if frames := counted_frames(frame):
+            self.stated = self.stated.followed(counted(frames, stream.rate))
+        return frames > 0
 
     def end(self, rate: int) -> int:
         """Where the padding begins: by the last packet, if the edit list is but its rounding (to milliseconds, in most files)."""
@@ -81,53 +104,67 @@ class Told:
         return max(round((self.last_packet if rounded else self.seconds) * rate), 1)
 
 
-def decode(path: Path) -> Iterator[Piece]:
-    """All of the file's samples in order, at least one; raises BadSound."""
+def decode(path: Path, told: Told | None = None) -> Iterator[Piece]:
+    """All of the file's samples in order, at least one; `told` learns the rest, in whole by the last piece. Raises BadSound."""
     import av
 
+    told = told or Told()
     _refuse_path(path)
     try:
-        with open_media(path, options={"protocol_whitelist": "none"}) as container:
+        with _opened(path) as container:
             stream = container.streams.best("audio")
             if not isinstance(stream, av.AudioStream):
                 raise BadSound(
                     path, "it holds no sound; give a WAV, FLAC, MP3 or M4A, or a video with sound"
                 )
-            told = _told(container, stream)
+            _learn(path, container, stream, told)
             pieces = _uniform(path, _pieces(path, container, stream, told))
-            yield from _whole(path, _unpadded(pieces, told), told)
+            yield from _unpadded(pieces, told)
     except av.FFmpegError as error:
-        raise BadSound(
-            path, f"it is no sound file, or a damaged one ({error.strerror}); {WAY_OUT}"
-        ) from error
+        with reading_named(path):
+            reason = unfinished(path)
+        reason = reason or f"it is no sound file, or a damaged one ({error.strerror}); {WAY_OUT}"
+        raise BadSound(path, reason) from error
 
 
-def mix_mono(piece: Piece) -> Samples:
-    """[1, sample]: left and right in halves. Not turned down for the many channels of a film: its speech would become faint."""
-    return _mix(piece, _weights(piece).mean(axis=0, keepdims=True))
+@contextmanager
+def _opened(path: Path) -> Iterator["InputContainer"]:
+    with ExitStack() as stack:
+        options = {"protocol_whitelist": "none"}
+        container = stack.enter_context(open_media(path, options=options))
+        with reading_named(path):
+            gaps = inner_tags(path) if container.format.name == "mp3" else []
+        if gaps:
+            stack.pop_all().close()
+            container = stack.enter_context(open_media(path, options=options, gaps=gaps))
+        yield container
 
 
-def mix_film(piece: Piece) -> Samples:
-    """Mono and stereo as they are, more channels as stereo [2, sample], turned down so that it cannot clip."""
-    if len(piece.speakers) <= 2:
-        return piece.samples
-    weights = _weights(piece)
-    return _mix(piece, weights / max(weights.sum(axis=1).max(), 1))
+def _learn(path: Path, container: "InputContainer", stream: "AudioStream", told: Told) -> None:
+    name = container.format.name.split(",")[0]
+    with reading_named(path):
+        told.stated = stated_length(path, container, stream)
+    told.padded = name == "mov" and told.seconds > 0
+    told.counts = name == "mp3"
+    told.hole = HOLES.get(name)
+    told._unit, told._begin = Fraction(stream.time_base or 0), max(stream.start_time or 0, 0)
+    told.start = _start(container, stream) if name in TIMED else Fraction(0)
 
 
-def _weights(piece: Piece) -> NDArray[np.float32]:
-    """[left and right, channel]; one channel goes to both in full."""
-    if len(piece.speakers) == 1:
-        return np.ones((2, 1), np.float32)
-    return np.array(
-        [LEFT_RIGHT.get(speaker, (HALF, HALF)) for speaker in piece.speakers], np.float32
-    ).T
+def _start(container: "InputContainer", stream: "AudioStream") -> Fraction:
+    """Seconds by which the sound starts later than the film that it is of; alone in its file, than that file's time 0."""
+    from av.stream import Disposition
 
-
-def _mix(piece: Piece, weights: NDArray[np.float32]) -> Samples:
-    # Without BLAS: its threads would decide the order of the sum.
-    mixed: Samples = np.einsum("oc,cs->os", weights, piece.samples, optimize=False)
-    return mixed
+    starts = [
+        (each.start_time or 0) * Fraction(each.time_base)
+        for each in (*container.streams.video, *container.streams.audio)
+        if each.time_base and not each.disposition & Disposition.attached_pic
+    ]
+    own = (stream.start_time or 0) * Fraction(stream.time_base or 1)
+    late = own - min(starts)
+    if len(starts) == 1 and container.format.name.split(",")[0] in FROM_ZERO and own <= TIME_OF_DAY:
+        late = own
+    return late if late >= LEAST_LATE else Fraction(0)
 
 
 def _refuse_path(path: Path) -> None:
@@ -147,13 +184,6 @@ def _refuse_path(path: Path) -> None:
         raise BadSound(path, "it is empty; give another")
 
 
-def _told(container: "InputContainer", stream: "AudioStream") -> Told:
-    name = container.format.name.split(",")[0]
-    if not stream.duration or not stream.time_base or name not in MISSING_SECONDS:
-        return Told()
-    return Told(stream.duration * stream.time_base, MISSING_SECONDS[name], padded=name == "mov")
-
-
 def _pieces(
     path: Path, container: "InputContainer", stream: "AudioStream", told: Told
 ) -> Iterator[Piece]:
@@ -161,38 +191,63 @@ def _pieces(
     import av
 
     holes, samples, rate = 0, 0, 1
-    for packet in container.demux(stream):
-        told.follow(packet, stream)
+    for packet in _packets(container, stream, told):
+        if told.counts and told.count(bytes(packet)[:60], stream):
+            continue
         try:
             frames = packet.decode()
         except av.InvalidDataError:
             holes += samples > 0
             continue
+        told.follow(packet)
         for frame in frames:
-            if holes:
+            if holes and packet.size:  # else the decoder gives what it held
                 raise BadSound(path, f"it is damaged after {samples / rate:.1f} seconds; {WAY_OUT}")
             samples, rate = samples + frame.samples, frame.sample_rate
             yield _piece(frame)
-    if holes:
-        log.warning("sound_ends_in_junk", path=str(path), seconds=round(samples / rate, 3))
+    told.ends_in_junk |= bool(holes)
+    found = Fraction(samples, rate)
+    if told.hole is not None and told.last_packet - found > told.hole:
+        lengths = f"{float(found):.1f} of {float(told.last_packet):.1f} seconds"
+        raise BadSound(path, f"{lengths} can be read, so it is damaged; {WAY_OUT}")
+
+
+def _packets(
+    container: "InputContainer", stream: "AudioStream", told: Told
+) -> Iterator["Packet[AudioStream]"]:
+    """All that can be read. A file that says how long it is may break off: what is missing is then known by its length."""
+    import av
+
+    try:
+        yield from container.demux(stream)
+    except av.InvalidDataError:
+        if not told.seconds:
+            raise
+        told.ends_in_junk = True
 
 
 def _piece(frame: "AudioFrame") -> Piece:
-    """Whatever the sample format, as float32 [channel, sample]."""
-    values, kind = frame.to_ndarray(), frame.format.name.removesuffix("p")
     names = tuple(channel.name for channel in frame.layout.channels)
-    if not frame.format.is_planar:
-        values = values.reshape(-1, len(names)).T
-    if kind in FULL_SCALE:
-        values = (
-            values.astype(np.float64) - (FULL_SCALE["u8"] if kind == "u8" else 0)
-        ) / FULL_SCALE[kind]
-    speakers = (
-        names
-        if len(set(names)) == len(names) and "NONE" not in names
-        else USUAL.get(len(names), names)
-    )
-    return Piece(np.ascontiguousarray(values, np.float32), frame.sample_rate, speakers)
+    plain = len(set(names)) == len(names) and "NONE" not in names
+    speakers = names if plain else USUAL.get(len(names), names)
+    return Piece(samples_of(frame), frame.sample_rate, speakers)
+
+
+def samples_of(frame: "AudioFrame") -> Samples:
+    """Whatever the sample format, as float32 [channel, sample]."""
+    kind = np.dtype(KINDS[frame.format.name.removesuffix("p")])
+    channels = frame.layout.nb_channels
+    planes: tuple[Any, ...] = frame.planes
+    if frame.format.is_planar:
+        # Not by to_ndarray: PyAV takes what lies after the eighth pointer for a ninth channel, and the process dies of it.
+        each = [np.frombuffer(plane, kind, frame.samples) for plane in planes[:channels]]
+        values = np.stack(each)
+    else:
+        values = np.frombuffer(planes[0], kind, frame.samples * channels).reshape(-1, channels).T
+    if kind.kind != "f":
+        full = 2.0 ** (8 * kind.itemsize - 1)
+        values = (values.astype(np.float64) - (full if kind.kind == "u" else 0)) / full
+    return np.ascontiguousarray(values, np.float32)
 
 
 def _uniform(path: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -217,13 +272,16 @@ def _unpadded(pieces: Iterator[Piece], told: Told) -> Iterator[Piece]:
     libav cuts that of MP3, Opus and Vorbis itself, but not that of AAC in MP4. What lies beyond the edit list's end is held back until it is known to
     be no more than padding: a fragmented file may state only its first fragment.
     """
+    if not told.padded:
+        yield from pieces
+        return
     held: list[Piece] = []
     released = rate = 0
     for piece in pieces:
         rate = piece.rate
         held.append(piece)
         begin = (told.seconds - ROUNDING) * rate
-        if not told.padded or not 0 < released + _length(held) - begin <= LONGEST_PADDING:
+        if not 0 < released + _length(held) - begin <= LONGEST_PADDING:
             released += _length(held)
             yield from held
             held.clear()
@@ -231,17 +289,6 @@ def _unpadded(pieces: Iterator[Piece], told: Told) -> Iterator[Piece]:
         kept = replace(piece, samples=piece.samples[:, : max(told.end(rate) - released, 0)])
         released += _length([kept])
         yield kept
-
-
-def _whole(path: Path, pieces: Iterator[Piece], told: Told) -> Iterator[Piece]:
-    """The same pieces, and BadSound at the end where they are fewer than the header says."""
-    seconds = Fraction(0)
-    for piece in pieces:
-        seconds += Fraction(_length([piece]), piece.rate)
-        yield piece
-    if seconds < told.seconds - told.missing:
-        lengths = f"{float(seconds):.1f} of its {float(told.seconds):.1f} seconds"
-        raise BadSound(path, f"{lengths} can be read, so it is damaged or cut off; {WAY_OUT}")
 
 
 def _length(pieces: list[Piece]) -> int:

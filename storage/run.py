@@ -29,7 +29,7 @@ from storage.originals import copy_original, link_original, original_flaw, suffi
 from storage.records import Facts, Records
 from storage.refusals import spare_file, spare_input
 from storage.samples import SoundArray
-from storage.spec import Settings, Spec
+from storage.spec import Reading, Settings, Spec
 from storage.strays import obstacles
 
 FORMAT = 1
@@ -314,9 +314,12 @@ def difference(there: Spec, asked: Spec) -> str:
     one, other = asdict(there), asdict(asked)
     for each, spec in ((one, there), (other, asked)):
         each["takes"] = ", ".join(map(str, spec.takes)) or "none"
-    return ", ".join(
+    words = ", ".join(
         f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
     )
+    if there.reading == Reading() != asked.reading:
+        words += " (it was begun by a version that read this sound otherwise, and `longtake resume` goes on so)"
+    return words
 
 
 def refuse_strangers(root: Path) -> None:

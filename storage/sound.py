@@ -5,7 +5,7 @@ Opus and Vorbis where the container tells of it; what is left is what a player p
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from math import floor
@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage import pcm
+from storage.mixing import Balance, mix_film, mix_mono
 from storage.mp4 import create_mp4
+from storage.spec import Reading
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -31,6 +33,7 @@ SHORTEST = 1024
 BITS = 96_000
 """Of AAC, a second and channel."""
 LAYOUTS = {1: "mono", 2: "stereo"}
+DEFAULT = Reading()
 
 
 @dataclass(frozen=True)
@@ -38,41 +41,73 @@ class SoundFacts:
     """What a soundtrack is, counted from its decoded samples (after the container's priming)."""
 
     samples: int
-    """Per channel, at `rate`."""
+    """Per channel, at `rate`, with the silence that is put before it."""
     rate: int
     channels: int
+    reading: Reading = field(default_factory=Reading)
+    """How it is best read."""
+    cut: bool = False
+    """Some of it is missing."""
+    stated: Fraction = Fraction(0)
+    """Seconds that it should have, where it is cut and says so."""
+    ends_in_junk: bool = False
+    """What follows the last sample is no sound."""
+    silent: str = ""
+    """left or right, where that side is silent beside the other."""
 
     @property
     def seconds(self) -> Fraction:
         """Its exact length."""
         return Fraction(self.samples, self.rate)
 
+    @property
+    def found(self) -> Fraction:
+        """Seconds that the file holds."""
+        return Fraction(self.samples - self.reading.silence, self.rate)
+
 
 def probe_sound(path: Path) -> SoundFacts:
-    """Decode the whole file once, in bounded memory, and count; raises BadSound."""
-    samples = 0
-    for piece in pcm.decode(path):
+    """Decode the whole file once, in bounded memory: count, and find how it is best read. Raises BadSound."""
+    told, balance, samples = pcm.Told(), None, 0
+    for piece in pcm.decode(path, told):
+        balance = balance or Balance(len(piece.speakers), piece.rate)
+        balance.add(piece)
         samples += piece.samples.shape[1]
-    return SoundFacts(samples, piece.rate, len(piece.speakers))
+    assert balance is not None, "decode gives one piece at least"
+    found, silence = Fraction(samples, piece.rate), round(told.start * piece.rate)
+    stated = told.stated.length(found)
+    return SoundFacts(
+        samples=samples + silence,
+        rate=piece.rate,
+        channels=len(piece.speakers),
+        reading=replace(balance.reading(), silence=silence),
+        cut=told.stated.is_cut(found),
+        stated=stated if stated > found else Fraction(0),
+        ends_in_junk=told.ends_in_junk,
+        silent=balance.silent,
+    )
 
 
-def stream_sound(path: Path, rate: int) -> Iterator[Samples]:
+def stream_sound(path: Path, rate: int, reading: Reading = DEFAULT) -> Iterator[Samples]:
     """Blocks of mono samples at `rate`, round half up(samples · rate / own rate) in all, without delay; raises BadSound."""
-    mono = ((piece.rate, pcm.mix_mono(piece)) for piece in pcm.decode(path))
+    mono = ((piece.rate, mix_mono(piece, reading)) for piece in _read(path, reading))
     for block in _blocks(_resample(mono, rate), BLOCK):
         yield block[0]
 
 
 def encode_soundtrack(
-    source: Path, target: Path, pulse: "Callable[[], None]" = lambda: None
+    source: Path,
+    target: Path,
+    reading: Reading = DEFAULT,
+    pulse: "Callable[[], None]" = lambda: None,
 ) -> None:
     """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. `pulse` is called now and then, and may raise."""
 
     def mix(piece: pcm.Piece) -> tuple[int, Samples]:
         pulse()
-        return piece.rate, pcm.mix_film(piece)
+        return piece.rate, mix_film(piece, reading)
 
-    mixed = (mix(piece) for piece in pcm.decode(source))
+    mixed = (mix(piece) for piece in _read(source, reading))
     blocks = _blocks(_resample(mixed, FILM_RATE), AAC_FRAME)
     first = next(blocks)  # tells the channels, and that there is sound at all
     with create_mp4(target, units=FILM_RATE) as mp4:
@@ -86,6 +121,17 @@ def encode_soundtrack(
             mp4.mux(stream.encode(frame))
         mp4.mux(stream.encode(None))
         mp4.expect(stream, Fraction(samples, FILM_RATE))
+
+
+def _read(path: Path, reading: Reading) -> Iterator[pcm.Piece]:
+    """All of it, after its silence."""
+    pieces = pcm.decode(path)
+    first = next(pieces)
+    for start in range(0, reading.silence, BLOCK):
+        length = min(BLOCK, reading.silence - start)
+        yield replace(first, samples=np.zeros((len(first.speakers), length), np.float32))
+    yield first
+    yield from pieces
 
 
 def _resample(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterator[Samples]:

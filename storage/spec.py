@@ -17,7 +17,19 @@ STALL_TIMES = 10
 STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
-YOUNGER = {"whole_audio", "takes", "precision"}
+YOUNGER = {"whole_audio", "takes", "precision", "silence", "mix", "gain"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a soundtrack is read, decided once by all of it (storage/mixing.py); the default is how films before this read theirs."""
+
+    silence: int = 0
+    """Samples, at the sound's own rate, that are put before its first: it starts late in its container."""
+    mix: str = ""
+    """left, right: that side alone is heard. turned: the right side is turned over, heard so and in the film. Empty: both, as they are."""
+    gain: int = 0
+    """In thousandths, of more than two channels in the film's two; 0: so little that nothing could ever clip."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,10 @@ class Spec:
     """Clips that were made again with another seed, in the order in which that was done; each names the film that it was taken from."""
     precision: str = ""
     """fp8, or empty: the model's own."""
+    silence: int = 0
+    mix: str = ""
+    gain: int = 0
+    """These three: how the soundtrack is read (Reading)."""
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
@@ -85,6 +101,11 @@ class Spec:
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, hex."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def reading(self) -> Reading:
+        """How the soundtrack is read."""
+        return Reading(self.silence, self.mix, self.gain)
 
     @property
     def samples_per_frame(self) -> int:

@@ -44,7 +44,8 @@ class EncodeSoundtrack(RunTask):
         """Encode it once; parts and partial films cut their span out of it."""
         session.run.check_inputs()
         path = session.run.soundtrack_path
-        encode_soundtrack(session.run.audio_path, path, session.pulse)
+        reading = session.run.spec.reading
+        encode_soundtrack(session.run.audio_path, path, reading, session.pulse)
         commit_file(session.run, self.stage, path)
 
     def prepare(self, session: Session) -> None:
@@ -287,6 +288,9 @@ class LongVideo(luigi.Task):
     )
     accept_joint: bool = luigi.BoolParameter(
         default=False, description="Go on under other numerics."
+    )
+    accept_short_audio: bool = luigi.BoolParameter(
+        default=False, description="Take a sound that is cut off."
     )
     keep_frames: str | None = luigi.OptionalParameter(
         default=None, description="auto, all, none, number."

@@ -35,9 +35,8 @@ class EncodeInputs(RunTask):
             session.avatar
         )  # a machine that computes otherwise is refused before anything is written
         moments = Moments()
-        run.sound.publish(
-            moments.over(pulsed(stream_sound(run.audio_path, spec.sample_rate), session))
-        )
+        sound = stream_sound(run.audio_path, spec.sample_rate, spec.reading)
+        run.sound.publish(moments.over(pulsed(sound, session)))
         picture, done = treat_picture(
             run.image_path, width=spec.width, height=spec.height, crop=spec.crop
         )

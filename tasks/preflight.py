@@ -35,9 +35,11 @@ from tasks.space import (
     is_copied,
     run_bytes,
 )
+from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
     from model.avatar import Traits
+    from storage.sound import SoundFacts
     from storage.spec import Spec
     from tasks.request import Resolved
 
@@ -160,7 +162,19 @@ def check_media(request: Request, traits: "Traits") -> Media:
             raise bad(path, "there is no such file" if not path.exists() else "it is no file")
     crop = crop_of(request)
     _, picture = treat_picture(request.image, width=width, height=height, crop=crop)
-    return Media(picture, probe_sound(request.audio))
+    sound = probe_sound(request.audio)
+    if sound.cut and not request.accept_short_audio:
+        way = "get all of it, or take what is there with --accept-short-audio"
+        raise BadSound(request.audio, f"it is cut off: {lengths_of(sound)}; {way}")
+    return Media(picture, sound)
+
+
+def lengths_of(sound: "SoundFacts") -> str:
+    """What is there of a sound that was cut off, and what should be, in words."""
+    found = clock_tenths(sound.found)
+    if not sound.stated:
+        return f"{found} are there, and its end is missing"
+    return f"{found} of its {clock_tenths(sound.stated)} are there"
 
 
 def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":

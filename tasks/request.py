@@ -71,6 +71,8 @@ class Request:
     clip_batch_size: int | None = None
     threads: int | None = None
     accept_joint: bool | None = None
+    accept_short_audio: bool | None = None
+    """A sound that is cut off is taken as long as it is."""
     keep_frames: str | None = None
     keep_steps: str | None = None
     disk_budget: int | None = None
@@ -283,6 +285,8 @@ def spec_of(
     request: Request, traits: "Traits", media: "Media", *, weights: str | None = None
 ) -> Spec:
     """What decides the pixels, every default filled in."""
+    from dataclasses import asdict
+
     from model import avatar
     from storage.digest import digest_of_file
 
@@ -321,6 +325,7 @@ def spec_of(
         audio_lead=request.audio_lead or 0,
         whole_audio=traits.hears_whole,
         precision=traits.precision,
+        **asdict(media.sound.reading),
     )
 
 

@@ -28,3 +28,9 @@ def clock(seconds: Fraction) -> str:
     """A length of time as h:mm:ss, rounded half up."""
     whole = int(seconds + Fraction(1, 2))
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def clock_tenths(seconds: Fraction) -> str:
+    """The same to a tenth, as h:mm:ss.s."""
+    tenths = int(10 * seconds + Fraction(1, 2))
+    return f"{tenths // 36_000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"

@@ -174,7 +174,7 @@ def cut_sound(resolved: "Resolved", path: Path, frames: int) -> float:
     spec = resolved.spec
     wanted, begun = frames * spec.samples_per_frame, time.monotonic()
     heard, count = [], 0
-    for block in stream_sound(resolved.request.audio, spec.sample_rate):
+    for block in stream_sound(resolved.request.audio, spec.sample_rate, spec.reading):
         heard.append(block)
         count += len(block)
         if count >= wanted:

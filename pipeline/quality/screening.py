@@ -11,13 +11,13 @@ import numpy as np
 from pipeline.quality.hearing import Ear, Sound
 from pipeline.quality.looks import Byte
 from pipeline.quality.mouth import SIDE, Finder, Mouth
-from pipeline.quality.timing import Float
 from pipeline.quality.tracks import Eye, Tracks, Views
 from storage.errors import BadFilm, NotMade
 from storage.media_file import open_media
+from storage.pcm import samples_of
 
 if TYPE_CHECKING:
-    from av import AudioFrame, VideoFrame
+    from av import VideoFrame
     from av.container import InputContainer
 
     from storage.run import Run
@@ -118,21 +118,12 @@ def hear(path: Path, stream: Stream) -> Sound | None:
         rate = container.streams.audio[0].rate
         ear, frames = Ear(rate, stream.fps), 0
         for frame in container.decode(audio=0):
-            samples = _samples_of(frame)
+            samples = samples_of(frame)
             second = (frame.time or 0.0) - stream.start
             first = round(second * rate)
             ear.hear(samples, first)
             frames = max(frames, int((first + samples.shape[1]) / rate * stream.fps))
     return ear.heard(frames) if frames else None
-
-
-def _samples_of(frame: "AudioFrame") -> Float:
-    """[channel, sample] of −1 to 1."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    scale = {"i": 2.0 ** (8 * samples.itemsize - 1), "u": 128.0}.get(samples.dtype.kind, 1.0)
-    return np.asarray(samples / scale - (samples.dtype.kind == "u"), np.float32)
 
 
 def find_mouth(path: Path, sound: Sound, watch: Callable[[int], None]) -> Mouth | None:

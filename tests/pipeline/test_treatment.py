@@ -1,10 +1,18 @@
 """pipeline/treatment.py: what was done to what was given is told in a line, before the work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import ffmpeg
+import numpy as np
 import pytest
 from PIL import Image
+from recording import write_sound
+
+from storage.run import Run
+from storage.spec import Reading
+from tasks.request import Request, create, resolve
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -68,3 +76,86 @@ def test_the_centre_is_what_cover_takes(face: Path, speech: Path, longtake: Call
     code, _, err = longtake(*words, "--crop", "face")
     assert code == 2
     assert "say where it is: top, centre, bottom, left or right" in err
+
+
+def stereo(path: Path, left: float, right: float) -> Path:
+    """Two seconds of a tone, so loud on either side."""
+    tone = 0.3 * np.sin(np.arange(32_000) / 9)
+    samples = np.stack([left * tone, right * tone]).astype(np.float32)
+    return write_sound(path, samples, 16_000, "pcm_s16le")
+
+
+def test_what_was_done_to_the_sound_is_one_line(face: Path, tmp_path: Path, longtake: Call) -> None:
+    """And its run says how it is read."""
+    sound = stereo(tmp_path / "both.wav", 1, 1)
+    late = ("-f", "lavfi", "-i", "color=red:size=64x64:duration=3", "-itsoffset", 0.48)
+    maps = ("-map", "0", "-map", "1", "-c:a", "pcm_s16le")
+    centre = ("-filter_complex", "[0:a]pan=5.1|FC=c0[a]", "-map", "[a]")
+    cases = [
+        (sound, Reading(), ""),
+        (
+            stereo(tmp_path / "turned.wav", 1, -1),
+            Reading(mix="turned"),
+            "left and right cancel each other; the right one is turned over, in the film and for the mouth",
+        ),
+        (
+            stereo(tmp_path / "left.wav", 1, 0),
+            Reading(mix="left"),
+            "its right channel is silent; the mouth follows the left one, and the film has both as they are",
+        ),
+        (
+            ffmpeg.make(tmp_path / "late.mov", *late, "-i", sound, *maps),
+            Reading(silence=7680),
+            "it starts 0.48 s late in its file, so 0.48 s of silence stand before it, in the film and for the mouth",
+        ),
+        (
+            ffmpeg.make(tmp_path / "six.wav", "-i", sound, *centre),
+            Reading(gain=1000),
+            "its 6 channels are mixed into the film's two",
+        ),
+    ]
+    for path, reading, said in cases:
+        code, _, err = longtake("new", face, path, "--run", path.stem)
+        assert code == 0, err
+        assert [line for line in err.splitlines() if "The sound" in line] == (
+            [f"[INFO] The sound: {said}"] if said else []
+        )
+        assert Run.open(tmp_path / path.stem).spec.reading == reading
+    frames = [Run.open(tmp_path / name).spec.frames for name in ("both", "late")]
+    assert frames == [50, 62]
+
+
+def test_a_sound_that_was_cut_off_is_refused_with_both_lengths_and_a_flag_that_takes_it(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call
+) -> None:
+    """Before any work; taken, it is said, and `resume` needs no flag."""
+    whole = speech.read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    words = ("new", face, tmp_path / "cut.wav", "--run", "x")
+    code, _, err = longtake(*words)
+    assert code == 2
+    lengths = "0:00:04.5 of its 0:00:09.0 are there"
+    assert f"it is cut off: {lengths}; get all of it, or take what is there with" in err
+    assert not (tmp_path / "x").exists()
+    code, _, err = longtake(*words, "--accept-short-audio")
+    assert code == 0, err
+    assert f"[INFO] The sound: it is cut off, {lengths}, and the film ends there" in err
+    assert Run.open(tmp_path / "x").spec.frames == 112
+    assert longtake("resume", "x")[0] == 0
+    assert longtake("verify", "x")[0] == 0
+
+
+def test_a_run_that_read_its_sound_otherwise_goes_on_as_it_was_begun(
+    face: Path, tmp_path: Path, longtake: Call
+) -> None:
+    """`new` says what differs and what goes on; `resume` ends it with the mix of its version."""
+    path, root = stereo(tmp_path / "a.wav", 1, -1), tmp_path / "x"
+    resolved = resolve(Request(face, path, run=root))
+    resolved.spec = replace(resolved.spec, mix="")
+    create(resolved)
+    code, _, err = longtake("new", face, path, "--run", "x")
+    assert code == 3
+    assert "mix is , not turned (it was begun by a version that read this sound otherwise" in err
+    assert longtake("resume", "x")[0] == 0
+    assert Run.open(root).spec.reading == Reading()
+    assert not Run.open(root).sound.read(0, 32_000).any()
