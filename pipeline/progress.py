@@ -69,7 +69,7 @@ class Lines:
         say(f"[WARN] The disk is nearly full: {words}", logging.WARNING)
 
     def _by_products_pruned(self, facts: Facts) -> None:
-        words = f"{facts['count']} pieces of raw frames and steps were removed: {facts['size']} came free"
+        words = f"{facts['size']} came free: raw frames and steps that are not kept any more, {facts['count']} in all"
         shared = "" if facts["bytes"] else " (another run shares them, and has them still)"
         say(f"[INFO] {words}{shared}", logging.WARNING)
 
@@ -81,7 +81,7 @@ class Lines:
         for name, way in ways.items():
             if count := facts[name]:
                 say(
-                    f"[INFO] The {name} of {count} clips were removed before: {way}",
+                    f"[INFO] Clips whose {name} were removed before: {count}; {way}",
                     logging.WARNING,
                 )
 

@@ -41,5 +41,6 @@ def test_settings_of_a_later_version_are_passed_over() -> None:
 
 def test_a_younger_field_leaves_the_digests_of_older_runs(start: Start) -> None:
     """Where it says nothing it is not in the text, so that runs made before it keep their records."""
-    assert "whole_audio" not in start.spec.canonical
-    assert "whole_audio" in replace(start.spec, whole_audio=True).canonical
+    for name, value in {"whole_audio": True, "silence": 7, "mix": "turned", "gain": 460}.items():
+        assert name not in start.spec.canonical
+        assert name in replace(start.spec, **{name: value}).canonical
