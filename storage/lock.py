@@ -25,6 +25,8 @@ NAME, HELD = "run.lock", "run.lock.held"
 TOKENS = "LONGTAKE_LOCKS"
 SIZE = 512
 """Of the text, always: written over in place, it needs no room on a full disk."""
+_FIRST = b'{"host": '
+"""What its text begins with where somebody holds it."""
 NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 Holder = dict[str, str | int]
@@ -74,9 +76,15 @@ def break_held(root: Path) -> None:
 
 
 def is_lock(root: Path, name: str = NAME) -> bool:
-    """True if the file by the lock's name (or by that of the file HELD) is one that was made here, and not somebody's own."""
+    """True if the file by the lock's name (or by that of the file HELD) is one that was made here, and not somebody's own.
+
+    Its text is not synced: a power cut may leave any beginning of it, or zeros.
+    """
     path = root / name
-    return path.is_file() and not path.is_symlink() and path.stat().st_size in {0, SIZE}
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > SIZE:
+        return False
+    found = path.read_bytes().strip(b"\0 \n")
+    return found.startswith(_FIRST) or _FIRST.startswith(found)
 
 
 def worker(root: Path) -> str | None:

@@ -15,7 +15,18 @@ from pathlib import Path
 import pytest
 
 from storage.errors import LockLost, NotWritable, RunLocked
-from storage.lock import HELD, NAME, born, break_held, held, lock, require, worker
+from storage.lock import (
+    HELD,
+    NAME,
+    SIZE,
+    born,
+    break_held,
+    held,
+    is_lock,
+    lock,
+    require,
+    worker,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 HOLD = "import sys\nfrom pathlib import Path\nfrom storage.lock import lock\nwith lock(Path(sys.argv[1])):\n    print('in', flush=True)\n"
@@ -213,3 +224,17 @@ def test_a_full_disk_does_not_keep_a_run_from_being_locked(tmp_path: Path) -> No
     with lock(tmp_path):
         size = (tmp_path / NAME).stat().st_size
     assert (tmp_path / NAME).stat().st_size == size
+
+
+@pytest.mark.parametrize("length", [0, 1, 9, 100, SIZE - 1, SIZE])
+@pytest.mark.parametrize("filled", [True, False])
+def test_what_a_power_cut_leaves_of_a_lock_is_one(
+    tmp_path: Path, length: int, filled: bool
+) -> None:
+    """Any beginning of its text, or as many zeros, is known as ours; somebody's own text of that length is not."""
+    with lock(tmp_path):
+        whole = (tmp_path / NAME).read_bytes()
+    (tmp_path / NAME).write_bytes(whole[:length] if filled else bytes(length))
+    assert is_lock(tmp_path)
+    (tmp_path / NAME).write_bytes(b"# yarn lockfile v1\n"[: length or 1].ljust(length, b"x"))
+    assert not is_lock(tmp_path)
