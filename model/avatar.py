@@ -289,8 +289,8 @@ class Card(Protocol):
     def describe(self, options: Options) -> Traits:
         """Its traits for these options."""
 
-    def weights_digest(self, options: Options) -> str:
-        """The digest of its weights."""
+    def weights_digest(self, options: Options, *, fetch: bool = True) -> str:
+        """The digest of its weights; `fetch` allows to download them."""
 
     def bytes_needed(self, options: Options, machine: Machine) -> int:
         """Device memory without which a film cannot be made; 0 where that is no question."""
@@ -321,10 +321,10 @@ def describe(name: str, options: Options) -> Traits:
     return card.describe(options)
 
 
-def weights_digest(name: str, options: Options) -> str:
+def weights_digest(name: str, options: Options, *, fetch: bool = True) -> str:
     """The SHA-256 that stands for all weight files of a model: part of the spec. Without torch."""
     card: Card = import_module(f"{MODELS[name]}.card")
-    return card.weights_digest(options)
+    return card.weights_digest(options, fetch=fetch)
 
 
 def load(name: str, options: Options, machine: Machine) -> Avatar:

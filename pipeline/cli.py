@@ -13,9 +13,10 @@ from types import FrameType
 from pipeline.arguments import parse
 from pipeline.child import follow_parent
 from pipeline.streams import guarded_streams, loss_of
-from pipeline.verb import Command, show
+from pipeline.verb import Command, put, show
 from pipeline.verbs import VERBS
 from storage.errors import BadInput, LongtakeError, NotWritable
+from storage.printable import printable
 from storage.refusals import refusal
 
 STOPPED, TERMINATED = 130, 143
@@ -99,8 +100,8 @@ def _end(line: str, code: int, words: list[str]) -> int:
     if "--debug" in words:
         import traceback
 
-        traceback.print_exc()
-    print(f"longtake: {line}", file=sys.stderr)
+        put(traceback.format_exc().rstrip(), sys.stderr)
+    put(printable(f"longtake: {line}"), sys.stderr)
     return code
 
 

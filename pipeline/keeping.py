@@ -1,11 +1,11 @@
 """--keep-going: a film made by processes that may die, one after the other."""
-# ruff: noqa: T201 - it speaks while nothing else does
 
 import sys
 from pathlib import Path
 
 from pipeline.sinks.address import FLAG, KEY
-from pipeline.verb import Command, Parser, prepare
+from pipeline.verb import Command, Parser, prepare, put
+from storage.printable import printable
 
 
 def keep_going(command: Command, words: list[str], root: Path) -> int:
@@ -15,7 +15,7 @@ def keep_going(command: Command, words: list[str], root: Path) -> int:
     prepare(command)
 
     def tell(line: str) -> None:
-        print(f"longtake: {line}", file=sys.stderr, flush=True)
+        put(printable(f"longtake: {line}"), sys.stderr)
 
     more = [
         f"--{name}"

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from storage.errors import NotWritable
+from storage.inside import open_own
+from storage.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,7 +110,7 @@ class _Log(logging.Handler):
             from storage.publish import set_aside
 
             set_aside(path)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write it at once: nothing is buffered, so nothing is left that could not be written at the end."""
@@ -169,8 +171,10 @@ def _render(_logger: object, _method: str, event: MutableMapping[str, Any]) -> s
     event.pop("_from_structlog")
     what, level = event.pop("event"), event.pop("level")
     if record.name == LINES:
-        return str(what)
+        return printable(what)
     trace = event.pop("exception", None)
     when = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    facts = "".join(f" {name}={value}" for name, value in event.items())
-    return f"{when} {level} {what}{facts}" + (f"\n{trace}" if trace else "")
+    facts = "".join(f" {name}={printable(value)}" for name, value in event.items())
+    # Indented: what an error says is no line of its own.
+    story = "".join(f"\n  {line}" for line in trace.split("\n")) if trace else ""
+    return f"{when} {level} {printable(what)}{facts}{printable(story, keep=chr(10))}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.progress import clock
 from pipeline.screens import COLOURS, amount
 from pipeline.status import words_for
+from storage.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,10 +21,10 @@ def draw(status: "Status") -> "RenderableType":
     from rich.text import Text
 
     state = Text(status.state, style=f"bold {COLOURS[status.state]}")
-    title = Text.assemble((status.run, "bold"), " is ", state)
+    title = Text.assemble((printable(status.run), "bold"), " is ", state)
     lines = Table.grid(padding=(0, 2))
     for name, words, style in _facts(status):
-        lines.add_row(Text(name, style="dim"), Text(words, style=style))
+        lines.add_row(Text(name, style="dim"), Text(printable(words), style=style))
     return Group(title, _bar(status), lines)
 
 

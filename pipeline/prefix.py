@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.film import Film
 from storage.digest import file_flaw
 from storage.errors import BadOutput, NotMade
+from storage.inside import path_inside
 from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, Maker, OutputFile
 from storage.scratch import private_folder, scratch_folder
@@ -25,7 +26,7 @@ def join(run: "Run", *, partial: bool, output_file: Path | None, overwrite: bool
         raise NotMade(f"The first clip of {run.root}")
     if clips < spec.clips and not partial:
         raise NotMade(f"Clip {clips} of {run.root} (--partial joins those before it)")
-    target = output_file or run.root / ("partial.mp4" if partial else VIDEO)
+    target = output_file or path_inside(run.root, "partial.mp4" if partial else VIDEO)
     frames = min(clips * spec.clip_frames, spec.frames)
     film = Film(target, run.root, clips, frames, spec.fps)
     if is_film_of(run.root, target):

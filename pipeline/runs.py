@@ -85,7 +85,7 @@ def resume(
     """Go on with the run in `root`, from what it has; `changes` are settings from now on."""
     from pipeline.fitting import leave_out
     from pipeline.progress import Watching, followed
-    from storage.run import Run
+    from tasks.opening import open_run
     from tasks.part import Part
     from tasks.request import change_settings
     from tasks.retention import tell_gone
@@ -94,7 +94,7 @@ def resume(
     target, overwrite = fields.get("output_file"), bool(fields.pop("overwrite", False))
     path = None if target is None else Path(str(target))
     part = Part(output_file=path, overwrite=overwrite, accept_joint=accept_joint)
-    run, watching = Run.open(root), Watching(on_clip_complete, console)
+    run, watching = open_run(root), Watching(on_clip_complete, console)
     if (output := part.output(run.root, run.spec)) is not None:
         output.check()
     if changes is not None and fields:
@@ -125,14 +125,14 @@ def retake(
     from pipeline.seam import seams_of
     from pipeline.verify import retake_seconds
     from storage.lock import break_held
-    from storage.run import Run
+    from tasks.opening import open_run
     from tasks.origin import begin
     from tasks.part import Part
     from tasks.retake import plan
 
     begun = time.monotonic()
     found = plan(root, wish)
-    tell(found, retake_seconds(Run.open(found.old), found))
+    tell(found, retake_seconds(open_run(found.old), found))
     if wish.break_lock:
         break_held(found.root)
     watching = Watching(on_clip_complete, console)
@@ -142,7 +142,7 @@ def retake(
             _say_once(run, begun)
         film = _make(run, Part(accept_joint=found.accept_joint), journal, pace)
     with run.lock():
-        return Retaken(film, seams_of(Run.open(run.root)))
+        return Retaken(film, seams_of(open_run(run.root)))
 
 
 def _make(run: "Run", part: "Part", journal: Journal, pace: "Pace") -> Film:
@@ -196,9 +196,9 @@ def fit(request: "Request") -> "tuple[Request, tuple[str, ...]]":
 def status(root: Path) -> "Status":
     """What the run in `root` has, how fast it goes and where each setting came from. Takes no lock."""
     from pipeline.status import read
-    from storage.run import Run
+    from tasks.opening import open_run
 
-    return read(Run.open(root))
+    return read(open_run(root))
 
 
 def mux(
@@ -210,9 +210,9 @@ def mux(
     Raises NotMade, BadOutput, NotWritable.
     """
     from pipeline.prefix import join
-    from storage.run import Run
+    from tasks.opening import open_run
 
-    return join(Run.open(root), partial=partial, output_file=output_file, overwrite=overwrite)
+    return join(open_run(root), partial=partial, output_file=output_file, overwrite=overwrite)
 
 
 def inspect(
@@ -271,9 +271,9 @@ def hear(
 def verify(root: Path, console: "Console | None" = None) -> "Verification":
     """Whether the run in `root` is whole, what is broken and what that costs. Takes no lock, loads no model, writes nothing."""
     from pipeline.verify import verify as look
-    from storage.run import Run
+    from tasks.opening import open_run
 
-    return look(Run.open(root), console)
+    return look(open_run(root), console)
 
 
 def repair(
@@ -283,9 +283,9 @@ def repair(
 ) -> "Verification":
     """Make again exactly what is broken in the run in `root`; `tell` hears the price before. A film that was not finished is not finished by it."""
     from pipeline.verify import repair as mend
-    from storage.run import Run
+    from tasks.opening import open_run
 
-    return mend(Run.open(root), console, tell)
+    return mend(open_run(root), console, tell)
 
 
 def quality(root: Path, judges: "Judges | None" = None) -> "Quality":

@@ -5,6 +5,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from pipeline.progress import clock
+from storage.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,11 +62,11 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
     from rich.text import Text
 
     yield Text.assemble(
-        (status.run, "bold"), " is ", (status.state, f"bold {COLOURS[status.state]}")
+        (printable(status.run), "bold"), " is ", (status.state, f"bold {COLOURS[status.state]}")
     )
     lines = Table.grid(padding=(0, 2))
     for name, text in _facts(status):
-        lines.add_row(Text(name, style="dim"), Text(text))
+        lines.add_row(Text(name, style="dim"), Text(printable(text)))
     yield lines
     yield ""
     yield _table_of_settings(status)
@@ -126,7 +127,9 @@ def _table_of_settings(status: "Status") -> "RenderableType":
     for decides, settings in groupby(status.settings, key=lambda setting: setting.decides):
         table.add_row(Text(f"decides {decides}", style="bold"))
         for setting in settings:
-            table.add_row(f"  {setting.name}", _short(setting.value), setting.source)
+            table.add_row(
+                f"  {printable(setting.name)}", _short(setting.value), printable(setting.source)
+            )
     return table
 
 
@@ -134,7 +137,7 @@ def _short(value: object) -> str:
     """A value for the eye: a digest by its beginning, nothing as a dash."""
     text = "–" if value in (None, "", ()) else str(value)
     digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
-    return f"{text[:12]}…" if digest else text
+    return f"{text[:12]}…" if digest else printable(text)
 
 
 def show_verification(
@@ -144,7 +147,7 @@ def show_verification(
     from rich.text import Text
 
     size = f"{amount(found.bytes_on_disk)} in {found.took:.1f} s"
-    yield Text.assemble((found.run, "bold"), " is ", *_verdict(found), f" ({size})")
+    yield Text.assemble((printable(found.run), "bold"), " is ", *_verdict(found), f" ({size})")
     if found.found:
         yield ""
         yield _files(found.found)
@@ -155,9 +158,13 @@ def show_verification(
     for one in found.lost:
         yield ""
         if one.sha256:
-            yield Text(f"Only you can bring {one.path} back: the file with SHA-256\n  {one.sha256}")
+            yield Text(
+                f"Only you can bring {printable(one.path)} back: the file with SHA-256\n  {one.sha256}"
+            )
         else:
-            yield Text(f"Only the run that this was taken from can bring {one.path} back.")
+            yield Text(
+                f"Only the run that this was taken from can bring {printable(one.path)} back."
+            )
         yield (_BRING_BACK if one.sha256 else _RETAKE) + (
             "" if one.needed else " All that is made from it is there."
         )
@@ -167,7 +174,7 @@ def show_verification(
         yield _files(found.notes)
     if not repairing and (way := _way_on(found)) is not None:
         yield ""
-        yield Text(way, style="green")
+        yield Text(printable(way), style="green")
 
 
 def show_plan_of_retake(plan: "Plan", seconds: float | None) -> Iterator["RenderableType"]:
@@ -175,7 +182,7 @@ def show_plan_of_retake(plan: "Plan", seconds: float | None) -> Iterator["Render
     from rich.text import Text
 
     take = plan.take
-    yield Text.assemble((str(plan.root), "bold"), f" from {plan.old}")
+    yield Text.assemble((printable(plan.root), "bold"), f" from {printable(plan.old)}")
     if plan.begun:
         yield f"It is there, with seed {take.seed}: this goes on with it."
         return
@@ -241,7 +248,7 @@ def grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
     """Columns as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
     from rich.text import Text
 
-    several = list(rows)
+    several = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*several, strict=True)]
     lines = (
         "  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
@@ -322,7 +329,9 @@ def show_quality(quality: "Quality", *, missed_only: bool = False) -> Iterator["
 
     count = len(quality.missed)
     words = f"misses {count} of its levels" if count else "meets every level that it can be held to"
-    yield Text.assemble((quality.film, "bold"), " ", (words, "bold red" if count else "bold green"))
+    yield Text.assemble(
+        (printable(quality.film), "bold"), " ", (words, "bold red" if count else "bold green")
+    )
     if missed_only and not count:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

@@ -83,7 +83,9 @@ def _frames(run: "Run", clip: int) -> Step:
     from storage.playback import pictures
 
     played = (
-        frame for each in (clip - 1, clip) for frame in pictures(run.vouched("segment", each))
+        frame
+        for each in (clip - 1, clip)
+        for frame in pictures(run.vouched("segment", each), run.spec)
     )
     wide = (frame.astype(np.int16) for frame in played)
     changes = [float(np.abs(after - before).mean()) for before, after in pairwise(wide)]

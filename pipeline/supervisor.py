@@ -13,6 +13,7 @@ from types import FrameType
 from pipeline.child import tethered
 from storage.disk import look, nearest, size
 from storage.errors import BadInput, NoSpace, RunError, RunLocked
+from storage.inside import path_inside
 
 FAILURES = 3
 """In a row, without a clip between them."""
@@ -97,7 +98,7 @@ class Supervisor:
         from tasks import events
 
         why = f"signal {-code}" if code < 0 else f"code {code}"
-        with events.recorded(self._root / "events.jsonl"):
+        with events.recorded(path_inside(self._root, "events.jsonl")):
             events.emit("run_restarted", code=code, failures=failures)
         self._tell(f"It ended with {why}; started again.")
 
@@ -120,7 +121,7 @@ class Supervisor:
 
 def pieces(root: Path) -> int:
     """How many pieces of clips are done."""
-    folder = root / "commits"
+    folder = path_inside(root, "commits")
     if not folder.is_dir():
         return 0
     return sum(path.name.startswith(("latents.", "segment.")) for path in folder.iterdir())
@@ -131,8 +132,8 @@ def needed_by(root: Path) -> int | None:
     from pipeline.told import Tail
 
     needed = None
-    for event, facts, _ in Tail(root / "events.jsonl").read():
-        if event == "space_short":
+    for event, facts, _ in Tail(path_inside(root, "events.jsonl")).read():
+        if event == "space_short" and isinstance(facts.get("needed"), int):
             needed = int(str(facts["needed"]))
         elif event == "run_started":
             needed = None

@@ -1,15 +1,23 @@
 """What a run's events tell of it: read once, or followed while they are written."""
 
-import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from pipeline.pace import Pace
+from storage.inside import open_plain
+from storage.schema import Unfit, parse_json
 from storage.spec import CARRY_FIRST
 
 Event = tuple[str, dict[str, object], float]
 """Its name, its facts, its time."""
+LONGEST = 1 << 20
+"""Bytes of a line; of a longer one each part is passed over."""
+MOST = 1 << 28
+"""Bytes of the file that are read, its last."""
+_GREATEST = 1e15
+"""Of numbers, and so of times."""
 
 
 class Tail:
@@ -20,12 +28,17 @@ class Tail:
 
     def read(self) -> Iterator[Event]:
         """Those since the last call; a line that is torn or damaged is passed over, one that is half-written waits."""
-        with suppress(OSError), self._path.open("rb") as file:  # what cannot be read tells nothing
-            if self._at > file.seek(0, 2):  # another file of that name
-                self._at = 0
-            file.seek(self._at)
-            for line in file:
-                if not line.endswith(b"\n"):
+        try:
+            file = open_plain(self._path, os.O_RDONLY)
+        except OSError:
+            return
+        with os.fdopen(file, "rb") as lines:
+            end = lines.seek(0, os.SEEK_END)
+            # From its beginning again, where it is another file of that name.
+            self._at = max(self._at if self._at <= end else 0, end - MOST)
+            lines.seek(self._at)
+            while line := lines.readline(LONGEST):
+                if not line.endswith(b"\n") and len(line) < LONGEST:
                     return
                 self._at += len(line)
                 if (event := _event_of(line)) is not None:
@@ -33,10 +46,21 @@ class Tail:
 
 
 def _event_of(line: bytes) -> Event | None:
-    with suppress(ValueError, KeyError, AttributeError, TypeError):
-        facts = json.loads(line)
-        return str(facts.pop("event")), facts, float(facts.pop("time"))
+    """What a line tells; None where no event of ours can be like that, for somebody else may have written it."""
+    with suppress(Unfit, KeyError, AttributeError, TypeError):
+        facts = parse_json(line)
+        event, when = facts.pop("event"), facts.pop("time")
+        if isinstance(event, str) and _is_number(when) and all(map(_is_fact, facts.values())):
+            return event, facts, float(when)
     return None
+
+
+def _is_fact(value: object) -> bool:
+    return value is None or isinstance(value, str | bool) or _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and -_GREATEST < value < _GREATEST
 
 
 class Told:
@@ -70,7 +94,8 @@ class Told:
         elif event == "carry_every_chosen":
             self.every = int(str(facts["every"]))
         elif event == "device_sampled":
-            self.device = {name: facts[name] for name in _DEVICE if name in facts}
+            self.device = {name: facts[name] for name in _DEVICE if _is_number(facts.get(name))}
+            self.device |= {"card": str(facts["card"])} if "card" in facts else {}
         if event in {"clip_denoised", "clip_replayed", "clip_published"}:
             self.idle = False
         self.fault = _fault(event, facts, self.fault)
@@ -89,7 +114,7 @@ def in_words(event: str, facts: Mapping[str, object]) -> str:
     return what if clip is None else f"{what} (clip {clip})"
 
 
-_DEVICE = ("card", "used", "total", "temperature", "load")
+_DEVICE = ("used", "total", "temperature", "load")
 
 
 def _fault(event: str, facts: Mapping[str, object], before: str | None) -> str | None:

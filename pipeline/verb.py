@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pipeline.flag import Flag
 from storage.errors import BadInput
+from storage.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -155,9 +156,19 @@ def tell(film: "Film") -> int:
 
     length = clock(film.frames / film.fps)
     said = f"{film.clips} clips, {film.frames} frames, {length}"
-    print(f"{said}: {film.made} clips made now" if film.made else said, file=sys.stderr)
-    print(film.path)
+    put(f"{said}: {film.made} clips made now" if film.made else said, sys.stderr)
+    put_path(film.path)
     return 0
+
+
+def put(words: str, stream: TextIO | None = None) -> None:
+    """Print words for people, at once, on stdout unless a stream is named. Whoever chose them, they act on no terminal; lines may be several."""
+    print(printable(words, keep="\n"), file=stream or sys.stdout, flush=True)
+
+
+def put_path(path: Path) -> None:
+    """Print where something is: for the next program as it is, for people so that it only shows."""
+    print(printable(path) if sys.stdout.isatty() else path)
 
 
 def show(renderables: "Iterable[RenderableType]", stream: TextIO | None = None) -> None:
@@ -170,6 +181,9 @@ def show(renderables: "Iterable[RenderableType]", stream: TextIO | None = None) 
     console.width = max(console.width, _LEAST_WIDTH)
     with console.capture() as drawn:
         for renderable in renderables:
+            # A line of words is one line, whatever is in it.
+            if isinstance(renderable, str):
+                renderable = printable(renderable)  # noqa: PLW2901 - the same, to be shown
             console.print(renderable, soft_wrap=not isinstance(renderable, Table))
     for line in drawn.get().splitlines():
         print(line.rstrip(), file=stream)
@@ -180,10 +194,10 @@ _LEAST_WIDTH, _WIDTH = 72, 100
 
 
 def terminal(stream: TextIO) -> "Console":
-    """A terminal, or what stands for one; words in brackets are words of the user's and no markup."""
-    from rich.console import Console
+    """A terminal, or what stands for one; words in brackets are words of the user's and no markup, and none of them acts."""
+    from pipeline.plain_console import PlainConsole
 
-    console = Console(file=stream, markup=False, emoji=False, highlight=False)
+    console = PlainConsole(file=stream, markup=False, emoji=False, highlight=False)
     if not stream.isatty() and "COLUMNS" not in os.environ:
         console.width = _WIDTH
     return console

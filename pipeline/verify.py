@@ -90,7 +90,7 @@ def verify(run: "Run", console: "Console | None" = None, *, held: bool = False) 
         lost=lost,
         price=price,
         seconds=estimate(price, rates(run)),
-        bytes_on_disk=sum(path.stat().st_size for path in _files(run.root)),
+        bytes_on_disk=sum(path.lstat().st_size for path in _files(run.root)),
         took=round(time.monotonic() - begun, 3),
     )
 

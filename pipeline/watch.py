@@ -10,6 +10,7 @@ from pipeline.panel import amounts, draw
 from pipeline.progress import clock
 from pipeline.status import Reader, Status
 from pipeline.streams import is_read
+from storage.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +72,7 @@ def _what_counts(status: Status) -> object:
 def line(status: Status) -> str:
     """`2026-11-22T08:01:02Z working 37/101 clips, 49.2 fps, 0:01:05 left`."""
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{when} {status.state} " + ", ".join(_parts(status))
+    return f"{when} {status.state} " + printable(", ".join(_parts(status)))
 
 
 def _parts(status: Status) -> Iterator[str]:

@@ -1,18 +1,21 @@
 """The Zarr arrays of a run: one per stage, one chunk per clip, and nothing trusted because it exists."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from storage.chunks import Unreadable, chunk_bytes, digest_of_chunk, read_chunk
 from storage.digest import OTHER, digest_of, size_flaw
 from storage.errors import Damaged, NotMade, NotReproduced, Pruned
+from storage.inside import open_own, path_inside, read_plain
 from storage.layout import Layout
 from storage.names import clips_in
 from storage.pieces import pieces_flaws, read_piece, write_pieces
@@ -27,8 +30,6 @@ Array = NDArray[Any]
 
 log = structlog.get_logger()
 
-CHECKSUM = 4
-"""Bytes of crc32c at the end of a chunk."""
 FLAGS = ("audio", "latents", "steps", "frames")
 
 
@@ -40,25 +41,33 @@ class Presence:
     """
 
     def __init__(self, root: Path, records: Records, clips: int) -> None:
-        self.path = root / "present" / "c.0"
+        self._root = root
         self.records = records
         self.clips = clips
+
+    @property
+    def path(self) -> Path:
+        """Its file. Raises LinkInRun."""
+        return path_inside(self._root, "present/c.0")
 
     def refresh(self, stage: str, clip: int | None) -> None:
         """After a record of this stage and clip has changed, set the clip's byte to what its records say."""
         if clip is None or stage not in FLAGS:
             return
+        path = self.path
         try:
-            with open(self.path, "r+b", buffering=0) as file:  # noqa: PTH123 - as in records: it is done often
-                file.seek(clip)
-                file.write(bytes([self._flags(clip)]))
+            file = open_own(path, os.O_WRONLY)
+            try:
+                os.pwrite(file, bytes([self._flags(clip)]), clip)
+            finally:
+                os.close(file)
         except OSError as error:
             # The clip is done whatever this says; the next sweep writes it anew.
             log.warning("present_not_set", clip=clip, reason=error.strerror)
 
     def rebuild(self) -> None:
-        """Write the whole array anew from the records: 80 µs a clip."""
-        publish_bytes(self.path, bytes(self._flags(clip) for clip in range(self.clips)))
+        """Write the whole array anew from the records: 80 µs a clip that is there."""
+        publish_bytes(self.path, self._wanted())
 
     @property
     def has_its_size(self) -> bool:
@@ -70,9 +79,17 @@ class Presence:
         flaw = size_flaw(self.path, self.clips)
         if flaw is not None:
             return flaw
-        said = self.path.read_bytes()
-        other = sum(said[clip] != self._flags(clip) for clip in range(self.clips))
+        said, wanted = read_plain(self.path, self.clips), self._wanted()
+        other = sum(one != another for one, another in zip(said, wanted, strict=True))
         return f"is not what the records say, in {other} clips" if other else None
+
+    def _wanted(self) -> bytes:
+        flags = bytearray(self.clips)
+        for bit, stage in enumerate(FLAGS):
+            for clip in self.records.clips(stage):
+                if clip < self.clips:
+                    flags[clip] |= 1 << bit
+        return bytes(flags)
 
     def _flags(self, clip: int) -> int:
         return sum(
@@ -101,6 +118,7 @@ class ClipArray:
         """Make a clip's chunk durable and give its digest (SHA-256 of the array's bytes). Says nothing about completeness."""
         assert array.shape == self.shape, f"{self.name}: {array.shape} is not {self.shape}"
         assert array.dtype == self.dtype, f"{self.name}: {array.dtype} is not {self.dtype}"
+        self.chunk_path(clip)  # a link is told, before anything is written through it
         self._zarr[clip] = array
         return digest_of(array)
 
@@ -119,15 +137,11 @@ class ClipArray:
 
     def read(self, clip: int) -> Array:
         """A clip, verified against its record. Raises NotMade, Pruned or Damaged; never gives zeros for what is missing."""
-        facts = self._vouched(clip)
-        name = f"{self.name} of clip {clip}"
-        if not self.chunk_path(clip).exists():
-            raise Damaged(name, "its chunk is missing")
+        facts, name = self._vouched(clip), f"{self.name} of clip {clip}"
         try:
-            array = np.asarray(self._zarr[clip])
-        except (ValueError, RuntimeError, OSError) as error:
-            spare_file(error)
-            raise Damaged(name, f"it {OTHER}") from error
+            array = read_chunk(self.chunk_path(clip), self.shape, self.dtype)
+        except Unreadable as error:
+            raise Damaged(name, f"its chunk {error}") from error
         if digest_of(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")
         return array
@@ -138,8 +152,8 @@ class ClipArray:
         `checked`: the hash is asked, as `read` does. Raises NotMade, Pruned or Damaged.
         """
         facts, name = self._vouched(clip), f"{self.name} of clip {clip}"
-        path, size = self.chunk_path(clip), prod(self.shape) * np.dtype(self.dtype).itemsize
-        if (flaw := size_flaw(path, size + CHECKSUM)) is not None:
+        path = self.chunk_path(clip)
+        if (flaw := size_flaw(path, chunk_bytes(self.shape, self.dtype))) is not None:
             raise Damaged(name, f"its chunk {flaw}")
         try:
             array = np.memmap(path, np.dtype(self.dtype).newbyteorder("<"), "r", 0, self.shape)
@@ -152,15 +166,14 @@ class ClipArray:
 
     def flaw(self, clip: int, *, thorough: bool) -> str | None:
         """What is wrong with a clip that its record vouches for: by its hash, or by its length alone; None if nothing is."""
-        size = prod(self.shape) * np.dtype(self.dtype).itemsize + CHECKSUM
-        flaw = size_flaw(self.chunk_path(clip), size)
-        if flaw is not None or not thorough:
-            return flaw
+        path = self.chunk_path(clip)
+        if not thorough:
+            return size_flaw(path, chunk_bytes(self.shape, self.dtype))
         try:
-            self.read(clip)
-        except Damaged:
-            return OTHER
-        return None
+            found = digest_of_chunk(path, self.shape, self.dtype)
+        except Unreadable as error:
+            return str(error)
+        return None if found == self._vouched(clip)["digest"] else OTHER
 
     def complete(self, clip: int) -> bool:
         """True if the clip's record says done."""
@@ -171,10 +184,21 @@ class ClipArray:
         facts = self.records.read(self.name, clip)
         return facts.get("digest") if facts else None
 
-    def remove(self, clip: int, *, remake: str) -> None:
+    def remove(self, clip: int) -> None:
         """Prune a clip: its record first says so and how to make it again, then the chunk goes."""
-        self.records.prune(self.name, clip, remake=remake)
-        remove(self.chunk_path(clip))
+        path = self.chunk_path(clip)
+        self.records.prune(self.name, clip, remake=self.remake(clip))
+        remove(path)
+
+    def remake(self, clip: int) -> str:
+        """The command that makes a pruned clip again: frames are decoded anew; steps are denoised again for a look, beside the run.
+
+        It is never taken from the record, where anybody may have written it.
+        """
+        run = quote(str(self.folder.parent))
+        if self.name == "frames":
+            return f"longtake resume {run} --keep-frames all"
+        return f"longtake inspect {run} --clip {clip} --replay"
 
     def withdraw(self, clip: int) -> None:
         """Take a clip back: it is to be made again, and may come out otherwise."""
@@ -198,18 +222,22 @@ class ClipArray:
 
     def on_disk(self) -> Iterator[int]:
         """The clips that there is a chunk for on the disk, vouched for or not."""
-        return clips_in(self.folder, lambda clip: self.chunk_path(clip).name)
+        return clips_in(self.folder, self.chunk_name)
 
     def chunk_path(self, clip: int) -> Path:
-        """The file that holds a clip."""
-        return self.folder / ".".join(("c", str(clip), *("0" for _ in self.shape)))
+        """The file that holds a clip. Raises LinkInRun."""
+        return path_inside(self.folder.parent, self.name, self.chunk_name(clip))
+
+    def chunk_name(self, clip: int) -> str:
+        """Its name in the array's folder."""
+        return f"c.{clip}{'.0' * len(self.shape)}"
 
     def _vouched(self, clip: int) -> Facts:
         facts = self.records.read(self.name, clip)
         if facts is None or facts["state"] == "doubted":
             raise NotMade(f"{self.name} of clip {clip}")
         if facts["state"] == "pruned":
-            raise Pruned(f"{self.name} of clip {clip}", facts["remake"])
+            raise Pruned(f"{self.name} of clip {clip}", self.remake(clip))
         return facts
 
     @cached_property

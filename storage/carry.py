@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from storage.errors import NotMade
+from storage.inside import path_inside
 from storage.names import clips_in
-from storage.pieces import Piece, pieces_flaws, read_piece, write_pieces
+from storage.pieces import MOST, Piece, pieces_flaws, read_piece, write_pieces
 from storage.publish import link_folder, remove
 from storage.records import Records
 
@@ -17,7 +18,12 @@ class CarryStore:
     """The carries of a run, each named by the clip that it stands before."""
 
     def __init__(
-        self, folder: Path, records: Records, anchor_clips: int = 0, joins: Sequence[int] = ()
+        self,
+        folder: Path,
+        records: Records,
+        anchor_clips: int = 0,
+        joins: Sequence[int] = (),
+        largest_piece: int = MOST,
     ) -> None:
         """A carry that stands before a multiple of `anchor_clips` is never deleted; 0 has no such.
 
@@ -27,6 +33,7 @@ class CarryStore:
         self.records = records
         self.anchor_clips = anchor_clips
         self.joins = joins
+        self._largest_piece = largest_piece
 
     def publish(self, next_clip: int, pieces: Iterable[Piece]) -> None:
         """Make a carry durable, piece by piece, then its record. All but the newest complete one (and anchors) go first.
@@ -62,7 +69,7 @@ class CarryStore:
         if facts is None:
             raise NotMade(f"the carry before clip {next_clip}")
         for fact in facts["pieces"]:
-            yield fact["name"], read_piece(self.path(next_clip), fact)
+            yield fact["name"], read_piece(self.path(next_clip), fact, self._largest_piece)
 
     def flaws(self, next_clip: int) -> Iterator[tuple[Path, str]]:
         """Each file of a complete carry that is not what was written, and what is wrong with it. Reads all of them."""
@@ -75,8 +82,9 @@ class CarryStore:
 
     def discard(self, next_clip: int) -> None:
         """Remove a carry, for instance a damaged one: record first."""
+        path = self.path(next_clip)
         self.records.withdraw(STAGE, next_clip)
-        remove(self.path(next_clip))
+        remove(path)
 
     def sweep(self) -> int:
         """Remove the carries that no record vouches for, and records that cannot be read; how many there were."""
@@ -94,8 +102,12 @@ class CarryStore:
         return {clip for clip in self._present() if self.records.complete(STAGE, clip)}
 
     def _present(self) -> set[int]:
-        return set(clips_in(self.folder, lambda clip: self.path(clip).name))
+        return set(clips_in(self.folder, _name))
 
     def path(self, clip: int) -> Path:
-        """The folder of the carry before a clip."""
-        return self.folder / f"{clip:05d}"
+        """The folder of the carry before a clip. Raises LinkInRun."""
+        return path_inside(self.folder.parent, self.folder.name, _name(clip))
+
+
+def _name(clip: int) -> str:
+    return f"{clip:05d}"

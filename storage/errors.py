@@ -14,7 +14,7 @@ LongtakeError
 │   ├── DeviceTooSmall  FilmTooLarge
 │   └── WrongPrecision  the machine computes wrongly
 ├── RunError            the run folder
-│   ├── NotARun  RunDamaged  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics
+│   ├── NotARun  RunDamaged  LinkInRun  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics
 │   ├── NotWritable  NotReadable  NoSpace
 │   ├── NotReproduced  BadSegment
 │   ├── InputDamaged    its copies of the picture and the sound
@@ -59,6 +59,10 @@ class NotARun(RunError):
 
 class RunDamaged(RunError):
     """{} is damaged: {}. Its clips may still be whole; copy run.json back from a backup, or start anew in another folder."""
+
+
+class LinkInRun(RunError):
+    """{} is damaged: {} in it is {}, which no run holds and nothing follows. Remove it, or put the file itself there; what is then missing is made again."""
 
 
 class RunTooNew(RunError):

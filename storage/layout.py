@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from storage.chunks import Unreadable, read_chunk
 from storage.digest import OTHER
+from storage.inside import path_inside
 from storage.names import GROUP
 from storage.publish import make_folder, publish_bytes
 from storage.refusals import spare_file
+from storage.schema import Unfit, read_json
 from storage.spec import Spec
 
 TIME_CLIPS = 1024
+
+LARGEST_METADATA = 1 << 20
+"""Bytes of a zarr.json."""
 
 ClipLayout = tuple[tuple[int, ...], str, tuple[str, ...]]
 
@@ -53,17 +59,19 @@ def create(root: Path, spec: Spec) -> None:
     """Make every array of a run, empty and durable, and last the group that holds them."""
     from storage import store
 
-    arrays = {name: store.create(root / name, one) for name, one in layouts(spec).items()}
+    arrays = {
+        name: store.create(path_inside(root, name), one) for name, one in layouts(spec).items()
+    }
     for first, last in _time_spans(spec):
         arrays["time"][first:last] = _times(spec, first, last)
-    publish_bytes(root / "present" / "c.0", bytes(spec.clips))
-    publish_bytes(root / GROUP, _metadata(spec)[GROUP])
+    publish_bytes(path_inside(root, "present/c.0"), bytes(spec.clips))
+    publish_bytes(path_inside(root, GROUP), _metadata(spec)[GROUP])
 
 
 def flaws(root: Path, spec: Spec) -> Iterator[tuple[str, str]]:
     """Each file of `create` that is not as it was made, and what is wrong with it. Reads 8 bytes a frame of film: that is quick."""
     for name, wanted in _metadata(spec).items():
-        if (flaw := text_flaw(root / name, wanted)) is not None:
+        if (flaw := text_flaw(path_inside(root, name), wanted)) is not None:
             yield name, flaw
     for first, last in _time_spans(spec):
         if (flaw := _time_flaw(root, spec, first, last)) is not None:
@@ -75,9 +83,10 @@ def mend(root: Path, spec: Spec, name: str) -> None:
     from storage.store import array_at
 
     metadata = _metadata(spec)
-    make_folder((root / name).parent)
+    path = path_inside(root, name)
+    make_folder(path.parent)
     if name in metadata:
-        publish_bytes(root / name, metadata[name])
+        publish_bytes(path, metadata[name])
         return
     for first, last in _time_spans(spec):
         if name == _time_chunk(first):
@@ -94,26 +103,23 @@ def metadata_flaw(path: Path, layout: Layout) -> str | None:
 def text_flaw(path: Path, wanted: bytes) -> str | None:
     """What is wrong with a zarr.json: by what it says and not by its bytes: another version of Zarr may set its lines otherwise."""
     try:
-        found = json.loads(path.read_bytes())
+        found = read_json(path, LARGEST_METADATA)
     except FileNotFoundError:
         return "is missing"
-    except (OSError, ValueError) as error:
+    except (OSError, Unfit) as error:
         spare_file(error)
         return OTHER
     return None if found == json.loads(wanted) else OTHER
 
 
 def _time_flaw(root: Path, spec: Spec, first: int, last: int) -> str | None:
-    from storage.store import array_at
-
-    if not (root / _time_chunk(first)).is_file():
-        return "is missing"
+    layout = layouts(spec)["time"]
     try:
-        found = np.asarray(array_at(root / "time", layouts(spec)["time"])[first:last])
-    except (ValueError, RuntimeError, OSError) as error:
-        spare_file(error)
-        return OTHER
-    return None if np.array_equal(found, _times(spec, first, last), equal_nan=True) else OTHER
+        found = read_chunk(path_inside(root, _time_chunk(first)), layout.chunks, layout.dtype)
+    except Unreadable as error:
+        return str(error)
+    same = np.array_equal(found[: last - first], _times(spec, first, last), equal_nan=True)
+    return None if same else OTHER
 
 
 def _time_spans(spec: Spec) -> Iterator[tuple[int, int]]:

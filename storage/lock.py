@@ -19,7 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.errors import LockLost, NotWritable, RunLocked
+from storage.inside import open_plain, path_inside, read_plain
 from storage.publish import set_aside
+from storage.schema import Unfit, parse_json, table, text, whole
 
 NAME, HELD = "run.lock", "run.lock.held"
 TOKENS = "LONGTAKE_LOCKS"
@@ -28,6 +30,17 @@ SIZE = 512
 _FIRST = b'{"host": '
 """What its text begins with where somebody holds it."""
 NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+_HOLDER = table(
+    {
+        "host": text(255),
+        # Never 0, 1 or less: it is told to people as what to end.
+        "process": whole(2, (1 << 31) - 1),
+        "since": text(64),
+        "token": text(64),
+    },
+    {"born": text(256)},
+)
 
 Holder = dict[str, str | int]
 
@@ -42,6 +55,7 @@ def lock(root: Path) -> Iterator[str | None]:
     try:
         if _taken(file, root):
             before = _holder(root)
+            file = _separate(file, root)
             with _named(file, root):
                 yield _describe(before) if before else None
         elif held(root):
@@ -128,10 +142,11 @@ def _alive(holder: Holder) -> bool:
 
 
 def _opened(root: Path) -> int:
-    if (root / NAME).is_dir():  # nobody can hold it by that
-        set_aside(root / NAME)
+    path = path_inside(root, NAME)
+    if path.is_dir():  # nobody can hold it by that
+        set_aside(path)
     try:
-        return os.open(root / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return open_plain(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise NotWritable(root, error.strerror) from error
 
@@ -148,10 +163,24 @@ def _taken(file: int, root: Path) -> bool:
     return _is_the_one(file, root) and not _is_held_otherwise(root)
 
 
+def _separate(file: int, root: Path) -> int:
+    """The same file, locked; where it has another name elsewhere, a new one in its place: its text is written over."""
+    if os.fstat(file).st_nlink <= 1:
+        return file
+    # By the name of a draft, so that a sweep removes what a crash leaves.
+    draft = root / f".{NAME}.{os.getpid()}-{secrets.token_hex(4)}.partial"
+    own = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with suppress(OSError):  # a file system that knows no flock: the other file decides
+        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    draft.replace(root / NAME)
+    os.close(file)
+    return own
+
+
 def _is_the_one(file: int, root: Path) -> bool:
     """False if the file was removed, or broken, between opening and locking it."""
     try:
-        return os.path.samestat(os.fstat(file), (root / NAME).stat())
+        return os.path.samestat(os.fstat(file), (root / NAME).lstat())
     except FileNotFoundError:
         return False
 
@@ -215,7 +244,11 @@ def _put(file: int, root: Path, holder: Holder) -> None:
     try:
         os.pwrite(file, text, 0)
         if (root / HELD).exists():
-            (root / HELD).write_bytes(text)
+            other = open_plain(root / HELD, os.O_WRONLY | os.O_TRUNC)
+            try:
+                os.write(other, text)
+            finally:
+                os.close(other)
     except OSError as error:
         raise NotWritable(root, f"its lock cannot be written: {error.strerror}") from error
 
@@ -226,12 +259,12 @@ def _holder(root: Path) -> Holder:
 
 def _read(path: Path) -> Holder:
     try:
-        holder: Holder = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        holder: Holder = parse_json(read_plain(path, 8 * SIZE))
+        # A torn or damaged text names nobody; the kernel's lock is what counts.
+        _HOLDER(holder)
+    except (OSError, Unfit):
         return {}
-    # A torn or damaged text names nobody; the kernel's lock is what counts.
-    known = isinstance(holder, dict) and {"host", "since", "token"} <= holder.keys()
-    return holder if known and isinstance(holder.get("process"), int) else {}
+    return holder
 
 
 def _refusal(root: Path, holder: Holder) -> RunLocked:

@@ -153,14 +153,22 @@ class MemoryFile(MediaFile):
         return len(self.content)
 
 
+MOST_PIXELS = 1 << 26
+"""Of a frame that is decoded: a picture of a few kilobytes may say that it has any number."""
+BOUNDED = {
+    "max_pixels": str(MOST_PIXELS),
+    # A playlist by any name would have other files opened, and other machines asked.
+    "protocol_whitelist": "none",
+}
+
+
 @contextmanager
 def open_media(
-    path: Path,
-    kind: str | None = None,
-    options: dict[str, str] | None = None,
-    gaps: Sequence[range] = (),
+    path: Path, kind: str | None = None, gaps: Sequence[range] = ()
 ) -> Iterator["InputContainer"]:
     """A file for libav to read, in the format of this name or one that it guesses; without the bytes of `gaps`.
+
+    Nothing but this file is read, and no frame is larger than MOST_PIXELS.
 
     Raises FFmpegError or OSError where there is no such file, and NotReadable where it cannot be read, at the latest when it is left.
     """
@@ -169,7 +177,7 @@ def open_media(
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(_close_read, descriptor)
             file = GappedFile(path, descriptor, gaps) if gaps else DiskFile(path, descriptor)
-            container = stack.enter_context(_container(file, kind, options or {}))
+            container = stack.enter_context(_container(file, kind))
         try:
             yield container
         except Exception as error:
@@ -181,14 +189,14 @@ def open_media(
 
 
 @contextmanager
-def _container(
-    file: MediaFile, kind: str | None, options: dict[str, str]
-) -> Iterator["InputContainer"]:
+def _container(file: MediaFile, kind: str | None) -> Iterator["InputContainer"]:
     import av
 
     with file.heeded():
-        container = av.open(file, "r", format=kind, options=options)
+        container = av.open(file, "r", format=kind, options=BOUNDED)
     with container:
+        for stream in container.streams.video:
+            stream.codec_context.options = {"max_pixels": BOUNDED["max_pixels"]}
         yield container
 
 

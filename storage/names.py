@@ -19,8 +19,11 @@ VIDEO = "video.mp4"
 FIRST = frozenset({*FOLDERS, *ARRAYS, GROUP})
 """Made before run.json."""
 LOGS = ("events.jsonl", "inference.log")
-LATER = frozenset((BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, "reserve.bin", *LOGS))
-OWN = frozenset({MAIN, COPY, NAME, HELD, *FIRST, *LATER})
+LATER = frozenset(
+    # Of run.json that is there no run speaks, but it may be a link that leads nowhere.
+    (MAIN, COPY, BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, "reserve.bin", *LOGS)
+)
+OWN = frozenset({NAME, HELD, *FIRST, *LATER})
 _BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|audio)(\.[A-Za-z0-9]+)?")
 """What lies in the first folders before run.json does."""
 _NUMBER = re.compile(r"[0-9]+")
@@ -45,6 +48,11 @@ def is_own(name: str) -> bool:
 def is_film_of(root: Path, path: Path) -> bool:
     """True if a path leads to the film of the run in `root`."""
     return os.path.realpath(path) == os.path.realpath(root / VIDEO)
+
+
+def segment_name(clip: int) -> str:
+    """A clip's video, in the folder of all."""
+    return f"{clip:05d}.mp4"
 
 
 def clips_in(folder: Path, name: Callable[[int], str]) -> Iterator[int]:

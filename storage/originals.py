@@ -9,8 +9,9 @@ from storage.publish import blocks_of, link_files, publish
 
 
 def suffix_of(path: Path) -> str:
-    """What its name ends with, where that is a plain one."""
-    return path.suffix.lower() if path.suffix[1:].isalnum() else ""
+    """What its name ends with, where that is a plain one of a few letters."""
+    suffix = path.suffix.lower()
+    return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) < 12 else ""
 
 
 def original_flaw(path: Path, digest: str) -> str | None:

@@ -130,13 +130,12 @@ def decode(path: Path, told: Told | None = None) -> Iterator[Piece]:
 @contextmanager
 def _opened(path: Path) -> Iterator["InputContainer"]:
     with ExitStack() as stack:
-        options = {"protocol_whitelist": "none"}
-        container = stack.enter_context(open_media(path, options=options))
+        container = stack.enter_context(open_media(path))
         with reading_named(path):
             gaps = inner_tags(path) if container.format.name == "mp3" else []
         if gaps:
             stack.pop_all().close()
-            container = stack.enter_context(open_media(path, options=options, gaps=gaps))
+            container = stack.enter_context(open_media(path, gaps=gaps))
         yield container
 
 

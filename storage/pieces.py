@@ -1,26 +1,45 @@
 """A folder of named arrays that is published whole: one Zarr array of one chunk per piece, and the list that a record keeps of them."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.chunks import Shape, Unreadable, chunk_bytes, digest_of_chunk, read_chunk
 from storage.digest import OTHER
 from storage.errors import Damaged
-from storage.layout import Layout, metadata_flaw, text_flaw
+from storage.inside import path_inside
+from storage.layout import LARGEST_METADATA, Layout, metadata_flaw, text_flaw
 from storage.names import GROUP
 from storage.publish import make_folder, publish_folder, remove
 from storage.records import Facts
 from storage.refusals import spare_file
+from storage.schema import Unfit, items, one_of, read_json, table, whole
 
 Array = NDArray[Any]
 Piece = tuple[str, Array]
 
+_KINDS = (
+    "float32",
+    "float64",
+    "float16",
+    "uint8",
+    "uint16",
+    "uint32",
+    "int8",
+    "int32",
+    "int64",
+    "bool",
+)
+_SHAPED = table({"shape": items(whole(0, 1 << 40), 8), "data_type": one_of(*_KINDS)})
+MOST = 1 << 30
+"""Bytes of one piece, where nobody says less."""
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 
 
@@ -38,54 +57,70 @@ def write_pieces(folder: Path, pieces: Iterable[Piece]) -> list[Facts]:
     return facts
 
 
-def read_piece(folder: Path, fact: Facts) -> Array:
-    """One piece, verified against what its record holds. Raises Damaged."""
-    from storage.store import open_array
-
+def read_piece(folder: Path, fact: Facts, most: int = MOST) -> Array:
+    """One piece of at most so many bytes, verified against what its record holds. Raises Damaged."""
+    name = f"{folder.name}/{fact['name']}"
     try:
-        array = np.asarray(open_array(folder / fact["folder"])[...])
-    except Exception as error:  # whatever Zarr makes of metadata that is damaged
-        spare_file(error)
-        raise Damaged(f"{folder.name}/{fact['name']}", f"it {OTHER}") from error
+        shape, kind = _shape_of(folder, fact)
+        if chunk_bytes(shape, kind) > most:
+            raise Unreadable(f"is said to be larger than {most} bytes")
+        array = np.empty(shape, kind)
+        if array.size:
+            array = read_chunk(_chunk(folder, fact, shape), shape, kind)
+    except Unreadable as error:
+        raise Damaged(name, f"it {error}") from error
     if _digest(array) != fact["digest"]:
-        raise Damaged(f"{folder.name}/{fact['name']}", "it is not what its record vouches for")
+        raise Damaged(name, "it is not what its record vouches for")
     return array
 
 
 def pieces_flaws(folder: Path, facts: Iterable[Facts]) -> Iterator[tuple[Path, str]]:
-    """Each file of a folder of pieces that is not what was written, and what is wrong with it; one piece in memory at a time."""
-    if (flaw := text_flaw(folder / GROUP, json.dumps(_GROUP).encode())) is not None:
+    """Each file of a folder of pieces that is not what was written, and what is wrong with it; a megabyte in memory at a time."""
+    if (flaw := text_flaw(path_inside(folder, GROUP), json.dumps(_GROUP).encode())) is not None:
         yield folder / GROUP, flaw
     for fact in facts:
         yield from _piece_flaws(folder, fact)
 
 
 def _piece_flaws(folder: Path, fact: Facts) -> Iterator[tuple[Path, str]]:
-    place = folder / fact["folder"]
-    chunk = next(place.glob("c*"), None)
+    metadata = path_inside(folder, fact["folder"], GROUP)
     try:
-        array = read_piece(folder, fact)
-    except Damaged:
-        yield (
-            (place / GROUP, OTHER) if not _is_json(place / GROUP) else (chunk or place / "c", OTHER)
-        )
+        shape, kind = _shape_of(folder, fact)
+    except Unreadable:
+        yield metadata, OTHER
         return
-    if array.size and chunk is None:  # zeros, and so is what Zarr makes of nothing
-        yield place / "c", "is missing"
-    if (flaw := metadata_flaw(place / GROUP, _layout(fact["name"], array))) is not None:
-        yield place / GROUP, flaw
-
-
-def _is_json(path: Path) -> bool:
     try:
-        return bool(json.loads(path.read_bytes()))
-    except (OSError, ValueError):
-        return False
+        chunk, head = _chunk(folder, fact, shape), _head(shape, kind)
+        found = sha256(head).hexdigest()
+        if prod(shape):
+            found = digest_of_chunk(chunk, shape, kind, head)
+    except Unreadable as error:
+        yield chunk, str(error)
+        return
+    if found != fact["digest"]:
+        yield chunk, OTHER
+    elif (flaw := metadata_flaw(metadata, _layout(fact["name"], shape, kind))) is not None:
+        yield metadata, flaw
 
 
-def _layout(name: str, array: Array) -> Layout:
-    chunks = tuple(max(1, size) for size in array.shape)
-    return Layout(array.shape, chunks, array.dtype.name, attributes={"name": name})
+def _shape_of(folder: Path, fact: Facts) -> tuple[Shape, str]:
+    """What the piece's zarr.json says of its shape and its type, which the record's digest covers. Nothing else that stands there counts."""
+    try:
+        found = read_json(path_inside(folder, fact["folder"], GROUP), LARGEST_METADATA)
+        _SHAPED(found)
+    except (OSError, Unfit) as error:
+        spare_file(error)
+        raise Unreadable(f"{OTHER} ({GROUP})") from error
+    return tuple(found["shape"]), found["data_type"]
+
+
+def _chunk(folder: Path, fact: Facts, shape: Shape) -> Path:
+    return path_inside(folder, fact["folder"], ".".join(("c", *("0" for _ in shape))))
+
+
+def _layout(name: str, shape: Shape, kind: str) -> Layout:
+    chunks = tuple(max(1, size) for size in shape)
+    return Layout(shape, chunks, kind, attributes={"name": name})
 
 
 def _write(draft: Path, name: str, array: Array) -> Facts:
@@ -93,11 +128,17 @@ def _write(draft: Path, name: str, array: Array) -> Facts:
 
     folder = re.sub(r"[^\w.-]", ".", name)
     # Not synced one by one: publish_folder does it for all, when the disk has long begun to write the first.
-    create(draft / folder, _layout(name, array), durable=False)[...] = array
+    layout = _layout(name, array.shape, array.dtype.name)
+    create(draft / folder, layout, durable=False)[...] = array
     return {"name": name, "folder": folder, "digest": _digest(array)}
 
 
 def _digest(array: Array) -> str:
-    # With its shape and type, which zarr.json tells and no checksum guards.
-    text = f"{array.dtype.name}{list(array.shape)}".encode()
-    return hashlib.sha256(text + np.ascontiguousarray(array).tobytes()).hexdigest()
+    found = sha256(_head(array.shape, array.dtype.name))
+    found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def _head(shape: Shape, kind: str) -> bytes:
+    # Shape and type, which zarr.json tells and no checksum guards.
+    return f"{kind}{list(shape)}".encode()

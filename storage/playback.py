@@ -6,6 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from storage.errors import Damaged
 from storage.film import FilmSpan
 from storage.media_file import open_media
 from storage.spec import Spec
@@ -51,11 +52,16 @@ def film_flaw(
         return f"does not play ({_words(error)})"
 
 
-def pictures(path: Path) -> Iterator["NDArray[np.uint8]"]:
-    """The frames of a segment [y, x, rgb] as a player shows them, one at a time."""
-    with open_media(path, "mp4") as container:
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24").astype("uint8", copy=False)
+def pictures(path: Path, spec: Spec) -> Iterator["NDArray[np.uint8]"]:
+    """The frames of a segment [y, x, rgb] as a player shows them, one at a time. Raises Damaged."""
+    try:
+        with open_media(path, "mp4") as container:
+            for frame in container.decode(video=0):
+                if (frame.width, frame.height) != (spec.width, spec.height):
+                    raise Damaged(path, f"it shows {frame.width}*{frame.height} pixels")
+                yield frame.to_ndarray(format="rgb24").astype("uint8", copy=False)
+    except _faults() as error:
+        raise Damaged(path, f"it does not play ({_words(error)})") from error
 
 
 def sound_seconds(path: Path) -> Fraction | None:

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ import structlog
 
 from storage.disk import FULL, PASSING, REFUSED, place
 from storage.errors import NoSpace, NotReadable, NotWritable
+from storage.inside import path_inside
 
 KillPoint = Callable[[str, Path], None]
 
@@ -110,9 +112,10 @@ def link_folder(source: Path, target: Path) -> int:
     copied = 0
     with publish_folder(target) as draft:
         for folder, _, names in os.walk(source):
-            there = draft / Path(folder).relative_to(source)
-            there.mkdir(exist_ok=True)
-            copied += sum(_link(Path(folder, name), there / name) for name in names)
+            within = Path(folder).relative_to(source)
+            (draft / within).mkdir(exist_ok=True)
+            for name in names:
+                copied += _link(path_inside(source, str(within / name)), draft / within / name)
     return copied
 
 
@@ -144,7 +147,7 @@ def set_aside(path: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file or a folder, durably; one that is not there is fine."""
     with _translated(path), suppress(FileNotFoundError):
-        if path.is_dir():
+        if is_folder(path):
             # Renamed first: half a folder under its own name would look like a whole one.
             draft = _draft(path)
             _rename(path, draft)
@@ -153,6 +156,14 @@ def remove(path: Path) -> None:
             _step("unlink", path)
             path.unlink()
             _sync_folder(path.parent)
+
+
+def is_folder(path: Path) -> bool:
+    """True for a folder, and not for a link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def sweep(root: Path, own: Container[str]) -> int:
@@ -311,7 +322,7 @@ def _cleared(draft: Path) -> Iterator[None]:
 
 def _discard(draft: Path) -> None:
     with suppress(OSError):
-        if draft.is_dir():
+        if is_folder(draft):
             shutil.rmtree(draft)
         else:
             draft.unlink()

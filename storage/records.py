@@ -13,13 +13,58 @@ import structlog
 
 from storage.digest import OTHER
 from storage.errors import NotReadable
+from storage.inside import path_inside, read_plain
 from storage.names import clips_in
 from storage.publish import publish_bytes, remove
 from storage.refusals import spare_file
+from storage.schema import (
+    Check,
+    Unfit,
+    either,
+    items,
+    number,
+    one_of,
+    parse_json,
+    table,
+    text,
+    whole,
+)
+from storage.takes import DIGEST
 
 Facts = dict[str, Any]
 
 SEAL = b',"seal":"'
+LARGEST = 8 << 20
+"""Bytes of a record: that of the sound has a digest for every 16 seconds."""
+
+STATES = ("done", "pruned", "doubted")
+_STATE = one_of(*STATES)
+_SHA256, _BYTES = text(64, DIGEST), whole(0, 1 << 62)
+_NUMBER = number(-1e12, 1e12)
+_STEP = table(dict.fromkeys(("joint", "inside", "most"), _NUMBER))
+_PIECES = items(
+    table({"name": text(256), "folder": text(256, r"[\w.-]+"), "digest": _SHA256}), 100_000
+)
+_FILE = {"sha256": _SHA256, "bytes": _BYTES}
+DONE: dict[str, Check] = {
+    **dict.fromkeys(("audio", "latents", "steps", "frames", "motion"), table({"digest": _SHA256})),
+    **dict.fromkeys(("soundtrack", "video"), table(_FILE)),
+    **dict.fromkeys(("inputs", "carry", "past"), table({"pieces": _PIECES})),
+    "segment": table({**_FILE, "frames": whole(1, 1 << 32)}),
+    "sound": table({"samples": whole(0, 1 << 40), "digests": items(_SHA256, 1 << 17)}),
+    "output": table({"path": text(4096), **_FILE, "before": either(one_of(None), _SHA256)}),
+    "seam": table(
+        {
+            "seconds": _NUMBER,
+            "frames": _STEP,
+            "latents": _STEP,
+            "apart": either(one_of(None), _NUMBER),
+        }
+    ),
+}
+"""What the record of each stage says beside what all say."""
+OTHERWISE = table({}, {"digest": _SHA256})
+"""What one says of what is not there."""
 
 log = structlog.get_logger()
 
@@ -36,7 +81,10 @@ def unsealed(data: bytes) -> Facts | None:
     body = head + b"}"
     if not found or tail != _seal(body) + b'"}\n':
         return None
-    facts: Facts = json.loads(body)
+    try:
+        facts: Facts = parse_json(body)
+    except Unfit:
+        return None
     return facts
 
 
@@ -45,7 +93,8 @@ class Records:
 
     def __init__(self, root: Path, owner: str = "") -> None:
         """`owner` is the spec's digest: a record copied here from another film vouches for nothing."""
-        self.folder = root / "commits"
+        self._root = root
+        self._text = f"{root}/commits"
         self.owner = owner
         self.changed: Callable[[str, int | None], None] | None = None
         """Told of every record that was written or withdrawn, after it is durable."""
@@ -56,15 +105,11 @@ class Records:
 
     def read(self, stage: str, clip: int | None = None) -> Facts | None:
         """The facts of a record and its `state` (done, pruned or doubted); None where there is no valid one."""
-        data = _read(self._path(stage, clip))
+        data = self._read(stage, clip)
         if data is None:
             return None
         facts = unsealed(data)
-        if facts is None or (facts["stage"], facts["clip"], facts["run"]) != (
-            stage,
-            clip,
-            self.owner,
-        ):
+        if facts is None or self._flaw_of(facts, stage, clip) is not None:
             log.warning("record_invalid", stage=stage, clip=clip)
             return None
         return facts
@@ -80,7 +125,7 @@ class Records:
 
     def named(self, stage: str) -> Iterator[int]:
         """The clips that there is a file for among the records of a stage, whatever it says."""
-        return clips_in(self.folder, lambda clip: self.path(stage, clip).name)
+        return clips_in(self.folder, lambda clip: name_of(stage, clip))
 
     def clips(self, stage: str) -> list[int]:
         """The clips whose record says done, in order. Reads every record of the stage: for a report, not for every clip."""
@@ -108,18 +153,20 @@ class Records:
         if not path.exists() or self.read(stage, clip) is not None:
             return None
         try:
-            facts = unsealed(path.read_bytes())
+            facts = unsealed(read_plain(path, LARGEST))
         except OSError as error:
             spare_file(error)
             return f"cannot be read ({error.strerror})"
-        if facts is None:
-            return OTHER
-        same = (facts["stage"], facts["clip"]) == (stage, clip)
-        return "is a record of another film" if same else "is the record of something else"
+        return OTHER if facts is None else self._flaw_of(facts, stage, clip)
 
     def path(self, stage: str, clip: int | None = None) -> Path:
-        """Its file."""
-        return Path(self._path(stage, clip))
+        """Its file. Raises LinkInRun."""
+        return path_inside(self._root, self._name(stage, clip)[len(str(self._root)) + 1 :])
+
+    @property
+    def folder(self) -> Path:
+        """Where they all are. Raises LinkInRun."""
+        return path_inside(self._root, "commits")
 
     def prune(self, stage: str, clip: int | None = None, *, remake: str) -> None:
         """Say, durably, that what a record vouched for is gone on purpose, and the command that makes it again. The digest stays."""
@@ -136,10 +183,9 @@ class Records:
         path = self.path(stage, clip)
         publish_bytes(path, sealed(whole))
         try:
-            _load(str(path))
-        except (
-            OSError
-        ) as error:  # else the work would be done again and again, and nobody would say why
+            read_plain(path, LARGEST)
+        except OSError as error:
+            # Else the work would be done again and again, and nobody would say why.
             raise NotReadable(path, error.strerror) from error
         self._tell(stage, clip)
 
@@ -147,29 +193,44 @@ class Records:
         if self.changed is not None:
             self.changed(stage, clip)
 
-    def _path(self, stage: str, clip: int | None) -> str:
-        return (
-            f"{self.folder}/{stage}.json"
-            if clip is None
-            else f"{self.folder}/{stage}.{clip:05d}.json"
-        )
+    def _read(self, stage: str, clip: int | None) -> bytes | None:
+        """A record's file; None where there is none, and nothing of one that cannot be read twice: a folder of its name, or a bad sector."""
+        for _ in range(2):
+            try:
+                return read_plain(self._name(stage, clip), LARGEST)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                self.path(stage, clip)  # a link is told
+                spare_file(error)
+        return b""
 
-
-def _read(path: str) -> bytes | None:
-    """A record's file; None where there is none, and nothing of one that cannot be read twice: a folder of its name, or a bad sector."""
-    for _ in range(2):
+    def _flaw_of(self, facts: Facts, stage: str, clip: int | None) -> str | None:
+        """What is wrong with what a record says, to be read after its name; None if it is this one."""
+        if (facts.get("stage"), facts.get("clip")) != (stage, clip):
+            return "is the record of something else"
+        if facts.get("run") != self.owner:
+            return "is a record of another film"
         try:
-            return _load(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            spare_file(error)
-    return b""
+            _STATE(facts.get("state"))
+            check = (
+                DONE.get(stage.partition("-")[0], OTHERWISE)
+                if facts["state"] == "done"
+                else OTHERWISE
+            )
+            check(facts)
+        except Unfit as reason:
+            return f"cannot be: {reason}"
+        return None
+
+    def _name(self, stage: str, clip: int | None) -> str:
+        # As text: it is asked for often.
+        return f"{self._text}/{name_of(stage, clip)}"
 
 
-def _load(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 - half the time of Path.read_bytes, and it is asked for often
-        return file.read()
+def name_of(stage: str, clip: int | None) -> str:
+    """A record's file by its name."""
+    return f"{stage}.json" if clip is None else f"{stage}.{clip:05d}.json"
 
 
 def _seal(body: bytes) -> bytes:

@@ -2,10 +2,12 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from storage.disk import FULL, shortage
 from storage.errors import NoSpace, NotWritable
+from storage.inside import open_plain
 from storage.publish import remove
 
 PIECE = 1 << 20
@@ -22,16 +24,17 @@ class Reserve:
     def size(self) -> int:
         """Bytes that are held; a file with holes holds nothing."""
         try:
-            found = self.path.stat()
+            found = self.path.lstat()
         except FileNotFoundError:
             return 0
         return found.st_size if found.st_blocks * 512 >= found.st_size else 0
 
     def hold(self, size: int) -> None:
         """Hold so much, no more and no less; raises NoSpace and then holds what it held."""
+        self._separate()
         there = self.size
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = open_plain(self.path, os.O_RDWR | os.O_CREAT)
             try:
                 os.ftruncate(file, min(there, size))
                 if size > there:
@@ -42,6 +45,12 @@ class Reserve:
             if error.errno in FULL:
                 raise NoSpace(shortage(self.path.parent, size - there)) from error
             raise NotWritable(self.path, error.strerror) from error
+
+    def _separate(self) -> None:
+        """Give it up where it has another name elsewhere: it would be another's that is made longer or shorter."""
+        with suppress(FileNotFoundError):
+            if self.path.lstat().st_nlink > 1:
+                remove(self.path)
 
     def release(self) -> None:
         """Give it back: now is what it was held for."""

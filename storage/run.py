@@ -1,7 +1,5 @@
 """A run: one folder with everything about one film."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -10,29 +8,29 @@ from typing import Any, Self
 
 import structlog
 
-from storage import layout, publish
+from storage import layout, publish, run_json
 from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.carry import CarryStore
-from storage.digest import OTHER, file_flaw
-from storage.errors import (
-    Damaged,
-    InputDamaged,
-    NotARun,
-    NotMade,
-    OtherSpec,
-    RunDamaged,
-    RunTooNew,
-)
+from storage.digest import file_flaw
+from storage.errors import Damaged, InputDamaged, NotARun, NotMade, OtherSpec, RunDamaged
+from storage.inside import path_inside
 from storage.lock import held, is_lock, lock
-from storage.names import BEGUN, COPY, FOLDERS, MAIN, OWN, find_strangers, is_begun, is_run
+from storage.names import (
+    BEGUN,
+    FOLDERS,
+    OWN,
+    find_strangers,
+    is_begun,
+    is_run,
+    segment_name,
+)
 from storage.originals import copy_original, link_original, original_flaw, suffix_of
 from storage.records import Facts, Records
-from storage.refusals import spare_file, spare_input
 from storage.samples import SoundArray
+from storage.schema import is_utf8
 from storage.spec import Reading, Settings, Spec
 from storage.strays import obstacles
 
-FORMAT = 1
 UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
 
 Fingerprint = Mapping[str, str | int]
@@ -91,8 +89,6 @@ class Run:
         self.parent: Facts | None = facts.get("parent")
         """The run that a retake was taken from: its folder then, its spec's digest, the clips, the seeds."""
         self._facts = facts
-        self.image_path = root / facts["inputs"]["image"]
-        self.audio_path = root / facts["inputs"]["audio"]
         self.records = Records(root, self.spec.digest)
         self.presence = Presence(root, self.records, self.spec.clips)
         self.records.changed = self.presence.refresh
@@ -101,7 +97,9 @@ class Run:
         self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
         anchors, joins = self.settings.anchor_clips, self.spec.joins
-        self.carry = CarryStore(root / "carry", self.records, anchors, joins)
+        self.carry = CarryStore(
+            root / "carry", self.records, anchors, joins, self.spec.largest_piece
+        )
 
     @classmethod
     def create(cls, root: Path, start: Start) -> Self:
@@ -118,53 +116,38 @@ class Run:
             if is_run(root):
                 return cls._same(root, start)
             publish.sweep(root, OWN)
-            facts = _read(root / BEGUN) or _prepare(root, start)
+            facts = run_json.read_file(root, BEGUN)[0] or _prepare(root, start)
             run = cls(root, facts)
             if run.spec != start.spec:
                 raise OtherSpec(root, difference(run.spec, start.spec))
             if start.origin is not None:
                 start.origin.share(run)
-            _save(root, facts)
+            run_json.save(root, facts)
             _forget_beginning(root)
         return run
 
     @classmethod
     def open(cls, root: Path) -> Self:
-        """The run in a folder, by run.json or else by its copy; writes nothing. Raises NotARun, RunDamaged, RunTooNew."""
+        """The run in a folder, by run.json or else by its copy; writes nothing. Raises NotARun, RunDamaged, RunTooNew, LinkInRun."""
+        if not is_utf8(str(root.absolute())):
+            raise NotARun(root, "its path is no UTF-8 text; rename the folder")
         if not is_run(root):
-            begun = (root / BEGUN).exists()
+            begun = path_inside(root, BEGUN).exists()
             raise NotARun(root, UNFINISHED if begun else "it has no run.json")
-        main, copy = _read(root / MAIN), _read(root / COPY)
-        if main is None and copy is None:
-            _require_readable(root / MAIN)
-            _require_readable(root / COPY)
-            raise RunDamaged(root, "run.json and its copy are both damaged")
-        if main and copy and main["spec"] != copy["spec"]:
-            raise RunDamaged(
-                root,
-                "run.json and run.copy.json are of two films; remove the one that does not belong here",
-            )
-        facts = main or copy or {}
-        if facts["format"] > FORMAT:
-            raise RunTooNew(root, facts["format"], FORMAT)
-        return cls(root, facts)
+        for name in OWN:
+            path_inside(root, name)
+        return cls(root, run_json.read_facts(root))
 
     def paper_flaws(self) -> Iterator[tuple[str, str]]:
         """Which of run.json and its copy is not whole, and what is wrong with it."""
-        wanted = _read(self.root / MAIN) or _read(self.root / COPY)
-        for name in (MAIN, COPY):
-            found = _read(self.root / name)
-            if found is None:
-                yield name, OTHER if (self.root / name).exists() else "is missing"
-            elif found != wanted:
-                yield name, f"says something else than {MAIN}"
+        return run_json.flaws(self.root)
 
     def heal_papers(self) -> None:
         """Write a lost or damaged run.json anew from its copy, and the other way round. Only under the lock."""
-        facts = _read(self.root / MAIN) or _read(self.root / COPY) or self._facts
+        facts = run_json.read_either(self.root) or self._facts
         for name, flaw in self.paper_flaws():
             log.warning("run_json_healed", path=str(self.root / name), flaw=flaw)
-            publish.publish_bytes(self.root / name, _text(facts))
+            run_json.write_file(self.root, name, facts)
 
     def input_flaws(self) -> Iterator[tuple[Path, str, str]]:
         """Each copied input that is lost or damaged, what is wrong with it, and the hash of the file that belongs there. Reads both."""
@@ -233,7 +216,7 @@ class Run:
             log.warning("set_aside", path=str(path))
             publish.set_aside(path)
         for folder in (*FOLDERS, *layout.layouts(self.spec)):
-            publish.make_folder(self.root / folder)
+            publish.make_folder(path_inside(self.root, folder))
         self.heal_papers()
         count = (
             publish.sweep(self.root, OWN)
@@ -247,11 +230,13 @@ class Run:
 
     def past(self, join: int) -> NamedArrays:
         """What a join was made of, which the film no longer shows: `latents` before it, as the decoder saw them; `motion`, where a clip takes that."""
-        return NamedArrays(self.root / "past" / f"{join:05d}", self.records, "past", join)
+        return NamedArrays(
+            path_inside(self.root, "past", f"{join:05d}"), self.records, "past", join
+        )
 
     def segment_path(self, clip: int) -> Path:
         """The clip as encoded video."""
-        return self.root / "segments" / f"{clip:05d}.mp4"
+        return path_inside(self.root, "segments", segment_name(clip))
 
     def vouched(self, stage: str, clip: int | None = None) -> Path:
         """A segment, the soundtrack or the film as its record has it, the hash checked. Raises NotMade or Damaged."""
@@ -266,29 +251,39 @@ class Run:
         return path
 
     @property
+    def image_path(self) -> Path:
+        """Its copy of the picture."""
+        return path_inside(self.root, self._facts["inputs"]["image"])
+
+    @property
+    def audio_path(self) -> Path:
+        """Its copy of the sound."""
+        return path_inside(self.root, self._facts["inputs"]["audio"])
+
+    @property
     def soundtrack_path(self) -> Path:
         """The whole sound as AAC."""
-        return self.root / "soundtrack.m4a"
+        return path_inside(self.root, "soundtrack.m4a")
 
     @property
     def video_path(self) -> Path:
         """The film."""
-        return self.root / "video.mp4"
+        return path_inside(self.root, "video.mp4")
 
     @property
     def reserve_path(self) -> Path:
         """Room that is held back for the film."""
-        return self.root / "reserve.bin"
+        return path_inside(self.root, "reserve.bin")
 
     @property
     def events_path(self) -> Path:
         """One JSON line per event."""
-        return self.root / "events.jsonl"
+        return path_inside(self.root, "events.jsonl")
 
     @property
     def log_path(self) -> Path:
         """The log that a person reads."""
-        return self.root / "inference.log"
+        return path_inside(self.root, "inference.log")
 
     @classmethod
     def _same(cls, root: Path, start: Start) -> Self:
@@ -299,13 +294,13 @@ class Run:
 
     def _update(self, **facts: Any) -> None:
         whole = {**self._facts, **facts}
-        _save(self.root, whole)
+        run_json.save(self.root, whole)
         self.__init__(self.root, whole)  # type: ignore[misc]
 
 
 def read_beginning(root: Path) -> Spec | None:
     """The spec of a run that is being given what it shares with another, or was when a crash came."""
-    facts = None if is_run(root) else _read(root / BEGUN)
+    facts = None if is_run(root) else run_json.read_file(root, BEGUN)[0]
     return Spec.of_facts(facts["spec"]) if facts else None
 
 
@@ -335,28 +330,28 @@ def refuse_strangers(root: Path) -> None:
 def _prepare(root: Path, start: Start) -> Facts:
     facts = _facts(start)
     for folder in FOLDERS:
-        publish.make_folder(root / folder)
+        publish.make_folder(path_inside(root, folder))
     for source, name, digest in (
         (start.image, "image", start.spec.image),
         (start.audio, "audio", start.spec.audio),
     ):
         bring = copy_original if start.origin is None else link_original
-        bring(source, root / facts["inputs"][name], digest)
+        bring(source, path_inside(root, facts["inputs"][name]), digest)
     layout.create(root, start.spec)
     if start.origin is not None:
-        publish.publish_bytes(root / BEGUN, _text(facts))
+        run_json.write_file(root, BEGUN, facts)
     return facts
 
 
 def _forget_beginning(root: Path) -> None:
-    if (root / BEGUN).exists():
-        publish.remove(root / BEGUN)
+    if (path := path_inside(root, BEGUN)).exists():
+        publish.remove(path)
 
 
 def _facts(start: Start) -> Facts:
     origin = start.origin
     return {
-        "format": FORMAT,
+        "format": run_json.FORMAT,
         "spec": asdict(start.spec),
         "fingerprint": dict(start.fingerprint),
         "settings": asdict(start.settings),
@@ -368,36 +363,3 @@ def _facts(start: Start) -> Facts:
         "joints": [*origin.joints] if origin else [],
         **({"parent": origin.facts} if origin else {}),
     }
-
-
-def _save(root: Path, facts: Facts) -> None:
-    # The copy first: run.json, the last thing written, is what makes the folder a run.
-    for name in (COPY, MAIN):
-        publish.publish_bytes(root / name, _text(facts))
-
-
-def _text(facts: Facts) -> bytes:
-    return (
-        json.dumps({**facts, "seal": _seal(facts)}, indent=2, ensure_ascii=False) + "\n"
-    ).encode()
-
-
-def _read(path: Path) -> Facts | None:
-    try:
-        facts: Facts = json.loads(path.read_bytes())
-        seal = facts.pop("seal")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        spare_file(error)
-        return None
-    return facts if seal == _seal(facts) else None
-
-
-def _require_readable(path: Path) -> None:
-    try:
-        path.read_bytes()
-    except OSError as error:
-        spare_input(path, error)
-
-
-def _seal(facts: Facts) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.chunks import Unreadable, chunk_bytes, read_chunk
 from storage.digest import OTHER, digest_of, size_flaw
 from storage.errors import Damaged, NotMade
+from storage.inside import path_inside
 from storage.layout import Layout, metadata_flaw
 from storage.names import GROUP
 from storage.publish import publish_folder, remove
 from storage.records import Facts, Records
-from storage.refusals import spare_file
 
 Sound = NDArray[np.float32]
 
@@ -26,7 +27,7 @@ class SoundArray:
     """Mono float32 at the spec's sample_rate, in chunks of 2^18 samples. Its record (stage `sound`) holds a digest per chunk."""
 
     def __init__(self, folder: Path, records: Records, rate: int) -> None:
-        self.folder = folder
+        self._folder = folder
         self.records = records
         self.rate = rate
         self._kept: dict[int, Sound] = {}
@@ -50,6 +51,11 @@ class SoundArray:
         self._facts, self._kept = None, {}
         return samples
 
+    @property
+    def folder(self) -> Path:
+        """Where it lies. Raises LinkInRun."""
+        return path_inside(self._folder.parent, self._folder.name)
+
     def complete(self) -> bool:
         """True if the whole sound is there."""
         return self.records.complete(STAGE)
@@ -71,11 +77,15 @@ class SoundArray:
 
     def flaws(self, *, thorough: bool) -> Iterator[tuple[Path, str]]:
         """Each of its files that is not what was written, and what is wrong with it: chunks by their hash, or by their length alone."""
-        if (flaw := metadata_flaw(self.folder / GROUP, self._layout(self.samples))) is not None:
-            yield self.folder / GROUP, flaw
-        for index in range(-(-self.samples // CHUNK)):
-            path = self.folder / f"c.{index}"
-            flaw = size_flaw(path, 4 * CHUNK + 4)
+        chunks, digests = -(-self.samples // CHUNK), self._vouched()["digests"]
+        if chunks != len(digests):
+            yield self.records.path(STAGE), f"cannot be: it has {len(digests)} of {chunks} digests"
+            return
+        if (flaw := metadata_flaw(self._path(GROUP), self._layout(self.samples))) is not None:
+            yield self._path(GROUP), flaw
+        for index in range(chunks):
+            path = self._path(f"c.{index}")
+            flaw = size_flaw(path, chunk_bytes((CHUNK,), "float32"))
             if flaw is None and thorough and not self._is_whole(index):
                 flaw = OTHER
             if flaw is not None:
@@ -87,6 +97,9 @@ class SoundArray:
         except Damaged:
             return False
         return True
+
+    def _path(self, name: str) -> Path:
+        return path_inside(self._folder.parent, self._folder.name, name)
 
     def _layout(self, samples: int) -> Layout:
         attributes = {"sample_rate": self.rate}
@@ -107,15 +120,12 @@ class SoundArray:
             return self._kept[index]
 
     def _load(self, index: int) -> Sound:
-        from storage.store import array_at
-
         try:
-            array = array_at(self.folder, self._layout(self.samples))
-            chunk = np.asarray(array[index * CHUNK : (index + 1) * CHUNK])
-        except (ValueError, RuntimeError, OSError) as error:
-            spare_file(error)
-            raise Damaged(f"chunk {index} of the sound", f"it {OTHER}") from error
-        if digest_of(chunk) != self._vouched()["digests"][index]:
+            whole = read_chunk(self._path(f"c.{index}"), (CHUNK,), "float32")
+        except Unreadable as error:
+            raise Damaged(f"chunk {index} of the sound", f"it {error}") from error
+        chunk: Sound = whole[: self.samples - index * CHUNK]
+        if self._vouched()["digests"][index : index + 1] != [digest_of(chunk)]:
             raise Damaged(f"chunk {index} of the sound", "it is not what its record vouches for")
         return chunk
 

@@ -16,7 +16,7 @@ from storage import layout, playback
 from storage.digest import file_flaw
 from storage.film import FilmSpan
 from storage.lock import worker
-from storage.names import clips_in
+from storage.names import clips_in, segment_name
 from storage.publish import DRAFT
 from storage.strays import strays
 
@@ -99,7 +99,7 @@ class Scan:
         arrays = [run.audio, run.latents, *([run.motion] if run.spec.motion_latents else [])]
         newest = {array.name: self._last(array.on_disk()) for array in arrays}
         segments = run.segment_path(0).parent
-        there = clips_in(segments, lambda clip: run.segment_path(clip).name)
+        there = clips_in(segments, segment_name)
         return {**newest, "segment": self._last(there)}
 
     def _last(self, clips: Iterable[int]) -> dict[int, int]:

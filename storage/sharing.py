@@ -6,7 +6,6 @@ Nothing is written into a published file, ever; who makes one again puts a new f
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from storage.digest import file_flaw
@@ -54,7 +53,7 @@ class Sharing:
                 if facts["state"] == "done"
             )
             for clip, facts in due:
-                self.new.records.adopt(stage, clip, self._own(facts))
+                self.new.records.adopt(stage, clip, self._own(stage, clip, facts))
 
     def share_carries(self, clips: Iterable[int]) -> None:
         """The carries that stand before these."""
@@ -83,12 +82,11 @@ class Sharing:
             return _is_there(self.old.segment_path(clip), facts)
         return getattr(self.old, stage).flaw(clip, thorough=False) is None
 
-    def _own(self, facts: Facts) -> Facts:
+    def _own(self, stage: str, clip: int, facts: Facts) -> Facts:
         """What a record of a pruned file says of making it again is said of this run."""
-        if "remake" not in facts:
+        if facts["state"] != "pruned":
             return facts
-        here, there = quote(str(self.old.root)), quote(str(self.new.root))
-        return {**facts, "remake": facts["remake"].replace(here, there)}
+        return {**facts, "remake": getattr(self.new, stage).remake(clip)}
 
     @staticmethod
     def _path(run: "Run", stage: str, clip: int) -> Path:

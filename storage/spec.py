@@ -3,11 +3,33 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from storage.takes import History, Take, history_of, joins_of, until
+from storage.picture import WAYS
+from storage.schema import (
+    Unfit,
+    check_value,
+    checks_of,
+    either,
+    items,
+    number,
+    one_of,
+    table,
+    text,
+    whole,
+)
+from storage.takes import (
+    DIGEST,
+    LARGEST_SEED,
+    MOST_CLIPS,
+    History,
+    Take,
+    history_of,
+    joins_of,
+    until,
+)
 
 CARRY_FIRST = 8
 """The clip that the first carry stands before, where nothing is known yet of its cost."""
@@ -32,63 +54,106 @@ class Reading:
     """In thousandths, of more than two channels in the film's two; 0: so little that nothing could ever clip."""
 
 
+LONGEST_SIDE = 8192
+"""Of a film: no model here was ever seen near it, and a mistyped size would ask for all memory."""
+LONGEST_PROMPT = 100_000
+"""Characters."""
+MOST_TAKES = 256
+"""Retakes of retakes."""
+MOST_CLIP_BYTES = 1 << 31
+"""Of one clip in one of the arrays."""
+_SHA256 = text(64, DIGEST)
+_SIDE, _COUNT, _PATH = whole(1, LONGEST_SIDE), whole(1, 4096), text(4096)
+_TRUTH = one_of(False, True)
+_SIZE = whole(0, 1 << 62)
+
+
 @dataclass(frozen=True)
 class Spec:
     """Everything that decides the pixels of one film. No floats: its JSON, and so its digest, is one on every machine."""
 
-    model: str
-    weights: str
+    model: Annotated[str, text(64, "[a-z0-9][a-z0-9-]*")]
+    weights: Annotated[str, text(128)]
     """SHA-256 over the model's weight files."""
-    image: str
+    image: Annotated[str, _SHA256]
     """SHA-256 of the picture's file."""
-    audio: str
+    audio: Annotated[str, _SHA256]
     """SHA-256 of the soundtrack's file."""
-    prompt: str
-    seed: int
-    width: int
-    height: int
-    crop: str
+    prompt: Annotated[str, text(LONGEST_PROMPT)]
+    seed: Annotated[int, whole(0, LARGEST_SEED)]
+    width: Annotated[int, _SIDE]
+    height: Annotated[int, _SIDE]
+    crop: Annotated[str, one_of(*WAYS)]
     """How the picture fits (storage/picture.py): cover, contain, exact, or the side that is kept."""
-    fps: int
-    frames: int
+    fps: Annotated[int, whole(1, 240)]
+    frames: Annotated[int, whole(1, 1 << 32)]
     """Frames of the whole film, exactly."""
-    clips: int
-    clip_frames: int
-    clip_latents: int
-    block_frames: int
-    frames_per_latent: int
-    latent_channels: int
-    latent_width: int
-    latent_height: int
-    steps: int
-    audio_layers: int
-    audio_channels: int
-    sample_rate: int
+    clips: Annotated[int, whole(1, MOST_CLIPS)]
+    clip_frames: Annotated[int, _COUNT]
+    clip_latents: Annotated[int, _COUNT]
+    block_frames: Annotated[int, _COUNT]
+    frames_per_latent: Annotated[int, _COUNT]
+    latent_channels: Annotated[int, _COUNT]
+    latent_width: Annotated[int, _SIDE]
+    latent_height: Annotated[int, _SIDE]
+    steps: Annotated[int, whole(1, 1000)]
+    audio_layers: Annotated[int, _COUNT]
+    audio_channels: Annotated[int, whole(1, 65536)]
+    sample_rate: Annotated[int, whole(1, 768_000)]
     """Of the sound that the model hears."""
-    crf: int
-    preset: str
-    motion_latents: int = 0
+    crf: Annotated[int, whole(0, 51)]
+    preset: Annotated[str, text(16, "[a-z]*")]
+    motion_latents: Annotated[int, whole(0, 4096)] = 0
     """Latents that a clip takes from the decoded clip before it."""
-    guidance: str = ""
+    guidance: Annotated[str, text(16, r"[0-9.e+-]*")] = ""
     """A decimal number; empty where there is no guidance."""
-    audio_lead: int = 0
+    audio_lead: Annotated[int, whole(-MOST_CLIPS, MOST_CLIPS)] = 0
     """Frames by which the sound leads the picture."""
-    whole_audio: bool = False
+    whole_audio: Annotated[bool, _TRUTH] = False
     """Each clip is heard with the whole sound, not with a window of it."""
-    takes: tuple[Take, ...] = ()
+    takes: Annotated[tuple[Take, ...], items(table(checks_of(Take)), MOST_TAKES)] = ()
     """Clips that were made again with another seed, in the order in which that was done; each names the film that it was taken from."""
-    precision: str = ""
+    precision: Annotated[str, one_of("", "fp8")] = ""
     """fp8, or empty: the model's own."""
-    silence: int = 0
-    mix: str = ""
-    gain: int = 0
+    silence: Annotated[int, whole(0, 1 << 28)] = 0
+    mix: Annotated[str, one_of("", "left", "right", "turned")] = ""
+    gain: Annotated[int, whole(0, 100_000)] = 0
     """These three: how the soundtrack is read (Reading)."""
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """A spec as JSON has it."""
-        takes = tuple(Take(**each) for each in facts.get("takes", ()))
-        return cls(**{**facts, "takes": takes})
+        """A spec as JSON has it; raises Unfit, which names the field."""
+        checks = checks_of(cls)
+        table(
+            {each.name: checks[each.name] for each in fields(cls) if each.default is MISSING},
+            checks,
+        )(facts)
+        if unknown := facts.keys() - checks.keys():
+            raise Unfit(f"{min(unknown)} is of a later version")
+        spec = cls(**{**facts, "takes": tuple(Take(**each) for each in facts.get("takes", ()))})
+        spec.check()
+        return spec
+
+    def check(self) -> None:
+        """Raise Unfit where a field is out of its bounds, or the fields do not go together."""
+        for name, check in checks_of(type(self)).items():
+            value = getattr(self, name)
+            check_value(name, [asdict(take) for take in value] if name == "takes" else value, check)
+        if self.clips != -(-self.frames // self.clip_frames):
+            raise Unfit(f"{self.frames} frames are not {self.clips} clips of {self.clip_frames}")
+        if self.sample_rate < self.fps:
+            raise Unfit(f"{self.sample_rate} samples a second are less than one a frame")
+        if (size := self.largest_chunk) > MOST_CLIP_BYTES:
+            raise Unfit(f"one clip takes {size} bytes, and {MOST_CLIP_BYTES} can be held")
+
+    @property
+    def largest_chunk(self) -> int:
+        """Bytes of one clip in the array that takes the most."""
+        latents = 4 * self.latent_channels * self.latent_height * self.latent_width
+        frames = 3 * self.clip_frames * self.height * self.width
+        features = 4 * self.audio_layers * self.audio_channels * self.clip_frames
+        steps = latents * self.steps * self.clip_latents
+        return max(frames, features, steps, latents * self.motion_latents)
 
     @property
     def canonical(self) -> str:
@@ -111,6 +176,11 @@ class Spec:
     def samples_per_frame(self) -> int:
         """Samples of sound (at sample_rate) to one frame of film."""
         return self.sample_rate // self.fps
+
+    @property
+    def largest_piece(self) -> int:
+        """Bytes that no piece of a carry exceeds. The keys and values of one layer take 46 kB a latent pixel in the largest model."""
+        return (64 << 20) + (1 << 16) * self.latent_height * self.latent_width
 
     def history(self, clip: int) -> History:
         """The seeds that a clip came of (storage/takes.py)."""
@@ -149,40 +219,40 @@ class Spec:
 class Settings:
     """All that never decides a bit: order, room, patience. Where each came from stands beside it, in `sources`."""
 
-    ahead: int = 2
+    ahead: Annotated[int, whole(0, 1000)] = 2
     """Clips that the denoiser may run ahead of what is published."""
-    clip_batch_size: int = 1
-    offline: bool = False
-    keep_frames: str = "auto"
+    clip_batch_size: Annotated[int, whole(1, 1000)] = 1
+    offline: Annotated[bool, _TRUTH] = False
+    keep_frames: Annotated[str, text(9, r"auto|all|none|[0-9]+")] = "auto"
     """auto, all, none or a number of clips."""
-    keep_steps: str = "all"
+    keep_steps: Annotated[str, text(9, r"all|none|[0-9]+")] = "all"
     """all, none or a number of clips."""
-    carry_every: int = -1
+    carry_every: Annotated[int, whole(-1, MOST_CLIPS)] = -1
     """Clips between two carries; -1: as few as cost 2 % of the time, 0: none are written."""
-    carry_anchors: int = 0
+    carry_anchors: Annotated[int, whole(0, MOST_CLIPS)] = 0
     """Every how many-th carry is kept for retakes; 0 keeps none. Where carry_every is -1 or 0 it counts in eights."""
-    retry_limit: int = 3
-    retry_delay: float = 1.0
+    retry_limit: Annotated[int, whole(1, MOST_CLIPS)] = 3
+    retry_delay: Annotated[float, number(0, 86_400)] = 1.0
     """Seconds before the second try; before each later one twice as many, a minute at most."""
-    stall_limit: float = 900.0
+    stall_limit: Annotated[float, number(0, 31_536_000)] = 900.0
     """Seconds without a move after which a stage is held for hung (tasks/watchdog.py); 0: never."""
-    disk_budget: int | None = None
+    disk_budget: Annotated[int | None, either(one_of(None), _SIZE)] = None
     """Bytes that frames may take when keep_frames is auto."""
-    weights: str = ""
+    weights: Annotated[str, _PATH] = ""
     """The folder of published weights; the spec has their digest."""
-    lora: str = ""
+    lora: Annotated[str, _PATH] = ""
     """The LoRA's file, where it does not lie with them."""
-    device: str = "auto"
+    device: Annotated[str, one_of("auto", "cpu", "cuda")] = "auto"
     """auto, cpu or cuda."""
-    offload_model: bool | None = None
+    offload_model: Annotated[bool | None, one_of(None, False, True)] = None
     """Whether parts that are not in use wait on the host; None: as the card's memory needs it."""
-    device_memory: int | None = None
+    device_memory: Annotated[int | None, either(one_of(None), _SIZE)] = None
     """Bytes of the device that may be used; None: all that is free."""
-    on_low_memory: str = "refuse"
+    on_low_memory: Annotated[str, one_of("refuse", "step-down")] = "refuse"
     """refuse or step-down: what happens, once, where the device has no room for the film's size."""
-    asked_size: str = ""
+    asked_size: Annotated[str, text(32)] = ""
     """The size that was asked for, where the film is smaller for want of memory."""
-    output_file: str | None = None
+    output_file: Annotated[str | None, either(one_of(None), _PATH)] = None
 
     @property
     def anchor_clips(self) -> int:
@@ -191,6 +261,7 @@ class Settings:
 
     @classmethod
     def known(cls, values: Mapping[str, Any]) -> Self:
-        """The settings out of a mapping; a name of a later version is passed over, one not given has its default."""
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in names})
+        """The settings out of a mapping; a name of a later version is passed over, one not given has its default. Raises Unfit."""
+        checks = checks_of(cls)
+        table({}, checks)(values)
+        return cls(**{name: value for name, value in values.items() if name in checks})

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.layout import clip_arrays
-from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run
+from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run, segment_name
 from storage.output_file import Maker
 from storage.publish import DRAFT
+from storage.records import name_of
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -85,14 +86,14 @@ def _is_file(run: "Run", inside: tuple[str, ...], name: str) -> bool:
     if top == "commits":
         return _is_record(run, name)
     if top == "segments":
-        return path == run.segment_path(_number(name))
+        return name == segment_name(_number(name))
     return top != "inputs" and (name == GROUP or _is_chunk(run, inside, name))
 
 
 def _is_chunk(run: "Run", inside: tuple[str, ...], name: str) -> bool:
     top, clip = inside[0], _number(name)
     if top in clip_arrays(run.spec):
-        return clip < run.spec.clips and bool(name == getattr(run, top).chunk_path(clip).name)
+        return clip < run.spec.clips and bool(name == getattr(run, top).chunk_name(clip))
     # Pieces of a carry and of the encoded inputs lie one folder further down.
     return bool(_CHUNK.fullmatch(name)) and (top in {"time", "present", "sound"} or len(inside) > 1)
 
@@ -102,7 +103,7 @@ def _is_record(run: "Run", name: str) -> bool:
     if found is None:
         return False
     clip = None if found[2] is None else int(found[2])
-    return name == run.records.path(found[1], clip).name and (clip or 0) <= run.spec.clips
+    return name == name_of(found[1], clip) and (clip or 0) <= run.spec.clips
 
 
 def _number(name: str) -> int:

@@ -5,6 +5,14 @@ Pure arithmetic over a film's first seed and its takes, in the order in which th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from storage.schema import one_of, text, whole
+
+MOST_CLIPS = 1_000_000
+"""Of a film; eleven hours of the shortest clips, three weeks of the usual ones."""
+LARGEST_SEED = (1 << 63) - 1
+DIGEST = "[0-9a-f]{64}"
 
 History = tuple[tuple[int, int], ...]
 """Pairs (clip, seed): from this clip on this seed, up to the clip whose history it is."""
@@ -14,14 +22,14 @@ History = tuple[tuple[int, int], ...]
 class Take:
     """Some clips of another film, made again."""
 
-    parent: str
+    parent: Annotated[str, text(64, DIGEST)]
     """The digest of the spec of that film."""
-    clip: int
+    clip: Annotated[int, whole(0, MOST_CLIPS)]
     """The first that is made again."""
-    until: int
+    until: Annotated[int, whole(1, MOST_CLIPS)]
     """The first that is the other film's again; the number of clips where there is none."""
-    seed: int
-    redecode: bool = False
+    seed: Annotated[int, whole(0, LARGEST_SEED)]
+    redecode: Annotated[bool, one_of(False, True)] = False
     """The other film's clips after it are decoded again, as far as the decoder's memory reaches."""
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from storage.errors import (
     StageFailed,
     WorkFailed,
 )
+from storage.printable import printable
 from storage.refusals import line_of, machine_limit, ran_out
 from tasks.events import emit
 from tasks.faults import is_full, lost_device, may_pass
@@ -238,7 +239,7 @@ def pause_before(attempt: int, delay: float) -> float:
 
 def say(task: luigi.Task, words: str) -> None:
     """Put a status text on luigid's page; that it is down never costs a clip."""
-    tell(task.set_status_message, words)
+    tell(task.set_status_message, printable(words))
 
 
 def tell(call: "Callable[[Any], None] | None", value: object) -> None:

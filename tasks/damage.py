@@ -62,7 +62,7 @@ def _doubt_steps(run: "Run", found: Finding) -> None:
         run.records.doubt("steps", found.clip)
         run.latents.doubt(_clip(found))
     else:
-        prune_piece(run, run.steps, _clip(found))
+        prune_piece(run.steps, _clip(found))
 
 
 def _doubt_frames(run: "Run", found: Finding) -> None:
@@ -71,7 +71,7 @@ def _doubt_frames(run: "Run", found: Finding) -> None:
         run.records.doubt("frames", found.clip)
         run.records.doubt("segment", found.clip)
     else:
-        prune_piece(run, run.frames, _clip(found))
+        prune_piece(run.frames, _clip(found))
 
 
 def _forget(run: "Run", found: Finding) -> None:

@@ -104,13 +104,13 @@ def keep_frames(session: Session, clip: int, frames: "Byte | None") -> None:
     """Publish the frames, unless none are kept or None says that they are there; those of a clip long past go."""
     clips = session.space.frames_kept
     if not is_kept(session.run.frames, clip, clips):
-        give_up(session.run.frames, session.run, clip)
+        give_up(session.run.frames, clip)
         return
 
     def write() -> None:
         if frames is not None:
             session.run.frames.publish(clip, frames)
         # Also where they are there: a crash may have come between the two.
-        keep(session.run.frames, session.run, clip, clips)
+        keep(session.run.frames, clip, clips)
 
     by_product("frames", clip, write)

@@ -57,7 +57,7 @@ def publish_made(run: "Run", made: Made) -> None:
     if is_kept(run.steps, made.clip, kept(run.settings.keep_steps)):
         by_product("steps", made.clip, lambda: keep_steps(run, made))
     else:
-        give_up(run.steps, run, made.clip)
+        give_up(run.steps, made.clip)
     run.latents.publish(made.clip, made.denoised.latents)
 
 
@@ -81,4 +81,4 @@ def restore(run: "Run", clip: int) -> bool:
 def keep_steps(run: "Run", made: Made) -> None:
     """Publish the latents after each step; those of a clip long past go."""
     run.steps.publish(made.clip, made.denoised.steps)
-    keep(run.steps, run, made.clip, kept(run.settings.keep_steps))
+    keep(run.steps, made.clip, kept(run.settings.keep_steps))

@@ -51,6 +51,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from storage.inside import append
+from storage.printable import printable
+
 Fact = str | int | float | bool | None
 Listener = Callable[[str, dict[str, Fact]], None]
 
@@ -64,7 +67,8 @@ def emit(event: str, **facts: Fact) -> None:
     import structlog
 
     log = structlog.get_logger()
-    log.info(event, **facts)
+    # Whoever renders it, our logs or Luigi's: what an error or a name says is one line, and acts on no terminal.
+    log.info(event, **{n: printable(v) if isinstance(v, str) else v for n, v in facts.items()})
     with _lock:
         if _files:
             _append(_files[-1], event, facts)
@@ -104,8 +108,4 @@ def _append(path: Path, event: str, facts: dict[str, Fact]) -> None:
     # One write to an appending file: lines of two processes cannot mix. Logs are not worth an fsync, nor a film: on a
     # full disk they lose lines.
     with suppress(OSError):
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(handle, (line + "\n").encode())
-        finally:
-            os.close(handle)
+        append(path, (line + "\n").encode())

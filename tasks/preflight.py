@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.disk import check_writable, look, nearest, place, shortage, size
-from storage.errors import BadImage, BadSize, BadSound, NoSpace, NotARun, OtherSpec
+from storage.errors import BadImage, BadInput, BadSize, BadSound, NoSpace, NotARun, OtherSpec
 from storage.names import is_run
 from storage.picture import WAYS, treat_picture
 from storage.reserve import Reserve
 from storage.run import Run, difference, refuse_strangers
+from storage.schema import Unfit, is_utf8
 from storage.sound import probe_sound
-from storage.spec import Settings
+from storage.spec import LONGEST_PROMPT, LONGEST_SIDE, Settings
 from tasks.part import Part
 from tasks.request import (
     Media,
@@ -62,8 +63,11 @@ RANGES = {
     "stall_limit": (0, 10**6),
 }
 """Numbers of a request: the least and the most."""
-LONGEST_SIDE = 8192
-"""Of a film: no model here was ever seen near it, and a mistyped size would ask for all memory."""
+TEXTS = {
+    **dict.fromkeys(("weights", "lora", "run", "output_dir", "output_file"), 4096),
+    "prompt": LONGEST_PROMPT,
+}
+"""Words of a request that are written into the run: so many characters at the most."""
 WORDS = {
     "crop": WAYS,
     "device": ("auto", "cpu", "cuda"),
@@ -116,13 +120,18 @@ def _check_numbers(request: Request) -> None:
 
 
 def _check_words(request: Request) -> None:
+    for name, longest in TEXTS.items():
+        if (value := getattr(request, name)) is not None:
+            require(is_utf8(str(value)), option_of(request, name), value, "it is no UTF-8 text")
+            reason = f"at most {longest} characters are possible"
+            require(len(str(value)) <= longest, option_of(request, name), value, reason)
     for name, words in WORDS.items():
         value = getattr(request, name) or words[0]
         option = option_of(request, name)
         require(value in words, option, value, f"one of {', '.join(words)} is needed")
     for name, words in (("keep_frames", ("auto", "all", "none")), ("keep_steps", ("all", "none"))):
         value = getattr(request, name) or "all"
-        fits = value in words or value.isdecimal()
+        fits = value in words or (value.isdecimal() and value.isascii() and len(value) < 10)
         reason = f"{', '.join(words)} or a number of clips is needed"
         require(fits, option_of(request, name), value, reason)
 
@@ -178,7 +187,12 @@ def lengths_of(sound: "SoundFacts") -> str:
 
 
 def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
-    """The spec (with the seed that the folder's run drew, where one is to be drawn); raises OtherSpec, NotARun, NotWritable."""
+    """The spec (with the seed that the folder's run drew, where one is to be drawn); raises OtherSpec, NotARun, NotWritable, BadInput."""
+    try:
+        spec.check()
+    except Unfit as reason:
+        raise BadInput(f"This film cannot be made: {reason}.") from reason
+    require(is_utf8(str(root)), "--run", root, "its path is no UTF-8 text; name another folder")
     if is_run(root):
         there = Run.open(root).spec
         if request.base_seed == -1:

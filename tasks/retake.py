@@ -16,6 +16,7 @@ from storage.names import is_run
 from storage.run import Run, difference, read_beginning
 from storage.spec import Settings
 from storage.takes import Take
+from tasks.opening import open_run
 from tasks.past import warm_up
 from tasks.preflight import check_folder, check_settings, room_of
 from tasks.request import SEEDS, Request, Resolved, require, settings_of
@@ -89,7 +90,7 @@ class Plan:
 
 def plan(root: Path, wish: Wish) -> Plan:
     """Check the whole wish, writing nothing. Raises NotRetakable, BadOption, RunLocked, OtherSpec, OtherNumerics, NoSpace, NotWritable, ModelError."""
-    old = Run.open(root.resolve())
+    old = open_run(root.resolve())
     target = (wish.run or folder_of(old, wish)).resolve()
     require(target != old.root, "--run", target, "a retake is a new run, in a folder of its own")
     spec = spec_of(old, target, wish)
@@ -240,7 +241,8 @@ def check_numerics(old: Run, found: Plan) -> None:
     from model import avatar
 
     spec, settings, begun = old.spec, found.settings, old.fingerprint
-    if avatar.weights_digest(spec.model, options_of(spec, settings)) != spec.weights:
+    # The name of the weights comes out of the old run, which may be anybody's: by its word alone nothing is downloaded.
+    if avatar.weights_digest(spec.model, options_of(spec, settings), fetch=False) != spec.weights:
         where = settings.weights or "this version of longtake"
         words = f"the weights of {where} are not those that it was made with"
         raise NotRetakable(found.take.clip, old.root, words)

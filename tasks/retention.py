@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from storage.disk import size
@@ -52,10 +51,10 @@ def frames_bytes(spec: "Spec") -> int:
     return spec.clips * spec.clip_frames * spec.height * spec.width * 3
 
 
-def keep(array: "ClipArray", run: "Run", clip: int, clips: int | None) -> None:
+def keep(array: "ClipArray", clip: int, clips: int | None) -> None:
     """Prune the clip that is now one too many, `clip` being the newest."""
     if clips and clip >= clips and array.complete(clip - clips):
-        array.remove(clip - clips, remake=remake_of(array, run, clip - clips))
+        array.remove(clip - clips)
 
 
 def prune(run: "Run", pulse: "Callable[[], None]") -> None:
@@ -65,7 +64,7 @@ def prune(run: "Run", pulse: "Callable[[], None]") -> None:
         return
     for array, clip in beyond_policy(run, frames_kept(run)):
         pulse()
-        count, gained = count + 1, gained + prune_piece(run, array, clip)
+        count, gained = count + 1, gained + prune_piece(array, clip)
     if count:
         emit("by_products_pruned", count=count, bytes=gained, size=size(gained))
 
@@ -94,22 +93,15 @@ def beyond_policy(run: "Run", frames: int | None) -> "Iterator[tuple[ClipArray, 
                 yield array, clip
 
 
-def prune_piece(run: "Run", array: "ClipArray", clip: int) -> int:
+def prune_piece(array: "ClipArray", clip: int) -> int:
     """Remove a clip's frames or steps; the bytes that came free by it: none where another run shares them (a retake)."""
     try:
         chunk = array.chunk_path(clip).stat()
         freed = chunk.st_blocks * 512 if chunk.st_nlink == 1 else 0
     except FileNotFoundError:  # lost before
         freed = 0
-    array.remove(clip, remake=remake_of(array, run, clip))
+    array.remove(clip)
     return freed
-
-
-def remake_of(array: "ClipArray", run: "Run", clip: int) -> str:
-    """The way to have it again: frames are decoded anew; steps are denoised again for a look, beside the run."""
-    if array.name == "frames":
-        return f"longtake resume {quote(str(run.root))} --keep-frames all"
-    return f"longtake inspect {quote(str(run.root))} --clip {clip} --replay"
 
 
 def want_frames_again(run: "Run") -> int:
@@ -123,10 +115,10 @@ def want_frames_again(run: "Run") -> int:
     return len(pruned)
 
 
-def give_up(array: "ClipArray", run: "Run", clip: int) -> None:
+def give_up(array: "ClipArray", clip: int) -> None:
     """Prune what was damaged and is not kept any more, so that nobody waits for it to be made again."""
     if array.records.doubted(array.name, clip):
-        prune_piece(run, array, clip)
+        prune_piece(array, clip)
 
 
 def _is_pruned(array: "ClipArray", clip: int) -> bool:

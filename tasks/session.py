@@ -19,6 +19,7 @@ from tasks.damage import withdraw_damaged
 from tasks.events import emit, recorded
 from tasks.generator import Generator, Made, Reach, Source
 from tasks.joint import join
+from tasks.opening import open_run
 from tasks.part import Part
 from tasks.past import latents_before, motion_before
 from tasks.space import Space
@@ -305,7 +306,7 @@ def opened(folder: str) -> Run:
     """The run in a folder; read once a process."""
     if folder not in _runs:
         root = Path(folder).resolve()
-        _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or Run.open(root)
+        _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or open_run(root)
     return _runs[folder]
 
 

@@ -295,7 +295,7 @@ class Space:
         while look(root).free < 4 * self.spare + more:
             if (found := next(self._spendable, None)) is None:
                 break
-            count, gained = count + 1, gained + prune_piece(run, *found)
+            count, gained = count + 1, gained + prune_piece(*found)
         self.pruned += count
         if count:
             emit("space_pruned", count=count, bytes=gained, size=size(gained))

@@ -145,7 +145,7 @@ def labour(options: Options, machine: Machine, free: int, speed: Speed) -> Labou
 
 
 @lru_cache(maxsize=1)
-def weights_digest(options: Options) -> str:  # noqa: ARG001 - they are in the package
+def weights_digest(options: Options, *, fetch: bool = True) -> str:  # noqa: ARG001 - they are in the package
     """The SHA-256 over all that decides the weights."""
     whole = hashlib.sha256()
     for name in (AVATAR, VAE, VAE_CONFIG):

@@ -68,9 +68,9 @@ class Kind:
         there = place is not None and (place.folder / checkpoint.CONFIG).is_file()
         return place.config if place and there else shapes.configure(shapes.PUBLISHED)
 
-    def weights_digest(self, options: Options) -> str:
-        """What stands for all its weights; every part is checked first. Raises BadInput, WeightsMissing, WeightsDamaged, OtherWeights, OtherLora."""
-        return _digest(self.place(options, fetch=True))
+    def weights_digest(self, options: Options, *, fetch: bool = True) -> str:
+        """What stands for all its weights; every part is checked first. `fetch` allows to download what the hub has. Raises BadInput, WeightsMissing, WeightsDamaged, OtherWeights, OtherLora."""
+        return _digest(self.place(options, fetch=fetch))
 
     def describe(self, options: Options) -> Traits:
         """Its traits for these options. Raises WeightsDamaged, OtherWeights, BadOption."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.inspection.film import sparkline
 from pipeline.screens import grid
+from storage.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,7 +67,7 @@ def show_course(course: "Course") -> Iterator["RenderableType"]:
     yield grid([head, *(_line(name, values) for name, values in rows)])
     if bad := [s.clip for s in samples if s.nan]:
         words = (f"clip {bad[0]} has values that are no number", "red")
-        yield Text.assemble(words, f": longtake inspect {course.run} --hunt")
+        yield Text.assemble(words, f": longtake inspect {printable(course.run)} --hunt")
 
 
 def _line(name: str, values: list[float]) -> tuple[str, ...]:
@@ -81,9 +82,9 @@ def show_hunt(hunt: "Hunt") -> Iterator["RenderableType"]:
     count = len(hunt.found) + hunt.more
     looked = f"{hunt.clips} clips, {hunt.values / 1e6:.1f} million values"
     if not count:
-        yield Text(f"{hunt.run}: nothing stands out in {looked}")
+        yield Text(f"{printable(hunt.run)}: nothing stands out in {looked}")
         return
-    yield Text(f"{hunt.run}: {count} found in {looked}; the first is where it began")
+    yield Text(f"{printable(hunt.run)}: {count} found in {looked}; the first is where it began")
     yield ""
     yield grid(
         [("clip", "block", "step", "channel", "stage", ""), *map(_find, hunt.found[:_LINES])]
@@ -109,7 +110,9 @@ def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
     from rich.text import Text
 
     verdict = ("equal", "bold green") if found.equal else ("different", "bold yellow")
-    yield Text.assemble((found.run, "bold"), " and ", (found.other, "bold"), " are ", verdict)
+    yield Text.assemble(
+        (printable(found.run), "bold"), " and ", (printable(found.other), "bold"), " are ", verdict
+    )
     for decides, differing in (("asked for", found.asked), ("numerics", found.numerics)):
         for name, (here, there) in differing.items():
             yield Text(f"  {decides}: {name} is {_short(here)}, there {_short(there)}")
@@ -124,7 +127,7 @@ def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
 def _short(value: object) -> str:
     """A digest by its beginning."""
     text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 else text
+    return f"{text[:12]}…" if len(text) == 64 else printable(text)
 
 
 def _difference(one: "Difference") -> str:

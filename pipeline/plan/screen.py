@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.progress import clock
 from pipeline.screens import amount
+from storage.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,8 +22,8 @@ def show_plan(plan: "Estimate") -> Iterator["RenderableType"]:
     from rich.text import Text
 
     yield Text.assemble((headline(plan), "bold"))
-    yield Text(f"{plan.run}, on {plan.machine}", style="dim")
-    yield from (Text(note, style="yellow") for note in plan.notes)
+    yield Text(printable(f"{plan.run}, on {plan.machine}"), style="dim")
+    yield from (Text(printable(note), style="yellow") for note in plan.notes)
     yield ""
     lines = Table.grid(padding=(0, 2))
     for name, text in _time(plan):

@@ -72,11 +72,11 @@ def screen(film: Film, watch: Callable[[str, int], None] = lambda *_: None) -> T
 def film_at(path: Path) -> Film:
     """The film of a run's folder, or a film's file; of one that lies in a run's folder it is known how it was made. Raises NotMade, NotARun, BadFilm."""
     from storage.picture import read_picture
-    from storage.run import Run
+    from tasks.opening import open_run
 
     if path.is_file() and not (path.parent / "run.json").exists():
         return Film(path, path.name)
-    run = Run.open(path.parent if path.is_file() else path)
+    run = open_run(path.parent if path.is_file() else path)
     spec, file = run.spec, path if path.is_file() else run.video_path
     if file == run.video_path and not run.records.complete("video"):
         raise NotMade(f"The film of {run.root}")

@@ -1,5 +1,6 @@
 """report.html: verdict, curves, pictures and the worst moments of one film or of several beside each other, in one file."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from os.path import relpath
@@ -15,6 +16,7 @@ from pipeline.report.pictures import pair, sheet, still
 from pipeline.report.plots import draw
 from pipeline.report.reading import Reading
 from storage.output_file import OutputFile
+from storage.printable import printable
 
 SEEN = 6
 """Moments that are shown and not only named."""
@@ -28,7 +30,7 @@ def write_page(readings: Sequence[Reading], target: OutputFile) -> None:
     title = " · ".join(each.film.name for each in readings)
     body = "\n".join(_body(readings, target.real.parent))
     kind = "one" if len(readings) == 1 else "several"
-    page = shell.substitute(title=escape(title), body=body, columns=len(readings), kind=kind)
+    page = shell.substitute(title=shown(title), body=body, columns=len(readings), kind=kind)
     with target.write() as draft:
         draft.write_bytes(page.encode())
 
@@ -49,11 +51,11 @@ def _body(readings: Sequence[Reading], folder: Path) -> Iterator[str]:
 
 def _verdict(each: Reading) -> str:
     found, missed = each.quality, each.quality.missed
-    name = escape(each.film.name)
+    name = shown(each.film.name)
     facts = f"{clock(found.seconds)}, {found.frames} frames at {found.fps:g} fps, {found.clips} clips of {found.clip_frames}"
     if missed:
         words = f"{len(missed)} of {len(found.levels)} levels missed: " + "; ".join(
-            escape(level.what) for level in missed
+            shown(level.what) for level in missed
         )
         return f"<h1>{name}</h1><p class=bad>✗ {words}</p><p class=note>{facts}</p>"
     measured = sum(level.met is not None for level in found.levels)
@@ -69,7 +71,7 @@ def _films(readings: Sequence[Reading], folder: Path) -> str:
         return (
             f'<video controls preload="metadata" poster="{first}" src="{link}" id="{_name(each)}"></video>'
             f'<img src="{pictures}" alt="Twelve frames, evenly over the film">'
-            f"<p class=note>Twelve frames, evenly over the film; {place}. The film is <a href='{link}'>{escape(each.film.path.name)}</a>.</p>"
+            f"<p class=note>Twelve frames, evenly over the film; {place}. The film is <a href='{link}'>{shown(each.film.path.name)}</a>.</p>"
         )
 
     return _side_by_side(readings, one)
@@ -89,9 +91,9 @@ def _levels(readings: Sequence[Reading]) -> str:
         for what, number in _opinions(each):
             bounds[what] = "none"
             rows.setdefault(what, {})[column] = f"<td class=none>{_number(number)}</td>"
-    heads = "".join(f"<th>{escape(each.film.name)}</th>" for each in readings)
+    heads = "".join(f"<th>{shown(each.film.name)}</th>" for each in readings)
     lines = (
-        f"<tr><th scope=row>{escape(what)}</th><td>{bounds[what]}</td>"
+        f"<tr><th scope=row>{shown(what)}</th><td>{bounds[what]}</td>"
         + "".join(cells.get(column, "<td class=none>–</td>") for column in range(len(readings)))
         + "</tr>"
         for what, cells in rows.items()
@@ -115,7 +117,7 @@ def _opinions(each: Reading) -> Iterator[tuple[str, float]]:
 def _makings(readings: Sequence[Reading]) -> str:
     def cell(value: object, unit: str = "") -> str:
         told = "–" if value is None else f"{value:.1f}{unit}" if isinstance(value, float) else value
-        return f"<td>{escape(str(told))}</td>"
+        return f"<td>{shown(str(told))}</td>"
 
     facts: list[tuple[str, Callable[[Reading], str]]] = [
         ("model", lambda each: cell(each.making and each.making.model)),
@@ -128,7 +130,7 @@ def _makings(readings: Sequence[Reading]) -> str:
         ("frames a second", lambda each: cell(each.making and each.making.speed)),
         ("tries that failed", lambda each: cell(each.making and each.making.retries)),
     ]
-    heads = "".join(f"<th>{escape(each.film.name)}</th>" for each in readings)
+    heads = "".join(f"<th>{shown(each.film.name)}</th>" for each in readings)
     lines = "".join(
         f"<tr><th scope=row>{name}</th>{''.join(told(each) for each in readings)}</tr>"
         for name, told in facts
@@ -157,7 +159,7 @@ def _to(each: Reading, place: Place, link: str) -> str:
     start = max(place.second - 1, 0)
     mark = "<b class=bad>✗</b> " if place.alarm else ""
     time = f"{int(place.second) // 60}:{place.second % 60:05.2f}"
-    return f"{mark}<a href='{link}#t={start:.2f}' data-film='{_name(each)}'>{time}</a> {escape(place.what)}"
+    return f"{mark}<a href='{link}#t={start:.2f}' data-film='{_name(each)}'>{time}</a> {shown(place.what)}"
 
 
 def _curves(readings: Sequence[Reading]) -> str:
@@ -191,13 +193,13 @@ def _clips(each: Reading) -> str:
         if found.clips > ROWS
         else ""
     )
-    return f"<details><summary>{found.clips} clips of {escape(each.film.name)}</summary><table>{heads}{''.join(lines)}</table>{more}</details>"
+    return f"<details><summary>{found.clips} clips of {shown(each.film.name)}</summary><table>{heads}{''.join(lines)}</table>{more}</details>"
 
 
 def _side_by_side(readings: Sequence[Reading], tell: Callable[[Reading], str]) -> str:
     name = len(readings) > 1
     cells = (
-        f"<div>{f'<h3>{escape(each.film.name)}</h3>' if name else ''}{tell(each)}</div>"
+        f"<div>{f'<h3>{shown(each.film.name)}</h3>' if name else ''}{tell(each)}</div>"
         for each in readings
     )
     return f"<div class=beside>{''.join(cells)}</div>"
@@ -205,11 +207,16 @@ def _side_by_side(readings: Sequence[Reading], tell: Callable[[Reading], str]) -
 
 def _name(each: Reading) -> str:
     """What its player is called in the page: by its path, the same at any time."""
-    return f"film{crc32(str(each.film.path.absolute()).encode())}"
+    return f"film{crc32(os.fsencode(each.film.path.absolute()))}"
 
 
 def _link(each: Reading, folder: Path) -> str:
-    return quote(relpath(each.film.path.absolute(), folder))
+    return quote(os.fsencode(relpath(each.film.path.absolute(), folder)))
+
+
+def shown(words: object) -> str:
+    """Words that somebody may have chosen, as text of the page."""
+    return escape(printable(words))
 
 
 def _number(value: float) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.verb import Command, Verb
+from pipeline.verb import Command, Verb, put, put_path
 from pipeline.verbs.new import take_flags
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ def _act(command: Command) -> int:
     root = Path(said.get("run") or said.get("output_dir") or "runs/accept").absolute()
 
     def tell(check: "Check") -> None:
-        print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:24}  {check.found}", flush=True)
+        put(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:24}  {check.found}")
 
     found = accept(command.given, root, tell)
-    print(found.page)
+    put_path(found.page)
     return 0 if found.passed else 1
 
 

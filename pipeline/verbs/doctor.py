@@ -1,7 +1,8 @@
 """longtake doctor: whether weights are whole."""
 
-from pipeline.verb import Command, Parser, Verb
+from pipeline.verb import Command, Parser, Verb, put
 from storage.errors import ModelError
+from storage.printable import printable
 
 
 def _act(command: Command) -> int:
@@ -9,7 +10,7 @@ def _act(command: Command) -> int:
 
     model, weights, lora = (command.options[name] for name in ("model", "weights", "lora"))
     found = examine(str(model), str(weights or ""), str(lora) if lora else None)
-    print(*found.lines, sep="\n")
+    put("\n".join(map(printable, found.lines)))
     return 0 if found.well else ModelError.exit_code
 
 

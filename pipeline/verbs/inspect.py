@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.verb import Command, Parser, Verb, prepare, show
+from pipeline.verb import Command, Parser, Verb, prepare, put, show
 from storage.errors import BadInput, RunError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _say(command: Command, seen: _Seen, screen: "Iterable[RenderableType]") -> N
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    put(line, sys.stderr)
 
 
 def _columns() -> int:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from pipeline.jsontext import to_json
-from pipeline.verb import Command, Parser, Verb, show
+from pipeline.verb import Command, Parser, Verb, put, show
 from pipeline.verbs.new import take_fit, take_flags
 from storage.errors import NoSpace
 
@@ -35,7 +35,7 @@ def _act(command: Command) -> int:
 
 
 def _next(words: str) -> None:
-    print(f"rehearsing: {words}", file=sys.stderr)
+    put(f"rehearsing: {words}", sys.stderr)
 
 
 def _expect(parser: Parser) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.jsontext import to_json
-from pipeline.verb import Command, Parser, Verb, prepare, show
+from pipeline.verb import Command, Parser, Verb, prepare, put_path, show
 
 
 def _act(command: Command) -> int:
@@ -26,7 +26,7 @@ def _act(command: Command) -> int:
         return 0
     for reading in made.readings:
         show(show_quality(reading.quality, missed_only=True))
-    print(made.page)
+    put_path(made.page)
     return 0
 
 

@@ -20,10 +20,10 @@ def _act(command: Command) -> int:
     changes = _changes(command)
     wish = _wish(command, changes)
     if command.options["keep_going"]:
-        from storage.run import Run
+        from tasks.opening import open_run
         from tasks.retake import folder_of
 
-        target = wish.run or folder_of(Run.open(root.resolve()), wish)
+        target = wish.run or folder_of(open_run(root.resolve()), wish)
         return keep_going(command, _words(command, target), target)
     console = prepare(command)
 

@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipeline.streams import is_read
-from pipeline.verb import Command, Parser, Verb, prepare, show, terminal
+from pipeline.verb import Command, Parser, Verb, prepare, put, show, terminal
 from storage.errors import Interrupted, Terminated, WorkFailed
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _watch(command: Command) -> int:
     try:
         status = _last_of(command)
     except KeyboardInterrupt as stopped:
-        print("longtake: No longer watching; the run goes on.", file=sys.stderr)
+        put("longtake: No longer watching; the run goes on.", sys.stderr)
         kind = Terminated if str(stopped) == "SIGTERM" else Interrupted
         return kind.exit_code
     return 0 if status.state == "finished" or not is_read(sys.stdout) else WorkFailed.exit_code
@@ -39,13 +39,13 @@ def _watch(command: Command) -> int:
 
 def _last_of(command: Command) -> "Status":
     from pipeline import watch
-    from storage.run import Run
+    from tasks.opening import open_run
 
-    run, json = Run.open(command.path("run")), bool(command.options["json"])
+    run, json = open_run(command.path("run")), bool(command.options["json"])
     if sys.stdout.isatty() and not json:
         return watch.show(run, terminal(sys.stdout))
     for status, line in watch.tell(run):
-        print(status.as_json(indent=None) if json else line, flush=True)
+        put(status.as_json(indent=None) if json else line)
     return status
 
 

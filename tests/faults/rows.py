@@ -51,6 +51,7 @@ ROWS = {
     "outputs": Row(
         "what lies where a film, a picture or a page goes", "tests/faults/test_outputs.py"
     ),
+    "foreign": Row("foreign run: links, hostile files", "tests/faults/test_foreign_run.py"),
     "stages": Row("encoder, decoder, memory, NaN", "tests/faults/test_stage_faults.py"),
     "libav": Row(
         "a call that fails once while libav writes; limits of the machine",

@@ -41,7 +41,7 @@ def test_events_words_and_other_loggers_share_one_file(tmp_path: Path):
     assert lines[2].endswith(" warning a task of Luigi")
     assert "take care" in lines[3]
     whole = "\n".join(lines)
-    assert " error it_failed clip=4\nTraceback" in whole
+    assert " error it_failed clip=4\n  Traceback" in whole
     assert "after the run" not in whole
     assert all(STAMPED.match(line) for line in (lines[0], lines[2], lines[3]))
 

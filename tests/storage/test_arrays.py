@@ -94,11 +94,11 @@ def test_a_pruned_clip_says_how_to_make_it_again(run: Run) -> None:
     frames = content(run, "frames", 2)
     run.frames.publish(2, frames)
     digest = run.frames.digest(2)
-    run.frames.remove(2, remake="longtake retake --decode 2")
+    run.frames.remove(2)
     assert not run.frames.chunk_path(2).exists()
     assert run.frames.digest(2) == digest
     assert not run.frames.complete(2)
-    with pytest.raises(Pruned, match="longtake retake --decode 2"):
+    with pytest.raises(Pruned, match="--keep-frames all"):
         run.frames.read(2)
     run.frames.publish(2, frames)
     assert run.frames.digest(2) == digest
@@ -144,7 +144,7 @@ def test_present_follows_the_records(run: Run) -> None:
     run.frames.publish(1, content(run, "frames", 1))
     run.frames.publish(3, content(run, "frames", 3))
     assert present() == [0, 2 + 8, 0, 8, 0]
-    run.frames.remove(1, remake="longtake resume")
+    run.frames.remove(1)
     run.frames.withdraw(3)
     assert present() == [0, 2, 0, 0, 0]
     run.presence.path.unlink()

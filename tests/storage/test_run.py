@@ -87,7 +87,7 @@ def test_a_run_whose_papers_are_gone_is_not_made_over(run: Run, start: Start) ->
 
 def test_a_later_format_is_refused(run: Run) -> None:
     """A run of a later version is left alone."""
-    from storage.run import _save
+    from storage.run_json import save as _save
 
     _save(run.root, {**run._facts, "format": 99})
     with pytest.raises(RunTooNew, match="format 99"):

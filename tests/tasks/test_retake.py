@@ -498,7 +498,7 @@ def test_pruned_steps_of_a_retake_come_again(
     new = retake(old, tmp_path / "new", 4, until=6)
     for clip in (3, 4, 5, 6, 8):
         kept = new.steps.read(clip).tobytes()
-        new.steps.remove(clip, remake="longtake inspect …")
+        new.steps.remove(clip)
         steps, _ = replay(new, clip, tmp_path / "scratch")
         assert steps.tobytes() == kept, clip
 
@@ -509,7 +509,7 @@ def test_lost_clips_on_both_sides_of_a_join_come_again(old: Run, tmp_path: Path)
     before = latents_of(new)
     new.carry.discard(6)
     for clip in (4, 7):
-        new.steps.remove(clip, remake="longtake inspect …")
+        new.steps.remove(clip)
         flip(new.latents.chunk_path(clip))
     new = opened(new.root)
     found = [each for each in Scan(new, thorough=True).findings() if each.damage]
@@ -530,7 +530,7 @@ def test_latents_that_it_needs_must_be_whole(
     elif harm == "missing":
         path.unlink()
     else:
-        old.latents.remove(clip, remake="longtake new …")
+        old.latents.remove(clip)
     with pytest.raises(NotRetakable, match=f"latents of clip {clip}, which it needs") as told:
         planned(old, tmp_path / "new", 3, until=6)
     assert ("--repair" in str(told.value)) == (harm != "pruned")
@@ -544,7 +544,7 @@ def test_other_weights_and_other_numerics_are_refused(
     from model import avatar
 
     with monkeypatch.context() as patch:
-        patch.setattr(avatar, "weights_digest", lambda _name, _options: "0" * 64)
+        patch.setattr(avatar, "weights_digest", lambda _name, _options, **_: "0" * 64)
         with pytest.raises(NotRetakable, match="not those that it was made with"):
             planned(old, tmp_path / "new", 4)
     session._loaded.clear()

@@ -97,10 +97,10 @@ def test_what_only_one_has_is_counted(run: Run, other: Run):
 
 def test_pruned_clips_are_compared_by_their_hashes(run: Run, other: Run):
     """Equal where the hashes are; else that they differ is known, and no more."""
-    other.steps.remove(0, remake="x")
+    other.steps.remove(0)
     assert compare(run, other).equal
     put(other, "steps", 1, lambda steps: steps.__setitem__((0, 0, 0, 0, 0), 9))
-    other.steps.remove(1, remake="x")
+    other.steps.remove(1)
     first = compare(run, other).first
     assert first is not None
     assert first.place == Place("steps", 1)

@@ -1,0 +1,94 @@
+"""A chunk as it lies on the disk: raw little-endian numbers with a crc32c behind them, and so read without Zarr, which would believe any zarr.json.
+
+Its shape and its type are the reader's own, so its length is known before a byte is read: nothing in a chunk is unpacked, and none is larger than it says.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.digest import OTHER
+from storage.inside import open_plain
+from storage.refusals import spare_file
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+CHECKSUM = 4
+"""Bytes of crc32c at the end."""
+PIECE = 1 << 20
+
+
+class Unreadable(ValueError):  # noqa: N818 - as in storage/errors.py
+    """What is wrong with a chunk, to be read after its name."""
+
+
+def chunk_bytes(shape: Shape, dtype: str) -> int:
+    """The length of a chunk's file."""
+    return prod(shape) * np.dtype(dtype).itemsize + CHECKSUM
+
+
+def read_chunk(path: Path, shape: Shape, dtype: str) -> Array:
+    """The numbers of a chunk. Raises Unreadable where it is missing, has another length or another checksum."""
+    with _opened(path, chunk_bytes(shape, dtype)) as file:
+        array = np.empty(shape, dtype)
+        data = array.reshape(-1).view(np.uint8)
+        rest = data.data
+        while rest and (count := os.readv(file, [rest])):
+            rest = rest[count:]
+        stored = os.read(file, CHECKSUM)
+    if rest or stored != _checksum(data):
+        raise Unreadable(OTHER)
+    return array
+
+
+def digest_of_chunk(path: Path, shape: Shape, dtype: str, prefix: bytes = b"") -> str:
+    """SHA-256, hex, of a prefix and a chunk's numbers, a megabyte at a time. Raises Unreadable, as `read_chunk` does."""
+    import google_crc32c
+
+    size = chunk_bytes(shape, dtype)
+    found, checksum, left = hashlib.sha256(prefix), 0, size - CHECKSUM
+    with _opened(path, size) as file:
+        while left and (block := os.read(file, min(PIECE, left))):
+            found.update(block)
+            checksum = google_crc32c.extend(checksum, block)
+            left -= len(block)
+        stored = os.read(file, CHECKSUM)
+    if left or stored != checksum.to_bytes(CHECKSUM, "little"):
+        raise Unreadable(OTHER)
+    return found.hexdigest()
+
+
+def _checksum(data: NDArray[np.uint8]) -> bytes:
+    import google_crc32c
+
+    return int(google_crc32c.value(data)).to_bytes(CHECKSUM, "little")
+
+
+@contextmanager
+def _opened(path: Path, size: int) -> Iterator[int]:
+    """A file of this length, and no other."""
+    try:
+        file = open_plain(path, os.O_RDONLY)
+    except FileNotFoundError:
+        raise Unreadable("is missing") from None
+    except OSError as error:
+        spare_file(error)
+        raise Unreadable(f"cannot be read ({error.strerror})") from error
+    try:
+        found = os.fstat(file).st_size
+        if found != size:
+            raise Unreadable(f"has {found} bytes, not {size}" if found else "is empty")
+        yield file
+    except OSError as error:
+        spare_file(error)
+        raise Unreadable(f"cannot be read ({error.strerror})") from error
+    finally:
+        os.close(file)

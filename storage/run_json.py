@@ -1,0 +1,147 @@
+"""run.json: what is frozen in a run, and its settings. Kept twice, sealed against damage, and checked field by field: somebody else may have written it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from storage.digest import OTHER
+from storage.errors import RunDamaged, RunTooNew
+from storage.inside import path_inside, read_plain
+from storage.names import COPY, MAIN
+from storage.publish import publish_bytes
+from storage.refusals import spare_file, spare_input
+from storage.schema import (
+    Unfit,
+    check_value,
+    checks_of,
+    either,
+    entries,
+    items,
+    one_of,
+    read_json,
+    table,
+    text,
+    whole,
+)
+from storage.spec import Settings, Spec
+from storage.takes import DIGEST, LARGEST_SEED, MOST_CLIPS, Take
+
+FORMAT = 1
+LARGEST = 8 << 20
+"""Bytes of run.json."""
+
+Facts = dict[str, Any]
+Found = tuple[Facts | None, str | None]
+"""What a file says; or what is wrong with it."""
+
+
+def _check_spec(facts: object) -> None:
+    table({})(facts)
+    Spec.of_facts(facts)  # type: ignore[arg-type]
+
+
+_FINGERPRINT = entries(either(whole(-(1 << 62), 1 << 62), text(4096)), 256, threads=whole(1, 1024))
+_CLIP = whole(0, MOST_CLIPS)
+_PARENT = table(
+    {
+        "run": text(4096),
+        "spec": text(64, DIGEST),
+        **{name: checks_of(Take)[name] for name in ("clip", "until", "seed", "redecode")},
+        "seed_before": whole(0, LARGEST_SEED),
+    }
+)
+_FIELDS = table(
+    {
+        "spec": _check_spec,
+        "settings": table({}, checks_of(Settings)),
+        "fingerprint": _FINGERPRINT,
+        "sources": entries(text(4096), 256),
+        # Names of our own, in the run: any other could lead out of it.
+        "inputs": table(
+            {name: text(64, rf"inputs/{name}(\.[^\W_]+)?") for name in ("image", "audio")}
+        ),
+        "joints": items(table({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
+    },
+    {"parent": either(one_of(None), _PARENT)},
+)
+
+
+def read_facts(root: Path) -> Facts:
+    """What a run's files say of it, by run.json or else by its copy. Raises RunDamaged, RunTooNew, LinkInRun."""
+    (main, flaw), (copy, _) = (read_file(root, name) for name in (MAIN, COPY))
+    if main and copy and main["spec"] != copy["spec"]:
+        words = f"{MAIN} and {COPY} are of two films; remove the one that does not belong here"
+        raise RunDamaged(root, words)
+    if facts := main or copy:
+        return facts
+    for name in (MAIN, COPY):
+        _require_readable(path_inside(root, name))
+    raise RunDamaged(root, f"{MAIN} and its copy are both damaged: {MAIN} {flaw}")
+
+
+def _require_readable(path: Path) -> None:
+    """Raise NotReadable where the disk does not give the file, or MachineLimit."""
+    try:
+        read_plain(path, LARGEST)
+    except OSError as error:
+        spare_input(path, error)
+
+
+def read_either(root: Path) -> Facts | None:
+    """What one of the two says, whatever the other does. Raises RunTooNew, LinkInRun."""
+    return read_file(root, MAIN)[0] or read_file(root, COPY)[0]
+
+
+def read_file(root: Path, name: str) -> Found:
+    """What one of the files says, its seal and every field checked; or what is wrong with it, to be read after its name. Raises RunTooNew, LinkInRun."""
+    try:
+        facts = read_json(path_inside(root, name), LARGEST)
+    except FileNotFoundError:
+        return None, "is missing"
+    except OSError as error:
+        spare_file(error)
+        return None, f"cannot be read ({error.strerror})"
+    except Unfit:
+        return None, OTHER
+    if not isinstance(facts, dict) or facts.pop("seal", None) != _seal(facts):
+        return None, OTHER
+    try:
+        check_value("format", facts.get("format"), whole(1, 1 << 31))
+        if facts["format"] > FORMAT:
+            raise RunTooNew(root, facts["format"], FORMAT)
+        _FIELDS(facts)
+    except Unfit as reason:
+        return None, f"cannot be: {reason}"
+    return facts, None
+
+
+def flaws(root: Path) -> Iterator[tuple[str, str]]:
+    """Which of run.json and its copy is not whole, and what is wrong with it."""
+    found = {name: read_file(root, name) for name in (MAIN, COPY)}
+    wanted = found[MAIN][0] or found[COPY][0]
+    for name, (facts, flaw) in found.items():
+        if flaw is not None:
+            yield name, flaw
+        elif facts != wanted:
+            yield name, f"says something else than {MAIN}"
+
+
+def save(root: Path, facts: Facts) -> None:
+    """Write both, durably."""
+    # The copy first: run.json, the last thing written, is what makes the folder a run.
+    for name in (COPY, MAIN):
+        write_file(root, name, facts)
+
+
+def write_file(root: Path, name: str, facts: Facts) -> None:
+    """Write one of the files, durably. What could not be read again is not written: raises Unfit."""
+    _FIELDS(facts)
+    sealed = {**facts, "seal": _seal(facts)}
+    text = json.dumps(sealed, indent=2, ensure_ascii=False) + "\n"
+    publish_bytes(path_inside(root, name), text.encode())
+
+
+def _seal(facts: Facts) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
