@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.inside import path_inside
 from storage.names import is_film_of
 from storage.output_file import FILM, Maker, OutputFile
 from storage.spec import Spec
@@ -39,7 +40,8 @@ class Part:
         whole = len(span) == spec.clips
         if whole and (self.output_file is None or is_film_of(root, self.output_file)):
             return None
-        path = self.output_file or root / f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
+        own = f"part.{span.start:05d}-{span.stop - 1:05d}.mp4"
+        path = self.output_file or path_inside(root, own)
         content = maker.film if whole else None
         return OutputFile(path, FILM, maker, self.inputs, self.overwrite, content)
 

@@ -60,12 +60,13 @@ class Target:
 
     def output(self, films: Sequence[Film], inputs: Iterable[Path | None]) -> "OutputFile":
         """The same, checked; the first of the films that comes of a run has its run remember it. Raises BadOutput, NotWritable."""
+        from storage.inside import path_inside
         from storage.output_file import PAGE, Maker, OutputFile
 
         first = films[0]
         # Beside the film, so that the page finds it wherever both are carried.
         beside = first.path.with_name(f"{first.path.stem}-report.html")
-        own = beside if first.run is None else first.run.root / "report.html"
+        own = beside if first.run is None else path_inside(first.run.root, "report.html")
         makers = [Maker(film.run.root, film.run.spec) for film in films if film.run is not None]
         read = (*(film.path for film in films), *(each for each in inputs if each is not None))
         maker = next(iter(makers), None)
