@@ -118,13 +118,13 @@ def size(word: str) -> tuple[int, int]:
 
 def crop(word: str) -> str:
     """How the picture fits."""
-    from storage.picture import WAYS
+    from storage.spec import CROPS
 
     if word == "face":
         raise ValueError(
             "nobody looks for the face; say where it is: top, centre, bottom, left or right"
         )
-    return choice(*WAYS)(word)
+    return choice(*CROPS)(word)
 
 
 def choice(*words: str) -> Callable[[str], str]:

@@ -105,9 +105,9 @@ class Reader:
 
     def __init__(self, run: "Run") -> None:
         self._run, self._tail, self._told = run, Tail(run.events_path), Told()
-        clips = range(run.spec.clips)
-        self._done = Seldom(lambda: sum(run.records.complete("segment", clip) for clip in clips))
-        self._denoised = Seldom(lambda: sum(map(run.latents.complete, clips)))
+        records, clips = run.records, run.spec.clips
+        self._done = Seldom(lambda: len(records.clips("segment", clips)))
+        self._denoised = Seldom(lambda: len(records.clips("latents", clips)))
         self._bytes = Seldom(lambda: sum(path.lstat().st_size for path in _files(run.root)))
 
     def _follow(self) -> bool:

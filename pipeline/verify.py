@@ -78,7 +78,7 @@ def verify(run: "Run", console: "Console | None" = None, *, held: bool = False) 
     found = tuple(each for each in everything if each.damage)
     price = price_of(run, found)
     lost = (*_lost(run, price), *_lost_pasts(run, found))
-    shown = sum(run.records.complete("segment", clip) for clip in range(run.spec.clips))
+    shown = len(run.records.clips("segment", run.spec.clips))
     return Verification(
         run=str(run.root),
         state="lost" if lost else "damaged" if found else "whole",

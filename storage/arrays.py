@@ -18,7 +18,7 @@ from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from storage.inside import open_own, path_inside, read_plain
 from storage.layout import Layout
 from storage.names import clips_in
-from storage.pieces import pieces_flaws, read_piece, write_pieces
+from storage.pieces import MOST, pieces_flaws, read_piece, write_pieces
 from storage.publish import publish_bytes, remove
 from storage.records import Facts, Records
 from storage.refusals import spare_file
@@ -86,9 +86,8 @@ class Presence:
     def _wanted(self) -> bytes:
         flags = bytearray(self.clips)
         for bit, stage in enumerate(FLAGS):
-            for clip in self.records.clips(stage):
-                if clip < self.clips:
-                    flags[clip] |= 1 << bit
+            for clip in self.records.clips(stage, self.clips):
+                flags[clip] |= 1 << bit
         return bytes(flags)
 
     def _flags(self, clip: int) -> int:
@@ -252,11 +251,14 @@ class ClipArray:
 class NamedArrays:
     """Arrays with names, each whole in one chunk: what is computed once a run (reference latent, prompt states …), or once a join."""
 
-    def __init__(self, folder: Path, records: Records, stage: str, clip: int | None = None) -> None:
-        """`clip`: of a stage that there is more than once a run."""
+    def __init__(
+        self, folder: Path, records: Records, stage: str, clip: int | None = None, most: int = MOST
+    ) -> None:
+        """`clip`: of a stage that there is more than once a run. `most`: bytes that no array exceeds."""
         self.folder = folder
         self.records = records
         self.stage, self.clip = stage, clip
+        self._most = most
 
     def publish(self, arrays: Mapping[str, Array], **facts: Any) -> None:
         """Make all of them durable, then one record that vouches for all."""
@@ -270,15 +272,17 @@ class NamedArrays:
     def read(self, name: str) -> Array:
         """One array, verified. Raises NotMade or Damaged."""
         pieces = {piece["name"]: piece for piece in self._vouched()}
-        return read_piece(self.folder, pieces[name])
+        return read_piece(self.folder, pieces[name], self._most)
 
     def read_all(self) -> dict[str, Array]:
         """All of them by name, verified."""
-        return {piece["name"]: read_piece(self.folder, piece) for piece in self._vouched()}
+        return {
+            piece["name"]: read_piece(self.folder, piece, self._most) for piece in self._vouched()
+        }
 
     def flaws(self) -> Iterator[tuple[Path, str]]:
         """Each of its files that is not what was written, and what is wrong with it. Reads all of them."""
-        yield from pieces_flaws(self.folder, self._vouched())
+        yield from pieces_flaws(self.folder, self._vouched(), self._most)
 
     def _vouched(self) -> list[Facts]:
         facts = self.records.vouched(self.stage, self.clip)

@@ -74,7 +74,7 @@ class CarryStore:
     def flaws(self, next_clip: int) -> Iterator[tuple[Path, str]]:
         """Each file of a complete carry that is not what was written, and what is wrong with it. Reads all of them."""
         facts = self.records.vouched(STAGE, next_clip) or {"pieces": ()}
-        yield from pieces_flaws(self.path(next_clip), facts["pieces"])
+        yield from pieces_flaws(self.path(next_clip), facts["pieces"], self._largest_piece)
 
     def clips(self) -> list[int]:
         """The clips that there is a folder or a record for, whole or not."""

@@ -36,7 +36,6 @@ GRAVITY = {
     "right": (1.0, 0.5),
 }
 """Ways to fill the frame: how much of what is cut off goes from the left, and from above."""
-WAYS = (*GRAVITY, "centre", "contain", "exact")
 
 
 @dataclass

@@ -61,9 +61,7 @@ def read_piece(folder: Path, fact: Facts, most: int = MOST) -> Array:
     """One piece of at most so many bytes, verified against what its record holds. Raises Damaged."""
     name = f"{folder.name}/{fact['name']}"
     try:
-        shape, kind = _shape_of(folder, fact)
-        if chunk_bytes(shape, kind) > most:
-            raise Unreadable(f"is said to be larger than {most} bytes")
+        shape, kind = _shape_of(folder, fact, most)
         array = np.empty(shape, kind)
         if array.size:
             array = read_chunk(_chunk(folder, fact, shape), shape, kind)
@@ -74,18 +72,20 @@ def read_piece(folder: Path, fact: Facts, most: int = MOST) -> Array:
     return array
 
 
-def pieces_flaws(folder: Path, facts: Iterable[Facts]) -> Iterator[tuple[Path, str]]:
+def pieces_flaws(
+    folder: Path, facts: Iterable[Facts], most: int = MOST
+) -> Iterator[tuple[Path, str]]:
     """Each file of a folder of pieces that is not what was written, and what is wrong with it; a megabyte in memory at a time."""
     if (flaw := text_flaw(path_inside(folder, GROUP), json.dumps(_GROUP).encode())) is not None:
         yield folder / GROUP, flaw
     for fact in facts:
-        yield from _piece_flaws(folder, fact)
+        yield from _piece_flaws(folder, fact, most)
 
 
-def _piece_flaws(folder: Path, fact: Facts) -> Iterator[tuple[Path, str]]:
+def _piece_flaws(folder: Path, fact: Facts, most: int) -> Iterator[tuple[Path, str]]:
     metadata = path_inside(folder, fact["folder"], GROUP)
     try:
-        shape, kind = _shape_of(folder, fact)
+        shape, kind = _shape_of(folder, fact, most)
     except Unreadable:
         yield metadata, OTHER
         return
@@ -103,7 +103,7 @@ def _piece_flaws(folder: Path, fact: Facts) -> Iterator[tuple[Path, str]]:
         yield metadata, flaw
 
 
-def _shape_of(folder: Path, fact: Facts) -> tuple[Shape, str]:
+def _shape_of(folder: Path, fact: Facts, most: int) -> tuple[Shape, str]:
     """What the piece's zarr.json says of its shape and its type, which the record's digest covers. Nothing else that stands there counts."""
     try:
         found = read_json(path_inside(folder, fact["folder"], GROUP), LARGEST_METADATA)
@@ -111,7 +111,10 @@ def _shape_of(folder: Path, fact: Facts) -> tuple[Shape, str]:
     except (OSError, Unfit) as error:
         spare_file(error)
         raise Unreadable(f"{OTHER} ({GROUP})") from error
-    return tuple(found["shape"]), found["data_type"]
+    shape, kind = tuple(found["shape"]), found["data_type"]
+    if chunk_bytes(shape, kind) > most:
+        raise Unreadable(f"is said to be larger than {most} bytes")
+    return shape, kind
 
 
 def _chunk(folder: Path, fact: Facts, shape: Shape) -> Path:

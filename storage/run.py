@@ -94,7 +94,9 @@ class Run:
         self.records.changed = self.presence.refresh
         for name, (shape, dtype, _) in layout.clip_arrays(self.spec).items():
             setattr(self, name, ClipArray(root / name, self.records, shape, dtype, self.spec.clips))
-        self.inputs = NamedArrays(root / "encoded", self.records, "inputs")
+        self.inputs = NamedArrays(
+            root / "encoded", self.records, "inputs", most=self.spec.largest_piece
+        )
         self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
         anchors, joins = self.settings.anchor_clips, self.spec.joins
         self.carry = CarryStore(
@@ -231,7 +233,11 @@ class Run:
     def past(self, join: int) -> NamedArrays:
         """What a join was made of, which the film no longer shows: `latents` before it, as the decoder saw them; `motion`, where a clip takes that."""
         return NamedArrays(
-            path_inside(self.root, "past", f"{join:05d}"), self.records, "past", join
+            path_inside(self.root, "past", f"{join:05d}"),
+            self.records,
+            "past",
+            join,
+            self.spec.largest_piece,
         )
 
     def segment_path(self, clip: int) -> Path:

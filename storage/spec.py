@@ -7,7 +7,6 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from storage.picture import WAYS
 from storage.schema import (
     Unfit,
     check_value,
@@ -54,6 +53,8 @@ class Reading:
     """In thousandths, of more than two channels in the film's two; 0: so little that nothing could ever clip."""
 
 
+CROPS = ("cover", "top", "bottom", "left", "right", "centre", "contain", "exact")
+"""How the picture fits the frame (storage/picture.py)."""
 LONGEST_SIDE = 8192
 """Of a film: no model here was ever seen near it, and a mistyped size would ask for all memory."""
 LONGEST_PROMPT = 100_000
@@ -83,7 +84,7 @@ class Spec:
     seed: Annotated[int, whole(0, LARGEST_SEED)]
     width: Annotated[int, _SIDE]
     height: Annotated[int, _SIDE]
-    crop: Annotated[str, one_of(*WAYS)]
+    crop: Annotated[str, one_of(*CROPS)]
     """How the picture fits (storage/picture.py): cover, contain, exact, or the side that is kept."""
     fps: Annotated[int, whole(1, 240)]
     frames: Annotated[int, whole(1, 1 << 32)]

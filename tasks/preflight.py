@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from storage.disk import check_writable, look, nearest, place, shortage, size
 from storage.errors import BadImage, BadInput, BadSize, BadSound, NoSpace, NotARun, OtherSpec
 from storage.names import is_run
-from storage.picture import WAYS, treat_picture
+from storage.picture import treat_picture
 from storage.reserve import Reserve
 from storage.run import Run, difference, refuse_strangers
 from storage.schema import Unfit, is_utf8
 from storage.sound import probe_sound
-from storage.spec import LONGEST_PROMPT, LONGEST_SIDE, Settings
+from storage.spec import CROPS, LONGEST_PROMPT, LONGEST_SIDE, Settings
 from tasks.part import Part
 from tasks.request import (
     Media,
@@ -69,7 +69,7 @@ TEXTS = {
 }
 """Words of a request that are written into the run: so many characters at the most."""
 WORDS = {
-    "crop": WAYS,
+    "crop": CROPS,
     "device": ("auto", "cpu", "cuda"),
     "on_low_memory": ("refuse", "step-down"),
     "precision": ("fp8",),

@@ -114,7 +114,7 @@ def _clipwise(run: "Run", other: "Run", stage: str, watch: Callable[[int], None]
     """A stage clip by clip, by the hashes in its records; those that differ are read."""
     equal = only_here = only_there = 0
     differing: list[int] = []
-    for clip in range(max(run.spec.clips, other.spec.clips)):
+    for clip in sorted({*run.records.named(stage), *other.records.named(stage)}):
         watch(clip)
         here, there = _digest(run, stage, clip), _digest(other, stage, clip)
         if here is None or there is None:

@@ -67,7 +67,7 @@ def follow(
 ) -> Course:
     """Measure clips evenly over what there is of a run, and draw them into one PNG. Raises NotMade where there is no clip yet, BadOutput."""
     target = picture_of(run, output_file or Path(f"{run.root.name}.png"), overwrite=overwrite)
-    made = [clip for clip in range(run.spec.clips) if run.latents.complete(clip)]
+    made = run.records.clips("latents", run.spec.clips)
     if not made:
         raise NotMade("the first clip's latents")
     steps = run.steps.complete(made[0])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -99,16 +100,27 @@ def hunt(run: "Run", watch: Callable[[int], None] = lambda _: None) -> Hunt:
 def measured_clips(run: "Run") -> "Iterator[tuple[int, dict[str, Measured | Damaged]]]":
     """Every clip that has anything, measured by a few threads: AT_ONCE clips in memory, whatever the film's length."""
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for first in range(0, run.spec.clips, AT_ONCE):
-            several = range(first, min(first + AT_ONCE, run.spec.clips))
+        rest = iter(sorted(_named(run)))
+        while several := list(islice(rest, AT_ONCE)):
             measured = pool.map(lambda clip: _measured(run, clip), several)
             yield from ((clip, one) for clip, one in zip(several, measured, strict=True) if one)
+
+
+def _stages(run: "Run") -> tuple[str, ...]:
+    """The arrays of floats, in the order in which they are made."""
+    return ("audio", "steps", "latents", *(["motion"] if run.spec.motion_latents else []))
+
+
+def _named(run: "Run") -> set[int]:
+    """The clips that there is a record of any of them for."""
+    named = (clip for stage in _stages(run) for clip in run.records.named(stage))
+    return {clip for clip in named if clip < run.spec.clips}
 
 
 def _measured(run: "Run", clip: int) -> "dict[str, Measured | Damaged]":
     """The arrays of floats of a clip, in the order in which they are made."""
     found: dict[str, Measured | Damaged] = {}
-    for stage in ("audio", "steps", "latents", *(["motion"] if run.spec.motion_latents else [])):
+    for stage in _stages(run):
         with suppress(NotMade, Pruned):
             try:
                 # Unchecked: hashing all would take longer than looking, and is asked of what is found.
