@@ -69,6 +69,8 @@ class SoundArray:
         """Samples [start, stop), verified; silence before 0 and beyond the end. Keeps two chunks in memory. Raises NotMade or Damaged."""
         sound = np.zeros(stop - start, np.float32)
         first, last = max(start, 0), min(stop, self.samples)
+        if last <= first:  # all of it is silence
+            return sound
         for index in range(first // CHUNK, -(-last // CHUNK)):
             chunk = self._chunk(index)
             low, high = max(first, index * CHUNK), min(last, index * CHUNK + len(chunk))

@@ -503,6 +503,12 @@ def tried(world: World, name: str, harm: Harm, verb: str) -> tuple[End, list[str
     return end, list(flaws(world, end, before))
 
 
+def is_told(name: str, verb: str) -> bool:
+    """False for a verb that would rightly work for days."""
+    works = verb.startswith(("resume", "new", "retake")) or verb == "verify --repair"
+    return not (works and name == "a million clips")
+
+
 def main(image: str, audio: str, folder: str, stride: str, only: str = "") -> None:
     """Try them; what is not well is told."""
     fake_avatar.install()
@@ -512,7 +518,7 @@ def main(image: str, audio: str, folder: str, stride: str, only: str = "") -> No
         world.make()
         os._exit(0)
     assert os.wait4(pid, 0)[1] == 0
-    pairs = [(n, h, v) for n, h in harms().items() for v in VERBS if only in n]
+    pairs = [(n, h, v) for n, h in harms().items() for v in VERBS if only in n and is_told(n, v)]
     found, codes = Counter[str](), Counter[str]()
     begun, slowest, largest = time.monotonic(), 0.0, 0
     for number in range(0, len(pairs), int(stride)):
