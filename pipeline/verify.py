@@ -100,7 +100,7 @@ def repair(
     console: "Console | None" = None,
     tell: Callable[[Verification], None] = lambda _: None,
 ) -> Verification:
-    """Look through a run, `tell` what is broken and the price, make exactly that again, and look through it once more."""
+    """Look through a run, `tell` what is broken and the price, make exactly that again, and look through it once more; drafts of a crash go."""
     from pipeline.logs import Journal
     from pipeline.progress import Watching, followed
     from tasks.film import CHANCES
@@ -118,7 +118,9 @@ def repair(
                 journal.open(run.log_path)
                 make_again(run, now.found)
             now = verify(run, console, held=True)
-        return replace(now, repaired=() if now is first else first.found)
+        run.sweep()
+        notes = tuple(each for each in now.notes if os.path.lexists(run.root / each.path))
+        return replace(now, notes=notes, repaired=() if now is first else first.found)
 
 
 def rates(run: "Run") -> Mapping[str, float]:

@@ -168,7 +168,7 @@ def test_a_lost_input_that_is_needed_stops_the_repair_in_one_line(
 
 
 def test_notes_are_no_damage(half: Path, longtake: Call) -> None:
-    """A draft of a crash, a chunk before its record and a file of somebody else are told, and the code is 0."""
+    """A draft of a crash, a chunk before its record and a file of somebody else are told, and the code is 0; --repair sweeps the draft."""
     (half / ".00009.999999-00000000.partial.mp4").write_bytes(b"half a segment")
     (half / "notes.txt").write_text("mine")
     (half / "latents/c.4.0.0.0.0").write_bytes(b"half a chunk")
@@ -178,6 +178,9 @@ def test_notes_are_no_damage(half: Path, longtake: Call) -> None:
     assert code == 0, out
     assert "partial.mp4 is a draft of a crash" in said
     assert "notes.txt is none of the run's files" in said
+    code, out, _ = longtake("verify", "x", "--repair")
+    assert (code, "partial" in out, (half / "notes.txt").exists()) == (0, False, True)
+    assert not list(half.glob(".*.partial.*"))
 
 
 def test_a_run_without_its_papers_is_one_line(made: Path, longtake: Call) -> None:
