@@ -112,8 +112,13 @@ def by_segment(y: Tensor, gate: Tensor, lengths: tuple[int, ...]) -> Tensor:
 
 
 def has_kernels(x: Tensor) -> bool:
-    """Whether tokens [1, l, dim] lie where there are kernels for them: on a card, with a machine that can build them. Kernels have no gradients."""
-    return x.is_cuda and x.shape[0] == 1 and not torch.is_grad_enabled() and can_build()
+    """Whether tokens [1, l, dim] or heads [1, l, head, d] lie where there are kernels for them: on a card, with a machine that can build them. Kernels have no gradients."""
+    return x.is_cuda and fits_kernels(x) and not torch.is_grad_enabled() and can_build()
+
+
+def fits_kernels(x: Tensor) -> bool:
+    """Whether kernels take this shape: one sample, and of heads [1, l, head, d] a width that is a power of two, as Triton's ranges are."""
+    return x.shape[0] == 1 and (x.ndim != 4 or x.shape[-1].bit_count() == 1)
 
 
 @cache
