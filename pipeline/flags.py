@@ -21,14 +21,7 @@ from pipeline.flag import (
 
 # What a person asks for; in the order of the help.
 FILM = (
-    Flag(
-        "image",
-        "The picture; the same as the first argument.",
-        ("image",),
-        Path,
-        "FILE",
-        published=True,
-    ),
+    Flag("image", "The picture, as the first argument.", ("image",), Path, "FILE", published=True),
     Flag(
         "audio",
         "The soundtrack, or a film that has one; the same as the second argument.",
