@@ -51,11 +51,6 @@ def create(folder: Path, layout: Layout, *, durable: bool = True) -> zarr.Array[
     return _create(DurableStore(folder) if durable else LocalStore(folder), layout)
 
 
-def open_array(folder: Path) -> zarr.Array[Any]:
-    """An array as `create` made it."""
-    return _keeping_empty(zarr.open_array(DurableStore(folder), mode="r+"))
-
-
 def array_at(folder: Path, layout: Layout) -> zarr.Array[Any]:
     """An array as its layout has it. Its zarr.json is not asked: that is for other readers, and may be damaged."""
     found = zarr.Array.from_dict(StorePath(DurableStore(folder)), json.loads(metadata_of(layout)))
