@@ -16,6 +16,7 @@ from pipeline.streams import guarded_streams, loss_of
 from pipeline.verb import Command, put, show
 from pipeline.verbs import VERBS
 from storage.errors import BadInput, LongtakeError, NotWritable
+from storage.memory_guard import STARVED, is_starved, start_guard
 from storage.printable import printable
 from storage.refusals import refusal
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(words: list[str]) -> int:
     try:
         with _terminable():
+            start_guard()
             command = parse(words)
             command.asked = words
             return _help(command) if command.verb == "help" else VERBS[command.verb].act(command)
@@ -81,6 +83,8 @@ def _terminable() -> Iterator[None]:
     again: list[threading.Timer] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        if is_starved(number):
+            raise MemoryError(STARVED)
         again.append(threading.Timer(_AGAIN, os.kill, (os.getpid(), number)))
         again[-1].daemon = True
         again[-1].start()

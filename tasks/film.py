@@ -121,7 +121,7 @@ def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None =
     part = part or Part()
     with heeded() as stop:
         for chance in reversed(range(CHANCES)):
-            with working(run, part, stop) as session:
+            with working(run, part, stop) as session, session.watchdog.watch("film"):
                 try:
                     return _make(session, local_scheduler)
                 except Stopped as stopped:

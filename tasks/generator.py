@@ -88,10 +88,11 @@ class Generator:
         with self._changed:
             while not reached():
                 self._raise_fault()
+                self._require_life()
                 self._changed.wait(0.1)
                 self._stop.heed()
-                if self._busy:  # it is watched by itself
-                    self._watchdog.pulse()
+                if self._busy:
+                    self._watchdog.wait_for_other()
 
     def release(self, clip: int) -> None:
         """The clip is published: its memory goes, and the denoiser may go on."""
@@ -110,7 +111,7 @@ class Generator:
         with self._changed:
             self._reach.bound = 0
             while self._busy and self._thread is not None and self._thread.is_alive():
-                self._watchdog.pulse()
+                self._watchdog.wait_for_other()
                 self._changed.wait(0.1)
 
     def end(self) -> list[Made]:
@@ -131,6 +132,12 @@ class Generator:
             fault, self._fault, self._thread = self._fault, None, None
             raise fault
 
+    def _require_life(self) -> None:
+        """Raise where the thread is gone and has left no word: without memory it cannot even hand over its fault."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread, self._busy = None, False
+            raise MemoryError("the denoiser's thread ended without a word")
+
     def _reach_for(self, clip: int, wanted: int) -> None:
         """Let the denoiser be on its way to a clip; all up to `wanted` are due at once."""
         with self._changed:
@@ -143,10 +150,9 @@ class Generator:
         self._wanted, self._position, self._restoring = wanted, clip, True
         self._route = Route(self._run.spec, clip, clip)
         # A daemon, so that a crash elsewhere is not held up by a clip that nobody will take.
-        self._thread = threading.Thread(
-            target=self._work, args=(clip,), name="denoiser", daemon=True
-        )
-        self._thread.start()
+        thread = threading.Thread(target=self._work, args=(clip,), name="denoiser", daemon=True)
+        thread.start()
+        self._thread = thread  # not before: one that did not start would be waited for
 
     def _goes_on_to(self, clip: int) -> bool:
         """True if the clip is reached from where the denoiser stands: its route is then the one to this clip."""

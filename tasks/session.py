@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import held
+from storage.memory_guard import require_libraries, start_guard
 from storage.run import Run
 from tasks.carries import Carries, Cost
 from tasks.damage import withdraw_damaged
@@ -64,6 +65,8 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     from model import avatar
 
     options, machine = options_of(spec, settings), machine_of(settings, threads)
+    start_guard()
+    require_libraries()
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         _loaded.clear()  # two big models do not fit a device

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from storage.memory_guard import STARVED, is_starved
+
 
 class Stopped(
     KeyboardInterrupt
@@ -45,6 +47,8 @@ class Stop:
             self._at_once = False
 
     def _come(self, number: int, _frame: FrameType | None) -> None:
+        if is_starved(number):
+            raise MemoryError(STARVED)
         if self.signal is not None:
             # Nothing is lost by it: whatever is half-written is a draft.
             signal.signal(number, signal.SIG_DFL)

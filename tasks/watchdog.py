@@ -1,5 +1,6 @@
 """A device or an encoder that hangs: seen by the time that it takes, told with the stacks of all threads, and ended."""
 
+import _thread
 import faulthandler
 import os
 import sys
@@ -7,10 +8,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from storage.errors import Stalled
+from storage.memory_guard import pulse_guard, start_guard
 from storage.spec import STALL_PATIENCE, STALL_TIMES
 from tasks.events import emit
 
@@ -36,20 +38,18 @@ class Watchdog:
         self._stages: dict[int, list[Watched]] = {}
         self._usual: dict[str, float] = {}
         self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
         self._tick = min(max(limit / 20, 0.05), 10.0)
 
     def open(self) -> None:
         """Begin to look."""
+        start_guard()
         if self._limit > 0:
-            self._thread = threading.Thread(target=self._look_on, name="watchdog", daemon=True)
-            self._thread.start()
+            # Not by threading.Thread: its start waits for the thread, and without memory for ever.
+            _thread.start_new_thread(self._look_on, ())
 
     def close(self) -> None:
         """Look no more."""
         self._closed.set()
-        if self._thread is not None:
-            self._thread.join()
 
     @contextmanager
     def watch(self, stage: str, clip: int | None = None) -> Iterator[None]:
@@ -67,6 +67,11 @@ class Watchdog:
 
     def pulse(self) -> None:
         """Say that the calling thread has moved on."""
+        pulse_guard()
+        self.wait_for_other()
+
+    def wait_for_other(self) -> None:
+        """Say that the calling thread stands still for one that is watched by itself."""
         for stage in self._stages.get(threading.get_ident(), ())[-1:]:
             stage.moved = time.monotonic()
 
@@ -81,12 +86,21 @@ class Watchdog:
 
     def _look_on(self) -> None:
         last = time.monotonic()
-        while not self._closed.wait(self._tick):
+        while not self._wait():
             now = time.monotonic()
             late = now - last - self._tick
             # Nobody ran: the process was stopped (Ctrl-Z) or the machine slept, and that is no fault of a device.
-            self._look(now, late if late > 4 * self._tick + 1 else 0.0)
+            with suppress(MemoryError):  # the next look is in a moment
+                self._look(now, late if late > 4 * self._tick + 1 else 0.0)
             last = now
+
+    def _wait(self) -> bool:
+        """Let a tick pass; True if it is over."""
+        try:
+            return self._closed.wait(self._tick)
+        except MemoryError:  # waiting takes a lock
+            time.sleep(self._tick)
+            return self._closed.is_set()
 
     def _look(self, now: float, asleep: float) -> None:
         for stages in tuple(self._stages.values()):
@@ -94,6 +108,8 @@ class Watchdog:
                 stage.moved += asleep
                 if now - stage.moved > self.allowed(stage.stage):
                     self._end(stage, now - stage.moved)
+                elif now - stage.moved <= STALL_TIMES * self._usual.get(stage.stage, 0.0):
+                    pulse_guard()  # it knows no stages
 
 
 def end_process(stage: Watched, seconds: float) -> None:

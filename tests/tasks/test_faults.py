@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from storage.errors import (
     DeviceLost,
+    MachineLimit,
     NoSpace,
     NotWritable,
     OutOfMemory,
@@ -26,6 +28,7 @@ from tasks.base import pause_before
 from tasks.events import listen
 from tasks.faults import lost_device, may_pass
 from tasks.film import make
+from tasks.generator import Generator
 
 Begin = Callable[..., Run]
 Told = list[tuple[str, dict[str, Any]]]
@@ -298,3 +301,34 @@ def test_memory_and_device_are_known_by_their_words(tmp_path: Path) -> None:
     assert lost_device(RuntimeError("CUDA error: device-side assert triggered"))
     assert not ran_out(ValueError("out of memory"))
     publish_bytes(tmp_path / "x", b"")
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_denoiser_whose_thread_does_not_start_is_not_waited_for(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Once: the film is made. For ever: the machine's line, at once."""
+    left, real = [times], threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "denoiser" and left[0]:
+            left[0] -= 1
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    run = begin(2.0)
+    if times == 1:
+        make(run)
+    else:
+        with pytest.raises(MachineLimit, match="threads"):
+            make(run)
+
+
+def test_a_denoiser_that_ends_without_a_word_is_not_waited_for(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without memory its thread cannot even hand over the fault."""
+    monkeypatch.setattr(Generator, "_work", lambda *_: None)
+    with pytest.raises(OutOfMemory, match="without a word"):
+        make(begin(2.0))
