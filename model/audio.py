@@ -1,4 +1,4 @@
-"""Speech encoders: what a film's sound is to the transformer, one interface for pocket's own and (later) wav2vec2.
+"""Speech encoders: what a film's sound is to the transformer, one interface for pocket's own, here, and for wav2vec 2.0 (model/wav2vec2.py).
 
 An encoder turns sound into the hidden states of several of its layers, [b, layer, channel, frame] at the film's frame rate.
 """

@@ -1,4 +1,4 @@
-"""What a film needs of a model, and nothing else: every model is these four Protocols.
+"""What a film needs of a model, and nothing else: every model is these Protocols.
 
 Arrays come in, arrays go out. What crosses is numpy; a tensor never leaves this package.
 """

@@ -1,4 +1,4 @@
-"""The verbs, as functions that return values; the command line, the page and Luigi are shells over them."""
+"""The verbs, as functions that return values; the command line and Luigi are shells over them."""
 
 import logging
 import time

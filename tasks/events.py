@@ -1,17 +1,20 @@
-"""What happens while a film is made, told to three at once: the log, the run's events.jsonl, and whoever listens.
+"""What happens while a film is made, told to the log, to the run's events.jsonl and to whoever listens: the bar, the lines, the places of --events-to.
+
+Every event with its facts; tests/tasks/test_events.py holds the table to what is emitted.
 
 ============== ======================================================================================
+run_asked      seconds (since the command; the first event of a new run)
 run_started    run, clips, done, first_clip, offline, ahead, clip_batch_size, model
 inputs_encoded names; of the picture width, height, cut, added (shares), turned, flattened, frames, profile (storage/picture.py, Treatment)
 run_shared     parent, clip, until, seed, copied (bytes that no link could be made for): a retake has what it shares
 clip_denoised  clip, seconds (of the denoiser alone)
-clip_published clip, frames, seconds (since the one before; redone=True where its frames were there)
-clip_replayed  clip: denoised again on the way to a state, equal to what is published
-replay_planned first, stop: these clips will be denoised again before anything new
+clip_published clip, frames, redone (its frames were there), seconds (since the one before)
+clip_replayed  clip, seconds: denoised again on the way to a state, equal to what is published
+replay_planned first, stop: clips first to stop - 1 will be denoised again before anything new
 clip_retry     clip, attempt (the one that begins), stage, error
 clip_failed    clip, attempts, stage, error
 stage_seconds  stage, clip, seconds
-damage_found   stage, clip, file, flaw: withdrawn, will be made again
+damage_found   stage, clip, file and flaw (where they are known): withdrawn, will be made again
 repair_started files (damaged), clips (to be published again)
 damage_met     error: a reader came upon it; the run is looked through, byte by byte
 latents_restored clip: from its steps, whose last they are

@@ -1,4 +1,4 @@
-"""Pocket, loaded: a small transformer, a small VAE and a small ear behind the Protocol that the 14B will have."""
+"""Pocket, loaded: a small transformer, a small VAE and a small ear behind the Protocols that the 14B models have, too."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property

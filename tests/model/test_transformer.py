@@ -1,11 +1,19 @@
 """The transformer itself: precision, edges of the motion, padded prompts, places without end."""
 
+import re
+from inspect import signature
+from pathlib import Path
+
 import pytest
 import torch
 
+from model import shapes
+from model.live_avatar import card as live_avatar
 from model.motion import FramePacker
+from model.pocket import card as pocket
 from model.rope import Rope, rotate
-from model.transformer import Pass
+from model.transformer import Pass, S2VTransformer
+from model.wan_s2v import card as wan_s2v
 from tests.model.small import CHANNELS, SIZES, draw, rounded, small_transformer, sound
 
 
@@ -101,3 +109,27 @@ def test_time_has_no_end(hours: int) -> None:
     early = (rotate(q, at(5)) * rotate(k, at(2))).sum()
     then = (rotate(q, at(late + 5)) * rotate(k, at(late + 2))).sum()
     assert abs(early - then) < 1e-5
+
+
+def test_the_table_of_switches_is_the_code() -> None:
+    """docs/adr/0004 has a row for each field of the configuration, and says what the three models have there."""
+    page = (Path(__file__).parents[2] / "docs/adr/0004-one-transformer.md").read_text("utf-8")
+    published = shapes.configure(shapes.PUBLISHED)
+    models = (
+        pocket.TRANSFORMER,
+        published | live_avatar.KIND.switches,
+        published | wan_s2v.KIND.switches,
+    )
+    fields = {name: each.default for name, each in signature(S2VTransformer).parameters.items()}
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in page.splitlines()
+        if line.startswith("| `")
+    ]
+    told = {name: cells for names, *cells, _ in rows for name in re.findall(r"`(\w+)`", names)}
+    assert told.keys() == fields.keys()
+    for name in ("sigmas", "rounding", "rounded_latents", "motion_edged", "motion_follows"):
+        for cell, config in zip(told[name], models, strict=True):
+            value = config.get(name, fields[name])
+            words = {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"`{value}`"
+            assert cell in {words, "–"}, name
