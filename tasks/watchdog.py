@@ -33,8 +33,13 @@ class Watched:
 class Watchdog:
     """Every thread's present stage, and a thread that looks at them. A limit of 0 looks at nothing."""
 
-    def __init__(self, limit: float, end: "Callable[[Watched, float], None] | None" = None) -> None:
-        self._limit, self._end = limit, end or end_process
+    def __init__(
+        self,
+        limit: float,
+        end: "Callable[[Watched, float], None] | None" = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limit, self._end, self._now = limit, end or end_process, clock
         self._stages: dict[int, list[Watched]] = {}
         self._usual: dict[str, float] = {}
         self._closed = threading.Event()
@@ -54,12 +59,12 @@ class Watchdog:
     @contextmanager
     def watch(self, stage: str, clip: int | None = None) -> Iterator[None]:
         """Say what the calling thread does meanwhile; what it did before goes on afterwards."""
-        now = time.monotonic()
+        now = self._now()
         mine = self._stages.setdefault(threading.get_ident(), [])
         mine.append(Watched(stage, clip, now, now))
         try:
             yield
-            seconds = time.monotonic() - now
+            seconds = self._now() - now
             self._usual[stage] = max(seconds, 0.8 * self._usual.get(stage, 0.0))
         finally:
             mine.pop()
@@ -73,7 +78,7 @@ class Watchdog:
     def wait_for_other(self) -> None:
         """Say that the calling thread stands still for one that is watched by itself."""
         for stage in self._stages.get(threading.get_ident(), ())[-1:]:
-            stage.moved = time.monotonic()
+            stage.moved = self._now()
 
     def allowed(self, stage: str) -> float:
         """Seconds without a move after which a stage is held for hung."""
@@ -85,9 +90,9 @@ class Watchdog:
         )
 
     def _look_on(self) -> None:
-        last = time.monotonic()
+        last = self._now()
         while not self._wait():
-            now = time.monotonic()
+            now = self._now()
             late = now - last - self._tick
             # Nobody ran: the process was stopped (Ctrl-Z) or the machine slept, and that is no fault of a device.
             with suppress(MemoryError):  # the next look is in a moment

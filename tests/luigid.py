@@ -6,13 +6,14 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import LONG, wait_until
 
 
 @contextmanager
@@ -33,22 +34,26 @@ def serving(folder: Path) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(600):
-            try:
-                page(port, "task_list", status="", upstream_status="")
-                break
-            except OSError:
-                time.sleep(0.05)
+        wait_until(lambda: is_up(port), of=server, every=0.05)
         yield port
     finally:
         server.kill()
         server.wait()
 
 
+def is_up(port: int) -> bool:
+    """Whether its page answers."""
+    try:
+        page(port, "task_list", status="", upstream_status="")
+    except OSError:
+        return False
+    return True
+
+
 def page(port: int, what: str, **arguments: Any) -> dict[str, Any]:
     """What its page shows."""
     data = urllib.parse.quote(json.dumps(arguments))
     address = f"http://127.0.0.1:{port}/api/{what}?data={data}"
-    with urllib.request.urlopen(address, timeout=5) as answer:
+    with urllib.request.urlopen(address, timeout=LONG) as answer:
         found: dict[str, Any] = json.load(answer)["response"]
     return found

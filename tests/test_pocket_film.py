@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harm import cut, digests, flip
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
@@ -30,9 +31,7 @@ def kill_after(run: Path, clips: int) -> None:
     """Start the film and kill it when so many latents are published."""
     worker = subprocess.Popen([*NEW, "--run", str(run)], cwd=ROOT, stderr=subprocess.DEVNULL)
     last = run / "commits" / f"latents.{clips - 1:05d}.json"
-    until = time.monotonic() + 120
-    while not last.exists() and time.monotonic() < until and worker.poll() is None:
-        time.sleep(0.005)
+    wait_until(last.exists, of=worker, every=0.002)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     assert last.exists()

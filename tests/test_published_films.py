@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from model.checkpoint import FOLDER, SPEECH
 from model.wav2vec2 import Pace, Wav2VecEncoder
 from storage.film import inspect_film
 from storage.run import Run
+from tests.waiting import wait_until
 from tests.wavefile import write_wave
 
 ROOT = Path(__file__).parents[1]
@@ -51,9 +51,7 @@ def make(words: list[str]) -> None:
 def kill_when(words: list[str], record: Path) -> None:
     """Start the film and kill it when a record is there."""
     worker = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 120
-    while not record.exists() and time.monotonic() < until and worker.poll() is None:
-        time.sleep(0.005)
+    wait_until(record.exists, of=worker, every=0.002)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     assert record.exists()

@@ -4,7 +4,6 @@ import json
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pipeline import runs
 from storage.film import inspect_film
 from storage.run import Run
 from tasks.request import Request
+from tests.waiting import LONG, held, holds, wait_until
 
 Call = Callable[..., tuple[int, str, str]]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -21,13 +21,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 def wait_for(path: Path, text: str, *, process: "subprocess.Popen[str]") -> None:
     """Until a growing file holds the text."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if path.exists() and text in path.read_text(encoding="utf-8"):
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    raise AssertionError(path.read_text(encoding="utf-8") if path.exists() else f"no {path}")
+    wait_until(lambda: holds(path, text), of=process)
 
 
 def test_new_makes_the_film_and_tells_after_each_clip(face: Path, speech: Path, tmp_path: Path):
@@ -99,7 +93,7 @@ def test_lines_that_people_grep_for(face: Path, speech: Path, tmp_path: Path, lo
         "[INFO] Online decode enabled. Will decode and save each clip immediately.",
         f"[INFO] Output directory set to: {tmp_path / 'x'}",
         *(f"[SUCCESS] Clip {clip} generated" for clip in range(5)),
-        *(f"[PROGRESS] {20 * clip}.0% ({clip}/5) - Clip {clip} saved" for clip in range(1, 6)),
+        *(f"[PROGRESS] {20 * n}.0% ({n}/5) - Clip {n - 1} saved" for n in range(1, 6)),
     ]
     lines = [line for line in log.splitlines() if not line.startswith("20")]
     assert sorted(lines) == sorted(wanted)
@@ -157,10 +151,11 @@ def test_a_signal_ends_after_the_current_write_and_says_how_to_go_on(  # noqa: P
     longtake: Call,
 ):
     """One line with the exact command; that command finishes the film."""
-    process = started("new", face, speech, "--run", "x y", fakes={"FAKE_DENOISE": "0.2"})
-    wait_for(tmp_path / "x y/events.jsonl", '"clip_published", "clip": 1', process=process)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    with held(tmp_path / "hold", "denoise", 3) as fakes:
+        process = started("new", face, speech, "--run", "x y", fakes=fakes)
+        wait_for(tmp_path / "x y/events.jsonl", '"clip_published", "clip": 1', process=process)
+        process.send_signal(number)
+    out, err = process.communicate()
     assert process.returncode == code
     assert not out
     last = err.splitlines()[-1]
@@ -177,13 +172,11 @@ def test_a_signal_before_the_first_clip_is_one_line_too(  # noqa: PLR0917
     number: signal.Signals, code: int, face: Path, speech: Path, tmp_path: Path, started: Start
 ):
     """While the model is loaded: no traceback, the code of the signal, no half of a run."""
-    fakes = {"FAKE_LOAD": "30", "FAKE_READY": str(tmp_path / "ready")}
-    process = started("new", face, speech, "--run", "x", fakes=fakes)
-    wait_for(tmp_path / "ready", "", process=process)
-    time.sleep(1.0)
-    assert process.poll() is None
-    process.send_signal(number)
-    _, err = process.communicate(timeout=10)
+    with held(tmp_path / "hold", "load", 0) as fakes:
+        process = started("new", face, speech, "--run", "x", fakes=fakes)
+        wait_for(tmp_path / "hold/load.0.reached", "", process=process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=LONG)
     assert process.returncode == code
     assert err == "longtake: Stopped. The same command goes on from what is finished.\n"
     assert not (tmp_path / "x").exists()
@@ -193,10 +186,11 @@ def test_partial_films_while_running_and_after_a_kill(
     face: Path, speech: Path, tmp_path: Path, started: Start, longtake: Call
 ):
     """The longest finished beginning, with its sound, at any time; the run goes on as if nobody had looked."""
-    process = started("new", face, speech, "--run", "x", fakes={"FAKE_DENOISE": "1"})
-    wait_for(tmp_path / "x/events.jsonl", '"clip_published", "clip": 1', process=process)
-    # It holds the run, and comes no further while this busy machine looks at it.
-    process.send_signal(signal.SIGSTOP)
+    with held(tmp_path / "hold", "denoise", 3) as fakes:
+        process = started("new", face, speech, "--run", "x", fakes=fakes)
+        wait_for(tmp_path / "x/events.jsonl", '"clip_published", "clip": 1', process=process)
+        # It holds the run, and comes no further while this busy machine looks at it.
+        process.send_signal(signal.SIGSTOP)
     status = json.loads(longtake("status", "x", "--json")[1])
     assert status["state"] == "working"
     code, out, err = longtake("mux", "x", "--partial", "--output_file", tmp_path / "early.mp4")
@@ -234,14 +228,13 @@ def test_two_at_a_time_are_told_apart(
     face: Path, speech: Path, tmp_path: Path, started: Start, longtake: Call
 ):
     """The second process on a run ends with 75 and names the first; it disturbs nothing."""
-    process = started("new", face, speech, "--run", "x", fakes={"FAKE_DENOISE": "0.3"})
-    wait_for(tmp_path / "x/events.jsonl", '"clip_published"', process=process)
-    process.send_signal(signal.SIGSTOP)  # it cannot be done before the second one asks
-    code, _, err = longtake("resume", "x")
+    with held(tmp_path / "hold", "denoise", 3) as fakes:
+        process = started("new", face, speech, "--run", "x", fakes=fakes)
+        wait_for(tmp_path / "x/events.jsonl", '"clip_published"', process=process)
+        code, _, err = longtake("resume", "x")
     assert code == 75
     assert str(process.pid) in err
-    process.send_signal(signal.SIGCONT)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate()
     assert process.returncode == 0
     assert out.strip() == str(tmp_path / "x/video.mp4")
 
@@ -264,8 +257,8 @@ def test_status_says_every_setting_and_where_it_came_from(
     assert came["threads"] == (1, "this machine")
     assert status["state"] == "finished"
     assert status["clips_done"] == status["clips"] == 5
-    assert 0 < status["first_playable_clip_after"] < 60
-    assert 0 < status["seconds_a_clip"] < 10
+    assert status["first_playable_clip_after"] > 0
+    assert status["seconds_a_clip"] > 0
     assert status["bytes_on_disk"] > 10_000
     code, out, err = longtake("status", "x")
     assert code == 0
@@ -291,9 +284,10 @@ def test_resume_says_where_new_was_told_to_put_the_film(
 ):
     """What a run's own file says takes nothing out of its folder, as it may be anybody's run: said with the flag that does."""
     words = ["new", face, speech, "--run", "x", "--output-file", "film.mp4"]
-    process = started(*words, fakes={"FAKE_DENOISE": "0.3"})
-    wait_for(tmp_path / "x/events.jsonl", '"clip_published"', process=process)
-    process.kill()
+    with held(tmp_path / "hold", "denoise", 3) as fakes:
+        process = started(*words, fakes=fakes)
+        wait_for(tmp_path / "x/events.jsonl", '"clip_published"', process=process)
+        process.kill()
     process.communicate()
     code, out, err = longtake("resume", "x")
     assert code == 0

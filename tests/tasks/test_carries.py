@@ -1,7 +1,6 @@
 """When the denoiser's state is saved: by its cost, never twice in memory, never in a queue."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from tasks.carries import Carries, Cost
 from tasks.events import listen
 from tasks.film import make
 from tasks.watchdog import Watchdog
+from tests.waiting import LONG
 
 Begin = Callable[..., Run]
 
@@ -92,7 +92,7 @@ def test_one_is_in_memory_and_the_next_is_left_out(
     publish = run.carry.publish
 
     def slow(clip: int, pieces: Any) -> None:
-        assert denoiser.go.wait(10)
+        assert denoiser.go.wait(LONG)
         publish(clip, pieces)
 
     monkeypatch.setattr(run.carry, "publish", slow)
@@ -102,9 +102,7 @@ def test_one_is_in_memory_and_the_next_is_left_out(
         assert pieces is not None
         carries.write(8, pieces)
         denoiser.next_clip = 16
-        begun = time.monotonic()
-        assert carries.copy(denoiser) is None
-        assert time.monotonic() - begun < 1
+        assert carries.copy(denoiser) is None, "and it did not wait for what only ends below"
         denoiser.go.set()
         carries.close(hurried=False)
         assert pieces == [], "each piece is let go as it is written"
@@ -128,9 +126,7 @@ def test_a_signal_gives_up_a_long_one(begin: Begin, monkeypatch: pytest.MonkeyPa
     denoiser.carry = many  # type: ignore[method-assign]
     with run.lock():
         carries.write(8, carries.copy(denoiser) or [])
-        begun = time.monotonic()
         carries.close(hurried=True)
-        assert time.monotonic() - begun < 5
     assert list((run.root / "carry").iterdir()) == []
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from storage.run import Run
 from tasks.request import Request, freeze
+from tests.waiting import LONG, held, wait_until
 
 TESTS = Path(__file__).parents[1]
 SLOW = {"FAKE_DENOISE": "0.02", "FAKE_DECODE": "0.02"}
@@ -51,10 +52,10 @@ class Started:
                 stderr=file,
             )
 
-    def end(self, seconds: float = 60) -> tuple[int, str]:
+    def end(self) -> tuple[int, str]:
         """Its exit status, and what it said."""
         try:
-            status = self.process.wait(seconds)
+            status = self.process.wait(LONG)
         finally:
             self.process.kill()
             self.process.wait()
@@ -89,12 +90,15 @@ def drafts_of(root: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
-def test_signal_ends_after_the_current_write(ask: Ask, number: signal.Signals, code: int) -> None:
+def test_signal_ends_after_the_current_write(
+    ask: Ask, number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     """The first signal ends the process with its code and the command that goes on; nothing half-written is left."""
     request = ask(infer_frames=12)
-    started = Started("make", request)
-    started.wait_for_records(request.run, 12)
-    started.process.send_signal(number)
+    with held(tmp_path / "hold", "denoise", 8) as fakes:
+        started = Started("make", request, **fakes)
+        started.wait_for_records(request.run, 12)
+        started.process.send_signal(number)
     status, said = started.end()
     assert status == code, said
     assert f"go on with: longtake resume {request.run}" in said
@@ -104,24 +108,29 @@ def test_signal_ends_after_the_current_write(ask: Ask, number: signal.Signals, c
     assert not (request.run / "video.mp4").exists()
 
 
-def test_second_signal_ends_at_once(ask: Ask) -> None:
-    """The second signal does not wait for a clip that takes a minute."""
+def test_second_signal_ends_at_once(ask: Ask, tmp_path: Path) -> None:
+    """The second signal does not wait for a clip that takes for ever."""
     request = ask(infer_frames=12)
-    started = Started("make", request, FAKE_DENOISE="60")
-    started.wait_for_records(request.run, 5)
-    time.sleep(0.3)
-    started.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    started.process.send_signal(signal.SIGINT)
-    assert started.end(5)[0] == -signal.SIGINT
+    with held(tmp_path / "hold", "denoise", 1) as fakes:
+        started = Started("make", request, **fakes)
+        wait_until((tmp_path / "hold/denoise.1.reached").exists, of=started.process)
+
+        def ended() -> bool:
+            # Two that come before the first is heeded are one.
+            started.process.send_signal(signal.SIGINT)
+            return started.process.poll() is not None
+
+        wait_until(ended, every=0.2)
+    assert started.end()[0] == -signal.SIGINT
 
 
-def test_signal_through_luigi_is_no_success(ask: Ask) -> None:
+def test_signal_through_luigi_is_no_success(ask: Ask, tmp_path: Path) -> None:
     """Luigi's command, told to stop, ends with a code that is not zero, and the same command goes on."""
     request = ask(infer_frames=12)
-    started = Started("luigi", request)
-    started.wait_for_records(request.run, 12)
-    started.process.send_signal(signal.SIGTERM)
+    with held(tmp_path / "hold", "denoise", 8) as fakes:
+        started = Started("luigi", request, **fakes)
+        started.wait_for_records(request.run, 12)
+        started.process.send_signal(signal.SIGTERM)
     status, said = started.end()
     assert status == 30, said
     assert "go on with: longtake resume" in said
@@ -146,7 +155,7 @@ def test_failed_clip_ends_luigi_with_a_code(ask: Ask, tmp_path: Path) -> None:
 def busy(ask: Ask) -> Iterator[Request]:
     """A run that another process is at work on."""
     request = ask(infer_frames=12)
-    started = Started("make", request, FAKE_DENOISE="60")
+    started = Started("make", request, FAKE_DENOISE="600")
     started.wait_for_records(request.run, 4)
     yield request
     started.process.kill()
@@ -171,7 +180,6 @@ def test_stage_can_be_asked_for_by_itself(ask: Ask, stage: str) -> None:
         cwd=TESTS.parent,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ import pytest
 from luigid import page, serving
 
 from tasks.request import Request
+from tests.waiting import LONG
 
 TESTS = Path(__file__).parents[1]
 Ask = Callable[..., Request]
@@ -54,7 +55,7 @@ def luigi(port: int, request: Request, **more: str) -> subprocess.Popen[bytes]:
 def test_film_shows_on_the_page(luigid: int, ask: Ask) -> None:
     """Every stage is on the page as done, the film with status text, progress and a link."""
     request = ask(seconds=5.0)
-    assert luigi(luigid, request).wait(240) == 0
+    assert luigi(luigid, request).wait(LONG) == 0
     shown = page(luigid, "task_list", status="DONE", upstream_status="")
     families = {task["name"] for task in shown.values()}
     stages = {"EncodeInputs", "ExtractAudio", "DenoiseClip", "DecodeClip"}
@@ -74,8 +75,8 @@ def test_film_shows_on_the_page(luigid: int, ask: Ask) -> None:
 def test_its_own_page_for_prometheus_counts_the_film(luigid: int, ask: Ask) -> None:
     """With `metrics_collector = prometheus` in its luigi.cfg, luigid's /metrics has every stage."""
     pytest.importorskip("prometheus_client")
-    assert luigi(luigid, ask(seconds=5.0)).wait(240) == 0
-    with urllib.request.urlopen(f"http://127.0.0.1:{luigid}/metrics", timeout=5) as answer:
+    assert luigi(luigid, ask(seconds=5.0)).wait(LONG) == 0
+    with urllib.request.urlopen(f"http://127.0.0.1:{luigid}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     for family in ("DenoiseClip", "DecodeClip", "ExtractAudio"):
         assert f'luigi_task_done_total{{family="{family}"}} 11.0' in text
@@ -85,8 +86,8 @@ def test_failed_film_can_be_asked_for_again(luigid: int, ask: Ask, tmp_path: Pat
     """After a clip that failed three times the same command, against the same luigid, makes the film."""
     request = ask(seconds=5.0)
     (tmp_path / "denoise.5").write_text("3")
-    assert luigi(luigid, request, FAKE_FAIL=str(tmp_path)).wait(240) == 30
-    assert luigi(luigid, request, FAKE_FAIL=str(tmp_path)).wait(240) == 0
+    assert luigi(luigid, request, FAKE_FAIL=str(tmp_path)).wait(LONG) == 30
+    assert luigi(luigid, request, FAKE_FAIL=str(tmp_path)).wait(LONG) == 0
 
 
 def test_film_does_not_depend_on_luigid_staying(luigid: int, ask: Ask) -> None:
@@ -99,4 +100,4 @@ def test_film_does_not_depend_on_luigid_staying(luigid: int, ask: Ask) -> None:
     Path(quick["LUIGI_CONFIG_PATH"]).write_text(
         "[core]\nrpc-retry-attempts=1\nrpc-retry-wait=1\n", encoding="utf-8"
     )
-    assert luigi(port, request, **quick).wait(240) != 0
+    assert luigi(port, request, **quick).wait(LONG) != 0

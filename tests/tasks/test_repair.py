@@ -18,6 +18,7 @@ from tasks.events import listen
 from tasks.film import CHANCES, make
 from tasks.repair import price_of, repair
 from tasks.request import freeze
+from tests.waiting import LONG
 
 Ask = Callable[..., Any]
 Begin = Callable[..., Run]
@@ -416,7 +417,7 @@ def test_a_run_at_work_is_not_taken_for_a_broken_one(
     def wait(event: str, _: object) -> None:
         # However slow the disk: the film is not finished before it was looked at.
         if event == "clip_published":
-            assert looked.acquire(timeout=60)
+            assert looked.acquire(timeout=LONG)
 
     watching = threading.Thread(target=watch)
     watching.start()

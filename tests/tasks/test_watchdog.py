@@ -2,64 +2,77 @@
 
 import json
 import os
-import signal
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from storage.run import Run
 from tasks.film import make
-from tasks.request import Request, freeze
+from tasks.request import Request, change_settings, freeze
 from tasks.watchdog import Watchdog, Watched, stacks
+from tests.waiting import LONG
 
 
-def guarded(limit: float) -> tuple[Watchdog, list[Watched]]:
-    """A watchdog that tells what it would end."""
-    found: list[Watched] = []
-    watchdog = Watchdog(limit, lambda stage, _: found.append(stage))
-    watchdog.open()
-    return watchdog, found
+class Clock:
+    """A watchdog, the time that it goes by, and what it would have ended."""
+
+    def __init__(self, limit: float) -> None:
+        self.now = 0.0
+        self.found: list[Watched] = []
+        self.watchdog = Watchdog(limit, lambda stage, _: self.found.append(stage), lambda: self.now)
+
+    def after(self, seconds: float, asleep: float = 0.0) -> list[tuple[str, int | None]]:
+        """What is found so much later."""
+        self.found.clear()
+        self.now += seconds
+        self.watchdog._look(self.now, asleep)
+        return [(each.stage, each.clip) for each in self.found]
 
 
 def test_a_stage_that_does_not_move_is_found() -> None:
     """The first of its kind after four limits, a later one after one."""
-    watchdog, found = guarded(0.2)
-    with watchdog.watch("denoise", 0):
-        time.sleep(0.5)
-    assert not found, "the first may take longer"
-    watchdog._usual.clear()
-    with watchdog.watch("denoise", 1):
-        pass
-    with watchdog.watch("denoise", 2):
-        time.sleep(0.6)
-    watchdog.close()
-    assert {(each.stage, each.clip) for each in found} == {("denoise", 2)}
+    clock = Clock(limit=10)
+    with clock.watchdog.watch("decode", 0):
+        assert clock.after(39) == []
+        assert clock.after(2) == [("decode", 0)]
+    with clock.watchdog.watch("denoise", 0):
+        clock.now += 0.5
+    with clock.watchdog.watch("denoise", 1):
+        assert clock.after(9) == []
+        assert clock.after(2) == [("denoise", 1)]
 
 
 def test_what_moves_or_is_always_slow_is_left_alone() -> None:
     """A pulse is a move; ten times the usual is allowed; an outer stage does not age while an inner one works."""
-    watchdog, found = guarded(0.2)
-    with watchdog.watch("soundtrack"):
+    clock = Clock(limit=10)
+    with clock.watchdog.watch("soundtrack"):
         for _ in range(12):
-            time.sleep(0.1)
-            watchdog.pulse()
-    with watchdog.watch("latents", 3), watchdog.watch("load"):
-        time.sleep(0.6)
-    watchdog.close()
-    assert not found
-    assert watchdog.allowed("soundtrack") > 10
-    assert watchdog.allowed("load") == pytest.approx(0.8)
+            assert clock.after(30) == []
+            clock.watchdog.pulse()
+    assert clock.watchdog.allowed("soundtrack") == 3600
+    with clock.watchdog.watch("latents", 3):
+        with clock.watchdog.watch("load"):
+            assert clock.after(39) == []
+        assert clock.after(39) == []
+    assert clock.watchdog.allowed("load") == 40
 
 
 def test_a_process_that_was_stopped_is_not_blamed() -> None:
     """After Ctrl-Z and fg nothing has hung."""
-    watchdog, found = guarded(0.0)
-    watchdog = Watchdog(1.0, lambda stage, _: found.append(stage))
+    clock = Clock(limit=1)
+    with clock.watchdog.watch("denoise", 0):
+        assert clock.after(3600, asleep=3600) == []
+        assert clock.after(5) == [("denoise", 0)]
+
+
+def test_it_looks_by_itself() -> None:
+    """Opened, it finds what does not move, and closed no more."""
+    found = threading.Event()
+    watchdog = Watchdog(0.01, lambda *_: found.set())
+    watchdog.open()
     with watchdog.watch("denoise", 0):
-        watchdog._look(time.monotonic() + 3600, asleep=3600)
-    assert not found
+        assert found.wait(LONG)
+    watchdog.close()
 
 
 def test_stacks_name_every_thread() -> None:
@@ -71,28 +84,17 @@ def test_a_hung_device_ends_the_process_and_nothing_else(
     ask: Callable[..., Request], tmp_path: Path
 ) -> None:
     """Its own code, an event with the stacks, no lock left; the same command goes on."""
-    request = ask(3.0, infer_frames=12, stall_limit=0.5)
+    request = ask(3.0, infer_frames=12, stall_limit=1.0)
     run = freeze(request)
     child = os.fork()
     if not child:
-        os.environ["FAKE_DENOISE"] = "60"
+        os.environ["FAKE_DENOISE"] = "600"
         make(Run.open(run.root))
         os._exit(0)
-    status = wait_for(child, 60)
-    assert os.waitstatus_to_exitcode(status) == 6
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
     last = json.loads(run.events_path.read_text().splitlines()[-1])
     assert (last["event"], last["stage"], last["clip"]) == ("stalled", "denoise", 0)
     assert "fake_avatar.py" in last["stacks"]
+    # On a busy machine the watchdog of this process might end the tests.
+    change_settings(Run.open(run.root), {"stall_limit": 0.0}, {})
     make(Run.open(run.root))
-
-
-def wait_for(child: int, seconds: float) -> int:
-    """Its status; killed where it takes longer."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return status
-        time.sleep(0.05)
-    os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]

@@ -90,7 +90,7 @@ def test_watch_counts_children() -> None:
     """The peak of a command holds what its child holds at the same time."""
     # Written pages: of a block of zeros that nobody touches none would count.
     hold = "held = b'1' * (100 << 20)"
-    child = f"import time; {hold}; time.sleep(0.6)"
+    child = f"import time; {hold}; time.sleep(2)"
     parent = f"import subprocess, sys; {hold}; subprocess.run([sys.executable, '-c', {child!r}])"
     assert 200 << 20 < process.watch([sys.executable, "-c", parent], every=0.05).peak < 300 << 20
 

@@ -7,15 +7,17 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import LONG, wait_until
 
 Message = dict[str, Any]
 
@@ -194,15 +196,23 @@ def postgres() -> Iterator[Place]:
 
 def wait_for(call: Callable[[], object]) -> None:
     """Until it raises nothing more."""
-    end = time.monotonic() + 60
-    while True:
+
+    def is_up() -> bool:
         try:
             call()
         except Exception:  # noqa: BLE001 - a server that is not up yet says so in many ways
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        else:
-            return
+            return False
+        return True
+
+    wait_until(is_up, every=0.05)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a film's end events have as long as this machine needs, and not five seconds."""
+    from pipeline.sinks import sink
+
+    monkeypatch.setattr(sink, "Limits", partial(sink.Limits, flush=LONG))
 
 
 @pytest.fixture(params=["webhook", "websocket", "redis", "sqlite", "postgres"])
