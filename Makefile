@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Processes that test, each with a gigabyte of memory; 0 is none beside pytest itself (for a debugger).
+WORKERS ?= 2
 
-.PHONY: setup demo test check format bench bench-online bench-plan faults soak hunt known-answers card-smoke
+.PHONY: setup demo test screens check format bench bench-online bench-plan faults soak hunt known-answers card-smoke
 
 setup: $(READY)
 
@@ -19,7 +21,14 @@ demo: $(READY)
 # torch's threads wait for each other by spinning; where other work shares the cores that took seven times as long.
 test: export OMP_WAIT_POLICY := passive
 test: $(READY)
-	$(BIN)/python -m pytest -m 'not slow' $(TESTS)
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+
+# Every screen, help page and error line as it is now; read the diff.
+screens: export WRITE_SCREENS := 1
+screens: $(READY)
+	rm -f tests/pipeline/screens/*.txt
+	$(BIN)/python -m pytest -q tests/pipeline/test_screens.py tests/pipeline/test_lines.py
+	git diff --stat -- tests/pipeline/screens
 
 check: $(READY)
 	$(BIN)/ruff format --check .
