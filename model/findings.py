@@ -12,7 +12,14 @@ from model import checkpoint, shapes
 from model.checkpoint import Place, missing, read_json
 from model.headers import Contents, Stored, read_contents
 from model.shapes import Shapes
-from storage.errors import ModelError, OtherLora, OtherWeights, WeightsDamaged, WeightsMissing
+from storage.errors import (
+    ModelError,
+    OtherLora,
+    OtherWeights,
+    WeightsDamaged,
+    WeightsMissing,
+    count,
+)
 
 KINDS = ("BF16", "F32")
 """Kinds of numbers in the published files; a file with others has been converted by somebody."""
@@ -99,15 +106,15 @@ def check_transformer(place: Place) -> Part:
     if expected and index and (said := differences(expected, contents, index)):
         faults.append(OtherWeights(place.folder, said))
     files = [path for path in set(index.values()) if path.is_file()]
-    says = f"{len(contents)} tensors in {len(files)} files, {_kinds(contents)}"
+    says = f"{count(len(contents), 'tensor')} in {count(len(files), 'file')}, {_kinds(contents)}"
     return Part("transformer", place.folder, says, _size(*files), tuple(faults))
 
 
 def _shard(place: Place, path: Path, told: set[str]) -> Contents:
     found = _read(place, path)
     if told != set(found):
-        count = len(told.symmetric_difference(found))
-        raise OtherWeights(path, f"it and {checkpoint.INDEX} differ in {count} names")
+        differing = len(told.symmetric_difference(found))
+        raise OtherWeights(path, f"it and {checkpoint.INDEX} differ in {count(differing, 'name')}")
     return found
 
 
@@ -120,7 +127,7 @@ def check_lora(place: Place, path: Path) -> Part:
         said = _misfits(contents, place) if _configured(place) else ""
         if said:
             raise OtherLora(path, said)
-    says = f"{len(contents)} tensors, {_kinds(contents)}"
+    says = f"{count(len(contents), 'tensor')}, {_kinds(contents)}"
     return Part("LoRA", path, says, _size(path), tuple(faults))
 
 
@@ -151,11 +158,11 @@ def _misfits(contents: Contents, place: Place) -> str:
         given = " and ".join(map(str, sorted(ranks)))
         said.append(f"its rank is {given} and not {place.rank}, so that its scale cannot be known")
     unused += [name for name in pairs if name not in mine]
-    said += _counted(unused, "{} of its tensors have no use")
+    said += _counted(unused, "tensors without use: {}")
     bare = [name for name in targets if name not in pairs]
-    said += _counted(bare, f"{{}} of {len(targets)} weights have no pair in it")
+    said += _counted(bare, f"weights without a pair in it: {{}} of {len(targets)}")
     other = [n for n, each in mine.items() if (each.b.shape[0], each.a.shape[1]) != expected[n]]
-    said += _counted(other, "{} pairs have another shape")
+    said += _counted(other, "pairs of another shape: {}")
     return "; ".join([*said, *_odd(contents)])
 
 
@@ -165,16 +172,16 @@ def differences(expected: Shapes, found: Contents, names: Collection[str]) -> st
     other = [name for name, stored in known.items() if stored.shape != expected[name]]
     shown = [f"{n}: {_sides(found[n].shape)} and not {_sides(expected[n])}" for n in other]
     lacking = [name for name in expected if name not in names]
-    said = _counted(lacking, f"{{}} of {len(expected)} tensors are missing")
-    said += _counted([name for name in names if name not in expected], "{} tensors are unknown")
-    said += _counted(shown, "{} have another shape")
+    said = _counted(lacking, f"tensors missing: {{}} of {len(expected)}")
+    said += _counted([name for name in names if name not in expected], "tensors unknown: {}")
+    said += _counted(shown, "tensors of another shape: {}")
     return "; ".join([*said, *_odd(known)])
 
 
 def _odd(found: Contents) -> list[str]:
     """Tensors in kinds of numbers that are not published."""
     odd = [f"{name}: {stored.kind}" for name, stored in found.items() if stored.kind not in KINDS]
-    return _counted(odd, f"{{}} are neither {' nor '.join(KINDS)}")
+    return _counted(odd, f"neither {' nor '.join(KINDS)}: {{}}")
 
 
 def _vae(place: Place) -> Part:
@@ -211,7 +218,7 @@ def _archive(place: Place, part: str, name: str, expect: Callable[[Contents], Sh
         said = differences(expect(contents), contents, contents) if _configured(place) else ""
         if said:
             raise OtherWeights(path, said)
-    says = f"{len(contents)} tensors, {_kinds(contents)}"
+    says = f"{count(len(contents), 'tensor')}, {_kinds(contents)}"
     return Part(part, path, says, _size(path), tuple(faults))
 
 
@@ -240,7 +247,7 @@ def _speech(place: Place) -> Part:
         contents = _read(place, place.speech)
     if told and (said := "; ".join(_unheard(told, contents, place))):
         faults.append(OtherWeights(place.speech.parent, said))
-    says = f"{len(contents)} tensors, {_kinds(contents)}"
+    says = f"{count(len(contents), 'tensor')}, {_kinds(contents)}"
     return Part("speech encoder", place.speech, says, _size(place.speech), tuple(faults))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.child import tethered
 from pipeline.flag import Flag
-from pipeline.screens import amount
+from pipeline.words import amount
 from storage.errors import BadInput, LongtakeError
 from storage.output_file import PAGE, PICTURE, OutputFile
 from storage.publish import make_folder

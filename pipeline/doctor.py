@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.screens import amount
+from pipeline.words import amount
 from storage.errors import BadOption, WeightsMissing
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ class Film:
     """In the film."""
     frames: int
     fps: int
-    made: int = 0
-    """Clips that this call made; the others were there already."""
+    made: int | None = None
+    """Clips that this call made, the others were there already; None where it was to make none."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.progress import clock
-from pipeline.screens import COLOURS, amount
-from pipeline.status import words_for
+from pipeline.screens import state_in_words
+from pipeline.words import amount, film_length, pace_in_words, time_in_words
+from storage.errors import count
 from storage.printable import printable
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ def draw(status: "Status") -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    state = Text(status.state, style=f"bold {COLOURS[status.state]}")
-    title = Text.assemble((printable(status.run), "bold"), " is ", state)
+    title = Text.assemble((printable(status.run), "bold"), " ", *state_in_words(status))
     lines = Table.grid(padding=(0, 2))
     for name, words, style in _facts(status):
         lines.add_row(Text(name, style="dim"), Text(printable(words), style=style))
@@ -35,7 +35,7 @@ def _bar(status: "Status") -> "RenderableType":
     row = Table.grid(padding=(0, 2), expand=True)
     row.add_column(ratio=1)
     row.add_column(no_wrap=True)
-    made = f"{status.clips_done} of {status.clips} clips"
+    made = f"{status.clips_done} of {count(status.clips, 'clip')}"
     left = "" if status.eta is None else f"   {clock(status.eta)} left"
     row.add_row(ProgressBar(total=status.clips, completed=status.clips_done), made + left)
     return row
@@ -43,21 +43,21 @@ def _bar(status: "Status") -> "RenderableType":
 
 def _facts(status: "Status") -> Iterator[tuple[str, str, str]]:
     """Each line's name, words and style."""
-    yield "film", f"{clock(status.seconds)}, {status.frames} frames at {status.fps} fps", ""
+    length = film_length(status.frames, status.fps)
+    yield "film", f"{length}, {count(status.frames, 'frame')} at {status.fps} fps", ""
     if status.seconds_a_clip and status.frames_a_second:
-        pace = f"{words_for(status.seconds_a_clip)} a clip, {status.frames_a_second:.1f} frames a second"
-        yield "pace", pace, ""
+        yield "pace", pace_in_words(status.seconds_a_clip, status.frames_a_second), ""
     if status.stages:
         yield "stages", stages(status.stages), ""
     if status.state == "working":
-        yield "denoised", f"{status.clips_denoised} of {status.clips} clips", ""
+        yield "denoised", f"{status.clips_denoised} of {count(status.clips, 'clip')}", ""
         if card := amounts(status.device):
             yield "card", card, ""
         yield "by", str(status.worker), ""
     if status.retries:
         yield "retries", str(status.retries), "yellow"
     if status.quiet is not None and status.state != "finished":
-        yield "last", f"{status.last_event}, {words_for(status.quiet)} ago", ""
+        yield "last", f"{status.last_event}, {time_in_words(status.quiet)} ago", ""
     yield from _trouble(status)
     if status.film:
         yield "video", status.film, "green"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.logs import say
 from pipeline.pace import Facts, Pace
+from pipeline.words import clips_in_words
+from storage.errors import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +49,7 @@ class Lines:
 
     def _repair_started(self, facts: Facts) -> None:
         say(
-            f"[INFO] Repairing: {facts['files']} damaged files, {facts['clips']} clips to be shown again"
+            f"[INFO] Repairing: {_number(facts['files'], 'damaged file')}, {_number(facts['clips'], 'clip')} to be shown again"
         )
 
     def _run_shared(self, facts: Facts) -> None:
@@ -94,7 +96,7 @@ class Lines:
 
     def _clips_cut(self, facts: Facts) -> None:
         say(
-            f"[INFO] {facts['asked']} clips asked, {facts['made']} made: the sound ends there ({facts['length']})",
+            f"[INFO] {_number(facts['asked'], 'clip')} asked, {facts['made']} made: the sound ends there ({facts['length']})",
             logging.WARNING,
         )
 
@@ -102,16 +104,22 @@ class Lines:
         say(f"[SUCCESS] Clip {facts['clip']} generated")
 
     def _clip_published(self, facts: Facts) -> None:
-        del facts
         done, clips = self._pace.done, self._pace.clips
-        # The number of clips that are there, which is also the --start-clip of the next one.
-        say(f"[PROGRESS] {100 * done / max(clips, 1):.1f}% ({done}/{clips}) - Clip {done} saved")
+        share, clip = 100 * done / max(clips, 1), facts["clip"]
+        say(f"[PROGRESS] {share:.1f}% ({done}/{clips}) - Clip {clip} saved")
 
     def _clip_retry(self, facts: Facts) -> None:
         say(f"[RETRY] {_which(facts)} failed (attempt {facts['attempt']})", logging.WARNING)
 
     def _clip_failed(self, facts: Facts) -> None:
-        say(f"[FATAL] {_which(facts)} failed after {facts['attempts']} attempts", logging.ERROR)
+        say(
+            f"[FATAL] {_which(facts)} failed after {_number(facts['attempts'], 'attempt')}",
+            logging.ERROR,
+        )
+
+
+def _number(fact: object, noun: str) -> str:
+    return count(int(str(fact)), noun)
 
 
 def _which(facts: Facts) -> str:
@@ -142,7 +150,10 @@ class Bar:
         pace, each = self._pace, self._pace.seconds_a_clip
         if event == "stalled":  # the process ends at once, and the cursor is to be there again
             self.progress.stop()
-        if event in _NOW:
+        if event == "replay_planned":
+            clips = range(int(str(facts["first"])), int(str(facts["stop"])))
+            self._doing = f"replaying {clips_in_words(clips)}"
+        elif event in _NOW:
             self._doing = _NOW[event].format(**facts)
         self.progress.update(
             self._task,
@@ -159,22 +170,36 @@ _NOW = {
     "run_started": "preparing the first clip",
     "clip_denoised": "clip {clip}",
     "clip_published": "clip {clip}",
-    "replay_planned": "replaying clips {first} to {stop}",
     "clip_replayed": "replayed clip {clip}",
     "film_published": "done",
 }
 
 
-def columns(console: "Console", *, transient: bool = False) -> "Progress":
-    """A bar that counts clips, with its `speed` and what is `left` behind it; a transient one is gone at its end."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+def columns(console: "Console", *, unit: str = "clip", transient: bool = False) -> "Progress":
+    """A bar that counts clips or another unit (`clip`, `frame`), with its `speed` and what is `left` behind it; a transient one is gone at its end."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        Task,
+        TextColumn,
+    )
+    from rich.text import Text
+
+    class Unit(ProgressColumn):
+        """`clip` or `clips`, as there are."""
+
+        def render(self, task: Task) -> Text:
+            return Text(count(int(task.total or 0), unit).partition(" ")[2])
 
     return Progress(
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        TextColumn("clips"),
+        Unit(),
         TextColumn("{task.fields[speed]}", style="cyan"),
         TextColumn("{task.fields[left]}"),
         console=console,

@@ -5,6 +5,15 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from pipeline.progress import clock
+from pipeline.words import (
+    amount,
+    clips_in_words,
+    film_length,
+    pace_in_words,
+    time_in_words,
+    value_in_words,
+)
+from storage.errors import count, span
 from storage.printable import printable
 
 if TYPE_CHECKING:
@@ -25,16 +34,6 @@ COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
     "stopped": "yellow",
     "failed": "red",
 }
-
-
-def amount(count: int) -> str:
-    """Bytes for people; GB = 1e9."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
 
 
 def coloured(text: str) -> "RenderableType":
@@ -61,9 +60,7 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
     from rich.table import Table
     from rich.text import Text
 
-    yield Text.assemble(
-        (printable(status.run), "bold"), " is ", (status.state, f"bold {COLOURS[status.state]}")
-    )
+    yield Text.assemble((printable(status.run), "bold"), " ", *state_in_words(status))
     lines = Table.grid(padding=(0, 2))
     for name, text in _facts(status):
         lines.add_row(Text(name, style="dim"), Text(printable(text)))
@@ -72,10 +69,18 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
     yield _table_of_settings(status)
 
 
+def state_in_words(status: "Status") -> tuple[str, tuple[str, str]]:
+    """`is working`, `has failed`."""
+    verb = "has " if status.state == "failed" else "is "
+    return verb, (status.state, f"bold {COLOURS[status.state]}")
+
+
 def _facts(status: "Status") -> Iterator[tuple[str, str]]:
-    yield "film", f"{clock(status.seconds)}, {status.frames} frames at {status.fps} fps"
+    length = film_length(status.frames, status.fps)
+    yield "film", f"{length}, {count(status.frames, 'frame')} at {status.fps} fps"
     if (old := status.parent) is not None:
-        made = f"clips {old['clip']} to {int(str(old['until'])) - 1} again, seed {old['seed']}"
+        again = range(int(str(old["clip"])), int(str(old["until"])))
+        made = f"{clips_in_words(again)} again, seed {old['seed']}"
         yield "retake", f"of {old['run']}: {made} (before: {old['seed_before']})"
     yield (
         "clips",
@@ -84,10 +89,7 @@ def _facts(status: "Status") -> Iterator[tuple[str, str]]:
     if status.first_playable_clip_after is not None:
         yield "first clip", f"playable after {status.first_playable_clip_after:.1f} s"
     if status.seconds_a_clip and status.frames_a_second:
-        yield (
-            "pace",
-            f"{status.seconds_a_clip:.2f} s a clip, {status.frames_a_second:.1f} frames a second",
-        )
+        yield "pace", pace_in_words(status.seconds_a_clip, status.frames_a_second)
     yield from _now(status)
     if status.retries:
         yield "retries", str(status.retries)
@@ -127,17 +129,9 @@ def _table_of_settings(status: "Status") -> "RenderableType":
     for decides, settings in groupby(status.settings, key=lambda setting: setting.decides):
         table.add_row(Text(f"decides {decides}", style="bold"))
         for setting in settings:
-            table.add_row(
-                f"  {printable(setting.name)}", _short(setting.value), printable(setting.source)
-            )
+            name, source = printable(setting.name), printable(setting.source)
+            table.add_row(f"  {name}", value_in_words(setting.value), source)
     return table
-
-
-def _short(value: object) -> str:
-    """A value for the eye: a digest by its beginning, nothing as a dash."""
-    text = "–" if value in (None, "", ()) else str(value)
-    digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
-    return f"{text[:12]}…" if digest else printable(text)
 
 
 def show_verification(
@@ -188,27 +182,31 @@ def show_plan_of_retake(plan: "Plan", seconds: float | None) -> Iterator["Render
         return
     again, kept = set(plan.make), set(plan.redecode)
     shared = [clip for clip in range(plan.missing.start) if clip not in again]
-    price = "" if seconds is None else f", about {_seconds(seconds)} once the model is loaded"
-    rows = [("make", f"{_clips(tuple(plan.make))}, seed {take.seed} (before: {plan.seed_before})")]
+    price = (
+        ""
+        if seconds is None
+        else f", about {time_in_words(max(1, round(seconds)), 0)} once the model is loaded"
+    )
+    rows = [("make", f"{clips_in_words(plan.make)}, seed {take.seed} (before: {plan.seed_before})")]
     if plan.missing:
-        rows.append(("make", f"{_clips(tuple(plan.missing))}, to which the old film has not come"))
+        rows.append(("make", f"{clips_in_words(plan.missing)}, to which the old film has not come"))
     if plan.replay:
         words = "to come there, each compared with what is there"
-        rows.insert(0, ("replay", f"{_clips(tuple(plan.replay))}, {words}"))
+        rows.insert(0, ("replay", f"{clips_in_words(plan.replay)}, {words}"))
     if kept:
-        rows.append(("decode", f"{_clips(tuple(plan.redecode))} again, after the new past"))
+        rows.append(("decode", f"{clips_in_words(plan.redecode)} again, after the new past"))
     if shared:
         how = "copied: another file system" if plan.copies else "linked"
-        rows.append(("share", f"{_clips(tuple(shared))}, {how}"))
+        rows.append(("share", f"{clips_in_words(shared)}, {how}"))
     yield grid(rows)
-    yield f"In all {_count(len(plan.replay) + len(plan.make) + len(plan.missing))} to denoise{price}."
+    yield f"In all {count(len(plan.replay) + len(plan.make) + len(plan.missing), 'clip')} to denoise{price}."
 
 
 def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
     """A line for each joint of a retake."""
     for seam in seams:
         frames, latents = seam.frames, seam.latents
-        line = f"seam before clip {seam.clip} ({clock(seam.seconds)}): "
+        line = f"seam before clip {seam.clip} ({seam.seconds:.2f} s): "
         line += f"frames {frames.joint:.2f} of 255, inside {frames.inside:.2f} (most {frames.most:.2f}); "
         line += (
             f"latents {latents.joint:.3f}, inside {latents.inside:.3f} (most {latents.most:.3f})"
@@ -216,21 +214,16 @@ def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
         yield line if seam.apart is None else f"{line}; {seam.apart:.3f} from the old past"
 
 
-def _seconds(seconds: float) -> str:
-    return f"{max(1, seconds):.0f} s" if seconds < 120 else clock(seconds)
-
-
 def _verdict(found: "Verification") -> Iterator[tuple[str, str] | str]:
     if found.found:
-        count = len(found.found)
         yield ("damaged", "bold red")
-        yield f": {count} file{'s' if count > 1 else ''}"
+        yield f": {count(len(found.found), 'file')}"
         return
     yield ("whole again" if found.repaired else "whole", "bold green")
     if found.finished:
-        yield f": {found.clips} clips, the film and its sound"
+        yield f": {count(found.clips, 'clip')}, the film and its sound"
     else:
-        yield f" as far as it goes: {found.clips_done} of {found.clips} clips"
+        yield f" as far as it goes: {found.clips_done} of {count(found.clips, 'clip')}"
 
 
 def _files(found: "Iterable[Finding]") -> "RenderableType":
@@ -261,7 +254,7 @@ def _how_long(found: "Verification") -> str:
     price, seconds = found.price, found.seconds
     if seconds is None:
         return " (how long that takes, this run cannot tell yet)"
-    words = f"{seconds:.0f} s" if 1 <= seconds < 120 else clock(seconds) if seconds > 1 else "1 s"
+    words = time_in_words(max(1, round(seconds)), 0)
     loaded = any((price.denoise, price.replay, price.decode, price.hear, "inputs" in price.once))
     return f", about {words}" + (" once the model is loaded" if loaded else ", without the model")
 
@@ -272,25 +265,27 @@ def _work(found: "Verification") -> Iterator[tuple[str, str]]:
     if price.rewrite:
         yield "rewrite", ", ".join(price.rewrite)
     if price.drop:
-        yield "drop", f"the carry before {_clips(price.drop)}; nothing that is there needs it"
-    if price.once:
-        yield "make", ", ".join(_ONCE[each] for each in price.once)
-    if price.copy:
-        yield "copy", f"the latents of {_clips(price.copy)}, from their steps"
-    if price.denoise:
-        yield "denoise", _clips(price.denoise)
-    if count := sum(map(len, price.replay)):
-        spans = ", ".join(_span(each[0], each[-1]) for each in islice(price.replay, _LINES))
         yield (
-            "replay",
-            f"{_count(count)} on the way there, each compared with what is published: {spans}",
+            "drop",
+            f"the carry before {clips_in_words(price.drop)}; nothing that is there needs it",
         )
+    if price.once:
+        yield "make", "; ".join(_ONCE[each] for each in price.once)
+    if price.copy:
+        yield "copy", f"the latents of {clips_in_words(price.copy)}, from their steps"
+    if price.denoise:
+        yield "denoise", clips_in_words(price.denoise)
+    if price.replay:
+        clips = count(sum(map(len, price.replay)), "clip")
+        spans = [span(each[0], each[-1]) for each in islice(price.replay, _LINES)]
+        words = "on the way there, each compared with what is published"
+        yield "replay", f"{clips} {words}: {', '.join(spans)}"
     if price.decode:
-        yield "decode", _clips(price.decode)
+        yield "decode", clips_in_words(price.decode)
     if price.encode:
-        yield "encode", f"{_clips(price.encode)}, from the frames that are there"
+        yield "encode", f"{clips_in_words(price.encode)}, from the frames that are there"
     if price.hear:
-        yield "hear", _clips(price.hear)
+        yield "hear", clips_in_words(price.hear)
 
 
 _ONCE = {
@@ -301,47 +296,24 @@ _ONCE = {
 }
 
 
-def _clips(clips: tuple[int, ...]) -> str:
-    """`3 clips: 4, 7 to 8`."""
-    spans: list[list[int]] = []
-    for clip in clips:
-        if spans and spans[-1][1] == clip - 1:
-            spans[-1][1] = clip
-        else:
-            spans.append([clip, clip])
-    words = ", ".join(_span(*span) for span in spans[:_LINES]) + (" …" if spans[_LINES:] else "")
-    return f"clip {words}" if len(clips) == 1 else f"{len(clips)} clips: {words}"
-
-
-def _count(clips: int) -> str:
-    return "1 clip" if clips == 1 else f"{clips} clips"
-
-
-def _span(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first} to {last}"
-
-
 def show_quality(quality: "Quality", *, missed_only: bool = False) -> Iterator["RenderableType"]:
     """Whether a film is good: each level with what was measured."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    count = len(quality.missed)
-    words = f"misses {count} of its levels" if count else "meets every level that it can be held to"
-    yield Text.assemble(
-        (printable(quality.film), "bold"), " ", (words, "bold red" if count else "bold green")
-    )
-    if missed_only and not count:
+    missed = quality.missed
+    colour = "bold red" if missed else "bold green"
+    yield Text.assemble((printable(quality.film), "bold"), " ", (quality.verdict, colour))
+    if missed_only and not missed:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("what")
     table.add_column("measured", justify="right")
     table.add_column("level")
-    for each in quality.missed if missed_only else quality.levels:
-        value = "–" if each.value is None else f"{each.value:.2f}".replace("-", "−")
+    for each in missed if missed_only else quality.levels:
         style = {True: "green", False: "bold red", None: "dim"}[each.met]
-        table.add_row(each.what, Text(value, style=style), each.level)
+        table.add_row(each.what, Text(each.shown, style=style), each.level)
     yield table
 
 

@@ -158,7 +158,7 @@ def read_toml(path: Path) -> Mapping[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadOption(CONFIG, path, str(error)) from None
+        raise BadOption("The settings of", path, str(error)) from None
 
 
 def _values(flag: Flag, word: str, place: str) -> Mapping[str, object]:

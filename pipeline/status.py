@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.jsontext import to_json
 from pipeline.told import Tail, Told
+from pipeline.words import time_in_words
+from storage.errors import count
 from storage.lock import worker
 from storage.spec import STALL_PATIENCE, STALL_TIMES
 
@@ -169,26 +171,17 @@ def stall(limit: float, quiet: float | None, usual: float | None) -> str | None:
     """What to think of a process that lives and has told nothing for long; None where that is no wonder."""
     if quiet is None or quiet < (_UNUSUAL if usual is None else max(_LEAST, _OFTEN * usual)):
         return None
-    normal = "" if usual is None else f", where a clip usually takes {words_for(usual)}"
-    said = f"nothing was told for {words_for(quiet)}{normal}: it may hang. "
+    normal = "" if usual is None else f", where a clip usually takes {time_in_words(usual)}"
+    said = f"nothing was told for {time_in_words(quiet)}{normal}: it may hang. "
     if not limit:
         return said + "The watchdog is off (--stall-limit 0), so nobody will end it."
     allowed = STALL_PATIENCE * limit if usual is None else max(limit, STALL_TIMES * usual)
-    left = f", in {words_for(allowed - quiet)} at the earliest" if allowed > quiet else ""
+    left = f", in {time_in_words(allowed - quiet)} at the earliest" if allowed > quiet else ""
     return (
-        said + f"The watchdog ends it with code 6 when nothing has moved for {words_for(allowed)}"
+        said
+        + f"The watchdog ends it with code 6 when nothing has moved for {time_in_words(allowed)}"
         f"{left}; the same command then goes on, and with --keep-going by itself."
     )
-
-
-def words_for(seconds: float) -> str:
-    """`8 s`, `1:35 min`, `2:03:10 h`."""
-    whole = round(seconds)
-    if whole < 100:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
 
 
 def _state(who: str | None, *, finished: bool, fault: str | None) -> State:
@@ -221,13 +214,20 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _settings(run: "Run", every: int) -> Iterator[Setting]:
     for name, value in asdict(run.spec).items():
-        yield Setting(name, value, _source(run.sources, name), "pixels")
+        yield Setting(_OF_SPEC.get(name, name), value, _source(run.sources, name), "pixels")
     for name, value in run.fingerprint.items():
         came = run.sources.get(name, "default")
-        yield Setting(name, value, "this machine" if came == "default" else came, "numerics")
+        shown = _OF_FINGERPRINT.get(name, name)
+        yield Setting(shown, value, "this machine" if came == "default" else came, "numerics")
     for name, value in asdict(run.settings).items():
-        chosen = f"auto: {every} clips" if (name, value) == ("carry_every", -1) else value
+        chosen = f"auto: {count(every, 'clip')}" if (name, value) == ("carry_every", -1) else value
         yield Setting(name, chosen, run.sources.get(name, "default"), "nothing of the film")
+
+
+# One name, one meaning: what a flag sets is called as the flag is, and what the run froze beside it otherwise.
+_OF_SPEC = {"weights": "weights_hash", "image": "image_hash", "audio": "audio_hash"}
+_OF_SPEC |= {"precision": "asked_precision"}
+_OF_FINGERPRINT = {"device": "device_name"}
 
 
 def _source(sources: Mapping[str, str], name: str) -> str:

@@ -126,7 +126,9 @@ def _guard(stream: TextIO | None, number: int) -> TextIO:
             stream.reconfigure(errors=LIKENESS)
         return stream
     stream.flush()
-    return _wrap(number, stream.encoding, by_line=bool(stream.line_buffering))
+    # With PYTHONUNBUFFERED nothing waits for the end of a line; here each line goes out, too.
+    by_line = stream.line_buffering or getattr(stream, "write_through", False)
+    return _wrap(number, stream.encoding, by_line=bool(by_line))
 
 
 def _wrap(number: int, encoding: str, *, by_line: bool) -> TextIO:

@@ -12,7 +12,7 @@ from types import FrameType
 
 from pipeline.child import tethered
 from storage.disk import look, nearest, size
-from storage.errors import BadInput, NoSpace, RunError, RunLocked
+from storage.errors import BadInput, NoSpace, RunError, RunLocked, times
 from storage.inside import path_inside
 
 FAILURES = 3
@@ -55,7 +55,7 @@ class Supervisor:
             return True
         if failures < FAILURES:
             return False
-        self._tell(f"It has failed {failures} times in a row and no clip came of it: given up.")
+        self._tell(f"It has failed {times(failures)} in a row and no clip came of it: given up.")
         return True
 
     def _code_of(self, code: int) -> int:

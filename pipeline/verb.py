@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pipeline.flag import Flag
-from storage.errors import BadInput
+from storage.errors import BadInput, count
 from storage.printable import printable
 
 if TYPE_CHECKING:
@@ -77,6 +77,9 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             add_help=False,
         )
+        self.color = (
+            False  # from Python 3.14 on it would colour by itself; pipeline/screens.py does
+        )
         self.add_argument(
             "--debug", action="store_true", help="Show all log lines, and where a fault comes from."
         )
@@ -103,9 +106,34 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--json", action="store_true", help="For machines.")
 
 
+def whole_number(word: str) -> int:
+    """What an option that counts reads."""
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a whole number is needed, not {word}") from None
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """What an option with a few words reads."""
+
+    def read(word: str) -> str:
+        if word not in words:
+            raise argparse.ArgumentTypeError(f"one of {', '.join(words)} is needed, not {word}")
+        return word
+
+    return read
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=100)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        """As argparse does it, but for a flag, which is not broken at its dashes."""
+        import textwrap
+
+        return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 class Note(argparse.Action):
@@ -119,7 +147,8 @@ class Note(argparse.Action):
         option: str | None = None,  # noqa: ARG002
     ) -> None:
         """Keep it."""
-        space.given = [*(getattr(space, "given", None) or []), (self.const, str(values))]
+        word = "" if self.nargs == 0 else str(values)
+        space.given = [*(getattr(space, "given", None) or []), (self.const, word)]
 
 
 def add_flag(group: "argparse._ActionsContainer", flag: Flag, text: str) -> None:
@@ -152,11 +181,12 @@ def prepare(command: Command) -> "Console | None":
 
 def tell(film: "Film") -> int:
     """The film's path on stdout, for the next program; what it is on stderr, for people."""
-    from pipeline.progress import clock
+    from pipeline.words import film_length
 
-    length = clock(film.frames / film.fps)
-    said = f"{film.clips} clips, {film.frames} frames, {length}"
-    put(f"{said}: {film.made} clips made now" if film.made else said, sys.stderr)
+    said = f"{count(film.clips, 'clip')}, {count(film.frames, 'frame')}, {film_length(film.frames, film.fps)}"
+    if film.made is not None:
+        said += f": {count(film.made, 'clip')} made now" if film.made else ": it was there already"
+    put(said, sys.stderr)
     put_path(film.path)
     return 0
 

@@ -10,6 +10,7 @@ from pipeline.panel import amounts, draw
 from pipeline.progress import clock
 from pipeline.status import Reader, Status
 from pipeline.streams import is_read
+from storage.errors import count
 from storage.printable import printable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def line(status: Status) -> str:
 
 
 def _parts(status: Status) -> Iterator[str]:
-    yield f"{status.clips_done}/{status.clips} clips"
+    yield f"{status.clips_done}/{count(status.clips, 'clip')}"
     if not status.clips_done:
         yield f"{status.clips_denoised} denoised"
     if status.state == "working":
@@ -87,7 +88,7 @@ def _parts(status: Status) -> Iterator[str]:
         if card := amounts(status.device):
             yield card
     if status.retries:
-        yield f"{status.retries} retries"
+        yield count(status.retries, "retry")
     for words in (status.fault, status.stall, status.film):
         if words:
             yield words

@@ -34,6 +34,22 @@ LongtakeError
 from typing import ClassVar
 
 
+def count(number: int, noun: str) -> str:
+    """`1 clip`, `3 clips`, `2 retries`: the one place that knows the plural."""
+    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else several}"
+
+
+def times(number: int) -> str:
+    """`once`, `3 times`."""
+    return "once" if number == 1 else f"{number} times"
+
+
+def span(first: int, last: int) -> str:
+    """`4`, `7 to 8`: numbers from the first to the last, both of them included."""
+    return str(first) if first == last else f"{first} to {last}"
+
+
 class LongtakeError(Exception):
     """{}"""
 
@@ -41,8 +57,13 @@ class LongtakeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        """The docstring, filled in."""
-        return (type(self).__doc__ or "{}").format(*self.args)
+        """The docstring, filled in; without a second stop after a reason's own, or a second blank round nothing."""
+        first, *rest = (type(self).__doc__ or "{}").split("{}")
+        said = first
+        for word, after in zip(map(str, self.args), rest, strict=False):
+            ended = after.startswith(".") and word.endswith((".", "?", "!"))
+            said += word + after[ended or not word :]
+        return said
 
 
 class RunError(LongtakeError):
@@ -254,13 +275,13 @@ class BelowLevel(LongtakeError):
 
 
 class WorkFailed(LongtakeError):
-    """Clip {} failed {} times while {}: {}. What is finished is kept; go on with: {}"""
+    """Clip {} failed {} while {}: {}. What is finished is kept; go on with: {}"""
 
     exit_code = 4
 
 
 class StageFailed(WorkFailed):
-    """The film failed {} times while {}: {}. What is finished is kept; go on with: {}"""
+    """The film failed {} while {}: {}. What is finished is kept; go on with: {}"""
 
 
 class DeviceLost(WorkFailed):
@@ -268,7 +289,7 @@ class DeviceLost(WorkFailed):
 
 
 class OutOfMemory(WorkFailed):
-    """Clip {} ran out of memory {} times while {}: {}. Everything that saves memory is switched on already. What is finished is kept; a smaller film: {}"""
+    """Clip {} ran out of memory {} while {}: {}. Everything that saves memory is switched on already. What is finished is kept; a smaller film: {}"""
 
 
 class Interrupted(LongtakeError):

@@ -134,8 +134,7 @@ class Run:
         if not is_utf8(str(root.absolute())):
             raise NotARun(root, "its path is no UTF-8 text; rename the folder")
         if not is_run(root):
-            begun = path_inside(root, BEGUN).exists()
-            raise NotARun(root, UNFINISHED if begun else "it has no run.json")
+            raise NotARun(root, _why_no_run(root))
         for name in OWN:
             path_inside(root, name)
         return cls(root, run_json.read_facts(root))
@@ -331,6 +330,12 @@ def refuse_strangers(root: Path) -> None:
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
     if names := ", ".join(find_strangers(root)):
         raise NotARun(root, f"it holds other things by the names that a run uses ({names})")
+
+
+def _why_no_run(root: Path) -> str:
+    if not root.is_dir():
+        return "it is a file" if root.exists() else "there is no such folder"
+    return UNFINISHED if is_begun(root) else "it has no run.json"
 
 
 def _prepare(root: Path, start: Start) -> Facts:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from storage.errors import span
 from storage.schema import one_of, text, whole
 
 MOST_CLIPS = 1_000_000
@@ -35,7 +36,8 @@ class Take:
     def __str__(self) -> str:
         """For one line of text."""
         again = ", decoded on" if self.redecode else ""
-        return f"clips {self.clip} to {self.until - 1} of {self.parent[:8]} with seed {self.seed}{again}"
+        clips = f"{'clip' if self.until == self.clip + 1 else 'clips'} {span(self.clip, self.until - 1)}"
+        return f"{clips} of {self.parent[:8]} with seed {self.seed}{again}"
 
     def makes(self, clip: int) -> bool:
         """True for the clips that are made again."""

@@ -17,6 +17,7 @@ from storage.errors import (
     OutOfMemory,
     StageFailed,
     WorkFailed,
+    times,
 )
 from storage.printable import printable
 from storage.refusals import line_of, machine_limit, ran_out
@@ -189,7 +190,7 @@ class RunTask(luigi.Task):
         return NotWritable(self.folder, line_of(fault))
 
     def _failed(self, attempts: int, fault: Exception) -> LongtakeError:
-        told = (attempts, self.doing, line_of(fault))
+        told = (times(attempts), self.doing, line_of(fault))
         if ran_out(fault) and self.index is not None:
             smaller = smaller_film(self.of, traits_of(self.of).size_multiple)
             return OutOfMemory(self.index, *told, smaller)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.disk import check_writable, look, nearest, place, shortage, size
-from storage.errors import BadImage, BadInput, BadSize, BadSound, NoSpace, NotARun, OtherSpec
+from storage.errors import BadImage, BadInput, BadSize, BadSound, NoSpace, NotARun, OtherSpec, count
 from storage.names import is_run
 from storage.picture import treat_picture
 from storage.reserve import Reserve
@@ -209,9 +209,8 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
 
 def check_part(part: Part, spec: "Spec") -> None:
     """The part begins within the film; raises BadOption."""
-    last = spec.clips - 1
-    reason = f"the film has {spec.clips} clips, 0 to {last}"
-    require(part.first_clip <= last, "--start-clip", part.first_clip, reason)
+    reason = f"the film has {count(spec.clips, 'clip')}, counted from 0"
+    require(part.first_clip < spec.clips, "--start-clip", part.first_clip, reason)
 
 
 def check_room(resolved: "Resolved", traits: "Traits") -> None:

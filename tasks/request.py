@@ -12,7 +12,7 @@ from storage.names import is_run
 from storage.spec import Settings, Spec
 from tasks.part import Part
 from tasks.place import folder_of
-from tasks.timeline import clips_of, clock, frames_of
+from tasks.timeline import clips_of, format_duration, frames_of
 
 if TYPE_CHECKING:
     from model.avatar import Options, Traits
@@ -157,7 +157,7 @@ class Resolved:
     @property
     def length(self) -> str:
         """The film's, as h:mm:ss."""
-        return clock(Fraction(self.spec.frames, self.spec.fps))
+        return format_duration(Fraction(self.spec.frames, self.spec.fps))
 
 
 def resolve(request: Request) -> Resolved:

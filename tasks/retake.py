@@ -11,7 +11,7 @@ from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
 from storage.disk import look, nearest, shortage
-from storage.errors import NoSpace, NotRetakable, OtherNumerics, OtherSpec
+from storage.errors import NoSpace, NotRetakable, OtherNumerics, OtherSpec, count, span
 from storage.names import is_run
 from storage.run import Run, difference, read_beginning
 from storage.spec import Settings
@@ -136,10 +136,10 @@ def spec_of(old: Run, target: Path, wish: Wish) -> "Spec":
 def take_of(old: Run, wish: Wish) -> Take:
     """The wish as a take, its seed drawn where none is given; raises BadOption."""
     clips = old.spec.clips
-    last = clips - 1
-    require(0 <= wish.clip <= last, "--clip", wish.clip, f"the film has {clips} clips, 0 to {last}")
+    reason = f"the film has {count(clips, 'clip')}, counted from 0"
+    require(0 <= wish.clip < clips, "--clip", wish.clip, reason)
     stop = clips if wish.until is None else wish.until
-    reason = f"the first clip that is the old film's again is needed, {wish.clip + 1} to {clips}"
+    reason = f"the first clip that is the old film's again is needed, {span(wish.clip + 1, clips)}"
     require(wish.clip < stop <= clips, "--until", stop, reason)
     seed = randbelow(SEEDS) if wish.seed is None else wish.seed
     require(0 <= seed < 1 << 63, "--seed", seed, "0 or more is needed, below 2^63")

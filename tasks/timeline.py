@@ -24,8 +24,11 @@ def sound_span(clip: int, clip_frames: int, samples_per_frame: int, lead: int = 
     return range(start, start + clip_frames * samples_per_frame)
 
 
-def clock(seconds: Fraction) -> str:
-    """A length of time as h:mm:ss, rounded half up."""
+def format_duration(seconds: Fraction) -> str:
+    """A film's length as h:mm:ss, rounded half up; with hundredths below ten seconds, where a second is much."""
+    hundredths = int(100 * seconds + Fraction(1, 2))
+    if hundredths < 1000 and hundredths % 100:
+        return f"0:00:{hundredths // 100:02d}.{hundredths % 100:02d}"
     whole = int(seconds + Fraction(1, 2))
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from storage.errors import StageFailed
+from storage.errors import StageFailed, times
 from tasks.audio import ExtractAudio
 from tasks.base import RunParameter
 from tasks.decode import DecodeClip, segment_is_there
@@ -145,7 +145,7 @@ def build(session: Session, root: luigi.Task, local_scheduler: bool | None) -> N
     if not root.complete():
         command = f"longtake resume {session.run.root}"
         raise StageFailed(
-            1, f"waiting for {root}", "Luigi did not run it; its log says why", command
+            times(1), f"waiting for {root}", "Luigi did not run it; its log says why", command
         )
 
 

@@ -11,7 +11,7 @@ from pipeline.inspection.painter import Decoded, painter_of
 from pipeline.inspection.place import blocks_of, latents_of_block
 from pipeline.inspection.sheet import picture_of
 from pipeline.jsontext import to_json
-from storage.errors import BadOption, NotMade, Pruned
+from storage.errors import BadOption, NotMade, Pruned, count
 
 if TYPE_CHECKING:
     from pipeline.inspection.painter import Byte, Float, Painter
@@ -87,7 +87,9 @@ def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspect
     steps, source = _steps(run, look, tell)
     last = len(steps) - 1
     if look.step is not None and not 0 <= look.step <= last:
-        raise BadOption("--step", look.step, f"this clip has steps 0 to {last}")
+        raise BadOption(
+            "--step", look.step, f"this clip has {count(last + 1, 'step')}, counted from 0"
+        )
     chosen = range(len(steps)) if look.step is None else [look.step]
     painter: Painter = (
         Decoded(run, look.clip) if look.decode else painter_of(run, lambda: steps[-1])
@@ -115,9 +117,13 @@ def check(run: "Run", look: Look) -> None:
     """Raise BadOption where the film has no such clip or block."""
     last, blocks = run.spec.clips - 1, blocks_of(run.spec)
     if not 0 <= look.clip <= last:
-        raise BadOption("--clip", look.clip, f"the film has clips 0 to {last}")
+        raise BadOption(
+            "--clip", look.clip, f"the film has {count(last + 1, 'clip')}, counted from 0"
+        )
     if look.block is not None and not 0 <= look.block < blocks:
-        raise BadOption("--block", look.block, f"a clip has blocks 0 to {blocks - 1}")
+        raise BadOption(
+            "--block", look.block, f"a clip has {count(blocks, 'block')}, counted from 0"
+        )
 
 
 def span_of(run: "Run", block: int | None) -> slice:
@@ -153,11 +159,8 @@ def _made_again(run: "Run", clip: int, tell: Tell) -> "tuple[Float, str]":
     steps, way = replay(
         run, clip, scratch, lambda each: tell(f"clip {each}: equal to what is published")
     )
-    count = f"{len(way)} clip{'s' if len(way) > 1 else ''}"
-    return (
-        steps,
-        f"steps made again: {count} denoised, each equal to what is published; kept in {scratch}",
-    )
+    made = f"steps made again: {count(len(way), 'clip')} denoised"
+    return steps, f"{made}, each equal to what is published; kept in {scratch}"
 
 
 def price_of(run: "Run", way: range, scratch: Path) -> str:

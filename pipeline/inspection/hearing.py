@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.jsontext import to_json
-from storage.errors import BadOption
+from storage.errors import BadOption, count
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -55,7 +55,7 @@ def hear(
 
     spec = run.spec
     if not 0 <= clip < spec.clips:
-        raise BadOption("--clip", clip, f"the film has clips 0 to {spec.clips - 1}")
+        raise BadOption("--clip", clip, f"the film has {count(spec.clips, 'clip')}, counted from 0")
     own = Path(f"{run.root.name}-clip{clip}-audio.png")
     target = picture_of(run, output_file or own, overwrite=overwrite)
     features = run.audio.view(clip)

@@ -170,7 +170,7 @@ def _describe(run: "Run", spot: Spot, measured: Measured, usual: Usual | None) -
     if spot.measure == "nan":
         place = _place(run, spot, tuple(np.argwhere(~np.isfinite(values))[0]))
         count = int(measured.nan[spot.at])
-        says = f"{count} of {values.size} values are NaN or infinite"
+        says = f"{count} of {values.size} values NaN or infinite"
         return Find("nan", place, says, count, None, vouched)
     assert usual is not None
     first = _place(run, spot, (0,) * values.ndim)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.inspection.film import sparkline
 from pipeline.screens import grid
+from pipeline.words import value_in_words
+from storage.errors import count, span
 from storage.printable import printable
 
 if TYPE_CHECKING:
@@ -57,13 +59,20 @@ def show_course(course: "Course") -> Iterator["RenderableType"]:
     from rich.text import Text
 
     samples = course.samples
-    yield f"{course.run}: {course.made} of {course.clips} clips are there, {len(samples)} looked at, drawn {course.drawn}:"
+    yield f"{course.run}: {course.made} of {count(course.clips, 'clip')} there, {len(samples)} looked at, drawn {course.drawn}:"
     yield course.picture
     yield ""
     rows = [("norm", [s.norm for s in samples]), ("drift", [s.drift for s in samples])]
     channels = range(len(samples[0].means))
     rows += [(f"channel {n}", [s.means[n] for s in samples]) for n in channels]
-    head = ("", "first", "last", "least", "most", f"clip {samples[0].clip} to {samples[-1].clip}")
+    head = (
+        "",
+        "first",
+        "last",
+        "least",
+        "most",
+        f"clip {span(samples[0].clip, samples[-1].clip)}",
+    )
     yield grid([head, *(_line(name, values) for name, values in rows)])
     if bad := [s.clip for s in samples if s.nan]:
         words = (f"clip {bad[0]} has values that are no number", "red")
@@ -79,18 +88,17 @@ def show_hunt(hunt: "Hunt") -> Iterator["RenderableType"]:
     """What was found, in the order in which the film is made."""
     from rich.text import Text
 
-    count = len(hunt.found) + hunt.more
-    looked = f"{hunt.clips} clips, {hunt.values / 1e6:.1f} million values"
-    if not count:
+    found = len(hunt.found) + hunt.more
+    looked = f"{count(hunt.clips, 'clip')}, {hunt.values / 1e6:.1f} million values"
+    if not found:
         yield Text(f"{printable(hunt.run)}: nothing stands out in {looked}")
         return
-    yield Text(f"{printable(hunt.run)}: {count} found in {looked}; the first is where it began")
+    yield Text(f"{printable(hunt.run)}: {found} found in {looked}; the first is where it began")
     yield ""
-    yield grid(
-        [("clip", "block", "step", "channel", "stage", ""), *map(_find, hunt.found[:_LINES])]
-    )
-    if count > _LINES:
-        yield Text(f"  … and {count - _LINES} more; --json names {len(hunt.found)}")
+    shown = hunt.found[:_LINES]
+    yield grid([("clip", "block", "step", "channel", "stage", ""), *map(_find, shown)])
+    if found > len(shown):
+        yield Text(f"  … and {found - len(shown)} more; --json names {len(hunt.found)}")
 
 
 def _find(find: "Find") -> tuple[str, ...]:
@@ -115,7 +123,9 @@ def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
     )
     for decides, differing in (("asked for", found.asked), ("numerics", found.numerics)):
         for name, (here, there) in differing.items():
-            yield Text(f"  {decides}: {name} is {_short(here)}, there {_short(there)}")
+            yield Text(
+                f"  {decides}: {name} is {value_in_words(here)}, there {value_in_words(there)}"
+            )
     if found.first is not None:
         yield ""
         yield Text(f"first: {_difference(found.first)}")
@@ -124,17 +134,10 @@ def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
     yield grid([names, *map(_row, found.stages)])
 
 
-def _short(value: object) -> str:
-    """A digest by its beginning."""
-    text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 else printable(text)
-
-
 def _difference(one: "Difference") -> str:
     if one.note:
         return f"{one.place}: {one.note}"
-    bits = f"{one.bits} bit{'s' if one.bits > 1 else ''}"
-    figures = f"{one.here:.9g}, there {one.there:.9g} ({bits})"
+    figures = f"{one.here:.9g}, there {one.there:.9g} ({count(one.bits, 'bit')})"
     return f"{one.place}: {figures}; of {one.of} values there {one.values} differ, by {one.largest:.3g} at most"
 
 

@@ -26,7 +26,7 @@ PROGRAM = {False: 0.45e9, True: 2.35e9}
 """Bytes of the host for the program itself, without and with a card, before any is measured."""
 DISK_RATE = 1.4e9
 """Bytes a second written straight to a disk, measured beside one H200; a disk with other work on it did a fifth (docs/models.md)."""
-UNKNOWN = "nothing yet: the first clips tell"
+UNKNOWN = "not known; --rehearse yes makes the first clips and measures"
 RESTING = 2
 """Carries that stay when nothing is written."""
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.progress import clock
-from pipeline.screens import amount
+from pipeline.words import amount, pace_in_words, time_in_words
+from storage.errors import count
 from storage.printable import printable
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ def show_plan(plan: "Estimate") -> Iterator["RenderableType"]:
 def headline(plan: "Estimate") -> str:
     """One line about the film."""
     film = plan.film
-    clips = "1 clip" if film.clips == 1 else f"{film.clips} clips"
-    steps = "1 step" if film.steps == 1 else f"{film.steps} steps"
-    size = f"{film.width}*{film.height}, {steps}"
-    return f"{film.length}: {film.frames} frames at {film.fps} fps in {clips}; {film.model}, {size}"
+    frames, clips = count(film.frames, "frame"), count(film.clips, "clip")
+    size = f"{film.width}*{film.height}, {count(film.steps, 'step')}"
+    return f"{film.length}: {frames} at {film.fps} fps in {clips}; {film.model}, {size}"
 
 
 def summary(plan: "Estimate") -> str:
@@ -57,16 +57,12 @@ def _time(plan: "Estimate") -> Iterator[tuple[str, str]]:
     if time.film is None or time.clip is None or time.first is None:
         yield "time", time.source
         return
-    yield "film", f"{_span(time.film)} after the command (by {time.source})"
+    yield "film", f"{time_in_words(time.film)} after the command (by {time.source})"
     order = "offline" if plan.offline else "online"
-    yield "first clip", f"playable after {_span(time.first)}, {order}"
-    yield "pace", f"{time.clip:.2f} s a clip, {time.frames_a_second or 0:.3g} frames a second"
+    yield "first clip", f"playable after {time_in_words(time.first)}, {order}"
+    yield "pace", pace_in_words(time.clip, time.frames_a_second or 0)
     if time.carry and plan.carries:
-        yield "its state", f"saved in {_span(time.carry)}, behind the work"
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 120 else clock(seconds)
+        yield "its state", f"saved in {time_in_words(time.carry)}, behind the work"
 
 
 def _rooms(plan: "Estimate") -> "RenderableType":
@@ -138,7 +134,7 @@ def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
         style = "bold" if each.words == "as asked" else ""
         cells = (
             "–" if each.frames_a_second is None else f"{each.frames_a_second:.3g}",
-            "–" if each.first is None else _span(each.first),
+            "–" if each.first is None else time_in_words(each.first),
             amount(each.host),
             amount(each.device) if each.device else "–",
             amount(each.disk),

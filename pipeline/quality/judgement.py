@@ -15,6 +15,8 @@ from pipeline.quality.mouth import Mouth
 from pipeline.quality.pauses import Quiet
 from pipeline.quality.sync import Sync, opening_of, sync_of
 from pipeline.quality.tracks import Tracks
+from pipeline.words import tell_apart
+from storage.errors import count
 
 OFFSET, CLIP_OFFSET, SURE = 1, 2, 0.2
 COLOUR, LIKENESS = 3.0, 0.9
@@ -49,6 +51,16 @@ class Level:
     level: str
     met: bool | None
     """None where it was not measured."""
+    bounds: tuple[float, ...] = ()
+    """Beyond which it is missed."""
+
+    @property
+    def shown(self) -> str:
+        """The value for people: never so rounded that a miss looks like none."""
+        if self.value is None:
+            return "–"
+        digits = 0 if float(self.value).is_integer() else 2
+        return tell_apart(self.value, self.bounds, digits)
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,17 @@ class Quality:
     def missed(self) -> tuple[Level, ...]:
         """The levels that are not met."""
         return tuple(each for each in self.levels if each.met is False)
+
+    @property
+    def verdict(self) -> str:
+        """`meets all 14 levels that could be measured`."""
+        measured = sum(each.met is not None for each in self.levels)
+        if not measured:
+            return "has nothing that could be measured"
+        levels = f"{count(measured, 'level')} that could be measured"
+        if self.missed:
+            return f"misses {len(self.missed)} of {levels}"
+        return f"meets {'all ' if measured > 1 else ''}{levels}"
 
     def as_json(self) -> str:
         """All of it."""
@@ -186,13 +209,13 @@ def _of_sound(heard: Heard | None, seconds: float) -> Iterator[Level]:
 
 
 def _at_least(what: str, value: float | None, level: float) -> Level:
-    return Level(what, value, f"≥ {level:g}", None if value is None else value >= level)
+    return Level(what, value, f"≥ {level:g}", None if value is None else value >= level, (level,))
 
 
 def _at_most(what: str, value: float | None, level: float) -> Level:
-    return Level(what, value, f"≤ {level:g}", None if value is None else value <= level)
+    return Level(what, value, f"≤ {level:g}", None if value is None else value <= level, (level,))
 
 
 def _within(what: str, value: float | None, low: float, high: float) -> Level:
     met = None if value is None else low <= value <= high
-    return Level(what, value, f"{low:g} to {high:g}".replace("-", "−"), met)
+    return Level(what, value, f"{low:g} to {high:g}".replace("-", "−"), met, (low, high))

@@ -64,8 +64,9 @@ def screen(film: Film, watch: Callable[[str, int], None] = lambda *_: None) -> T
         eye.look(glass.views(frame))
         watch("frames", number)
     tracks = eye.seen(sound, film.clip_frames, fps=stream.fps, joints=film.joints)
-    if not tracks.frames:
-        raise BadFilm(film.path, "it has no frames")
+    if tracks.frames < 2:
+        one = "it is one picture, and a film is needed"
+        raise BadFilm(film.path, one if tracks.frames else "it has no frames")
     return tracks
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pipeline.quality import motion
 from pipeline.quality.judgement import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS, Quality
 from pipeline.quality.pauses import OPEN
+from pipeline.words import tell_apart
+from storage.errors import count
 
 _OF_A_KIND = 3
 MOST = 12
@@ -40,24 +42,25 @@ def _of_lips(quality: Quality) -> Iterator[Place]:
     for offset, clip in sorted(told, key=lambda one: -abs(one[0]))[:_OF_A_KIND]:
         way = "late" if offset > 0 else "early"
         yield Place(
-            _start(quality, clip), f"mouth {abs(offset)} frames {way}", abs(offset) > CLIP_OFFSET
+            _start(quality, clip),
+            f"mouth {count(abs(offset), 'frame')} {way}",
+            abs(offset) > CLIP_OFFSET,
         )
     for pause in quality.quiet.pauses if quality.quiet else ():
         if pause.mouth is not None and pause.mouth > OPEN:
-            yield Place(
-                pause.second, f"mouth {100 * pause.mouth:.0f} % open in a pause", alarm=True
-            )
+            share = tell_apart(100 * pause.mouth, [100 * OPEN], 0)
+            yield Place(pause.second, f"mouth {share} % open in a pause", alarm=True)
 
 
 def _of_motion(quality: Quality) -> Iterator[Place]:
     for jump in quality.jumps[:_OF_A_KIND]:
-        words = f"a change of {jump.size:.1f} times the usual"
+        words = f"a change of {tell_apart(jump.size, [motion.JUMP], 1)} times the usual"
         yield Place(jump.second, words, jump.size > motion.JUMP)
     for seam in quality.seams.worst[:_OF_A_KIND] if quality.seams else ():
         words = f"clips meet: {seam.size:.1f} times the change inside"
         yield Place(seam.second, words, alarm=False)
     for still in quality.frozen[:_OF_A_KIND]:
-        words = f"stands still for {still.seconds:.2f} s"
+        words = f"stands still for {tell_apart(still.seconds, [motion.FROZEN])} s"
         yield Place(still.second, words, still.seconds > motion.FROZEN)
     for again in quality.repeats[:_OF_A_KIND]:
         yield Place(again.second, f"clip {again.clip} is clip {again.of} again", alarm=True)
@@ -66,14 +69,14 @@ def _of_motion(quality: Quality) -> Iterator[Place]:
 def _of_looks(quality: Quality) -> Iterator[Place]:
     clips = quality.drift.clips
     colour = max(clips, key=lambda clip: clip.colour)
-    words = f"colour {colour.colour:.1f} of 255 from {quality.drift.reference}"
+    words = f"colour {tell_apart(colour.colour, [COLOUR], 1)} of 255 from {quality.drift.reference}"
     yield Place(_start(quality, colour.clip), words, colour.colour > COLOUR, slow=True)
     soft = min(clips, key=lambda clip: clip.sharpness)
-    words = f"{soft.sharpness:.2f} as sharp as the first clip"
+    words = f"{tell_apart(soft.sharpness, SHARPNESS)} as sharp as the first clip"
     yield Place(_start(quality, soft.clip), words, soft.sharpness < SHARPNESS[0], slow=True)
     other = min(clips, key=lambda clip: clip.likeness)
     if other.likeness < LIKENESS:
-        words = f"likeness to {quality.drift.reference} {other.likeness:.2f}"
+        words = f"likeness to {quality.drift.reference} {tell_apart(other.likeness, [LIKENESS])}"
         yield Place(_start(quality, other.clip), words, alarm=True, slow=True)
 
 
@@ -84,7 +87,9 @@ def _of_sound(quality: Quality) -> Iterator[Place]:
         yield Place(gap.second, f"no sound for {gap.seconds:.2f} s", alarm=True)
     for clip in quality.sound.clipped[:_OF_A_KIND]:
         yield Place(
-            clip.second, f"sound cut off at full scale, {clip.size:.0f} samples", alarm=True
+            clip.second,
+            f"sound cut off at full scale, {count(round(clip.size), 'sample')}",
+            alarm=True,
         )
 
 

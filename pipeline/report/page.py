@@ -9,12 +9,13 @@ from string import Template
 from urllib.parse import quote
 from zlib import crc32
 
-from pipeline.progress import clock
 from pipeline.report.curves import plots_of
 from pipeline.report.moments import Place, places
 from pipeline.report.pictures import pair, sheet, still
 from pipeline.report.plots import draw
 from pipeline.report.reading import Reading
+from pipeline.words import film_length, in_figures
+from storage.errors import count
 from storage.output_file import OutputFile
 from storage.printable import printable
 
@@ -52,14 +53,11 @@ def _body(readings: Sequence[Reading], folder: Path) -> Iterator[str]:
 def _verdict(each: Reading) -> str:
     found, missed = each.quality, each.quality.missed
     name = shown(each.film.name)
-    facts = f"{clock(found.seconds)}, {found.frames} frames at {found.fps:g} fps, {found.clips} clips of {found.clip_frames}"
+    facts = f"{film_length(found.frames, found.fps)}, {count(found.frames, 'frame')} at {found.fps:g} fps, in {count(found.clips, 'clip')} of {count(found.clip_frames, 'frame')}"
     if missed:
-        words = f"{len(missed)} of {len(found.levels)} levels missed: " + "; ".join(
-            shown(level.what) for level in missed
-        )
+        words = f"{found.verdict}: " + "; ".join(shown(level.what) for level in missed)
         return f"<h1>{name}</h1><p class=bad>✗ {words}</p><p class=note>{facts}</p>"
-    measured = sum(level.met is not None for level in found.levels)
-    return f"<h1>{name}</h1><p class=good>✓ all {measured} levels that could be measured are met</p><p class=note>{facts}</p>"
+    return f"<h1>{name}</h1><p class=good>✓ {found.verdict}</p><p class=note>{facts}</p>"
 
 
 def _films(readings: Sequence[Reading], folder: Path) -> str:
@@ -86,7 +84,7 @@ def _levels(readings: Sequence[Reading]) -> str:
             bounds[level.what] = level.level
             mark = {True: "✓", False: "✗", None: "–"}[level.met]
             kind = {True: "good", False: "bad", None: "none"}[level.met]
-            value = "not measured" if level.value is None else _number(level.value)
+            value = "not measured" if level.value is None else level.shown
             rows.setdefault(level.what, {})[column] = f"<td class={kind}>{mark} {value}</td>"
         for what, number in _opinions(each):
             bounds[what] = "none"
@@ -193,7 +191,7 @@ def _clips(each: Reading) -> str:
         if found.clips > ROWS
         else ""
     )
-    return f"<details><summary>{found.clips} clips of {shown(each.film.name)}</summary><table>{heads}{''.join(lines)}</table>{more}</details>"
+    return f"<details><summary>{count(found.clips, 'clip')} of {shown(each.film.name)}</summary><table>{heads}{''.join(lines)}</table>{more}</details>"
 
 
 def _side_by_side(readings: Sequence[Reading], tell: Callable[[Reading], str]) -> str:
@@ -220,5 +218,4 @@ def shown(words: object) -> str:
 
 
 def _number(value: float) -> str:
-    told = f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}"
-    return told.replace("-", "−")
+    return in_figures(value, 0 if float(value).is_integer() else 2)

@@ -123,7 +123,7 @@ def _watching(film: Film, console: "Console | None") -> Iterator[Callable[[str, 
     from pipeline.progress import columns
 
     total = count_frames(film.path)
-    with columns(console, transient=True) as bar:
+    with columns(console, unit="frame", transient=True) as bar:
         task = bar.add_task(f"watching {film.name}", total=total, left="", speed="")
         yield lambda _, number: bar.update(task, completed=number + 1)
 

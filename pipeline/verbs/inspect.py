@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.verb import Command, Parser, Verb, prepare, put, show
+from pipeline.verb import Command, Parser, Verb, prepare, put, show, whole_number
 from storage.errors import BadInput, RunError
 
 if TYPE_CHECKING:
@@ -149,11 +149,21 @@ def _watching(console: "Console | None") -> Iterator[Callable[[int], None]]:
 def _expect(parser: Parser) -> None:
     parser.take_run()
     add = parser.add_argument
-    add("--clip", type=int, metavar="N", help="One clip, counted from 0; else the whole film.")
-    add("--block", type=int, metavar="B", help="This block of the clip only, counted from 0.")
+    add(
+        "--clip",
+        type=whole_number,
+        metavar="N",
+        help="One clip, counted from 0; else the whole film.",
+    )
+    add(
+        "--block",
+        type=whole_number,
+        metavar="B",
+        help="This block of the clip only, counted from 0.",
+    )
     add(
         "--step",
-        type=int,
+        type=whole_number,
         metavar="S",
         help="This step only, counted from 0; larger pictures. One that is not kept is made again, at a price said first.",
     )

@@ -29,7 +29,7 @@ def _expect(parser: Parser) -> None:
 VERB = Verb(
     "mux",
     "Join the finished clips and their sound, at any time.",
-    "longtake mux runs/mine --partial --output_file so-far.mp4",
+    "longtake mux runs/mine --partial --output-file so-far.mp4",
     _expect,
     _act,
 )

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from pipeline.jsontext import to_json
-from pipeline.verb import Command, Parser, Verb, put, show
+from pipeline.verb import Command, Parser, Verb, one_of, put, show
 from pipeline.verbs.new import take_fit, take_flags
 from storage.errors import NoSpace
 
@@ -35,7 +35,7 @@ def _act(command: Command) -> int:
 
 
 def _next(words: str) -> None:
-    put(f"rehearsing: {words}", sys.stderr)
+    put(f"planning: {words}", sys.stderr)
 
 
 def _expect(parser: Parser) -> None:
@@ -45,9 +45,10 @@ def _expect(parser: Parser) -> None:
     )
     parser.add_argument(
         "--rehearse",
-        choices=("auto", "yes", "no"),
+        type=one_of("auto", "yes", "no"),
+        metavar="WHEN",
         default="auto",
-        help="Make the first clips to measure; auto: where that takes seconds.",
+        help="Make the first clips to measure: yes, no, or auto (where that takes seconds).",
     )
     take_fit(parser)
     parser.add_argument(

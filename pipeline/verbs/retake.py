@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipeline.keeping import keep_going, take_keeping, words_of
-from pipeline.verb import Command, Parser, Verb, add_flag, prepare, show, tell
+from pipeline.verb import Command, Parser, Verb, add_flag, prepare, show, tell, whole_number
 from pipeline.verbs.resume import SETTINGS
 
 if TYPE_CHECKING:
@@ -84,16 +84,20 @@ def _expect(parser: Parser) -> None:
     parser.take_run()
     parser.usage = "longtake retake RUN --clip N [--until M] [--seed S] [--run NEW] [settings]"
     parser.add_argument(
-        "--clip", type=int, required=True, metavar="N", help="The first clip to make again, from 0."
+        "--clip",
+        type=whole_number,
+        required=True,
+        metavar="N",
+        help="The first clip to make again, from 0.",
     )
     parser.add_argument(
         "--until",
-        type=int,
+        type=whole_number,
         metavar="M",
         help="Clips N to M-1 are made again; from clip M on it is the old film (to the end).",
     )
     parser.add_argument(
-        "--seed", type=int, metavar="S", help="The seed from clip N on (drawn, and said)."
+        "--seed", type=whole_number, metavar="S", help="The seed from clip N on (drawn, and said)."
     )
     parser.add_argument(
         "--run", dest="new", metavar="NEW", help="The new run's folder (RUN-clipN…, beside RUN)."

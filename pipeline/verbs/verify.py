@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.jsontext import plain, to_json
 from pipeline.verb import Command, Parser, Verb, prepare, show
 from pipeline.verbs.report import take_judges
-from storage.errors import BelowLevel, RunError
+from storage.errors import BadInput, BelowLevel, RunError
 
 if TYPE_CHECKING:
     from pipeline.verify import Verification
@@ -16,6 +16,8 @@ def _act(command: Command) -> int:
     from pipeline import runs
     from pipeline.screens import show_verification
 
+    if not command.options["quality"] and (idle := _judges_of(command)):
+        raise BadInput(f"--{idle[0]} is asked with --quality: add it.")
     console = prepare(command)
 
     def tell(before: "Verification") -> None:
@@ -32,6 +34,10 @@ def _act(command: Command) -> int:
     else:
         show(show_verification(found))
     return 0 if found.state == "whole" else RunError.exit_code
+
+
+def _judges_of(command: Command) -> list[str]:
+    return [name for name in ("syncnet", "likeness") if command.options[name]]
 
 
 def _judge(command: Command, found: "Verification") -> int:

@@ -62,7 +62,7 @@ def test_weights_under_other_names_are_another_model(place: Place):
         alter(path, lambda held: {renamed[name]: held[name] for name in held})
     told = {renamed[name]: path.name for name, path in place.index.items()}
     alter_json(place.folder / checkpoint.INDEX, weight_map=told)
-    why = r"6 of 141 tensors are missing \(blocks.0.self_attn.q.weight.*6 tensors are unknown"
+    why = r"tensors missing: 6 of 141 \(blocks.0.self_attn.q.weight.*tensors unknown: 6"
     refused(checkpoint.locate(str(place.folder)), OtherWeights, why)
 
 
@@ -76,14 +76,14 @@ def test_weights_of_another_size_are_another_model(place: Place):
     """A config.json that tells of other shapes than the shards hold."""
     alter_json(place.folder / checkpoint.CONFIG, ffn_dim=64)
     # Also the LoRA's, and both are told.
-    refused(place, OtherWeights, "9 have another shape.*96×48 and not 64×48.*The LoRA")
+    refused(place, OtherWeights, "of another shape: 9.*96×48 and not 64×48.*The LoRA")
 
 
 def test_half_precision_in_place_of_bfloat16_is_found(place: Place):
     """One fp16 tensor among 141."""
     name = next(iter(load_file(place.shards[0])))
     alter(place.shards[0], lambda held: {**held, name: held[name].half()})
-    refused(place, OtherWeights, f"1 are neither BF16 nor F32 .{name}: F16")
+    refused(place, OtherWeights, f"neither BF16 nor F32: 1 .{name}: F16")
 
 
 def test_a_configuration_of_another_model_is_found(place: Place):
@@ -118,15 +118,15 @@ def test_a_lora_of_another_rank_is_refused(place: Place):
 def test_a_lora_with_more_than_has_a_use_is_refused(place: Place):
     """A tensor that no weight takes, and half a pair, are named."""
     alter(place.lora, lambda held: {**held, "head.head.alpha": torch.zeros(1)})
-    refused(place, OtherLora, r"1 of its tensors have no use \(head.head.alpha\)")
+    refused(place, OtherLora, r"tensors without use: 1 \(head.head.alpha\)")
     alter(place.lora, lambda held: {"time.lora_A.weight": torch.zeros(8, 4), **held})
-    refused(place, OtherLora, "2 of its tensors have no use .*a half for time.weight")
+    refused(place, OtherLora, "tensors without use: 2 .*a half for time.weight")
 
 
 def test_a_lora_that_leaves_weights_out_is_refused(place: Place):
     """The published one changes every attention and feed-forward layer."""
     alter(place.lora, lambda held: {n: t for n, t in held.items() if "audio_injector" not in n})
-    refused(place, OtherLora, "8 of 38 weights have no pair in it")
+    refused(place, OtherLora, "weights without a pair in it: 8 of 38")
 
 
 @pytest.mark.parametrize("prefix", ["", "base_model.model.", "diffusion_model."])
@@ -145,7 +145,7 @@ def test_a_truncated_or_foreign_archive_is_found(place: Place):
     truncate(place.folder / checkpoint.VAE, 10)
     refused(place, WeightsDamaged, "Wan2.1_VAE.pth is damaged: its end is missing")
     shutil.copy(place.folder / checkpoint.TEXT, place.folder / checkpoint.VAE)
-    refused(place, OtherWeights, "Wan2.1_VAE.pth.*194 of 194 tensors are missing")
+    refused(place, OtherWeights, "Wan2.1_VAE.pth.*tensors missing: 194 of 194")
 
 
 def test_parts_must_fit_each_other(place: Place):

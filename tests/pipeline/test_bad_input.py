@@ -107,7 +107,7 @@ def test_unusual_sounds_become_a_film(kind: str, face: Path, tmp_path: Path, lon
     """Any rate and channels, compressed, out of a film."""
     code, _, err = longtake("new", face, sound(tmp_path / "odd", kind), "--run", "x")
     assert code == 0, err
-    assert "1 clips, 25 frames" in err
+    assert "1 clip, 25 frames, 0:00:01: 1 clip made now" in err
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2])
@@ -186,7 +186,7 @@ def test_a_film_without_sound_is_no_soundtrack(face: Path, tmp_path: Path, longt
         (["--size", "0*64"], "such as 16*64"),
         (["--size", "x*y"], "width*height is needed"),
         (["--infer_frames", "32"], "24 or 36"),
-        (["--start_clip", "5"], "the film has 5 clips, 0 to 4"),
+        (["--start_clip", "5"], "the film has 5 clips, counted from 0"),
         (["--model", "nobody"], "one of pocket"),
         (["--keep-frames", "some"], "a number of clips"),
         (["--audio-lead", "500"], "from -25 to 25"),

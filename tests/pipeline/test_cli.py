@@ -65,7 +65,7 @@ def test_every_flag_of_help_has_a_line_of_its_own(longtake: Call):
         (["resume", "a", "b"], "b is one word too many"),
         (["status", "nowhere"], "nowhere is not a run"),
         (["inspect"], "The following arguments are required: RUN"),
-        (["inspect", "nowhere", "--clip", "x"], "invalid int value: 'x'"),
+        (["inspect", "nowhere", "--clip", "x"], "a whole number is needed, not x"),
         (["new", "a", "b", "--size"], "--size: expected one argument"),
         (["--prompt", "x"], "No picture was given"),
     ],

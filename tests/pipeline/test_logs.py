@@ -25,7 +25,7 @@ def test_events_words_and_other_loggers_share_one_file(tmp_path: Path):
     with Journal() as journal:
         structlog.get_logger().info("before_the_folder", clip=3)
         journal.open(tmp_path / "inference.log")
-        say("[PROGRESS] 100.0% (1/1) - Clip 1 saved")
+        say("[PROGRESS] 100.0% (1/1) - Clip 0 saved")
         logging.getLogger("luigi-interface").warning("a task of %s", "Luigi")
         with warnings.catch_warnings():
             warnings.simplefilter("always")
@@ -37,7 +37,7 @@ def test_events_words_and_other_loggers_share_one_file(tmp_path: Path):
     structlog.get_logger().info("after the run")
     lines = (tmp_path / "inference.log").read_text().splitlines()
     assert lines[0].endswith(" info before_the_folder clip=3")
-    assert lines[1] == "[PROGRESS] 100.0% (1/1) - Clip 1 saved"
+    assert lines[1] == "[PROGRESS] 100.0% (1/1) - Clip 0 saved"
     assert lines[2].endswith(" warning a task of Luigi")
     assert "take care" in lines[3]
     whole = "\n".join(lines)
@@ -84,7 +84,7 @@ def test_a_terminal_has_a_bar_and_the_log_has_the_lines(face: Path, speech: Path
     assert "loading the model" in shown
     assert "pocket ignores the prompt" in shown
     assert "[PROGRESS]" not in shown
-    assert "[PROGRESS] 100.0% (5/5) - Clip 5 saved" in (tmp_path / "x/inference.log").read_text()
+    assert "[PROGRESS] 100.0% (5/5) - Clip 4 saved" in (tmp_path / "x/inference.log").read_text()
 
 
 def test_no_secret_reaches_a_file(

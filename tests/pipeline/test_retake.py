@@ -74,7 +74,7 @@ def test_again_it_goes_on_or_is_done(old: Path, longtake: Call) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--clip", "5"], "the film has 5 clips, 0 to 4"),
+        (["--clip", "5"], "the film has 5 clips, counted from 0"),
         (["--clip", "3", "--until", "3"], "--until 3 cannot be used"),
         (["--clip", "3", "--until", "6"], "4 to 5"),
         (["--until", "3"], "--clip"),

@@ -200,7 +200,7 @@ def test_repair_waits_for_nobody(
     """A run that another process works on is not repaired: code 75."""
     with lock(made):
         process = started("verify", "x", "--repair", fakes={"LONGTAKE_LOCKS": ""})
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate()
     assert process.returncode == 75
     assert "is being worked on by" in err
 
@@ -254,7 +254,7 @@ def test_quality_is_told_beside_wholeness(made: Path, longtake: Call) -> None:
     code, out, err = longtake("verify", "x", "--quality")
     assert code == 7, out + err
     assert "x is whole: 5 clips" in out
-    assert "of its levels" in out
+    assert "that could be measured" in out
     assert err.splitlines()[-1].endswith("See where: longtake report x")
     code, out, _ = longtake("verify", "x", "--quality", "--json")
     found = json.loads(out)

@@ -445,7 +445,7 @@ def test_an_old_film_that_was_not_finished(
 @pytest.mark.parametrize(
     ("clip", "fields", "error"),
     [
-        (9, {}, "--clip 9 cannot be used: the film has 9 clips, 0 to 8"),
+        (9, {}, "--clip 9 cannot be used: the film has 9 clips, counted from 0"),
         (-1, {}, "--clip -1"),
         (4, {"until": 4}, "--until 4 cannot be used: .* 5 to 9"),
         (4, {"until": 10}, "--until 10"),

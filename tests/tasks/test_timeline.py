@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.timeline import clip_span, clips_of, clock, frames_of, sound_span
+from tasks.timeline import clip_span, clips_of, format_duration, frames_of, sound_span
 
 LENGTHS = st.fractions(0, 4000, max_denominator=192_000)
 
@@ -50,7 +50,10 @@ def test_sound_of_a_clip_is_its_own_and_lead_shifts_it() -> None:
     assert sound_span(2, 48, 640, lead=3) == range(63_360, 94_080)
 
 
-def test_clock_reads_as_a_clock() -> None:
+def test_a_duration_reads_as_a_clock() -> None:
     """1920 s are 0:32:00."""
-    assert clock(Fraction(1920)) == "0:32:00"
-    assert clock(Fraction(7199) + Fraction(1, 2)) == "2:00:00"
+    assert format_duration(Fraction(1920)) == "0:32:00"
+    assert format_duration(Fraction(7199) + Fraction(1, 2)) == "2:00:00"
+    assert format_duration(Fraction(12, 25)) == "0:00:00.48"
+    assert format_duration(Fraction(9)) == "0:00:09"
+    assert format_duration(Fraction(9996, 1000)) == "0:00:10"

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline.inspection.clip import Look, inspect_clip
 from storage.errors import Damaged, NotReproduced
 from storage.run import Run
 from tasks.look import scratch_of
+from tests.waiting import held, wait_until
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -97,10 +97,10 @@ def test_a_damaged_clip_is_no_picture(run: Run):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["--clip", "5"], 2, "the film has clips 0 to 4"),
-        (["--clip", "-1"], 2, "the film has clips 0 to 4"),
-        (["--clip", "0", "--step", "4"], 2, "this clip has steps 0 to 3"),
-        (["--clip", "0", "--block", "4"], 2, "a clip has blocks 0 to 3"),
+        (["--clip", "5"], 2, "the film has 5 clips, counted from 0"),
+        (["--clip", "-1"], 2, "the film has 5 clips, counted from 0"),
+        (["--clip", "0", "--step", "4"], 2, "this clip has 4 steps, counted from 0"),
+        (["--clip", "0", "--block", "4"], 2, "a clip has 4 blocks, counted from 0"),
         (["--clip", "3"], 3, "has not been made yet"),
         (["--step", "1"], 2, "say which with --clip"),
         (["--replay"], 2, "say which with --clip"),
@@ -132,20 +132,20 @@ def test_looking_needs_no_lock_and_changes_no_file(words: list[str], run: Run, l
 
 
 def test_a_film_at_work_is_looked_into(
-    face: Path, speech: Path, longtake: Call, started: Callable[..., "subprocess.Popen[str]"]
+    face: Path,
+    speech: Path,
+    tmp_path: Path,
+    longtake: Call,
+    started: Callable[..., "subprocess.Popen[str]"],
 ):
     """While another process makes it: the clips that are there, and no others."""
-    fakes = {"FAKE_DENOISE": "0.3", "FAKE_DECODE": "0.3"}
-    working = started("new", face, speech, "--run", "x", fakes=fakes)
-    try:
-        while not Path("x/commits/segment.00000.json").exists():
-            assert working.poll() is None
-            time.sleep(0.05)
+    with held(tmp_path / "hold", "decode", 2) as fakes:
+        working = started("new", face, speech, "--run", "x", fakes=fakes)
+        wait_until(Path("x/commits/segment.00000.json").exists, of=working)
         for words in (["--clip", "0"], [], ["--hunt"], ["--clip", "0", "--audio"]):
             code, _, err = longtake("inspect", "x", *words)
             assert code == 0, err
-    finally:
-        working.communicate()
+    working.communicate()
     assert working.returncode == 0
     assert longtake("verify", "x")[0] == 0
 

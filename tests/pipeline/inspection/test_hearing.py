@@ -44,5 +44,5 @@ def test_nan_in_a_layer_is_counted_and_drawn(run: Run, tmp_path: Path):
 
 def test_a_clip_beyond_the_film_is_refused(run: Run):
     """As everywhere."""
-    with pytest.raises(BadOption, match="clips 0 to 4"):
+    with pytest.raises(BadOption, match="5 clips, counted from 0"):
         hear(run, 5)

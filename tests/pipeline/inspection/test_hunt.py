@@ -42,7 +42,7 @@ def test_nan_is_named_to_the_number(run: Run, longtake: Call):
     assert (find.kind, find.count, find.vouched) == ("nan", 3, True)
     code, out, _ = longtake("inspect", run.root, "--hunt")
     assert code == 3
-    assert "nan: 3 of 36 values are NaN or infinite, the first at [2, 5, 7, 1, 3]" in out
+    assert "nan: 3 of 36 values NaN or infinite, the first at [2, 5, 7, 1, 3]" in out
 
 
 def test_the_sound_is_searched_for_nan_too(run: Run):

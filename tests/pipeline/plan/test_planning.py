@@ -158,7 +158,9 @@ def test_new_says_it_in_a_line(
     """Before the first clip, and not again where the film goes on."""
     words = ("new", face, speech, "--run", tmp_path / "run", "--num-clip", "2")
     _, _, err = longtake(*words)
-    assert "[PLAN] 0:00:04: 96 frames at 25 fps in 2 clips; pocket, 32*32, 4 steps; memory" in err
+    assert (
+        "[PLAN] 0:00:03.84: 96 frames at 25 fps in 2 clips; pocket, 32*32, 4 steps; memory" in err
+    )
     _, _, err = longtake(*words)
     assert "[PLAN]" not in err
 
