@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
+from model.processor import NARROW
 from storage.errors import WrongPrecision
 
-NARROW = (torch.bfloat16, torch.float16)
 CHECKED = {
     f"aten::{name}"
     for name in (

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from model.avatar import Float, Heard
 from model.checkpoint import read_json
+from model.processor import widen_convolutions
 from model.state_file import HOST, first_line, fit, read_tensors
 from storage.errors import OtherWeights
 
@@ -68,6 +69,7 @@ class Wav2VecEncoder:
     ) -> None:
         """The configuration of transformers; weights with PREFIX and maybe a head, or bare ones. Raises OtherWeights, naming `source`."""
         self.model = build(config, weights, source).to(dtype)
+        widen_convolutions(self.model)
         kernels, strides = self.model.config.conv_kernel, self.model.config.conv_stride
         self.hop = math.prod(strides)
         """Samples to one hidden state."""

@@ -18,9 +18,9 @@ from model.fp8 import quantise_linears
 from model.pocket import card
 from model.pocket.probe import Parts, compute
 from model.pocket.vae import MEMORY, FrameStream, PocketVAE
-from model.precision import NARROW, require_precision
+from model.precision import require_precision
 from model.probe import hash_bits
-from model.processor import avoid_amx, uses_amx
+from model.processor import NARROW, WIDENED, uses_amx, widen_convolutions
 from model.ring import Remembering
 from model.scene import Scene
 from model.schedule import flow_match
@@ -46,7 +46,6 @@ class PocketAvatar:
     """The Avatar of the model called pocket."""
 
     def __init__(self, options: Options, threads: int) -> None:
-        avoid_amx()
         torch.set_num_threads(threads)
         self._options = card.complete(options)
         self._threads, self._dtype = threads, precision()
@@ -58,6 +57,7 @@ class PocketAvatar:
         self._transformer = S2VTransformer(**card.TRANSFORMER)
         self._transformer.load_state_dict(part(weights, "transformer."))
         cast(self._transformer, self._dtype)
+        widen_convolutions(self._transformer)
         self._vae = PocketVAE(**card.vae_config()).eval()
         self._vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
         cast(self._vae.to(memory_format=torch.channels_last), self._dtype)
@@ -82,7 +82,7 @@ class PocketAvatar:
             "precision": str(self._dtype).removeprefix("torch."),
             "threads": self._threads,
             "vectors": torch.backends.cpu.get_cpu_capability(),
-            "amx": int(uses_amx()),
+            "amx": WIDENED if uses_amx() else 0,
             "rings": "whole",
             "probe": self._probe,
         }
@@ -94,11 +94,11 @@ class PocketAvatar:
     def require_precision(self) -> None:
         """Raise WrongPrecision unless each kind of layer computes here what float32 gives, but for rounding."""
         if self._dtype in NARROW:
-            require_precision(self._compute())
+            require_precision(self._compute(whole=uses_amx()))
 
-    def _compute(self) -> Iterator[Tensor]:
+    def _compute(self, *, whole: bool = False) -> Iterator[Tensor]:
         parts = Parts(self._ear, self._transformer, self._vae, self._remembering)
-        return compute(parts, self._options)
+        return compute(parts, self._options, whole=whole)
 
     @property
     def peaks(self) -> Mapping[str, int]:

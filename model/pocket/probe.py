@@ -29,8 +29,8 @@ class Parts:
 
 
 @torch.inference_mode()
-def compute(parts: Parts, options: Options) -> Iterator[Tensor]:
-    """What each part makes of fixed numbers, at the film's size; the VAE, as wide as the film and as high as its smallest.
+def compute(parts: Parts, options: Options, *, whole: bool = False) -> Iterator[Tensor]:
+    """What each part makes of fixed numbers, at the film's size; the VAE, as wide as the film and, unless it is the `whole`, as high as its smallest.
 
     By shapes, oneDNN and MKL choose their kernels: with fewer tokens than the film has, attention gave the same bits where the film's were others.
     """
@@ -39,11 +39,11 @@ def compute(parts: Parts, options: Options) -> Iterator[Tensor]:
     yield features
     traits = card.describe(options)
     width, height = traits.latent_width, traits.latent_height
-    strip = (card.SMALLEST, width * card.PIXELS_PER_LATENT)
+    rows = height if whole else card.SMALLEST // card.PIXELS_PER_LATENT
+    strip = (rows * card.PIXELS_PER_LATENT, width * card.PIXELS_PER_LATENT)
     frames = draw_noise(1, 3, card.FRAMES_PER_LATENT, *strip).clamp_(-1, 1)
     yield parts.vae.encode(frames)
     latents = draw_noise(1, traits.latent_channels, 1, height, width)
     shallow = keep_first_block(parts.transformer)
     yield denoise_block(shallow, latents, features[..., :FEATURES], parts.remembering)
-    rows = card.SMALLEST // card.PIXELS_PER_LATENT
     yield FrameStream(parts.vae).push(latents[..., :rows, :])

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from model import nvml
 from model.avatar import FP8, Byte, Float, Heard, Machine, Named, Options, Traits
-from model.precision import NARROW, require_precision
+from model.precision import require_precision
 from model.probe import hash_bits
+from model.processor import NARROW
 from model.rows import can_build
 from model.text import TextEncoder
 from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind

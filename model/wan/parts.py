@@ -11,7 +11,6 @@ import torch
 from model import checkpoint, weights
 from model.avatar import Machine
 from model.fp8 import require_card
-from model.processor import avoid_amx
 from model.wan.memory import CONTEXT, Placing
 from model.weights import Placement, load_transformer
 from storage.errors import BadOption
@@ -37,7 +36,6 @@ def device_of(machine: Machine) -> torch.device:
 
 def placement_of(machine: Machine, *, fp8: bool) -> Placement:
     """bfloat16 on a card, float32 on the CPU. Threads are set, as they decide the last bits; so is the card's limit."""
-    avoid_amx()
     torch.set_num_threads(machine.threads)
     device = device_of(machine)
     if fp8:

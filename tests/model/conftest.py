@@ -1,4 +1,4 @@
-"""Triton's kernels, on a card or in its interpreter; and a processor that computes right in bfloat16."""
+"""Triton's kernels, on a card or in its interpreter."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,10 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from model.processor import avoid_amx
-
-# Before any test computes: later it has no effect.
-avoid_amx()
 KERNELS = ("model.kernels", "model.packed_kernels")
 
 
