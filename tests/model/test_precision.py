@@ -1,31 +1,17 @@
 """A machine that computes wrongly in half the precision is found out."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from model import avatar
 from model.avatar import Options
 from model.pocket.avatar import PocketAvatar
 from model.precision import require_precision
 from storage.errors import WrongPrecision
-
-
-class Broken(TorchDispatchMode):
-    """A library whose kernel for an operation is wrong in bfloat16, as AMX's convolutions were; `times` 0 gives zeros."""
-
-    def __init__(self, name: str, times: float) -> None:
-        super().__init__()
-        self.name, self.times = name, times
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        broken = func._schema.name == f"aten::{self.name}" and made.dtype == torch.bfloat16
-        return made * self.times if broken else made
+from tests.model.wrong_library import WrongLibrary
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +42,12 @@ def test_rounding_is_no_fault(dtype: torch.dtype) -> None:
 def test_wrong_kernel_is_named(name: str, times: float) -> None:
     """The operation with its shapes, and by how much it is off; also where it gives nothing, or NaN."""
     off = {0.9: "0.1", 0.0: "1", -1.0: "2"}.get(times, "nan")
-    with Broken(name, times), pytest.raises(WrongPrecision, match=f"{name} of .*off by {off} of"):
+    with (
+        WrongLibrary(name, times),
+        pytest.raises(WrongPrecision, match=f"{name} of .*off by {off} of"),
+    ):
         require_precision(layers(torch.bfloat16))
-    with Broken(name, times):
+    with WrongLibrary(name, times):
         require_precision(layers(torch.float32))
 
 
@@ -70,5 +59,5 @@ def test_pocket_computes_right(pocket: PocketAvatar) -> None:
 @pytest.mark.parametrize("name", ["conv2d", "conv3d", "linear", "rms_norm"])
 def test_pocket_is_refused_where_a_layer_is_wrong(pocket: PocketAvatar, name: str) -> None:
     """One kind of its layers off by a twentieth is enough."""
-    with Broken(name, 1.05), pytest.raises(WrongPrecision, match=f"{name} of "):
+    with WrongLibrary(name, 1.05), pytest.raises(WrongPrecision, match=f"{name} of "):
         pocket.require_precision()
