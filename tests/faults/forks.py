@@ -169,7 +169,7 @@ def repairs(asked: Asked, stride: int, kinds: list[str]) -> dict[str, Any]:
 
 def _healed(root: Path, said: Path, expected: Tree, name: str) -> str:
     """What came, in a word, of a repair that may have been killed: said to be whole and is not, or not healed by another, or other bytes."""
-    before = [each for each in differing(tree(root), expected) if ".partial" not in each]
+    before = [each for each in _otherwise(root, expected) if ".partial" not in each]
     says_whole = child(lambda: check_whole(root), said) == 0
     if says_whole and before:
         print(f"{name}: said to be whole: {before}")
@@ -177,10 +177,15 @@ def _healed(root: Path, said: Path, expected: Tree, name: str) -> str:
     if child(lambda: _repair(root), said) or child(lambda: check_whole(root), said):
         print(f"{name}: not healed: {said.read_text(encoding='utf-8')[-2000:]}")
         return "by_hand"
-    if other := differing(tree(root), expected):
+    if other := _otherwise(root, expected):
         print(f"{name}: {other}")
         return "differing"
     return "same"
+
+
+def _otherwise(root: Path, expected: Tree) -> list[str]:
+    """What differs, but for what stood in the way and was set aside."""
+    return [each for each in differing(tree(root), expected) if ".aside" not in each]
 
 
 def _repair(root: Path, last: int | None = None) -> None:
