@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 VARIABLE = "LONGTAKE_PARENT"
@@ -30,6 +31,21 @@ def tethered(end: signal.Signals = signal.SIGKILL) -> Iterator[dict[str, Any]]:
     finally:
         os.close(held)
         os.close(read)
+
+
+@contextmanager
+def signals_to(forward: Callable[[int], None]) -> Iterator[None]:
+    """Hand over SIGINT and SIGTERM meanwhile, to the one who knows the child."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        forward(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def follow_parent() -> None:

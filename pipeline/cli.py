@@ -12,6 +12,7 @@ from types import FrameType
 
 from pipeline.arguments import parse
 from pipeline.child import follow_parent
+from pipeline.limited import run_limited
 from pipeline.streams import guarded_streams, loss_of
 from pipeline.verb import Command, put, show
 from pipeline.verbs import VERBS
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     follow_parent()
     words = list(sys.argv[1:] if arguments is None else arguments)
     with guarded_streams():
+        if arguments is None and (limited := run_limited(words)) is not None:
+            return limited
         code = _serve(words)
         sys.stdout.flush()
         loss = loss_of(sys.stdout)

@@ -5,12 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
-from pipeline.child import tethered
+from pipeline.child import signals_to, tethered
 from storage.disk import look, nearest, size
 from storage.errors import BadInput, NoSpace, RunError, RunLocked, times
 from storage.inside import path_inside
@@ -37,7 +35,7 @@ class Supervisor:
     def run(self) -> int:
         """Make the film; the exit code of the last process, or that of the signal that came."""
         failures, there = 0, pieces(self._root)
-        with self._forwarding():
+        with signals_to(self._forward):
             while True:
                 code = self._start()
                 now = pieces(self._root)
@@ -102,21 +100,10 @@ class Supervisor:
             events.emit("run_restarted", code=code, failures=failures)
         self._tell(f"It ended with {why}; started again.")
 
-    @contextmanager
-    def _forwarding(self) -> Iterator[None]:
-        def forward(number: int, _frame: FrameType | None) -> None:
-            self._signal = number
-            if self._child is not None and self._child.poll() is None:
-                self._child.send_signal(number)
-
-        before = {
-            number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _forward(self, number: int) -> None:
+        self._signal = number
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(number)
 
 
 def pieces(root: Path) -> int:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from storage.errors import MachineLimit
@@ -32,8 +33,11 @@ STARVED = "a library could start none of its threads"
 class MemoryGuard:
     """A thread that looks every two seconds, whatever else is the matter."""
 
-    def __init__(self, patience: float = PATIENCE, tick: float = _TICK) -> None:
-        self._patience, self._tick = patience, tick
+    def __init__(
+        self, patience: float = PATIENCE, tick: float = _TICK, heart: int | None = None
+    ) -> None:
+        """`heart`: a pipe that gets a byte at each look, for one who waits outside."""
+        self._patience, self._tick, self._heart = patience, tick, heart
         self._moved = time.monotonic()
         self._spare: bytearray | None = bytearray(1 << 20)  # for the last words
         self._line = f"longtake: {_error('a process that stood still')}\n".encode()
@@ -50,12 +54,18 @@ class MemoryGuard:
         while True:
             time.sleep(self._tick)
             try:
+                self._beat()
                 if not is_short() and not _has_limbo():
                     self._moved = time.monotonic()
                 elif time.monotonic() - self._moved > self._patience:
                     self._end()
             except MemoryError:
                 self._spare = None
+
+    def _beat(self) -> None:
+        if self._heart is not None:
+            with suppress(OSError):
+                os.write(self._heart, b".")
 
     def _end(self) -> None:
         try:
@@ -65,11 +75,11 @@ class MemoryGuard:
             os._exit(MachineLimit.exit_code)
 
 
-def start_guard() -> None:
+def start_guard(heart: int | None = None) -> None:
     """Guard this process, once, if it has a limit; where there is none, the system itself ends who takes too much."""
     global _guard  # noqa: PLW0603 - one a process
-    if _guard is None and is_limited():
-        guard = MemoryGuard()
+    if _guard is None and (heart is not None or is_limited()):
+        guard = MemoryGuard(heart=heart)
         guard.start()
         _guard = guard
 
