@@ -16,7 +16,7 @@ LONGEST = 1 << 20
 """Bytes of a line; of a longer one each part is passed over."""
 MOST = 1 << 28
 """Bytes of the file that are read, its last."""
-_GREATEST = 1e15
+_GREATEST = 1e19
 """Of numbers, and so of times."""
 
 
