@@ -19,6 +19,7 @@ from storage.errors import (
     NotReadable,
     NotWritable,
 )
+from storage.inside import read_plain
 from storage.originals import copy_original
 from storage.picture import read_picture
 from storage.publish import publish
@@ -104,26 +105,26 @@ def test_a_record_that_cannot_be_read_back_is_named(
 ) -> None:
     """Once is nothing; for ever, it is not the work that is to blame."""
     run = Run.create(tmp_path / "run", make_start(tmp_path))
-    run.records.commit("latents", 0)
+    run.records.commit("latents", 0, digest="0" * 64)
     failing(monkeypatch, times=1)
     assert run.records.complete("latents", 0)
     failing(monkeypatch, times=99)
     assert not run.records.complete("latents", 0)
     with pytest.raises(NotReadable, match=r"latents\.00000\.json cannot be read: Input/output"):
-        run.records.commit("latents", 0)
+        run.records.commit("latents", 0, digest="0" * 64)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Records cannot be read so many times."""
     left = [times]
 
-    def load(path: str) -> bytes:
+    def read(path: str | Path, most: int) -> bytes:
         left[0] -= 1
         if left[0] >= 0:
-            raise fault(errno.EIO, path)
-        return Path(path).read_bytes()
+            raise fault(errno.EIO, str(path))
+        return read_plain(path, most)
 
-    monkeypatch.setattr("storage.records._load", load)
+    monkeypatch.setattr("storage.records.read_plain", read)
 
 
 def test_what_cannot_be_read_is_not_called_damaged(
@@ -132,14 +133,12 @@ def test_what_cannot_be_read_is_not_called_damaged(
     """run.json with its copy, a picture and a sound: the disk's line, with the file's name."""
     run = Run.create(tmp_path / "run", make_start(tmp_path))
     image, audio = run.image_path, run.audio_path
-    real = Path.open
 
-    def open_or_fail(path: Path, *words: Any, **named: Any) -> Any:
-        if path.is_relative_to(run.root):
-            raise fault(errno.EIO, str(path))
-        return real(path, *words, **named)
+    def fail(path: Path | str, *_: Any, **__: Any) -> Any:
+        raise fault(errno.EIO, str(path))
 
-    monkeypatch.setattr(Path, "open", open_or_fail)
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(os, "open", fail)
     for path, read in (
         (run.root / "run.json", lambda: Run.open(run.root)),
         (image, lambda: read_picture(image, width=32, height=32)),
