@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from model.pocket import dataset, samples
 from model.pocket.dataset import FRAME, draw_scenes, listen
@@ -61,29 +62,31 @@ def test_scenes_are_whole_frames_with_a_curve_for_each() -> None:
 
 
 def test_without_festival_its_scenes_are_left_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A seed that would begin with festival, where it is not installed: one line says so, and the sound is written."""
     seed = next(n for n in range(99) if 0.13 < np.random.default_rng(n).random() < 0.36)
     monkeypatch.setenv("PATH", str(tmp_path))
     words = ["dataset", "--hours", "1e-5", "--seed", str(seed), "--out", str(tmp_path / "s.npz")]
     monkeypatch.setattr(sys, "argv", words)
-    dataset.main()
-    assert capsys.readouterr().out.count("festival_left_out") == 1
+    with capture_logs() as told:
+        dataset.main()
+    assert [each["event"] for each in told] == ["festival_left_out", "sound_written"]
     bands, curves = dataset.read(tmp_path / "s.npz")
     assert len(bands) == 4 * len(curves) > 0
 
 
 def test_without_flite_its_voices_stay_as_they_are(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The held-out voices of espeak-ng are made anew, one line says that those of flite were not."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(samples, "HELD_OUT", ("en-us+m4",))
     monkeypatch.setattr(samples, "SECONDS", 2)
     (tmp_path / "curves.json").write_text('{"flite-awb": [[0, 0, 0]]}')
-    samples.make_held_out(tmp_path)
-    assert capsys.readouterr().out.count("flite_left_out") == 1
+    with capture_logs() as told:
+        samples.make_held_out(tmp_path)
+    assert [each["event"] for each in told] == ["flite_left_out"]
     assert (tmp_path / "en-us-m4.opus").stat().st_size > 1000
     assert list(samples.json.loads((tmp_path / "curves.json").read_text())) == [
         "flite-awb",
