@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.errors import LockLost, NotWritable, RunLocked
+from storage.errors import LockLost, MachineLimit, NotReadable, NotWritable, RunLocked
 from storage.inside import open_plain, path_inside, read_plain
 from storage.publish import set_aside
+from storage.refusals import spare_input
 from storage.schema import Unfit, parse_json, table, text, whole
 
 NAME, HELD = "run.lock", "run.lock.held"
@@ -233,7 +234,7 @@ def _named(file: int, root: Path) -> Iterator[None]:
         if os.getpid() == owner:  # a forked child that leaves this block is not the holder
             os.environ[TOKENS] = before
             # On a disk that is read-only by now it would hide the error that ends the work.
-            with suppress(OSError):
+            with suppress(OSError, NotReadable, MachineLimit):
                 if _holder(root).get("token") == token:
                     (root / HELD).unlink(missing_ok=True)
                     os.pwrite(file, b" " * SIZE, 0)
@@ -258,13 +259,22 @@ def _holder(root: Path) -> Holder:
 
 
 def _read(path: Path) -> Holder:
-    try:
-        holder: Holder = parse_json(read_plain(path, 8 * SIZE))
-        # A torn or damaged text names nobody; the kernel's lock is what counts.
-        _HOLDER(holder)
-    except (OSError, Unfit):
-        return {}
-    return holder
+    """The holder by a lock's text; nobody by a torn or damaged one: the kernel's lock is what counts. Raises NotReadable, MachineLimit."""
+    refused: OSError | None = None
+    for _ in range(2):
+        try:
+            holder: Holder = parse_json(read_plain(path, 8 * SIZE))
+            _HOLDER(holder)
+        except Unfit:
+            return {}
+        except OSError as error:
+            refused = error
+        else:
+            return holder
+    if refused is not None:
+        # Held by nobody that one could ask: to go on would be to write without it.
+        spare_input(path, refused)
+    return {}
 
 
 def _refusal(root: Path, holder: Holder) -> RunLocked:

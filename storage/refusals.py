@@ -66,7 +66,7 @@ def spare_input(path: Path, fault: BaseException) -> None:
     spare_file(fault)
     for each in causes(fault):
         if getattr(each, "errno", None) in PASSING:
-            raise NotReadable(path, line_of(each)) from fault
+            raise NotReadable(path, getattr(each, "strerror", None) or line_of(each)) from fault
 
 
 def refusal(fault: BaseException) -> LongtakeError | None:

@@ -127,6 +127,26 @@ def failing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     monkeypatch.setattr("storage.records.read_plain", read)
 
 
+def test_a_lock_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written without it, and it is no fault of ours; once is nothing."""
+    run, left = Run.create(tmp_path / "run", make_start(tmp_path)), [1]
+
+    def read(path: str | Path, most: int) -> bytes:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise fault(errno.EIO, str(path))
+        return read_plain(path, most)
+
+    monkeypatch.setattr("storage.lock.read_plain", read)
+    with run.lock():
+        run.sweep()
+    left[0] = 999
+    with pytest.raises(NotReadable, match=r"run\.lock\S* cannot be read"), run.lock():
+        pass
+
+
 def test_what_cannot_be_read_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
