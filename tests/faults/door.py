@@ -4,6 +4,7 @@ What fails is said in the environment, and off where nothing is said (tests/fake
 FAULT_TOLD=file gets one line per stage that the product calls done. FAULT_FILL=words:file fills the disk, by that file, when a draft for a path with
 these words in it is created. FAULT_CALL=fsync:once (or write, open; or always; or a number, the call that fails) fails with FAULT_ERRNO (EIO) wherever a
 path of the run has FAULT_WHERE in it. FAULT_SLOW=seconds waits before each sync. FAULT_CLOCK=seconds lets the time of day jump there and back by so much.
+FAULT_LIMIT=FSIZE:bytes (or NOFILE:files) limits the process.
 FAULT_ENCODE=clip:times and FAULT_OOM, FAULT_NAN=stage:clip:times are faults of the encoder and of the device.
 """
 
@@ -118,6 +119,15 @@ def jump(said: str) -> None:
     time.time = jumping
 
 
+def limit(said: str) -> None:
+    """Let the system refuse this process more than so much."""
+    import resource
+
+    name, most = said.split(":")
+    kind = getattr(resource, f"RLIMIT_{name}")
+    resource.setrlimit(kind, (int(most), resource.getrlimit(kind)[1]))
+
+
 def fail_encoder(said: str) -> None:
     """Let the encoder of a clip fail so many times."""
     import tasks.decode
@@ -164,6 +174,7 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "FAULT_FILL": fill,
     "FAULT_CALL": fail_calls,
     "FAULT_SLOW": be_slow,
+    "FAULT_LIMIT": limit,
     "FAULT_CLOCK": jump,
     "FAULT_ENCODE": fail_encoder,
     "FAULT_OOM": break_model("oom"),

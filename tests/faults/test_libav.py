@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Tally
-from films import ROOT, TESTS, Film
+from films import ROOT, TESTS, Film, differing, is_plain
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +56,28 @@ def test_every_call_that_fails_once(
 ) -> None:
     """Each of them with both, and every 15th of those on any file of the run, those that are read too."""
     check(shim, brief, tmp_path, tally, where=where, stride=stride)
+
+
+LIMITS = ["FSIZE:600", "FSIZE:20000", "NOFILE:9", "NOFILE:12"]
+
+
+def limited(film: Film, place: Path, limit: str, tally: Tally) -> None:
+    """The machine's line or the disk's, with its code; without the limit the same command ends it."""
+    whole = film.make(place / "whole")
+    status, said = film.start("longtake", place / "limited", FAULT_LIMIT=limit).end()
+    assert status in (4, 5), said
+    assert is_plain(said, place / "limited" / "film") or "The machine gives no more" in said, said
+    assert not differing(film.make(place / "limited"), whole)
+    tally(tried=1, differing=0)
+
+
+def test_a_file_may_not_grow(brief: Film, tmp_path: Path, tally: Tally) -> None:
+    """As `ulimit -f`: not for the copy of the sound."""
+    limited(brief, tmp_path, LIMITS[1], tally)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", LIMITS)
+def test_limits_of_a_process(limit: str, brief: Film, tmp_path: Path, tally: Tally) -> None:
+    """Of the length of a file and of open files, where little works and where nearly all does."""
+    limited(brief, tmp_path, limit, tally)
