@@ -21,7 +21,7 @@ from pipeline.sinks.webhook import Webhook
 from pipeline.told import Tail
 from storage.errors import BadInput, BadOption
 from tasks.events import emit, recorded
-from tests.waiting import LONG
+from tests.waiting import LONG, wait_until
 
 from .conftest import HookServer, Place, free_port, serving
 
@@ -107,8 +107,10 @@ def test_a_connection_that_is_lost_is_made_again():
         sink = Sink("ws://there", Socket(url), QUICK)
         for number in range(1, 4):
             sink.tell("clip_denoised", {})
-            sink._flush(LONG)  # it knows by the pong that the server has heard it
-            assert number in heard
+            sink._flush(
+                LONG
+            )  # it knows by the pong that the server has it, who may yet have to read it
+            wait_until(lambda number=number: number in heard)  # type: ignore[misc]
             connections[-1].close()
         close(sink)
     assert len(connections) == 3
