@@ -174,7 +174,7 @@ def prepare(command: Command) -> "Console | None":
     if run := command.options.get("run"):
         sweep_scratch(Path(str(run)).absolute().parent)
 
-    console = terminal(sys.stderr) if sys.stderr.isatty() else None
+    console = terminal(sys.stderr) if is_drawable(sys.stderr) else None
     logs.configure(debug=command.debug, console=console)
     return console
 
@@ -221,6 +221,11 @@ def show(renderables: "Iterable[RenderableType]", stream: TextIO | None = None) 
 
 _LEAST_WIDTH, _WIDTH = 72, 100
 """Columns of a table at least, and where it goes into a file or a pipe."""
+
+
+def is_drawable(stream: TextIO) -> bool:
+    """Whether the stream is a terminal on which a bar can be drawn over itself; else there are lines."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
 
 
 def terminal(stream: TextIO) -> "Console":

@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipeline.streams import is_read
-from pipeline.verb import Command, Parser, Verb, prepare, put, show, terminal
+from pipeline.verb import Command, Parser, Verb, is_drawable, prepare, put, show, terminal
 from storage.errors import Interrupted, Terminated, WorkFailed
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _last_of(command: Command) -> "Status":
     from tasks.opening import open_run
 
     run, json = open_run(command.path("run")), bool(command.options["json"])
-    if sys.stdout.isatty() and not json:
+    if is_drawable(sys.stdout) and not json:
         return watch.show(run, terminal(sys.stdout))
     for status, line in watch.tell(run):
         put(status.as_json(indent=None) if json else line)

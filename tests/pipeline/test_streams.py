@@ -1,6 +1,7 @@
 """Streams that are closed, full, given up or poor in letters: no verb minds, and no film is lost for it."""
 
 import codecs
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from wavefile import write_wave
 
 from pipeline import runs
 from pipeline.streams import LIKENESS, show_likeness
+from pipeline.verb import is_drawable
 from tasks.request import Request
 from tests.waiting import holds, wait_until
 
@@ -128,6 +130,21 @@ def test_no_stream_changes_what_a_verb_does(face: Path, tmp_path: Path):
         if name == "new" and (tmp_path / f"film{at}/x/video.mp4").read_bytes() != film.read_bytes():
             wrong.append((name, how, "other bytes", err[-300:]))
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("kind", "drawn"), [("dumb", False), ("unknown", False), ("xterm", True), ("", True)]
+)
+def test_a_dumb_terminal_gets_lines(kind: str, drawn: bool, monkeypatch: pytest.MonkeyPatch):
+    """A bar that cannot be drawn over itself would be a stack of bars."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", kind)
+    assert is_drawable(Terminal()) is drawn
+    assert not is_drawable(io.StringIO())
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
