@@ -29,7 +29,7 @@ Ask = Callable[..., Request]
 @pytest.mark.parametrize(
     ("fields", "error", "words"),
     [
-        ({"start_clip": 99}, BadOption, "clips, counted from 0"),
+        ({"start_clip": 99}, BadOption, "the film has 1 clip, counted from 0"),
         ({"infer_frames": 32}, BadOption, "24 or 36"),
         ({"infer_frames": 7}, BadOption, "take 12"),
         ({"width": 100, "height": 64}, BadSize, "96\\*64"),
