@@ -256,6 +256,7 @@ def call(folder: Path, words: tuple[str, ...], *, user: int | None = None) -> in
                     os.chown(path, user, user)
             os.setgroups([])
             os.setgid(user)
+            "".encode("ascii")  # its codec is read now: another user may not read where Python lies
             os.setuid(user)
         os.chdir(folder)
         code = main(list(words))

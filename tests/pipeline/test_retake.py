@@ -50,7 +50,7 @@ def test_the_other_verbs_know_it(old: Path, longtake: Call) -> None:
     new = old.with_name("old-clip2-until4-seed7")
     shutil.rmtree(old)
     shown = "".join(longtake("status", new)[1].split())  # a long path is folded
-    assert "clips2to3again,seed7(before:420)" in shown
+    assert "2clips:2to3again,seed7(before:420)" in shown
     told = json.loads(longtake("status", new, "--json")[1])
     assert told["parent"]["clip"] == 2
     for words in (["verify", new], ["resume", new], ["inspect", new, "--clip", 3]):
