@@ -79,7 +79,7 @@ def check_make(words: list[str]) -> None:
         name, equals, value = word.partition("=")
         assert f"$({name})" in read("Makefile") if equals else name in targets, word
         named = {"ROW": "rows", "PART": "soak"}.get(name)
-        there = name == "WORKERS" or named and f'"{value}": ' in read(f"tests/faults/{named}.py")
+        there = name == "WORKERS" or (named and f'"{value}": ' in read(f"tests/faults/{named}.py"))
         assert not equals or there or (ROOT / value).exists(), value
 
 
