@@ -130,7 +130,9 @@ def test_each_script_of_live_avatar_is_a_line(tmp_path: Path) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
     small = [line.replace("704*384", "64*64").replace("_steps 40", "_steps 1") for line in lines]
-    Image.open(PICTURE).convert("RGB").save(tmp_path / "face.jpg")
+    face = Image.open(PICTURE).convert("RGB")
+    face.save(tmp_path / "face.jpg")
+    face.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "other.jpg")
     write_wave(tmp_path / "speech.wav", 4.0)
     maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(tmp_path / "ckpt")]
     subprocess.run(maker, cwd=ROOT, check=True, capture_output=True)
