@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeline.verb import show
 
 SCREENS = Path(__file__).parent / "screens"
@@ -23,5 +25,8 @@ def check(name: str, text: str) -> None:
 def drawn(renderables: Iterable[Any]) -> str:
     """What a verb prints into a file or a pipe."""
     stream = io.StringIO()
-    show(renderables, stream)
+    # Set by whoever runs the tests, it would decide the width.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        show(renderables, stream)
     return stream.getvalue()
