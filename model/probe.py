@@ -5,11 +5,13 @@ is asked: the same numbers go through the layers that make a film, in its precis
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import copy
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from model.causal import CausalDenoiser
@@ -23,6 +25,7 @@ SEED = 22
 BLOCKS_BEFORE = 3
 """Blocks of latents that came before the one that is denoised: attention then sees a whole window."""
 
+TOKENS, HEADS, WIDTH = 192, 4, 64
 ONE_STEP = Schedule((1000.0,), (1.0, 0.0))
 
 
@@ -40,10 +43,19 @@ def hash_bits(made: Iterable[Tensor]) -> str:
     return whole.hexdigest()[:16]
 
 
-def keep_first_block(transformer: S2VTransformer) -> S2VTransformer:
-    """The same transformer with its first block alone, whose weights are shared: all blocks are computed alike."""
+def compute_formulas(device: torch.device) -> Iterator[Tensor]:
+    """What stands between the products, in float32. In bfloat16 a last bit that differs shows once in thousands of numbers: not here, but in a film."""
+    x = draw_noise(TOKENS, HEADS * WIDTH).to(device)
+    heads = rearrange(x, "l (n d) -> 1 n l d", n=HEADS)
+    yield from (F.layer_norm(x, x.shape[-1:]), F.rms_norm(x, x.shape[-1:]), x.softmax(-1))
+    yield from (F.gelu(x, approximate="tanh"), F.gelu(x), F.silu(x), x @ x.T)
+    yield F.scaled_dot_product_attention(heads, heads, heads)
+
+
+def keep_first_blocks(transformer: S2VTransformer, count: int) -> S2VTransformer:
+    """The same transformer with its first blocks alone, whose weights are shared: all blocks are computed alike."""
     shallow = copy(transformer)
-    shallow._modules = {**transformer._modules, "blocks": transformer.blocks[:1]}
+    shallow._modules = {**transformer._modules, "blocks": transformer.blocks[:count]}
     shallow.stream = None
     return shallow
 

@@ -10,12 +10,14 @@ from model.audio import MelEncoder
 from model.avatar import Options
 from model.pocket import card
 from model.pocket.vae import FrameStream, PocketVAE
-from model.probe import denoise_block, draw_noise, keep_first_block
+from model.probe import compute_formulas, denoise_block, draw_noise, keep_first_blocks
 from model.ring import Remembering
 from model.transformer import S2VTransformer
 
 FEATURES = card.BLOCK_LATENTS * card.FRAMES_PER_LATENT
-"""Frames of a block."""
+"""Frames of a block of latents."""
+BLOCKS = 2
+"""Of the transformer."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ def compute(parts: Parts, options: Options, *, whole: bool = False) -> Iterator[
 
     By shapes, oneDNN and MKL choose their kernels: with fewer tokens than the film has, attention gave the same bits where the film's were others.
     """
+    yield from compute_formulas(torch.device("cpu"))
     span = min(options.clip_frames, card.CLIP_FRAMES) * card.SAMPLE_RATE // card.FPS
     features = parts.ear.hear(draw_noise(1, span + 2 * card.AUDIO_MARGIN) / 10)
     yield features
@@ -44,6 +47,6 @@ def compute(parts: Parts, options: Options, *, whole: bool = False) -> Iterator[
     frames = draw_noise(1, 3, card.FRAMES_PER_LATENT, *strip).clamp_(-1, 1)
     yield parts.vae.encode(frames)
     latents = draw_noise(1, traits.latent_channels, 1, height, width)
-    shallow = keep_first_block(parts.transformer)
+    shallow = keep_first_blocks(parts.transformer, BLOCKS)
     yield denoise_block(shallow, latents, features[..., :FEATURES], parts.remembering)
     yield FrameStream(parts.vae).push(latents[..., :rows, :])

@@ -17,7 +17,7 @@ from model.avatar import Traits
 from model.checkpoint import Place, read_json
 from model.fp8 import quantise_linears
 from model.headers import read_contents
-from model.probe import denoise_block, draw_noise
+from model.probe import compute_formulas, denoise_block, draw_noise
 from model.ring import Remembering
 from model.transformer import S2VTransformer
 from model.vae import WanFrameStream, WanVAE, build
@@ -43,6 +43,7 @@ class Miniature:
     def compute(self, traits: Traits) -> Iterator[Tensor]:
         """What each part makes of fixed numbers: the speech encoder of a second, the VAE as wide as the film, the transformer at its size."""
         device = self.placement.device
+        yield from compute_formulas(device)
         yield self.ear()(
             draw_noise(1, SAMPLE_RATE).to(device, self.placement.dtype)
         ).last_hidden_state
