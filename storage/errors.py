@@ -231,7 +231,7 @@ class DeviceTooSmall(ModelError):
 
 
 class WrongPrecision(ModelError):
-    """The machine computes wrongly: {} is off by {} of the result, where rounding explains less than {}. A library of torch is at fault: try another version of torch, and on an Intel processor ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment."""
+    """The machine computes wrongly: {} is off by {} of the result, where rounding explains less than {}. A library of torch is at fault: try another version of it; on an Intel processor ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment; with --threads no OMP_THREAD_LIMIT below them."""
 
 
 class NotReproduced(RunError):
