@@ -1,6 +1,7 @@
 """The rules of the house that no linter knows: the four names, the tree of errors, the list of packages."""
 
 import inspect
+import os
 import subprocess
 import sys
 import tomllib
@@ -56,3 +57,21 @@ def test_errors_import_nothing_of_ours():
     """The error tree may be imported from every room, so it imports none."""
     source = inspect.getsource(errors)
     assert not [room for room in ROOMS if f"from {room}" in source or f"import {room}" in source]
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_what_a_module_loads_does_not_depend_on_where_a_circle_is_entered(seed: int):
+    """Two that import each other load the same libraries, whichever is asked first and however sets are ordered."""
+    code = """
+import ast
+from tests.house import File, heavy_loads
+texts = {"one": "import two, torch", "two": "import one, three, av", "three": "import two, rich"}
+for order in (texts, reversed(texts)):
+    files = [File(f"{name}.py", texts[name], ast.parse(texts[name])) for name in order]
+    print(*sorted({tuple(sorted(found)) for found in heavy_loads(files).values()}))
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.split("\n")[:2] == ["('av', 'rich', 'torch')"] * 2
