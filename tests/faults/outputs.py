@@ -6,6 +6,7 @@ python tests/faults/outputs.py names FOLDER [few]    a run is to be made in a fo
 Forks, so it runs apart from the tests' own process; what is about rights is tried by nobody's user where this one is root. Prints one line of JSON.
 """
 
+import codecs
 import json
 import os
 import shutil
@@ -256,7 +257,7 @@ def call(folder: Path, words: tuple[str, ...], *, user: int | None = None) -> in
                     os.chown(path, user, user)
             os.setgroups([])
             os.setgid(user)
-            "".encode("ascii")  # its codec is read now: another user may not read where Python lies
+            codecs.lookup("ascii")  # read now: another user may not read where Python lies
             os.setuid(user)
         os.chdir(folder)
         code = main(list(words))

@@ -34,7 +34,7 @@ def test_a_film_that_is_heard_is_no_place_for_the_film(
             assert (code, err.count("\n")) == (2, 1)
             assert "it is an input of the film, and inputs are never written over" in err
     assert not (tmp_path / "x").exists()
-    for made in ("1 clip made now", "1 clips, 48 frames"):
+    for made in ("1 clip made now", "1 clip, 48 frames"):
         code, _, err = longtake("new", face, talk, "--run", "x", "--output-file", "other.mp4")
         assert code == 0
         assert made in err
