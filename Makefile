@@ -27,7 +27,7 @@ test: $(READY)
 screens: export WRITE_SCREENS := 1
 screens: $(READY)
 	rm -f tests/pipeline/screens/*.txt
-	$(BIN)/python -m pytest -q tests/pipeline/test_screens.py tests/pipeline/test_lines.py
+	$(BIN)/python -m pytest -q tests/pipeline/monitor/test_screens.py tests/pipeline/test_lines.py
 	git diff --stat -- tests/pipeline/screens
 
 check: $(READY)
@@ -42,20 +42,20 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
-	$(BIN)/python -m model.tools.bench
+	$(BIN)/python -m pipeline.bench.bench
 
 bench-online: $(READY)
-	$(BIN)/python -m model.tools.bench_online
+	$(BIN)/python -m pipeline.bench.bench_online
 
 # A film with pauses, harmed in every known way, and measured.
 known-answers: $(READY)
 	mkdir -p runs
-	$(BIN)/python -m pipeline.quality.speech examples runs/answers.wav
+	$(BIN)/python -m pipeline.bench.known_speech examples runs/answers.wav
 	$(BIN)/longtake new examples/mila.png runs/answers.wav --run runs/answers
-	$(BIN)/python -m pipeline.quality.answers runs/answers
+	$(BIN)/python -m pipeline.bench.known_answers runs/answers
 
 bench-plan: $(READY)
-	$(BIN)/python -m model.tools.bench_plan
+	$(BIN)/python -m pipeline.bench.bench_plan
 
 # One row: make faults ROW=kill. One part: make soak PART=clips; stopped, the same command goes on.
 faults: $(READY)

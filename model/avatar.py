@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from model.preview import Preview
+    from model.vae.preview import LatentPreview
 
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
@@ -50,7 +50,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Machine:
+class DeviceConfig:
     """Where a model is put; all but `threads` and the kind of device never decides a bit."""
 
     threads: int = 1
@@ -64,7 +64,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Heard:
+class AudioWindow:
     """What a model hears of one clip: its span of the sound with the margins, silence beyond the ends, and what the whole sound is like."""
 
     sound: Float
@@ -77,7 +77,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Traits:
+class ModelTraits:
     """The numbers of a model that the other rooms need. Known without loading any weight."""
 
     name: str
@@ -145,7 +145,7 @@ class Denoised:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryEstimate:
     """What a film takes, in bytes by part, by arithmetic."""
 
     device: Mapping[str, int]
@@ -164,7 +164,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Speed:
+class MachineSpeed:
     """How fast a machine with a card is, as far as a film is concerned; where nothing is said, one with an H200."""
 
     relative: float = 1.0
@@ -182,7 +182,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Labour:
+class TimeEstimate:
     """Seconds by arithmetic, from what was measured on one H200."""
 
     load: float
@@ -240,7 +240,7 @@ class Avatar(Protocol):
     """A model with its weights loaded."""
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ModelTraits:
         """Its numbers, for the options it was loaded with."""
 
     @property
@@ -253,7 +253,7 @@ class Avatar(Protocol):
     def encode_inputs(self, picture: Byte, prompt: str) -> Named:
         """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size) and the prompt."""
 
-    def extract_audio(self, heard: Heard) -> Float:
+    def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""
 
     @property
@@ -261,7 +261,7 @@ class Avatar(Protocol):
         """The most device memory that was taken so far, in bytes, by who says so; nothing on a CPU."""
 
     def look(self) -> Mapping[str, int | str]:
-        """The device now: `card` (its name), `used` and `total` (bytes), `temperature`, `load` (percent), as far as it tells; nothing on a CPU."""
+        """The device now: `card` (its name), `used` and `total` (bytes), `temperature`, `load_model` (percent), as far as it tells; nothing on a CPU."""
 
     def denoiser(self, inputs: Named, seed: Seed) -> Denoiser:
         """A denoiser that stands before clip 0."""
@@ -270,7 +270,7 @@ class Avatar(Protocol):
         """A decoder that stands before clip 0."""
 
 
-def seed_of(seed: Seed, clip: int) -> int:
+def seed_for_clip(seed: Seed, clip: int) -> int:
     """The seed of a clip."""
     return seed(clip) if callable(seed) else seed
 
@@ -283,85 +283,93 @@ MODELS = {
 """A model → its package, with a module `card` (what it is) and a module `avatar` (loads it)."""
 
 
-class Card(Protocol):
+class TraitsModule(Protocol):
     """The module that says what a model is, without its weights."""
 
-    def describe(self, options: Options) -> Traits:
+    def describe_model(self, options: Options) -> ModelTraits:
         """Its traits for these options."""
 
     def weights_digest(self, options: Options, *, fetch: bool = True) -> str:
         """The digest of its weights; `fetch` allows to download them."""
 
-    def bytes_needed(self, options: Options, machine: Machine) -> int:
+    def bytes_needed(self, options: Options, machine: DeviceConfig) -> int:
         """Device memory without which a film cannot be made; 0 where that is no question."""
 
-    def preview(self, options: Options) -> "Preview":
+    def read_preview(self, options: Options) -> "LatentPreview":
         """The matrix that makes small pictures of its latents."""
 
-    def memory(self, options: Options, machine: Machine, free: int | None) -> Memory:
+    def estimate_memory(
+        self, options: Options, machine: DeviceConfig, free: int | None
+    ) -> MemoryEstimate:
         """What a film takes, placed as a card with so much free memory has it (None: no card)."""
 
-    def labour(self, options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:
+    def estimate_time(
+        self, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed
+    ) -> TimeEstimate | None:
         """How long a card with so much free memory takes; None where only measuring tells."""
 
 
-class Loader(Protocol):
+class AvatarModule(Protocol):
     """The module that loads a model."""
 
-    def load(self, options: Options, machine: Machine) -> Avatar:
+    def load_model(self, options: Options, machine: DeviceConfig) -> Avatar:
         """It, with its weights."""
 
-    def bytes_free(self, machine: Machine) -> int | None:
+    def bytes_free(self, machine: DeviceConfig) -> int | None:
         """Device memory that can be had now; None where nobody knows."""
 
 
-def describe(name: str, options: Options) -> Traits:
+def describe_model(name: str, options: Options) -> ModelTraits:
     """The traits of a model, without loading it (and without torch)."""
-    card: Card = import_module(f"{MODELS[name]}.card")
-    return card.describe(options)
+    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return card.describe_model(options)
 
 
 def weights_digest(name: str, options: Options, *, fetch: bool = True) -> str:
     """The SHA-256 that stands for all weight files of a model: part of the spec. Without torch."""
-    card: Card = import_module(f"{MODELS[name]}.card")
+    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
     return card.weights_digest(options, fetch=fetch)
 
 
-def load(name: str, options: Options, machine: Machine) -> Avatar:
+def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
     """Load a model."""
-    loader: Loader = import_module(f"{MODELS[name]}.avatar")
-    return loader.load(options, machine)
+    loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
+    return loader.load_model(options, machine)
 
 
-def bytes_needed(name: str, options: Options, machine: Machine) -> int:
+def bytes_needed(name: str, options: Options, machine: DeviceConfig) -> int:
     """Device memory without which a film cannot be made; 0 where that is no question. Without torch."""
-    card: Card = import_module(f"{MODELS[name]}.card")
+    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
     return card.bytes_needed(options, machine)
 
 
-def preview(name: str, options: Options) -> "Preview | None":
+def read_preview(name: str, options: Options) -> "LatentPreview | None":
     """The matrix that makes small pictures of a model's latents; None for a model that is not known here. Without torch."""
     if name not in MODELS:
         return None
-    card: Card = import_module(f"{MODELS[name]}.card")
-    return card.preview(options)
+    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return card.read_preview(options)
 
 
-def memory(name: str, options: Options, machine: Machine, free: int | None) -> Memory:
+def estimate_memory(
+    name: str, options: Options, machine: DeviceConfig, free: int | None
+) -> MemoryEstimate:
     """What a film takes, by part. Without torch."""
-    card: Card = import_module(f"{MODELS[name]}.card")
-    return card.memory(options, machine, free)
+    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return card.estimate_memory(options, machine, free)
 
 
-def labour(name: str, options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:
+def estimate_time(
+    name: str, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed
+) -> TimeEstimate | None:
     """How long a card takes, by arithmetic; None where only measuring tells. Without torch."""
-    card: Card = import_module(f"{MODELS[name]}.card")
-    return card.labour(options, machine, free, speed)
+    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return card.estimate_time(options, machine, free, speed)
 
 
 def release_memory() -> None:
     """Give back what nothing uses any more; torch is left alone where nobody has imported it."""
-    gc.unfreeze()  # tasks.windows.tidy has put them out of sight
+    gc.unfreeze()  # tasks.luigi_batches.release_luigi_memory has put them out of sight
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
@@ -375,7 +383,7 @@ def trim_heap() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def bytes_free(name: str, machine: Machine) -> int | None:
+def bytes_free(name: str, machine: DeviceConfig) -> int | None:
     """Device memory that can be had now; None where nobody knows."""
-    loader: Loader = import_module(f"{MODELS[name]}.avatar")
+    loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
     return loader.bytes_free(machine)

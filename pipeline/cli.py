@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from pipeline.arguments import parse
-from pipeline.child import follow_parent
-from pipeline.limited import run_limited
-from pipeline.streams import guarded_streams, loss_of
-from pipeline.verb import Command, put, show
-from pipeline.verbs import VERBS
+from pipeline.commands.command import Command, print_renderables, print_words
+from pipeline.commands.parser import parse_command
+from pipeline.commands.registry import VERBS
+from pipeline.monitor.streams import guarded_streams, loss_of
+from pipeline.upkeep.child_process import follow_parent
+from pipeline.upkeep.limited import run_limited
 from storage.errors import BadInput, LongtakeError, NotWritable
 from storage.memory_guard import STARVED, is_starved, start_guard
-from storage.printable import printable
-from storage.refusals import refusal
+from storage.printable import spell_unprintable
+from storage.refusals import translate_refusal
 
 STOPPED, TERMINATED = 130, 143
 _AGAIN = 2.0
@@ -33,36 +33,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with guarded_streams():
         if arguments is None and (limited := run_limited(words)) is not None:
             return limited
-        code = _serve(words)
+        code = _run_command(words)
         sys.stdout.flush()
         loss = loss_of(sys.stdout)
         # A reader that has seen enough (`| head`) is no fault; a full disk under `> file` is one, also of a verb that ended well.
         if loss is None or loss.errno == errno.EPIPE:
             return code
         lost = NotWritable("stdout", loss.strerror)
-        return _end(str(lost), code or lost.exit_code, words)
+        return _report_end(str(lost), code or lost.exit_code, words)
 
 
-def _serve(words: list[str]) -> int:
+def _run_command(words: list[str]) -> int:
     try:
-        with _terminable():
+        with _signals_raise():
             start_guard()
-            command = parse(words)
+            command = parse_command(words)
             command.asked = words
-            return _help(command) if command.verb == "help" else VERBS[command.verb].act(command)
+            return (
+                _print_help(command) if command.verb == "help" else VERBS[command.verb].run(command)
+            )
     except LongtakeError as error:
-        return _end(str(error), error.exit_code, words)
+        return _report_end(str(error), error.exit_code, words)
     except KeyboardInterrupt as stopped:
         code = TERMINATED if str(stopped) == "SIGTERM" else STOPPED
-        return _end("Stopped. The same command goes on from what is finished.", code, words)
+        return _report_end("Stopped. The same command goes on from what is finished.", code, words)
     except Exception as error:  # noqa: BLE001 - the last door: one line, and the whole story for those who ask
         if _is_nowhere():
             line = "The working directory is gone. Change into one that is there, then give the same command again."
-            return _end(line, BadInput.exit_code, words)
-        if (refused := refusal(error)) is not None:
-            return _end(str(refused), refused.exit_code, words)
+            return _report_end(line, BadInput.exit_code, words)
+        if (refused := translate_refusal(error)) is not None:
+            return _report_end(str(refused), refused.exit_code, words)
         line = f"A fault of longtake itself: {type(error).__name__}: {error}. --debug shows where."
-        return _end(line, 1, words)
+        return _report_end(line, 1, words)
 
 
 def _is_nowhere() -> bool:
@@ -75,7 +77,7 @@ def _is_nowhere() -> bool:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def _signals_raise() -> Iterator[None]:
     """Both signals as an exception, so that drafts are removed; while a film is made, the tasks take them in hand.
 
     An exception that lands in a callback or in a library's bare except is lost, so it is raised again until the end is reached.
@@ -103,21 +105,21 @@ def _terminable() -> Iterator[None]:
             timer.cancel()
 
 
-def _end(line: str, code: int, words: list[str]) -> int:
+def _report_end(line: str, code: int, words: list[str]) -> int:
     if "--debug" in words:
         import traceback
 
-        put(traceback.format_exc().rstrip(), sys.stderr)
-    put(printable(f"longtake: {line}"), sys.stderr)
+        print_words(traceback.format_exc().rstrip(), sys.stderr)
+    print_words(spell_unprintable(f"longtake: {line}"), sys.stderr)
     return code
 
 
-def _help(command: Command) -> int:
+def _print_help(command: Command) -> int:
     text = str(command.options["text"])
     if sys.stdout.isatty():
-        from pipeline.screens import coloured
+        from pipeline.monitor.screens import colour_help
 
-        show([coloured(text)])
+        print_renderables([colour_help(text)])
     else:
         print(text, end="")
     return 0

@@ -12,16 +12,16 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from storage.chunks import Unreadable, chunk_bytes, digest_of_chunk, read_chunk
-from storage.digest import OTHER, digest_of, size_flaw
+from storage.chunks import ChunkUnreadable, chunk_bytes, digest_of_chunk, read_chunk
+from storage.digest import CONTENT_CHANGED, find_size_flaw, hash_array
 from storage.errors import Damaged, NotMade, NotReproduced, Pruned
-from storage.inside import open_own, path_inside, read_plain
-from storage.layout import Layout
+from storage.layout import ArrayLayout
+from storage.named_arrays import MOST, find_named_array_flaws, read_named_array, write_named_arrays
 from storage.names import clips_in
-from storage.pieces import MOST, pieces_flaws, read_piece, write_pieces
-from storage.publish import publish_bytes, remove
+from storage.publish import publish_bytes, remove_path
 from storage.records import Facts, Records
 from storage.refusals import spare_file
+from storage.run_paths import open_own, path_inside, read_plain
 
 if TYPE_CHECKING:
     import zarr
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 log = structlog.get_logger()
 
-FLAGS = ("audio", "latents", "steps", "frames")
+PRESENCE_STAGES = ("audio", "latents", "steps", "frames")
 
 
 class Presence:
@@ -52,13 +52,13 @@ class Presence:
 
     def refresh(self, stage: str, clip: int | None) -> None:
         """After a record of this stage and clip has changed, set the clip's byte to what its records say."""
-        if clip is None or stage not in FLAGS:
+        if clip is None or stage not in PRESENCE_STAGES:
             return
         path = self.path
         try:
             file = open_own(path, os.O_WRONLY)
             try:
-                os.pwrite(file, bytes([self._flags(clip)]), clip)
+                os.pwrite(file, bytes([self._flags_of(clip)]), clip)
             finally:
                 os.close(file)
         except OSError as error:
@@ -72,11 +72,11 @@ class Presence:
     @property
     def has_its_size(self) -> bool:
         """False if it is lost, cut or no file."""
-        return size_flaw(self.path, self.clips) is None
+        return find_size_flaw(self.path, self.clips) is None
 
     def flaw(self) -> str | None:
         """Where it says something else than the records, in words; None if nowhere."""
-        flaw = size_flaw(self.path, self.clips)
+        flaw = find_size_flaw(self.path, self.clips)
         if flaw is not None:
             return flaw
         said, wanted = read_plain(self.path, self.clips), self._wanted()
@@ -85,14 +85,16 @@ class Presence:
 
     def _wanted(self) -> bytes:
         flags = bytearray(self.clips)
-        for bit, stage in enumerate(FLAGS):
+        for bit, stage in enumerate(PRESENCE_STAGES):
             for clip in self.records.clips(stage, self.clips):
                 flags[clip] |= 1 << bit
         return bytes(flags)
 
-    def _flags(self, clip: int) -> int:
+    def _flags_of(self, clip: int) -> int:
         return sum(
-            1 << bit for bit, stage in enumerate(FLAGS) if self.records.complete(stage, clip)
+            1 << bit
+            for bit, stage in enumerate(PRESENCE_STAGES)
+            if self.records.complete(stage, clip)
         )
 
 
@@ -119,7 +121,7 @@ class ClipArray:
         assert array.dtype == self.dtype, f"{self.name}: {array.dtype} is not {self.dtype}"
         self.chunk_path(clip)  # a link is told, before anything is written through it
         self._zarr[clip] = array
-        return digest_of(array)
+        return hash_array(array)
 
     def publish(self, clip: int, array: Array, **facts: Any) -> None:
         """Make a clip's chunk durable, then its record, which holds the digest and these facts. Raises NotReproduced."""
@@ -131,17 +133,17 @@ class ClipArray:
         """Raise NotReproduced where a clip is doubted, and its record holds other bits than these."""
         facts = self.records.read(self.name, clip)
         held = facts.get("digest") if facts and facts["state"] == "doubted" else None
-        if held is not None and held != digest_of(array):
+        if held is not None and held != hash_array(array):
             raise NotReproduced(clip, self.folder.parent)
 
     def read(self, clip: int) -> Array:
         """A clip, verified against its record. Raises NotMade, Pruned or Damaged; never gives zeros for what is missing."""
-        facts, name = self._vouched(clip), f"{self.name} of clip {clip}"
+        facts, name = self._read_record(clip), f"{self.name} of clip {clip}"
         try:
             array = read_chunk(self.chunk_path(clip), self.shape, self.dtype)
-        except Unreadable as error:
+        except ChunkUnreadable as error:
             raise Damaged(name, f"its chunk {error}") from error
-        if digest_of(array) != facts["digest"]:
+        if hash_array(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")
         return array
 
@@ -150,16 +152,16 @@ class ClipArray:
 
         `checked`: the hash is asked, as `read` does. Raises NotMade, Pruned or Damaged.
         """
-        facts, name = self._vouched(clip), f"{self.name} of clip {clip}"
+        facts, name = self._read_record(clip), f"{self.name} of clip {clip}"
         path = self.chunk_path(clip)
-        if (flaw := size_flaw(path, chunk_bytes(self.shape, self.dtype))) is not None:
+        if (flaw := find_size_flaw(path, chunk_bytes(self.shape, self.dtype))) is not None:
             raise Damaged(name, f"its chunk {flaw}")
         try:
             array = np.memmap(path, np.dtype(self.dtype).newbyteorder("<"), "r", 0, self.shape)
         except (ValueError, OSError) as error:
             spare_file(error)
-            raise Damaged(name, f"it {OTHER}") from error
-        if checked and digest_of(array) != facts["digest"]:
+            raise Damaged(name, f"it {CONTENT_CHANGED}") from error
+        if checked and hash_array(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")
         return array
 
@@ -167,12 +169,12 @@ class ClipArray:
         """What is wrong with a clip that its record vouches for: by its hash, or by its length alone; None if nothing is."""
         path = self.chunk_path(clip)
         if not thorough:
-            return size_flaw(path, chunk_bytes(self.shape, self.dtype))
+            return find_size_flaw(path, chunk_bytes(self.shape, self.dtype))
         try:
             found = digest_of_chunk(path, self.shape, self.dtype)
-        except Unreadable as error:
+        except ChunkUnreadable as error:
             return str(error)
-        return None if found == self._vouched(clip)["digest"] else OTHER
+        return None if found == self._read_record(clip)["digest"] else CONTENT_CHANGED
 
     def complete(self, clip: int) -> bool:
         """True if the clip's record says done."""
@@ -187,7 +189,7 @@ class ClipArray:
         """Prune a clip: its record first says so and how to make it again, then the chunk goes."""
         path = self.chunk_path(clip)
         self.records.prune(self.name, clip, remake=self.remake(clip))
-        remove(path)
+        remove_path(path)
 
     def remake(self, clip: int) -> str:
         """The command that makes a pruned clip again: frames are decoded anew; steps are denoised again for a look, beside the run.
@@ -216,7 +218,7 @@ class ClipArray:
             if (self.records.read(self.name, clip) or {}).get("state") == "pruned"
         ]
         for clip in left:
-            remove(self.chunk_path(clip))
+            remove_path(self.chunk_path(clip))
         return len(left)
 
     def on_disk(self) -> Iterator[int]:
@@ -231,7 +233,7 @@ class ClipArray:
         """Its name in the array's folder."""
         return f"c.{clip}{'.0' * len(self.shape)}"
 
-    def _vouched(self, clip: int) -> Facts:
+    def _read_record(self, clip: int) -> Facts:
         facts = self.records.read(self.name, clip)
         if facts is None or facts["state"] == "doubted":
             raise NotMade(f"{self.name} of clip {clip}")
@@ -241,10 +243,10 @@ class ClipArray:
 
     @cached_property
     def _zarr(self) -> "zarr.Array[Any]":
-        from storage.store import array_at
+        from storage.zarr_store import array_at
 
         return array_at(
-            self.folder, Layout((self.clips, *self.shape), (1, *self.shape), self.dtype)
+            self.folder, ArrayLayout((self.clips, *self.shape), (1, *self.shape), self.dtype)
         )
 
 
@@ -262,7 +264,7 @@ class NamedArrays:
 
     def publish(self, arrays: Mapping[str, Array], **facts: Any) -> None:
         """Make all of them durable, then one record that vouches for all."""
-        pieces = write_pieces(self.folder, arrays.items())
+        pieces = write_named_arrays(self.folder, arrays.items())
         self.records.commit(self.stage, self.clip, pieces=pieces, **facts)
 
     def complete(self) -> bool:
@@ -271,20 +273,21 @@ class NamedArrays:
 
     def read(self, name: str) -> Array:
         """One array, verified. Raises NotMade or Damaged."""
-        pieces = {piece["name"]: piece for piece in self._vouched()}
-        return read_piece(self.folder, pieces[name], self._most)
+        pieces = {piece["name"]: piece for piece in self._read_record()}
+        return read_named_array(self.folder, pieces[name], self._most)
 
     def read_all(self) -> dict[str, Array]:
         """All of them by name, verified."""
         return {
-            piece["name"]: read_piece(self.folder, piece, self._most) for piece in self._vouched()
+            piece["name"]: read_named_array(self.folder, piece, self._most)
+            for piece in self._read_record()
         }
 
     def flaws(self) -> Iterator[tuple[Path, str]]:
         """Each of its files that is not what was written, and what is wrong with it. Reads all of them."""
-        yield from pieces_flaws(self.folder, self._vouched(), self._most)
+        yield from find_named_array_flaws(self.folder, self._read_record(), self._most)
 
-    def _vouched(self) -> list[Facts]:
+    def _read_record(self) -> list[Facts]:
         facts = self.records.vouched(self.stage, self.clip)
         if facts is None:
             raise NotMade(self.stage)

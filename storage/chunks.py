@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.digest import OTHER
-from storage.inside import open_plain
+from storage.digest import CONTENT_CHANGED
 from storage.refusals import spare_file
+from storage.run_paths import open_plain
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -26,7 +26,7 @@ CHECKSUM = 4
 PIECE = 1 << 20
 
 
-class Unreadable(ValueError):  # noqa: N818 - as in storage/errors.py
+class ChunkUnreadable(ValueError):  # noqa: N818 - as in storage/errors.py
     """What is wrong with a chunk, to be read after its name."""
 
 
@@ -37,15 +37,15 @@ def chunk_bytes(shape: Shape, dtype: str) -> int:
 
 def read_chunk(path: Path, shape: Shape, dtype: str) -> Array:
     """The numbers of a chunk. Raises Unreadable where it is missing, has another length or another checksum."""
-    with _opened(path, chunk_bytes(shape, dtype)) as file:
+    with _open_chunk(path, chunk_bytes(shape, dtype)) as file:
         array = np.empty(shape, dtype)
         data = array.reshape(-1).view(np.uint8)
         rest = data.data
         while rest and (count := os.readv(file, [rest])):
             rest = rest[count:]
         stored = os.read(file, CHECKSUM)
-    if rest or stored != _checksum(data):
-        raise Unreadable(OTHER)
+    if rest or stored != _crc32c(data):
+        raise ChunkUnreadable(CONTENT_CHANGED)
     return array
 
 
@@ -55,40 +55,40 @@ def digest_of_chunk(path: Path, shape: Shape, dtype: str, prefix: bytes = b"") -
 
     size = chunk_bytes(shape, dtype)
     found, checksum, left = hashlib.sha256(prefix), 0, size - CHECKSUM
-    with _opened(path, size) as file:
+    with _open_chunk(path, size) as file:
         while left and (block := os.read(file, min(PIECE, left))):
             found.update(block)
             checksum = google_crc32c.extend(checksum, block)
             left -= len(block)
         stored = os.read(file, CHECKSUM)
     if left or stored != checksum.to_bytes(CHECKSUM, "little"):
-        raise Unreadable(OTHER)
+        raise ChunkUnreadable(CONTENT_CHANGED)
     return found.hexdigest()
 
 
-def _checksum(data: NDArray[np.uint8]) -> bytes:
+def _crc32c(data: NDArray[np.uint8]) -> bytes:
     import google_crc32c
 
     return int(google_crc32c.value(data)).to_bytes(CHECKSUM, "little")
 
 
 @contextmanager
-def _opened(path: Path, size: int) -> Iterator[int]:
+def _open_chunk(path: Path, size: int) -> Iterator[int]:
     """A file of this length, and no other."""
     try:
         file = open_plain(path, os.O_RDONLY)
     except FileNotFoundError:
-        raise Unreadable("is missing") from None
+        raise ChunkUnreadable("is missing") from None
     except OSError as error:
         spare_file(error)
-        raise Unreadable(f"cannot be read ({error.strerror})") from error
+        raise ChunkUnreadable(f"cannot be read ({error.strerror})") from error
     try:
         found = os.fstat(file).st_size
         if found != size:
-            raise Unreadable(f"has {found} bytes, not {size}" if found else "is empty")
+            raise ChunkUnreadable(f"has {found} bytes, not {size}" if found else "is empty")
         yield file
     except OSError as error:
         spare_file(error)
-        raise Unreadable(f"cannot be read ({error.strerror})") from error
+        raise ChunkUnreadable(f"cannot be read ({error.strerror})") from error
     finally:
         os.close(file)

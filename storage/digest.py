@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from storage.refusals import spare_file
 
 
-def digest_of(array: NDArray[Any]) -> str:
+def hash_array(array: NDArray[Any]) -> str:
     """Of an array's bytes: those of its chunk's file but for the last four."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
-def digest_of_file(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Of a file, a block at a time."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def size_flaw(path: Path, size: int) -> str | None:
+def find_size_flaw(path: Path, size: int) -> str | None:
     """What is wrong with a file that should have so many bytes; None if it has them. One look, nothing is read."""
     if not path.is_file():
         return "is a folder" if path.is_dir() else "is missing"
@@ -31,18 +31,18 @@ def size_flaw(path: Path, size: int) -> str | None:
     return f"has {found} bytes, not {size}" if found else "is empty"
 
 
-def file_flaw(path: Path, size: int, digest: str | None) -> str | None:
+def find_file_flaw(path: Path, size: int, digest: str | None) -> str | None:
     """What is wrong with a file of this size and, where one is given, this hash; None if nothing is."""
-    flaw = size_flaw(path, size)
-    return flaw if flaw or digest is None else hash_flaw(path, digest)
+    flaw = find_size_flaw(path, size)
+    return flaw if flaw or digest is None else find_hash_flaw(path, digest)
 
 
-def hash_flaw(path: Path, digest: str) -> str | None:
+def find_hash_flaw(path: Path, digest: str) -> str | None:
     """What is wrong with a file that should have this hash; None if nothing is. One that cannot be read is asked twice."""
     reason: str | None = None
     for _ in range(2):
         try:
-            return None if digest_of_file(path) == digest else OTHER
+            return None if hash_file(path) == digest else CONTENT_CHANGED
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
@@ -51,4 +51,4 @@ def hash_flaw(path: Path, digest: str) -> str | None:
     return f"cannot be read ({reason})"
 
 
-OTHER = "is not what was written"
+CONTENT_CHANGED = "is not what was written"

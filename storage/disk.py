@@ -8,10 +8,10 @@ from pathlib import Path
 
 from storage.errors import NotWritable
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+PASSING_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 """What a disk, above all one behind a network, says once and then no more."""
-REFUSED = (*PASSING, errno.EFBIG, errno.EROFS)
+REFUSED = (*PASSING_ERRORS, errno.EFBIG, errno.EROFS)
 """What says that a file cannot be written; too large is one beyond the limit of the process, too."""
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 """What says that there is no such file."""
@@ -20,7 +20,7 @@ SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, er
 
 
 @dataclass(frozen=True)
-class Disk:
+class FileSystem:
     """A file system as it is now."""
 
     free: int
@@ -30,30 +30,28 @@ class Disk:
     read_only: bool
 
 
-def look(path: Path) -> Disk:
+def read_file_system(path: Path) -> FileSystem:
     """The file system of a path that exists; two microseconds."""
     found = os.statvfs(path)
     files = found.f_favail if found.f_files else None
-    return Disk(found.f_bavail * found.f_frsize, files, bool(found.f_flag & os.ST_RDONLY))
+    return FileSystem(found.f_bavail * found.f_frsize, files, bool(found.f_flag & os.ST_RDONLY))
 
 
-def place(path: Path) -> str:
+def describe_place(path: Path) -> str:
     """A path with its owner and the file system that it lies on, in words."""
-    there = nearest(path.absolute())
+    there = nearest_existing(path.absolute())
     mount = next(each for each in (there, *there.parents) if os.path.ismount(each))
-    return f"{path} (owned by {_owner(there)}, on {mount})"
+    return f"{path} (owned by {_owner_name(there)}, on {mount})"
 
 
-def shortage(path: Path, needed: int) -> str:
+def describe_shortage(path: Path, needed: int) -> str:
     """How much is missing where, in words."""
-    free = look(nearest(path)).free
+    free = read_file_system(nearest_existing(path)).free
     short = max(0, needed - free)
-    return (
-        f"{place(path)}: {size(needed)} are needed, {size(free)} are free, {size(short)} are short"
-    )
+    return f"{describe_place(path)}: {format_bytes(needed)} are needed, {format_bytes(free)} are free, {format_bytes(short)} are short"
 
 
-def size(number: int) -> str:
+def format_bytes(number: int) -> str:
     """Bytes in words; GB = 1e9."""
     unit, name = next(
         (each for each in ((10**9, "GB"), (10**6, "MB")) if number >= each[0]), (10**3, "kB")
@@ -61,23 +59,23 @@ def size(number: int) -> str:
     return f"{number / unit:.2f} {name}"
 
 
-def nearest(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """The path, or the nearest one above it that exists."""
     return next(there for there in (path, *path.parents) if there.exists())
 
 
 def check_writable(path: Path) -> None:
     """Raise NotWritable unless the folder, or the nearest one above it that exists, can be written."""
-    there = nearest(path)
+    there = nearest_existing(path)
     if not there.is_dir():
         raise NotWritable(path, f"{there} is no folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise NotWritable(path, f"no right to write in {there}")
-    if look(there).read_only:
+    if read_file_system(there).read_only:
         raise NotWritable(path, f"{there} is mounted read-only")
 
 
-def _owner(path: Path) -> str:
+def _owner_name(path: Path) -> str:
     number = path.stat().st_uid
     try:
         return pwd.getpwuid(number).pw_name

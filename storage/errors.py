@@ -34,18 +34,18 @@ LongtakeError
 from typing import ClassVar
 
 
-def count(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """`1 clip`, `3 clips`, `2 retries`: the one place that knows the plural."""
     several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number} {noun if number == 1 else several}"
 
 
-def times(number: int) -> str:
+def count_times(number: int) -> str:
     """`once`, `3 times`."""
     return "once" if number == 1 else f"{number} times"
 
 
-def span(first: int, last: int) -> str:
+def describe_span(first: int, last: int) -> str:
     """`4`, `7 to 8`: numbers from the first to the last, both of them included."""
     return str(first) if first == last else f"{first} to {last}"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from storage.chunks import Unreadable, read_chunk
-from storage.digest import OTHER
-from storage.inside import path_inside
+from storage.chunks import ChunkUnreadable, read_chunk
+from storage.digest import CONTENT_CHANGED
 from storage.names import GROUP
 from storage.publish import make_folder, publish_bytes
 from storage.refusals import spare_file
+from storage.run_paths import path_inside
 from storage.schema import Unfit, read_json
 from storage.spec import Spec
 
@@ -26,7 +26,7 @@ ClipLayout = tuple[tuple[int, ...], str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """How an array lies on the disk."""
 
     shape: tuple[int, ...]
@@ -55,34 +55,35 @@ def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:
     return arrays
 
 
-def create(root: Path, spec: Spec) -> None:
+def create_arrays(root: Path, spec: Spec) -> None:
     """Make every array of a run, empty and durable, and last the group that holds them."""
-    from storage import store
+    from storage import zarr_store
 
     arrays = {
-        name: store.create(path_inside(root, name), one) for name, one in layouts(spec).items()
+        name: zarr_store.create_array(path_inside(root, name), one)
+        for name, one in array_layouts(spec).items()
     }
     for first, last in _time_spans(spec):
-        arrays["time"][first:last] = _times(spec, first, last)
+        arrays["time"][first:last] = _frame_times(spec, first, last)
     publish_bytes(path_inside(root, "present/c.0"), bytes(spec.clips))
-    publish_bytes(path_inside(root, GROUP), _metadata(spec)[GROUP])
+    publish_bytes(path_inside(root, GROUP), _metadata_files(spec)[GROUP])
 
 
-def flaws(root: Path, spec: Spec) -> Iterator[tuple[str, str]]:
-    """Each file of `create` that is not as it was made, and what is wrong with it. Reads 8 bytes a frame of film: that is quick."""
-    for name, wanted in _metadata(spec).items():
-        if (flaw := text_flaw(path_inside(root, name), wanted)) is not None:
+def find_layout_flaws(root: Path, spec: Spec) -> Iterator[tuple[str, str]]:
+    """Each file of `create_arrays` that is not as it was made, and what is wrong with it. Reads 8 bytes a frame of film: that is quick."""
+    for name, wanted in _metadata_files(spec).items():
+        if (flaw := find_json_flaw(path_inside(root, name), wanted)) is not None:
             yield name, flaw
     for first, last in _time_spans(spec):
         if (flaw := _time_flaw(root, spec, first, last)) is not None:
             yield _time_chunk(first), flaw
 
 
-def mend(root: Path, spec: Spec, name: str) -> None:
+def rewrite_layout_file(root: Path, spec: Spec, name: str) -> None:
     """Write one of these files anew: it follows from the spec."""
-    from storage.store import array_at
+    from storage.zarr_store import array_at
 
-    metadata = _metadata(spec)
+    metadata = _metadata_files(spec)
     path = path_inside(root, name)
     make_folder(path.parent)
     if name in metadata:
@@ -90,17 +91,19 @@ def mend(root: Path, spec: Spec, name: str) -> None:
         return
     for first, last in _time_spans(spec):
         if name == _time_chunk(first):
-            array_at(root / "time", layouts(spec)["time"])[first:last] = _times(spec, first, last)
+            array_at(root / "time", array_layouts(spec)["time"])[first:last] = _frame_times(
+                spec, first, last
+            )
 
 
-def metadata_flaw(path: Path, layout: Layout) -> str | None:
-    """What is wrong with the zarr.json of an array; None if it says what `create` writes."""
-    from storage.store import metadata_of
+def find_metadata_flaw(path: Path, layout: ArrayLayout) -> str | None:
+    """What is wrong with the zarr.json of an array; None if it says what `create_arrays` writes."""
+    from storage.zarr_store import render_metadata
 
-    return text_flaw(path, metadata_of(layout))
+    return find_json_flaw(path, render_metadata(layout))
 
 
-def text_flaw(path: Path, wanted: bytes) -> str | None:
+def find_json_flaw(path: Path, wanted: bytes) -> str | None:
     """What is wrong with a zarr.json: by what it says and not by its bytes: another version of Zarr may set its lines otherwise."""
     try:
         found = read_json(path, LARGEST_METADATA)
@@ -108,18 +111,18 @@ def text_flaw(path: Path, wanted: bytes) -> str | None:
         return "is missing"
     except (OSError, Unfit) as error:
         spare_file(error)
-        return OTHER
-    return None if found == json.loads(wanted) else OTHER
+        return CONTENT_CHANGED
+    return None if found == json.loads(wanted) else CONTENT_CHANGED
 
 
 def _time_flaw(root: Path, spec: Spec, first: int, last: int) -> str | None:
-    layout = layouts(spec)["time"]
+    layout = array_layouts(spec)["time"]
     try:
         found = read_chunk(path_inside(root, _time_chunk(first)), layout.chunks, layout.dtype)
-    except Unreadable as error:
+    except ChunkUnreadable as error:
         return str(error)
-    same = np.array_equal(found[: last - first], _times(spec, first, last), equal_nan=True)
-    return None if same else OTHER
+    same = np.array_equal(found[: last - first], _frame_times(spec, first, last), equal_nan=True)
+    return None if same else CONTENT_CHANGED
 
 
 def _time_spans(spec: Spec) -> Iterator[tuple[int, int]]:
@@ -131,22 +134,22 @@ def _time_chunk(first: int) -> str:
     return f"time/c.{first // TIME_CLIPS}.0"
 
 
-def _metadata(spec: Spec) -> dict[str, bytes]:
+def _metadata_files(spec: Spec) -> dict[str, bytes]:
     """Every zarr.json of a run by its path, the group's last: it holds all the others."""
-    from storage.store import metadata_of
+    from storage.zarr_store import render_metadata
 
-    texts = {name: metadata_of(one) for name, one in layouts(spec).items()}
-    group = _group({name: json.loads(text) for name, text in texts.items()})
+    texts = {name: render_metadata(one) for name, one in array_layouts(spec).items()}
+    group = _group_metadata({name: json.loads(text) for name, text in texts.items()})
     return {**{f"{name}/{GROUP}": text for name, text in texts.items()}, GROUP: group}
 
 
-def layouts(spec: Spec) -> dict[str, Layout]:
+def array_layouts(spec: Spec) -> dict[str, ArrayLayout]:
     """Every array of a run by its name."""
     clips = {
-        name: Layout((spec.clips, *shape), (1, *shape), dtype, ("clip", *dimensions))
+        name: ArrayLayout((spec.clips, *shape), (1, *shape), dtype, ("clip", *dimensions))
         for name, (shape, dtype, dimensions) in clip_arrays(spec).items()
     }
-    time = Layout(
+    time = ArrayLayout(
         (spec.clips, spec.clip_frames),
         (min(TIME_CLIPS, spec.clips), spec.clip_frames),
         "float64",
@@ -154,19 +157,19 @@ def layouts(spec: Spec) -> dict[str, Layout]:
         attributes={"units": "s", "long_name": "time of a frame in the film; NaN beyond its end"},
     )
     flags = {"flag_masks": [1, 2, 4, 8], "flag_meanings": "audio latents steps frames"}
-    present = Layout(
+    present = ArrayLayout(
         (spec.clips,), (spec.clips,), "uint8", ("clip",), checked=False, attributes=flags
     )
     return {**clips, "time": time, "present": present}
 
 
-def _times(spec: Spec, first: int, last: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _frame_times(spec: Spec, first: int, last: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     frame = np.arange(first * spec.clip_frames, last * spec.clip_frames)
     seconds = np.where(frame < spec.frames, frame / spec.fps, np.nan)
     return seconds.reshape(last - first, spec.clip_frames)
 
 
-def _group(metadata: dict[str, Any]) -> bytes:
+def _group_metadata(metadata: dict[str, Any]) -> bytes:
     # Consolidated by hand: without it every reader of the folder is warned of each file that is no array. It cannot go stale, since no array is ever
     # added or resized.
     group = {

@@ -19,98 +19,98 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.errors import LockLost, MachineLimit, NotReadable, NotWritable, RunLocked
-from storage.inside import open_plain, path_inside, read_plain
 from storage.publish import set_aside
 from storage.refusals import spare_input
-from storage.schema import Unfit, parse_json, table, text, whole
+from storage.run_paths import open_plain, path_inside, read_plain
+from storage.schema import Unfit, parse_json, table_with, text_matching, whole_number
 
-NAME, HELD = "run.lock", "run.lock.held"
-TOKENS = "LONGTAKE_LOCKS"
-SIZE = 512
+LOCK_FILE, HELD_FILE = "run.lock", "run.lock.held"
+TOKENS_VARIABLE = "LONGTAKE_LOCKS"
+HOLDER_BYTES = 512
 """Of the text, always: written over in place, it needs no room on a full disk."""
 _FIRST = b'{"host": '
 """What its text begins with where somebody holds it."""
 NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
-_HOLDER = table(
+_HOLDER = table_with(
     {
-        "host": text(255),
+        "host": text_matching(255),
         # Never 0, 1 or less: it is told to people as what to end.
-        "process": whole(2, (1 << 31) - 1),
-        "since": text(64),
-        "token": text(64),
+        "process": whole_number(2, (1 << 31) - 1),
+        "since": text_matching(64),
+        "token": text_matching(64),
     },
-    {"born": text(256)},
+    {"born": text_matching(256)},
 )
 
 Holder = dict[str, str | int]
 
 
 @contextmanager
-def lock(root: Path) -> Iterator[str | None]:
+def hold_lock(root: Path) -> Iterator[str | None]:
     """Hold a run's lock; gives the dead process that had it, if one had. A child process of the holder (and the holder itself, again) may enter.
 
     Raises RunLocked, which names host, process and since when.
     """
-    file = _opened(root)
+    file = _open_lock_file(root)
     try:
-        if _taken(file, root):
-            before = _holder(root)
-            file = _separate(file, root)
-            with _named(file, root):
-                yield _describe(before) if before else None
-        elif held(root):
+        if _try_lock(file, root):
+            before = _read_holder(root)
+            file = _break_hard_link(file, root)
+            with _holder_written(file, root):
+                yield _describe_holder(before) if before else None
+        elif is_held(root):
             yield None
         else:
-            raise _refusal(root, _holder(root))
+            raise _refuse_locked(root, _read_holder(root))
     finally:
         # Closed, never unlocked: an unlock would also end the lock of a forked child that is still at work.
         os.close(file)
 
 
-def held(root: Path) -> bool:
+def is_held(root: Path) -> bool:
     """True if this process, or the one it descends from, holds the run's lock."""
-    return _holder(root).get("token") in os.environ.get(TOKENS, "").split()
+    return _read_holder(root).get("token") in os.environ.get(TOKENS_VARIABLE, "").split()
 
 
-def require(root: Path) -> None:
+def require_lock(root: Path) -> None:
     """Raise LockLost unless the lock is still ours: somebody may have removed or broken it."""
-    if not held(root):
-        raise LockLost(root, _describe(_holder(root)))
+    if not is_held(root):
+        raise LockLost(root, _describe_holder(_read_holder(root)))
 
 
-def break_held(root: Path) -> None:
+def break_held_lock(root: Path) -> None:
     """Take the lock from a process on another machine, which cannot be asked; raises RunLocked where it lives on this one."""
-    holder = _holder(root)
-    if not holder and not (root / HELD).exists():
+    holder = _read_holder(root)
+    if not holder and not (root / HELD_FILE).exists():
         return
-    if holder and holder["host"] == socket.gethostname() and _alive(holder):
-        raise _refusal(root, holder)
-    for name in (NAME, HELD):
+    if holder and holder["host"] == socket.gethostname() and _is_alive(holder):
+        raise _refuse_locked(root, holder)
+    for name in (LOCK_FILE, HELD_FILE):
         (root / name).unlink(missing_ok=True)
 
 
-def is_lock(root: Path, name: str = NAME) -> bool:
+def is_lock(root: Path, name: str = LOCK_FILE) -> bool:
     """True if the file by the lock's name (or by that of the file HELD) is one that was made here, and not somebody's own.
 
     Its text is not synced: a power cut may leave any beginning of it, or zeros.
     """
     path = root / name
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > SIZE:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > HOLDER_BYTES:
         return False
     found = path.read_bytes().strip(b"\0 \n")
     return found.startswith(_FIRST) or _FIRST.startswith(found)
 
 
-def worker(root: Path) -> str | None:
+def find_worker(root: Path) -> str | None:
     """Who works on the run, by the lock's text; None where nobody does. Locks nothing, so that looking never stops a start."""
-    holder = _holder(root)
-    if not holder or (holder["host"] == socket.gethostname() and not _alive(holder)):
+    holder = _read_holder(root)
+    if not holder or (holder["host"] == socket.gethostname() and not _is_alive(holder)):
         return None
-    return _describe(holder)
+    return _describe_holder(holder)
 
 
-def born(process: int) -> str:
+def process_start(process: int) -> str:
     """What tells a process from a later one of the same number: its start and that of the machine; empty where nobody knows."""
     try:
         if sys.platform == "darwin":
@@ -130,7 +130,7 @@ def born(process: int) -> str:
         return ""
 
 
-def _alive(holder: Holder) -> bool:
+def _is_alive(holder: Holder) -> bool:
     process = int(holder["process"])
     try:
         os.kill(process, 0)
@@ -138,12 +138,12 @@ def _alive(holder: Holder) -> bool:
         return False
     except PermissionError:
         pass
-    now, then = born(process), str(holder.get("born", ""))
+    now, then = process_start(process), str(holder.get("born", ""))
     return not now or not then or now == then
 
 
-def _opened(root: Path) -> int:
-    path = path_inside(root, NAME)
+def _open_lock_file(root: Path) -> int:
+    path = path_inside(root, LOCK_FILE)
     if path.is_dir():  # nobody can hold it by that
         set_aside(path)
     try:
@@ -152,53 +152,53 @@ def _opened(root: Path) -> int:
         raise NotWritable(root, error.strerror) from error
 
 
-def _taken(file: int, root: Path) -> bool:
+def _try_lock(file: int, root: Path) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         if error.errno in NO_FLOCK:
-            return _made(root)
+            return _create_held_file(root)
         raise NotWritable(root, f"it cannot be locked: {error.strerror}") from error
-    return _is_the_one(file, root) and not _is_held_otherwise(root)
+    return _is_current_file(file, root) and not _is_held_without_flock(root)
 
 
-def _separate(file: int, root: Path) -> int:
+def _break_hard_link(file: int, root: Path) -> int:
     """The same file, locked; where it has another name elsewhere, a new one in its place: its text is written over."""
     if os.fstat(file).st_nlink <= 1:
         return file
     # By the name of a draft, so that a sweep removes what a crash leaves.
-    draft = root / f".{NAME}.{os.getpid()}-{secrets.token_hex(4)}.partial"
+    draft = root / f".{LOCK_FILE}.{os.getpid()}-{secrets.token_hex(4)}.partial"
     own = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     with suppress(OSError):  # a file system that knows no flock: the other file decides
         fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    draft.replace(root / NAME)
+    draft.replace(root / LOCK_FILE)
     os.close(file)
     return own
 
 
-def _is_the_one(file: int, root: Path) -> bool:
+def _is_current_file(file: int, root: Path) -> bool:
     """False if the file was removed, or broken, between opening and locking it."""
     try:
-        return os.path.samestat(os.fstat(file), (root / NAME).lstat())
+        return os.path.samestat(os.fstat(file), (root / LOCK_FILE).lstat())
     except FileNotFoundError:
         return False
 
 
-def _is_held_otherwise(root: Path) -> bool:
+def _is_held_without_flock(root: Path) -> bool:
     """True if another machine, where flock does not work, holds it by the other file."""
-    other = _read(root / HELD)
+    other = _read_holder_file(root / HELD_FILE)
     return bool(other) and not _is_dead(other)
 
 
-def _made(root: Path) -> bool:
+def _create_held_file(root: Path) -> bool:
     """Make the file that only one can make; that of a dead process on this machine is moved out of the way first."""
     for _ in range(2):
         try:
-            os.close(os.open(root / HELD, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+            os.close(os.open(root / HELD_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
         except FileExistsError:
-            before = _read(root / HELD)
+            before = _read_holder_file(root / HELD_FILE)
             if not _is_dead(before):
                 return False
             _move_away(root, before)
@@ -208,44 +208,44 @@ def _made(root: Path) -> bool:
 
 
 def _is_dead(holder: Holder) -> bool:
-    return bool(holder) and holder["host"] == socket.gethostname() and not _alive(holder)
+    return bool(holder) and holder["host"] == socket.gethostname() and not _is_alive(holder)
 
 
 def _move_away(root: Path, dead: Holder) -> None:
-    aside = root / f".{HELD}.{secrets.token_hex(4)}"
+    aside = root / f".{HELD_FILE}.{secrets.token_hex(4)}"
     with suppress(FileNotFoundError):
-        (root / HELD).rename(aside)
-        if _read(aside) != dead:  # somebody was faster, and this is theirs
-            aside.rename(root / HELD)
+        (root / HELD_FILE).rename(aside)
+        if _read_holder_file(aside) != dead:  # somebody was faster, and this is theirs
+            aside.rename(root / HELD_FILE)
         aside.unlink(missing_ok=True)
 
 
 @contextmanager
-def _named(file: int, root: Path) -> Iterator[None]:
+def _holder_written(file: int, root: Path) -> Iterator[None]:
     token, owner = secrets.token_hex(8), os.getpid()
     now = datetime.now(UTC).isoformat(" ", "seconds")
-    who: Holder = {"host": socket.gethostname(), "process": owner, "born": born(owner)}
-    _put(file, root, {**who, "since": now, "token": token})
-    before = os.environ.get(TOKENS, "")
-    os.environ[TOKENS] = f"{before} {token}".strip()
+    who: Holder = {"host": socket.gethostname(), "process": owner, "born": process_start(owner)}
+    _write_holder(file, root, {**who, "since": now, "token": token})
+    before = os.environ.get(TOKENS_VARIABLE, "")
+    os.environ[TOKENS_VARIABLE] = f"{before} {token}".strip()
     try:
         yield
     finally:
         if os.getpid() == owner:  # a forked child that leaves this block is not the holder
-            os.environ[TOKENS] = before
+            os.environ[TOKENS_VARIABLE] = before
             # On a disk that is read-only by now it would hide the error that ends the work.
             with suppress(OSError, NotReadable, MachineLimit):
-                if _holder(root).get("token") == token:
-                    (root / HELD).unlink(missing_ok=True)
-                    os.pwrite(file, b" " * SIZE, 0)
+                if _read_holder(root).get("token") == token:
+                    (root / HELD_FILE).unlink(missing_ok=True)
+                    os.pwrite(file, b" " * HOLDER_BYTES, 0)
 
 
-def _put(file: int, root: Path, holder: Holder) -> None:
-    text = json.dumps(holder).encode().ljust(SIZE - 1) + b"\n"
+def _write_holder(file: int, root: Path, holder: Holder) -> None:
+    text = json.dumps(holder).encode().ljust(HOLDER_BYTES - 1) + b"\n"
     try:
         os.pwrite(file, text, 0)
-        if (root / HELD).exists():
-            other = open_plain(root / HELD, os.O_WRONLY | os.O_TRUNC)
+        if (root / HELD_FILE).exists():
+            other = open_plain(root / HELD_FILE, os.O_WRONLY | os.O_TRUNC)
             try:
                 os.write(other, text)
             finally:
@@ -254,16 +254,16 @@ def _put(file: int, root: Path, holder: Holder) -> None:
         raise NotWritable(root, f"its lock cannot be written: {error.strerror}") from error
 
 
-def _holder(root: Path) -> Holder:
-    return _read(root / HELD) or _read(root / NAME)
+def _read_holder(root: Path) -> Holder:
+    return _read_holder_file(root / HELD_FILE) or _read_holder_file(root / LOCK_FILE)
 
 
-def _read(path: Path) -> Holder:
+def _read_holder_file(path: Path) -> Holder:
     """The holder by a lock's text; nobody by a torn or damaged one: the kernel's lock is what counts. Raises NotReadable, MachineLimit."""
     refused: OSError | None = None
     for _ in range(2):
         try:
-            holder: Holder = parse_json(read_plain(path, 8 * SIZE))
+            holder: Holder = parse_json(read_plain(path, 8 * HOLDER_BYTES))
             _HOLDER(holder)
         except Unfit:
             return {}
@@ -277,16 +277,16 @@ def _read(path: Path) -> Holder:
     return {}
 
 
-def _refusal(root: Path, holder: Holder) -> RunLocked:
+def _refuse_locked(root: Path, holder: Holder) -> RunLocked:
     way = "Wait for it, or stop it first."
     if holder and holder["host"] == socket.gethostname():
         way = f"Wait for it, or stop it first: kill {holder['process']}"
-    elif holder or (root / HELD).exists():
+    elif holder or (root / HELD_FILE).exists():
         way = "Wait for it, or stop it there. If that machine is dead, add --break-lock."
-    return RunLocked(root, _describe(holder), way)
+    return RunLocked(root, _describe_holder(holder), way)
 
 
-def _describe(holder: Holder) -> str:
+def _describe_holder(holder: Holder) -> str:
     if not holder:
         return "another process"
     return f"process {holder['process']} on {holder['host']} since {holder['since']}"

@@ -177,7 +177,7 @@ def open_media(
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(_close_read, descriptor)
             file = GappedFile(path, descriptor, gaps) if gaps else DiskFile(path, descriptor)
-            container = stack.enter_context(_container(file, kind))
+            container = stack.enter_context(_open_container(file, kind))
         try:
             yield container
         except Exception as error:
@@ -189,7 +189,7 @@ def open_media(
 
 
 @contextmanager
-def _container(file: MediaFile, kind: str | None) -> Iterator["InputContainer"]:
+def _open_container(file: MediaFile, kind: str | None) -> Iterator["InputContainer"]:
     import av
 
     with file.heeded():

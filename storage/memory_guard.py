@@ -40,7 +40,7 @@ class MemoryGuard:
         self._patience, self._tick, self._heart = patience, tick, heart
         self._moved = time.monotonic()
         self._spare: bytearray | None = bytearray(1 << 20)  # for the last words
-        self._line = f"longtake: {_error('a process that stood still')}\n".encode()
+        self._line = f"longtake: {_memory_refused('a process that stood still')}\n".encode()
 
     def start(self) -> None:
         """Begin to look. Not by threading.Thread: its start waits for the thread."""
@@ -118,7 +118,7 @@ def is_starved(number: int) -> bool:
 def require_libraries() -> None:
     """Raise MachineLimit where there is no room for torch, if it is still to be loaded."""
     if "torch" not in sys.modules and is_limited() and is_short(LIBRARIES):
-        raise _error(f"{LIBRARIES >> 20} MB are needed for torch alone")
+        raise _memory_refused(f"{LIBRARIES >> 20} MB are needed for torch alone")
 
 
 def _has_limbo() -> bool:
@@ -126,7 +126,7 @@ def _has_limbo() -> bool:
     return any(thread.ident is None for thread in threading.enumerate())
 
 
-def _error(why: str) -> MachineLimit:
+def _memory_refused(why: str) -> MachineLimit:
     return MachineLimit("memory", why)
 
 

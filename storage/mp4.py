@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from storage.disk import FULL
+from storage.disk import DISK_FULL_ERRORS
 from storage.errors import NotWritable
 from storage.media_file import DiskFile, MediaFile
 from storage.publish import publish
@@ -78,7 +78,7 @@ def create_mp4(target: Path, *, units: int, **options: str) -> Iterator[Mp4Write
     with (
         publish(target) as draft,
         _writing_named(target),
-        _opened(draft) as file,
+        _open_mp4(draft) as file,
         write_mp4(file, **options) as writer,
     ):
         yield writer
@@ -97,21 +97,21 @@ def write_mp4(file: MediaFile, **options: str) -> Iterator[Mp4Writer]:
     ):
         writer = Mp4Writer(container, file)
         yield writer
-    if (flaw := _flaw(file.again(), writer, starts_fast="movflags" in options)) is not None:
+    if (flaw := _find_flaw(file.again(), writer, starts_fast="movflags" in options)) is not None:
         raise OSError(EIO, f"what was written reads back otherwise: {flaw}")
 
 
-def _flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str | None:
+def _find_flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str | None:
     """What of a file is not as it was written, or not as it was to be; None if nothing is."""
     import av
 
     order = [b"ftyp", b"moov", b"mdat"] if starts_fast else [b"ftyp", b"mdat", b"moov"]
     with file.heeded():
         try:
-            if (found := [name for name in _boxes(file) if name != b"free"]) != order:
+            if (found := [name for name in _read_boxes(file) if name != b"free"]) != order:
                 return f"its boxes are {b' '.join(found).decode(errors='replace')}"
             with av.open(file.again(), "r", format="mp4") as container:
-                read = _tracks(container)
+                read = _read_tracks(container)
                 units = [stream.time_base or Fraction(0) for stream in container.streams]
         except (av.FFmpegError, ValueError) as error:
             return str(error)
@@ -123,7 +123,7 @@ def _flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str | Non
     return None
 
 
-def _boxes(file: MediaFile) -> Iterator[bytes]:
+def _read_boxes(file: MediaFile) -> Iterator[bytes]:
     """The names of the boxes that a file consists of; raises ValueError where they do not end where it does."""
     end, start = file.seek(0, os.SEEK_END), 0
     while start < end:
@@ -137,7 +137,7 @@ def _boxes(file: MediaFile) -> Iterator[bytes]:
         start += size
 
 
-def _tracks(container: "InputContainer") -> dict[int, Track]:
+def _read_tracks(container: "InputContainer") -> dict[int, Track]:
     tracks: dict[int, Track] = {}
     for packet in container.demux():
         if packet.dts is not None:  # what demux ends with
@@ -146,7 +146,7 @@ def _tracks(container: "InputContainer") -> dict[int, Track]:
 
 
 @contextmanager
-def _opened(draft: Path) -> Iterator[DiskFile]:
+def _open_mp4(draft: Path) -> Iterator[DiskFile]:
     descriptor = os.open(draft, os.O_RDWR | os.O_CLOEXEC)
     try:
         yield DiskFile(draft, descriptor)
@@ -165,6 +165,6 @@ def _writing_named(target: Path) -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError) as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL_ERRORS:
             raise
         raise NotWritable(target, error.strerror) from error

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from storage.lock import HELD, NAME, is_lock
-from storage.publish import DRAFT
+from storage.lock import HELD_FILE, LOCK_FILE, is_lock
+from storage.publish import DRAFT_NAME
 
 MAIN, COPY = "run.json", "run.copy.json"
 BEGUN = "begun.json"
@@ -23,7 +23,7 @@ LATER = frozenset(
     # Of run.json that is there no run speaks, but it may be a link that leads nowhere.
     (MAIN, COPY, BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, "reserve.bin", *LOGS)
 )
-OWN = frozenset({NAME, HELD, *FIRST, *LATER})
+OWN = frozenset({LOCK_FILE, HELD_FILE, *FIRST, *LATER})
 _BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|audio)(\.[A-Za-z0-9]+)?")
 """What lies in the first folders before run.json does."""
 _NUMBER = re.compile(r"[0-9]+")
@@ -75,17 +75,17 @@ def find_strangers(root: Path) -> list[str]:
     """What lies in a folder by the names that a run uses and is no run's, not even the beginning of one."""
     if is_run(root) or is_begun(root):
         return []
-    there = _there(root, [*FIRST, *LATER, NAME, HELD])
+    there = _names_there(root, [*FIRST, *LATER, LOCK_FILE, HELD_FILE])
     if is_lock(root):  # a beginning that was cut short
         left = {name for name in there & FIRST if _is_of_beginning(root / name)}
-        left |= {name for name in (NAME, HELD) if is_lock(root, name)}
+        left |= {name for name in (LOCK_FILE, HELD_FILE) if is_lock(root, name)}
     else:
         # A power cut in the first moment may leave the first folders, but not the lock that was there before them.
         left = {name for name in there if name in FOLDERS and _is_empty_folder(root / name)}
     return sorted(there - left)
 
 
-def _there(root: Path, names: Iterable[str]) -> set[str]:
+def _names_there(root: Path, names: Iterable[str]) -> set[str]:
     # Each is asked for by itself, not looked for in a list: so capitals are what they are to this disk.
     return {name for name in names if os.path.lexists(root / name)}
 
@@ -94,7 +94,7 @@ def _is_of_beginning(path: Path) -> bool:
     if not path.is_dir():
         return path.name == GROUP
     names = [each.name for each in path.iterdir()]
-    return all(_BEGINNING.fullmatch(name) or DRAFT.match(name) for name in names)
+    return all(_BEGINNING.fullmatch(name) or DRAFT_NAME.match(name) for name in names)
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from storage.digest import digest_of_file
+from storage.digest import hash_file
 from storage.disk import check_writable
 from storage.errors import BadOutput, NotWritable, RunError
 from storage.names import is_own, is_run
@@ -66,7 +66,7 @@ class Maker:
         kept = before if self.wrote(real, before) else None
         facts: Facts = {
             "bytes": draft.stat().st_size,
-            "sha256": digest_of_file(draft),
+            "sha256": hash_file(draft),
             "before": kept,
         }
         try:
@@ -138,11 +138,11 @@ class OutputFile:
         real = self.real
         make_folder(real.parent)
         sweep_beside(real)
-        seen = _signature(real)
+        seen = _file_signature(real)
 
         def settle(draft: Path) -> None:
             # Minutes may have passed.
-            there = before if _signature(real) == seen else self._look()
+            there = before if _file_signature(real) == seen else self._look()
             _keep_mode_and_owner(real, draft)
             if self.maker is not None:
                 # Before the renaming: who is killed between the two has forgotten nothing.
@@ -249,17 +249,17 @@ class OutputFile:
 def _digest_of(path: Path) -> Digest:
     """None where it may not be read. It is asked for several times on the way to a film, and read once."""
     try:
-        return _read_digest(path, _signature(path))
+        return _read_digest(path, _file_signature(path))
     except OSError:
         return None
 
 
 @lru_cache(maxsize=64)
 def _read_digest(path: Path, _signature: Signature) -> str:
-    return digest_of_file(path)
+    return hash_file(path)
 
 
-def _signature(path: Path) -> Signature:
+def _file_signature(path: Path) -> Signature:
     """What is another once somebody has written into a file, or put one in its place."""
     try:
         there = path.stat()

@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import BadSound
-from storage.joined import inner_tags
+from storage.joined_mp3 import inner_tags
 from storage.media_file import open_media, reading_named
 from storage.refusals import spare_input
-from storage.stated import Stated, counted, counted_frames, stated_length, unfinished
+from storage.stated_length import (
+    StatedLength,
+    counted_frames,
+    length_of_frames,
+    stated_length,
+    why_unfinished,
+)
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, Packet
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 Samples = NDArray[np.float32]
 
 # WAV files often name no speakers; these are what their number commonly means.
-USUAL = {
+USUAL_SPEAKERS = {
     1: ("FC",),
     2: ("FL", "FR"),
     6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
@@ -44,11 +50,11 @@ TIME_OF_DAY = 60
 """Seconds; one that is alone and starts later counts from somewhere else."""
 LEAST_LATE = Fraction(1, 20)
 """Seconds; a frame of film, and priming that some containers count as a start."""
-WAY_OUT = "convert it (ffmpeg -i IN OUT.wav), or give another"
+CONVERT_IT = "convert it (ffmpeg -i IN OUT.wav), or give another"
 
 
 @dataclass(frozen=True)
-class Piece:
+class AudioBlock:
     """Some consecutive samples [channel, sample], full scale ±1."""
 
     samples: Samples
@@ -57,10 +63,10 @@ class Piece:
 
 
 @dataclass
-class Told:
+class DecodeFacts:
     """What is learnt of a sound beside its samples, while it is decoded."""
 
-    stated: Stated = field(default_factory=Stated)
+    stated: StatedLength = field(default_factory=StatedLength)
     """What its header says of its length."""
     start: Fraction = Fraction(0)
     """Seconds by which it starts later than its container."""
@@ -82,7 +88,7 @@ class Told:
         """What is stated; 0: nothing."""
         return self.stated.seconds
 
-    def follow(self, packet: "Packet[AudioStream]") -> None:
+    def note_packet(self, packet: "Packet[AudioStream]") -> None:
         """Take note of a packet that was decoded."""
         if packet.pts is not None:  # a fraction for each would cost more than its decoding
             self._last = (packet.pts, packet.duration or 0)
@@ -95,40 +101,40 @@ class Told:
     def count(self, frame: bytes, stream: "AudioStream") -> bool:
         """Take note of a frame that counts those of another file, which was joined to the one before; False where it is one with sound."""
         if frames := counted_frames(frame):
-            self.stated = self.stated.followed(counted(frames, stream.rate))
+            self.stated = self.stated.followed(length_of_frames(frames, stream.rate))
         return frames > 0
 
-    def end(self, rate: int) -> int:
+    def padding_start(self, rate: int) -> int:
         """Where the padding begins: by the last packet, if the edit list is but its rounding (to milliseconds, in most files)."""
         rounded = abs(self.last_packet - self.seconds) <= ROUNDING
         return max(round((self.last_packet if rounded else self.seconds) * rate), 1)
 
 
-def decode(path: Path, told: Told | None = None) -> Iterator[Piece]:
+def decode_sound(path: Path, told: DecodeFacts | None = None) -> Iterator[AudioBlock]:
     """All of the file's samples in order, at least one; `told` learns the rest, in whole by the last piece. Raises BadSound."""
     import av
 
-    told = told or Told()
+    told = told or DecodeFacts()
     _refuse_path(path)
     try:
-        with _opened(path) as container:
+        with _open_sound(path) as container:
             stream = container.streams.best("audio")
             if not isinstance(stream, av.AudioStream):
                 raise BadSound(
                     path, "it holds no sound; give a WAV, FLAC, MP3 or M4A, or a video with sound"
                 )
-            _learn(path, container, stream, told)
-            pieces = _uniform(path, _pieces(path, container, stream, told))
-            yield from _unpadded(pieces, told)
+            _read_facts(path, container, stream, told)
+            pieces = _require_one_format(path, _decode_blocks(path, container, stream, told))
+            yield from _trim_padding(pieces, told)
     except av.FFmpegError as error:
         with reading_named(path):
-            reason = unfinished(path)
-        reason = reason or f"it is no sound file, or a damaged one ({error.strerror}); {WAY_OUT}"
+            reason = why_unfinished(path)
+        reason = reason or f"it is no sound file, or a damaged one ({error.strerror}); {CONVERT_IT}"
         raise BadSound(path, reason) from error
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["InputContainer"]:
+def _open_sound(path: Path) -> Iterator["InputContainer"]:
     with ExitStack() as stack:
         container = stack.enter_context(open_media(path))
         with reading_named(path):
@@ -139,7 +145,9 @@ def _opened(path: Path) -> Iterator["InputContainer"]:
         yield container
 
 
-def _learn(path: Path, container: "InputContainer", stream: "AudioStream", told: Told) -> None:
+def _read_facts(
+    path: Path, container: "InputContainer", stream: "AudioStream", told: DecodeFacts
+) -> None:
     name = container.format.name.split(",")[0]
     with reading_named(path):
         told.stated = stated_length(path, container, stream)
@@ -147,10 +155,10 @@ def _learn(path: Path, container: "InputContainer", stream: "AudioStream", told:
     told.counts = name == "mp3"
     told.hole = HOLES.get(name)
     told._unit, told._begin = Fraction(stream.time_base or 0), max(stream.start_time or 0, 0)
-    told.start = _start(container, stream) if name in TIMED else Fraction(0)
+    told.start = _late_start(container, stream) if name in TIMED else Fraction(0)
 
 
-def _start(container: "InputContainer", stream: "AudioStream") -> Fraction:
+def _late_start(container: "InputContainer", stream: "AudioStream") -> Fraction:
     """Seconds by which the sound starts later than the film that it is of; alone in its file, than that file's time 0."""
     from av.stream import Disposition
 
@@ -183,14 +191,14 @@ def _refuse_path(path: Path) -> None:
         raise BadSound(path, "it is empty; give another")
 
 
-def _pieces(
-    path: Path, container: "InputContainer", stream: "AudioStream", told: Told
-) -> Iterator[Piece]:
+def _decode_blocks(
+    path: Path, container: "InputContainer", stream: "AudioStream", told: DecodeFacts
+) -> Iterator[AudioBlock]:
     """What decodes. Junk before and after the sound is common and harmless; a hole in it would shift what follows."""
     import av
 
     holes, samples, rate = 0, 0, 1
-    for packet in _packets(container, stream, told):
+    for packet in _demux_packets(container, stream, told):
         if told.counts and told.count(bytes(packet)[:60], stream):
             continue
         try:
@@ -198,21 +206,23 @@ def _pieces(
         except av.InvalidDataError:
             holes += samples > 0
             continue
-        told.follow(packet)
+        told.note_packet(packet)
         for frame in frames:
             if holes and packet.size:  # else the decoder gives what it held
-                raise BadSound(path, f"it is damaged after {samples / rate:.1f} seconds; {WAY_OUT}")
+                raise BadSound(
+                    path, f"it is damaged after {samples / rate:.1f} seconds; {CONVERT_IT}"
+                )
             samples, rate = samples + frame.samples, frame.sample_rate
-            yield _piece(frame)
+            yield _to_block(frame)
     told.ends_in_junk |= bool(holes)
     found = Fraction(samples, rate)
     if told.hole is not None and told.last_packet - found > told.hole:
         lengths = f"{float(found):.1f} of {float(told.last_packet):.1f} seconds"
-        raise BadSound(path, f"{lengths} can be read, so it is damaged; {WAY_OUT}")
+        raise BadSound(path, f"{lengths} can be read, so it is damaged; {CONVERT_IT}")
 
 
-def _packets(
-    container: "InputContainer", stream: "AudioStream", told: Told
+def _demux_packets(
+    container: "InputContainer", stream: "AudioStream", told: DecodeFacts
 ) -> Iterator["Packet[AudioStream]"]:
     """All that can be read. A file that says how long it is may break off: what is missing is then known by its length."""
     import av
@@ -225,11 +235,11 @@ def _packets(
         told.ends_in_junk = True
 
 
-def _piece(frame: "AudioFrame") -> Piece:
+def _to_block(frame: "AudioFrame") -> AudioBlock:
     names = tuple(channel.name for channel in frame.layout.channels)
     plain = len(set(names)) == len(names) and "NONE" not in names
-    speakers = names if plain else USUAL.get(len(names), names)
-    return Piece(samples_of(frame), frame.sample_rate, speakers)
+    speakers = names if plain else USUAL_SPEAKERS.get(len(names), names)
+    return AudioBlock(samples_of(frame), frame.sample_rate, speakers)
 
 
 def samples_of(frame: "AudioFrame") -> Samples:
@@ -249,7 +259,7 @@ def samples_of(frame: "AudioFrame") -> Samples:
     return np.ascontiguousarray(values, np.float32)
 
 
-def _uniform(path: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
+def _require_one_format(path: Path, pieces: Iterator[AudioBlock]) -> Iterator[AudioBlock]:
     """The same pieces, at least one, of one rate and one layout."""
     first, samples = None, 0
     for piece in pieces:
@@ -257,7 +267,7 @@ def _uniform(path: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
         if (piece.rate, piece.speakers) != (first.rate, first.speakers):
             raise BadSound(
                 path,
-                f"its rate or its channels change after {samples / first.rate:.1f} seconds; {WAY_OUT}",
+                f"its rate or its channels change after {samples / first.rate:.1f} seconds; {CONVERT_IT}",
             )
         samples += piece.samples.shape[1]
         yield piece
@@ -265,7 +275,7 @@ def _uniform(path: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
         raise BadSound(path, "it holds not one sample; give another")
 
 
-def _unpadded(pieces: Iterator[Piece], told: Told) -> Iterator[Piece]:
+def _trim_padding(pieces: Iterator[AudioBlock], told: DecodeFacts) -> Iterator[AudioBlock]:
     """The same pieces without the padding of the last frames.
 
     libav cuts that of MP3, Opus and Vorbis itself, but not that of AAC in MP4. What lies beyond the edit list's end is held back until it is known to
@@ -274,21 +284,23 @@ def _unpadded(pieces: Iterator[Piece], told: Told) -> Iterator[Piece]:
     if not told.padded:
         yield from pieces
         return
-    held: list[Piece] = []
+    held: list[AudioBlock] = []
     released = rate = 0
     for piece in pieces:
         rate = piece.rate
         held.append(piece)
         begin = (told.seconds - ROUNDING) * rate
-        if not 0 < released + _length(held) - begin <= LONGEST_PADDING:
-            released += _length(held)
+        if not 0 < released + _count_samples(held) - begin <= LONGEST_PADDING:
+            released += _count_samples(held)
             yield from held
             held.clear()
     for piece in held:
-        kept = replace(piece, samples=piece.samples[:, : max(told.end(rate) - released, 0)])
-        released += _length([kept])
+        kept = replace(
+            piece, samples=piece.samples[:, : max(told.padding_start(rate) - released, 0)]
+        )
+        released += _count_samples([kept])
         yield kept
 
 
-def _length(pieces: list[Piece]) -> int:
+def _count_samples(pieces: list[AudioBlock]) -> int:
     return sum(piece.samples.shape[1] for piece in pieces)

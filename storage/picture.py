@@ -75,16 +75,16 @@ def treat_picture(
     """The same, and what was done to it."""
     _refuse_path(path)
     done = Treatment()
-    upright = _decode(path, 2 * max(width, height), done)
+    upright = _decode_picture(path, 2 * max(width, height), done)
     if crop == "exact" and upright.size != (width, height):
         raise BadImage(
             path,
-            f"it is {_size(upright)} and --crop exact asks for {width}×{height}; use --crop cover or contain",
+            f"it is {_format_size(upright)} and --crop exact asks for {width}×{height}; use --crop cover or contain",
         )
-    return _fit(_rgb(path, upright, done), (width, height), crop, done), done
+    return _fit_size(_to_rgb(path, upright, done), (width, height), crop, done), done
 
 
-def _decode(path: Path, side: int, done: Treatment) -> "Image":
+def _decode_picture(path: Path, side: int, done: Treatment) -> "Image":
     """Its first frame, upright, no smaller than `side` unless it is."""
     from PIL import Image, UnidentifiedImageError
 
@@ -92,12 +92,12 @@ def _decode(path: Path, side: int, done: Treatment) -> "Image":
         with _without_pixel_limit(), Image.open(path, formats=FORMATS) as image:
             _refuse_size(path, image)
             done.width, done.height = image.size
-            _draft(image, side)
+            _request_draft(image, side)
             _refuse_pixels(path, image)
             # MPO: what follows the first frame is a depth map or the other eye.
             done.frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             image.load()
-            return _upright(image, done)
+            return _turn_upright(image, done)
     except BadImage:
         raise
     except UnidentifiedImageError:
@@ -147,11 +147,11 @@ def _refuse_size(path: Path, image: "Image") -> None:
     if min(image.size) < SMALLEST_SIDE:
         raise BadImage(
             path,
-            f"it is {_size(image)}, and less than {SMALLEST_SIDE} pixels a side show no face; give a larger one",
+            f"it is {_format_size(image)}, and less than {SMALLEST_SIDE} pixels a side show no face; give a larger one",
         )
 
 
-def _draft(image: "Image", side: int) -> None:
+def _request_draft(image: "Image", side: int) -> None:
     """Let a large JPEG be decoded at ½, ¼ or ⅛, never below twice the film's size; the other formats know no draft.
 
     A progressive one holds all its coefficients at full size anyway, so its draft saves too little to be let through.
@@ -165,11 +165,11 @@ def _refuse_pixels(path: Path, image: "Image") -> None:
     if pixels > MOST_PIXELS:
         raise BadImage(
             path,
-            f"it has {_size(image)} = {pixels // 10**6} million pixels, of which {MOST_PIXELS // 10**6} can be read; make it smaller",
+            f"it has {_format_size(image)} = {pixels // 10**6} million pixels, of which {MOST_PIXELS // 10**6} can be read; make it smaller",
         )
 
 
-def _upright(image: "Image", done: Treatment) -> "Image":
+def _turn_upright(image: "Image", done: Treatment) -> "Image":
     """Turned as its EXIF data say."""
     from PIL import ImageOps
 
@@ -185,7 +185,7 @@ def _upright(image: "Image", done: Treatment) -> "Image":
     return image
 
 
-def _rgb(path: Path, image: "Image", done: Treatment) -> "Image":
+def _to_rgb(path: Path, image: "Image", done: Treatment) -> "Image":
     """Any mode as sRGB without alpha."""
     if image.mode.startswith("I"):
         image = _eight_bits(image)
@@ -194,7 +194,7 @@ def _rgb(path: Path, image: "Image", done: Treatment) -> "Image":
             path, "its pixels are floating-point numbers; save it as PNG with 8 bits a channel"
         )
     if image.has_transparency_data:
-        image = _flat(path, image, done)
+        image = _flatten_alpha(path, image, done)
     return _to_srgb(image, done)
 
 
@@ -206,7 +206,7 @@ def _eight_bits(image: "Image") -> "Image":
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def _flat(path: Path, image: "Image", done: Treatment) -> "Image":
+def _flatten_alpha(path: Path, image: "Image", done: Treatment) -> "Image":
     """Composited on white, as a page shows it; the colour profile stays with it."""
     from PIL import Image
 
@@ -255,7 +255,9 @@ def _name_of(profile: "ImageCmsProfile") -> str:
     return "" if "srgb" in name.lower() else name or "its own colours"
 
 
-def _fit(image: "Image", size: tuple[int, int], crop: str, done: Treatment) -> NDArray[np.uint8]:
+def _fit_size(
+    image: "Image", size: tuple[int, int], crop: str, done: Treatment
+) -> NDArray[np.uint8]:
     from PIL.Image import Resampling
 
     width, height = size
@@ -264,11 +266,11 @@ def _fit(image: "Image", size: tuple[int, int], crop: str, done: Treatment) -> N
     scale = (min if crop == "contain" else max)(width / image.width, height / image.height)
     if crop == "contain":
         inner = image.resize(
-            (_scaled(image.width, scale, width), _scaled(image.height, scale, height)),
+            (_scale_side(image.width, scale, width), _scale_side(image.height, scale, height)),
             Resampling.LANCZOS,
         )
         done.added = 1 - inner.width * inner.height / (width * height)
-        return _pad(np.array(inner), width, height)
+        return _pad_edges(np.array(inner), width, height)
     across, down = GRAVITY[crop]
     left, top = (image.width - width / scale) * across, (image.height - height / scale) * down
     box = (
@@ -277,11 +279,11 @@ def _fit(image: "Image", size: tuple[int, int], crop: str, done: Treatment) -> N
         min(left + width / scale, image.width),
         min(top + height / scale, image.height),
     )
-    done.cut = _cut(image, box)
+    done.cut = _cut_share(image, box)
     return np.array(image.resize(size, Resampling.LANCZOS, box=box))
 
 
-def _cut(image: "Image", box: tuple[float, float, float, float]) -> dict[str, float]:
+def _cut_share(image: "Image", box: tuple[float, float, float, float]) -> dict[str, float]:
     """What of the picture lies outside of the box, by side."""
     left, top, right, bottom = box
     shares = {
@@ -293,15 +295,15 @@ def _cut(image: "Image", box: tuple[float, float, float, float]) -> dict[str, fl
     return {side: share for side, share in shares.items() if share > LEAST_CUT}
 
 
-def _scaled(side: int, scale: float, most: int) -> int:
+def _scale_side(side: int, scale: float, most: int) -> int:
     return min(max(round(side * scale), 1), most)
 
 
-def _pad(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+def _pad_edges(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Repeat the edges outwards: a model that has seen no black bars makes something of them."""
     y, x = height - pixels.shape[0], width - pixels.shape[1]
     return np.pad(pixels, ((y // 2, y - y // 2), (x // 2, x - x // 2), (0, 0)), mode="edge")
 
 
-def _size(image: "Image") -> str:
+def _format_size(image: "Image") -> str:
     return f"{image.width}×{image.height}"

@@ -8,12 +8,12 @@ _JOINERS = "\u200c\u200d"
 """Persian and many emoji are not written without them."""
 
 
-def printable(words: object, keep: str = "") -> str:
+def spell_unprintable(words: object, keep: str = "") -> str:
     r"""The same in letters that do nothing but show: any other is spelled, as \x1b, \n or \u202e; those of `keep` stay."""
     text = str(words)
     if text.isprintable():
         return text
-    return "".join(each if _is_harmless(each, keep) else _spelled(each) for each in text)
+    return "".join(each if _is_harmless(each, keep) else _spell_letter(each) for each in text)
 
 
 def _is_harmless(letter: str, keep: str) -> bool:
@@ -22,7 +22,7 @@ def _is_harmless(letter: str, keep: str) -> bool:
     return unicodedata.category(letter) not in _ACTING
 
 
-def _spelled(letter: str) -> str:
+def _spell_letter(letter: str) -> str:
     # A byte of a file's name that is no letter: Python's stand-in for it is of no use to a person.
     if "\udc80" <= letter <= "\udcff":
         return f"\\x{ord(letter) - 0xDC00:02x}"

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import structlog
 
-from storage.disk import FULL, PASSING, REFUSED, place
+from storage.disk import DISK_FULL_ERRORS, PASSING_ERRORS, REFUSED, describe_place
 from storage.errors import NoSpace, NotReadable, NotWritable
-from storage.inside import path_inside
+from storage.run_paths import path_inside
 
 KillPoint = Callable[[str, Path], None]
 
@@ -27,14 +27,21 @@ kill_point: KillPoint | None = None
 """Called, when a test sets it, before each step that the disk sees: create, write, fsync, rename, dirsync, unlink, mkdir."""
 
 TRIES = 3
-PIECE = 4 << 20
+WRITE_BYTES = 4 << 20
 NAME_BYTES = 255
 """Of a file's name, at most, on nearly every disk."""
 SAME = 100
 """Characters by which the name of a draft is known."""
-NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_LINK_ERRORS = (
+    errno.EXDEV,
+    errno.EPERM,
+    errno.EMLINK,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+)
 """Another file system, one that knows no links, or too many of them to one file."""
-DRAFT = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
+DRAFT_NAME = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
 
 log = structlog.get_logger()
 
@@ -45,42 +52,42 @@ def publish(path: Path, settle: Callable[[Path], None] = lambda _: None) -> Iter
 
     `settle` is given the draft when it is full, before it is synced and renamed.
     """
-    draft = _draft(path)
-    with _cleared(draft):
-        with _translated(path):
-            os.close(_create(draft))
+    draft = _draft_path(path)
+    with _discard_on_error(draft):
+        with _translate_errors(path):
+            os.close(_create_draft(draft))
         with _body_named(path, draft):
             yield draft
-        with _translated(path):
+        with _translate_errors(path):
             settle(draft)
             _sync_path(draft)
-            _rename(draft, path)
+            _rename_draft(draft, path)
 
 
 @contextmanager
 def publish_folder(path: Path) -> Iterator[Path]:
     """A draft folder that becomes `path` with all that is in it, durably. `path` must not exist."""
-    draft = _draft(path)
-    with _cleared(draft):
-        with _translated(path):
-            _step("mkdir", draft)
+    draft = _draft_path(path)
+    with _discard_on_error(draft):
+        with _translate_errors(path):
+            _reach_kill_point("mkdir", draft)
             draft.mkdir()
         with _body_named(path, draft):
             yield draft
-        with _translated(path):
+        with _translate_errors(path):
             for folder, _, names in os.walk(draft, topdown=False):
                 for name in names:
                     _sync_path(Path(folder, name))
                 _sync_folder(Path(folder))
-            _rename(draft, path)
+            _rename_draft(draft, path)
 
 
 def publish_bytes(path: Path, *parts: bytes | memoryview) -> None:
     """Make a file of these bytes, durably. After a failed write or fsync it is written again under a new name, three times at most."""
-    with _translated(path):
+    with _translate_errors(path):
         for attempt in range(1, TRIES + 1):
             try:
-                with _passing_named():
+                with _name_passing_faults():
                     _publish_once(path, parts)
                 break
             except _NotSyncedError as error:
@@ -97,17 +104,17 @@ def link_files(pairs: Iterable[tuple[Path, Path]]) -> int:
     copied, folders = 0, set()
     for source, target in pairs:
         folders.add(target.parent)
-        with _translated(target):
-            copied += _link(source, target)
+        with _translate_errors(target):
+            copied += _link_file(source, target)
     for folder in folders:
-        with _translated(folder):
+        with _translate_errors(folder):
             _sync_folder(folder)
     return copied
 
 
 def link_folder(source: Path, target: Path) -> int:
     """The same with all files of a folder, which appears whole, in place of one that may be there."""
-    remove(target)
+    remove_path(target)
     make_folder(target.parent)
     copied = 0
     with publish_folder(target) as draft:
@@ -115,7 +122,7 @@ def link_folder(source: Path, target: Path) -> int:
             within = Path(folder).relative_to(source)
             (draft / within).mkdir(exist_ok=True)
             for name in names:
-                copied += _link(path_inside(source, str(within / name)), draft / within / name)
+                copied += _link_file(path_inside(source, str(within / name)), draft / within / name)
     return copied
 
 
@@ -124,8 +131,8 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    with _translated(path):
-        _step("mkdir", path)
+    with _translate_errors(path):
+        _reach_kill_point("mkdir", path)
         path.mkdir(exist_ok=True)
         _sync_folder(path.parent)
 
@@ -136,24 +143,24 @@ def set_aside(path: Path) -> None:
     An empty folder is removed.
     """
     if path.is_dir() and not any(path.iterdir()):
-        remove(path)
+        remove_path(path)
         return
     numbers = ("", *range(2, 1000))
     names = (path.with_name(f"{path.name}.aside{number}") for number in numbers)
-    with _translated(path):
-        _rename(path, next(each for each in names if not os.path.lexists(each)))
+    with _translate_errors(path):
+        _rename_draft(path, next(each for each in names if not os.path.lexists(each)))
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove a file or a folder, durably; one that is not there is fine."""
-    with _translated(path), suppress(FileNotFoundError):
+    with _translate_errors(path), suppress(FileNotFoundError):
         if is_folder(path):
             # Renamed first: half a folder under its own name would look like a whole one.
-            draft = _draft(path)
-            _rename(path, draft)
+            draft = _draft_path(path)
+            _rename_draft(path, draft)
             shutil.rmtree(draft)
         else:
-            _step("unlink", path)
+            _reach_kill_point("unlink", path)
             path.unlink()
             _sync_folder(path.parent)
 
@@ -166,7 +173,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def sweep(root: Path, own: Container[str]) -> int:
+def sweep_drafts(root: Path, own: Container[str]) -> int:
     """Remove every draft in a run's folder, and in its `own` ones there, that no living process is writing; how many there were.
 
     Only under the run's lock. Other folders may hold other runs, which have locks of their own.
@@ -174,13 +181,13 @@ def sweep(root: Path, own: Container[str]) -> int:
     count = 0
     for folder, folders, names in os.walk(root):
         if Path(folder) == root:
-            folders[:] = [name for name in folders if name in own or DRAFT.match(name)]
+            folders[:] = [name for name in folders if name in own or DRAFT_NAME.match(name)]
         for name in (*folders, *names):
-            found = DRAFT.match(name)
-            if found and not _alive(int(found[1])):
-                _discard(Path(folder, name))
+            found = DRAFT_NAME.match(name)
+            if found and not _is_alive(int(found[1])):
+                _discard_draft(Path(folder, name))
                 count += 1
-        folders[:] = [name for name in folders if not DRAFT.match(name)]
+        folders[:] = [name for name in folders if not DRAFT_NAME.match(name)]
     return count
 
 
@@ -190,25 +197,25 @@ def sweep_beside(path: Path) -> None:
     begins = f"{path.stem.lstrip('.')}."[:SAME]
     with suppress(OSError):
         for each in path.parent.iterdir():
-            found = DRAFT.match(each.name)
+            found = DRAFT_NAME.match(each.name)
             same = found and each.name.lstrip(".").startswith(begins)
             # Our own are another thread's.
-            if found and same and int(found[1]) != os.getpid() and not _alive(int(found[1])):
-                _discard(each)
+            if found and same and int(found[1]) != os.getpid() and not _is_alive(int(found[1])):
+                _discard_draft(each)
 
 
-def _link(source: Path, target: Path) -> int:
-    _step("link", target)
+def _link_file(source: Path, target: Path) -> int:
+    _reach_kill_point("link", target)
     try:
         os.link(source, target)
     except FileExistsError:
         if target.samefile(source):
             return 0
         # Left by a beginning that was cut short; no record vouches for it yet.
-        remove(target)
-        return _link(source, target)
+        remove_path(target)
+        return _link_file(source, target)
     except OSError as error:
-        if error.errno not in NO_LINK:
+        if error.errno not in NO_LINK_ERRORS:
             raise
         with publish(target) as draft, draft.open("wb") as here:
             for block in blocks_of(source):
@@ -221,7 +228,7 @@ def blocks_of(path: Path) -> Iterator[bytes]:
     """A file's bytes, a block at a time; raises NotReadable."""
     try:
         with path.open("rb") as file:
-            while block := file.read(PIECE):
+            while block := file.read(WRITE_BYTES):
                 yield block
     except OSError as error:
         raise NotReadable(path, error.strerror) from error
@@ -231,50 +238,50 @@ class _NotSyncedError(Exception):
     """A write or an fsync failed: what was written may be lost, though a second fsync would say otherwise."""
 
 
-def _step(name: str, path: Path) -> None:
+def _reach_kill_point(name: str, path: Path) -> None:
     if kill_point is not None:
         kill_point(name, path)
 
 
-def _draft(path: Path) -> Path:
+def _draft_path(path: Path) -> Path:
     # PyAV and others go by the suffix, so it stays last. The process number spares the drafts of a living process in a sweep.
     tag = f"{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}"
     room = NAME_BYTES - len(os.fsencode(f"..{tag}"))
-    return path.with_name(f".{_cut(path.stem, room)}.{tag}")
+    return path.with_name(f".{_shorten_name(path.stem, room)}.{tag}")
 
 
-def _cut(stem: str, room: int) -> str:
+def _shorten_name(stem: str, room: int) -> str:
     """A name of at most so many bytes that begins like this one."""
     name = os.fsencode(stem)
     return stem if len(name) <= room else name[:room].decode(errors="ignore")
 
 
 def _publish_once(path: Path, parts: tuple[bytes | memoryview, ...]) -> None:
-    draft = _draft(path)
-    with _cleared(draft):
-        file = _create(draft)
+    draft = _draft_path(path)
+    with _discard_on_error(draft):
+        file = _create_draft(draft)
         try:
             for part in parts:
-                _write(file, memoryview(part).cast("B"), draft)
-            _sync(file, draft, "fsync")
+                _write_all(file, memoryview(part).cast("B"), draft)
+            _sync_file(file, draft, "fsync")
         finally:
             os.close(file)
-        _rename(draft, path)
+        _rename_draft(draft, path)
 
 
-def _create(draft: Path) -> int:
-    _step("create", draft)
+def _create_draft(draft: Path) -> int:
+    _reach_kill_point("create", draft)
     return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
 
-def _write(file: int, data: memoryview, draft: Path) -> None:
+def _write_all(file: int, data: memoryview, draft: Path) -> None:
     while data:
-        _step("write", draft)
-        data = data[os.write(file, data[:PIECE]) :]
+        _reach_kill_point("write", draft)
+        data = data[os.write(file, data[:WRITE_BYTES]) :]
 
 
-def _rename(draft: Path, path: Path) -> None:
-    _step("rename", path)
+def _rename_draft(draft: Path, path: Path) -> None:
+    _reach_kill_point("rename", path)
     draft.replace(path)
     _sync_folder(path.parent)
 
@@ -282,7 +289,7 @@ def _rename(draft: Path, path: Path) -> None:
 def _sync_path(path: Path) -> None:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _sync(file, path, "fsync")
+        _sync_file(file, path, "fsync")
     finally:
         os.close(file)
 
@@ -290,13 +297,13 @@ def _sync_path(path: Path) -> None:
 def _sync_folder(path: Path) -> None:
     file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _sync(file, path, "dirsync")
+        _sync_file(file, path, "dirsync")
     finally:
         os.close(file)
 
 
-def _sync(file: int, path: Path, step: str) -> None:
-    _step(step, path)
+def _sync_file(file: int, path: Path, step: str) -> None:
+    _reach_kill_point(step, path)
     try:
         if sys.platform == "darwin":
             # macOS' fsync leaves the data in the drive's cache.
@@ -306,21 +313,21 @@ def _sync(file: int, path: Path, step: str) -> None:
         else:
             os.fsync(file)
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL_ERRORS:
             raise
         raise _NotSyncedError(f"fsync: {error.strerror}") from error
 
 
 @contextmanager
-def _cleared(draft: Path) -> Iterator[None]:
+def _discard_on_error(draft: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _discard(draft)
+        _discard_draft(draft)
         raise
 
 
-def _discard(draft: Path) -> None:
+def _discard_draft(draft: Path) -> None:
     with suppress(OSError):
         if is_folder(draft):
             shutil.rmtree(draft)
@@ -329,22 +336,22 @@ def _discard(draft: Path) -> None:
 
 
 @contextmanager
-def _passing_named() -> Iterator[None]:
+def _name_passing_faults() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in PASSING:
+        if error.errno in PASSING_ERRORS:
             raise _NotSyncedError(error.strerror) from error
         raise
 
 
 @contextmanager
-def _full_named(path: Path) -> Iterator[None]:
+def _name_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            raise NoSpace(f"{place(path)}: {error.strerror}") from error
+        if error.errno in DISK_FULL_ERRORS:
+            raise NoSpace(f"{describe_place(path)}: {error.strerror}") from error
         raise
 
 
@@ -352,7 +359,7 @@ def _full_named(path: Path) -> Iterator[None]:
 def _body_named(path: Path, draft: Path) -> Iterator[None]:
     """What a writer meets, by the name of what it was to become. A missing file that it reads is its own matter."""
     try:
-        with _full_named(path):
+        with _name_full_disk(path):
             yield
     except (NotWritable, NoSpace) as error:
         # Of a file that was to be published as the draft itself.
@@ -367,9 +374,9 @@ def _body_named(path: Path, draft: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
-        with _full_named(path):
+        with _name_full_disk(path):
             yield
     except OSError as error:
         raise NotWritable(path, error.strerror or error) from error
@@ -377,7 +384,7 @@ def _translated(path: Path) -> Iterator[None]:
         raise NotWritable(path, error) from error
 
 
-def _alive(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     if process == os.getpid():
         return False  # a sweep comes before our own work, so it is an earlier life's number
     try:

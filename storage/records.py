@@ -11,25 +11,25 @@ from typing import Any
 
 import structlog
 
-from storage.digest import OTHER
+from storage.digest import CONTENT_CHANGED
 from storage.errors import NotReadable
-from storage.inside import path_inside, read_plain
 from storage.names import clips_in
-from storage.publish import publish_bytes, remove
+from storage.publish import publish_bytes, remove_path
 from storage.refusals import spare_file
+from storage.run_paths import path_inside, read_plain
 from storage.schema import (
     Check,
     Unfit,
-    either,
-    items,
-    number,
+    any_number,
+    either_of,
+    list_of,
     one_of,
     parse_json,
-    table,
-    text,
-    whole,
+    table_with,
+    text_matching,
+    whole_number,
 )
-from storage.takes import DIGEST
+from storage.seed_history import DIGEST
 
 Facts = dict[str, Any]
 
@@ -39,47 +39,56 @@ LARGEST = 8 << 20
 
 STATES = ("done", "pruned", "doubted")
 _STATE = one_of(*STATES)
-_SHA256, _BYTES = text(64, DIGEST), whole(0, 1 << 62)
-_NUMBER = number(-1e12, 1e12)
-_STEP = table(dict.fromkeys(("joint", "inside", "most"), _NUMBER))
-_PIECES = items(
-    table({"name": text(256), "folder": text(256, r"[\w.-]+"), "digest": _SHA256}), 100_000
+_SHA256, _BYTES = text_matching(64, DIGEST), whole_number(0, 1 << 62)
+_NUMBER = any_number(-1e12, 1e12)
+_STEP = table_with(dict.fromkeys(("joint", "inside", "most"), _NUMBER))
+_PIECES = list_of(
+    table_with(
+        {"name": text_matching(256), "folder": text_matching(256, r"[\w.-]+"), "digest": _SHA256}
+    ),
+    100_000,
 )
 _FILE = {"sha256": _SHA256, "bytes": _BYTES}
 DONE: dict[str, Check] = {
-    **dict.fromkeys(("audio", "latents", "steps", "frames", "motion"), table({"digest": _SHA256})),
-    **dict.fromkeys(("soundtrack", "video"), table(_FILE)),
-    **dict.fromkeys(("inputs", "carry", "past"), table({"pieces": _PIECES})),
-    "segment": table({**_FILE, "frames": whole(1, 1 << 32)}),
-    "sound": table({"samples": whole(0, 1 << 40), "digests": items(_SHA256, 1 << 17)}),
-    "output": table({"path": text(4096), **_FILE, "before": either(one_of(None), _SHA256)}),
-    "seam": table(
+    **dict.fromkeys(
+        ("audio", "latents", "steps", "frames", "motion"), table_with({"digest": _SHA256})
+    ),
+    **dict.fromkeys(("soundtrack", "video"), table_with(_FILE)),
+    **dict.fromkeys(("inputs", "carry", "past"), table_with({"pieces": _PIECES})),
+    "segment": table_with({**_FILE, "frames": whole_number(1, 1 << 32)}),
+    "sound": table_with(
+        {"samples": whole_number(0, 1 << 40), "digests": list_of(_SHA256, 1 << 17)}
+    ),
+    "output": table_with(
+        {"path": text_matching(4096), **_FILE, "before": either_of(one_of(None), _SHA256)}
+    ),
+    "seam": table_with(
         {
             "seconds": _NUMBER,
             "frames": _STEP,
             "latents": _STEP,
-            "apart": either(one_of(None), _NUMBER),
+            "apart": either_of(one_of(None), _NUMBER),
         }
     ),
 }
 """What the record of each stage says beside what all say."""
-OTHERWISE = table({}, {"digest": _SHA256})
+OTHERWISE = table_with({}, {"digest": _SHA256})
 """What one says of what is not there."""
 
 log = structlog.get_logger()
 
 
-def sealed(facts: Facts) -> bytes:
+def seal_facts(facts: Facts) -> bytes:
     """The facts as one line of JSON whose last key, `seal`, is the start of the SHA-256 of the rest."""
     body = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
-    return body[:-1] + SEAL + _seal(body) + b'"}\n'
+    return body[:-1] + SEAL + _compute_seal(body) + b'"}\n'
 
 
-def unsealed(data: bytes) -> Facts | None:
+def unseal_facts(data: bytes) -> Facts | None:
     """The facts of a sealed line; None if a single bit of it is not as it was written."""
     head, found, tail = data.rpartition(SEAL)
     body = head + b"}"
-    if not found or tail != _seal(body) + b'"}\n':
+    if not found or tail != _compute_seal(body) + b'"}\n':
         return None
     try:
         facts: Facts = parse_json(body)
@@ -108,7 +117,7 @@ class Records:
         data = self._read(stage, clip)
         if data is None:
             return None
-        facts = unsealed(data)
+        facts = unseal_facts(data)
         if facts is None or self._flaw_of(facts, stage, clip) is not None:
             log.warning("record_invalid", stage=stage, clip=clip)
             return None
@@ -137,8 +146,8 @@ class Records:
 
     def withdraw(self, stage: str, clip: int | None = None) -> None:
         """Take a record back, durably: the work is to be done again."""
-        remove(self.path(stage, clip))
-        self._tell(stage, clip)
+        remove_path(self.path(stage, clip))
+        self._notify_change(stage, clip)
 
     def doubt(self, stage: str, clip: int | None = None, **kept: Any) -> None:
         """Say, durably, that what a record vouched for is damaged and is to be made again; until then that is not forgotten.
@@ -157,11 +166,11 @@ class Records:
         if not path.exists() or self.read(stage, clip) is not None:
             return None
         try:
-            facts = unsealed(read_plain(path, LARGEST))
+            facts = unseal_facts(read_plain(path, LARGEST))
         except OSError as error:
             spare_file(error)
             return f"cannot be read ({error.strerror})"
-        return OTHER if facts is None else self._flaw_of(facts, stage, clip)
+        return CONTENT_CHANGED if facts is None else self._flaw_of(facts, stage, clip)
 
     def path(self, stage: str, clip: int | None = None) -> Path:
         """Its file. Raises LinkInRun."""
@@ -185,15 +194,15 @@ class Records:
     def _publish(self, stage: str, clip: int | None, facts: Facts) -> None:
         whole = {**facts, "stage": stage, "clip": clip, "run": self.owner}
         path = self.path(stage, clip)
-        publish_bytes(path, sealed(whole))
+        publish_bytes(path, seal_facts(whole))
         try:
             read_plain(path, LARGEST)
         except OSError as error:
             # Else the work would be done again and again, and nobody would say why.
             raise NotReadable(path, error.strerror) from error
-        self._tell(stage, clip)
+        self._notify_change(stage, clip)
 
-    def _tell(self, stage: str, clip: int | None) -> None:
+    def _notify_change(self, stage: str, clip: int | None) -> None:
         if self.changed is not None:
             self.changed(stage, clip)
 
@@ -237,5 +246,5 @@ def name_of(stage: str, clip: int | None) -> str:
     return f"{stage}.json" if clip is None else f"{stage}.{clip:05d}.json"
 
 
-def _seal(body: bytes) -> bytes:
+def _compute_seal(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest()[:16].encode()

@@ -4,10 +4,10 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from storage.disk import FULL, PASSING
+from storage.disk import DISK_FULL_ERRORS, PASSING_ERRORS
 from storage.errors import DiskRefused, LongtakeError, MachineLimit, NoSpace, NotReadable
 
-NAMES = {"OutOfMemoryError", "MemoryError"}
+MEMORY_ERROR_NAMES = {"OutOfMemoryError", "MemoryError"}
 MEMORY = (
     "out of memory",
     "allocate memory",
@@ -21,7 +21,7 @@ MEMORY = (
 THREADS = ("can't start new thread", "thread creation failed", "resource temporarily unavailable")
 
 
-def causes(fault: BaseException | None) -> Iterator[BaseException]:
+def iterate_causes(fault: BaseException | None) -> Iterator[BaseException]:
     """The fault, what it came from, and so on."""
     seen: list[BaseException] = []
     while fault is not None and fault not in seen:
@@ -30,28 +30,28 @@ def causes(fault: BaseException | None) -> Iterator[BaseException]:
         fault = fault.__cause__
 
 
-def line_of(fault: BaseException) -> str:
+def describe_fault(fault: BaseException) -> str:
     """A fault in one line."""
     words = " ".join(str(fault).split()).removesuffix(".")
     return f"{type(fault).__name__}: {words}" if words else type(fault).__name__
 
 
-def ran_out(fault: BaseException) -> bool:
+def is_out_of_memory(fault: BaseException) -> bool:
     """True if there was no memory, of the host or of the device; torch is not asked, only listened to."""
-    return any(_is_memory(each) for each in causes(fault))
+    return any(_is_memory(each) for each in iterate_causes(fault))
 
 
 def machine_limit(fault: BaseException) -> MachineLimit | None:
     """What a machine, or a limit of the process, refused; None if it was something else."""
-    for each in causes(fault):
+    for each in iterate_causes(fault):
         if isinstance(each, MachineLimit):
             return each
         if getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE):
-            return MachineLimit("open files", line_of(fault))
+            return MachineLimit("open files", describe_fault(fault))
         if _is_memory(each):
-            return MachineLimit("memory", line_of(fault))
-        if _says(each, THREADS) or isinstance(each, BlockingIOError):
-            return MachineLimit("threads, or memory for them", line_of(fault))
+            return MachineLimit("memory", describe_fault(fault))
+        if _mentions(each, THREADS) or isinstance(each, BlockingIOError):
+            return MachineLimit("threads, or memory for them", describe_fault(fault))
     return None
 
 
@@ -64,21 +64,23 @@ def spare_file(fault: BaseException) -> None:
 def spare_input(path: Path, fault: BaseException) -> None:
     """The same, and NotReadable where the disk does not give a file that nobody can make again."""
     spare_file(fault)
-    for each in causes(fault):
-        if getattr(each, "errno", None) in PASSING:
-            raise NotReadable(path, getattr(each, "strerror", None) or line_of(each)) from fault
+    for each in iterate_causes(fault):
+        if getattr(each, "errno", None) in PASSING_ERRORS:
+            raise NotReadable(
+                path, getattr(each, "strerror", None) or describe_fault(each)
+            ) from fault
 
 
-def refusal(fault: BaseException) -> LongtakeError | None:
+def translate_refusal(fault: BaseException) -> LongtakeError | None:
     """The same, and what a disk refused; None if the fault is nobody's but ours."""
     if (limit := machine_limit(fault)) is not None:
         return limit
-    for each in causes(fault):
+    for each in iterate_causes(fault):
         if isinstance(each, OSError) and each.errno and not isinstance(each, ConnectionError):
             what = str(each.filename or "A file")
             return (
                 NoSpace(f"{what}: {each.strerror}")
-                if each.errno in FULL
+                if each.errno in DISK_FULL_ERRORS
                 else DiskRefused(what, each.strerror)
             )
     return None
@@ -86,11 +88,11 @@ def refusal(fault: BaseException) -> LongtakeError | None:
 
 def _is_memory(fault: BaseException) -> bool:
     names = {kind.__name__ for kind in type(fault).__mro__}
-    if names & NAMES or getattr(fault, "errno", None) == errno.ENOMEM:
+    if names & MEMORY_ERROR_NAMES or getattr(fault, "errno", None) == errno.ENOMEM:
         return True
-    return _says(fault, MEMORY)
+    return _mentions(fault, MEMORY)
 
 
-def _says(fault: BaseException, words: tuple[str, ...]) -> bool:
+def _mentions(fault: BaseException, words: tuple[str, ...]) -> bool:
     told = str(fault).lower() if isinstance(fault, RuntimeError | ImportError) else ""
     return any(each in told for each in words)

@@ -5,16 +5,16 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from storage.disk import FULL, shortage
+from storage.disk import DISK_FULL_ERRORS, describe_shortage
 from storage.errors import NoSpace, NotWritable
-from storage.inside import open_plain
-from storage.publish import remove
+from storage.publish import remove_path
+from storage.run_paths import open_plain
 
-PIECE = 1 << 20
-UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+STEP_BYTES = 1 << 20
+NOT_SUPPORTED_ERRORS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
-class Reserve:
+class DiskReserve:
     """A file of nothing. It is no part of the film: whoever deletes it takes a risk, and no clip."""
 
     def __init__(self, path: Path) -> None:
@@ -38,42 +38,42 @@ class Reserve:
             try:
                 os.ftruncate(file, min(there, size))
                 if size > there:
-                    _grow(file, there, size)
+                    _grow_file(file, there, size)
             finally:
                 os.close(file)
         except OSError as error:
-            if error.errno in FULL:
-                raise NoSpace(shortage(self.path.parent, size - there)) from error
+            if error.errno in DISK_FULL_ERRORS:
+                raise NoSpace(describe_shortage(self.path.parent, size - there)) from error
             raise NotWritable(self.path, error.strerror) from error
 
     def _separate(self) -> None:
         """Give it up where it has another name elsewhere: it would be another's that is made longer or shorter."""
         with suppress(FileNotFoundError):
             if self.path.lstat().st_nlink > 1:
-                remove(self.path)
+                remove_path(self.path)
 
     def release(self) -> None:
         """Give it back: now is what it was held for."""
-        remove(self.path)
+        remove_path(self.path)
 
 
-def _grow(file: int, there: int, size: int) -> None:
+def _grow_file(file: int, there: int, size: int) -> None:
     try:
-        _allocate(file, there, size)
+        _allocate_blocks(file, there, size)
     except OSError:
         os.ftruncate(file, there)
         raise
 
 
-def _allocate(file: int, there: int, size: int) -> None:
+def _allocate_blocks(file: int, there: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(file, there, size - there)
         except OSError as error:
-            if error.errno not in UNKNOWN:
+            if error.errno not in NOT_SUPPORTED_ERRORS:
                 raise
         else:
             return
-    nothing = bytes(PIECE)
+    nothing = bytes(STEP_BYTES)
     while there < size:
         there += os.pwrite(file, nothing[: size - there], there)

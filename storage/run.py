@@ -10,11 +10,12 @@ import structlog
 
 from storage import layout, publish, run_json
 from storage.arrays import ClipArray, NamedArrays, Presence
+from storage.audio_array import AudioArray
 from storage.carry import CarryStore
-from storage.digest import file_flaw
+from storage.digest import find_file_flaw
 from storage.errors import Damaged, InputDamaged, NotARun, NotMade, OtherSpec, RunDamaged
-from storage.inside import path_inside
-from storage.lock import held, is_lock, lock
+from storage.input_files import copy_input, find_input_flaw, link_input, plain_suffix
+from storage.lock import hold_lock, is_held, is_lock
 from storage.names import (
     BEGUN,
     FOLDERS,
@@ -24,12 +25,11 @@ from storage.names import (
     is_run,
     segment_name,
 )
-from storage.originals import copy_original, link_original, original_flaw, suffix_of
 from storage.records import Facts, Records
-from storage.samples import SoundArray
+from storage.run_paths import path_inside
 from storage.schema import is_utf8
 from storage.spec import Reading, Settings, Spec
-from storage.strays import obstacles
+from storage.strays import find_obstacles
 
 UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
 
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Origin:
+class RetakeSource:
     """Where a new run comes from that shares files with another."""
 
     facts: Facts
@@ -50,7 +50,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Start:
+class NewRun:
     """All that a new run is made of."""
 
     spec: Spec
@@ -61,7 +61,7 @@ class Start:
     """The numerics: what decides the last bits."""
     image: Path
     audio: Path
-    origin: Origin | None = None
+    origin: RetakeSource | None = None
 
 
 class Run:
@@ -81,8 +81,8 @@ class Run:
     def __init__(self, root: Path, facts: Facts) -> None:
         """What run.json's facts say of a folder; use `open` or `create`."""
         self.root = root
-        self.spec = Spec.of_facts(facts["spec"])
-        self.settings = Settings.known(facts["settings"])
+        self.spec = Spec.from_facts(facts["spec"])
+        self.settings = Settings.from_mapping(facts["settings"])
         self.sources: Mapping[str, str] = facts["sources"]
         self.joints: tuple[Facts, ...] = tuple(facts["joints"])
         """Clips from which other numerics were accepted: {clip, fingerprint}."""
@@ -97,14 +97,14 @@ class Run:
         self.inputs = NamedArrays(
             root / "encoded", self.records, "inputs", most=self.spec.largest_piece
         )
-        self.sound = SoundArray(root / "sound", self.records, self.spec.sample_rate)
+        self.sound = AudioArray(root / "sound", self.records, self.spec.sample_rate)
         anchors, joins = self.settings.anchor_clips, self.spec.joins
         self.carry = CarryStore(
             root / "carry", self.records, anchors, joins, self.spec.largest_piece
         )
 
     @classmethod
-    def create(cls, root: Path, start: Start) -> Self:
+    def create(cls, root: Path, start: NewRun) -> Self:
         """Make a run: copies of the inputs, every array at its final size, run.json last. What an interrupted create left is made over.
 
         Where it has an origin, what it shares is linked before run.json is written.
@@ -114,17 +114,17 @@ class Run:
         """
         refuse_strangers(root)
         publish.make_folder(root)
-        with lock(root):
+        with hold_lock(root):
             if is_run(root):
-                return cls._same(root, start)
-            publish.sweep(root, OWN)
-            facts = run_json.read_file(root, BEGUN)[0] or _prepare(root, start)
+                return cls._open_same(root, start)
+            publish.sweep_drafts(root, OWN)
+            facts = run_json.read_file(root, BEGUN)[0] or _prepare_folder(root, start)
             run = cls(root, facts)
             if run.spec != start.spec:
-                raise OtherSpec(root, difference(run.spec, start.spec))
+                raise OtherSpec(root, describe_spec_difference(run.spec, start.spec))
             if start.origin is not None:
                 start.origin.share(run)
-            run_json.save(root, facts)
+            run_json.save_run_json(root, facts)
             _forget_beginning(root)
         return run
 
@@ -139,38 +139,38 @@ class Run:
             path_inside(root, name)
         return cls(root, run_json.read_facts(root))
 
-    def paper_flaws(self) -> Iterator[tuple[str, str]]:
+    def find_run_file_flaws(self) -> Iterator[tuple[str, str]]:
         """Which of run.json and its copy is not whole, and what is wrong with it."""
-        return run_json.flaws(self.root)
+        return run_json.find_run_json_flaws(self.root)
 
-    def heal_papers(self) -> None:
+    def restore_run_files(self) -> None:
         """Write a lost or damaged run.json anew from its copy, and the other way round. Only under the lock."""
         facts = run_json.read_either(self.root) or self._facts
-        for name, flaw in self.paper_flaws():
+        for name, flaw in self.find_run_file_flaws():
             log.warning("run_json_healed", path=str(self.root / name), flaw=flaw)
             run_json.write_file(self.root, name, facts)
 
-    def input_flaws(self) -> Iterator[tuple[Path, str, str]]:
+    def find_input_flaws(self) -> Iterator[tuple[Path, str, str]]:
         """Each copied input that is lost or damaged, what is wrong with it, and the hash of the file that belongs there. Reads both."""
         for path, digest in (
             (self.image_path, self.spec.image),
             (self.audio_path, self.spec.audio),
         ):
-            if (flaw := original_flaw(path, digest)) is not None:
+            if (flaw := find_input_flaw(path, digest)) is not None:
                 yield path, flaw, digest
 
     def check_inputs(self) -> None:
         """Raise InputDamaged unless both copied inputs are what the film was begun with."""
-        for path, flaw, digest in self.input_flaws():
+        for path, flaw, digest in self.find_input_flaws():
             raise InputDamaged(path, flaw, digest)
 
     def restore_inputs(self, image: Path, audio: Path) -> None:
         """Put lost or damaged inputs back from the files that a person has; others than those are not taken."""
         given = {self.image_path: image, self.audio_path: audio}
-        for path, _, digest in self.input_flaws():
+        for path, _, digest in self.find_input_flaws():
             with self.lock():
                 publish.make_folder(path.parent)
-                copy_original(given[path], path, digest)
+                copy_input(given[path], path, digest)
             log.warning("input_restored", path=str(path))
 
     @property
@@ -207,20 +207,20 @@ class Run:
     @contextmanager
     def lock(self) -> Iterator[str | None]:
         """Hold the run; gives the dead process that had held it, if one had (see storage/lock.py)."""
-        with lock(self.root) as before:
+        with hold_lock(self.root) as before:
             yield before
 
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash, set run.json and present(clip) right; how many were removed. Only under the lock."""
-        assert held(self.root), "sweeping without the lock would remove another's drafts"
-        for path in obstacles(self):
+        assert is_held(self.root), "sweeping without the lock would remove another's drafts"
+        for path in find_obstacles(self):
             log.warning("set_aside", path=str(path))
             publish.set_aside(path)
-        for folder in (*FOLDERS, *layout.layouts(self.spec)):
+        for folder in (*FOLDERS, *layout.array_layouts(self.spec)):
             publish.make_folder(path_inside(self.root, folder))
-        self.heal_papers()
+        self.restore_run_files()
         count = (
-            publish.sweep(self.root, OWN)
+            publish.sweep_drafts(self.root, OWN)
             + self.carry.sweep()
             + self.frames.sweep()
             + self.steps.sweep()
@@ -229,7 +229,7 @@ class Run:
         _forget_beginning(self.root)
         return count
 
-    def past(self, join: int) -> NamedArrays:
+    def join_context(self, join: int) -> NamedArrays:
         """What a join was made of, which the film no longer shows: `latents` before it, as the decoder saw them; `motion`, where a clip takes that."""
         return NamedArrays(
             path_inside(self.root, "past", f"{join:05d}"),
@@ -243,7 +243,7 @@ class Run:
         """The clip as encoded video."""
         return path_inside(self.root, "segments", segment_name(clip))
 
-    def vouched(self, stage: str, clip: int | None = None) -> Path:
+    def verified_path(self, stage: str, clip: int | None = None) -> Path:
         """A segment, the soundtrack or the film as its record has it, the hash checked. Raises NotMade or Damaged."""
         paths = {"soundtrack": self.soundtrack_path, "video": self.video_path}
         path = self.segment_path(clip) if clip is not None else paths[stage]
@@ -251,7 +251,7 @@ class Run:
         facts = self.records.vouched(stage, clip)
         if facts is None:
             raise NotMade(name)
-        if (flaw := file_flaw(path, facts["bytes"], facts["sha256"])) is not None:
+        if (flaw := find_file_flaw(path, facts["bytes"], facts["sha256"])) is not None:
             raise Damaged(name, f"{path} {flaw}")
         return path
 
@@ -291,25 +291,25 @@ class Run:
         return path_inside(self.root, "inference.log")
 
     @classmethod
-    def _same(cls, root: Path, start: Start) -> Self:
+    def _open_same(cls, root: Path, start: NewRun) -> Self:
         run = cls.open(root)
         if run.spec != start.spec:
-            raise OtherSpec(root, difference(run.spec, start.spec))
+            raise OtherSpec(root, describe_spec_difference(run.spec, start.spec))
         return run
 
     def _update(self, **facts: Any) -> None:
         whole = {**self._facts, **facts}
-        run_json.save(self.root, whole)
+        run_json.save_run_json(self.root, whole)
         self.__init__(self.root, whole)  # type: ignore[misc]
 
 
-def read_beginning(root: Path) -> Spec | None:
+def read_begun_spec(root: Path) -> Spec | None:
     """The spec of a run that is being given what it shares with another, or was when a crash came."""
     facts = None if is_run(root) else run_json.read_file(root, BEGUN)[0]
-    return Spec.of_facts(facts["spec"]) if facts else None
+    return Spec.from_facts(facts["spec"]) if facts else None
 
 
-def difference(there: Spec, asked: Spec) -> str:
+def describe_spec_difference(there: Spec, asked: Spec) -> str:
     """In words, where two specs differ: `seed is 1, not 2`."""
     one, other = asdict(there), asdict(asked)
     for each, spec in ((one, there), (other, asked)):
@@ -338,17 +338,17 @@ def _why_no_run(root: Path) -> str:
     return UNFINISHED if is_begun(root) else "it has no run.json"
 
 
-def _prepare(root: Path, start: Start) -> Facts:
-    facts = _facts(start)
+def _prepare_folder(root: Path, start: NewRun) -> Facts:
+    facts = _first_facts(start)
     for folder in FOLDERS:
         publish.make_folder(path_inside(root, folder))
     for source, name, digest in (
         (start.image, "image", start.spec.image),
         (start.audio, "audio", start.spec.audio),
     ):
-        bring = copy_original if start.origin is None else link_original
+        bring = copy_input if start.origin is None else link_input
         bring(source, path_inside(root, facts["inputs"][name]), digest)
-    layout.create(root, start.spec)
+    layout.create_arrays(root, start.spec)
     if start.origin is not None:
         run_json.write_file(root, BEGUN, facts)
     return facts
@@ -356,10 +356,10 @@ def _prepare(root: Path, start: Start) -> Facts:
 
 def _forget_beginning(root: Path) -> None:
     if (path := path_inside(root, BEGUN)).exists():
-        publish.remove(path)
+        publish.remove_path(path)
 
 
-def _facts(start: Start) -> Facts:
+def _first_facts(start: NewRun) -> Facts:
     origin = start.origin
     return {
         "format": run_json.FORMAT,
@@ -368,8 +368,8 @@ def _facts(start: Start) -> Facts:
         "settings": asdict(start.settings),
         "sources": dict(start.sources),
         "inputs": {
-            "image": f"inputs/image{suffix_of(start.image)}",
-            "audio": f"inputs/audio{suffix_of(start.audio)}",
+            "image": f"inputs/image{plain_suffix(start.image)}",
+            "audio": f"inputs/audio{plain_suffix(start.audio)}",
         },
         "joints": [*origin.joints] if origin else [],
         **({"parent": origin.facts} if origin else {}),

@@ -6,27 +6,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from storage.digest import OTHER
+from storage.digest import CONTENT_CHANGED
 from storage.errors import RunDamaged, RunTooNew
-from storage.inside import path_inside, read_plain
 from storage.names import COPY, MAIN
 from storage.publish import publish_bytes
 from storage.refusals import spare_file, spare_input
+from storage.run_paths import path_inside, read_plain
 from storage.schema import (
     Unfit,
     check_value,
     checks_of,
-    either,
-    entries,
-    items,
+    either_of,
+    list_of,
     one_of,
     read_json,
-    table,
-    text,
-    whole,
+    table_of,
+    table_with,
+    text_matching,
+    whole_number,
 )
+from storage.seed_history import DIGEST, LARGEST_SEED, MOST_CLIPS, Take
 from storage.spec import Settings, Spec
-from storage.takes import DIGEST, LARGEST_SEED, MOST_CLIPS, Take
 
 FORMAT = 1
 LARGEST = 8 << 20
@@ -38,33 +38,37 @@ Found = tuple[Facts | None, str | None]
 
 
 def _check_spec(facts: object) -> None:
-    table({})(facts)
-    Spec.of_facts(facts)  # type: ignore[arg-type]
+    table_with({})(facts)
+    Spec.from_facts(facts)  # type: ignore[arg-type]
 
 
-_FINGERPRINT = entries(either(whole(-(1 << 62), 1 << 62), text(4096)), 256, threads=whole(1, 1024))
-_CLIP = whole(0, MOST_CLIPS)
-_PARENT = table(
+_FINGERPRINT = table_of(
+    either_of(whole_number(-(1 << 62), 1 << 62), text_matching(4096)),
+    256,
+    threads=whole_number(1, 1024),
+)
+_CLIP = whole_number(0, MOST_CLIPS)
+_PARENT = table_with(
     {
-        "run": text(4096),
-        "spec": text(64, DIGEST),
+        "run": text_matching(4096),
+        "spec": text_matching(64, DIGEST),
         **{name: checks_of(Take)[name] for name in ("clip", "until", "seed", "redecode")},
-        "seed_before": whole(0, LARGEST_SEED),
+        "seed_before": whole_number(0, LARGEST_SEED),
     }
 )
-_FIELDS = table(
+_FIELDS = table_with(
     {
         "spec": _check_spec,
-        "settings": table({}, checks_of(Settings)),
+        "settings": table_with({}, checks_of(Settings)),
         "fingerprint": _FINGERPRINT,
-        "sources": entries(text(4096), 256),
+        "sources": table_of(text_matching(4096), 256),
         # Names of our own, in the run: any other could lead out of it.
-        "inputs": table(
-            {name: text(64, rf"inputs/{name}(\.[^\W_]+)?") for name in ("image", "audio")}
+        "inputs": table_with(
+            {name: text_matching(64, rf"inputs/{name}(\.[^\W_]+)?") for name in ("image", "audio")}
         ),
-        "joints": items(table({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
+        "joints": list_of(table_with({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
     },
-    {"parent": either(one_of(None), _PARENT)},
+    {"parent": either_of(one_of(None), _PARENT)},
 )
 
 
@@ -104,11 +108,11 @@ def read_file(root: Path, name: str) -> Found:
         spare_file(error)
         return None, f"cannot be read ({error.strerror})"
     except Unfit:
-        return None, OTHER
-    if not isinstance(facts, dict) or facts.pop("seal", None) != _seal(facts):
-        return None, OTHER
+        return None, CONTENT_CHANGED
+    if not isinstance(facts, dict) or facts.pop("seal", None) != _compute_seal(facts):
+        return None, CONTENT_CHANGED
     try:
-        check_value("format", facts.get("format"), whole(1, 1 << 31))
+        check_value("format", facts.get("format"), whole_number(1, 1 << 31))
         if facts["format"] > FORMAT:
             raise RunTooNew(root, facts["format"], FORMAT)
         _FIELDS(facts)
@@ -117,7 +121,7 @@ def read_file(root: Path, name: str) -> Found:
     return facts, None
 
 
-def flaws(root: Path) -> Iterator[tuple[str, str]]:
+def find_run_json_flaws(root: Path) -> Iterator[tuple[str, str]]:
     """Which of run.json and its copy is not whole, and what is wrong with it."""
     found = {name: read_file(root, name) for name in (MAIN, COPY)}
     wanted = found[MAIN][0] or found[COPY][0]
@@ -128,7 +132,7 @@ def flaws(root: Path) -> Iterator[tuple[str, str]]:
             yield name, f"says something else than {MAIN}"
 
 
-def save(root: Path, facts: Facts) -> None:
+def save_run_json(root: Path, facts: Facts) -> None:
     """Write both, durably."""
     # The copy first: run.json, the last thing written, is what makes the folder a run.
     for name in (COPY, MAIN):
@@ -138,10 +142,10 @@ def save(root: Path, facts: Facts) -> None:
 def write_file(root: Path, name: str, facts: Facts) -> None:
     """Write one of the files, durably. What could not be read again is not written: raises Unfit."""
     _FIELDS(facts)
-    sealed = {**facts, "seal": _seal(facts)}
+    sealed = {**facts, "seal": _compute_seal(facts)}
     text = json.dumps(sealed, indent=2, ensure_ascii=False) + "\n"
     publish_bytes(path_inside(root, name), text.encode())
 
 
-def _seal(facts: Facts) -> str:
+def _compute_seal(facts: Facts) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

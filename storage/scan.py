@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage import layout, playback
-from storage.digest import file_flaw
-from storage.film import FilmSpan
-from storage.lock import worker
+from storage import layout, video_check
+from storage.digest import find_file_flaw
+from storage.film_file import FilmSpan
+from storage.lock import find_worker
 from storage.names import clips_in, segment_name
-from storage.publish import DRAFT
-from storage.strays import strays
+from storage.publish import DRAFT_NAME
+from storage.strays import find_strays
 
 if TYPE_CHECKING:
     from storage.records import Facts
@@ -44,7 +44,7 @@ class Finding:
     """False where it is what a crash leaves, or somebody put there: nothing has to be made again for it."""
 
 
-class Scan:
+class RunScan:
     """One pass over a run. Takes no lock: what changes under the eyes is looked at twice."""
 
     def __init__(
@@ -62,30 +62,30 @@ class Scan:
 
     def findings(self) -> Iterator[Finding]:
         """What is not as it should be, in the order in which the film is made."""
-        yield from _sure(self._papers)
-        yield from _sure(self._inputs)
+        yield from _confirm_twice(self._scan_run_files)
+        yield from _confirm_twice(self._scan_inputs)
         # One further than there are records: a chunk there waits for its own.
         seen = [*self._newest.values(), *self._newest_file.values()]
         last = max((clip for each in seen for clip in each.values()), default=-1)
         for clip in range(min(self.run.spec.clips, last + 2)):
             self._watch(clip)
-            for found in _sure(lambda clip=clip: self._clip(clip)):  # type: ignore[misc]
+            for found in _confirm_twice(lambda clip=clip: self._scan_clip(clip)):  # type: ignore[misc]
                 if found.stage in {"segment", "motion"}:
                     self._bad_segments.add(clip)
                 yield found
         if self.thorough:
-            yield from _sure(self._carries)
-        yield from _sure(self._pasts)
-        yield from _sure(self._film)
+            yield from _confirm_twice(self._scan_carries)
+        yield from _confirm_twice(self._scan_join_contexts)
+        yield from _confirm_twice(self._scan_film)
         if self.thorough:
-            yield from _sure(self._memos)
-            yield from _sure(self._present)
-            yield from _sure(self._strays)
+            yield from _confirm_twice(self._memos)
+            yield from _confirm_twice(self._scan_presence)
+            yield from _confirm_twice(self._scan_strays)
 
     @property
     def _at_rest(self) -> bool:
         """True if nobody works on the run, so that a file without a record waits for none."""
-        return self._held or worker(self.run.root) is None
+        return self._held or find_worker(self.run.root) is None
 
     @cached_property
     def _newest(self) -> dict[str, dict[int, int]]:
@@ -128,43 +128,47 @@ class Scan:
         )
         return reached and self.run.video_path.exists() and self._at_rest
 
-    def _papers(self) -> Iterator[Finding]:
-        for name, flaw in self.run.paper_flaws():
+    def _scan_run_files(self) -> Iterator[Finding]:
+        for name, flaw in self.run.find_run_file_flaws():
             yield Finding("run", None, name, flaw)
-        for name, flaw in layout.flaws(self.run.root, self.run.spec):
+        for name, flaw in layout.find_layout_flaws(self.run.root, self.run.spec):
             yield Finding("layout", None, name, flaw)
         if self.thorough:
-            for path, flaw, _ in self.run.input_flaws():
-                yield Finding("input", None, self._name(path), flaw)
+            for path, flaw, _ in self.run.find_input_flaws():
+                yield Finding("input", None, self._relative_name(path), flaw)
 
-    def _inputs(self) -> Iterator[Finding]:
+    def _scan_inputs(self) -> Iterator[Finding]:
         run, begun = self.run, bool(self._newest["latents"] or self._newest_file["latents"])
         if self.records.complete("inputs"):
-            yield from self._named("inputs", run.inputs.flaws())
+            yield from self._as_findings("inputs", run.inputs.flaws())
         else:
-            yield from self._unvouched("inputs", None, run.inputs.folder, needed=begun)
+            yield from self._scan_unrecorded("inputs", None, run.inputs.folder, needed=begun)
         if self.records.complete("sound"):
-            yield from self._named("sound", run.sound.flaws(thorough=self.thorough))
+            yield from self._as_findings("sound", run.sound.flaws(thorough=self.thorough))
         else:
-            yield from self._unvouched("sound", None, run.sound.folder, needed=begun)
+            yield from self._scan_unrecorded("sound", None, run.sound.folder, needed=begun)
 
-    def _clip(self, clip: int) -> Iterator[Finding]:
+    def _scan_clip(self, clip: int) -> Iterator[Finding]:
         run = self.run
         made = self.records.read("latents", clip) is not None
         shown = self.records.read("segment", clip) is not None or self._film_was_there
         there = made or shown
         later = clip < self._newest["latents"].get(self._stretch(clip), -1)
-        yield from self._array("audio", clip, needed=there or self._is_orphan("audio", clip))
-        yield from self._array(
+        yield from self._scan_array("audio", clip, needed=there or self._is_orphan("audio", clip))
+        yield from self._scan_array(
             "latents", clip, needed=shown or later or self._is_orphan("latents", clip)
         )
-        yield from self._array("steps", clip, needed=there and run.steps.chunk_path(clip).exists())
+        yield from self._scan_array(
+            "steps", clip, needed=there and run.steps.chunk_path(clip).exists()
+        )
         if run.spec.motion_latents:
-            yield from self._array("motion", clip, needed=shown or self._is_orphan("motion", clip))
-        yield from self._array(
+            yield from self._scan_array(
+                "motion", clip, needed=shown or self._is_orphan("motion", clip)
+            )
+        yield from self._scan_array(
             "frames", clip, needed=shown and run.frames.chunk_path(clip).exists()
         )
-        yield from self._segment(clip)
+        yield from self._scan_segment(clip)
 
     def _is_orphan(self, stage: str, clip: int) -> bool:
         """True if there is a file, and one of a later clip: then it is none that waits for its record, but one that lost it."""
@@ -176,57 +180,59 @@ class Scan:
         )
         return path.exists() and self._at_rest
 
-    def _array(self, stage: str, clip: int, *, needed: bool) -> Iterator[Finding]:
+    def _scan_array(self, stage: str, clip: int, *, needed: bool) -> Iterator[Finding]:
         array = getattr(self.run, stage)
         path, facts = array.chunk_path(clip), self.records.read(stage, clip)
         if facts is None:
-            yield from self._unvouched(stage, clip, path, needed=needed)
+            yield from self._scan_unrecorded(stage, clip, path, needed=needed)
         elif facts["state"] == "done":
             if (flaw := array.flaw(clip, thorough=self.thorough)) is not None:
-                yield Finding(stage, clip, self._name(path), flaw)
+                yield Finding(stage, clip, self._relative_name(path), flaw)
         elif facts["state"] == "doubted":
-            yield Finding(stage, clip, self._name(path), DOUBTED)
+            yield Finding(stage, clip, self._relative_name(path), DOUBTED)
         elif path.exists():
-            yield Finding(stage, clip, self._name(path), "was pruned, and is still there", False)
+            yield Finding(
+                stage, clip, self._relative_name(path), "was pruned, and is still there", False
+            )
 
-    def _segment(self, clip: int) -> Iterator[Finding]:
+    def _scan_segment(self, clip: int) -> Iterator[Finding]:
         path, facts = self.run.segment_path(clip), self.records.vouched("segment", clip)
         if facts is None:
             needed = self._film_was_there or self._is_orphan("segment", clip)
-            yield from self._unvouched("segment", clip, path, needed=needed)
+            yield from self._scan_unrecorded("segment", clip, path, needed=needed)
             return
         flaw = self._file_flaw(path, facts)
         if flaw is None and self.thorough:
-            flaw = playback.segment_flaw(path, self.run.spec, clip)
+            flaw = video_check.find_segment_flaw(path, self.run.spec, clip)
         if flaw is not None:
-            yield Finding("segment", clip, self._name(path), flaw)
+            yield Finding("segment", clip, self._relative_name(path), flaw)
 
-    def _carries(self) -> Iterator[Finding]:
+    def _scan_carries(self) -> Iterator[Finding]:
         carry = self.run.carry
         for clip in carry.clips():
             if self.records.complete("carry", clip):
-                yield from self._named("carry", carry.flaws(clip), clip)
+                yield from self._as_findings("carry", carry.flaws(clip), clip)
             else:
-                yield from self._unvouched("carry", clip, carry.path(clip), needed=False)
+                yield from self._scan_unrecorded("carry", clip, carry.path(clip), needed=False)
 
-    def _pasts(self) -> Iterator[Finding]:
+    def _scan_join_contexts(self) -> Iterator[Finding]:
         for join in self.run.spec.joins:
-            past = self.run.past(join)
+            past = self.run.join_context(join)
             if past.complete():
                 flaws = past.flaws() if self.thorough else ()
-                yield from self._named("past", flaws, join)
+                yield from self._as_findings("past", flaws, join)
             else:
                 needed = self.records.complete("segment", join)
-                yield from self._unvouched("past", join, past.folder, needed=needed)
+                yield from self._scan_unrecorded("past", join, past.folder, needed=needed)
 
-    def _film(self) -> Iterator[Finding]:
+    def _scan_film(self) -> Iterator[Finding]:
         run, joined = self.run, self._film_was_there
         for stage, path in (("soundtrack", run.soundtrack_path), ("video", run.video_path)):
             facts = self.records.vouched(stage)
             if facts is None:
-                yield from self._unvouched(stage, None, path, needed=joined)
+                yield from self._scan_unrecorded(stage, None, path, needed=joined)
             elif (flaw := self._file_flaw(path, facts) or self._played_flaw(stage)) is not None:
-                yield Finding(stage, None, self._name(path), flaw)
+                yield Finding(stage, None, self._relative_name(path), flaw)
 
     def _played_flaw(self, stage: str) -> str | None:
         """What is wrong with the soundtrack or the film for one who plays it, if all is to be looked at."""
@@ -242,10 +248,10 @@ class Scan:
         whole = self.records.complete("soundtrack") and run.soundtrack_path.is_file()
         span = FilmSpan(run.spec.fps, run.spec.clip_frames, run.spec.frames)
         sound = run.soundtrack_path if whole else None
-        return playback.film_flaw(run.video_path, segments, sound, span)
+        return video_check.find_film_flaw(run.video_path, segments, sound, span)
 
     def _sound_flaw(self) -> str | None:
-        found = playback.sound_seconds(self.run.soundtrack_path)
+        found = video_check.measure_sound_seconds(self.run.soundtrack_path)
         if found is None:
             return "does not play"
         if not self.run.sound.complete():
@@ -257,14 +263,14 @@ class Scan:
         return f"lasts {float(found):.3f} s, and the sound {wanted:.3f} s"
 
     def _file_flaw(self, path: Path, facts: "Facts") -> str | None:
-        return file_flaw(path, facts["bytes"], facts["sha256"] if self.thorough else None)
+        return find_file_flaw(path, facts["bytes"], facts["sha256"] if self.thorough else None)
 
-    def _present(self) -> Iterator[Finding]:
+    def _scan_presence(self) -> Iterator[Finding]:
         presence = self.run.presence
         if self._at_rest and (flaw := presence.flaw()) is not None:
             # It may lag behind a crash; of a finished film it may not.
             lost = self._film_was_there or not presence.has_its_size
-            yield Finding("present", None, self._name(presence.path), flaw, lost)
+            yield Finding("present", None, self._relative_name(presence.path), flaw, lost)
 
     def _memos(self) -> Iterator[Finding]:
         """Records that vouch for no file of the run: seams that were measured, outputs that were written."""
@@ -272,40 +278,46 @@ class Scan:
         outputs = [(path.stem, None) for path in self.records.folder.glob("output-*.json")]
         for stage, clip in (*seams, *outputs):
             if (flaw := self.records.flaw(stage, clip)) is not None:
-                yield Finding("memo", clip, self._name(self.records.path(stage, clip)), flaw)
+                yield Finding(
+                    "memo", clip, self._relative_name(self.records.path(stage, clip)), flaw
+                )
 
-    def _unvouched(
+    def _scan_unrecorded(
         self, stage: str, clip: int | None, path: Path, *, needed: bool
     ) -> Iterator[Finding]:
         """A record that cannot be read, one that must have been there, or a file that waits for its record."""
-        record = self._name(self.records.path(stage, clip))
+        record = self._relative_name(self.records.path(stage, clip))
         if self.records.doubted(stage, clip):
-            yield Finding(stage, clip, self._name(path), DOUBTED)
+            yield Finding(stage, clip, self._relative_name(path), DOUBTED)
         elif (flaw := self.records.flaw(stage, clip)) is not None:
             yield Finding(stage, clip, record, flaw)
         elif needed:
             yield Finding(stage, clip, record, MISSING)
         elif path.exists():
-            yield Finding(stage, clip, self._name(path), "has no record yet", False)
+            yield Finding(stage, clip, self._relative_name(path), "has no record yet", False)
 
-    def _named(
+    def _as_findings(
         self, stage: str, flaws: Iterable[tuple[Path, str]], clip: int | None = None
     ) -> Iterator[Finding]:
         for path, flaw in flaws:
-            yield Finding(stage, clip, self._name(path), flaw)
+            yield Finding(stage, clip, self._relative_name(path), flaw)
 
-    def _strays(self) -> Iterator[Finding]:
-        for path in strays(self.run):
-            if not DRAFT.match(path.name):
-                yield Finding("stray", None, self._name(path), "is none of the run's files", False)
+    def _scan_strays(self) -> Iterator[Finding]:
+        for path in find_strays(self.run):
+            if not DRAFT_NAME.match(path.name):
+                yield Finding(
+                    "stray", None, self._relative_name(path), "is none of the run's files", False
+                )
             elif self._at_rest:
-                yield Finding("stray", None, self._name(path), "is a draft of a crash", False)
+                yield Finding(
+                    "stray", None, self._relative_name(path), "is a draft of a crash", False
+                )
 
-    def _name(self, path: Path) -> str:
+    def _relative_name(self, path: Path) -> str:
         return str(path.relative_to(self.run.root))
 
 
-def _sure(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+def _confirm_twice(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
     """What is found, and still found at a second look: a run at work changes meanwhile."""
     found = list(look())
     if not found:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
-from storage.inside import read_plain
+from storage.run_paths import read_plain
 
 Check = Callable[[object], None]
 """Raises Unfit with what is needed."""
@@ -40,13 +40,13 @@ def parse_json(data: bytes) -> Any:
         raise Unfit("it is no JSON") from error
     level = [found]
     for _ in range(DEPTH):
-        level = [inner for each in level for inner in _inner(each)]
+        level = [inner for each in level for inner in _contained_values(each)]
         if not level:
             return found
     raise Unfit("it is nested too deep")
 
 
-def _inner(value: object) -> Collection[object]:
+def _contained_values(value: object) -> Collection[object]:
     """The lists and tables in a list or a table."""
     values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [each for each in values if isinstance(each, dict | list)]
@@ -57,10 +57,10 @@ def check_value(name: str, value: object, check: Check) -> None:
     try:
         check(value)
     except Unfit as reason:
-        raise Unfit(f"{name}{_shown(value)}{reason}") from None
+        raise Unfit(f"{name}{_value_in_words(value)}{reason}") from None
 
 
-def _shown(value: object) -> str:
+def _value_in_words(value: object) -> str:
     """`is 7: `; of what has parts, nothing: its part is named."""
     if isinstance(value, dict | list):
         return ": "
@@ -68,7 +68,7 @@ def _shown(value: object) -> str:
     return f" is {words if len(words) <= SHOWN else words[:SHOWN] + '…'}: "
 
 
-def whole(least: int, most: int) -> Check:
+def whole_number(least: int, most: int) -> Check:
     """A whole number in these bounds."""
 
     def check(value: object) -> None:
@@ -79,7 +79,7 @@ def whole(least: int, most: int) -> Check:
     return check
 
 
-def number(least: float, most: float) -> Check:
+def any_number(least: float, most: float) -> Check:
     """A number in these bounds."""
 
     def check(value: object) -> None:
@@ -97,7 +97,7 @@ def _check_bounds(value: float, least: float, most: float) -> None:
         raise Unfit(f"at most {most}")
 
 
-def text(longest: int, pattern: str = "") -> Check:
+def text_matching(longest: int, pattern: str = "") -> Check:
     """Text that can be written as UTF-8, and fits the pattern from end to end where one is given."""
     wanted = re.compile(pattern, re.DOTALL) if pattern else None
 
@@ -134,7 +134,7 @@ def one_of(*values: object) -> Check:
     return check
 
 
-def either(*checks: Check) -> Check:
+def either_of(*checks: Check) -> Check:
     """What fits one of these; what the last says, where it fits none."""
 
     def check(value: object) -> None:
@@ -148,7 +148,7 @@ def either(*checks: Check) -> Check:
     return check
 
 
-def items(each: Check, most: int) -> Check:
+def list_of(each: Check, most: int) -> Check:
     """A list of at most so many."""
 
     def check(value: object) -> None:
@@ -162,7 +162,7 @@ def items(each: Check, most: int) -> Check:
     return check
 
 
-def entries(each: Check, most: int, **named: Check) -> Check:
+def table_of(each: Check, most: int, **named: Check) -> Check:
     """A table of at most so many; some by their own checks."""
 
     def check(value: object) -> None:
@@ -176,7 +176,7 @@ def entries(each: Check, most: int, **named: Check) -> Check:
     return check
 
 
-def table(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def table_with(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
     """A table that has all that is needed; what has no check is left alone."""
     known = {**needed, **(optional or {})}
 

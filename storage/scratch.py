@@ -43,7 +43,7 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
         raise NotWritable(parent, error.strerror) from error
     try:
         with suppress(OSError):  # a file system without locks: nobody sweeps there
-            _lock(lock)
+            _try_lock(lock)
         named = folder.with_name(folder.name.replace(_UNLOCKED, f"{_PREFIX}{what}."))
         folder = folder.rename(named)
         yield folder
@@ -53,7 +53,7 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
 
 
 @contextmanager
-def claimed(mark: Path) -> Iterator[bool]:
+def hold_marker(mark: Path) -> Iterator[bool]:
     """Hold a file that says that somebody works beside it; True where a process left it that was killed. Gone on leaving, unless a signal ends the work.
 
     Raises BadInput where a living process holds it.
@@ -65,7 +65,7 @@ def claimed(mark: Path) -> Iterator[bool]:
         raise NotWritable(mark, error.strerror) from error
     try:
         with suppress(OSError):  # a file system without locks
-            if not _lock(lock):
+            if not _try_lock(lock):
                 raise BadInput(f"Another process works in {mark.parent}. Wait for it.")
         try:
             yield before
@@ -87,7 +87,7 @@ def sweep_scratch(parent: Path | None = None) -> int:
         for entry in entries:
             mine = entry.name.startswith(_PREFIX) and not entry.name.startswith(_UNLOCKED)
             if mine and entry.is_dir(follow_symlinks=False):
-                count += _sweep(Path(entry.path))
+                count += _sweep_folder(Path(entry.path))
     return count
 
 
@@ -95,14 +95,14 @@ def _private_path() -> Path:
     return Path(tempfile.gettempdir(), f"longtake-{os.getuid()}")
 
 
-def _sweep(folder: Path) -> bool:
+def _sweep_folder(folder: Path) -> bool:
     """True if it was a dead process's, and so is gone."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        if folder.lstat().st_uid != os.getuid() or not _lock(lock):
+        if folder.lstat().st_uid != os.getuid() or not _try_lock(lock):
             return False
     except OSError:  # nobody can tell
         return False
@@ -113,7 +113,7 @@ def _sweep(folder: Path) -> bool:
         os.close(lock)
 
 
-def _lock(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     """False where a living process holds it. Raises OSError on a file system without locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -25,32 +25,32 @@ def encode_segment(
     path: Path, frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str
 ) -> str:
     """Publish frames [frame, y, x, rgb] as one closed GOP of H.264 in mp4 and return its SHA-256; the same bytes every time."""
-    content = encode(frames, fps=fps, crf=crf, preset=preset)
+    content = encode_h264(frames, fps=fps, crf=crf, preset=preset)
     publish_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
-def encode(frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str) -> bytes:
+def encode_h264(frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str) -> bytes:
     """The mp4 itself. Width and height are even."""
     height, width = frames.shape[1:3]
     assert len(frames), "a segment has a frame"
     assert width % 2 == height % 2 == 0, "4:2:0 halves both sides"
     file = MemoryFile()
     with write_mp4(file) as mp4:
-        stream = mp4.container.add_stream("libx264", rate=fps, options=_options(crf, preset))
+        stream = mp4.container.add_stream("libx264", rate=fps, options=_x264_options(crf, preset))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.colorspace = stream.color_primaries = stream.color_trc = BT709
         stream.color_range = STUDIO_RANGE
         # x264's bits depend on the number of its threads.
         stream.thread_count = 1
-        for frame in _yuv(frames, fps):
+        for frame in _convert_to_yuv(frames, fps):
             mp4.mux(stream.encode(frame))
         mp4.mux(stream.encode(None))
         mp4.expect(stream, Fraction(len(frames), fps))
     return bytes(file.content)
 
 
-def _options(crf: int, preset: str) -> dict[str, str]:
+def _x264_options(crf: int, preset: str) -> dict[str, str]:
     """The same for every segment of a run, a short one included: the film has one set of codec parameters for all.
 
     One GOP however long; no B-frames: packets are then in the order of their times and none starts before zero, which joins cleanly in any tool, and
@@ -64,7 +64,7 @@ def _options(crf: int, preset: str) -> dict[str, str]:
     }
 
 
-def _yuv(frames: NDArray[np.uint8], fps: int) -> Iterator["VideoFrame"]:
+def _convert_to_yuv(frames: NDArray[np.uint8], fps: int) -> Iterator["VideoFrame"]:
     from av import VideoFrame
     from av.video.reformatter import Interpolation, VideoReformatter
 

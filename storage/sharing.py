@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.digest import file_flaw
+from storage.digest import find_file_flaw
 from storage.publish import link_files, link_folder
 from storage.records import Facts
 
@@ -19,7 +19,7 @@ BATCH = 64
 """Clips whose files are synced together."""
 
 
-class Sharing:
+class FileSharing:
     """Two runs, one of which gets what the other has. What has a record already is passed over, so it may simply be done again."""
 
     def __init__(self, old: "Run", new: "Run") -> None:
@@ -33,10 +33,10 @@ class Sharing:
             ("inputs", self.old.inputs.folder, self.new.inputs.folder),
             ("sound", self.old.sound.folder, self.new.sound.folder),
         ):
-            if (facts := self._due(stage, None)) is not None:
+            if (facts := self._record_to_share(stage, None)) is not None:
                 self.copied += link_folder(here, there)
                 self.new.records.adopt(stage, None, facts)
-        facts = self._due("soundtrack", None)
+        facts = self._record_to_share("soundtrack", None)
         if facts is not None and _is_there(self.old.soundtrack_path, facts):
             pair = self.old.soundtrack_path, self.new.soundtrack_path
             self.copied += link_files([pair])
@@ -46,14 +46,14 @@ class Sharing:
         """These clips of a stage, as far as the other run has them."""
         rest = iter(clips)
         while batch := list(islice(rest, BATCH)):
-            due = list(self._due_clips(stage, batch))
+            due = list(self._clips_to_share(stage, batch))
             self.copied += link_files(
-                (self._path(self.old, stage, clip), self._path(self.new, stage, clip))
+                (self._file_path(self.old, stage, clip), self._file_path(self.new, stage, clip))
                 for clip, facts in due
                 if facts["state"] == "done"
             )
             for clip, facts in due:
-                self.new.records.adopt(stage, clip, self._own(stage, clip, facts))
+                self.new.records.adopt(stage, clip, self._as_own_record(stage, clip, facts))
 
     def share_carries(self, clips: Iterable[int]) -> None:
         """The carries that stand before these."""
@@ -61,15 +61,15 @@ class Sharing:
             if not self.new.records.complete("carry", clip):
                 self.copied += self.new.carry.share(clip, self.old.carry)
 
-    def _due_clips(self, stage: str, clips: Iterable[int]) -> Iterator[tuple[int, Facts]]:
+    def _clips_to_share(self, stage: str, clips: Iterable[int]) -> Iterator[tuple[int, Facts]]:
         for clip in clips:
-            facts = self._due(stage, clip)
+            facts = self._record_to_share(stage, clip)
             if facts is None:
                 continue
             if facts["state"] == "pruned" or self._is_whole(stage, clip, facts):
                 yield clip, facts
 
-    def _due(self, stage: str, clip: int | None) -> Facts | None:
+    def _record_to_share(self, stage: str, clip: int | None) -> Facts | None:
         """The other run's record, where this one has none; of what is in doubt there is none."""
         facts = self.old.records.read(stage, clip)
         if facts is None or facts["state"] == "doubted":
@@ -82,14 +82,14 @@ class Sharing:
             return _is_there(self.old.segment_path(clip), facts)
         return getattr(self.old, stage).flaw(clip, thorough=False) is None
 
-    def _own(self, stage: str, clip: int, facts: Facts) -> Facts:
+    def _as_own_record(self, stage: str, clip: int, facts: Facts) -> Facts:
         """What a record of a pruned file says of making it again is said of this run."""
         if facts["state"] != "pruned":
             return facts
         return {**facts, "remake": getattr(self.new, stage).remake(clip)}
 
     @staticmethod
-    def _path(run: "Run", stage: str, clip: int) -> Path:
+    def _file_path(run: "Run", stage: str, clip: int) -> Path:
         if stage == "segment":
             return run.segment_path(clip)
         path: Path = getattr(run, stage).chunk_path(clip)
@@ -97,4 +97,4 @@ class Sharing:
 
 
 def _is_there(path: Path, facts: Facts) -> bool:
-    return file_flaw(path, facts["bytes"], None) is None
+    return find_file_flaw(path, facts["bytes"], None) is None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from storage.layout import clip_arrays
 from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run, segment_name
 from storage.output_file import Maker
-from storage.publish import DRAFT
+from storage.publish import DRAFT_NAME
 from storage.records import name_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _CHUNK = re.compile(r"c(\.(0|[1-9][0-9]*))*")
 """Of an array that is no clip's: in how many dimensions, its zarr.json says."""
 
 
-def strays(run: "Run") -> Iterator[Path]:
+def find_strays(run: "Run") -> Iterator[Path]:
     """Each file and folder that is none of the run's, those in a folder that is none of it not one by one. The run of another film is no stray."""
     for folder, folders, names in os.walk(run.root):
         here = Path(folder)
@@ -40,7 +40,7 @@ def strays(run: "Run") -> Iterator[Path]:
                 yield here / name
 
 
-def obstacles(run: "Run") -> list[Path]:
+def find_obstacles(run: "Run") -> list[Path]:
     """Folders that have the name of one of the run's files, and files that have that of one of its folders: nothing can be written there.
 
     Links are passed over. Below `carry`, `past`, `encoded` and `sound` nothing is in the way: those are always made as a whole.
@@ -60,10 +60,10 @@ def obstacles(run: "Run") -> list[Path]:
 def _is_folder(run: "Run", parts: tuple[str, ...]) -> bool:
     """Whether a folder by these names, the last its own, is one of the run's."""
     top, *rest = parts
-    if top not in _FOLDERS or DRAFT.match(parts[-1]):
+    if top not in _FOLDERS or DRAFT_NAME.match(parts[-1]):
         return False
     if top in {"carry", "past"} and rest:
-        clip = _number(rest[0])
+        clip = _clip_number(rest[0])
         return rest[0] == run.carry.path(clip).name and _is_piece(run, (top, clip), rest[1:])
     return not rest or (top == "encoded" and _is_piece(run, ("inputs", None), rest))
 
@@ -86,12 +86,12 @@ def _is_file(run: "Run", inside: tuple[str, ...], name: str) -> bool:
     if top == "commits":
         return _is_record(run, name)
     if top == "segments":
-        return name == segment_name(_number(name))
+        return name == segment_name(_clip_number(name))
     return top != "inputs" and (name == GROUP or _is_chunk(run, inside, name))
 
 
 def _is_chunk(run: "Run", inside: tuple[str, ...], name: str) -> bool:
-    top, clip = inside[0], _number(name)
+    top, clip = inside[0], _clip_number(name)
     if top in clip_arrays(run.spec):
         return clip < run.spec.clips and bool(name == getattr(run, top).chunk_name(clip))
     # Pieces of a carry and of the encoded inputs lie one folder further down.
@@ -106,7 +106,7 @@ def _is_record(run: "Run", name: str) -> bool:
     return name == name_of(found[1], clip) and (clip or 0) <= run.spec.clips
 
 
-def _number(name: str) -> int:
+def _clip_number(name: str) -> int:
     found = re.search(r"[0-9]+", name)
     return int(found[0]) if found else -1
 

@@ -19,14 +19,14 @@ class ExtractAudio(ClipTask):
     @property
     def due(self) -> int:
         """Before the denoiser gets there, running ahead."""
-        return self.clip - self.of.settings.ahead
+        return self.clip - self.opened_run.settings.ahead
 
     def requires(self) -> Iterator[luigi.Task]:
         """The sound."""
         yield EncodeInputs(run=self.folder)
 
-    def make(self, session: Session) -> None:
+    def produce(self, session: Session) -> None:
         """Extract, publish, and let the denoiser look again."""
         session.agree()
-        session.run.audio.publish(self.clip, session.listen(self.clip))
-        session.generator.wake()
+        session.run.audio.publish(self.clip, session.extract_features(self.clip))
+        session.denoise_ahead.wake()

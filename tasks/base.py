@@ -17,14 +17,14 @@ from storage.errors import (
     OutOfMemory,
     StageFailed,
     WorkFailed,
-    times,
+    count_times,
 )
-from storage.printable import printable
-from storage.refusals import line_of, machine_limit, ran_out
-from tasks.events import emit
-from tasks.faults import is_full, lost_device, may_pass
-from tasks.memory import relieve, smaller_film
-from tasks.session import Session, opened, session_of, traits_of
+from storage.printable import spell_unprintable
+from storage.refusals import describe_fault, is_out_of_memory, machine_limit
+from tasks.events import emit_event
+from tasks.faults import is_device_lost, is_disk_full, is_transient
+from tasks.out_of_memory import reduce_memory, smaller_film_command
+from tasks.session import Session, cached_run, get_session, model_traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +35,11 @@ LONGEST_PAUSE = 60.0
 """Seconds between two tries."""
 
 
-DAMAGE = (Damaged, BadSegment)
+DAMAGE_ERRORS = (Damaged, BadSegment)
 """What a reader says of a file that its record does not vouch for."""
 
 
-class Folder(str):
+class RunFolder(str):
     """A task's `run`: the folder's path as text; called, the task does its work.
 
     Luigi's method has the name that the parameter has on the command line, so it must be both.
@@ -59,12 +59,12 @@ class RunParameter(luigi.Parameter):
         """The parameter itself for Luigi's register, the folder for a task."""
         if instance is None:
             return self
-        folder = Folder(instance.__dict__["run"])
+        folder = RunFolder(instance.__dict__["run"])
         folder._task = instance
         return folder
 
 
-class Record(luigi.Target):
+class RecordTarget(luigi.Target):
     """A commit record: the only thing that says that work is done."""
 
     def __init__(self, folder: str, stage: str, clip: int | None) -> None:
@@ -72,11 +72,11 @@ class Record(luigi.Target):
 
     def exists(self) -> bool:
         """True if the record says done."""
-        return opened(self.folder).records.complete(self.stage, self.clip)
+        return cached_run(self.folder).records.complete(self.stage, self.clip)
 
 
 @cache
-def _params_of(kind: "type[RunTask]") -> Any:
+def _parameters_of(kind: "type[RunTask]") -> Any:
     return super(RunTask, kind).get_params()  # type: ignore[no-untyped-call]
 
 
@@ -92,7 +92,7 @@ class RunTask(luigi.Task):
     @classmethod
     def get_params(cls) -> Any:
         """Luigi's list of the parameters, made once a class: Luigi looks through all attributes, 100 times a clip."""
-        return _params_of(cls)
+        return _parameters_of(cls)
 
     @property
     def folder(self) -> str:
@@ -100,113 +100,115 @@ class RunTask(luigi.Task):
         return str(self.run)
 
     @property
-    def of(self) -> "Run":
+    def opened_run(self) -> "Run":
         """The run."""
-        return opened(self.folder)
+        return cached_run(self.folder)
 
     @property
-    def index(self) -> int | None:
+    def clip_index(self) -> int | None:
         """Its clip."""
         return None
 
-    def output(self) -> Record:
+    def output(self) -> RecordTarget:
         """Its record."""
-        return Record(self.folder, self.stage, self.index)
+        return RecordTarget(self.folder, self.stage, self.clip_index)
 
-    def make(self, session: Session) -> None:
+    def produce(self, session: Session) -> None:
         """Make it and commit it."""
         raise NotImplementedError
 
     def prepare(self, session: Session) -> None:
         """See that the disk has room for it."""
-        session.space.check()
+        session.disk.check()
 
     def work(self) -> None:
         """Make it, again after a fault that may pass; what Luigi calls `run`."""
-        session = session_of(self.folder)
+        session = get_session(self.folder)
         if (
             session.failure is not None
         ):  # the film has failed: what Luigi still gives out ends at once
             raise session.failure.with_traceback(None)
         attempt = 1
         while True:
-            session.stop.heed()
+            session.stop.raise_if_stopped()
             try:
-                return self._make(session)
+                return self._produce_once(session)
             except Exception as fault:  # noqa: BLE001 - whatever a model or a disk raises is a try
-                if self._relieve(fault, session):
+                if self._free_something(fault, session):
                     continue
-                self._consider(fault, attempt, session)
-                session.stop.wait(pause_before(attempt, session.run.settings.retry_delay))
+                self._retry_or_raise(fault, attempt, session)
+                session.stop.wait(retry_pause(attempt, session.run.settings.retry_delay))
                 attempt += 1
 
-    def _make(self, session: Session) -> None:
+    def _produce_once(self, session: Session) -> None:
         begun = time.monotonic()
-        with session.watchdog.watch(self.stage, self.index):
+        with session.watchdog.watch(self.stage, self.clip_index):
             self.prepare(session)
-            self.make(session)
+            self.produce(session)
         seconds = round(time.monotonic() - begun, 4)
-        emit("stage_seconds", stage=self.stage, clip=self.index, seconds=seconds)
-        say(self, f"{self.stage} in {seconds:.2f} s")
+        emit_event("stage_seconds", stage=self.stage, clip=self.clip_index, seconds=seconds)
+        show_status(self, f"{self.stage} in {seconds:.2f} s")
 
-    def _relieve(self, fault: Exception, session: Session) -> bool:
+    def _free_something(self, fault: Exception, session: Session) -> bool:
         """True if it was memory or room, and there was something left to give up: that is no try of the clip's own."""
-        if is_full(fault):
-            pruned = session.space.pruned
-            return session.space.make_room() and session.space.pruned > pruned
-        if not ran_out(fault) or (change := relieve(session)) is None:
+        if is_disk_full(fault):
+            pruned = session.disk.pruned
+            return session.disk.make_room() and session.disk.pruned > pruned
+        if not is_out_of_memory(fault) or (change := reduce_memory(session)) is None:
             return False
-        facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}
-        emit("memory_relieved", change=change, **facts)
+        facts = {"stage": self.stage, "clip": self.clip_index, "error": describe_fault(fault)}
+        emit_event("memory_relieved", change=change, **facts)
         return True
 
-    def _consider(self, fault: Exception, attempt: int, session: Session) -> None:
+    def _retry_or_raise(self, fault: Exception, attempt: int, session: Session) -> None:
         """Return if another try is worth it; else raise the one error that ends the film."""
-        if isinstance(fault, DAMAGE):
+        if isinstance(fault, DAMAGE_ERRORS):
             # Not the clip's fault: what it is made of is made again, and then the clip.
             session.failure = fault
-            session.met(fault)
+            session.note_damage(fault)
             raise fault
-        facts = {"stage": self.stage, "clip": self.index, "error": line_of(fault)}
-        if lost_device(fault) or not may_pass(fault):
-            session.failure = self._final(fault, session)
+        facts = {"stage": self.stage, "clip": self.clip_index, "error": describe_fault(fault)}
+        if is_device_lost(fault) or not is_transient(fault):
+            session.failure = self._final_error(fault, session)
         elif attempt >= session.run.settings.retry_limit:
-            session.failure = self._failed(attempt, fault)
+            session.failure = self._failure_error(attempt, fault)
         if session.failure is not None:
-            emit("clip_failed", attempts=attempt, **facts)
+            emit_event("clip_failed", attempts=attempt, **facts)
             if session.failure is fault:  # else it would be its own cause
                 raise fault
             raise session.failure from fault
-        emit("clip_retry", attempt=attempt + 1, **facts)
+        emit_event("clip_retry", attempt=attempt + 1, **facts)
 
-    def _final(self, fault: Exception, session: Session) -> LongtakeError:
+    def _final_error(self, fault: Exception, session: Session) -> LongtakeError:
         """A fault that the same again would not mend, as one of our errors."""
-        if lost_device(fault):
-            return DeviceLost(self._doing, line_of(fault), self._command)
-        if is_full(fault):
-            return NoSpace(session.space.words(fault))
+        if is_device_lost(fault):
+            return DeviceLost(self._activity, describe_fault(fault), self._resume_command)
+        if is_disk_full(fault):
+            return NoSpace(session.disk.describe(fault))
         if isinstance(fault, LongtakeError):
             return fault
-        return NotWritable(self.folder, line_of(fault))
+        return NotWritable(self.folder, describe_fault(fault))
 
-    def _failed(self, attempts: int, fault: Exception) -> LongtakeError:
-        told = (times(attempts), self.doing, line_of(fault))
-        if ran_out(fault) and self.index is not None:
-            smaller = smaller_film(self.of, traits_of(self.of).size_multiple)
-            return OutOfMemory(self.index, *told, smaller)
+    def _failure_error(self, attempts: int, fault: Exception) -> LongtakeError:
+        told = (count_times(attempts), self.doing, describe_fault(fault))
+        if is_out_of_memory(fault) and self.clip_index is not None:
+            smaller = smaller_film_command(
+                self.opened_run, model_traits_of(self.opened_run).size_multiple
+            )
+            return OutOfMemory(self.clip_index, *told, smaller)
         if (limit := machine_limit(fault)) is not None:
             return limit
-        if self.index is None:
-            return StageFailed(*told, self._command)
-        return WorkFailed(self.index, *told, self._command)
+        if self.clip_index is None:
+            return StageFailed(*told, self._resume_command)
+        return WorkFailed(self.clip_index, *told, self._resume_command)
 
     @property
-    def _doing(self) -> str:
-        return self.doing if self.index is None else f"{self.doing} clip {self.index}"
+    def _activity(self) -> str:
+        return self.doing if self.clip_index is None else f"{self.doing} clip {self.clip_index}"
 
     @property
-    def _command(self) -> str:
-        return session_of(self.folder).part.resume_command(self.of.root)
+    def _resume_command(self) -> str:
+        return get_session(self.folder).part.resume_command(self.opened_run.root)
 
 
 class ClipTask(RunTask):
@@ -228,39 +230,39 @@ class ClipTask(RunTask):
         return -4 * self.due + self.order
 
     @property
-    def index(self) -> int | None:
+    def clip_index(self) -> int | None:
         """Its clip."""
         return self.clip
 
 
-def pause_before(attempt: int, delay: float) -> float:
+def retry_pause(attempt: int, delay: float) -> float:
     """Seconds between this try and the next: each time twice as many."""
     return min(delay * 2.0 ** (attempt - 1), max(delay, LONGEST_PAUSE))
 
 
-def say(task: luigi.Task, words: str) -> None:
+def show_status(task: luigi.Task, words: str) -> None:
     """Put a status text on luigid's page; that it is down never costs a clip."""
-    tell(task.set_status_message, printable(words))
+    call_luigid(task.set_status_message, spell_unprintable(words))
 
 
-def tell(call: "Callable[[Any], None] | None", value: object) -> None:
+def call_luigid(call: "Callable[[Any], None] | None", value: object) -> None:
     """Call luigid if there is one; a fault of it is a line in the log."""
     if call is None:
         return
     try:
         call(value)
     except Exception as fault:  # noqa: BLE001 - whatever the network raises
-        emit("luigid_unreachable", error=line_of(fault))
+        emit_event("luigid_unreachable", error=describe_fault(fault))
 
 
-def by_product(stage: str, clip: int, write: "Callable[[], None]") -> None:
+def write_by_product(stage: str, clip: int, write: "Callable[[], None]") -> None:
     """Write what the film can do without: its fault is told, and is not the clip's. A full disk is everyone's."""
     for last in (False, True):
         try:
             return write()
         except Exception as fault:
-            if not may_pass(fault) and not isinstance(fault, BadInput):
+            if not is_transient(fault) and not isinstance(fault, BadInput):
                 raise
             if last:
-                emit("by_product_failed", stage=stage, clip=clip, error=line_of(fault))
+                emit_event("by_product_failed", stage=stage, clip=clip, error=describe_fault(fault))
     return None

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from storage import layout
-from storage.publish import remove
-from storage.scan import Finding, Scan
-from tasks.events import emit
-from tasks.retention import kept, prune_piece
+from storage.publish import remove_path
+from storage.scan import Finding, RunScan
+from tasks.events import emit_event
+from tasks.retention import parse_kept, prune_piece
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -20,77 +20,77 @@ def withdraw_damaged(
 
     `pulse` is called between two clips.
     """
-    scan = Scan(run, thorough=thorough, watch=lambda _: pulse(), held=True)
+    scan = RunScan(run, thorough=thorough, watch=lambda _: pulse(), held=True)
     found = [each for each in scan.findings() if each.damage]
-    withdraw(run, found)
+    withdraw_findings(run, found)
     return found
 
 
-def withdraw(run: "Run", found: Iterable[Finding]) -> None:
+def withdraw_findings(run: "Run", found: Iterable[Finding]) -> None:
     """Take back what these files vouch for or are vouched for by; what follows from the spec alone is written anew at once.
 
     Each record says from then on, until its work is done again, that it was damaged: a crash in between is no loss of it.
     """
     for each in found:
-        emit("damage_found", stage=each.stage, clip=each.clip, file=each.path, flaw=each.flaw)
+        emit_event("damage_found", stage=each.stage, clip=each.clip, file=each.path, flaw=each.flaw)
         REMEDIES[each.stage](run, each)
 
 
 def _write_anew(run: "Run", found: Finding) -> None:
     if found.stage == "layout":
-        layout.mend(run.root, run.spec, found.path)
+        layout.rewrite_layout_file(run.root, run.spec, found.path)
     else:
         run.sweep()
 
 
-def _leave(_run: "Run", _found: Finding) -> None:
+def _leave_to_person(_run: "Run", _found: Finding) -> None:
     """A picture or a sound comes back from a person alone, and a join's past from the run that it was taken from; what needs it says so."""
 
 
-def _doubt(run: "Run", found: Finding) -> None:
+def _doubt_clip(run: "Run", found: Finding) -> None:
     run.records.doubt(found.stage, found.clip)
 
 
 def _doubt_bits(run: "Run", found: Finding) -> None:
     """What the clips after it were made of comes back with the same bits, or not at all."""
-    getattr(run, found.stage).doubt(_clip(found))
+    getattr(run, found.stage).doubt(_clip_of(found))
 
 
 def _doubt_steps(run: "Run", found: Finding) -> None:
     """Steps come with their latents, to the same bits; unless none are wanted any more."""
-    if comes_again(run, found):
+    if is_made_again(run, found):
         run.records.doubt("steps", found.clip)
-        run.latents.doubt(_clip(found))
+        run.latents.doubt(_clip_of(found))
     else:
-        prune_piece(run.steps, _clip(found))
+        prune_piece(run.steps, _clip_of(found))
 
 
 def _doubt_frames(run: "Run", found: Finding) -> None:
     """Frames come with their segment, from the same latents to the same bytes; unless none are wanted any more."""
-    if comes_again(run, found):
+    if is_made_again(run, found):
         run.records.doubt("frames", found.clip)
         run.records.doubt("segment", found.clip)
     else:
-        prune_piece(run.frames, _clip(found))
+        prune_piece(run.frames, _clip_of(found))
 
 
-def _forget(run: "Run", found: Finding) -> None:
+def _forget_record(run: "Run", found: Finding) -> None:
     """A seam is measured again when it is asked for; an output is somebody's file again."""
-    remove(run.root / found.path)
+    remove_path(run.root / found.path)
 
 
 def _discard_carry(run: "Run", found: Finding) -> None:
     """No film needs it back: an older one serves, or the beginning."""
-    run.carry.discard(_clip(found))
+    run.carry.discard(_clip_of(found))
 
 
-def comes_again(run: "Run", found: Finding) -> bool:
+def is_made_again(run: "Run", found: Finding) -> bool:
     """False for a by-product that the settings no longer ask for."""
     wish = {"steps": run.settings.keep_steps, "frames": run.settings.keep_frames}.get(found.stage)
-    return wish in {None, "auto"} or kept(str(wish)) != 0
+    return wish in {None, "auto"} or parse_kept(str(wish)) != 0
 
 
-def _clip(found: Finding) -> int:
+def _clip_of(found: Finding) -> int:
     assert found.clip is not None, found
     return found.clip
 
@@ -99,18 +99,18 @@ REMEDIES: dict[str, Callable[["Run", Finding], None]] = {
     "run": _write_anew,
     "layout": _write_anew,
     "present": _write_anew,
-    "input": _leave,
-    "inputs": _doubt,
-    "sound": _doubt,
-    "audio": _doubt,
+    "input": _leave_to_person,
+    "inputs": _doubt_clip,
+    "sound": _doubt_clip,
+    "audio": _doubt_clip,
     "latents": _doubt_bits,
     "motion": _doubt_bits,
     "steps": _doubt_steps,
     "frames": _doubt_frames,
-    "segment": _doubt,
+    "segment": _doubt_clip,
     "carry": _discard_carry,
-    "past": _leave,
-    "soundtrack": _doubt,
-    "video": _doubt,
-    "memo": _forget,
+    "past": _leave_to_person,
+    "soundtrack": _doubt_clip,
+    "video": _doubt_clip,
+    "memo": _forget_record,
 }

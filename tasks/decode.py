@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from storage.digest import size_flaw
+from storage.digest import find_size_flaw
 from storage.errors import Damaged, NotMade, Pruned
-from storage.refusals import line_of
+from storage.refusals import describe_fault
 from storage.segments import encode_segment
-from tasks.base import ClipTask, by_product
+from tasks.base import ClipTask, write_by_product
+from tasks.clip_context import warm_up_clips
 from tasks.denoise import DenoiseClip
-from tasks.events import emit
-from tasks.past import warm_up
-from tasks.retention import give_up, is_kept, keep
-from tasks.session import Session, traits_of
+from tasks.events import emit_event
+from tasks.retention import give_up, is_kept, prune_oldest
+from tasks.session import Session, model_traits_of
 
 if TYPE_CHECKING:
     from model.avatar import Byte
@@ -31,30 +31,32 @@ class DecodeClip(ClipTask):
 
     def complete(self) -> bool:
         """True if the record says done and the file has its length."""
-        return segment_is_there(self.of, self.clip)
+        return segment_is_there(self.opened_run, self.clip)
 
     def requires(self) -> Iterator[luigi.Task]:
         """Its latents and those that the decoder must see before; nothing where its frames are there already."""
-        if self.of.frames.complete(self.clip) and motion_is_there(self.of, self.clip):
+        if self.opened_run.frames.complete(self.clip) and motion_is_there(
+            self.opened_run, self.clip
+        ):
             return
         yield DenoiseClip(run=self.folder, clip=self.clip)
-        if self.of.latents.complete(self.clip):
+        if self.opened_run.latents.complete(self.clip):
             yield from self._lost_before()
 
     def _lost_before(self) -> Iterator[luigi.Task]:
-        spec = self.of.spec
+        spec = self.opened_run.spec
         if spec.motion_latents:
             if self.clip:
                 yield DecodeClip(run=self.folder, clip=self.clip - 1)
             return
-        for clip in warm_up(spec, self.clip, traits_of(self.of).decoder_memory):
-            if not self.of.latents.complete(clip):
+        for clip in warm_up_clips(spec, self.clip, model_traits_of(self.opened_run).decoder_memory):
+            if not self.opened_run.latents.complete(clip):
                 yield DenoiseClip(run=self.folder, clip=clip)
 
-    def make(self, session: Session) -> None:
+    def produce(self, session: Session) -> None:
         """Decode, keep the frames if they are to be kept, encode."""
         run, spec = session.run, session.run.spec
-        frames = stored_frames(session, self.clip)
+        frames = read_stored_frames(session, self.clip)
         redone = frames is not None
         if frames is None:
             frames = session.decode(self.clip)
@@ -69,10 +71,16 @@ class DecodeClip(ClipTask):
         run.records.commit(
             self.stage, self.clip, sha256=digest, bytes=path.stat().st_size, frames=shown
         )
-        session.space.count(path.stat().st_size)
-        emit("clip_published", clip=self.clip, frames=shown, redone=redone, seconds=session.lap())
-        if device := session.device_now():
-            emit("device_sampled", clip=self.clip, **device)
+        session.disk.count(path.stat().st_size)
+        emit_event(
+            "clip_published",
+            clip=self.clip,
+            frames=shown,
+            redone=redone,
+            seconds=session.lap_seconds(),
+        )
+        if device := session.read_device():
+            emit_event("device_sampled", clip=self.clip, **device)
 
 
 def segment_is_there(run: "Run", clip: int) -> bool:
@@ -80,7 +88,7 @@ def segment_is_there(run: "Run", clip: int) -> bool:
     facts = run.records.vouched(DecodeClip.stage, clip)
     if facts is None or not motion_is_there(run, clip):
         return False
-    return size_flaw(run.segment_path(clip), facts["bytes"]) is None
+    return find_size_flaw(run.segment_path(clip), facts["bytes"]) is None
 
 
 def motion_is_there(run: "Run", clip: int) -> bool:
@@ -88,21 +96,21 @@ def motion_is_there(run: "Run", clip: int) -> bool:
     return not run.spec.motion_latents or run.motion.complete(clip)
 
 
-def stored_frames(session: Session, clip: int) -> "Byte | None":
+def read_stored_frames(session: Session, clip: int) -> "Byte | None":
     """The frames of a clip where they are kept and whole."""
     if not session.run.frames.complete(clip) or not motion_is_there(session.run, clip):
         return None
     try:
         return session.run.frames.read(clip)
     except (Damaged, NotMade, Pruned) as error:
-        emit("damage_found", stage="frames", clip=clip, flaw=line_of(error))
+        emit_event("damage_found", stage="frames", clip=clip, flaw=describe_fault(error))
         session.run.records.doubt("frames", clip)
         return None
 
 
 def keep_frames(session: Session, clip: int, frames: "Byte | None") -> None:
     """Publish the frames, unless none are kept or None says that they are there; those of a clip long past go."""
-    clips = session.space.frames_kept
+    clips = session.disk.frames_kept
     if not is_kept(session.run.frames, clip, clips):
         give_up(session.run.frames, clip)
         return
@@ -111,6 +119,6 @@ def keep_frames(session: Session, clip: int, frames: "Byte | None") -> None:
         if frames is not None:
             session.run.frames.publish(clip, frames)
         # Also where they are there: a crash may have come between the two.
-        keep(session.run.frames, clip, clips)
+        prune_oldest(session.run.frames, clip, clips)
 
-    by_product("frames", clip, write)
+    write_by_product("frames", clip, write)

@@ -54,8 +54,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from storage.inside import append
-from storage.printable import printable
+from storage.printable import spell_unprintable
+from storage.run_paths import append_bytes
 
 Fact = str | int | float | bool | None
 Listener = Callable[[str, dict[str, Fact]], None]
@@ -65,16 +65,18 @@ _files: list[Path] = []
 _lock = threading.RLock()
 
 
-def emit(event: str, **facts: Fact) -> None:
+def emit_event(event: str, **facts: Fact) -> None:
     """Tell it to the log, to the run's events.jsonl and to all listeners; safe from any thread."""
     import structlog
 
     log = structlog.get_logger()
     # Whoever renders it, our logs or Luigi's: what an error or a name says is one line, and acts on no terminal.
-    log.info(event, **{n: printable(v) if isinstance(v, str) else v for n, v in facts.items()})
+    log.info(
+        event, **{n: spell_unprintable(v) if isinstance(v, str) else v for n, v in facts.items()}
+    )
     with _lock:
         if _files:
-            _append(_files[-1], event, facts)
+            _append_line(_files[-1], event, facts)
         for listener in tuple(_listeners):
             try:
                 listener(event, facts)
@@ -83,7 +85,7 @@ def emit(event: str, **facts: Fact) -> None:
 
 
 @contextmanager
-def listen(callback: Listener) -> Iterator[None]:
+def listen_to_events(callback: Listener) -> Iterator[None]:
     """Call `callback(event, facts)` for every event of this process, in the thread that emits it."""
     with _lock:
         _listeners.append(callback)
@@ -95,7 +97,7 @@ def listen(callback: Listener) -> Iterator[None]:
 
 
 @contextmanager
-def recorded(path: Path) -> Iterator[None]:
+def record_events(path: Path) -> Iterator[None]:
     """Append every event to this JSON-lines file meanwhile."""
     with _lock:
         _files.append(path)
@@ -106,9 +108,9 @@ def recorded(path: Path) -> Iterator[None]:
             _files.remove(path)
 
 
-def _append(path: Path, event: str, facts: dict[str, Fact]) -> None:
+def _append_line(path: Path, event: str, facts: dict[str, Fact]) -> None:
     line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), "event": event, **facts})
     # One write to an appending file: lines of two processes cannot mix. Logs are not worth an fsync, nor a film: on a
     # full disk they lose lines.
     with suppress(OSError):
-        append(path, (line + "\n").encode())
+        append_bytes(path, (line + "\n").encode())

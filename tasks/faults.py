@@ -2,29 +2,31 @@
 
 import errno
 
-from storage.disk import FULL, PASSING, SHORT
+from storage.disk import DISK_FULL_ERRORS, PASSING_ERRORS, SHORT
 from storage.errors import BadInput, ModelError, NoSpace, NotReadable, NotWritable, RunError
-from storage.refusals import causes, ran_out
+from storage.refusals import is_out_of_memory, iterate_causes
 
-LOST = ("cuda error", "device-side assert", "cudnn_status_", "cublas_status_")
+DEVICE_LOST_WORDS = ("cuda error", "device-side assert", "cudnn_status_", "cublas_status_")
 
 
-def may_pass(fault: BaseException) -> bool:
+def is_transient(fault: BaseException) -> bool:
     """True if the same again may go well."""
-    numbers = {getattr(each, "errno", None) for each in causes(fault)}
-    if numbers & {*FULL, errno.EROFS, errno.EFBIG}:
+    numbers = {getattr(each, "errno", None) for each in iterate_causes(fault)}
+    if numbers & {*DISK_FULL_ERRORS, errno.EROFS, errno.EFBIG}:
         return False
     if isinstance(fault, NotWritable | NotReadable):
-        return bool(numbers & {*PASSING, *SHORT})
+        return bool(numbers & {*PASSING_ERRORS, *SHORT})
     return not isinstance(fault, RunError | BadInput | ModelError)
 
 
-def is_full(fault: BaseException) -> bool:
+def is_disk_full(fault: BaseException) -> bool:
     """True if the disk, or the share of it, is full."""
-    return isinstance(fault, NoSpace) or getattr(fault, "errno", None) in FULL
+    return isinstance(fault, NoSpace) or getattr(fault, "errno", None) in DISK_FULL_ERRORS
 
 
-def lost_device(fault: BaseException) -> bool:
+def is_device_lost(fault: BaseException) -> bool:
     """True if the device is unusable for this process: after most CUDA errors every later call fails, too."""
-    told = " ".join(str(each).lower() for each in causes(fault) if isinstance(each, RuntimeError))
-    return not ran_out(fault) and any(word in told for word in LOST)
+    told = " ".join(
+        str(each).lower() for each in iterate_causes(fault) if isinstance(each, RuntimeError)
+    )
+    return not is_out_of_memory(fault) and any(word in told for word in DEVICE_LOST_WORDS)

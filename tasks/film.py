@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from storage.digest import digest_of_file, size_flaw
+from storage.digest import find_size_flaw, hash_file
 from storage.errors import Interrupted, LongtakeError, Terminated
-from storage.film import FilmSpan, mux_film
+from storage.film_file import FilmSpan, mux_film
 from storage.names import is_run
-from storage.scan import Scan
-from storage.sound import encode_soundtrack
-from tasks.base import DAMAGE, RunParameter, RunTask, tell
+from storage.scan import RunScan
+from storage.soundtrack import encode_soundtrack
+from tasks.base import DAMAGE_ERRORS, RunParameter, RunTask, call_luigid
 from tasks.damage import withdraw_damaged
 from tasks.decode import DecodeClip, segment_is_there
-from tasks.events import Fact, emit, listen
+from tasks.events import Fact, emit_event, listen_to_events
+from tasks.film_part import FilmPart
 from tasks.inputs import EncodeInputs
-from tasks.memory import host_bytes_peak
-from tasks.part import Part
-from tasks.request import Request, Resolved, freeze_resolved, resolve
-from tasks.retention import prune, want_frames_again
-from tasks.session import Session, working
-from tasks.stopping import Stopped, heeded
-from tasks.windows import build, drive
+from tasks.luigi_batches import build_clips, build_task
+from tasks.out_of_memory import host_bytes_peak
+from tasks.request import Request, ResolvedRequest, freeze_resolved, resolve_request
+from tasks.retention import prune_unwanted, withdraw_pruned_frames
+from tasks.session import Session, open_session
+from tasks.signals import Stopped, handle_signals
 
 if TYPE_CHECKING:
     from storage.run import Run
 
 
-CHANCES = 3
+DAMAGE_PASSES = 3
 
 
 class EncodeSoundtrack(RunTask):
@@ -40,7 +40,7 @@ class EncodeSoundtrack(RunTask):
     stage = "soundtrack"
     doing = "encoding the soundtrack"
 
-    def make(self, session: Session) -> None:
+    def produce(self, session: Session) -> None:
         """Encode it once; parts and partial films cut their span out of it."""
         session.run.check_inputs()
         path = session.run.soundtrack_path
@@ -50,7 +50,7 @@ class EncodeSoundtrack(RunTask):
 
     def prepare(self, session: Session) -> None:
         """Take what was held back for it."""
-        session.space.free_for_soundtrack()
+        session.disk.free_for_soundtrack()
 
 
 class MuxVideo(RunTask):
@@ -61,8 +61,8 @@ class MuxVideo(RunTask):
 
     def complete(self) -> bool:
         """True if the record says done and the film has its length."""
-        facts, path = self.of.records.vouched(self.stage), self.of.video_path
-        return facts is not None and size_flaw(path, facts["bytes"]) is None
+        facts, path = self.opened_run.records.vouched(self.stage), self.opened_run.video_path
+        return facts is not None and find_size_flaw(path, facts["bytes"]) is None
 
     def requires(self) -> Iterator[luigi.Task]:
         """Every clip that is not there, not the last alone: Luigi looks no further back than a complete task.
@@ -70,16 +70,16 @@ class MuxVideo(RunTask):
         Those that are there are not named: Luigi would keep 16 kB of each.
         """
         yield EncodeSoundtrack(run=self.folder)
-        for clip in range(self.of.spec.clips):
-            if not segment_is_there(self.of, clip):
+        for clip in range(self.opened_run.spec.clips):
+            if not segment_is_there(self.opened_run, clip):
                 yield DecodeClip(run=self.folder, clip=clip)
 
-    def make(self, session: Session) -> None:
+    def produce(self, session: Session) -> None:
         """Join."""
         run = session.run
         join_clips(session, range(run.spec.clips), run.video_path)
         commit_file(run, self.stage, run.video_path)
-        emit(
+        emit_event(
             "film_published",
             path=str(run.video_path),
             clips=run.spec.clips,
@@ -88,7 +88,7 @@ class MuxVideo(RunTask):
 
     def prepare(self, session: Session) -> None:
         """Take what was held back for it."""
-        session.space.free_for_film()
+        session.disk.free_for_film()
 
 
 def join_clips(session: Session, clips: range, target: Path) -> int:
@@ -101,79 +101,81 @@ def join_clips(session: Session, clips: range, target: Path) -> int:
     def paths() -> Iterator[Path]:
         for clip in clips:
             session.pulse()
-            yield run.vouched("segment", clip)
+            yield run.verified_path("segment", clip)
 
-    mux_film(target, paths(), run.vouched("soundtrack"), span)
+    mux_film(target, paths(), run.verified_path("soundtrack"), span)
     return frames
 
 
 def commit_file(run: "Run", stage: str, path: Path) -> None:
     """Vouch for a file that is published."""
-    run.records.commit(stage, sha256=digest_of_file(path), bytes=path.stat().st_size)
+    run.records.commit(stage, sha256=hash_file(path), bytes=path.stat().st_size)
 
 
-def make(run: "Run", part: Part | None = None, *, local_scheduler: bool | None = True) -> Path:
+def make_film(
+    run: "Run", part: FilmPart | None = None, *, local_scheduler: bool | None = True
+) -> Path:
     """Make what the run lacks and return the film; `local_scheduler=None` takes Luigi's own command line's.
 
     Takes the run's lock, sweeps drafts, checks what is there, then drives Luigi window by window. Raises WorkFailed, StageFailed,
     Interrupted, RunLocked, OtherNumerics, NotReproduced, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
     """
-    part = part or Part()
-    with heeded() as stop:
-        for chance in reversed(range(CHANCES)):
-            with working(run, part, stop) as session, session.watchdog.watch("film"):
+    part = part or FilmPart()
+    with handle_signals() as stop:
+        for chance in reversed(range(DAMAGE_PASSES)):
+            with open_session(run, part, stop) as session, session.watchdog.watch("film"):
                 try:
-                    return _make(session, local_scheduler)
+                    return _make_part(session, local_scheduler)
                 except Stopped as stopped:
-                    raise _interrupted(run, part, str(stopped)) from None
-                except DAMAGE:
+                    raise _interruption(run, part, str(stopped)) from None
+                except DAMAGE_ERRORS:
                     # A quick look did not see it. The thorough one withdraws it, and a few times the work begins anew; then the disk is to blame.
                     if not withdraw_damaged(run, session.pulse, thorough=True) or not chance:
                         raise
     raise AssertionError("the last chance returns or raises")
 
 
-def _make(session: Session, local_scheduler: bool | None) -> Path:
+def _make_part(session: Session, local_scheduler: bool | None) -> Path:
     run, part = session.run, session.part
     output = part.output(run.root, run.spec)
     if output is not None:
         output.check()
     withdraw_damaged(run, session.pulse)
-    want_frames_again(run)
-    prune(run, session.pulse)
+    withdraw_pruned_frames(run)
+    prune_unwanted(run, session.pulse)
     if part.accept_joint:
         session.accept_joint()
-    _tell_start(session)
+    _emit_start(session)
     # Clips that are there ask no more for what is made once; those that were lost do.
-    build_missing(session, EncodeInputs, local_scheduler)
-    drive(session, local_scheduler)
-    _tell_memory(session)
+    build_if_missing(session, EncodeInputs, local_scheduler)
+    build_clips(session, local_scheduler)
+    _emit_memory_peak(session)
     span = part.span(run.spec.clips)
     whole = len(span) == run.spec.clips
     for kind in (EncodeSoundtrack, MuxVideo) if whole else (EncodeSoundtrack,):
-        build_missing(session, kind, local_scheduler)
-    session.space.free_for_film()
+        build_if_missing(session, kind, local_scheduler)
+    session.disk.free_for_film()
     if whole:
-        return deliver(run, part)
+        return copy_to_output(run, part)
     assert output is not None
     with output.write() as draft:
         frames = join_clips(session, span, draft)
-    emit("film_published", path=str(output.path), clips=len(span), frames=frames)
+    emit_event("film_published", path=str(output.path), clips=len(span), frames=frames)
     return output.path
 
 
-def build_missing(session: Session, kind: type[RunTask], local_scheduler: bool | None) -> None:
+def build_if_missing(session: Session, kind: type[RunTask], local_scheduler: bool | None) -> None:
     """Let Luigi make what is made once, if it is not there."""
     if not (task := kind(run=str(session.run.root))).complete():  # type: ignore[no-untyped-call]
-        build(session, task, local_scheduler)
+        build_task(session, task, local_scheduler)
 
 
-def _tell_start(session: Session) -> None:
+def _emit_start(session: Session) -> None:
     run, settings = session.run, session.run.settings
     span = session.part.span(run.spec.clips)
     folder = str(run.root)
     done = sum(segment_is_there(run, clip) for clip in span)
-    emit(
+    emit_event(
         "run_started",
         run=folder,
         model=run.spec.model,
@@ -184,32 +186,32 @@ def _tell_start(session: Session) -> None:
         ahead=settings.ahead,
         clip_batch_size=settings.clip_batch_size,
     )
-    session.lap()
+    session.lap_seconds()
 
 
-def _tell_memory(session: Session) -> None:
+def _emit_memory_peak(session: Session) -> None:
     """How much this process has taken at most; nothing where no model was needed."""
     if "avatar" not in session.__dict__:
         return
-    emit("memory_peak", host=host_bytes_peak(), **session.avatar.peaks)
+    emit_event("memory_peak", host=host_bytes_peak(), **session.avatar.peaks)
 
 
-def deliver(run: "Run", part: Part) -> Path:
+def copy_to_output(run: "Run", part: FilmPart) -> Path:
     """The film under the name that was asked for, too: a copy, unless it is there already."""
     output = part.output(run.root, run.spec)
     if output is None:
         return run.video_path
     if not output.is_done:
-        film = run.vouched("video")
+        film = run.verified_path("video")
         with output.write() as draft:
             shutil.copyfile(film, draft)
     return output.path
 
 
-def _interrupted(run: "Run", part: Part, signal: str) -> Interrupted:
+def _interruption(run: "Run", part: FilmPart, signal: str) -> Interrupted:
     whole = len(part.span(run.spec.clips)) == run.spec.clips
     command = part.resume_command(run.root) if whole else "the same command"
-    emit("run_interrupted", signal=signal, resume=command)
+    emit_event("run_interrupted", signal=signal, resume=command)
     kind = Terminated if signal == "SIGTERM" else Interrupted
     return kind(signal, command)
 
@@ -320,12 +322,12 @@ class LongVideo(luigi.Task):
     @cached_property
     def request(self) -> Request:
         """The same as a request; what was not given stays so."""
-        return Request.of_words({**self.param_kwargs, "run": str(self.run)}, source="luigi")
+        return Request.from_words({**self.param_kwargs, "run": str(self.run)}, source="luigi")
 
     @cached_property
-    def resolved(self) -> Resolved:
+    def resolved(self) -> ResolvedRequest:
         """The request, checked."""
-        return resolve(self.request)
+        return resolve_request(self.request)
 
     def complete(self) -> bool:
         """True if the film is there; False also where something stands in the way, which `run` then says."""
@@ -338,22 +340,22 @@ class LongVideo(luigi.Task):
     def work(self) -> None:
         """Freeze the spec, make the film; what Luigi calls `run`."""
         run = freeze_resolved(self.resolved)
-        tell(self.set_tracking_url, run.root.as_uri())
-        with listen(self._show):
-            make(run, self.request.part, local_scheduler=None)
+        call_luigid(self.set_tracking_url, run.root.as_uri())
+        with listen_to_events(self._show_progress):
+            make_film(run, self.request.part, local_scheduler=None)
         self._made = True
 
-    def _show(self, event: str, facts: dict[str, Fact]) -> None:
+    def _show_progress(self, event: str, facts: dict[str, Fact]) -> None:
         """Put progress on luigid's page."""
         if event == "run_started":
             self._count, self._total = int(facts["done"] or 0), int(facts["clips"] or 1)
         if event == "clip_published":
             self._count += 1
-            tell(self.set_progress_percentage, 100 * self._count // self._total)
-            tell(self.set_status_message, f"{self._count} of {self._total} clips")
+            call_luigid(self.set_progress_percentage, 100 * self._count // self._total)
+            call_luigid(self.set_status_message, f"{self._count} of {self._total} clips")
 
 
-def is_done(resolved: Resolved) -> bool:
+def is_done(resolved: ResolvedRequest) -> bool:
     """True if the film of a request is there, whole: the film, every clip of it, and the copy that was asked for."""
     span = resolved.part.span(resolved.spec.clips)
     if not is_run(resolved.root) or len(span) < resolved.spec.clips:
@@ -362,7 +364,9 @@ def is_done(resolved: Resolved) -> bool:
         MuxVideo(run=str(resolved.root)),
         resolved.part.output(resolved.root, resolved.spec),
     )
-    there = film.complete() and all(segment_is_there(film.of, clip) for clip in span)
-    damage = (found for found in Scan(film.of, thorough=False).findings() if found.damage)
+    there = film.complete() and all(segment_is_there(film.opened_run, clip) for clip in span)
+    damage = (
+        found for found in RunScan(film.opened_run, thorough=False).findings() if found.damage
+    )
     whole = there and next(damage, None) is None
     return whole and (output is None or output.is_done)

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from storage.picture import treat_picture
-from storage.sound import stream_sound
+from storage.soundtrack import stream_sound
 from tasks.base import RunTask
-from tasks.events import emit
+from tasks.events import emit_event
 from tasks.session import Session
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ class EncodeInputs(RunTask):
 
     def complete(self) -> bool:
         """True if the sound and the inputs are there."""
-        return bool(self.of.sound.complete() and self.of.inputs.complete())
+        return bool(self.opened_run.sound.complete() and self.opened_run.inputs.complete())
 
-    def make(self, session: Session) -> None:
+    def produce(self, session: Session) -> None:
         """Stream the sound once, encode picture and prompt."""
         run, spec = session.run, session.run.spec
         run.check_inputs()
         avatar = (
             session.avatar
         )  # a machine that computes otherwise is refused before anything is written
-        moments = Moments()
+        moments = SoundMoments()
         sound = stream_sound(run.audio_path, spec.sample_rate, spec.reading)
-        run.sound.publish(moments.over(pulsed(sound, session)))
+        run.sound.publish(moments.count_blocks(pulse_between(sound, session)))
         picture, done = treat_picture(
             run.image_path, width=spec.width, height=spec.height, crop=spec.crop
         )
@@ -45,25 +45,25 @@ class EncodeInputs(RunTask):
         session.inputs = {**encoded, "sound_moments": moments.array}
         session.agree()
         run.inputs.publish(session.inputs)
-        emit(
+        emit_event(
             "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
         )
 
 
-def pulsed(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Sound]":
+def pulse_between(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Sound]":
     """The same blocks; between two of them a signal is heeded."""
     for block in blocks:
         session.pulse()
         yield block
 
 
-class Moments:
+class SoundMoments:
     """Mean and variance of a sound that passes by."""
 
     def __init__(self) -> None:
         self._count, self._sum, self._squares = 0, 0.0, 0.0
 
-    def over(self, blocks: "Iterable[Sound]") -> "Iterator[Sound]":
+    def count_blocks(self, blocks: "Iterable[Sound]") -> "Iterator[Sound]":
         """The same blocks, counted."""
         for block in blocks:
             wide = block.astype("float64")

@@ -4,45 +4,61 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.disk import check_writable, look, nearest, place, shortage, size
-from storage.errors import BadImage, BadInput, BadSize, BadSound, NoSpace, NotARun, OtherSpec, count
+from storage.disk import (
+    check_writable,
+    describe_place,
+    describe_shortage,
+    format_bytes,
+    nearest_existing,
+    read_file_system,
+)
+from storage.errors import (
+    BadImage,
+    BadInput,
+    BadSize,
+    BadSound,
+    NoSpace,
+    NotARun,
+    OtherSpec,
+    count_noun,
+)
 from storage.names import is_run
 from storage.picture import treat_picture
-from storage.reserve import Reserve
-from storage.run import Run, difference, refuse_strangers
+from storage.reserve import DiskReserve
+from storage.run import Run, describe_spec_difference, refuse_strangers
 from storage.schema import Unfit, is_utf8
-from storage.sound import probe_sound
+from storage.soundtrack import probe_sound
 from storage.spec import CROPS, LONGEST_PROMPT, LONGEST_SIDE, Settings
-from tasks.part import Part
-from tasks.request import (
-    Media,
-    Request,
-    crop_of,
-    options_of,
-    require,
-    settings_of,
-    settings_there,
-    sides_of,
-)
-from tasks.retention import kept
-from tasks.space import (
-    FILES,
-    FILES_A_PIECE,
-    SPARE,
-    Known,
-    Once,
-    Plan,
-    carries_kept,
+from tasks.disk_space import (
+    FILES_PER_CLIP,
+    FILES_PER_PIECE,
+    SPARE_CLIPS,
+    DiskPlan,
+    MeasuredSizes,
+    OncePerRun,
+    count_carries_kept,
     is_copied,
     run_bytes,
 )
+from tasks.film_part import FilmPart
+from tasks.request import (
+    Media,
+    Request,
+    build_model_options,
+    crop_of,
+    film_sides,
+    merge_settings,
+    require_option,
+    settings_there,
+)
+from tasks.retention import parse_kept
 from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
-    from model.avatar import Traits
-    from storage.sound import SoundFacts
+    from model.avatar import ModelTraits
+    from storage.soundtrack import SoundFacts
     from storage.spec import Spec
-    from tasks.request import Resolved
+    from tasks.request import ResolvedRequest
 
 RANGES = {
     "num_clip": (1, 10**9),
@@ -76,39 +92,43 @@ WORDS = {
 }
 
 
-def check_options(request: Request) -> "Traits":
+def check_options(request: Request) -> "ModelTraits":
     """The model's numbers for these options; raises BadOption, BadSize."""
     from model import avatar
 
     _check_numbers(request)
     _check_words(request)
     name = request.model or next(iter(avatar.MODELS))
-    require(name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed")
+    require_option(
+        name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed"
+    )
     for field in ("weights", "lora") if name == next(iter(avatar.MODELS)) else ():
         given = getattr(request, field)
         reason = f"the weights of {name} are in the package: leave it out, or name another --model"
-        require(not given, option_of(request, field), given, reason)
-    plain = avatar.describe(name, replace(options_of(request), clip_frames=0, steps=0))
-    width, height = sides_of(request, plain)
+        require_option(not given, option_of(request, field), given, reason)
+    plain = avatar.describe_model(
+        name, replace(build_model_options(request), clip_frames=0, steps=0)
+    )
+    width, height = film_sides(request, plain)
     _check_size(width, height, plain)
     _check_frames(request.infer_frames or plain.clip_frames, plain)
     reason = f"the next clip of {name} is made from the decoded one before it: leave it out"
-    require(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
-    return avatar.describe(name, options_of(request, width, height))
+    require_option(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
+    return avatar.describe_model(name, build_model_options(request, width, height))
 
 
 def check_settings(request: Request, run: Run) -> None:
     """The settings alone, for a run that is there; raises BadOption."""
-    from tasks.session import traits_of
+    from tasks.session import model_traits_of
 
     _check_numbers(request)
     _check_words(request)
     reason = (
         f"the next clip of {run.spec.model} is made from the decoded one before it: leave it out"
     )
-    require(not (run.spec.motion_latents and request.offline), "--offline", "asked", reason)
-    settings, _ = settings_of(request, run.settings, {})
-    check_budget(run.spec, settings, traits_of(run), inputs_bytes(request))
+    require_option(not (run.spec.motion_latents and request.offline), "--offline", "asked", reason)
+    settings, _ = merge_settings(request, run.settings, {})
+    check_budget(run.spec, settings, model_traits_of(run), inputs_bytes(request))
 
 
 def _check_numbers(request: Request) -> None:
@@ -116,24 +136,26 @@ def _check_numbers(request: Request) -> None:
         value = getattr(request, name)
         if value is not None:
             reason = f"a number from {least} to {most} is needed"
-            require(least <= value <= most, option_of(request, name), value, reason)
+            require_option(least <= value <= most, option_of(request, name), value, reason)
 
 
 def _check_words(request: Request) -> None:
     for name, longest in TEXTS.items():
         if (value := getattr(request, name)) is not None:
-            require(is_utf8(str(value)), option_of(request, name), value, "it is no UTF-8 text")
+            require_option(
+                is_utf8(str(value)), option_of(request, name), value, "it is no UTF-8 text"
+            )
             reason = f"at most {longest} characters are possible"
-            require(len(str(value)) <= longest, option_of(request, name), value, reason)
+            require_option(len(str(value)) <= longest, option_of(request, name), value, reason)
     for name, words in WORDS.items():
         value = getattr(request, name) or words[0]
         option = option_of(request, name)
-        require(value in words, option, value, f"one of {', '.join(words)} is needed")
+        require_option(value in words, option, value, f"one of {', '.join(words)} is needed")
     for name, words in (("keep_frames", ("auto", "all", "none")), ("keep_steps", ("all", "none"))):
         value = getattr(request, name) or "all"
         fits = value in words or (value.isdecimal() and value.isascii() and len(value) < 10)
         reason = f"{', '.join(words)} or a number of clips is needed"
-        require(fits, option_of(request, name), value, reason)
+        require_option(fits, option_of(request, name), value, reason)
 
 
 def option_of(request: Request, name: str) -> str:
@@ -144,7 +166,7 @@ def option_of(request: Request, name: str) -> str:
     return source if source.startswith(("--", "LONGTAKE_")) else f"--{plain}"
 
 
-def _check_size(width: int, height: int, traits: "Traits") -> None:
+def _check_size(width: int, height: int, traits: "ModelTraits") -> None:
     unit = traits.size_multiple
     most = LONGEST_SIDE // unit * unit
     if not all(unit <= side <= most and side % unit == 0 for side in (width, height)):
@@ -155,17 +177,17 @@ def _check_size(width: int, height: int, traits: "Traits") -> None:
         )
 
 
-def _check_frames(frames: int, traits: "Traits") -> None:
+def _check_frames(frames: int, traits: "ModelTraits") -> None:
     block = traits.block_frames
     below, above = frames // block * block, -(-frames // block) * block
     near = f"{below} or {above}" if below else str(above)
     reason = f"clips are whole blocks of {block} frames: take {near}"
-    require(frames % block == 0, "--infer-frames", frames, reason)
+    require_option(frames % block == 0, "--infer-frames", frames, reason)
 
 
-def check_media(request: Request, traits: "Traits") -> Media:
+def check_media(request: Request, traits: "ModelTraits") -> Media:
     """What was given, looked at and listened to in whole; raises BadImage, BadSound."""
-    width, height = sides_of(request, traits)
+    width, height = film_sides(request, traits)
     for path, bad in ((request.image, BadImage), (request.audio, BadSound)):
         if not path.is_file():
             raise bad(path, "there is no such file" if not path.exists() else "it is no file")
@@ -192,13 +214,15 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
         spec.check()
     except Unfit as reason:
         raise BadInput(f"This film cannot be made: {reason}.") from reason
-    require(is_utf8(str(root)), "--run", root, "its path is no UTF-8 text; name another folder")
+    require_option(
+        is_utf8(str(root)), "--run", root, "its path is no UTF-8 text; name another folder"
+    )
     if is_run(root):
         there = Run.open(root).spec
         if request.base_seed == -1:
             spec = replace(spec, seed=there.seed)
         if there != spec:
-            raise OtherSpec(root, difference(there, spec))
+            raise OtherSpec(root, describe_spec_difference(there, spec))
     elif root.exists() and not root.is_dir():
         raise NotARun(root, "it is a file")
     else:
@@ -207,69 +231,71 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
     return spec
 
 
-def check_part(part: Part, spec: "Spec") -> None:
+def check_part(part: FilmPart, spec: "Spec") -> None:
     """The part begins within the film; raises BadOption."""
-    reason = f"the film has {count(spec.clips, 'clip')}, counted from 0"
-    require(part.first_clip < spec.clips, "--start-clip", part.first_clip, reason)
+    reason = f"the film has {count_noun(spec.clips, 'clip')}, counted from 0"
+    require_option(part.first_clip < spec.clips, "--start-clip", part.first_clip, reason)
 
 
-def check_room(resolved: "Resolved", traits: "Traits") -> None:
+def check_disk_space(resolved: "ResolvedRequest", traits: "ModelTraits") -> None:
     """The film fits on the disk, with its carries and what is held back for joining; raises NoSpace."""
     root = resolved.root
-    needed, files = needed_for(resolved, traits)
-    disk = look(nearest(root))
+    needed, files = disk_needed_for(resolved, traits)
+    disk = read_file_system(nearest_existing(root))
     if needed > disk.free:
-        raise NoSpace(shortage(root, needed))
+        raise NoSpace(describe_shortage(root, needed))
     if disk.files is not None and files > disk.files:
         words = f"{disk.files} more files can be made, {files} are needed"
-        raise NoSpace(f"{place(root)}: {words}")
+        raise NoSpace(f"{describe_place(root)}: {words}")
 
 
-def needed_for(
-    resolved: "Resolved", traits: "Traits", known: Known | None = None
+def disk_needed_for(
+    resolved: "ResolvedRequest", traits: "ModelTraits", known: MeasuredSizes | None = None
 ) -> tuple[int, int]:
     """Bytes and files that the clips that are not there, the carries and the film will take at the most; of frames by `auto` there are as many as have room."""
-    from tasks.session import opened
+    from tasks.session import cached_run
 
     request, spec, root = resolved.request, resolved.spec, resolved.root
-    run = opened(str(root)) if is_run(root) else None
+    run = cached_run(str(root)) if is_run(root) else None
     span = resolved.part.span(spec.clips)
     clips = sum(not (run and run.records.complete("segment", clip)) for clip in span)
     if not clips:
         return 0, 0
-    settings, _ = settings_of(request, settings_there(root), {})
-    needed, files, once = room_of(resolved, traits, settings, clips, known)
+    settings, _ = merge_settings(request, settings_there(root), {})
+    needed, files, once = disk_needed_by_clips(resolved, traits, settings, clips, known)
     if run is None:
         return needed, files
     there = len(run.carry.complete)
-    carries = carries_kept(spec, settings, span)
-    held = Reserve(run.reserve_path).size + min(there, carries) * traits.carry_bytes
+    carries = count_carries_kept(spec, settings, span)
+    held = DiskReserve(run.reserve_path).size + min(there, carries) * traits.carry_bytes
     return max(needed - once["inputs"] - once["run"] - held, 0), files
 
 
-def room_of(
-    resolved: "Resolved",
-    traits: "Traits",
+def disk_needed_by_clips(
+    resolved: "ResolvedRequest",
+    traits: "ModelTraits",
     settings: Settings,
     clips: int,
-    known: Known | None = None,
+    known: MeasuredSizes | None = None,
 ) -> tuple[int, int, dict[str, int]]:
     """Bytes and files of so many clips of a new run, and of what it has once, by its parts."""
     spec, auto = resolved.spec, settings.keep_frames == "auto"
-    frames = 0 if auto else kept(settings.keep_frames)
-    plan = Plan(spec, frames, kept(settings.keep_steps), known or Known(), resolved.seconds)
-    carries = carries_kept(spec, settings, resolved.part.span(spec.clips))
-    once = plan.once(once_of(resolved, traits, carries))
-    needed = plan.clips(clips) + SPARE * plan.clip + sum(once.values())
-    return needed, clips * FILES + carries * traits.carry_pieces * FILES_A_PIECE, once
+    frames = 0 if auto else parse_kept(settings.keep_frames)
+    plan = DiskPlan(
+        spec, frames, parse_kept(settings.keep_steps), known or MeasuredSizes(), resolved.seconds
+    )
+    carries = count_carries_kept(spec, settings, resolved.part.span(spec.clips))
+    once = plan.once(once_per_run(resolved, traits, carries))
+    needed = plan.clips(clips) + SPARE_CLIPS * plan.clip + sum(once.values())
+    return needed, clips * FILES_PER_CLIP + carries * traits.carry_pieces * FILES_PER_PIECE, once
 
 
-def once_of(resolved: "Resolved", traits: "Traits", carries: int) -> Once:
+def once_per_run(resolved: "ResolvedRequest", traits: "ModelTraits", carries: int) -> OncePerRun:
     """What the run has beside its clips."""
     request = resolved.request
     inputs = inputs_bytes(request) + traits.encoded_bytes
     copies = int(is_copied(request.output_file, resolved.root))
-    return Once(carries, traits.carry_bytes, traits.carry_pieces, inputs, copies)
+    return OncePerRun(carries, traits.carry_bytes, traits.carry_pieces, inputs, copies)
 
 
 def inputs_bytes(request: Request) -> int:
@@ -277,17 +303,19 @@ def inputs_bytes(request: Request) -> int:
     return sum(path.stat().st_size for path in (request.image, request.audio) if path.is_file())
 
 
-def check_budget(spec: "Spec", settings: Settings, traits: "Traits", inputs: int) -> None:
+def check_budget(spec: "Spec", settings: Settings, traits: "ModelTraits", inputs: int) -> None:
     """What must stay fits the disk budget; raises BadOption."""
     if (budget := settings.disk_budget) is None:
         return
-    frames = 0 if settings.keep_frames == "auto" else kept(settings.keep_frames)
-    least = run_bytes(Plan(spec, frames, kept(settings.keep_steps)), settings, traits, inputs)
+    frames = 0 if settings.keep_frames == "auto" else parse_kept(settings.keep_frames)
+    least = run_bytes(
+        DiskPlan(spec, frames, parse_kept(settings.keep_steps)), settings, traits, inputs
+    )
     less = [
         f"--keep-{name} none"
-        for name, stay in (("frames", frames), ("steps", kept(settings.keep_steps)))
+        for name, stay in (("frames", frames), ("steps", parse_kept(settings.keep_steps)))
         if stay != 0
     ]
     way = f", or less with {' '.join(less)}" if less else ""
-    reason = f"the run takes up to {size(least)}: as much is needed{way}"
-    require(budget >= least, "--disk-budget", size(budget), reason)
+    reason = f"the run takes up to {format_bytes(least)}: as much is needed{way}"
+    require_option(budget >= least, "--disk-budget", format_bytes(budget), reason)

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 from storage.scan import Finding
 from tasks.audio import ExtractAudio
-from tasks.damage import comes_again, withdraw
+from tasks.clip_context import warm_up_clips
+from tasks.damage import is_made_again, withdraw_findings
 from tasks.decode import DecodeClip
 from tasks.denoise import DenoiseClip
-from tasks.events import emit
-from tasks.film import EncodeSoundtrack, MuxVideo, build_missing
+from tasks.events import emit_event
+from tasks.film import EncodeSoundtrack, MuxVideo, build_if_missing
+from tasks.film_part import FilmPart
 from tasks.inputs import EncodeInputs
-from tasks.part import Part
-from tasks.past import warm_up
+from tasks.luigi_batches import ClipKind, build_task, make_batches
 from tasks.route import find_route
-from tasks.session import Session, traits_of, working
-from tasks.stopping import heeded
-from tasks.windows import ClipKind, build, windows
+from tasks.session import Session, model_traits_of, open_session
+from tasks.signals import handle_signals
 
 if TYPE_CHECKING:
     from storage.run import Run
 
 FROM_DENOISER = ("latents", "steps")
-LOST = ("input", "past")
+ONLY_A_PERSON_RESTORES = ("input", "past")
 FROM_DECODER = ("segment", "frames", "motion")
 MADE_BY: tuple[tuple[ClipKind, tuple[str, ...]], ...] = (
     (DenoiseClip, FROM_DENOISER),
@@ -33,7 +33,7 @@ MADE_BY: tuple[tuple[ClipKind, tuple[str, ...]], ...] = (
 
 
 @dataclass(frozen=True)
-class Price:
+class RepairCost:
     """What it takes to make whole what was found broken; clips, in order."""
 
     denoise: tuple[int, ...]
@@ -57,69 +57,69 @@ class Price:
     """What only a person can bring back: copied inputs, and what a join of a retake was made of."""
 
 
-def price_of(run: "Run", found: Iterable[Finding]) -> Price:
+def estimate_repair(run: "Run", found: Iterable[Finding]) -> RepairCost:
     """The price of repairing these."""
     found = [each for each in found if each.damage]
-    again = [each for each in found if comes_again(run, each)]
-    denoise = _clips(again, FROM_DENOISER)
-    steps = set(_clips(found, ("steps",)))
+    again = [each for each in found if is_made_again(run, each)]
+    denoise = _clips_of(again, FROM_DENOISER)
+    steps = set(_clips_of(found, ("steps",)))
     copy = [clip for clip in denoise if clip not in steps and run.steps.complete(clip)]
     denoise = [clip for clip in denoise if clip not in copy]
-    shown = _clips(again, FROM_DECODER)
-    unseen = set(_clips(again, ("frames", "motion")))
+    shown = _clips_of(again, FROM_DECODER)
+    unseen = set(_clips_of(again, ("frames", "motion")))
     encode = [clip for clip in shown if clip not in unseen and run.frames.complete(clip)]
     decode = [clip for clip in shown if clip not in encode]
-    carries = _clips(found, ("carry",))
+    carries = _clips_of(found, ("carry",))
     stages = [each.stage for each in found]
-    return Price(
+    return RepairCost(
         denoise=tuple(denoise),
-        replay=tuple(_replays(run, denoise, set(carries))),
+        replay=tuple(_clips_replayed(run, denoise, set(carries))),
         copy=tuple(copy),
         decode=tuple(decode),
-        warm_up=sum(_seen_again(run, decode)),
+        warm_up=sum(_clips_redecoded(run, decode)),
         encode=tuple(encode),
-        hear=tuple(_clips(found, ("audio",))),
+        hear=tuple(_clips_of(found, ("audio",))),
         once=tuple(one for one in ("inputs", "sound", "soundtrack", "video") if one in stages),
         drop=tuple(carries),
         rewrite=tuple(e.path for e in found if e.stage in {"run", "layout", "present"}),
-        lost=tuple(each.path for each in found if each.stage in LOST),
+        lost=tuple(each.path for each in found if each.stage in ONLY_A_PERSON_RESTORES),
     )
 
 
-def repair(run: "Run", found: Iterable[Finding]) -> None:
+def repair_run(run: "Run", found: Iterable[Finding]) -> None:
     """Withdraw these and make them again, nothing else: a film that was not finished is not finished by it.
 
     Takes the run's lock. Raises InputDamaged where a lost input is needed, and what `make` raises.
     """
     found = [each for each in found if each.damage]
     # Alone: what lies ahead was not asked for, and is not in the price.
-    with heeded() as stop, working(run, Part(alone=True), stop) as session:
+    with handle_signals() as stop, open_session(run, FilmPart(alone=True), stop) as session:
         shown = {each.clip for each in found if each.stage in FROM_DECODER}
-        emit("repair_started", files=len(found), clips=len(shown))
-        withdraw(run, found)
-        mend(session, found)
+        emit_event("repair_started", files=len(found), clips=len(shown))
+        withdraw_findings(run, found)
+        remake_findings(session, found)
 
 
-def mend(session: Session, found: list[Finding]) -> None:
+def remake_findings(session: Session, found: list[Finding]) -> None:
     """Let Luigi make what was withdrawn; what is made once first where clips are made of it."""
     run, stages = session.run, {each.stage for each in found}
-    again = [each for each in found if comes_again(run, each)]
+    again = [each for each in found if is_made_again(run, each)]
     if stages & {"inputs", "sound"}:
-        build_missing(session, EncodeInputs, True)
+        build_if_missing(session, EncodeInputs, True)
     for kind, made in MADE_BY:
-        for window in windows(session, kind, _clips(again, made)):
-            build(session, window, True)
+        for window in make_batches(session, kind, _clips_of(again, made)):
+            build_task(session, window, True)
     for stage, task in (("soundtrack", EncodeSoundtrack), ("video", MuxVideo)):
         if stage in stages:
-            build_missing(session, task, True)
+            build_if_missing(session, task, True)
 
 
-def _clips(found: Iterable[Finding], stages: Container[str]) -> list[int]:
+def _clips_of(found: Iterable[Finding], stages: Container[str]) -> list[int]:
     return sorted({each.clip for each in found if each.stage in stages and each.clip is not None})
 
 
-def _replays(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[range]:
-    """The clips that the denoiser passes on its way to each of these, as generator.py goes."""
+def _clips_replayed(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[range]:
+    """The clips that the denoiser passes on its way to each of these, as denoise_ahead.py goes."""
     standing, carries = None, run.carry.complete - lost
     for clip in denoise:
         route = find_route(run.spec, clip, carries, standing)
@@ -128,10 +128,10 @@ def _replays(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[ran
         standing = route.stand_before(clip + 1)
 
 
-def _seen_again(run: "Run", decode: Iterable[int]) -> Iterator[int]:
-    memory = 0 if run.spec.motion_latents else traits_of(run).decoder_memory
+def _clips_redecoded(run: "Run", decode: Iterable[int]) -> Iterator[int]:
+    memory = 0 if run.spec.motion_latents else model_traits_of(run).decoder_memory
     before = None
     for clip in decode:
         if before != clip - 1:
-            yield len(warm_up(run.spec, clip, memory))
+            yield len(warm_up_clips(run.spec, clip, memory))
         before = clip

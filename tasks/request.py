@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Self
 from storage.errors import BadOption, BadSize
 from storage.names import is_run
 from storage.spec import Settings, Spec
-from tasks.part import Part
-from tasks.place import folder_of
-from tasks.timeline import clips_of, format_duration, frames_of
+from tasks.film_part import FilmPart
+from tasks.run_folder import choose_folder
+from tasks.timeline import count_clips, count_frames, format_duration
 
 if TYPE_CHECKING:
-    from model.avatar import Options, Traits
+    from model.avatar import ModelTraits, Options
     from storage.picture import Treatment
     from storage.run import Run
-    from storage.sound import SoundFacts
+    from storage.soundtrack import SoundFacts
 
-SEED = 420
-SEEDS = 1 << 31
+DEFAULT_SEED = 420
+SEED_COUNT = 1 << 31
 """A seed that is drawn is below this."""
 CRF, PRESET = 18, "veryfast"
 
@@ -85,10 +85,10 @@ class Request:
     """Where each given field came from: flag, environment, file, published flag …"""
 
     @property
-    def part(self) -> Part:
+    def part(self) -> FilmPart:
         """Which clips of the run this request is about, and what to do with them."""
         of_whole = self.start_clip is None
-        return Part(
+        return FilmPart(
             first_clip=self.start_clip or 0,
             clips=None if of_whole else self.num_clip,
             output_file=self.output_file,
@@ -103,7 +103,7 @@ class Request:
         return self.image, self.audio, self.weights, self.lora
 
     @classmethod
-    def of_words(cls, values: Mapping[str, Any], source: str) -> Self:
+    def from_words(cls, values: Mapping[str, Any], source: str) -> Self:
         """A request out of what a shell was given: `size` as W*H, paths as text; what is empty or False was not given."""
         given: dict[str, Any] = {
             name: value
@@ -136,7 +136,7 @@ class Media:
 
 
 @dataclass
-class Resolved:
+class ResolvedRequest:
     """A request that nothing stands in the way of."""
 
     request: Request
@@ -150,7 +150,7 @@ class Resolved:
     """None where a run is at hand, which was asked for before."""
 
     @cached_property
-    def part(self) -> Part:
+    def part(self) -> FilmPart:
         """The clips that are asked for."""
         return self.request.part
 
@@ -160,89 +160,91 @@ class Resolved:
         return format_duration(Fraction(self.spec.frames, self.spec.fps))
 
 
-def resolve(request: Request) -> Resolved:
+def resolve_request(request: Request) -> ResolvedRequest:
     """Check the whole request, before any work and writing nothing; raises the one error that stands in the way."""
     from tasks import preflight
-    from tasks.room import fit_device
+    from tasks.device_memory import fit_to_device
 
     traits = preflight.check_options(request)
     media = preflight.check_media(request, traits)
-    request = fit_device(request, traits, media)
+    request = fit_to_device(request, traits, media)
     traits = preflight.check_options(request)
-    resolved = settle(request, traits, media)
-    preflight.check_room(resolved, traits)
+    resolved = apply_defaults(request, traits, media)
+    preflight.check_disk_space(resolved, traits)
     return resolved
 
 
-def settle(
-    request: Request, traits: "Traits", media: "Media", *, weights: str | None = None
-) -> Resolved:
+def apply_defaults(
+    request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
+) -> ResolvedRequest:
     """The request with every default filled in, and every check but those of room. `weights`: their digest, where they are not to be looked at."""
     from tasks import preflight
 
-    spec = spec_of(request, traits, media, weights=weights)
-    root = folder_of(request, spec)
+    spec = build_spec(request, traits, media, weights=weights)
+    root = choose_folder(request, spec)
     spec = preflight.check_folder(request, root, spec)
     preflight.check_part(request.part, spec)
     if (output := request.part.output(root, spec)) is not None:
         output.check()
-    settings, _ = settings_of(request, settings_there(root), {})
+    settings, _ = merge_settings(request, settings_there(root), {})
     preflight.check_budget(spec, settings, traits, preflight.inputs_bytes(request))
     asked = request.num_clip if request.start_clip is None else None
-    return Resolved(request, spec, root, asked, media.sound.seconds, media)
+    return ResolvedRequest(request, spec, root, asked, media.sound.seconds, media)
 
 
-def check(request: Request) -> None:
+def check_request(request: Request) -> None:
     """Raise the one error that stands in the way (BadInput, RunError), before any work; writes nothing."""
-    resolve(request)
+    resolve_request(request)
 
 
-def run_folder(request: Request) -> Path:
+def find_run_folder(request: Request) -> Path:
     """Where the run of this request lies or will lie: `run`, `output_dir`, or runs/<first 12 of the spec's digest>."""
-    return resolve(request).root
+    return resolve_request(request).root
 
 
-def freeze(request: Request) -> "Run":
+def freeze_run(request: Request) -> "Run":
     """The run that this request names: created, or opened if it is there; raises OtherSpec if another film is in the folder."""
-    return freeze_resolved(resolve(request))
+    return freeze_resolved(resolve_request(request))
 
 
-def freeze_resolved(resolved: Resolved) -> "Run":
+def freeze_resolved(resolved: ResolvedRequest) -> "Run":
     """The run of a request that has been checked."""
     from storage.run import Run
-    from tasks.events import emit
+    from tasks.events import emit_event
 
     if is_run(resolved.root):
         run = Run.open(resolved.root)
         run.restore_inputs(resolved.request.image, resolved.request.audio)
         adopt_settings(run, resolved.request)
     else:
-        run = create(resolved)
+        run = create_run(resolved)
     if run.settings.asked_size and not run.events_path.exists():
         made = f"{run.spec.width}*{run.spec.height}"
-        emit("size_stepped_down", asked=run.settings.asked_size, made=made)
+        emit_event("size_stepped_down", asked=run.settings.asked_size, made=made)
     if resolved.clips_asked is not None and resolved.clips_asked > run.spec.clips:
-        emit("clips_cut", asked=resolved.clips_asked, made=run.spec.clips, length=resolved.length)
+        emit_event(
+            "clips_cut", asked=resolved.clips_asked, made=run.spec.clips, length=resolved.length
+        )
     return run
 
 
-def create(resolved: Resolved) -> "Run":
+def create_run(resolved: ResolvedRequest) -> "Run":
     """A new run. The model is loaded first: its numerics are frozen with the spec, and one that cannot be loaded leaves no folder."""
-    from storage.run import Run, Start
+    from storage.run import NewRun, Run
     from tasks.session import load_avatar
 
     request, spec = resolved.request, resolved.spec
-    settings, sources = settings_of(request, Settings(), {})
+    settings, sources = merge_settings(request, Settings(), {})
     avatar = load_avatar(spec, settings, request.threads or 1)
     avatar.require_precision()
     came = {**request.sources, **sources}
-    start = Start(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
+    start = NewRun(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
     return Run.create(resolved.root, start)
 
 
 def adopt_settings(run: "Run", request: Request) -> None:
     """Put the settings that were given in place of the run's; those not given stay."""
-    settings, sources = settings_of(request, run.settings, run.sources)
+    settings, sources = merge_settings(request, run.settings, run.sources)
     if settings != run.settings or dict(sources) != dict(run.sources):
         with run.lock():
             run.update_settings(settings, sources)
@@ -257,7 +259,7 @@ def change_settings(run: "Run", values: Mapping[str, Any], sources: Mapping[str,
     adopt_settings(run, request)
 
 
-def settings_of(
+def merge_settings(
     request: Request, present: Settings, sources: Mapping[str, str]
 ) -> tuple[Settings, dict[str, str]]:
     """The settings with what was given put in, and where each came from."""
@@ -271,7 +273,7 @@ def settings_of(
         given["output_file"] = str(target.absolute())
     came = {name: request.sources.get(name, "given") for name in given}
     whole = {**sources, **{name: sources.get(name, "default") for name in names}, **came}
-    return Settings.known(asdict(present) | given), whole
+    return Settings.from_mapping(asdict(present) | given), whole
 
 
 def settings_there(root: Path) -> Settings:
@@ -281,26 +283,26 @@ def settings_there(root: Path) -> Settings:
     return Run.open(root).settings if is_run(root) else Settings()
 
 
-def spec_of(
-    request: Request, traits: "Traits", media: "Media", *, weights: str | None = None
+def build_spec(
+    request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
 ) -> Spec:
     """What decides the pixels, every default filled in."""
     from dataclasses import asdict
 
     from model import avatar
-    from storage.digest import digest_of_file
+    from storage.digest import hash_file
 
-    width, height = sides_of(request, traits)
-    clips, frames = length_of(request, traits, media.sound.seconds)
+    width, height = film_sides(request, traits)
+    clips, frames = film_length(request, traits, media.sound.seconds)
     if (digest := weights) is None:
-        digest = avatar.weights_digest(traits.name, options_of(request))
+        digest = avatar.weights_digest(traits.name, build_model_options(request))
     return Spec(
         model=traits.name,
         weights=digest,
-        image=digest_of_file(request.image),
-        audio=digest_of_file(request.audio),
+        image=hash_file(request.image),
+        audio=hash_file(request.audio),
         prompt=request.prompt or "",
-        seed=seed_of(request),
+        seed=choose_seed(request),
         width=width,
         height=height,
         crop=crop_of(request),
@@ -329,7 +331,7 @@ def spec_of(
     )
 
 
-def options_of(request: Request, width: int = 0, height: int = 0) -> "Options":
+def build_model_options(request: Request, width: int = 0, height: int = 0) -> "Options":
     """What is asked of the model itself, for a film of this size."""
     from model.avatar import Options
 
@@ -346,15 +348,15 @@ def options_of(request: Request, width: int = 0, height: int = 0) -> "Options":
     )
 
 
-def length_of(request: Request, traits: "Traits", seconds: Fraction) -> tuple[int, int]:
+def film_length(request: Request, traits: "ModelTraits", seconds: Fraction) -> tuple[int, int]:
     """Clips and frames: as long as the sound, unless fewer clips are asked for (a part is one of the whole)."""
-    frames = frames_of(seconds, traits.fps)
+    frames = count_frames(seconds, traits.fps)
     if request.num_clip is not None and request.start_clip is None:
         frames = min(frames, request.num_clip * traits.clip_frames)
-    return clips_of(frames, traits.clip_frames), frames
+    return count_clips(frames, traits.clip_frames), frames
 
 
-def sides_of(request: Request, traits: "Traits") -> tuple[int, int]:
+def film_sides(request: Request, traits: "ModelTraits") -> tuple[int, int]:
     """Width and height of the film."""
     width, height = request.width, request.height
     return (
@@ -368,16 +370,16 @@ def crop_of(request: Request) -> str:
     return "cover" if request.crop in {None, "centre"} else str(request.crop)
 
 
-def seed_of(request: Request) -> int:
+def choose_seed(request: Request) -> int:
     """The seed; -1 draws one."""
     from secrets import randbelow
 
     if request.base_seed is None:
-        return SEED
-    return randbelow(SEEDS) if request.base_seed == -1 else request.base_seed
+        return DEFAULT_SEED
+    return randbelow(SEED_COUNT) if request.base_seed == -1 else request.base_seed
 
 
-def require(fits: bool, option: str, value: object, reason: str) -> None:
+def require_option(fits: bool, option: str, value: object, reason: str) -> None:
     """Raise BadOption unless it fits."""
     if not fits:
         raise BadOption(option, value, reason)

@@ -1,6 +1,6 @@
 """A retake as it is asked for, checked in whole before any work: which clips are made again, what that costs, what both runs share.
 
-tasks/origin.py then makes the new run; from there on it is a run like any other.
+tasks/retake_setup.py then makes the new run; from there on it is a run like any other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,25 +10,37 @@ from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
-from storage.disk import look, nearest, shortage
-from storage.errors import NoSpace, NotRetakable, OtherNumerics, OtherSpec, count, span
+from storage.disk import describe_shortage, nearest_existing, read_file_system
+from storage.errors import (
+    NoSpace,
+    NotRetakable,
+    OtherNumerics,
+    OtherSpec,
+    count_noun,
+    describe_span,
+)
 from storage.names import is_run
-from storage.run import Run, difference, read_beginning
+from storage.run import Run, describe_spec_difference, read_begun_spec
+from storage.seed_history import Take
 from storage.spec import Settings
-from storage.takes import Take
-from tasks.opening import open_run
-from tasks.past import warm_up
-from tasks.preflight import check_folder, check_settings, room_of
-from tasks.request import SEEDS, Request, Resolved, require, settings_of
+from tasks.clip_context import warm_up_clips
+from tasks.open_run import open_run
+from tasks.preflight import check_folder, check_settings, disk_needed_by_clips
+from tasks.request import SEED_COUNT, Request, ResolvedRequest, merge_settings, require_option
 from tasks.route import find_route, shared_carries
-from tasks.session import differences, load_avatar, options_of, traits_of
+from tasks.session import (
+    describe_numerics_difference,
+    load_avatar,
+    model_options_of,
+    model_traits_of,
+)
 
 if TYPE_CHECKING:
     from storage.spec import Spec
 
 
 @dataclass(frozen=True)
-class Wish:
+class RetakeRequest:
     """What is asked for."""
 
     clip: int
@@ -51,7 +63,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RetakePlan:
     """A retake that nothing stands in the way of, and what it will do; ranges of clips, empty where there are none."""
 
     old: Path
@@ -77,7 +89,7 @@ class Plan:
         return self.spec.takes[-1]
 
     @property
-    def make(self) -> range:
+    def clips(self) -> range:
         """The same as clips."""
         return range(self.take.clip, self.take.until)
 
@@ -85,29 +97,31 @@ class Plan:
     def seed_before(self) -> int:
         """That of the clip before the first; of the film, where there is none."""
         before = max(0, self.take.clip - 1)
-        return self.spec.history(before)[-1][1]
+        return self.spec.seed_history(before)[-1][1]
 
 
-def plan(root: Path, wish: Wish) -> Plan:
+def plan_retake(root: Path, wish: RetakeRequest) -> RetakePlan:
     """Check the whole wish, writing nothing. Raises NotRetakable, BadOption, RunLocked, OtherSpec, OtherNumerics, NoSpace, NotWritable, ModelError."""
     old = open_run(root.resolve())
-    target = (wish.run or folder_of(old, wish)).resolve()
-    require(target != old.root, "--run", target, "a retake is a new run, in a folder of its own")
-    spec = spec_of(old, target, wish)
+    target = (wish.run or choose_retake_folder(old, wish)).resolve()
+    require_option(
+        target != old.root, "--run", target, "a retake is a new run, in a folder of its own"
+    )
+    spec = build_retake_spec(old, target, wish)
     check_target(target, spec)
-    found = _planned(old, target, spec, wish)
+    found = _build_plan(old, target, spec, wish)
     if not found.begun:
         with old.lock():
-            check_old(old, found.take)
+            check_old_run(old, found.take)
         check_numerics(old, found)
-        check_room(old, found)
+        check_disk_space(old, found)
     return found
 
 
-def _planned(old: Run, target: Path, spec: "Spec", wish: Wish) -> Plan:
+def _build_plan(old: Run, target: Path, spec: "Spec", wish: RetakeRequest) -> RetakePlan:
     take = spec.takes[-1]
-    settings, sources = settings_for(old, target, wish)
-    return Plan(
+    settings, sources = retake_settings(old, target, wish)
+    return RetakePlan(
         old=old.root,
         root=target,
         begun=is_run(target),
@@ -118,38 +132,38 @@ def _planned(old: Run, target: Path, spec: "Spec", wish: Wish) -> Plan:
         replay=find_route(
             spec, take.clip, shared_carries(old.spec, spec, old.carry.complete)
         ).replay,
-        missing=range(_reach_of(old, take), spec.clips),
-        redecode=redecoded_by(old, take),
-        copies=nearest(old.root).stat().st_dev != nearest(target).stat().st_dev,
+        missing=range(_end_of_old_film(old, take), spec.clips),
+        redecode=clips_to_redecode(old, take),
+        copies=nearest_existing(old.root).stat().st_dev != nearest_existing(target).stat().st_dev,
     )
 
 
-def spec_of(old: Run, target: Path, wish: Wish) -> "Spec":
+def build_retake_spec(old: Run, target: Path, wish: RetakeRequest) -> "Spec":
     """The new film's: the old one's and a take. Raises BadOption."""
-    take = take_of(old, wish)
-    there = Run.open(target).spec if is_run(target) else read_beginning(target)
+    take = build_take(old, wish)
+    there = Run.open(target).spec if is_run(target) else read_begun_spec(target)
     if wish.seed is None and there is not None and there.takes:
         take = replace(take, seed=there.takes[-1].seed)
     return replace(old.spec, takes=(*old.spec.takes, take))
 
 
-def take_of(old: Run, wish: Wish) -> Take:
+def build_take(old: Run, wish: RetakeRequest) -> Take:
     """The wish as a take, its seed drawn where none is given; raises BadOption."""
     clips = old.spec.clips
-    reason = f"the film has {count(clips, 'clip')}, counted from 0"
-    require(0 <= wish.clip < clips, "--clip", wish.clip, reason)
+    reason = f"the film has {count_noun(clips, 'clip')}, counted from 0"
+    require_option(0 <= wish.clip < clips, "--clip", wish.clip, reason)
     stop = clips if wish.until is None else wish.until
-    reason = f"the first clip that is the old film's again is needed, {span(wish.clip + 1, clips)}"
-    require(wish.clip < stop <= clips, "--until", stop, reason)
-    seed = randbelow(SEEDS) if wish.seed is None else wish.seed
-    require(0 <= seed < 1 << 63, "--seed", seed, "0 or more is needed, below 2^63")
+    reason = f"the first clip that is the old film's again is needed, {describe_span(wish.clip + 1, clips)}"
+    require_option(wish.clip < stop <= clips, "--until", stop, reason)
+    seed = randbelow(SEED_COUNT) if wish.seed is None else wish.seed
+    require_option(0 <= seed < 1 << 63, "--seed", seed, "0 or more is needed, below 2^63")
     reaches = stop < clips and not old.spec.motion_latents
     reason = "no clip of the old film comes after --until whose frames the decoder's memory reaches"
-    require(reaches or not wish.redecode, "--redecode", "asked", reason)
+    require_option(reaches or not wish.redecode, "--redecode", "asked", reason)
     return Take(old.spec.digest, wish.clip, stop, seed, wish.redecode)
 
 
-def folder_of(old: Run, wish: Wish) -> Path:
+def choose_retake_folder(old: Run, wish: RetakeRequest) -> Path:
     """Beside the old run, by a name that the same wish gives again: a drawn seed is no part of it."""
     words = [f"{old.root.name}-clip{wish.clip}"]
     words += [f"until{wish.until}"] if wish.until is not None else []
@@ -160,12 +174,14 @@ def folder_of(old: Run, wish: Wish) -> Path:
 
 def check_target(target: Path, spec: "Spec") -> None:
     """Nothing else lies where the new run will; raises OtherSpec, NotARun, NotWritable."""
-    if (begun := read_beginning(target)) is not None and begun != spec:
-        raise OtherSpec(target, difference(begun, spec))
+    if (begun := read_begun_spec(target)) is not None and begun != spec:
+        raise OtherSpec(target, describe_spec_difference(begun, spec))
     check_folder(Request(target, target), target, spec)
 
 
-def settings_for(old: Run, target: Path, wish: Wish) -> tuple[Settings, Mapping[str, str]]:
+def retake_settings(
+    old: Run, target: Path, wish: RetakeRequest
+) -> tuple[Settings, Mapping[str, str]]:
     """The old run's, but for those that were given and for where its film went; those of the new one, once it is there."""
     there = Run.open(target) if is_run(target) else None
     present = there.settings if there else replace(old.settings, output_file=None)
@@ -173,38 +189,40 @@ def settings_for(old: Run, target: Path, wish: Wish) -> tuple[Settings, Mapping[
     sources = there.sources if there else {**old.sources, **told}
     request = Request(old.image_path, old.audio_path, **wish.settings, sources=wish.sources)
     check_settings(request, old)
-    return settings_of(request, present, sources)
+    return merge_settings(request, present, sources)
 
 
-def redecoded_by(old: Run, take: Take) -> range:
+def clips_to_redecode(old: Run, take: Take) -> range:
     """The old clips into whose frames the new past reaches, where they are decoded again."""
     if not take.redecode:
         return range(0)
-    reach = -(-traits_of(old).decoder_memory // old.spec.clip_latents)
+    reach = -(-model_traits_of(old).decoder_memory // old.spec.clip_latents)
     return range(take.until, min(take.until + reach, old.spec.clips))
 
 
-def check_old(old: Run, take: Take) -> None:
+def check_old_run(old: Run, take: Take) -> None:
     """All that the new run is made of is there and is what its records vouch for; raises NotRetakable. Reads the latents that are needed."""
-    for path, flaw, _ in old.input_flaws():
+    for path, flaw, _ in old.find_input_flaws():
         raise NotRetakable(take.clip, old.root, f"inputs/{path.name} {flaw}")
     if not (old.inputs.complete() and old.sound.complete()):
         words = "its inputs are not encoded yet; `longtake resume` goes on with it"
         raise NotRetakable(take.clip, old.root, words)
-    reach = _reach_of(old, take)
+    reach = _end_of_old_film(old, take)
     if reach == take.until < old.spec.clips:
         words = f"clip {reach}, with which it is to go on, was not made yet"
         raise NotRetakable(take.clip, old.root, words)
-    for name, clip in _needed(old, take, reach):
+    for name, clip in _arrays_needed(old, take, reach):
         _check_array(old, take, name, clip)
 
 
-def _needed(old: Run, take: Take, reach: int) -> Iterator[tuple[str, int]]:
+def _arrays_needed(old: Run, take: Take, reach: int) -> Iterator[tuple[str, int]]:
     """Arrays and clips: those that stay, and what the decoder or the next clip takes of the old ones before `until`."""
     motion = bool(old.spec.motion_latents)
     joins = take.until < old.spec.clips
     seen = (
-        warm_up(old.spec, take.until, traits_of(old).decoder_memory) if joins and not motion else ()
+        warm_up_clips(old.spec, take.until, model_traits_of(old).decoder_memory)
+        if joins and not motion
+        else ()
     )
     for clip in sorted({*range(take.clip), *seen, *range(take.until, reach)}):
         yield "latents", clip
@@ -230,34 +248,37 @@ def _check_array(old: Run, take: Take, name: str, clip: int) -> None:
         )
 
 
-def _reach_of(old: Run, take: Take) -> int:
+def _end_of_old_film(old: Run, take: Take) -> int:
     """One past the last clip after `until` that the old film has come to, without a gap."""
     tail = range(take.until, old.spec.clips)
     return next((clip for clip in tail if old.records.read("latents", clip) is None), tail.stop)
 
 
-def check_numerics(old: Run, found: Plan) -> None:
+def check_numerics(old: Run, found: RetakePlan) -> None:
     """The same weights, and a machine that gives the same bits; raises NotRetakable, OtherNumerics. Loads the model."""
     from model import avatar
 
     spec, settings, begun = old.spec, found.settings, old.fingerprint
     # The name of the weights comes out of the old run, which may be anybody's: by its word alone nothing is downloaded.
-    if avatar.weights_digest(spec.model, options_of(spec, settings), fetch=False) != spec.weights:
+    if (
+        avatar.weights_digest(spec.model, model_options_of(spec, settings), fetch=False)
+        != spec.weights
+    ):
         where = settings.weights or "this version of longtake"
         words = f"the weights of {where} are not those that it was made with"
         raise NotRetakable(found.take.clip, old.root, words)
     loaded = load_avatar(spec, settings, int(begun.get("threads", 1)))
-    if (other := differences(begun, loaded.numerics)) and not found.accept_joint:
+    if (other := describe_numerics_difference(begun, loaded.numerics)) and not found.accept_joint:
         raise OtherNumerics(old.root, other)
 
 
-def check_room(old: Run, found: Plan) -> None:
+def check_disk_space(old: Run, found: RetakePlan) -> None:
     """What is made fits on the disk, and the film; all of it, where nothing can be linked. Raises NoSpace."""
     spec = found.spec
-    made = len(found.make) + len(found.missing) + len(found.redecode)
+    made = len(found.clips) + len(found.missing) + len(found.redecode)
     clips = spec.clips if found.copies else made
     request = Request(old.image_path, old.audio_path)
-    whole = Resolved(request, spec, found.root, None, Fraction(spec.frames, spec.fps))
-    needed, _, _ = room_of(whole, traits_of(old), found.settings, clips)
-    if needed > look(nearest(found.root)).free:
-        raise NoSpace(shortage(found.root, needed))
+    whole = ResolvedRequest(request, spec, found.root, None, Fraction(spec.frames, spec.fps))
+    needed, _, _ = disk_needed_by_clips(whole, model_traits_of(old), found.settings, clips)
+    if needed > read_file_system(nearest_existing(found.root)).free:
+        raise NoSpace(describe_shortage(found.root, needed))

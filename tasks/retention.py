@@ -4,69 +4,69 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from storage.disk import size
-from tasks.events import emit
+from storage.disk import format_bytes
+from tasks.events import emit_event
 
 if TYPE_CHECKING:
-    from model.avatar import Traits
+    from model.avatar import ModelTraits
     from storage.arrays import ClipArray
     from storage.run import Run
     from storage.spec import Settings, Spec
 
 
-def kept(words: str) -> int | None:
+def parse_kept(words: str) -> int | None:
     """How many clips `all`, `none` or a number stand for; None is all of them."""
     if words == "all":
         return None
     return 0 if words == "none" else int(words)
 
 
-def frames_kept(run: "Run") -> int | None:
+def count_frames_kept(run: "Run") -> int | None:
     """How many clips' frames stay; `auto` keeps all if the run fits the disk budget with them, else none."""
-    from tasks.session import traits_of
+    from tasks.session import model_traits_of
 
     # What the run's frames take already counts as free, so that a resume decides alike.
-    free = shutil.disk_usage(run.root).free + _frames_there(run)
+    free = shutil.disk_usage(run.root).free + _bytes_of_stored_frames(run)
     paths = run.image_path, run.audio_path
     inputs = sum(path.stat().st_size for path in paths if path.is_file())
-    return choose_frames(run.spec, run.settings, free, (traits_of(run), inputs))
+    return choose_frames_kept(run.spec, run.settings, free, (model_traits_of(run), inputs))
 
 
-def choose_frames(
-    spec: "Spec", settings: "Settings", free: int, beside: tuple["Traits", int]
+def choose_frames_kept(
+    spec: "Spec", settings: "Settings", free: int, beside: tuple["ModelTraits", int]
 ) -> int | None:
     """The same for a disk with so much free; `beside`: what the model leaves on it, and bytes of picture and sound."""
-    from tasks.space import Plan, run_bytes
+    from tasks.disk_space import DiskPlan, run_bytes
 
     if settings.keep_frames != "auto":
-        return kept(settings.keep_frames)
+        return parse_kept(settings.keep_frames)
     if settings.disk_budget is None:
-        return None if frames_bytes(spec) <= free // 2 else 0
-    whole = run_bytes(Plan(spec, None, kept(settings.keep_steps)), settings, *beside)
+        return None if raw_frames_bytes(spec) <= free // 2 else 0
+    whole = run_bytes(DiskPlan(spec, None, parse_kept(settings.keep_steps)), settings, *beside)
     return None if whole <= settings.disk_budget else 0
 
 
-def frames_bytes(spec: "Spec") -> int:
+def raw_frames_bytes(spec: "Spec") -> int:
     """Bytes of all frames of a film, raw."""
     return spec.clips * spec.clip_frames * spec.height * spec.width * 3
 
 
-def keep(array: "ClipArray", clip: int, clips: int | None) -> None:
+def prune_oldest(array: "ClipArray", clip: int, clips: int | None) -> None:
     """Prune the clip that is now one too many, `clip` being the newest."""
     if clips and clip >= clips and array.complete(clip - clips):
         array.remove(clip - clips)
 
 
-def prune(run: "Run", pulse: "Callable[[], None]") -> None:
+def prune_unwanted(run: "Run", pulse: "Callable[[], None]") -> None:
     """Remove what settings that a person gave do not keep any more; what `auto` by itself has kept stays while there is room."""
     settings, count, gained = run.settings, 0, 0
     if settings.keep_frames == "auto" and settings.disk_budget is None:
         return
-    for array, clip in beyond_policy(run, frames_kept(run)):
+    for array, clip in find_prunable(run, count_frames_kept(run)):
         pulse()
         count, gained = count + 1, gained + prune_piece(array, clip)
     if count:
-        emit("by_products_pruned", count=count, bytes=gained, size=size(gained))
+        emit_event("by_products_pruned", count=count, bytes=gained, size=format_bytes(gained))
 
 
 def tell_gone(run: "Run") -> None:
@@ -75,16 +75,19 @@ def tell_gone(run: "Run") -> None:
     # By `auto` nothing is promised, and by `all` what is gone is decoded again.
     frames = "none" if settings.keep_frames in {"auto", "all"} else settings.keep_frames
     gone = {}
-    for array, stays in ((run.frames, kept(frames)), (run.steps, kept(settings.keep_steps))):
+    for array, stays in (
+        (run.frames, parse_kept(frames)),
+        (run.steps, parse_kept(settings.keep_steps)),
+    ):
         first = 0 if stays is None else max(run.spec.clips - stays, 0)
         gone[array.name] = sum(_is_pruned(array, clip) for clip in range(first, run.spec.clips))
     if any(gone.values()):
-        emit("by_products_gone", **gone, run=str(run.root))
+        emit_event("by_products_gone", **gone, run=str(run.root))
 
 
-def beyond_policy(run: "Run", frames: int | None) -> "Iterator[tuple[ClipArray, int]]":
+def find_prunable(run: "Run", frames: int | None) -> "Iterator[tuple[ClipArray, int]]":
     """What need not stay, oldest first: frames but those of so many clips, then steps."""
-    for array, stays in ((run.frames, frames), (run.steps, kept(run.settings.keep_steps))):
+    for array, stays in ((run.frames, frames), (run.steps, parse_kept(run.settings.keep_steps))):
         if stays is None:
             continue
         newest = max((clip for clip in range(run.spec.clips) if array.complete(clip)), default=0)
@@ -104,7 +107,7 @@ def prune_piece(array: "ClipArray", clip: int) -> int:
     return freed
 
 
-def want_frames_again(run: "Run") -> int:
+def withdraw_pruned_frames(run: "Run") -> int:
     """Where all frames are to stay, withdraw the clips whose frames were pruned, so that they are decoded again; how many."""
     if run.settings.keep_frames != "all":
         return 0
@@ -130,7 +133,7 @@ def is_kept(array: "ClipArray", clip: int, clips: int | None) -> bool:
     return clips is None or (clips > 0 and not _is_pruned(array, clip))
 
 
-def _frames_there(run: "Run") -> int:
+def _bytes_of_stored_frames(run: "Run") -> int:
     first = run.frames.complete(0)
     made = sum(run.frames.complete(clip) for clip in range(run.spec.clips)) if first else 0
-    return made * frames_bytes(run.spec) // run.spec.clips
+    return made * raw_frames_bytes(run.spec) // run.spec.clips

@@ -1,7 +1,7 @@
 """How a denoiser comes to stand before a clip: from which saved state (carry), over which clips again, with which seeds.
 
 The KV cache cannot be rebuilt from latents, so a clip is reached from a carry by denoising those between again. Where some
-clips were made again with another seed (storage/takes.py), what the film shows before a clip need not be what it was made
+clips were made again with another seed (storage/seed_history.py), what the film shows before a clip need not be what it was made
 after. All who need a denoiser ask here: the film, repair, retake, a look and a joint. All but `restore_denoiser` is pure.
 """
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from storage.errors import Damaged, NotMade
-from storage.takes import until
-from tasks.past import motion_before
+from storage.seed_history import cut_history
+from tasks.clip_context import read_motion_before
 
 if TYPE_CHECKING:
     from model.avatar import Denoiser
     from storage.run import Run
+    from storage.seed_history import History
     from storage.spec import Spec
-    from storage.takes import History
 
 Seeds = Callable[[int], int]
 """The seed of each clip."""
 
 
 @dataclass(frozen=True)
-class Stand:
+class Standing:
     """Where a denoiser stands: before `clip`, having denoised all clips before it with `seeds`."""
 
     clip: int
@@ -58,18 +58,18 @@ class Route:
 
     def shows(self, clip: int) -> bool:
         """True if the film shows the clip that is made on this route, and not one of another seed or another past."""
-        return self._seeds_until(clip + 1) == self.spec.history(clip)
+        return self._seeds_until(clip + 1) == self.spec.seed_history(clip)
 
-    def stand_before(self, clip: int) -> Stand:
+    def stand_before(self, clip: int) -> Standing:
         """Where the denoiser stands once it has denoised all clips of the route before this one."""
-        return Stand(clip, self._seeds_until(clip))
+        return Standing(clip, self._seeds_until(clip))
 
     def _seeds_until(self, clip: int) -> "History":
-        return until(self.spec.history(max(clip - 1, self.clip)), clip)
+        return cut_history(self.spec.seed_history(max(clip - 1, self.clip)), clip)
 
 
 def find_route(
-    spec: "Spec", clip: int, carries: Iterable[int], standing: Stand | None = None
+    spec: "Spec", clip: int, carries: Iterable[int], standing: Standing | None = None
 ) -> Route:
     """The shortest route to a clip: on from where a denoiser stands, or from the newest of the carries that lead there, or from clip 0.
 
@@ -79,21 +79,27 @@ def find_route(
     if spec.motion_latents:
         return Route(spec, clip, clip, standing is not None and standing.clip == clip)
     start = max(
-        (at for at in carries if leads_to(spec, Stand(at, spec.before(at)), clip)), default=0
+        (at for at in carries if leads_to(spec, Standing(at, spec.history_before(at)), clip)),
+        default=0,
     )
     if standing is not None and start <= standing.clip and leads_to(spec, standing, clip):
         return Route(spec, standing.clip, clip, goes_on=True)
     return Route(spec, start, clip)
 
 
-def leads_to(spec: "Spec", standing: Stand, clip: int) -> bool:
+def leads_to(spec: "Spec", standing: Standing, clip: int) -> bool:
     """True if what was denoised before `standing` is also what the clip comes of."""
-    return standing.clip <= clip and until(spec.history(clip), standing.clip) == standing.seeds
+    return (
+        standing.clip <= clip
+        and cut_history(spec.seed_history(clip), standing.clip) == standing.seeds
+    )
 
 
 def shared_carries(old: "Spec", new: "Spec", carries: Iterable[int]) -> list[int]:
     """Those of the old film's carries that stand before the same clip of the new film, after the same clips."""
-    return [at for at in carries if at < new.clips and old.before(at) == new.before(at)]
+    return [
+        at for at in carries if at < new.clips and old.history_before(at) == new.history_before(at)
+    ]
 
 
 def restore_denoiser(
@@ -109,7 +115,7 @@ def restore_denoiser(
     if run.spec.motion_latents:
         denoiser = fresh(route.seed_at)
         denoiser.restore(
-            route.start, [("motion", motion_before(run, route.start))] if route.start else []
+            route.start, [("motion", read_motion_before(run, route.start))] if route.start else []
         )
         return denoiser, route
     passed: set[int] = set()

@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
-from storage.lock import held
+from storage.lock import is_held
 from storage.memory_guard import require_libraries, start_guard
 from storage.run import Run
-from tasks.carries import Carries, Cost
+from tasks.clip_context import read_latents_before, read_motion_before
 from tasks.damage import withdraw_damaged
-from tasks.events import emit, recorded
-from tasks.generator import Generator, Made, Reach, Source
-from tasks.joint import join
-from tasks.opening import open_run
-from tasks.part import Part
-from tasks.past import latents_before, motion_before
-from tasks.space import Space
-from tasks.stopping import Stop
+from tasks.denoise_ahead import DenoiseAhead, DenoisedClip, DenoiseSources, Lookahead
+from tasks.disk_space import DiskSpace
+from tasks.events import emit_event, record_events
+from tasks.film_part import FilmPart
+from tasks.numerics_change import accept_numerics
+from tasks.open_run import open_run
+from tasks.signals import StopFlag
+from tasks.state_checkpoints import CheckpointCost, StateCheckpoints
 from tasks.timeline import sound_span
 from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Byte, Decoder, Float, Machine, Options, Traits
+    from model.avatar import Avatar, Byte, Decoder, DeviceConfig, Float, ModelTraits, Options
     from storage.spec import Settings, Spec
 
 # By the absolute folder as text: tasks ask for these a hundred times a clip.
@@ -38,7 +38,7 @@ _runs: dict[str, Run] = {}
 _loaded: dict[tuple[object, ...], "Avatar"] = {}
 
 
-def options_of(spec: "Spec", settings: "Settings") -> "Options":
+def model_options_of(spec: "Spec", settings: "Settings") -> "Options":
     """What was chosen of the run's model."""
     from model.avatar import Options
 
@@ -46,38 +46,38 @@ def options_of(spec: "Spec", settings: "Settings") -> "Options":
     return Options(*chosen, settings.weights, settings.lora, spec.whole_audio, spec.precision)
 
 
-def machine_of(settings: "Settings", threads: int) -> "Machine":
+def device_config_of(settings: "Settings", threads: int) -> "DeviceConfig":
     """Where the model is put."""
-    from model.avatar import Machine
+    from model.avatar import DeviceConfig
 
-    return Machine(threads, settings.device, settings.offload_model, settings.device_memory)
+    return DeviceConfig(threads, settings.device, settings.offload_model, settings.device_memory)
 
 
-def traits_of(run: Run) -> "Traits":
+def model_traits_of(run: Run) -> "ModelTraits":
     """The numbers of the run's model; loads no weight."""
     from model import avatar
 
-    return avatar.describe(run.spec.model, options_of(run.spec, run.settings))
+    return avatar.describe_model(run.spec.model, model_options_of(run.spec, run.settings))
 
 
 def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     """The model with its weights; loaded once a process."""
     from model import avatar
 
-    options, machine = options_of(spec, settings), machine_of(settings, threads)
+    options, machine = model_options_of(spec, settings), device_config_of(settings, threads)
     start_guard()
     require_libraries()
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         _loaded.clear()  # two big models do not fit a device
-        _loaded[key] = avatar.load(spec.model, options, machine)
+        _loaded[key] = avatar.load_model(spec.model, options, machine)
     return _loaded[key]
 
 
 class Session:
     """The work of one process on one run."""
 
-    def __init__(self, run: Run, part: Part, stop: Stop) -> None:
+    def __init__(self, run: Run, part: FilmPart, stop: StopFlag) -> None:
         self.run, self.part, self.stop = run, part, stop
         self.watchdog = Watchdog(run.settings.stall_limit)
         self.failure: LongtakeError | None = None
@@ -89,9 +89,9 @@ class Session:
     def open(self) -> None:
         """Take the lock, remove what a crash left."""
         before = self._closing.enter_context(self.run.lock())
-        self._closing.enter_context(recorded(self.run.events_path))
+        self._closing.enter_context(record_events(self.run.events_path))
         if before is not None:
-            emit("lock_taken_over", before=before)
+            emit_event("lock_taken_over", before=before)
         folder = str(self.run.root)
         self._closing.callback(_sessions.pop, folder, None)
         _sessions[folder], _runs[folder] = self, self.run
@@ -102,13 +102,13 @@ class Session:
     def close(self) -> None:
         """Stop the denoiser after the clip it is at, keep what it has made, give the lock back."""
         with self._closing:
-            if "generator" in self.__dict__:
-                left = self.generator.end()
-                if held(self.run.root):  # else it is another's to write
-                    self._salvage(left)
-                self.carries.close(hurried=self.stop.signal is not None)
+            if "denoise_ahead" in self.__dict__:
+                left = self.denoise_ahead.end()
+                if is_held(self.run.root):  # else it is another's to write
+                    self._publish_leftovers(left)
+                self.checkpoints.close(hurried=self.stop.signal is not None)
 
-    def _salvage(self, left: list[Made]) -> None:
+    def _publish_leftovers(self, left: list[DenoisedClip]) -> None:
         """Publish what was made ahead: a fault of the decoder, or a signal, costs no denoising."""
         from tasks.denoise import publish_made
 
@@ -118,13 +118,13 @@ class Session:
             try:
                 publish_made(self.run, made)
             except Exception as fault:  # noqa: BLE001 - what ends the film is told; this would be made again
-                emit("by_product_failed", stage="latents", clip=made.clip, error=str(fault))
+                emit_event("by_product_failed", stage="latents", clip=made.clip, error=str(fault))
                 return
 
     def pulse(self) -> None:
         """The work goes on: the watchdog hears of it, and a signal is heeded."""
         self.watchdog.pulse()
-        self.stop.heed()
+        self.stop.raise_if_stopped()
 
     @cached_property
     def avatar(self) -> "Avatar":
@@ -132,15 +132,15 @@ class Session:
         begun = self.run.fingerprint
         threads = self.part.threads or int(begun.get("threads", 1))
         # Nothing is written meanwhile, so a signal need not wait for the end of it.
-        with self.watchdog.watch("load"), self.stop.at_once():
+        with self.watchdog.watch("load"), self.stop.interruptible():
             avatar = load_avatar(self.run.spec, self.run.settings, threads)
             numerics = avatar.numerics
             if begun.get("probe") != numerics.get("probe"):
                 avatar.require_precision()
-        if other := differences(begun, numerics):
+        if other := describe_numerics_difference(begun, numerics):
             if not self.part.accept_joint:
                 raise OtherNumerics(self.run.root, other)
-            join(self.run, numerics)
+            accept_numerics(self.run, numerics)
         return avatar
 
     def agree(self) -> None:
@@ -151,10 +151,10 @@ class Session:
         """
         if self._agreed:
             return
-        numerics, run, stop = self.avatar.numerics, self.run, self._last + 1
+        numerics, run, stop = self.avatar.numerics, self.run, self._last_clip + 1
         missing = next((clip for clip in range(stop) if not run.latents.complete(clip)), 0)
         if missing and not run.spec.motion_latents:
-            self.generator.replay_until(missing)
+            self.denoise_ahead.replay_until(missing)
         run.record_numerics(numerics)
         self._agreed = True
 
@@ -162,32 +162,32 @@ class Session:
         """Load the model now: should its numerics be others, clips are withdrawn before any is counted as done."""
         assert self.avatar.numerics
 
-    def met(self, damage: Exception) -> None:
+    def note_damage(self, damage: Exception) -> None:
         """A reader came upon damage. Of a film `make` takes care; a task that was asked for by itself works when it is asked for again."""
-        emit("damage_met", error=str(damage))
+        emit_event("damage_met", error=str(damage))
         if self.part.alone:
             withdraw_damaged(self.run, thorough=True)
 
-    def lap(self) -> float:
+    def lap_seconds(self) -> float:
         """Seconds since this was last asked."""
         before, self._lap = self._lap, time.monotonic()
         return round(self._lap - before, 4)
 
     @cached_property
-    def space(self) -> Space:
+    def disk(self) -> DiskSpace:
         """The disk."""
         span, output = self.part.span(self.run.spec.clips), None
         if len(span) == self.run.spec.clips:  # a part is joined once, where it is to lie
             output = self.part.output(self.run.root, self.run.spec)
-        return Space(self.run, span, None if output is None else output.path)
+        return DiskSpace(self.run, span, None if output is None else output.path)
 
     @cached_property
-    def carries(self) -> Carries:
+    def checkpoints(self) -> StateCheckpoints:
         """The saved states of the denoiser."""
-        cost = Cost(traits_of(self.run).carry_bytes, self.is_on_card)
-        return Carries(self.run, cost, self.space.has_room_for, self.watchdog)
+        cost = CheckpointCost(model_traits_of(self.run).carry_bytes, self.is_on_gpu)
+        return StateCheckpoints(self.run, cost, self.disk.has_room_for, self.watchdog)
 
-    def device_now(self) -> "Mapping[str, int | str]":
+    def read_device(self) -> "Mapping[str, int | str]":
         """What the model's device says of itself; nothing where no model was needed."""
         if "avatar" not in self.__dict__:
             return {}
@@ -197,13 +197,13 @@ class Session:
             return {}
 
     @property
-    def is_on_card(self) -> bool:
+    def is_on_gpu(self) -> bool:
         """True if the model takes memory of a device, and so parts of it could wait on the host."""
         from model import avatar
 
         settings = self.run.settings
-        machine = machine_of(settings, self.part.threads or 1)
-        options = options_of(self.run.spec, settings)
+        machine = device_config_of(settings, self.part.threads or 1)
+        options = model_options_of(self.run.spec, settings)
         return avatar.bytes_needed(self.run.spec.model, options, machine) > 0
 
     def unload(self, *, whole: bool) -> None:
@@ -212,9 +212,9 @@ class Session:
 
         self._decoder = None
         if whole:
-            if "generator" in self.__dict__:
-                self._salvage(self.generator.end())
-            for name in ("generator", "avatar"):
+            if "denoise_ahead" in self.__dict__:
+                self._publish_leftovers(self.denoise_ahead.end())
+            for name in ("denoise_ahead", "avatar"):
                 self.__dict__.pop(name, None)
             _loaded.clear()
         avatar.release_memory()
@@ -225,14 +225,16 @@ class Session:
         return self.run.inputs.read_all()
 
     @cached_property
-    def generator(self) -> Generator:
+    def denoise_ahead(self) -> DenoiseAhead:
         """The denoiser, ahead as far as the settings let it."""
-        source = Source(partial(self.avatar.denoiser, self.inputs), self.features, self.carries)
-        reach = Reach(self._bound, self._last)
-        return Generator(self.run, source, reach, self.stop, self.watchdog)
+        source = DenoiseSources(
+            partial(self.avatar.denoiser, self.inputs), self.features, self.checkpoints
+        )
+        reach = Lookahead(self._lookahead_clips, self._last_clip)
+        return DenoiseAhead(self.run, source, reach, self.stop, self.watchdog)
 
     @property
-    def _bound(self) -> int:
+    def _lookahead_clips(self) -> int:
         settings = self.run.settings
         if self.part.alone or self.run.spec.motion_latents:
             return 0
@@ -241,25 +243,27 @@ class Session:
         return min(settings.ahead, waiting)
 
     @property
-    def _last(self) -> int:
+    def _last_clip(self) -> int:
         return self.part.span(self.run.spec.clips).stop - 1
 
     def features(self, clip: int) -> "Float":
         """What the model hears of a clip [layer, channel, frame]: published, or made again where it was lost."""
         if self.run.audio.complete(clip):
             return self.run.audio.read(clip)
-        return self.listen(clip)
+        return self.extract_features(clip)
 
-    def listen(self, clip: int) -> "Float":
+    def extract_features(self, clip: int) -> "Float":
         """The features of a clip [layer, channel, frame] from its span of the sound and the model's margin."""
-        from model.avatar import Heard
+        from model.avatar import AudioWindow
 
         spec, sound, traits = self.run.spec, self.run.sound, self.avatar.traits
         margin = sound.samples if traits.hears_whole else traits.audio_margin
         span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
         window = sound.read(span.start - margin, span.stop + margin)
         mean, variance = (float(each) for each in self.inputs["sound_moments"])
-        return self.avatar.extract_audio(Heard(window, span.start, sound.samples, mean, variance))
+        return self.avatar.extract_audio(
+            AudioWindow(window, span.start, sound.samples, mean, variance)
+        )
 
     def decode(self, clip: int) -> "Byte":
         """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""
@@ -267,7 +271,7 @@ class Session:
         latents = self.run.latents.read(clip)
         streams = self._decoder is not None and self._decoder.next_clip == clip
         if self._decoder is None or not streams or clip in self.run.spec.cuts:
-            self._decoder = decoder_before(self.run, self.avatar, clip)
+            self._decoder = position_decoder(self.run, self.avatar, clip)
         decoder, self._decoder = self._decoder, None  # lost if it fails, as its state then is
         frames = decoder.decode(latents)
         if self.run.spec.motion_latents:
@@ -278,13 +282,13 @@ class Session:
         return frames
 
 
-def decoder_before(run: Run, avatar: "Avatar", clip: int) -> "Decoder":
+def position_decoder(run: Run, avatar: "Avatar", clip: int) -> "Decoder":
     """A decoder that stands before a clip and remembers what it would after those before it."""
     decoder = avatar.decoder(run.inputs.read_all())
     if clip and run.spec.motion_latents:
-        decoder.seek(clip, motion_before(run, clip))
+        decoder.seek(clip, read_motion_before(run, clip))
     elif clip:
-        decoder.seek(clip, latents_before(run, clip, avatar.traits.decoder_memory))
+        decoder.seek(clip, read_latents_before(run, clip, avatar.traits.decoder_memory))
     return decoder
 
 
@@ -296,7 +300,9 @@ def require_finite(clip: int, motion: "Float") -> None:
         raise NotFinite(clip, motion.size - int(fine.sum()), motion.size, "that of the decoder")
 
 
-def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) -> str:
+def describe_numerics_difference(
+    begun: Mapping[str, str | int], now: Mapping[str, str | int]
+) -> str:
     """What differs, in words; empty if nothing does. What an older version did not ask of its machine is not compared."""
     return "; ".join(
         f"{name} was {begun[name]}, is {now.get(name, 'unknown')}"
@@ -305,7 +311,7 @@ def differences(begun: Mapping[str, str | int], now: Mapping[str, str | int]) ->
     )
 
 
-def opened(folder: str) -> Run:
+def cached_run(folder: str) -> Run:
     """The run in a folder; read once a process."""
     if folder not in _runs:
         root = Path(folder).resolve()
@@ -313,18 +319,18 @@ def opened(folder: str) -> Run:
     return _runs[folder]
 
 
-def session_of(folder: str) -> Session:
+def get_session(folder: str) -> Session:
     """The session that this process has on a run; one for a single task is opened here and lives as long as the process."""
-    root = str(opened(folder).root)
+    root = str(cached_run(folder).root)
     if root not in _sessions:
-        alone = Session(opened(folder), Part(alone=True), Stop())
+        alone = Session(cached_run(folder), FilmPart(alone=True), StopFlag())
         alone.open()
         atexit.register(alone.close)
     return _sessions[root]
 
 
 @contextmanager
-def working(run: Run, part: Part, stop: Stop) -> Iterator[Session]:
+def open_session(run: Run, part: FilmPart, stop: StopFlag) -> Iterator[Session]:
     """A session for a whole film; one that a single task left open is closed first."""
     if str(run.root) in _sessions:
         _sessions[str(run.root)].close()

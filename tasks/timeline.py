@@ -3,12 +3,12 @@
 from fractions import Fraction
 
 
-def frames_of(seconds: Fraction, fps: int) -> int:
+def count_frames(seconds: Fraction, fps: int) -> int:
     """Frames of a film that lasts `seconds`: rounded half up, at least one."""
     return max(1, int(seconds * fps + Fraction(1, 2)))
 
 
-def clips_of(frames: int, clip_frames: int) -> int:
+def count_clips(frames: int, clip_frames: int) -> int:
     """Clips that hold so many frames; the last one may be cut."""
     return -(-frames // clip_frames)
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from storage.errors import Stalled
 from storage.memory_guard import pulse_guard, start_guard
 from storage.spec import STALL_PATIENCE, STALL_TIMES
-from tasks.events import emit
+from tasks.events import emit_event
 
-LAST_WORDS = 5.0
+LAST_WORDS_SECONDS = 5.0
 """Seconds for the event: a disk that hangs must not hold up the end."""
 
 
 @dataclass
-class Watched:
+class WatchedStage:
     """One stage of one thread."""
 
     stage: str
@@ -36,11 +36,11 @@ class Watchdog:
     def __init__(
         self,
         limit: float,
-        end: "Callable[[Watched, float], None] | None" = None,
+        end: "Callable[[WatchedStage, float], None] | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit, self._end, self._now = limit, end or end_process, clock
-        self._stages: dict[int, list[Watched]] = {}
+        self._stages: dict[int, list[WatchedStage]] = {}
         self._usual: dict[str, float] = {}
         self._closed = threading.Event()
         self._tick = min(max(limit / 20, 0.05), 10.0)
@@ -50,7 +50,7 @@ class Watchdog:
         start_guard()
         if self._limit > 0:
             # Not by threading.Thread: its start waits for the thread, and without memory for ever.
-            _thread.start_new_thread(self._look_on, ())
+            _thread.start_new_thread(self._run_thread, ())
 
     def close(self) -> None:
         """Look no more."""
@@ -61,7 +61,7 @@ class Watchdog:
         """Say what the calling thread does meanwhile; what it did before goes on afterwards."""
         now = self._now()
         mine = self._stages.setdefault(threading.get_ident(), [])
-        mine.append(Watched(stage, clip, now, now))
+        mine.append(WatchedStage(stage, clip, now, now))
         try:
             yield
             seconds = self._now() - now
@@ -89,14 +89,14 @@ class Watchdog:
             else max(self._limit, STALL_TIMES * usual)
         )
 
-    def _look_on(self) -> None:
+    def _run_thread(self) -> None:
         last = self._now()
         while not self._wait():
             now = self._now()
             late = now - last - self._tick
             # Nobody ran: the process was stopped (Ctrl-Z) or the machine slept, and that is no fault of a device.
             with suppress(MemoryError):  # the next look is in a moment
-                self._look(now, late if late > 4 * self._tick + 1 else 0.0)
+                self._check_stages(now, late if late > 4 * self._tick + 1 else 0.0)
             last = now
 
     def _wait(self) -> bool:
@@ -107,7 +107,7 @@ class Watchdog:
             time.sleep(self._tick)
             return self._closed.is_set()
 
-    def _look(self, now: float, asleep: float) -> None:
+    def _check_stages(self, now: float, asleep: float) -> None:
         for stages in tuple(self._stages.values()):
             for stage in tuple(stages)[-1:]:
                 stage.moved += asleep
@@ -117,31 +117,31 @@ class Watchdog:
                     pulse_guard()  # it knows no stages
 
 
-def end_process(stage: Watched, seconds: float) -> None:
+def end_process(stage: WatchedStage, seconds: float) -> None:
     """Tell what hung, with all stacks, and end the process: what is half-written is a draft, and nothing published is hurt."""
-    told = threading.Thread(target=_tell, args=(stage, seconds), daemon=True)
+    told = threading.Thread(target=_emit_stalled, args=(stage, seconds), daemon=True)
     told.start()
-    told.join(LAST_WORDS)
+    told.join(LAST_WORDS_SECONDS)
     if told.is_alive():
         os.write(
             sys.__stderr__.fileno() if sys.__stderr__ else 2,
-            f"{line_of(stage, seconds)}\n".encode(),
+            f"{describe_stall(stage, seconds)}\n".encode(),
         )
     os._exit(Stalled.exit_code)
 
 
-def line_of(stage: Watched, seconds: float) -> str:
+def describe_stall(stage: WatchedStage, seconds: float) -> str:
     """The one line."""
     what = stage.stage if stage.clip is None else f"{stage.stage} of clip {stage.clip}"
     return f"longtake: {Stalled(f'{seconds:.0f}', what)}"
 
 
-def _tell(stage: Watched, seconds: float) -> None:
+def _emit_stalled(stage: WatchedStage, seconds: float) -> None:
     facts = {"stage": stage.stage, "clip": stage.clip, "seconds": round(seconds, 1)}
-    emit("stalled", **facts, line=line_of(stage, seconds), stacks=stacks())
+    emit_event("stalled", **facts, line=describe_stall(stage, seconds), stacks=dump_stacks())
 
 
-def stacks() -> str:
+def dump_stacks() -> str:
     """What every thread is doing."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
         faulthandler.dump_traceback(file, all_threads=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.quality.hearing import Ear, Sound
-from pipeline.quality.mouth import Finder
-from pipeline.quality.tracks import Eye, Tracks, Views
+from pipeline.quality.audio_metrics import SoundLevels, SoundMeter
+from pipeline.quality.frame_tracks import FrameMeter, FrameTracks, FrameViews
+from pipeline.quality.mouth import MouthFinder
 
 FPS, RATE, SIDE, CLIP = 25, 16_000, 96, 24
 MOUTH = (36, 62, 60, 76)
@@ -85,31 +85,31 @@ def _syllables(dice: np.random.Generator, count: int) -> NDArray[np.float64]:
     return loud
 
 
-def listen(film: Drawn, block: int = 1024) -> Sound:
+def listen(film: Drawn, block: int = 1024) -> SoundLevels:
     """Its sound as numbers, heard in blocks."""
-    ear = Ear(RATE, FPS)
+    ear = SoundMeter(RATE, FPS)
     for start in range(0, film.samples.shape[1], block):
-        ear.hear(film.samples[:, start : start + block], start)
-    return ear.heard(len(film.frames))
+        ear.add_samples(film.samples[:, start : start + block], start)
+    return ear.finish(len(film.frames))
 
 
-def watch(film: Drawn, *, picture: bool = True) -> Tracks:
+def watch(film: Drawn, *, picture: bool = True) -> FrameTracks:
     """The film's tracks, without a file between."""
     sound = listen(film)
-    finder = Finder(sound.loud)
+    finder = MouthFinder(sound.loud)
     for frame in film.frames:
-        finder.look(grey(frame).astype(np.float32) / 255)
-    eye = Eye(FPS, finder.found(), views(film.picture) if picture else None)
+        finder.add_frame(grey(frame).astype(np.float32) / 255)
+    eye = FrameMeter(FPS, finder.finish(), views(film.picture) if picture else None)
     for frame in film.frames:
-        eye.look(views(frame))
-    return eye.seen(sound, CLIP, fps=FPS, joints=True)
+        eye.add_frame(views(frame))
+    return eye.finish(sound, CLIP, fps=FPS, joints=True)
 
 
-def views(frame: Frames) -> Views:
+def views(frame: Frames) -> FrameViews:
     """A frame in its sizes."""
     bright = grey(frame)
     small = frame.reshape(SIDE // 3, 3, SIDE // 3, 3, 3).mean((1, 3))
-    return Views(bright, bright, bright, np.rint(small).astype(np.uint8))
+    return FrameViews(bright, bright, bright, np.rint(small).astype(np.uint8))
 
 
 def grey(frame: Frames) -> NDArray[np.uint8]:

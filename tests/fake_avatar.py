@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 
 from model.avatar import (
+    AudioWindow,
     Byte,
     Denoised,
+    DeviceConfig,
     Float,
-    Heard,
-    Labour,
-    Machine,
-    Memory,
+    MachineSpeed,
+    MemoryEstimate,
+    ModelTraits,
     Named,
     Options,
     Seed,
-    Speed,
-    Traits,
-    seed_of,
+    TimeEstimate,
+    seed_for_clip,
 )
 from storage.errors import WrongPrecision
 
@@ -36,9 +36,9 @@ RING = 12
 MEMORY = 30
 
 
-def traits_of(options: Options) -> Traits:
+def traits_of(options: Options) -> ModelTraits:
     """Numbers of pocket, but for sizes that cost nothing."""
-    return Traits(
+    return ModelTraits(
         name="pocket",
         fps=25,
         clip_frames=options.clip_frames or 48,
@@ -104,7 +104,7 @@ def _pretend(stage: str, clip: int) -> bool:
 class FakeDenoiser:
     """Latents that depend on the seed, the clip, the sound and everything before."""
 
-    def __init__(self, traits: Traits, inputs: Named, seed: Seed) -> None:
+    def __init__(self, traits: ModelTraits, inputs: Named, seed: Seed) -> None:
         self._traits, self._seed = traits, seed
         self._reference = inputs["reference"].astype(np.int64)
         self._clip = 0
@@ -121,7 +121,7 @@ class FakeDenoiser:
     def denoise(self, audio: Float) -> Denoised:
         clip, traits = self._clip, self._traits
         bad = _pretend("denoise", clip)
-        noise = np.random.default_rng([seed_of(self._seed, clip), clip])
+        noise = np.random.default_rng([seed_for_clip(self._seed, clip), clip])
         shape = (traits.clip_latents, *self._reference.shape)
         heard = (audio.mean((0, 1)).reshape(traits.clip_latents, -1).mean(1) * 1000).astype(
             np.int64
@@ -165,7 +165,7 @@ class FakeDenoiser:
 class FakeDecoder:
     """Frames that depend on the last MEMORY latents, exactly."""
 
-    def __init__(self, traits: Traits) -> None:
+    def __init__(self, traits: ModelTraits) -> None:
         self._traits, self._clip = traits, 0
         self._past = np.zeros((traits.latent_channels, 0, 0, 0), np.float32)
 
@@ -209,7 +209,7 @@ class FakeAvatar:
         self._traits, self._threads = traits_of(options), threads
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ModelTraits:
         return self._traits
 
     @property
@@ -236,7 +236,7 @@ class FakeAvatar:
         small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)
         return {"reference": _drifted(small), "prompt": np.array([len(prompt)], np.float32)}
 
-    def extract_audio(self, heard: Heard) -> Float:
+    def extract_audio(self, heard: AudioWindow) -> Float:
         traits, sound = self._traits, heard.sound
         count = traits.clip_frames * traits.samples_per_frame
         assert sound.shape == (count + 2 * traits.audio_margin,)
@@ -257,12 +257,12 @@ def _drifted(made: Float) -> Float:
     return made + np.float32(1e-6) if os.environ.get("FAKE_DRIFT") else made
 
 
-def load(name: str, options: Options, machine: Machine) -> FakeAvatar:
+def load(name: str, options: Options, machine: DeviceConfig) -> FakeAvatar:
     _pretend("load", 0)
     return FakeAvatar(options, machine.threads)
 
 
-def describe(name: str, options: Options) -> Traits:
+def describe(name: str, options: Options) -> ModelTraits:
     return traits_of(options)
 
 
@@ -270,21 +270,23 @@ def weights_digest(name: str, options: Options, *, fetch: bool = True) -> str:
     return hashlib.sha256(b"fake").hexdigest()
 
 
-def bytes_needed(name: str, options: Options, machine: Machine) -> int:
+def bytes_needed(name: str, options: Options, machine: DeviceConfig) -> int:
     return int(os.environ.get("FAKE_BYTES", "0")) * options.width * options.height
 
 
-def memory(name: str, options: Options, machine: Machine, free: int | None) -> Memory:
+def memory(name: str, options: Options, machine: DeviceConfig, free: int | None) -> MemoryEstimate:
     taken = bytes_needed(name, options, machine)
     device = {} if free is None else {"weights": taken // 2, "activations": taken - taken // 2}
-    return Memory(device, {"weights": 1000}, "as it is")
+    return MemoryEstimate(device, {"weights": 1000}, "as it is")
 
 
-def labour(name: str, options: Options, machine: Machine, free: int, speed: Speed) -> Labour | None:
-    return Labour(10.0, options.steps or 4, 1.0, 0.5)
+def labour(
+    name: str, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed
+) -> TimeEstimate | None:
+    return TimeEstimate(10.0, options.steps or 4, 1.0, 0.5)
 
 
-def bytes_free(name: str, machine: Machine) -> int | None:
+def bytes_free(name: str, machine: DeviceConfig) -> int | None:
     return machine.memory
 
 
@@ -293,10 +295,10 @@ def install(patch: Any = None) -> None:
     from model import avatar
 
     put = patch.setattr if patch is not None else setattr
-    put(avatar, "load", load)
-    put(avatar, "describe", describe)
+    put(avatar, "load_model", load)
+    put(avatar, "describe_model", describe)
     put(avatar, "weights_digest", weights_digest)
     put(avatar, "bytes_needed", bytes_needed)
     put(avatar, "bytes_free", bytes_free)
-    put(avatar, "memory", memory)
-    put(avatar, "labour", labour)
+    put(avatar, "estimate_memory", memory)
+    put(avatar, "estimate_time", labour)

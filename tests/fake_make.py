@@ -9,14 +9,14 @@ if __name__ == "__main__":
     import fake_avatar
 
     from storage.errors import LongtakeError
-    from tasks.film import make
-    from tasks.request import Request, freeze
+    from tasks.film import make_film
+    from tasks.request import Request, freeze_run
 
     fake_avatar.install()
     image, audio, run = (Path(word) for word in sys.argv[1:4])
     request = Request(image, audio, run=run, infer_frames=12, carry_every=3, retry_delay=0.0)
     try:
-        make(freeze(request), request.part)
+        make_film(freeze_run(request), request.part)
     except LongtakeError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

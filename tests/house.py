@@ -43,8 +43,8 @@ APART = (
     ),
     *(f"model/pocket/{name}.py" for name in ["strokes", "train_avatar", "train_vae", "visemes"]),
     *(f"pipeline/quality/{name}.py" for name in ["answers", "cases", "harms", "speech"]),
-    "pipeline/promises.py",
-    "pipeline/publishing.py",
+    "pipeline/bench/eta_accuracy.py",
+    "pipeline/bench/publish_cost.py",
 )
 COMMANDS = ("pipeline/commands/", "pipeline/verbs/")
 HEAVY = {

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.arguments import parse
-from pipeline.settings import gather
-from pipeline.verbs import VERBS
+from pipeline.commands.parser import parse_command
+from pipeline.commands.registry import VERBS
+from pipeline.options.sources import gather_options
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "runs/README.md", "examples/README.md", "docs/cli.md"]
@@ -60,8 +60,8 @@ def check_longtake(words: list[str], folder: Path) -> None:
         assert words[0] in {*VERBS, "--help", "--version"}
         return
     assert words[0] in VERBS or words[0].startswith("-"), words
-    command = parse(words)
-    assert not gather(command.given, {}, folder).notices, "a flag that does nothing here"
+    command = parse_command(words)
+    assert not gather_options(command.given, {}, folder).notices, "a flag that does nothing here"
 
 
 def check_luigi(words: list[str]) -> None:
@@ -125,7 +125,7 @@ def test_a_wrong_command_would_be_seen(tmp_path: Path):
     with pytest.raises(AssertionError):
         check_make(["film"])
     with pytest.raises(AssertionError):
-        check_python(["-m", "model.pocket.evaluate", "--fast"])
+        check_python(["-m", "model.pocket.training.evaluate", "--fast"])
 
 
 @pytest.mark.parametrize("page", [*PAGES, "docs/LOG.md", "CHANGELOG.md"])
@@ -194,8 +194,8 @@ def test_the_settings_that_are_shown_are_read(tmp_path: Path):
     """LONGTAKE_AHEAD and `ahead` in longtake.toml, as the README has them, say what --ahead says."""
     (tmp_path / "longtake.toml").write_text("ahead = 3\n")
     assert "LONGTAKE_AHEAD=3" in read("README.md")
-    assert gather([], {"LONGTAKE_AHEAD": "3"}, tmp_path).fields["ahead"] == 3
-    assert gather([], {}, tmp_path).fields["ahead"] == 3
+    assert gather_options([], {"LONGTAKE_AHEAD": "3"}, tmp_path).fields["ahead"] == 3
+    assert gather_options([], {}, tmp_path).fields["ahead"] == 3
 
 
 def test_changelog_has_this_version():

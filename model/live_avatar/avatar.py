@@ -1,23 +1,23 @@
 """LiveAvatar, loaded."""
 
-from model.avatar import Byte, Float, Machine, Named, Options, Seed
-from model.causal import CausalDenoiser
-from model.draws import SeededDraws
-from model.live_avatar.card import KIND
-from model.ring import Remembering
-from model.scene import Scene
-from model.schedule import flow_match
-from model.vae import WanFrameStream
+from model.avatar import Byte, DeviceConfig, Float, Named, Options, Seed
+from model.kv.kv_cache import KVCacheConfig
+from model.live_avatar.model_traits import KIND
+from model.s2v.conditioning import Conditioning
+from model.sampling.causal import CausalDenoiser
+from model.sampling.noise import SeededNoise
+from model.sampling.schedule import make_schedule
+from model.vae.wan_vae import WanFrameStream
 from model.wan.avatar import WanAvatar, to_bytes, to_pixels
 from model.wan.parts import bytes_free
 
 PRIMER_LATENTS = 7
 """Of the motion latents, decoded before the film's first and not shown: as many as the published program for several cards takes."""
 
-__all__ = ["bytes_free", "load"]
+__all__ = ["bytes_free", "load_model"]
 
 
-def load(options: Options, machine: Machine) -> "LiveAvatar":
+def load_model(options: Options, machine: DeviceConfig) -> "LiveAvatar":
     """LiveAvatar from the folder that the options name; its parts are read when they are needed."""
     return LiveAvatar(KIND, options, machine)
 
@@ -28,15 +28,15 @@ class LiveAvatar(WanAvatar):
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         transformer = self._parts.transformer
-        scene = Scene(
+        scene = Conditioning(
             self.tensor(inputs["reference"]),
             self.tensor(inputs["motion"]),
             self.tensor(inputs["text"]),
             self._traits.clip_latents,
         )
-        schedule = flow_match(self._traits.steps, transformer.config.sigmas)
-        draws = SeededDraws(seed, transformer.config.roll)
-        remembering = Remembering(self._place.fp8, self._parts.placing.rings_on_host)
+        schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
+        draws = SeededNoise(seed, transformer.config.roll)
+        remembering = KVCacheConfig(self._place.fp8, self._parts.placing.rings_on_host)
         return CausalDenoiser(transformer, schedule, scene, draws, remembering)
 
     def decoder(self, inputs: Named) -> "StreamDecoder":

@@ -10,34 +10,34 @@ from einops import rearrange, repeat
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model.audio import MelEncoder
-from model.avatar import Byte, Float, Heard, Machine, Named, Options, Seed, Traits
-from model.causal import CausalDenoiser
-from model.draws import SeededDraws
-from model.fp8 import quantise_linears
-from model.pocket import card
-from model.pocket.probe import Parts, compute
-from model.pocket.vae import MEMORY, FrameStream, PocketVAE
-from model.precision import require_precision
-from model.probe import hash_bits
-from model.processor import NARROW, WIDENED, uses_amx, widen_convolutions
-from model.ring import Remembering
-from model.scene import Scene
-from model.schedule import flow_match
-from model.transformer import S2VTransformer
+from model.avatar import AudioWindow, Byte, DeviceConfig, Float, ModelTraits, Named, Options, Seed
+from model.device.precision import require_precision
+from model.device.processor import NARROW, WIDENED, uses_amx, widen_convolutions
+from model.encoders.mel_encoder import MelEncoder
+from model.kv.kv_cache import KVCacheConfig
+from model.ops.fp8 import quantize_linears
+from model.pocket import model_traits
+from model.pocket.probe import Parts, compute_probe
+from model.pocket.vae import CACHED_LATENTS, FrameStream, PocketVAE
+from model.s2v.conditioning import Conditioning
+from model.s2v.transformer import S2VTransformer
+from model.sampling.causal import CausalDenoiser
+from model.sampling.noise import SeededNoise
+from model.sampling.probe import hash_bits
+from model.sampling.schedule import make_schedule
 
 
-def load(options: Options, machine: Machine) -> "PocketAvatar":
+def load_model(options: Options, machine: DeviceConfig) -> "PocketAvatar":
     """Pocket with its shipped weights on the CPU."""
     return PocketAvatar(options, machine.threads)
 
 
-def bytes_free(machine: Machine) -> int | None:
+def bytes_free(machine: DeviceConfig) -> int | None:
     """Whatever there is, it is enough."""
     return machine.memory
 
 
-def precision() -> torch.dtype:
+def choose_precision() -> torch.dtype:
     """bf16 where the processor multiplies it natively, else float32 (emulated bf16 is slower than both)."""
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
@@ -47,29 +47,29 @@ class PocketAvatar:
 
     def __init__(self, options: Options, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._options = card.complete(options)
-        self._threads, self._dtype = threads, precision()
-        self._traits = card.describe(options)
-        weights = load_file(card.WEIGHTS / card.AVATAR)
-        self._ear = MelEncoder(**card.AUDIO)
-        self._ear.load_state_dict(part(weights, "audio."))
+        self._options = model_traits.fill_options(options)
+        self._threads, self._dtype = threads, choose_precision()
+        self._traits = model_traits.describe_model(options)
+        weights = load_file(model_traits.WEIGHTS / model_traits.AVATAR_FILE)
+        self._ear = MelEncoder(**model_traits.AUDIO_CONFIG)
+        self._ear.load_state_dict(weights_of_part(weights, "audio."))
         self._ear.eval()
-        self._transformer = S2VTransformer(**card.TRANSFORMER)
-        self._transformer.load_state_dict(part(weights, "transformer."))
-        cast(self._transformer, self._dtype)
+        self._transformer = S2VTransformer(**model_traits.TRANSFORMER_CONFIG)
+        self._transformer.load_state_dict(weights_of_part(weights, "transformer."))
+        cast_model(self._transformer, self._dtype)
         widen_convolutions(self._transformer)
-        self._vae = PocketVAE(**card.vae_config()).eval()
-        self._vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
-        cast(self._vae.to(memory_format=torch.channels_last), self._dtype)
-        self._remembering = Remembering()
+        self._vae = PocketVAE(**model_traits.vae_config()).eval()
+        self._vae.load_state_dict(load_file(model_traits.WEIGHTS / model_traits.VAE_FILE))
+        cast_model(self._vae.to(memory_format=torch.channels_last), self._dtype)
+        self._remembering = KVCacheConfig()
 
     def round_to_eight_bits(self) -> None:
-        """Compute as `--fp8` does on a card: layers, keys and values, attention. Slower here; for measuring what it costs (model.pocket.evaluate --eight)."""
-        quantise_linears(self._transformer.blocks)
-        self._remembering = Remembering(eight=True)
+        """Compute as `--fp8` does on a card: layers, keys and values, attention. Slower here; for measuring what it costs (model.pocket.training.evaluate --eight)."""
+        quantize_linears(self._transformer.blocks)
+        self._remembering = KVCacheConfig(eight=True)
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ModelTraits:
         """Its numbers."""
         return self._traits
 
@@ -98,7 +98,7 @@ class PocketAvatar:
 
     def _compute(self, *, whole: bool = False) -> Iterator[Tensor]:
         parts = Parts(self._ear, self._transformer, self._vae, self._remembering)
-        return compute(parts, self._options, whole=whole)
+        return compute_probe(parts, self._options, whole=whole)
 
     @property
     def peaks(self) -> Mapping[str, int]:
@@ -114,14 +114,16 @@ class PocketAvatar:
         """The latent of the picture standing still, "reference" [c, 1, h, w]."""
         frame = torch.from_numpy(picture.copy()).float() / 127.5 - 1
         still = repeat(
-            lay(rearrange(frame, "y x c -> 1 c y x"), card.canvas(self._options)),
+            fit_to_canvas(
+                rearrange(frame, "y x c -> 1 c y x"), model_traits.choose_canvas(self._options)
+            ),
             "1 c y x -> 1 c t y x",
-            t=card.FRAMES_PER_LATENT,
+            t=model_traits.FRAMES_PER_LATENT,
         )
         return {"reference": self._vae.encode(still)[0].numpy().copy()}
 
     @torch.inference_mode()
-    def extract_audio(self, heard: Heard) -> Float:
+    def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of a clip's span of sound with its margins."""
         features: Float = self._ear.hear(torch.from_numpy(heard.sound)[None])[0].numpy()
         return features
@@ -129,18 +131,18 @@ class PocketAvatar:
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         config = self._transformer.config
-        reference = batch(inputs["reference"])
+        reference = to_batch(inputs["reference"])
         past = sum(config.motion_buckets)
-        scene = Scene(
+        scene = Conditioning(
             reference, reference.repeat(1, 1, past, 1, 1), None, self._traits.clip_latents
         )
-        schedule = flow_match(self._traits.steps, config.sigmas)
-        draws = SeededDraws(seed, config.roll)
+        schedule = make_schedule(self._traits.steps, config.sigmas)
+        draws = SeededNoise(seed, config.roll)
         return CausalDenoiser(self._transformer, schedule, scene, draws, self._remembering)
 
     def decoder(self, inputs: Named) -> "PocketDecoder":
         """A decoder that stands before clip 0."""
-        still = batch(inputs["reference"]).repeat(1, 1, MEMORY, 1, 1)
+        still = to_batch(inputs["reference"]).repeat(1, 1, CACHED_LATENTS, 1, 1)
         return PocketDecoder(self._vae, still, self._options)
 
 
@@ -165,8 +167,8 @@ class PocketDecoder:
         made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
         for i, latent in enumerate(film.split(1, 2)):
             frames = rearrange(self._stream.push(latent), "1 c t y x -> t c y x")
-            pixels = lift(frames, self._options).float().add_(1).mul_(127.5).round_()
-            at = i * card.FRAMES_PER_LATENT
+            pixels = cut_from_canvas(frames, self._options).float().add_(1).mul_(127.5).round_()
+            at = i * model_traits.FRAMES_PER_LATENT
             made[at : at + len(pixels)] = rearrange(pixels, "t c y x -> t y x c")
         self._clip += 1
         return made.numpy()
@@ -179,13 +181,13 @@ class PocketDecoder:
         """Stand before `clip`, given the latents before it."""
         self._stream.reset()
         past = torch.from_numpy(np.ascontiguousarray(preceding))[None]
-        if clip * self._options.clip_frames < MEMORY * card.FRAMES_PER_LATENT:
+        if clip * self._options.clip_frames < CACHED_LATENTS * model_traits.FRAMES_PER_LATENT:
             past = torch.cat([self._still, past], 2)
         self._stream.push(past)
         self._clip = clip
 
 
-def lay(picture: Tensor, canvas: card.Canvas) -> Tensor:
+def fit_to_canvas(picture: Tensor, canvas: model_traits.Canvas) -> Tensor:
     """A picture [1, c, y, x] of the film's size on the canvas, its edges continued."""
     size = (canvas.film_height, canvas.film_width)
     if picture.shape[-2:] != size:
@@ -194,9 +196,9 @@ def lay(picture: Tensor, canvas: card.Canvas) -> Tensor:
     return F.pad(picture, (canvas.left, right, canvas.top, bottom), mode="replicate")
 
 
-def lift(frames: Tensor, options: Options) -> Tensor:
+def cut_from_canvas(frames: Tensor, options: Options) -> Tensor:
     """Frames [t, c, y, x] of the film's size from frames of the canvas."""
-    canvas = card.canvas(options)
+    canvas = model_traits.choose_canvas(options)
     bottom, right = canvas.top + canvas.film_height, canvas.left + canvas.film_width
     frames = frames[..., canvas.top : bottom, canvas.left : right]
     if frames.shape[-2:] == (options.height, options.width):
@@ -206,16 +208,16 @@ def lift(frames: Tensor, options: Options) -> Tensor:
     )
 
 
-def cast(model: nn.Module, dtype: torch.dtype) -> None:
+def cast_model(model: nn.Module, dtype: torch.dtype) -> None:
     """Ready to run in a precision; not by diffusers' own `to`, which warns of layers it would keep in float32 and names none."""
     nn.Module.to(model.eval(), dtype)
 
 
-def part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def weights_of_part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The weights of one module out of a file of several."""
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
-def batch(array: np.ndarray) -> Tensor:
+def to_batch(array: np.ndarray) -> Tensor:
     """An array as a batch of one."""
     return torch.from_numpy(np.ascontiguousarray(array))[None].float()

@@ -1,4 +1,4 @@
-"""What pocket computes alike on machines that make the same film, and otherwise on others (model/probe.py)."""
+"""What pocket computes alike on machines that make the same film, and otherwise on others (model/sampling/probe.py)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.audio import MelEncoder
 from model.avatar import Options
-from model.pocket import card
+from model.encoders.mel_encoder import MelEncoder
+from model.kv.kv_cache import KVCacheConfig
+from model.pocket import model_traits
 from model.pocket.vae import FrameStream, PocketVAE
-from model.probe import compute_formulas, denoise_block, draw_noise, keep_first_blocks
-from model.ring import Remembering
-from model.transformer import S2VTransformer
+from model.s2v.transformer import S2VTransformer
+from model.sampling.probe import compute_formulas, denoise_block, draw_noise, keep_first_blocks
 
-FEATURES = card.BLOCK_LATENTS * card.FRAMES_PER_LATENT
+FEATURES = model_traits.BLOCK_LATENTS * model_traits.FRAMES_PER_LATENT
 """Frames of a block of latents."""
 BLOCKS = 2
 """Of the transformer."""
@@ -27,24 +27,28 @@ class Parts:
     ear: MelEncoder
     transformer: S2VTransformer
     vae: PocketVAE
-    remembering: Remembering
+    remembering: KVCacheConfig
 
 
 @torch.inference_mode()
-def compute(parts: Parts, options: Options, *, whole: bool = False) -> Iterator[Tensor]:
+def compute_probe(parts: Parts, options: Options, *, whole: bool = False) -> Iterator[Tensor]:
     """What each part makes of fixed numbers, at the film's size; the VAE, as wide as the film and, unless it is the `whole`, as high as its smallest.
 
     By shapes, oneDNN and MKL choose their kernels: with fewer tokens than the film has, attention gave the same bits where the film's were others.
     """
     yield from compute_formulas(torch.device("cpu"))
-    span = min(options.clip_frames, card.CLIP_FRAMES) * card.SAMPLE_RATE // card.FPS
-    features = parts.ear.hear(draw_noise(1, span + 2 * card.AUDIO_MARGIN) / 10)
+    span = (
+        min(options.clip_frames, model_traits.CLIP_FRAMES)
+        * model_traits.SAMPLE_RATE
+        // model_traits.FPS
+    )
+    features = parts.ear.hear(draw_noise(1, span + 2 * model_traits.AUDIO_MARGIN) / 10)
     yield features
-    traits = card.describe(options)
+    traits = model_traits.describe_model(options)
     width, height = traits.latent_width, traits.latent_height
-    rows = height if whole else card.SMALLEST // card.PIXELS_PER_LATENT
-    strip = (rows * card.PIXELS_PER_LATENT, width * card.PIXELS_PER_LATENT)
-    frames = draw_noise(1, 3, card.FRAMES_PER_LATENT, *strip).clamp_(-1, 1)
+    rows = height if whole else model_traits.SMALLEST // model_traits.PIXELS_PER_LATENT
+    strip = (rows * model_traits.PIXELS_PER_LATENT, width * model_traits.PIXELS_PER_LATENT)
+    frames = draw_noise(1, 3, model_traits.FRAMES_PER_LATENT, *strip).clamp_(-1, 1)
     yield parts.vae.encode(frames)
     latents = draw_noise(1, traits.latent_channels, 1, height, width)
     shallow = keep_first_blocks(parts.transformer, BLOCKS)

@@ -18,12 +18,12 @@ FRAMES = 4
 
 
 @dataclass
-class Past:
+class FeatureCache:
     """What the decoder keeps of a stream: the last frame that each Memory saw. Empty at the beginning."""
 
     kept: dict[nn.Module, Tensor] = field(default_factory=dict)
 
-    def before(self, layer: nn.Module, x: Tensor) -> Tensor:
+    def previous_frames(self, layer: nn.Module, x: Tensor) -> Tensor:
         """For each frame of x [b, t, c, h, w] the one before it; zeros before the very first."""
         first = self.kept.get(layer)
         first = torch.zeros_like(x[:, :1]) if first is None else first
@@ -36,7 +36,7 @@ class Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = conv(width, width), conv(width, width)
+        self.first, self.second = scaled_conv(width, width), scaled_conv(width, width)
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,21 +44,21 @@ class Residual(nn.Module):
         return self.second(F.relu_(self.first(F.relu(x)))).add_(x)
 
 
-class Memory(nn.Module):
+class TemporalResidual(nn.Module):
     """A residual that also sees the frame before."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = conv(2 * width, width), conv(width, width)
+        self.first, self.second = scaled_conv(2 * width, width), scaled_conv(width, width)
         nn.init.zeros_(self.second.weight)
 
-    def forward(self, x: Tensor, t: int, past: Past) -> Tensor:
+    def forward(self, x: Tensor, t: int, past: FeatureCache) -> Tensor:
         """[(b t), c, h, w] → [(b t), c, h, w]."""
-        before = past.before(self, x.unflatten(0, (-1, t))).flatten(0, 1)
+        before = past.previous_frames(self, x.unflatten(0, (-1, t))).flatten(0, 1)
         return self.second(F.relu_(self.first(F.relu_(torch.cat([x, before], 1))))).add_(x)
 
 
-def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+def scaled_conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
     """A convolution that keeps the scale of what it sees."""
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
@@ -83,22 +83,22 @@ class PocketVAE(ModelMixin, ConfigMixin):
         del latents_mean, latents_std  # read from the configuration
         w1, w2, w3, w4 = widths
         self.shrink = nn.Sequential(
-            nn.PixelUnshuffle(2), conv(12, w1), Residual(w1),
-            conv(w1, w2, 3, 2), Residual(w2), conv(w2, w3, 3, 2), Residual(w3), conv(w3, w4, 3, 2), Residual(w4),
+            nn.PixelUnshuffle(2), scaled_conv(12, w1), Residual(w1),
+            scaled_conv(w1, w2, 3, 2), Residual(w2), scaled_conv(w2, w3, 3, 2), Residual(w3), scaled_conv(w3, w4, 3, 2), Residual(w4),
         )  # fmt: skip
         self.merge = nn.Sequential(
-            conv(FRAMES * w4, 128, 1), Residual(128), conv(128, 2 * latent_channels)
+            scaled_conv(FRAMES * w4, 128, 1), Residual(128), scaled_conv(128, 2 * latent_channels)
         )
-        self.open = conv(latent_channels, w4)
-        self.slow, self.settle = Memory(w4), Residual(w4)
-        self.split = conv(w4, FRAMES * w4, 1)
-        self.quick, self.shape = Memory(w4), Residual(w4)
-        self.grow = conv(w4, w3)
-        self.fine, self.trim = Memory(w3), Residual(w3)
+        self.open = scaled_conv(latent_channels, w4)
+        self.slow, self.settle = TemporalResidual(w4), Residual(w4)
+        self.split = scaled_conv(w4, FRAMES * w4, 1)
+        self.quick, self.shape = TemporalResidual(w4), Residual(w4)
+        self.grow = scaled_conv(w4, w3)
+        self.fine, self.trim = TemporalResidual(w3), Residual(w3)
         self.enlarge = nn.Sequential(
-            conv(w3, 4 * w2), nn.PixelShuffle(2), Residual(w2),
-            conv(w2, 4 * w1), nn.PixelShuffle(2), nn.ReLU(True),
-            conv(w1, w1), nn.ReLU(True), conv(w1, 12), nn.PixelShuffle(2),
+            scaled_conv(w3, 4 * w2), nn.PixelShuffle(2), Residual(w2),
+            scaled_conv(w2, 4 * w1), nn.PixelShuffle(2), nn.ReLU(True),
+            scaled_conv(w1, w1), nn.ReLU(True), scaled_conv(w1, 12), nn.PixelShuffle(2),
         )  # fmt: skip
 
     def posterior(self, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +109,7 @@ class PocketVAE(ModelMixin, ConfigMixin):
         mean, spread = rearrange(x, "(b k) c h w -> b c k h w", b=b).chunk(2, 1)
         return mean, spread.clamp(-20, 10)
 
-    def frames(self, raw: Tensor, past: Past) -> Tensor:
+    def frames(self, raw: Tensor, past: FeatureCache) -> Tensor:
         """Frames [b, 3, 4k, y, x], not clamped, of latents [b, c, k, h, w] as they are before normalisation."""
         b, _, k = raw.shape[:3]
         x = self.open(rearrange(raw, "b c k h w -> (b k) c h w"))
@@ -133,7 +133,7 @@ class PocketVAE(ModelMixin, ConfigMixin):
         )
 
 
-MEMORY = 2
+CACHED_LATENTS = 2
 """Latents after which the decoder has forgotten everything: one through `slow`, one through `quick` and `fine`, which look back two frames."""
 
 
@@ -141,12 +141,12 @@ class FrameStream:
     """Latents into frames without end, one latent at a time, so that frames never depend on how latents were cut."""
 
     def __init__(self, vae: PocketVAE) -> None:
-        self._vae, self._past = vae, Past()
+        self._vae, self._past = vae, FeatureCache()
         self._mean, self._std = vae.scale()
 
     def reset(self) -> None:
         """Forget everything."""
-        self._past = Past()
+        self._past = FeatureCache()
 
     @torch.inference_mode()
     def push(self, latents: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Thread
 
-from model import checkpoint
-from model.reader import CHUNK, READERS
-from model.weights import Placement, load_transformer
+from model.weights import checkpoint
+from model.weights.loading import Placement, load_transformer
+from model.weights.tensor_reader import CHUNK_BYTES, READERS
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,24 @@ class Loading:
     """The same when loading began: Python, torch, the card's driver."""
 
 
-def measure(place: checkpoint.Place, placement: Placement) -> Loading:
+def measure_loading(place: checkpoint.WeightsLocation, placement: Placement) -> Loading:
     """Read, then load. Raises what loading raises."""
     import torch
 
     files = [*place.shards, *([place.lora] if place.lora else [])]
     torch.zeros(1, device=placement.device)
     size = sum(path.stat().st_size for path in files) / 1e9
-    forget(files)
-    reading = seconds(lambda: read(files))
-    forget(files)
-    before = anonymous()
-    with highest(anonymous) as host:
-        loading = seconds(lambda: loaded(place, placement))
+    drop_from_cache(files)
+    reading = time_call(lambda: read_files(files))
+    drop_from_cache(files)
+    before = anonymous_bytes()
+    with sample_peak(anonymous_bytes) as host:
+        loading = time_call(lambda: load_and_wait(place, placement))
     ratio = reading / loading
     return Loading(size, size / reading, size / loading, ratio, max(host) / 1e9, before / 1e9)
 
 
-def loaded(place: checkpoint.Place, placement: Placement) -> None:
+def load_and_wait(place: checkpoint.WeightsLocation, placement: Placement) -> None:
     """Load the transformer and wait until it is there."""
     import torch
 
@@ -62,7 +62,7 @@ def loaded(place: checkpoint.Place, placement: Placement) -> None:
     del model
 
 
-def forget(files: Iterable[Path]) -> None:
+def drop_from_cache(files: Iterable[Path]) -> None:
     """Drop the files from the page cache."""
     for path in files:
         with path.open("rb") as file:
@@ -70,10 +70,10 @@ def forget(files: Iterable[Path]) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def read(files: Iterable[Path]) -> None:
+def read_files(files: Iterable[Path]) -> None:
     """Read every byte once and keep none."""
-    chunks = [(path, at) for path in files for at in range(0, path.stat().st_size, CHUNK)]
-    buffers = [bytearray(CHUNK) for _ in range(READERS)]
+    chunks = [(path, at) for path in files for at in range(0, path.stat().st_size, CHUNK_BYTES)]
+    buffers = [bytearray(CHUNK_BYTES) for _ in range(READERS)]
 
     def take(number: int) -> None:
         for path, at in chunks[number::READERS]:
@@ -85,21 +85,21 @@ def read(files: Iterable[Path]) -> None:
         list(threads.map(take, range(READERS)))
 
 
-def seconds(act: Callable[[], None]) -> float:
+def time_call(act: Callable[[], None]) -> float:
     """How long it takes."""
     begun = time.monotonic()
     act()
     return time.monotonic() - begun
 
 
-def anonymous() -> int:
+def anonymous_bytes() -> int:
     """Bytes of this process's memory that belong to no file."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
 
 @contextmanager
-def highest(look: Callable[[], int], every: float = 0.02) -> Iterator[list[int]]:
+def sample_peak(look: Callable[[], int], every: float = 0.02) -> Iterator[list[int]]:
     """What is seen meanwhile, looked at `every` so many seconds."""
     seen, ended = [look()], Event()
 
@@ -125,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lora", help="the LoRA's file; '' for none")
     parser.add_argument("--device", default="cuda")
     given = parser.parse_args(arguments)
-    place = checkpoint.locate(given.folder, given.lora)
-    found = measure(place, Placement(torch.device(given.device)))
+    place = checkpoint.locate_weights(given.folder, given.lora)
+    found = measure_loading(place, Placement(torch.device(given.device)))
     print(json.dumps({name: round(value, 3) for name, value in asdict(found).items()}))
 
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.preview import Preview, cut, gather, save
+from model.vae.preview import LatentPreview, cut_squares, gather_neighbours, save_preview
 
 SIZE, FRAMES = 256, 12
 DAMPING = 1e-4
@@ -27,7 +27,7 @@ Encode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Subject:
+class VaeSubject:
     """A VAE to be fitted."""
 
     encode: Encode
@@ -42,7 +42,7 @@ class Subject:
     name: str
 
 
-class Fit:
+class NormalEquations:
     """The normal equations, lesson by lesson: memory does not grow."""
 
     def __init__(self, around: int) -> None:
@@ -52,44 +52,44 @@ class Fit:
 
     def learn(self, latent: np.ndarray, picture: np.ndarray) -> None:
         """A latent frame [c, h, w] and what it is a picture of [y, x, rgb], -1 to 1."""
-        seen = gather(latent, self.around).astype(np.float64)
+        seen = gather_neighbours(latent, self.around).astype(np.float64)
         self.left = self.left + seen.T @ seen
-        self.right = self.right + seen.T @ cut(picture, *latent.shape[1:])
+        self.right = self.right + seen.T @ cut_squares(picture, *latent.shape[1:])
 
-    def solve(self, says: str) -> Preview:
+    def solve(self, says: str) -> LatentPreview:
         """The matrix."""
         size = len(np.asarray(self.left))
         damped = self.left + DAMPING * np.trace(self.left) / size * np.eye(size)
         matrix = np.linalg.solve(damped, np.asarray(self.right))
-        return Preview(matrix.astype(np.float32), self.around, says)
+        return LatentPreview(matrix.astype(np.float32), self.around, says)
 
 
-def pocket() -> Subject:
+def pocket_subject() -> VaeSubject:
     """Pocket's VAE, as it is shipped."""
     from safetensors.torch import load_file
 
-    from model.pocket import card
+    from model.pocket import model_traits
     from model.pocket.vae import FRAMES as PER_LATENT
     from model.pocket.vae import PocketVAE
 
-    vae = PocketVAE(**card.vae_config()).eval()
-    vae.load_state_dict(load_file(card.WEIGHTS / card.VAE))
-    return Subject(vae.encode, PER_LATENT, PER_LATENT, 3, 8, "pocket's VAE")
+    vae = PocketVAE(**model_traits.vae_config()).eval()
+    vae.load_state_dict(load_file(model_traits.WEIGHTS / model_traits.VAE_FILE))
+    return VaeSubject(vae.encode, PER_LATENT, PER_LATENT, 3, 8, "pocket's VAE")
 
 
-def wan(path: Path) -> Subject:
+def wan_subject(path: Path) -> VaeSubject:
     """A VAE of Wan 2.1's making, out of its published file."""
-    from model import vae
+    from model.vae import wan_vae
 
-    loaded = vae.load(path, torch.float32)
-    return Subject(loaded.encode, 1, loaded.frames_per_latent, 3, 2, path.name)
+    loaded = wan_vae.load_vae(path, torch.float32)
+    return VaeSubject(loaded.encode, 1, loaded.frames_per_latent, 3, 2, path.name)
 
 
-def draw(lesson: int) -> Tensor:
+def draw_lesson(lesson: int) -> Tensor:
     """Frames [1, 3, t, y, x] in -1..1: mostly a drawn presenter, now and then in other colours; or a soft field of colour that stands still."""
-    from model.pocket.face import draw_identities, render
-    from model.pocket.motion import draw_motion
-    from model.pocket.train_vae import draw_chatter
+    from model.pocket.training.face import draw_identities, render_faces
+    from model.pocket.training.motion import draw_motion
+    from model.pocket.training.train_vae import draw_chatter
 
     chance = torch.Generator().manual_seed(lesson)
     if lesson % 4 == 3:
@@ -97,17 +97,17 @@ def draw(lesson: int) -> Tensor:
         soft = F.interpolate(field, (SIZE, SIZE), mode="bicubic").clamp(-1, 1)
         return soft[:, :, None].expand(-1, -1, FRAMES, -1, -1)
     motion = draw_motion(1, FRAMES, draw_chatter(1, FRAMES, chance), chance)
-    frames = render(draw_identities(1, chance), motion, SIZE).transpose(1, 2) * 2 - 1
+    frames = render_faces(draw_identities(1, chance), motion, SIZE).transpose(1, 2) * 2 - 1
     colours = torch.randperm(3, generator=chance) if lesson % 4 == 2 else torch.arange(3)
     return frames[:, colours]
 
 
-def photographs(folder: Path) -> list[Path]:
+def list_photographs(folder: Path) -> list[Path]:
     """The pictures in a folder."""
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
 
 
-def stand(path: Path) -> Tensor:
+def still_film(path: Path) -> Tensor:
     """A picture standing still, cut to a square: frames [1, 3, t, y, x]."""
     from PIL import Image, ImageOps
 
@@ -117,7 +117,7 @@ def stand(path: Path) -> Tensor:
     return still[None, :, None].expand(-1, -1, FRAMES, -1, -1)
 
 
-def lessons(subject: Subject, frames: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def lesson_pairs(subject: VaeSubject, frames: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each latent frame [c, h, w] with the frame in its middle, at the preview's size [y, x, rgb]."""
     # A stream whose first latent has one frame takes one and whole latents.
     whole = frames[:, :, : frames.shape[2] // subject.frames * subject.frames]
@@ -132,18 +132,20 @@ def lessons(subject: Subject, frames: Tensor) -> Iterator[tuple[np.ndarray, np.n
         yield latent.float().numpy(), small[middle].permute(1, 2, 0).numpy()
 
 
-def fit(subject: Subject, films: Sequence[Callable[[], Tensor]]) -> tuple[Preview, float]:
+def fit_matrix(
+    subject: VaeSubject, films: Sequence[Callable[[], Tensor]]
+) -> tuple[LatentPreview, float]:
     """The preview, and how close it comes to films that it has not seen: PSNR in dB, at its own size."""
-    equations = Fit(subject.around)
+    equations = NormalEquations(subject.around)
     judged = [film for index, film in enumerate(films) if index % EVERY == EVERY - 1]
     for film in (film for index, film in enumerate(films) if index % EVERY < EVERY - 1):
-        for latent, picture in lessons(subject, film()):
+        for latent, picture in lesson_pairs(subject, film()):
             equations.learn(latent, picture)
     preview = equations.solve(f"a linear map fitted to {subject.name}")
     errors = [
         np.square(preview.paint(latent[:, None])[0] / 255 - (picture + 1) / 2).mean()
         for film in judged
-        for latent, picture in lessons(subject, film())
+        for latent, picture in lesson_pairs(subject, film())
     ]
     return preview, float(-10 * np.log10(np.mean(errors)))
 
@@ -156,11 +158,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=Path, help="a folder of PNG and JPEG, to learn from too")
     parser.add_argument("--lessons", type=int, default=160, help="drawn ones; one in five judges")
     given = parser.parse_args(arguments)
-    subject = pocket() if given.vae == "pocket" else wan(Path(given.vae))
-    films = [lambda n=n: draw(n) for n in range(given.lessons)]
-    films += [lambda p=p: stand(p) for p in (photographs(given.pictures) if given.pictures else ())]
-    preview, psnr = fit(subject, films)
-    save(preview, given.out, lessons=len(films), psnr=round(psnr, 2))
+    subject = pocket_subject() if given.vae == "pocket" else wan_subject(Path(given.vae))
+    films = [lambda n=n: draw_lesson(n) for n in range(given.lessons)]
+    films += [
+        lambda p=p: still_film(p)
+        for p in (list_photographs(given.pictures) if given.pictures else ())
+    ]
+    preview, psnr = fit_matrix(subject, films)
+    save_preview(preview, given.out, lessons=len(films), psnr=round(psnr, 2))
     size = given.out.stat().st_size
     print(f"{given.out}: {psnr:.1f} dB on {len(films) // EVERY} unseen lessons, {size} bytes")
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model import checkpoint, shapes
-from model.shapes import Shapes
-from model.tools.random_weights import Noise, size, write_archive, write_safetensors
+from model.tools.random_weights import WeightNoise, count_bytes, write_archive, write_safetensors
+from model.weights import checkpoint, published_shapes
+from model.weights.published_shapes import Shapes
 
 LARGEST_SHARD, LEAST_SHARDS = 10_000_000_000, 4
 PARTS = ("transformer", "lora", "vae", "text", "tokenizer", "speech")
@@ -23,7 +23,7 @@ CONVOLUTIONS = (10, 3, 3, 3, 3, 2, 2)
 
 
 @dataclass(frozen=True)
-class Sizes:
+class PartSizes:
     """How large each part is."""
 
     transformer: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Sizes:
     """Width (of the convolutions), ffn_dim, heads, positions (kernel of their convolution), groups."""
 
 
-TINY = Sizes(
+TINY = PartSizes(
     {
         "dim": 48,
         "ffn_dim": 96,
@@ -56,9 +56,9 @@ TINY = Sizes(
     text={"vocabulary": 128, "inner": 32, "ffn_dim": 64, "heads": 2, "buckets": 32, "layers": 2},
     speech={"width": 16, "ffn_dim": 64, "heads": 2, "positions": 16, "groups": 4},
 )
-FULL = Sizes(
-    {**shapes.PUBLISHED, "patch_size": [1, 2, 2]},
-    rank=shapes.RANK,
+FULL = PartSizes(
+    {**published_shapes.PUBLISHED, "patch_size": [1, 2, 2]},
+    rank=published_shapes.RANK,
     vae_width=96,
     text={
         "vocabulary": 256_384,
@@ -73,22 +73,26 @@ FULL = Sizes(
 SIZES = {"tiny": TINY, "14b": FULL}
 
 
-def make(out: Path, sizes: Sizes, *, seed: int = 0, parts: Sequence[str] = PARTS) -> None:
+def make_checkpoint(
+    out: Path, sizes: PartSizes, *, seed: int = 0, parts: Sequence[str] = PARTS
+) -> None:
     """Write the parts into `out`, which is made; what is there under their names is overwritten."""
-    folder, noise = out / checkpoint.FOLDER, Noise(seed)
+    folder, noise = out / checkpoint.FOLDER, WeightNoise(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    config = shapes.configure(sizes.transformer)
-    whole = shapes.transformer(config)
+    config = published_shapes.build_config(sizes.transformer)
+    whole = published_shapes.transformer_shapes(config)
     if "transformer" in parts:
-        _write_json(folder / checkpoint.CONFIG, told(sizes))
+        _write_json(folder / checkpoint.CONFIG, make_config(sizes))
         _write_shards(folder, whole, noise)
     if "lora" in parts:
-        write_safetensors(out / checkpoint.LORA, shapes.lora(whole, sizes.rank), "BF16", noise)
+        write_safetensors(
+            out / checkpoint.LORA, published_shapes.lora_shapes(whole, sizes.rank), "BF16", noise
+        )
     if "vae" in parts:
-        vae = shapes.vae(sizes.vae_width, config["in_dim"])
+        vae = published_shapes.vae_shapes(sizes.vae_width, config["in_dim"])
         write_archive(folder / checkpoint.VAE, vae, "F32", noise)
     if "text" in parts:
-        text = shapes.text({**sizes.text, "dim": config["text_dim"]})
+        text = published_shapes.text_shapes({**sizes.text, "dim": config["text_dim"]})
         write_archive(folder / checkpoint.TEXT, text, "BF16", noise)
     if "tokenizer" in parts:
         _write_tokenizer(folder / checkpoint.TOKENIZER)
@@ -96,43 +100,43 @@ def make(out: Path, sizes: Sizes, *, seed: int = 0, parts: Sequence[str] = PARTS
         _write_speech(folder, speech_config(config, sizes.speech), noise)
 
 
-def told(sizes: Sizes) -> dict[str, Any]:
+def make_config(sizes: PartSizes) -> dict[str, Any]:
     """A config.json as published, with what a smaller checkpoint must say besides."""
     published = {
         "_class_name": "WanModel_S2V",
         "enable_framepack": True,
         "framepack_drop_mode": "padd",
-        **shapes.FIXED,
+        **published_shapes.FIXED_VALUES,
         **sizes.transformer,
     }
-    if sizes.rank == shapes.RANK:
+    if sizes.rank == published_shapes.RANK:
         return published
     # The published ratio, so that the published scale of 0.5 holds.
-    alpha = sizes.rank * shapes.ALPHA / shapes.RANK
+    alpha = sizes.rank * published_shapes.ALPHA / published_shapes.RANK
     return {**published, "lora_rank": sizes.rank, "lora_alpha": alpha}
 
 
-def _write_shards(folder: Path, whole: Shapes, noise: Noise) -> None:
+def _write_shards(folder: Path, whole: Shapes, noise: WeightNoise) -> None:
     """As many files as the published checkpoint has, or more; and their index."""
-    shards = split(whole)
+    shards = split_shards(whole)
     weight_map: dict[str, str] = {}
     for i, shard in enumerate(shards, 1):
         name = f"diffusion_pytorch_model-{i:05d}-of-{len(shards):05d}.safetensors"
         weight_map |= dict.fromkeys(shard, name)
         write_safetensors(folder / name, shard, "BF16", noise)
-    total = sum(size(shape, "BF16") for shape in whole.values())
+    total = sum(count_bytes(shape, "BF16") for shape in whole.values())
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     _write_json(folder / checkpoint.INDEX, index)
 
 
-def split(whole: Shapes) -> list[Shapes]:
+def split_shards(whole: Shapes) -> list[Shapes]:
     """Shards of at most LARGEST_SHARD bytes, LEAST_SHARDS of them if nothing asks for more."""
-    total = sum(size(shape, "BF16") for shape in whole.values())
+    total = sum(count_bytes(shape, "BF16") for shape in whole.values())
     limit = min(LARGEST_SHARD, total * 1.08 / LEAST_SHARDS)
     shards: list[Shapes] = [{}]
     filled = 0
     for name, shape in whole.items():
-        more = size(shape, "BF16")
+        more = count_bytes(shape, "BF16")
         if filled + more > limit and len(shards) * limit < total:
             shards.append({})
             filled = 0
@@ -164,7 +168,7 @@ def speech_config(config: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[s
     }
 
 
-def speech(config: Mapping[str, Any]) -> Shapes:
+def speech_shapes(config: Mapping[str, Any]) -> Shapes:
     """Names and shapes of wav2vec 2.0 with its head, as published."""
     width, ffn = config["hidden_size"], config["intermediate_size"]
     inputs = [1, *config["conv_dim"]]
@@ -172,39 +176,44 @@ def speech(config: Mapping[str, Any]) -> Shapes:
     for i, kernel in enumerate(config["conv_kernel"]):
         at = f"wav2vec2.feature_extractor.conv_layers.{i}"
         found |= {f"{at}.conv.weight": (inputs[i + 1], inputs[i], kernel)}
-        found |= {f"{at}.conv.bias": (inputs[i + 1],), **_norm(f"{at}.layer_norm", inputs[i + 1])}
+        found |= {
+            f"{at}.conv.bias": (inputs[i + 1],),
+            **_norm_shapes(f"{at}.layer_norm", inputs[i + 1]),
+        }
     at, top = "wav2vec2.feature_projection", "wav2vec2.encoder"
     found |= {
-        **_norm(f"{at}.layer_norm", inputs[-1]),
-        **_linear(f"{at}.projection", width, inputs[-1]),
+        **_norm_shapes(f"{at}.layer_norm", inputs[-1]),
+        **_linear_shapes(f"{at}.projection", width, inputs[-1]),
     }
     kernel, groups = config["num_conv_pos_embeddings"], config["num_conv_pos_embedding_groups"]
     at = f"{top}.pos_conv_embed.conv"
     found |= {f"{at}.bias": (width,), f"{at}.weight_g": (1, 1, kernel)}
     found |= {
         f"{at}.weight_v": (width, width // groups, kernel),
-        **_norm(f"{top}.layer_norm", width),
+        **_norm_shapes(f"{top}.layer_norm", width),
     }
     for i in range(config["num_hidden_layers"]):
         at = f"{top}.layers.{i}"
         for part in "kvq":
-            found |= _linear(f"{at}.attention.{part}_proj", width, width)
-        found |= _linear(f"{at}.attention.out_proj", width, width)
-        found |= _norm(f"{at}.layer_norm", width) | _norm(f"{at}.final_layer_norm", width)
-        found |= _linear(f"{at}.feed_forward.intermediate_dense", ffn, width)
-        found |= _linear(f"{at}.feed_forward.output_dense", width, ffn)
-    return found | _linear("lm_head", config["vocab_size"], width)
+            found |= _linear_shapes(f"{at}.attention.{part}_proj", width, width)
+        found |= _linear_shapes(f"{at}.attention.out_proj", width, width)
+        found |= _norm_shapes(f"{at}.layer_norm", width) | _norm_shapes(
+            f"{at}.final_layer_norm", width
+        )
+        found |= _linear_shapes(f"{at}.feed_forward.intermediate_dense", ffn, width)
+        found |= _linear_shapes(f"{at}.feed_forward.output_dense", width, ffn)
+    return found | _linear_shapes("lm_head", config["vocab_size"], width)
 
 
-def _linear(name: str, outputs: int, inputs: int) -> Shapes:
+def _linear_shapes(name: str, outputs: int, inputs: int) -> Shapes:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
-def _norm(name: str, width: int) -> Shapes:
+def _norm_shapes(name: str, width: int) -> Shapes:
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 
-def _write_speech(folder: Path, config: Mapping[str, Any], noise: Noise) -> None:
+def _write_speech(folder: Path, config: Mapping[str, Any], noise: WeightNoise) -> None:
     (folder / checkpoint.SPEECH).mkdir(exist_ok=True)
     _write_json(folder / checkpoint.SPEECH_CONFIG, config)
     inputs = {
@@ -216,7 +225,7 @@ def _write_speech(folder: Path, config: Mapping[str, Any], noise: Noise) -> None
         "sampling_rate": 16_000,
     }
     _write_json(folder / checkpoint.SPEECH_INPUT, inputs)
-    write_safetensors(folder / checkpoint.SPEECH_WEIGHTS[0], speech(config), "F32", noise)
+    write_safetensors(folder / checkpoint.SPEECH_WEIGHTS[0], speech_shapes(config), "F32", noise)
 
 
 def _write_tokenizer(folder: Path) -> None:
@@ -259,7 +268,7 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=1), encoding="utf-8")
 
 
-def resize(sizes: Sizes, dim: int | None, layers: int | None) -> Sizes:
+def resize_parts(sizes: PartSizes, dim: int | None, layers: int | None) -> PartSizes:
     """With another width or depth of the transformer; the rest of it keeps its proportions."""
     told = dict(sizes.transformer)
     if dim is not None:
@@ -270,7 +279,7 @@ def resize(sizes: Sizes, dim: int | None, layers: int | None) -> Sizes:
     if layers is not None:
         heard = [i * layers // told["num_layers"] for i in told["audio_inject_layers"]]
         told |= {"num_layers": layers, "audio_inject_layers": sorted(set(heard))}
-    return Sizes(told, sizes.rank, sizes.vae_width, sizes.text, sizes.speech)
+    return PartSizes(told, sizes.rank, sizes.vae_width, sizes.text, sizes.speech)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -283,8 +292,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="only these, by commas")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    sizes = resize(SIZES[given.size], given.dim, given.layers)
-    make(given.out, sizes, seed=given.seed, parts=given.parts.split(","))
+    sizes = resize_parts(SIZES[given.size], given.dim, given.layers)
+    make_checkpoint(given.out, sizes, seed=given.seed, parts=given.parts.split(","))
     total = sum(path.stat().st_size for path in given.out.rglob("*") if path.is_file())
     print(f"{given.out}: {total / 1e9:.3f} GB")
 

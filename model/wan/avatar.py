@@ -9,18 +9,18 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from model import nvml
-from model.avatar import FP8, Byte, Float, Heard, Machine, Named, Options, Traits
-from model.precision import require_precision
-from model.probe import hash_bits
-from model.processor import NARROW
-from model.rows import can_build
-from model.text import TextEncoder
-from model.wan.card import FRAMES_PER_LATENT, MOTION_LATENTS, Kind
-from model.wan.memory import choose
+from model.avatar import FP8, AudioWindow, Byte, DeviceConfig, Float, ModelTraits, Named, Options
+from model.device import nvml
+from model.device.precision import require_precision
+from model.device.processor import NARROW
+from model.encoders.umt5 import TextEncoder
+from model.encoders.wav2vec2 import FilmRate
+from model.ops.fused import can_build
+from model.sampling.probe import hash_bits
+from model.wan.gpu_memory import choose_offload
+from model.wan.model_traits import FRAMES_PER_LATENT, MOTION_LATENTS, PublishedModel
 from model.wan.parts import Parts, bytes_free, placement_of
 from model.wan.probe import Miniature
-from model.wav2vec2 import Pace
 
 MOTION_FRAMES = 1 + FRAMES_PER_LATENT * (MOTION_LATENTS - 1)
 """Frames whose latents are the motion: 73."""
@@ -29,16 +29,16 @@ MOTION_FRAMES = 1 + FRAMES_PER_LATENT * (MOTION_LATENTS - 1)
 class WanAvatar:
     """The half of an Avatar that both published models share."""
 
-    def __init__(self, kind: Kind, options: Options, machine: Machine) -> None:
+    def __init__(self, kind: PublishedModel, options: Options, machine: DeviceConfig) -> None:
         self._kind, self._options, self._threads = kind, options, machine.threads
-        self._traits = kind.describe(options)
+        self._traits = kind.describe_model(options)
         self._place = placement_of(machine, fp8=options.precision == FP8)
-        placing = choose(kind.needed(options), bytes_free(machine), machine.offload)
-        self._parts = Parts(kind, kind.place(options), self._place, placing)
+        placing = choose_offload(kind.needed(options), bytes_free(machine), machine.offload)
+        self._parts = Parts(kind, kind.locate_weights(options), self._place, placing)
         self._most = 0
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ModelTraits:
         """Its numbers."""
         return self._traits
 
@@ -52,7 +52,7 @@ class WanAvatar:
             "device": torch.cuda.get_device_name(device) if card else "cpu",
             "precision": FP8 if self._place.fp8 else str(self._place.dtype).removeprefix("torch."),
             "threads": self._threads,
-            "kernels": kernels_of_card() if card else torch.backends.cpu.get_cpu_capability(),
+            "kernels": gpu_kernel_versions() if card else torch.backends.cpu.get_cpu_capability(),
             "rings": "packed in eight bits" if self._place.fp8 else "whole",
             "probe": self._probe,
         }
@@ -93,7 +93,7 @@ class WanAvatar:
         device = self._place.device
         if device.type != "cuda":
             return {}
-        reading = nvml.read(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        reading = nvml.read_gpu(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
         if reading is None:
             return {}
         self._most = max(self._most, reading.used or 0)
@@ -107,8 +107,8 @@ class WanAvatar:
         still = self.pixels(picture)
         moving = repeat(still, "1 c 1 y x -> 1 c t y x", t=MOTION_FRAMES)
         return {
-            "reference": array(self._parts.vae.encode(still)),
-            "motion": array(self._parts.vae.encode(moving)),
+            "reference": to_array(self._parts.vae.encode(still)),
+            "motion": to_array(self._parts.vae.encode(moving)),
             **words,
         }
 
@@ -121,22 +121,24 @@ class WanAvatar:
         frame = torch.from_numpy(np.ascontiguousarray(picture)).to(self._place.device)
         return rearrange(frame.float() / 127.5 - 1, "y x c -> 1 c 1 y x")
 
-    def extract_audio(self, heard: Heard) -> Float:
+    def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of a clip's span of sound with its margins; zeros past the sound's end."""
-        return self._parts.ear.hear(heard, Pace(self._traits.fps, self._traits.clip_frames))
+        return self._parts.audio_encoder.extract_clip(
+            heard, FilmRate(self._traits.fps, self._traits.clip_frames)
+        )
 
     def tensor(self, latents: np.ndarray) -> Tensor:
         """An array on the model's device, as a batch of one."""
         return torch.from_numpy(np.ascontiguousarray(latents)).to(self._place.device)[None].float()
 
 
-def kernels_of_card() -> str:
+def gpu_kernel_versions() -> str:
     """Who computes on a card, by version: of another one the last bits may be others."""
     own = f"Triton {version('triton')}" if can_build() else "torch's"
     return f"cuDNN {torch.backends.cudnn.version()}, {own}"
 
 
-def array(latents: Tensor) -> Float:
+def to_array(latents: Tensor) -> Float:
     """The one of a batch, as numpy."""
     return latents[0].float().cpu().numpy().copy()
 

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from model import checkpoint, weights
-from model.avatar import Machine
-from model.fp8 import require_card
-from model.wan.memory import CONTEXT, Placing
-from model.weights import Placement, load_transformer
+from model.avatar import DeviceConfig
+from model.ops.fp8 import require_fp8_gpu
+from model.wan.gpu_memory import CONTEXT, OffloadPlan
+from model.weights import checkpoint, loading
+from model.weights.loading import Placement, load_transformer
 from storage.errors import BadOption
 
 if TYPE_CHECKING:
-    from model.checkpoint import Place
-    from model.text import TextEncoder
-    from model.transformer import S2VTransformer
-    from model.vae import WanVAE
-    from model.wan.card import Kind
-    from model.wav2vec2 import Wav2VecEncoder
+    from model.encoders.umt5 import TextEncoder
+    from model.encoders.wav2vec2 import Wav2VecEncoder
+    from model.s2v.transformer import S2VTransformer
+    from model.vae.wan_vae import WanVAE
+    from model.wan.model_traits import PublishedModel
+    from model.weights.checkpoint import WeightsLocation
 
 
-def device_of(machine: Machine) -> torch.device:
+def device_of(machine: DeviceConfig) -> torch.device:
     """What was chosen; on auto a card where there is one. Raises BadOption."""
     chosen = machine.device
     if chosen == "auto":
@@ -34,12 +34,12 @@ def device_of(machine: Machine) -> torch.device:
     return torch.device(chosen)
 
 
-def placement_of(machine: Machine, *, fp8: bool) -> Placement:
+def placement_of(machine: DeviceConfig, *, fp8: bool) -> Placement:
     """bfloat16 on a card, float32 on the CPU. Threads are set, as they decide the last bits; so is the card's limit."""
     torch.set_num_threads(machine.threads)
     device = device_of(machine)
     if fp8:
-        require_card(device)
+        require_fp8_gpu(device)
     if device.type == "cuda" and machine.memory is not None:
         whole, index = torch.cuda.mem_get_info(device)[1], torch.cuda.current_device()
         # This one takes no device without an index, and counts without what CUDA itself takes.
@@ -48,10 +48,10 @@ def placement_of(machine: Machine, *, fp8: bool) -> Placement:
     return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16, fp8)
 
 
-def bytes_free(machine: Machine) -> int | None:
+def bytes_free(machine: DeviceConfig) -> int | None:
     """Memory that can be had on the device, within the limit; on a CPU only the limit counts."""
     device = device_of(machine)
-    measured = weights.free_bytes(device) if device.type == "cuda" else None
+    measured = loading.free_bytes(device) if device.type == "cuda" else None
     known = [each for each in (measured, machine.memory) if each is not None]
     return min(known, default=None)
 
@@ -77,7 +77,11 @@ class Parts:
     """What the folder holds. Raises WeightsMissing, WeightsDamaged, OtherWeights, OtherLora, DeviceTooSmall where a part is first needed."""
 
     def __init__(
-        self, kind: "Kind", place: "Place", placement: Placement, placing: Placing
+        self,
+        kind: "PublishedModel",
+        place: "WeightsLocation",
+        placement: Placement,
+        placing: OffloadPlan,
     ) -> None:
         self.kind, self.place, self.placement, self.placing = kind, place, placement, placing
 
@@ -92,22 +96,22 @@ class Parts:
     @built_alone
     def vae(self) -> "WanVAE":
         """Encoder and decoder."""
-        from model.vae import load
+        from model.vae.wan_vae import load_vae
 
         dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
-        return load(self.place.folder / checkpoint.VAE, dtype, self.placement.device)
+        return load_vae(self.place.folder / checkpoint.VAE, dtype, self.placement.device)
 
     @built_alone
-    def ear(self) -> "Wav2VecEncoder":
+    def audio_encoder(self) -> "Wav2VecEncoder":
         """The speech encoder."""
-        from model.wav2vec2 import Wav2VecEncoder
+        from model.encoders.wav2vec2 import Wav2VecEncoder
 
         folder, placed = self.place.folder / checkpoint.SPEECH, self.placement
         return Wav2VecEncoder.read(folder, placed.dtype, placed.device)
 
     def text(self) -> "TextEncoder":
         """The prompt's encoder: used once a run, and so not kept."""
-        from model.text import TextEncoder
+        from model.encoders.umt5 import TextEncoder
 
         with _BUILDING:
             placed = self.placement

@@ -1,4 +1,4 @@
-"""What a large model computes alike on machines that make the same film, and otherwise on others (model/probe.py).
+"""What a large model computes alike on machines that make the same film, and otherwise on others (model/sampling/probe.py).
 
 No weight is loaded for it: a miniature of each part has the part's own layers in their true width, once instead of many times, and drawn numbers. The prompt's
 encoder is left out; its products are the transformer's.
@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model import checkpoint
-from model.avatar import Traits
-from model.checkpoint import Place, read_json
-from model.fp8 import quantise_linears
-from model.headers import read_contents
-from model.probe import compute_formulas, denoise_block, draw_noise
-from model.ring import Remembering
-from model.transformer import S2VTransformer
-from model.vae import WanFrameStream, WanVAE, build
-from model.vae_layout import STATISTICS, bare_names, configuration
-from model.wan.card import FRAMES_PER_LATENT, PIXELS_PER_LATENT, SAMPLE_RATE, Kind
-from model.weights import Placement
+from model.avatar import ModelTraits
+from model.kv.kv_cache import KVCacheConfig
+from model.ops.fp8 import quantize_linears
+from model.s2v.transformer import S2VTransformer
+from model.sampling.probe import compute_formulas, denoise_block, draw_noise
+from model.vae.wan_layout import STATISTICS, bare_names, read_configuration
+from model.vae.wan_vae import WanFrameStream, WanVAE, build_vae
+from model.wan.model_traits import FRAMES_PER_LATENT, PIXELS_PER_LATENT, SAMPLE_RATE, PublishedModel
+from model.weights import checkpoint
+from model.weights.checkpoint import WeightsLocation, read_json
+from model.weights.file_headers import read_contents
+from model.weights.loading import Placement
 
 POOL = 1 << 20
 """Drawn numbers that all weights are cut from."""
@@ -35,12 +35,12 @@ ROWS = 8
 class Miniature:
     """Of which model, from which folder, and where it is computed."""
 
-    kind: Kind
-    place: Place
+    kind: PublishedModel
+    place: WeightsLocation
     placement: Placement
 
     @torch.inference_mode()
-    def compute(self, traits: Traits) -> Iterator[Tensor]:
+    def compute(self, traits: ModelTraits) -> Iterator[Tensor]:
         """What each part makes of fixed numbers: the speech encoder of a second, the VAE as wide as the film, the transformer at its size."""
         device = self.placement.device
         yield from compute_formulas(device)
@@ -55,7 +55,7 @@ class Miniature:
         yield vae.encode(draw_noise(1, 3, frames, ROWS * PIXELS_PER_LATENT, width).to(device))
         yield WanFrameStream(vae).push(latents[..., :ROWS, :].repeat(1, 1, 2, 1, 1))
         heard = draw_noise(1, traits.audio_layers, traits.audio_channels, traits.block_frames)
-        yield denoise_block(self.transformer(), latents, heard, Remembering(self.placement.fp8))
+        yield denoise_block(self.transformer(), latents, heard, KVCacheConfig(self.placement.fp8))
 
     def ear(self) -> nn.Module:
         """Its speech encoder with a single layer."""
@@ -72,8 +72,8 @@ class Miniature:
         path = self.place.folder / checkpoint.VAE
         shapes = {name: held.shape for name, held in read_contents(path).items()}
         mean, std = (list(each) for each in STATISTICS)
-        config = configuration(bare_names(shapes), path)
-        module = build(config | {"latents_mean": mean, "latents_std": std})
+        config = read_configuration(bare_names(shapes), path)
+        module = build_vae(config | {"latents_mean": mean, "latents_std": std})
         dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
         return WanVAE(self._fill(module, dtype))
 
@@ -84,7 +84,7 @@ class Miniature:
             model = S2VTransformer(**{**self.place.config, **self.kind.switches, **single}).eval()
         self._fill(model, self.placement.dtype)
         if self.placement.fp8:
-            quantise_linears(model.blocks)
+            quantize_linears(model.blocks)
         return model
 
     def _fill(self, module: Any, dtype: torch.dtype) -> Any:

@@ -2,25 +2,25 @@
 
 from torch import Tensor
 
-from model.avatar import Byte, Float, Machine, Named, Options, Seed
-from model.clipwise import ClipwiseDenoiser, Guidance
-from model.draws import SeededDraws
-from model.scene import Scene
-from model.schedule import flow_match
-from model.text import TextEncoder
-from model.vae import MotionWindow, WanVAE, decode_clip
-from model.wan.avatar import MOTION_FRAMES, WanAvatar, array, to_bytes, to_pixels
-from model.wan.card import PIXELS_PER_LATENT
+from model.avatar import Byte, DeviceConfig, Float, Named, Options, Seed
+from model.encoders.umt5 import TextEncoder
+from model.s2v.conditioning import Conditioning
+from model.sampling.clipwise import ClipwiseDenoiser, Guidance
+from model.sampling.noise import SeededNoise
+from model.sampling.schedule import make_schedule
+from model.vae.wan_vae import MotionWindow, WanVAE, decode_clip
+from model.wan.avatar import MOTION_FRAMES, WanAvatar, to_array, to_bytes, to_pixels
+from model.wan.model_traits import PIXELS_PER_LATENT
 from model.wan.parts import bytes_free
-from model.wan_s2v.card import KIND
+from model.wan_s2v.model_traits import KIND
 
 NEGATIVE = ""
 """What guidance leads away from. The published list of unwanted things is not ours to ship."""
 
-__all__ = ["bytes_free", "load"]
+__all__ = ["bytes_free", "load_model"]
 
 
-def load(options: Options, machine: Machine) -> "WanS2V":
+def load_model(options: Options, machine: DeviceConfig) -> "WanS2V":
     """Wan-S2V from the folder that the options name; its parts are read when they are needed."""
     return WanS2V(KIND, options, machine)
 
@@ -39,12 +39,12 @@ class WanS2V(WanAvatar):
         """A denoiser that stands before clip 0."""
         transformer, reference = self._parts.transformer, self.tensor(inputs["reference"])
         # Before clip 0 there is no past at all: its tokens are left out.
-        scene = Scene(
+        scene = Conditioning(
             reference, reference[:, :, :0], self.tensor(inputs["text"]), self._traits.clip_latents
         )
         guidance = Guidance(float(self._traits.guidance), self.tensor(inputs["negative"]))
-        schedule = flow_match(self._traits.steps, transformer.config.sigmas)
-        draws = SeededDraws(seed, transformer.config.roll)
+        schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
+        draws = SeededNoise(seed, transformer.config.roll)
         return ClipwiseDenoiser(transformer, schedule, scene, draws, guidance)
 
     def decoder(self, inputs: Named) -> "ClipDecoder":
@@ -71,7 +71,7 @@ class ClipDecoder:
             made.append(to_bytes(frames))
             seen.extend(frames)
         self._clip += 1
-        self._motion = array(seen.latents())
+        self._motion = to_array(seen.latents())
         self._before = self._avatar.tensor(self._motion)
         return to_pixels(made)
 

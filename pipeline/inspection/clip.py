@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.inspection.painter import Decoded, painter_of
-from pipeline.inspection.place import blocks_of, latents_of_block
-from pipeline.inspection.sheet import picture_of
-from pipeline.jsontext import to_json
-from storage.errors import BadOption, NotMade, Pruned, count
+from pipeline.inspection.contact_sheet import picture_of
+from pipeline.inspection.latent_pictures import ModelDecoder, choose_painter
+from pipeline.inspection.location import blocks_per_clip, latents_per_block
+from pipeline.json_output import to_json
+from storage.errors import BadOption, NotMade, Pruned, count_noun
 
 if TYPE_CHECKING:
-    from pipeline.inspection.painter import Byte, Float, Painter
+    from pipeline.inspection.latent_pictures import Byte, Float, Painter
     from storage.output_file import OutputFile
     from storage.run import Run
 
-Tell = Callable[[str], None]
+Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Look:
+class ClipView:
     """What of a clip is looked at."""
 
     clip: int
@@ -40,7 +40,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class ChannelStatistics:
     """One channel of a clip's (or a block's) latents after one step; NaN where nothing is finite."""
 
     step: int
@@ -54,7 +54,7 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class ClipInspection:
     """What one clip looks like inside."""
 
     run: str
@@ -68,7 +68,7 @@ class Inspection:
     """The PNG: a row a step, a column a latent frame."""
     drawn: str
     """How latents became pictures."""
-    numbers: tuple[Numbers, ...]
+    numbers: tuple[ChannelStatistics, ...]
     shown: "Byte"
     """The last row [y, x, rgb], for a terminal."""
 
@@ -77,30 +77,32 @@ class Inspection:
         return to_json({name: value for name, value in vars(self).items() if name != "shown"})
 
 
-def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspection:
+def inspect_clip(run: "Run", look: ClipView, tell: Notice = lambda _: None) -> ClipInspection:
     """Look into a clip of a finished, running or crashed run; writes one PNG, and steps that are made again into a scratch folder.
 
     `tell` hears what a replay will cost, before it begins.
     """
-    check(run, look)
-    target = picture_of(run, look.output_file or Path(_name(run, look)), overwrite=look.overwrite)
-    steps, source = _steps(run, look, tell)
+    check_view(run, look)
+    target = picture_of(
+        run, look.output_file or Path(_file_name(run, look)), overwrite=look.overwrite
+    )
+    steps, source = _read_steps(run, look, tell)
     last = len(steps) - 1
     if look.step is not None and not 0 <= look.step <= last:
         raise BadOption(
-            "--step", look.step, f"this clip has {count(last + 1, 'step')}, counted from 0"
+            "--step", look.step, f"this clip has {count_noun(last + 1, 'step')}, counted from 0"
         )
     chosen = range(len(steps)) if look.step is None else [look.step]
     painter: Painter = (
-        Decoded(run, look.clip) if look.decode else painter_of(run, lambda: steps[-1])
+        ModelDecoder(run, look.clip) if look.decode else choose_painter(run, lambda: steps[-1])
     )
-    part = span_of(run, look.block)
+    part = frames_of_block(run, look.block)
     rows = [(number, painter.paint(steps[number])[part]) for number in chosen]
-    _save(target, run, look, rows)
-    numbers = tuple(row for n in chosen for row in measure(n, steps[n][:, part]))
+    _save_picture(target, run, look, rows)
+    numbers = tuple(row for n in chosen for row in measure_channels(n, steps[n][:, part]))
     says = f"by {painter.says}"
     row = np.concatenate(rows[-1][1], 1)
-    return Inspection(
+    return ClipInspection(
         str(run.root),
         look.clip,
         look.block,
@@ -113,26 +115,26 @@ def inspect_clip(run: "Run", look: Look, tell: Tell = lambda _: None) -> Inspect
     )
 
 
-def check(run: "Run", look: Look) -> None:
+def check_view(run: "Run", look: ClipView) -> None:
     """Raise BadOption where the film has no such clip or block."""
-    last, blocks = run.spec.clips - 1, blocks_of(run.spec)
+    last, blocks = run.spec.clips - 1, blocks_per_clip(run.spec)
     if not 0 <= look.clip <= last:
         raise BadOption(
-            "--clip", look.clip, f"the film has {count(last + 1, 'clip')}, counted from 0"
+            "--clip", look.clip, f"the film has {count_noun(last + 1, 'clip')}, counted from 0"
         )
     if look.block is not None and not 0 <= look.block < blocks:
         raise BadOption(
-            "--block", look.block, f"a clip has {count(blocks, 'block')}, counted from 0"
+            "--block", look.block, f"a clip has {count_noun(blocks, 'block')}, counted from 0"
         )
 
 
-def span_of(run: "Run", block: int | None) -> slice:
+def frames_of_block(run: "Run", block: int | None) -> slice:
     """The latent frames of a block, or of all."""
-    each = latents_of_block(run.spec)
+    each = latents_per_block(run.spec)
     return slice(None) if block is None else slice(block * each, (block + 1) * each)
 
 
-def _steps(run: "Run", look: Look, tell: Tell) -> "tuple[Float, str]":
+def _read_steps(run: "Run", look: ClipView, tell: Notice) -> "tuple[Float, str]":
     """[step, c, t, h, w], and where they come from."""
     try:
         return run.steps.view(look.clip), "the steps as they are kept"
@@ -140,7 +142,7 @@ def _steps(run: "Run", look: Look, tell: Tell) -> "tuple[Float, str]":
         latents = run.latents.view(look.clip)
     wanted = look.replay or (look.step is not None and 0 <= look.step < run.spec.steps - 1)
     if wanted:
-        return _made_again(run, look.clip, tell)
+        return _replay_steps(run, look.clip, tell)
     if look.step == run.spec.steps - 1:
         # The last step is what the latents are; the others are not asked for.
         return np.broadcast_to(
@@ -149,25 +151,25 @@ def _steps(run: "Run", look: Look, tell: Tell) -> "tuple[Float, str]":
     return latents[None], "the latents alone: the steps are not kept, --replay makes them again"
 
 
-def _made_again(run: "Run", clip: int, tell: Tell) -> "tuple[Float, str]":
-    from tasks.look import found_in, replay, route_to, scratch_of
+def _replay_steps(run: "Run", clip: int, tell: Notice) -> "tuple[Float, str]":
+    from tasks.replay import find_kept_steps, replay_steps, route_to, scratch_folder
 
-    scratch = scratch_of(run)
-    if (before := found_in(run, clip, scratch)) is not None:
+    scratch = scratch_folder(run)
+    if (before := find_kept_steps(run, clip, scratch)) is not None:
         return before, f"steps made again before, in {scratch}"
-    tell(price_of(run, route_to(run, clip).clips, scratch))
-    steps, way = replay(
+    tell(describe_replay_cost(run, route_to(run, clip).clips, scratch))
+    steps, way = replay_steps(
         run, clip, scratch, lambda each: tell(f"clip {each}: equal to what is published")
     )
-    made = f"steps made again: {count(len(way), 'clip')} denoised"
+    made = f"steps made again: {count_noun(len(way), 'clip')} denoised"
     return steps, f"{made}, each equal to what is published; kept in {scratch}"
 
 
-def price_of(run: "Run", way: range, scratch: Path) -> str:
+def describe_replay_cost(run: "Run", way: range, scratch: Path) -> str:
     """What a replay takes, in one line, before it begins."""
-    from pipeline.verify import rates
+    from pipeline.upkeep.verify import measure_rates
 
-    each = rates(run).get("denoise")
+    each = measure_rates(run).get("denoise")
     long = (
         f"about {each * len(way):.0f} s once the model is loaded"
         if each
@@ -177,7 +179,7 @@ def price_of(run: "Run", way: range, scratch: Path) -> str:
     return f"The steps of clip {way[-1]} are not kept: {clips} denoised again ({long}). The run stays as it is; they go to {scratch}."
 
 
-def measure(step: int, latents: "Float") -> Iterator[Numbers]:
+def measure_channels(step: int, latents: "Float") -> Iterator[ChannelStatistics]:
     """Each channel of latents [c, t, h, w]."""
     for channel, values in enumerate(latents.reshape(len(latents), -1)):
         good = values[np.isfinite(values)].astype(np.float64)
@@ -185,20 +187,22 @@ def measure(step: int, latents: "Float") -> Iterator[Numbers]:
             good = np.array([np.nan])
         low, high, mean = float(good.min()), float(good.max()), float(good.mean())
         nan = int(np.count_nonzero(~np.isfinite(values)))
-        yield Numbers(step, channel, low, high, mean, float(good.std()), nan)
+        yield ChannelStatistics(step, channel, low, high, mean, float(good.std()), nan)
 
 
-def _name(run: "Run", look: Look) -> str:
+def _file_name(run: "Run", look: ClipView) -> str:
     parts = (("clip", look.clip), ("block", look.block), ("step", look.step))
     words = "-".join(f"{name}{value}" for name, value in parts if value is not None)
     return f"{run.root.name}-{words}.png"
 
 
-def _save(target: "OutputFile", run: "Run", look: Look, rows: "list[tuple[int, Byte]]") -> None:
-    from pipeline.inspection.sheet import save, strip
+def _save_picture(
+    target: "OutputFile", run: "Run", look: ClipView, rows: "list[tuple[int, Byte]]"
+) -> None:
+    from pipeline.inspection.contact_sheet import draw_strip, save_sheet
 
     spec = run.spec
-    first = (span_of(run, look.block).start or 0) * spec.frames_per_latent
+    first = (frames_of_block(run, look.block).start or 0) * spec.frames_per_latent
     begin = look.clip * spec.clip_frames + first
     seconds = [(begin + n * spec.frames_per_latent) / spec.fps for n in range(len(rows[0][1]))]
-    save(target, strip([(f"step {number}", list(row)) for number, row in rows], seconds))
+    save_sheet(target, draw_strip([(f"step {number}", list(row)) for number, row in rows], seconds))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.inspection.place import Place, blocks_of, place_of
-from pipeline.jsontext import to_json
+from pipeline.inspection.location import Location, blocks_per_clip, locate_index
+from pipeline.json_output import to_json
 from storage.errors import BadOption, RunError
 from storage.layout import clip_arrays
 
@@ -27,7 +27,7 @@ SAMPLES = 32
 class Difference:
     """The first number that differs, and how much does around it."""
 
-    place: Place
+    place: Location
     here: float | None
     there: float | None
     bits: int
@@ -57,7 +57,7 @@ class StageDiff:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """What two runs have in common."""
 
     run: str
@@ -76,28 +76,30 @@ class Comparison:
         return to_json(self)
 
 
-def compare(run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: None) -> Comparison:
+def compare_runs(
+    run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: None
+) -> RunComparison:
     """Lay two runs side by side, finished or not. Raises BadOption where their arrays have other shapes."""
     mine, theirs = clip_arrays(run.spec), clip_arrays(other.spec)
     if mine != theirs:
         names = ", ".join(name for name in mine if mine[name] != theirs.get(name))
         raise BadOption("--diff", other.root, f"it is a film of another shape ({names})")
-    asked = _differing(asdict(run.spec), asdict(other.spec))
-    numerics = _differing(run.fingerprint, other.fingerprint)
-    once = [_once(run, other, stage) for stage in ONCE]
+    asked = _differing_values(asdict(run.spec), asdict(other.spec))
+    numerics = _differing_values(run.fingerprint, other.fingerprint)
+    once = [_compare_once(run, other, stage) for stage in ONCE]
     clipwise = [
-        _clipwise(run, other, stage, watch)
+        _compare_clips(run, other, stage, watch)
         for stage in CLIPWISE
         if stage in mine or stage == "segment"
     ]
     stages = (*once, *clipwise)
     firsts = [each.first for each in stages if each.first is not None]
-    first = min(firsts, key=_order, default=None)
+    first = min(firsts, key=_order_in_film, default=None)
     equal = not any(each.differ or each.only_here or each.only_there for each in stages)
-    return Comparison(str(run.root), str(other.root), equal, first, asked, numerics, stages)
+    return RunComparison(str(run.root), str(other.root), equal, first, asked, numerics, stages)
 
 
-def _order(difference: Difference) -> tuple[int, int]:
+def _order_in_film(difference: Difference) -> tuple[int, int]:
     """What is made once comes first, then clip after clip."""
     stage, clip = difference.place.stage, difference.place.clip
     if clip is None:
@@ -105,30 +107,32 @@ def _order(difference: Difference) -> tuple[int, int]:
     return clip, CLIPWISE.index(stage)
 
 
-def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _differing_values(
+    mine: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
     names = sorted({*mine, *theirs})
     return {n: (mine.get(n), theirs.get(n)) for n in names if mine.get(n) != theirs.get(n)}
 
 
-def _clipwise(run: "Run", other: "Run", stage: str, watch: Callable[[int], None]) -> StageDiff:
+def _compare_clips(run: "Run", other: "Run", stage: str, watch: Callable[[int], None]) -> StageDiff:
     """A stage clip by clip, by the hashes in its records; those that differ are read."""
     equal = only_here = only_there = 0
     differing: list[int] = []
     for clip in sorted({*run.records.named(stage), *other.records.named(stage)}):
         watch(clip)
-        here, there = _digest(run, stage, clip), _digest(other, stage, clip)
+        here, there = _recorded_digest(run, stage, clip), _recorded_digest(other, stage, clip)
         if here is None or there is None:
             only_here, only_there = only_here + (here is not None), only_there + (there is not None)
         elif here == there:
             equal += 1
         else:
             differing.append(clip)
-    first = _in_clip(run, other, stage, differing[0]) if differing else None
-    sizes = tuple(_sizes(run, other, stage, differing))
+    first = _find_in_clip(run, other, stage, differing[0]) if differing else None
+    sizes = tuple(_sample_sizes(run, other, stage, differing))
     return StageDiff(stage, equal, len(differing), only_here, only_there, first, sizes)
 
 
-def _digest(run: "Run", stage: str, clip: int) -> str | None:
+def _recorded_digest(run: "Run", stage: str, clip: int) -> str | None:
     """What the record says of a clip, also of one that was pruned."""
     if clip >= run.spec.clips:
         return None
@@ -137,7 +141,7 @@ def _digest(run: "Run", stage: str, clip: int) -> str | None:
     return digest
 
 
-def _sizes(
+def _sample_sizes(
     run: "Run", other: "Run", stage: str, differing: list[int]
 ) -> Iterator[tuple[int, float]]:
     if stage == "segment" or not differing:
@@ -146,22 +150,22 @@ def _sizes(
     for clip in (differing[n] for n in chosen):
         with suppress(RunError):
             here, there = getattr(run, stage).view(clip), getattr(other, stage).view(clip)
-            yield clip, _largest(here, there)
+            yield clip, _largest_difference(here, there)
 
 
-def _in_clip(run: "Run", other: "Run", stage: str, clip: int) -> Difference:
+def _find_in_clip(run: "Run", other: "Run", stage: str, clip: int) -> Difference:
     """The first number that differs in a clip, in the order in which it was made: block, step, channel."""
     if stage == "segment":
-        return _told(Place(stage, clip), "the encoded bytes differ")
+        return _noted_difference(Location(stage, clip), "the encoded bytes differ")
     try:
         here, there = getattr(run, stage).view(clip), getattr(other, stage).view(clip)
     except RunError as error:
-        return _told(
-            Place(stage, clip), f"their hashes differ, and there is nothing to look at: {error}"
+        return _noted_difference(
+            Location(stage, clip), f"their hashes differ, and there is nothing to look at: {error}"
         )
-    index = _first(here, there, _time_axis(run, stage), _cuts(run, stage))
-    place = place_of(run.spec, stage, clip, index)
-    return _measured(place, here, there, index)
+    index = _first_index(here, there, _time_axis(run, stage), _count_blocks(run, stage))
+    place = locate_index(run.spec, stage, clip, index)
+    return _measure_difference(place, here, there, index)
 
 
 def _time_axis(run: "Run", stage: str) -> int:
@@ -169,11 +173,11 @@ def _time_axis(run: "Run", stage: str) -> int:
     return next(axis for axis, name in enumerate(names) if name in {"t", "frame", "past"})
 
 
-def _cuts(run: "Run", stage: str) -> int:
-    return 1 if stage == "motion" else blocks_of(run.spec)
+def _count_blocks(run: "Run", stage: str) -> int:
+    return 1 if stage == "motion" else blocks_per_clip(run.spec)
 
 
-def _first(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tuple[int, ...]:
+def _first_index(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tuple[int, ...]:
     """The index of the first number whose bits differ: the first block that has one, and the first in it."""
     each = here.shape[axis] // cuts
     for block in range(cuts):
@@ -181,7 +185,7 @@ def _first(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tup
             slice(block * each, (block + 1) * each) if n == axis else slice(None)
             for n in range(here.ndim)
         )
-        differs = _bits(here[part]) != _bits(there[part])
+        differs = _as_bits(here[part]) != _as_bits(there[part])
         if differs.any():
             found = [int(n) for n in np.unravel_index(np.argmax(differs), differs.shape)]
             found[axis] += block * each
@@ -189,44 +193,50 @@ def _first(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tup
     raise AssertionError("records with two hashes vouch for the same bytes")
 
 
-def _measured(
-    place: Place, here: NDArray[Any], there: NDArray[Any], index: tuple[int, ...]
+def _measure_difference(
+    place: Location, here: NDArray[Any], there: NDArray[Any], index: tuple[int, ...]
 ) -> Difference:
     one, two = here[index], there[index]
-    flipped = int(_bits(np.atleast_1d(one))[0]) ^ int(_bits(np.atleast_1d(two))[0])
-    count = int(np.count_nonzero(_bits(here) != _bits(there)))
+    flipped = int(_as_bits(np.atleast_1d(one))[0]) ^ int(_as_bits(np.atleast_1d(two))[0])
+    count = int(np.count_nonzero(_as_bits(here) != _as_bits(there)))
     return Difference(
-        place, float(one), float(two), flipped.bit_count(), count, here.size, _largest(here, there)
+        place,
+        float(one),
+        float(two),
+        flipped.bit_count(),
+        count,
+        here.size,
+        _largest_difference(here, there),
     )
 
 
-def _bits(array: NDArray[Any]) -> NDArray[Any]:
+def _as_bits(array: NDArray[Any]) -> NDArray[Any]:
     """The same bytes as whole numbers: -0 is not 0, and a NaN equals itself."""
     return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
 
 
-def _largest(here: NDArray[Any], there: NDArray[Any]) -> float:
+def _largest_difference(here: NDArray[Any], there: NDArray[Any]) -> float:
     with np.errstate(invalid="ignore"):
         apart = np.abs(here.astype(np.float64) - there.astype(np.float64))
     return float(np.max(apart, where=np.isfinite(apart), initial=0.0))
 
 
-def _told(place: Place, note: str) -> Difference:
+def _noted_difference(place: Location, note: str) -> Difference:
     return Difference(place, None, None, 0, 0, 0, 0.0, note)
 
 
-def _once(run: "Run", other: "Run", stage: str) -> StageDiff:
+def _compare_once(run: "Run", other: "Run", stage: str) -> StageDiff:
     """What is made once a run, by the hashes of its pieces."""
-    here, there = _pieces(run, stage), _pieces(other, stage)
+    here, there = _piece_digests(run, stage), _piece_digests(other, stage)
     if here is None or there is None:
         return StageDiff(stage, 0, 0, int(here is not None), int(there is not None), None, ())
     if here == there:
         return StageDiff(stage, 1, 0, 0, 0, None, ())
     name = next(n for n in sorted({*here, *there}) if here.get(n) != there.get(n))
-    return StageDiff(stage, 0, 1, 0, 0, _in_piece(run, other, stage, name), ())
+    return StageDiff(stage, 0, 1, 0, 0, _find_in_piece(run, other, stage, name), ())
 
 
-def _pieces(run: "Run", stage: str) -> dict[str, str] | None:
+def _piece_digests(run: "Run", stage: str) -> dict[str, str] | None:
     facts = run.records.vouched(stage)
     if facts is None:
         return None
@@ -237,16 +247,16 @@ def _pieces(run: "Run", stage: str) -> dict[str, str] | None:
     return {"file": facts["sha256"]}
 
 
-def _in_piece(run: "Run", other: "Run", stage: str, name: str) -> Difference:
-    place = Place(f"{stage} ({name})" if stage != "soundtrack" else stage)
+def _find_in_piece(run: "Run", other: "Run", stage: str, name: str) -> Difference:
+    place = Location(f"{stage} ({name})" if stage != "soundtrack" else stage)
     if stage == "inputs":
         with suppress(RunError, KeyError):
             here, there = run.inputs.read(name), other.inputs.read(name)
             if here.shape == there.shape and here.dtype == there.dtype:
-                return _measured(
-                    Place(stage, index=_first(here, there, 0, 1)),
+                return _measure_difference(
+                    Location(stage, index=_first_index(here, there, 0, 1)),
                     here,
                     there,
-                    _first(here, there, 0, 1),
+                    _first_index(here, there, 0, 1),
                 )
-    return _told(Place(stage), f"{place.stage} differs")
+    return _noted_difference(Location(stage), f"{place.stage} differs")

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-    from pipeline.inspection.film import Sample
+    from pipeline.inspection.overview import ClipSample
 
 WIDTH, DPI = 1200, 100
 BLUE, GREY = "#2a6fb0", "#8a93a3"
 
 
-def as_picture(figure: "Figure") -> "Image.Image":
+def render_figure(figure: "Figure") -> "Image.Image":
     """A figure's pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
@@ -27,12 +27,12 @@ def as_picture(figure: "Figure") -> "Image.Image":
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
-def figure_of_course(samples: "Sequence[Sample]") -> "Figure":
+def plot_overview(samples: "Sequence[ClipSample]") -> "Figure":
     """Norm after each step, drift from the first clip, and each channel's mean, over the clips."""
     from matplotlib import colormaps
 
     mark = "." if len(samples) <= 60 else ""
-    figure, (norm, drift, channels) = _stacked((2.2, 1.6, 2.6))
+    figure, (norm, drift, channels) = _stack_axes((2.2, 1.6, 2.6))
     clips = [sample.clip for sample in samples]
     steps = max(len(sample.norms) for sample in samples)
     # Of very many steps a few tell the story.
@@ -49,39 +49,43 @@ def figure_of_course(samples: "Sequence[Sample]") -> "Figure":
     drift.set_ylabel("drift from\nthe first clip")
     drift.set_ylim(bottom=0)
     means = np.array([sample.means for sample in samples]).T
-    _heat(figure, channels, means, (clips[0] - 0.5, clips[-1] + 0.5), "mean of\neach channel")
+    _draw_heatmap(
+        figure, channels, means, (clips[0] - 0.5, clips[-1] + 0.5), "mean of\neach channel"
+    )
     channels.set_xlabel("clip")
     for axes in (norm, drift, channels):
         axes.set_xlim(clips[0] - 0.5, clips[-1] + 0.5)
-        _mark(axes, samples)
+        _mark_bad_clips(axes, samples)
     return figure
 
 
-def _mark(axes: "Axes", samples: "Sequence[Sample]") -> None:
+def _mark_bad_clips(axes: "Axes", samples: "Sequence[ClipSample]") -> None:
     for sample in samples:
         if sample.nan:
             axes.axvline(sample.clip, color="#c02626", linewidth=1.5)
 
 
-def figure_of_sound(
+def plot_audio(
     wave: NDArray[Any], features: NDArray[Any], first: float, seconds: float
 ) -> "Figure":
     """The wave of a clip above its features [layer, channel, frame], a panel a layer."""
-    layers = _chosen(len(features))
-    figure, axes = _stacked((1.4, *[1.6] * len(layers)))
+    layers = _choose_layers(len(features))
+    figure, axes = _stack_axes((1.4, *[1.6] * len(layers)))
     times = first + np.arange(len(wave)) / len(wave) * seconds
-    axes[0].fill_between(times, *_envelope(wave), color=BLUE, linewidth=0)
+    axes[0].fill_between(times, *_wave_envelope(wave), color=BLUE, linewidth=0)
     axes[0].set_ylabel("sound")
     axes[0].set_xlim(first, first + seconds)
     for place, layer in zip(axes[1:], layers, strict=True):
-        rows = features[layer][_alike(features[layer])]
-        _heat(figure, place, rows, (first, first + seconds), f"layer {layer}\n{len(rows)} channels")
+        rows = features[layer][_order_by_likeness(features[layer])]
+        _draw_heatmap(
+            figure, place, rows, (first, first + seconds), f"layer {layer}\n{len(rows)} channels"
+        )
         place.set_yticks([])
     axes[-1].set_xlabel("seconds of the film")
     return figure
 
 
-def _alike(layer: NDArray[Any]) -> NDArray[Any]:
+def _order_by_likeness(layer: NDArray[Any]) -> NDArray[Any]:
     """A layer's channels, those that move alike beside each other: in their own order nothing is to be seen."""
     finite = np.where(np.isfinite(layer), layer, 0).astype(np.float64)
     rows = finite - finite.mean(1, keepdims=True)
@@ -90,19 +94,19 @@ def _alike(layer: NDArray[Any]) -> NDArray[Any]:
     return np.argsort(np.arctan2(two[:, -1], two[:, 0]), kind="stable")
 
 
-def _chosen(layers: int) -> list[int]:
+def _choose_layers(layers: int) -> list[int]:
     """At most four: the first, the last and two between."""
     return sorted({round(n) for n in np.linspace(0, layers - 1, min(4, layers))})
 
 
-def _envelope(wave: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _wave_envelope(wave: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Lowest and highest around each sample: a line through all of them would be a smear."""
     reach = max(1, len(wave) // 2000)
     padded = np.pad(wave, (0, -len(wave) % reach), mode="edge").reshape(-1, reach)
     return tuple(np.repeat(edge, reach)[: len(wave)] for edge in (padded.min(1), padded.max(1)))  # type: ignore[return-value]
 
 
-def _stacked(heights: Sequence[float]) -> "tuple[Figure, list[Axes]]":
+def _stack_axes(heights: Sequence[float]) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
     figure = Figure((WIDTH / DPI, sum(heights) + 0.4), DPI, layout="constrained")
@@ -115,7 +119,7 @@ def _stacked(heights: Sequence[float]) -> "tuple[Figure, list[Axes]]":
     return figure, list(axes)
 
 
-def _heat(
+def _draw_heatmap(
     figure: "Figure", axes: "Axes", rows: NDArray[Any], span: tuple[float, float], name: str
 ) -> None:
     """Rows as colours: blue below the row's usual value, red above; what is no number is black."""

@@ -4,27 +4,27 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pipeline.inspection.film import sparkline
-from pipeline.screens import grid
-from pipeline.words import value_in_words
-from storage.errors import count, span
-from storage.printable import printable
+from pipeline.inspection.overview import draw_sparkline
+from pipeline.monitor.screens import render_grid
+from pipeline.monitor.words import value_in_words
+from storage.errors import count_noun, describe_span
+from storage.printable import spell_unprintable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from pipeline.inspection.clip import Inspection
-    from pipeline.inspection.diff import Comparison, Difference, StageDiff
-    from pipeline.inspection.film import Course
-    from pipeline.inspection.hearing import Hearing
-    from pipeline.inspection.hunt import Find, Hunt
+    from pipeline.inspection.audio_view import AudioView
+    from pipeline.inspection.clip import ClipInspection
+    from pipeline.inspection.diff import Difference, RunComparison, StageDiff
+    from pipeline.inspection.hunt import Anomaly, AnomalyReport
+    from pipeline.inspection.overview import FilmOverview
 
 _LINES = 20
 """Findings that are named on a terminal; --json names more."""
 
 
-def table_of(*names: str) -> "Table":
+def make_table(*names: str) -> "Table":
     """Columns of numbers."""
     from rich import box
     from rich.table import Table
@@ -35,7 +35,7 @@ def table_of(*names: str) -> "Table":
     return table
 
 
-def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
+def show_inspection(inspection: "ClipInspection") -> Iterator["RenderableType"]:
     """One line a channel and step."""
     from rich.text import Text
 
@@ -44,7 +44,7 @@ def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
     yield inspection.picture
     yield f"from {inspection.source}"
     yield ""
-    table = table_of("step", "channel", "min", "max", "mean", "std", "NaN")
+    table = make_table("step", "channel", "min", "max", "mean", "std", "NaN")
     for step, rows in groupby(inspection.numbers, key=lambda row: row.step):
         for row in rows:
             values = [f"{value:.3f}" for value in (row.low, row.high, row.mean, row.deviation)]
@@ -54,12 +54,12 @@ def show_inspection(inspection: "Inspection") -> Iterator["RenderableType"]:
     yield table
 
 
-def show_course(course: "Course") -> Iterator["RenderableType"]:
+def show_overview(course: "FilmOverview") -> Iterator["RenderableType"]:
     """A line of bars for the norm, the drift and each channel."""
     from rich.text import Text
 
     samples = course.samples
-    yield f"{course.run}: {course.made} of {count(course.clips, 'clip')} there, {len(samples)} looked at, drawn {course.drawn}:"
+    yield f"{course.run}: {course.made} of {count_noun(course.clips, 'clip')} there, {len(samples)} looked at, drawn {course.drawn}:"
     yield course.picture
     yield ""
     rows = [("norm", [s.norm for s in samples]), ("drift", [s.drift for s in samples])]
@@ -71,37 +71,41 @@ def show_course(course: "Course") -> Iterator["RenderableType"]:
         "last",
         "least",
         "most",
-        f"clip {span(samples[0].clip, samples[-1].clip)}",
+        f"clip {describe_span(samples[0].clip, samples[-1].clip)}",
     )
-    yield grid([head, *(_line(name, values) for name, values in rows)])
+    yield render_grid([head, *(_course_row(name, values) for name, values in rows)])
     if bad := [s.clip for s in samples if s.nan]:
         words = (f"clip {bad[0]} has values that are no number", "red")
-        yield Text.assemble(words, f": longtake inspect {printable(course.run)} --hunt")
+        yield Text.assemble(words, f": longtake inspect {spell_unprintable(course.run)} --hunt")
 
 
-def _line(name: str, values: list[float]) -> tuple[str, ...]:
+def _course_row(name: str, values: list[float]) -> tuple[str, ...]:
     figures = (values[0], values[-1], min(values), max(values))
-    return (name, *(f"{figure:6.3f}" for figure in figures), sparkline(values, 40))
+    return (name, *(f"{figure:6.3f}" for figure in figures), draw_sparkline(values, 40))
 
 
-def show_hunt(hunt: "Hunt") -> Iterator["RenderableType"]:
+def show_anomalies(hunt: "AnomalyReport") -> Iterator["RenderableType"]:
     """What was found, in the order in which the film is made."""
     from rich.text import Text
 
     found = len(hunt.found) + hunt.more
-    looked = f"{count(hunt.clips, 'clip')}, {hunt.values / 1e6:.1f} million values"
+    looked = f"{count_noun(hunt.clips, 'clip')}, {hunt.values / 1e6:.1f} million values"
     if not found:
-        yield Text(f"{printable(hunt.run)}: nothing stands out in {looked}")
+        yield Text(f"{spell_unprintable(hunt.run)}: nothing stands out in {looked}")
         return
-    yield Text(f"{printable(hunt.run)}: {found} found in {looked}; the first is where it began")
+    yield Text(
+        f"{spell_unprintable(hunt.run)}: {found} found in {looked}; the first is where it began"
+    )
     yield ""
     shown = hunt.found[:_LINES]
-    yield grid([("clip", "block", "step", "channel", "stage", ""), *map(_find, shown)])
+    yield render_grid(
+        [("clip", "block", "step", "channel", "stage", ""), *map(_anomaly_row, shown)]
+    )
     if found > len(shown):
         yield Text(f"  … and {found - len(shown)} more; --json names {len(hunt.found)}")
 
 
-def _find(find: "Find") -> tuple[str, ...]:
+def _anomaly_row(find: "Anomaly") -> tuple[str, ...]:
     place, says = find.place, f"{find.kind}: {find.says}"
     if place.index:
         says += f", the first at {list(place.index)}"
@@ -113,13 +117,17 @@ def _find(find: "Find") -> tuple[str, ...]:
     return (*("–" if n is None else str(n) for n in numbers), place.stage, says)
 
 
-def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
+def show_comparison(found: "RunComparison") -> Iterator["RenderableType"]:
     """The first difference, then each stage."""
     from rich.text import Text
 
     verdict = ("equal", "bold green") if found.equal else ("different", "bold yellow")
     yield Text.assemble(
-        (printable(found.run), "bold"), " and ", (printable(found.other), "bold"), " are ", verdict
+        (spell_unprintable(found.run), "bold"),
+        " and ",
+        (spell_unprintable(found.other), "bold"),
+        " are ",
+        verdict,
     )
     for decides, differing in (("asked for", found.asked), ("numerics", found.numerics)):
         for name, (here, there) in differing.items():
@@ -128,34 +136,34 @@ def show_comparison(found: "Comparison") -> Iterator["RenderableType"]:
             )
     if found.first is not None:
         yield ""
-        yield Text(f"first: {_difference(found.first)}")
+        yield Text(f"first: {_describe_difference(found.first)}")
     yield ""
     names = ("stage", "equal", "differ", "only here", "only there", "by at most", "over the clips")
-    yield grid([names, *map(_row, found.stages)])
+    yield render_grid([names, *map(_stage_row, found.stages)])
 
 
-def _difference(one: "Difference") -> str:
+def _describe_difference(one: "Difference") -> str:
     if one.note:
         return f"{one.place}: {one.note}"
-    figures = f"{one.here:.9g}, there {one.there:.9g} ({count(one.bits, 'bit')})"
+    figures = f"{one.here:.9g}, there {one.there:.9g} ({count_noun(one.bits, 'bit')})"
     return f"{one.place}: {figures}; of {one.of} values there {one.values} differ, by {one.largest:.3g} at most"
 
 
-def _row(stage: "StageDiff") -> tuple[str, ...]:
+def _stage_row(stage: "StageDiff") -> tuple[str, ...]:
     counts = [str(n or "–") for n in (stage.equal, stage.differ, stage.only_here, stage.only_there)]
     sizes = [size for _, size in stage.sizes]
     largest = f"{max(sizes):.3g}" if sizes else ""
-    return (stage.stage, *counts, largest, sparkline(sizes, 24) if len(sizes) > 1 else "")
+    return (stage.stage, *counts, largest, draw_sparkline(sizes, 24) if len(sizes) > 1 else "")
 
 
-def show_hearing(hearing: "Hearing") -> Iterator["RenderableType"]:
+def show_audio(hearing: "AudioView") -> Iterator["RenderableType"]:
     """The loudness as bars, then a line a layer."""
     yield f"clip {hearing.clip} of {hearing.run}, from {hearing.seconds:.2f} s:"
     yield hearing.picture
     yield ""
-    yield f"loudness  {sparkline(list(hearing.loudness))}"
+    yield f"loudness  {draw_sparkline(list(hearing.loudness))}"
     yield ""
-    table = table_of("layer", "min", "max", "mean", "std", "follows loudness", "NaN")
+    table = make_table("layer", "min", "max", "mean", "std", "follows loudness", "NaN")
     for row in hearing.layers:
         figures = (row.low, row.high, row.mean, row.deviation, row.follows)
         table.add_row(str(row.layer), *(f"{figure:.3f}" for figure in figures), str(row.nan))

@@ -12,26 +12,26 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.child import follow_parent, tethered
-from pipeline.pace import Pace
+from pipeline.monitor.eta import EtaEstimator
+from pipeline.upkeep.child_process import follow_parent, tie_to_parent
 from storage.errors import LongtakeError
 from storage.scratch import private_folder, scratch_folder
 
 if TYPE_CHECKING:
-    from tasks.request import Request, Resolved
+    from tasks.request import Request, ResolvedRequest
 
     Event = tuple[str, Mapping[str, Any], float]
 
 FRAMES, LEAST, LONGEST = 240, 5, 96
 """A rehearsal has so many frames, at least so many clips, and no longer clips than this, in frames."""
-SERIAL = 3
+SERIAL_CLIPS = 3
 """Clips where the next is made from the decoded one: what such models take for a clip is long."""
-PATIENCE = 1800
+LONGEST_SECONDS = 1800
 """Seconds for it."""
 
 
 @dataclass(frozen=True)
-class Costs:
+class RehearsalCosts:
     """What a rehearsal showed."""
 
     clip_frames: int
@@ -63,31 +63,31 @@ class Costs:
     took: float
     """Seconds that the rehearsal took."""
 
-    def pace(self, frames: int) -> Pace:
+    def eta_for(self, frames: int) -> EtaEstimator:
         """The pace of a film of so many frames, as `status` would tell it at this moment."""
-        pace, clips = Pace(), -(-frames // self.clip_frames)
+        pace, clips = EtaEstimator(), -(-frames // self.clip_frames)
         for event, facts, when in self.events:
             told = {**facts, "clips": clips} if event == "run_started" else facts
-            pace.tell(event, told, when)
+            pace.add_event(event, told, when)
         return pace
 
-    def film(self, frames: int, seconds: float) -> float:
+    def film_seconds(self, frames: int, seconds: float) -> float:
         """Seconds from the command to the film, of so many frames and so long a sound."""
         published = [when for name, _, when in self.events if name == "clip_published"]
         made = published[-1] - self.events[0][2]
-        rest = max(0.0, self.pace(frames).eta or 0.0)
+        rest = max(0.0, self.eta_for(frames).eta or 0.0)
         return self.start + made + rest + seconds * (self.once + self.listening) + self.stop
 
     @property
-    def frame(self) -> float:
+    def frame_seconds(self) -> float:
         """Seconds a frame, in the long run."""
-        pace = self.pace(0)
+        pace = self.eta_for(0)
         each = pace.seconds_a_clip or 0.0
         return each / self.clip_frames
 
-    def first(self, frames: int) -> float:
+    def first_clip_seconds(self, frames: int) -> float:
         """Seconds from the command to the first clip that can be played; offline, all are denoised before it."""
-        pace = self.pace(frames)
+        pace = self.eta_for(frames)
         playable = (pace.first_playable or 0.0) - self.events[0][2]
         if pace.offline:
             made = [when for name, _, when in self.events if name == "clip_denoised"]
@@ -96,25 +96,25 @@ class Costs:
         return self.start + playable
 
 
-def rehearse(resolved: "Resolved", frames_kept: int | None) -> Costs:
+def rehearse_film(resolved: "ResolvedRequest", frames_kept: int | None) -> RehearsalCosts:
     """Make the first clips, in a process of its own, on the disk that the film will lie on. Raises LongtakeError."""
     spec = resolved.spec
     clip_frames = spec.clip_frames
     if clip_frames > LONGEST and not spec.motion_latents:
         clip_frames = max(LONGEST // spec.block_frames, 1) * spec.block_frames
-    clips = max(LEAST, -(-FRAMES // clip_frames)) if not spec.motion_latents else SERIAL
+    clips = max(LEAST, -(-FRAMES // clip_frames)) if not spec.motion_latents else SERIAL_CLIPS
     clips = min(clips, -(-spec.frames // clip_frames))
-    with scratch(resolved.root) as folder:
+    with rehearsal_folder(resolved.root) as folder:
         begun = time.monotonic()
         listening = cut_sound(resolved, folder / "sound.wav", clips * clip_frames)
-        request = short_film(resolved.request, folder, clip_frames, clips, frames_kept)
+        request = shorten_request(resolved.request, folder, clip_frames, clips, frames_kept)
         stamp, checked = time.time(), time.monotonic()
-        make(request, folder / "request.json")
+        run_film(request, folder / "request.json")
         ended = time.monotonic()
-        return costs_of(folder / "run", stamp, listening, (ended - begun, ended - checked))
+        return read_costs(folder / "run", stamp, listening, (ended - begun, ended - checked))
 
 
-def short_film(
+def shorten_request(
     request: "Request", folder: Path, clip_frames: int, clips: int, frames_kept: int | None
 ) -> "Request":
     """The request for the first clips of the film, in another folder, with one carry before the last of them."""
@@ -137,7 +137,7 @@ def short_film(
     )
 
 
-def make(request: "Request", path: Path) -> None:
+def run_film(request: "Request", path: Path) -> None:
     """The film, by a process of its own. Raises LongtakeError with its last line."""
     given = {each.name: getattr(request, each.name) for each in fields(request)}
     del given["sources"]
@@ -145,9 +145,9 @@ def make(request: "Request", path: Path) -> None:
         json.dumps({k: v for k, v in given.items() if v is not None}, default=str), encoding="utf-8"
     )
     words = [sys.executable, "-m", "pipeline.plan.rehearsal", str(path)]
-    with tethered() as tether:
+    with tie_to_parent() as tether:
         done = subprocess.run(
-            words, check=False, capture_output=True, text=True, timeout=PATIENCE, **tether
+            words, check=False, capture_output=True, text=True, timeout=LONGEST_SECONDS, **tether
         )
     if done.returncode:
         told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
@@ -155,21 +155,21 @@ def make(request: "Request", path: Path) -> None:
 
 
 @contextmanager
-def scratch(root: Path) -> Iterator[Path]:
+def rehearsal_folder(root: Path) -> Iterator[Path]:
     """A folder beside the run, gone afterwards; in the system's own place for such where none can be made there."""
-    from storage.disk import nearest
+    from storage.disk import nearest_existing
 
-    beside = nearest(root.parent)
+    beside = nearest_existing(root.parent)
     usable = os.access(beside, os.W_OK | os.X_OK)
     with scratch_folder(beside if usable else private_folder(), "plan") as folder:
         yield folder
 
 
-def cut_sound(resolved: "Resolved", path: Path, frames: int) -> float:
+def cut_sound(resolved: "ResolvedRequest", path: Path, frames: int) -> float:
     """Write the first of the sound, for so many frames; seconds that reading one second of it took."""
     import numpy as np
 
-    from storage.sound import stream_sound
+    from storage.soundtrack import stream_sound
 
     spec = resolved.spec
     wanted, begun = frames * spec.samples_per_frame, time.monotonic()
@@ -189,39 +189,41 @@ def cut_sound(resolved: "Resolved", path: Path, frames: int) -> float:
     return took
 
 
-def costs_of(root: Path, stamp: float, listening: float, took: tuple[float, float]) -> Costs:
+def read_costs(
+    root: Path, stamp: float, listening: float, took: tuple[float, float]
+) -> RehearsalCosts:
     """Read it off the run that was made; `stamp` is the time of day at which it was asked for, `took` the seconds of the whole and of the command."""
-    from pipeline.told import Tail
+    from pipeline.monitor.event_reader import EventTail
     from storage.run import Run
 
     run = Run.open(root)
-    events: list[Event] = [*Tail(root / "events.jsonl").read()]
+    events: list[Event] = [*EventTail(root / "events.jsonl").read()]
     told: dict[str, Mapping[str, Any]] = {name: facts for name, facts, _ in events}
     spec, carry = run.spec, told.get("carry_published", {})
     memory = dict(told["memory_peak"])
     started = next(when for name, _, when in events if name == "run_started")
     seconds = spec.frames / spec.fps
     logs = (run.log_path, run.events_path)
-    return Costs(
+    return RehearsalCosts(
         clip_frames=spec.clip_frames,
         start=started - stamp,
         stop=max(0.0, took[1] - (events[-1][2] - stamp)),
-        events=tuple(steady(events)),
-        once=sum(_stage(events, name) for name in ("soundtrack", "video")) / seconds,
+        events=tuple(steady_events(events)),
+        once=sum(_stage_seconds(events, name) for name in ("soundtrack", "video")) / seconds,
         listening=listening,
         carry_seconds=float(carry.get("seconds", 0.0)),
         carry_cost=float(carry.get("cost", 0.0)),
-        carry=taken(run.root / "carry") if carry else None,
-        segment=sum(map(_size, run.root.glob("segments/*.mp4"))) // spec.clips,
-        sound=_size(run.soundtrack_path) / seconds,
-        log=sum(map(_size, logs)) // spec.clips,
+        carry=disk_usage(run.root / "carry") if carry else None,
+        segment=sum(map(_file_size, run.root.glob("segments/*.mp4"))) // spec.clips,
+        sound=_file_size(run.soundtrack_path) / seconds,
+        log=sum(map(_file_size, logs)) // spec.clips,
         host=int(memory.pop("host")),
         device={name: int(size) for name, size in memory.items() if name not in {"pid", "time"}},
         took=took[0],
     )
 
 
-def steady(events: "list[Event]") -> "Iterator[Event]":
+def steady_events(events: "list[Event]") -> "Iterator[Event]":
     """Events from the start until nothing is left to denoise; all of them, where fewer than two clips are published by then."""
     begun = next(i for i, (name, _, _) in enumerate(events) if name == "run_started")
     offline = bool(events[begun][1].get("offline"))
@@ -232,31 +234,32 @@ def steady(events: "list[Event]") -> "Iterator[Event]":
     yield from events[begun:stop]
 
 
-def taken(folder: Path) -> int:
+def disk_usage(folder: Path) -> int:
     """Bytes that a folder takes of the disk."""
     return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
 
 
-def _stage(events: "list[Event]", stage: str) -> float:
+def _stage_seconds(events: "list[Event]", stage: str) -> float:
     found = (f for name, f, _ in events if name == "stage_seconds" and f.get("stage") == stage)
     return sum(float(facts["seconds"]) for facts in found)
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     return path.stat().st_size
 
 
 def main(path: str) -> None:
     """The process: the film of a request that lies in a file."""
-    from pipeline import logs, runs
+    from pipeline import api
+    from pipeline.monitor import log_output
     from tasks.request import Request
 
     follow_parent()
-    logs.configure(debug=False, console=None)
+    log_output.configure_logging(debug=False, console=None)
     values = json.loads(Path(path).read_text(encoding="utf-8"))
     for name in ("image", "audio", "run", "output_file"):
         values[name] = Path(values[name])
-    runs.new(Request(**values))
+    api.new(Request(**values))
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline.progress import clock
-from pipeline.words import amount, pace_in_words, time_in_words
-from storage.errors import count
-from storage.printable import printable
+from pipeline.monitor.progress import format_seconds_left
+from pipeline.monitor.words import format_bytes, pace_in_words, time_in_words
+from storage.errors import count_noun
+from storage.printable import spell_unprintable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pipeline.plan.estimate import Estimate, Room
-    from pipeline.plan.variants import Variant
+    from pipeline.plan.estimate import Estimate, RoomNeed
+    from pipeline.plan.variants import PlanVariant
 
 _TITLES = {"device": "card", "host": "memory", "disk": "disk"}
 
@@ -22,37 +22,37 @@ def show_plan(plan: "Estimate") -> Iterator["RenderableType"]:
     from rich.table import Table
     from rich.text import Text
 
-    yield Text.assemble((headline(plan), "bold"))
-    yield Text(printable(f"{plan.run}, on {plan.machine}"), style="dim")
-    yield from (Text(printable(note), style="yellow") for note in plan.notes)
+    yield Text.assemble((describe_film(plan), "bold"))
+    yield Text(spell_unprintable(f"{plan.run}, on {plan.machine}"), style="dim")
+    yield from (Text(spell_unprintable(note), style="yellow") for note in plan.notes)
     yield ""
     lines = Table.grid(padding=(0, 2))
-    for name, text in _time(plan):
+    for name, text in _time_rows(plan):
         lines.add_row(Text(name, style="dim"), Text(text))
     yield lines
     yield ""
-    yield _rooms(plan)
+    yield _room_table(plan)
     yield ""
-    yield from _verdict(plan)
+    yield from _verdict_lines(plan)
 
 
-def headline(plan: "Estimate") -> str:
+def describe_film(plan: "Estimate") -> str:
     """One line about the film."""
     film = plan.film
-    frames, clips = count(film.frames, "frame"), count(film.clips, "clip")
-    size = f"{film.width}*{film.height}, {count(film.steps, 'step')}"
+    frames, clips = count_noun(film.frames, "frame"), count_noun(film.clips, "clip")
+    size = f"{film.width}*{film.height}, {count_noun(film.steps, 'step')}"
     return f"{film.length}: {frames} at {film.fps} fps in {clips}; {film.model}, {size}"
 
 
-def summary(plan: "Estimate") -> str:
+def summarize_plan(plan: "Estimate") -> str:
     """The same as one line, for `new`."""
-    rooms = ", ".join(f"{_TITLES[room.what]} {amount(room.total)}" for room in plan.rooms)
+    rooms = ", ".join(f"{_TITLES[room.what]} {format_bytes(room.total)}" for room in plan.rooms)
     took = plan.time.film
-    hours = f", about {clock(took)} to make" if took is not None else ""
-    return f"[PLAN] {headline(plan)}; {rooms}{hours}"
+    hours = f", about {format_seconds_left(took)} to make" if took is not None else ""
+    return f"[PLAN] {describe_film(plan)}; {rooms}{hours}"
 
 
-def _time(plan: "Estimate") -> Iterator[tuple[str, str]]:
+def _time_rows(plan: "Estimate") -> Iterator[tuple[str, str]]:
     time = plan.time
     if time.film is None or time.clip is None or time.first is None:
         yield "time", time.source
@@ -65,7 +65,7 @@ def _time(plan: "Estimate") -> Iterator[tuple[str, str]]:
         yield "its state", f"saved in {time_in_words(time.carry)}, behind the work"
 
 
-def _rooms(plan: "Estimate") -> "RenderableType":
+def _room_table(plan: "Estimate") -> "RenderableType":
     from rich import box
     from rich.table import Table
 
@@ -75,36 +75,36 @@ def _rooms(plan: "Estimate") -> "RenderableType":
     table.add_column("free", justify="right")
     table.add_column("", style="dim", overflow="fold")
     for room in plan.rooms:
-        _add(table, room)
+        _add_room(table, room)
     return table
 
 
-def _add(table: "RenderableType", room: "Room") -> None:
+def _add_room(table: "RenderableType", room: "RoomNeed") -> None:
     from rich.table import Table
     from rich.text import Text
 
     assert isinstance(table, Table)
     colour = "green" if room.fits else "red"
-    free = "not known" if room.free is None else amount(room.free)
+    free = "not known" if room.free is None else format_bytes(room.free)
     table.add_row(
         Text(_TITLES[room.what], style="bold"),
-        Text(amount(room.total), style=f"bold {colour}"),
+        Text(format_bytes(room.total), style=f"bold {colour}"),
         free,
         room.note,
     )
     for name, size in sorted(room.parts.items(), key=lambda part: -part[1]):
-        table.add_row(f"  {name}", amount(size), "", "")
+        table.add_row(f"  {name}", format_bytes(size), "", "")
     if room.what == "disk":
         table.add_row(
             Text("  must be free at the start", style="dim"),
-            Text(amount(room.needed), style="dim"),
+            Text(format_bytes(room.needed), style="dim"),
             "",
             "bounds; what auto may drop is not counted",
         )
     table.add_section()
 
 
-def _verdict(plan: "Estimate") -> Iterator["RenderableType"]:
+def _verdict_lines(plan: "Estimate") -> Iterator["RenderableType"]:
     from rich.text import Text
 
     if plan.fits:
@@ -122,7 +122,7 @@ def _verdict(plan: "Estimate") -> Iterator["RenderableType"]:
         yield Text(f"    costs: {way.costs}", style="dim")
 
 
-def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
+def show_variants(variants: "tuple[PlanVariant, ...]") -> "RenderableType":
     """What each knob changes."""
     from rich import box
     from rich.table import Table
@@ -135,9 +135,9 @@ def show_variants(variants: "tuple[Variant, ...]") -> "RenderableType":
         cells = (
             "–" if each.frames_a_second is None else f"{each.frames_a_second:.3g}",
             "–" if each.first is None else time_in_words(each.first),
-            amount(each.host),
-            amount(each.device) if each.device else "–",
-            amount(each.disk),
+            format_bytes(each.host),
+            format_bytes(each.device) if each.device else "–",
+            format_bytes(each.disk),
         )
         table.add_row(each.words, *cells, style=style)
     return table

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.plan.planning import How, rehearsed, settle_for
+from pipeline.plan.planner import PlanOptions, settle_request, with_rehearsal
 from storage.errors import BadInput
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Variant:
+class PlanVariant:
     """The film with one thing changed."""
 
     words: str
@@ -26,25 +26,29 @@ class Variant:
     disk: int
 
 
-def what_if(request: "Request", how: How, tell: "Callable[[str], None]") -> tuple[Variant, ...]:
+def plan_variants(
+    request: "Request", how: PlanOptions, tell: "Callable[[str], None]"
+) -> tuple[PlanVariant, ...]:
     """Each of them, rehearsed where the plan is; `tell` hears which one is next."""
-    return tuple(_variants(request, how, tell))
+    return tuple(_iterate_variants(request, how, tell))
 
 
-def _variants(request: "Request", how: How, tell: "Callable[[str], None]") -> Iterator[Variant]:
-    from pipeline.plan.estimate import estimate
+def _iterate_variants(
+    request: "Request", how: PlanOptions, tell: "Callable[[str], None]"
+) -> Iterator[PlanVariant]:
+    from pipeline.plan.estimate import estimate_film
 
-    asked = settle_for(request, how)
-    for words, other in _others(request, asked.resolved.spec):
+    asked = settle_request(request, how)
+    for words, other in _other_requests(request, asked.resolved.spec):
         tell(words)
         try:
-            setting = settle_for(other, how, asked)
+            setting = settle_request(other, how, asked)
         except BadInput:  # a clip of this length, or a size, that the model has not
             continue
-        yield _variant(words, estimate(rehearsed(setting, how)))
+        yield _to_variant(words, estimate_film(with_rehearsal(setting, how)))
 
 
-def _others(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]]":
+def _other_requests(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]]":
     from storage.spec import Spec
 
     assert isinstance(spec, Spec)
@@ -63,6 +67,8 @@ def _others(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]
             yield f"--size {size[0]}*{size[1]}", replace(request, width=size[0], height=size[1])
 
 
-def _variant(words: str, plan: "Estimate") -> Variant:
+def _to_variant(words: str, plan: "Estimate") -> PlanVariant:
     time, card = plan.time, plan.device.needed if plan.device else 0
-    return Variant(words, time.frames_a_second, time.first, plan.host.total, card, plan.disk.total)
+    return PlanVariant(
+        words, time.frames_a_second, time.first, plan.host.total, card, plan.disk.total
+    )

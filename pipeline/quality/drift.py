@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.quality.tracks import Tracks
+from pipeline.quality.frame_tracks import FrameTracks
 
 _NEAREST = 90
 """Percent: a clip is as like the picture as its best moments are; in the others a head turns and eyes are shut."""
@@ -47,7 +47,7 @@ class Drift:
         return min(each.likeness for each in self.clips)
 
 
-def drift_of(tracks: Tracks) -> Drift:
+def measure_drift(tracks: FrameTracks) -> Drift:
     """Each clip against the reference picture, and its sharpness against the first clip's: no film is as sharp as its picture."""
     given = tracks.colour_picture is not None
     reference = tracks.colour_picture if given else tracks.colour[tracks.span(0)].mean(0)

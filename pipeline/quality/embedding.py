@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.quality.screening import Film, frames_of, pixels_of
+from pipeline.quality.video_reader import FilmFile, frame_pixels, read_frames
 from storage.errors import BadWeights
 
 if TYPE_CHECKING:
@@ -17,24 +17,24 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, where the folder does not say."""
 
 
-def likenesses(film: Film, folder: Path) -> tuple[float, ...]:
+def measure_likeness(film: FilmFile, folder: Path) -> tuple[float, ...]:
     """Cosine of the middle frame of each clip to the picture; to the first frame where there is none. Raises BadWeights."""
     from PIL import Image
 
-    eye = _Eye(folder)
+    eye = _Embedder(folder)
     reference = None if film.picture is None else eye.see(Image.fromarray(film.picture))
     found = []
-    for number, frame in enumerate(frames_of(film.path)):
+    for number, frame in enumerate(read_frames(film.path)):
         middle = number % film.clip_frames == film.clip_frames // 2
         if middle or reference is None:
-            seen = eye.see(Image.fromarray(pixels_of(frame, "rgb24")))
+            seen = eye.see(Image.fromarray(frame_pixels(frame, "rgb24")))
             reference = seen if reference is None else reference
             if middle:
                 found.append(float(seen @ reference))
     return tuple(found)
 
 
-class _Eye:
+class _Embedder:
     """A model and what its pictures must be like."""
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class _Eye:
         except (OSError, ValueError, KeyError) as error:
             raise BadWeights(folder, str(error).splitlines()[0]) from error
         config = getattr(self._model.config, "vision_config", self._model.config)
-        self._side = _side(facts, int(config.image_size))
+        self._side = _read_side(facts, int(config.image_size))
         self._mean = np.array(facts.get("image_mean", _MEAN), np.float32)
         self._deviation = np.array(facts.get("image_std", _DEVIATION), np.float32)
 
@@ -69,7 +69,7 @@ class _Eye:
             return torch.nn.functional.normalize(vector[0].flatten(), dim=0)
 
 
-def _side(facts: dict[str, Any], otherwise: int) -> int:
+def _read_side(facts: dict[str, Any], otherwise: int) -> int:
     """Of `crop_size` or `size`, which are a number or have names inside."""
     size = facts.get("crop_size") or facts.get("size") or otherwise
     return int(size if isinstance(size, int) else size.get("height") or size["shortest_edge"])

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.quality.timing import LAGS, REACH, Float, peak, profile, quick
+from pipeline.quality.lag_correlation import (
+    LAGS,
+    REACH,
+    Float,
+    find_peak,
+    lag_profile,
+    remove_trend,
+)
 
 Byte = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
@@ -51,16 +58,16 @@ class Mouth:
         return Mouth(left, top, right, bottom, self.r).box(width, height)
 
 
-class Finder:
+class MouthFinder:
     """Looks at small grey frames in their order; its size does not grow with the film."""
 
     def __init__(self, loud: Float) -> None:
-        self._sound = quick(np.sqrt(loud))
+        self._sound = remove_trend(np.sqrt(loud))
         self._near: deque[Float] = deque(maxlen=2 * REACH + 1)
         self._seen = self._used = 0
         self._sums: list[Float] = []
 
-    def look(self, grey: Float) -> None:
+    def add_frame(self, grey: Float) -> None:
         """One frame [y, x], 0 to 1."""
         self._near.append(grey)
         self._seen += 1
@@ -68,7 +75,7 @@ class Finder:
             return
         cells = self._near[REACH] - np.mean(self._near, axis=0)
         frame = self._seen - 1 - REACH
-        heard = [self._at(frame - lag) for lag in LAGS]
+        heard = [self._loudness_at(frame - lag) for lag in LAGS]
         products = np.multiply.outer(np.array(heard, np.float32), cells)
         squares = np.array(heard, np.float32) ** 2
         if not self._sums:
@@ -78,7 +85,7 @@ class Finder:
         self._sums[2] += squares
         self._used += 1
 
-    def found(self) -> Mouth | None:
+    def finish(self) -> Mouth | None:
         """The mouth; None where nothing moves with the sound."""
         if not self._used or self._sums[2].max() <= 0:
             return None
@@ -87,22 +94,22 @@ class Finder:
         follows = products / np.sqrt((cells + noise) * np.maximum(sound, 1e-9)[:, None, None])
         dark = np.maximum(-follows, 0) ** 2
         tall, wide = max(2, cells.shape[0] // 11), max(2, cells.shape[1] // 8)
-        sums = np.stack([_windows(each, tall, wide) for each in dark])
+        sums = np.stack([_window_sums(each, tall, wide) for each in dark])
         lag, y, x = np.unravel_index(int(sums.argmax()), sums.shape)
-        return _grown(dark[lag], (int(y), int(x)), (tall, wide))
+        return _grow_region(dark[lag], (int(y), int(x)), (tall, wide))
 
-    def _at(self, frame: int) -> float:
+    def _loudness_at(self, frame: int) -> float:
         return float(self._sound[frame]) if 0 <= frame < len(self._sound) else 0.0
 
 
-def _windows(values: Float, tall: int, wide: int) -> Float:
+def _window_sums(values: Float, tall: int, wide: int) -> Float:
     sums = np.cumsum(np.cumsum(np.pad(values, ((1, 0), (1, 0))), 0), 1)
     return np.asarray(
         sums[tall:, wide:] - sums[:-tall, wide:] - sums[tall:, :-wide] + sums[:-tall, :-wide]
     )
 
 
-def _grown(dark: Float, corner: tuple[int, int], window: tuple[int, int]) -> Mouth | None:
+def _grow_region(dark: Float, corner: tuple[int, int], window: tuple[int, int]) -> Mouth | None:
     """From the best cell of a window to all that hang together with it and follow at least half as well."""
     (y, x), (tall, wide) = corner, window
     inside = dark[y : y + tall, x : x + wide]
@@ -114,7 +121,7 @@ def _grown(dark: Float, corner: tuple[int, int], window: tuple[int, int]) -> Mou
     region = np.zeros_like(fits)
     region[y + int(at[0]), x + int(at[1])] = True
     for _ in range(2 * max(window)):
-        region = _spread(region) & fits
+        region = _dilate(region) & fits
     rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
     height, width = dark.shape
     return Mouth(
@@ -126,13 +133,13 @@ def _grown(dark: Float, corner: tuple[int, int], window: tuple[int, int]) -> Mou
     )
 
 
-def _spread(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _dilate(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     padded = np.pad(region, 1)
     across = padded[1:-1, :-2] | padded[1:-1, 1:-1] | padded[1:-1, 2:]
     return np.asarray(across | padded[:-2, 1:-1] | padded[2:, 1:-1])
 
 
-def darkness(grey: Byte, box: Box) -> NDArray[np.uint16]:
+def measure_darkness(grey: Byte, box: Box) -> NDArray[np.uint16]:
     """How much of the box [of 65535] is darker than each of LEVELS steps: it does not change where the head sways within it."""
     left, top, right, bottom = box
     steps = grey[top:bottom, left:right].ravel() >> 3
@@ -141,7 +148,7 @@ def darkness(grey: Byte, box: Box) -> NDArray[np.uint16]:
 
 
 @dataclass(frozen=True)
-class Opening:
+class MouthOpening:
     """How far the mouth is open at each frame."""
 
     track: Float
@@ -152,18 +159,20 @@ class Opening:
     r: float
 
 
-def opening(dark: NDArray[np.uint16], loud: Float, shut: NDArray[np.uint16] | None) -> Opening:
-    """The opening [frame] out of `darkness` [frame, level]: the level whose area follows the sound best.
+def measure_opening(
+    dark: NDArray[np.uint16], loud: Float, shut: NDArray[np.uint16] | None
+) -> MouthOpening:
+    """The opening [frame] out of `measure_darkness` [frame, level]: the level whose area follows the sound best.
 
     `shut` is the darkness of the reference picture; without one the least dark frames stand for it.
     """
-    heard = quick(np.sqrt(loud))
+    heard = remove_trend(np.sqrt(loud))
     tracks = dark.astype(np.float32) / 65535
-    profiles = [profile(quick(tracks[:, level]), heard) for level in range(LEVELS - 1)]
+    profiles = [lag_profile(remove_trend(tracks[:, level]), heard) for level in range(LEVELS - 1)]
     best = [float(values.max()) for values in profiles]
     # The darkest that follows nearly as well as any: lips and the shade below them are less dark, and slower.
     level = next(level for level, r in enumerate(best) if r >= max(best) - _AS_GOOD)
     track = tracks[:, level]
     rest = float(np.percentile(track, 10)) if shut is None else float(shut[level]) / 65535
-    lag, r = peak(profiles[level])
-    return Opening(np.maximum(track - rest, 0), level, lag, r)
+    lag, r = find_peak(profiles[level])
+    return MouthOpening(np.maximum(track - rest, 0), level, lag, r)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.quality.hearing import runs
-from pipeline.quality.timing import Float
-from pipeline.quality.tracks import SWAY, Tracks
+from pipeline.quality.audio_metrics import find_runs
+from pipeline.quality.frame_tracks import SWAY, FrameTracks
+from pipeline.quality.lag_correlation import Float
 
 SHORTEST = 0.6
 """Seconds of silence that are a pause and no breath between two sentences."""
@@ -37,7 +37,7 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Quiet:
+class Pauses:
     """All of them."""
 
     pauses: tuple[Pause, ...]
@@ -47,13 +47,13 @@ class Quiet:
     """The slowest."""
 
 
-def quiet_of(tracks: Tracks, opening: Float) -> Quiet | None:
+def find_pauses(tracks: FrameTracks, opening: Float) -> Pauses | None:
     """None where there is no pause, or no sound."""
     if tracks.sound is None:
         return None
-    silent = silence(tracks.sound.loud)
+    silent = find_silence(tracks.sound.loud)
     least = SHORTEST * tracks.fps
-    spans = [(start, stop) for start, stop in runs(silent) if stop - start >= least]
+    spans = [(start, stop) for start, stop in find_runs(silent) if stop - start >= least]
     if not spans or silent.all():
         return None
     speech = ~silent
@@ -61,13 +61,14 @@ def quiet_of(tracks: Tracks, opening: Float) -> Quiet | None:
     reach = round(SWAY * tracks.fps)
     alive = float(tracks.sway[reach:][speech[reach:]].mean()) if speech[reach:].any() else 0.0
     pauses = [
-        _pause(tracks, span, opening / spoken if spoken > 0 else None, alive) for span in spans
+        _measure_pause(tracks, span, opening / spoken if spoken > 0 else None, alive)
+        for span in spans
     ]
     mouths = [(each.mouth, each.seconds) for each in pauses if each.mouth is not None]
     moved = np.concatenate([tracks.sway[start + reach : stop] for start, stop in spans])
     shut = [each.shuts_after for each in pauses if each.shuts_after is not None]
     enough = len(moved) >= tracks.fps and alive > 0
-    return Quiet(
+    return Pauses(
         tuple(pauses),
         sum(m * s for m, s in mouths) / sum(s for _, s in mouths) if mouths else None,
         float(moved.mean()) / alive if enough else None,
@@ -75,7 +76,7 @@ def quiet_of(tracks: Tracks, opening: Float) -> Quiet | None:
     )
 
 
-def silence(loud: Float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def find_silence(loud: Float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     """Which frames have nothing to hear but the room."""
     speech = float(np.percentile(loud, 95))
     room = ROOM * float(np.percentile(loud, 5))
@@ -83,7 +84,9 @@ def silence(loud: Float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     return np.asarray(loud <= level)
 
 
-def _pause(tracks: Tracks, span: tuple[int, int], opening: Float | None, alive: float) -> Pause:
+def _measure_pause(
+    tracks: FrameTracks, span: tuple[int, int], opening: Float | None, alive: float
+) -> Pause:
     start, stop = span
     reach = round(SWAY * tracks.fps)
     moved = tracks.sway[start + reach : stop]
@@ -92,13 +95,13 @@ def _pause(tracks: Tracks, span: tuple[int, int], opening: Float | None, alive: 
     return Pause(
         start / tracks.fps,
         (stop - start) / tracks.fps,
-        None if opening is None or start == 0 else _shut(opening[start : stop - EDGE]),
+        None if opening is None or start == 0 else _first_shut_frame(opening[start : stop - EDGE]),
         mouth,
         float(moved.mean()) / alive if told else None,
     )
 
 
-def _shut(opening: Float) -> int:
+def _first_shut_frame(opening: Float) -> int:
     """The frame at which it is first shut; its length where it never is."""
     shut = np.flatnonzero(opening <= OPEN)
     return int(shut[0]) if len(shut) else len(opening)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.quality.mouth import Mouth
-from pipeline.quality.screening import frames_of, look_up, opened, pixels_of
+from pipeline.quality.video_reader import frame_pixels, open_video, read_frames, read_stream_facts
 from storage.errors import BadWeights
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _FACE, _ABOVE = 2.6, 0.68
 """A face is so many mouths wide, and its mouth lies at that part of its height."""
 
 
-class Lips:
+class SyncNet:
     """SyncNet, loaded."""
 
     def __init__(self, weights: Path) -> None:
@@ -36,7 +36,7 @@ class Lips:
 
         import torch
 
-        self._parts = build()
+        self._parts = build_layers()
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)
             torch.nn.ModuleDict(self._parts).load_state_dict(state)
@@ -52,16 +52,18 @@ class Lips:
         for part in self._parts.values():
             part.eval()
 
-    def judge(self, film: Path, mouth: Mouth) -> tuple[int | None, float | None, float | None]:
+    def measure_offset(
+        self, film: Path, mouth: Mouth
+    ) -> tuple[int | None, float | None, float | None]:
         """Frames by which the mouth is late, confidence, and the smallest mean distance; None where the film is too short."""
         import torch
 
-        sound = features(film)
+        sound = read_mfcc(film)
         heard: deque[Tensor] = deque(maxlen=2 * SHIFTS + 1)
         seen: deque[Tensor] = deque(maxlen=SHIFTS + 1)
         sums, count = np.zeros(2 * SHIFTS + 1), 0
         with torch.inference_mode():
-            for number, window in enumerate(_windows(film, mouth)):
+            for number, window in enumerate(_face_windows(film, mouth)):
                 near = sound[:, 4 * number : 4 * number + 4 * WINDOW]
                 if near.shape[1] < 4 * WINDOW:
                     break
@@ -95,7 +97,7 @@ class Lips:
         return found
 
 
-def build() -> "dict[str, nn.Module]":
+def build_layers() -> "dict[str, nn.Module]":
     """Its four parts, by the names of the checkpoint."""
     from torch import nn
 
@@ -131,20 +133,20 @@ def build() -> "dict[str, nn.Module]":
     }  # fmt: skip
 
 
-def _windows(film: Path, mouth: Mouth) -> Iterator[NDArray[np.float32]]:
+def _face_windows(film: Path, mouth: Mouth) -> Iterator[NDArray[np.float32]]:
     """Five faces at a time [bgr, frame, y, x], 0 to 255, at 25 a second."""
     near: deque[NDArray[np.float32]] = deque(maxlen=WINDOW)
-    fps, shown = look_up(film).fps, 0
-    for number, frame in enumerate(frames_of(film)):
+    fps, shown = read_stream_facts(film).fps, 0
+    for number, frame in enumerate(read_frames(film)):
         # A film at another rate is shown at 25 a second, as a player would.
         while shown / FPS < (number + 1) / fps - 1e-6:
-            near.append(_face(pixels_of(frame, "bgr24"), mouth))
+            near.append(_cut_face(frame_pixels(frame, "bgr24"), mouth))
             shown += 1
             if len(near) == WINDOW:
                 yield np.stack(near, 1)
 
 
-def _face(pixels: NDArray[np.uint8], mouth: Mouth) -> NDArray[np.float32]:
+def _cut_face(pixels: NDArray[np.uint8], mouth: Mouth) -> NDArray[np.float32]:
     from PIL import Image
 
     height, width = pixels.shape[:2]
@@ -155,12 +157,12 @@ def _face(pixels: NDArray[np.uint8], mouth: Mouth) -> NDArray[np.float32]:
     return np.asarray(face.resize((SIDE, SIDE)), np.float32).transpose(2, 0, 1)
 
 
-def features(film: Path) -> NDArray[np.float32]:
+def read_mfcc(film: Path) -> NDArray[np.float32]:
     """MFCC of the film's sound as SyncNet hears it: [13, a hundred a second]."""
-    return mfcc(_samples(film))
+    return compute_mfcc(_read_samples(film))
 
 
-def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def compute_mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Thirteen cepstral coefficients [13, time] of samples at 16 kHz: 25 ms every 10, 26 mel bands, the first one the energy."""
     wide, step, size, bands = 400, 160, 512, 26
     sound = samples.astype(np.float64) * 32768
@@ -171,7 +173,7 @@ def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     power = np.abs(np.fft.rfft(frames, size)) ** 2 / size
     tiny = np.finfo(float).eps
     energy = np.log(np.maximum(power.sum(1), tiny))
-    mel = np.log(np.maximum(power @ _bank(bands, size).T, tiny))
+    mel = np.log(np.maximum(power @ _mel_filters(bands, size).T, tiny))
     place = np.arange(bands) + 0.5
     cosines = np.cos(np.pi * np.outer(np.arange(13), place) / bands) * np.sqrt(2 / bands)
     cosines[0] /= np.sqrt(2)
@@ -180,7 +182,7 @@ def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(found.T, np.float32)
 
 
-def _bank(bands: int, size: int) -> NDArray[np.float64]:
+def _mel_filters(bands: int, size: int) -> NDArray[np.float64]:
     """Triangles that are even in mel, from 0 to 8000 Hz [band, bin]."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
@@ -193,12 +195,12 @@ def _bank(bands: int, size: int) -> NDArray[np.float64]:
     return bank
 
 
-def _samples(film: Path) -> NDArray[np.float32]:
+def _read_samples(film: Path) -> NDArray[np.float32]:
     """All of it, mono, at 16 kHz: an hour is 230 MB, which is little beside the network."""
     from av import AudioResampler
 
     resampler = AudioResampler("flt", "mono", RATE)
-    with opened(film) as container:
+    with open_video(film) as container:
         pieces = [
             piece.to_ndarray()[0]
             for frame in [*container.decode(audio=0), None]

@@ -4,45 +4,45 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.quality import motion
-from pipeline.quality.judgement import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS
-from pipeline.quality.timing import LAGS, Float
+from pipeline.quality import continuity
+from pipeline.quality.lag_correlation import LAGS, Float
+from pipeline.quality.thresholds import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS
 from pipeline.report.plots import Curve, Plot
-from pipeline.report.reading import Reading
+from pipeline.report.reading import FilmReading
 
 Titled = tuple[str, str, Plot | None]
 """Title, what it shows, and the plot; None where it was not measured."""
 
 
-def plots_of(each: Reading, beside: Sequence[Reading]) -> list[Titled]:
+def film_plots(each: FilmReading, beside: Sequence[FilmReading]) -> list[Titled]:
     """All of them, always in the same order."""
     return [
-        ("Mouth and sound", f"{_KEY.format('a', 'how far the mouth is open')} {_KEY.format('b', 'loudness')}, each against its most", _mouth(each)),
-        ("Lips against sound", "Agreement (r) at each offset: a sharp peak at 0 is a mouth in time; right of it the mouth is late", _lags(each)),
-        ("Frames by which the mouth is late, clip by clip", "Each clip with its neighbours; clips without enough sound have no dot", _offsets(each)),
-        ("Change from frame to frame", "Mean difference of brightness, of 255", _changes(each, beside)),
-        ("Colour", f"Mean colour of each clip against {each.quality.drift.reference}, worst channel, of 255", _colour(each, beside)),
-        ("Sharpness", "Of each clip, against the first", _sharpness(each)),
-        ("Likeness", f"Of each clip's nearest moments to {each.quality.drift.reference}, mouth and jaw left out", _likeness(each, beside)),
+        ("Mouth and sound", f"{_KEY.format('a', 'how far the mouth is open')} {_KEY.format('b', 'loudness')}, each against its most", _mouth_plot(each)),
+        ("Lips against sound", "Agreement (r) at each offset: a sharp peak at 0 is a mouth in time; right of it the mouth is late", _lag_plot(each)),
+        ("Frames by which the mouth is late, clip by clip", "Each clip with its neighbours; clips without enough sound have no dot", _offset_plot(each)),
+        ("Change from frame to frame", "Mean difference of brightness, of 255", _change_plot(each, beside)),
+        ("Colour", f"Mean colour of each clip against {each.quality.drift.reference}, worst channel, of 255", _colour_plot(each, beside)),
+        ("Sharpness", "Of each clip, against the first", _sharpness_plot(each)),
+        ("Likeness", f"Of each clip's nearest moments to {each.quality.drift.reference}, mouth and jaw left out", _likeness_plot(each, beside)),
     ]  # fmt: skip
 
 
 _KEY = '<span class="key {}">{}</span>'
 
 
-def _mouth(each: Reading) -> Plot | None:
+def _mouth_plot(each: FilmReading) -> Plot | None:
     sound = each.tracks.sound
     if sound is None or not len(each.opening):
         return None
     loud, track = np.sqrt(sound.loud), each.opening
     curves = [
-        Curve("loudness", _times(each), _part(loud), "b"),
-        Curve("mouth", _times(each), _part(track), "a"),
+        Curve("loudness", _frame_times(each), _normalize_track(loud), "b"),
+        Curve("mouth", _frame_times(each), _normalize_track(track), "a"),
     ]
-    return _timed(each, curves, (0, 1))
+    return _plot_over_time(each, curves, (0, 1))
 
 
-def _lags(each: Reading) -> Plot | None:
+def _lag_plot(each: FilmReading) -> Plot | None:
     if each.quality.sync is None:
         return None
     lags = np.array(list(LAGS), np.float32)
@@ -51,54 +51,56 @@ def _lags(each: Reading) -> Plot | None:
     return Plot([curve], "r", -0.5, 1, ends, marks=[0.0], across="frames")
 
 
-def _offsets(each: Reading) -> Plot | None:
+def _offset_plot(each: FilmReading) -> Plot | None:
     if each.quality.sync is None:
         return None
     told = [(c.clip, c.offset) for c in each.quality.sync.clips if c.offset is not None]
-    middles = np.array([_middle(each, clip) for clip, _ in told], np.float32)
+    middles = np.array([_clip_middle(each, clip) for clip, _ in told], np.float32)
     curve = Curve("late", middles, np.array([late for _, late in told], np.float32), dots=True)
-    return _timed(each, [curve], (-10, 10), (-CLIP_OFFSET, CLIP_OFFSET))
+    return _plot_over_time(each, [curve], (-10, 10), (-CLIP_OFFSET, CLIP_OFFSET))
 
 
-def _changes(each: Reading, beside: Sequence[Reading]) -> Plot:
-    curve = Curve("change", _times(each), each.tracks.change)
+def _change_plot(each: FilmReading, beside: Sequence[FilmReading]) -> Plot:
+    curve = Curve("change", _frame_times(each), each.tracks.change)
     # A cut is far beyond everything else: the curve is cut off there, so that the rest can be seen.
     most = max(float(np.percentile(other.tracks.change, 99.5)) for other in beside) * 1.5
-    return _timed(each, [curve], (0, max(most, 0.1)), (motion.STILL,))
+    return _plot_over_time(each, [curve], (0, max(most, 0.1)), (continuity.STILL,))
 
 
-def _colour(each: Reading, beside: Sequence[Reading]) -> Plot:
+def _colour_plot(each: FilmReading, beside: Sequence[FilmReading]) -> Plot:
     most = max(COLOUR * 1.2, *(other.quality.drift.colour for other in beside))
-    return _by_clip(each, lambda clip: each.quality.drift.clips[clip].colour, (0, most), (COLOUR,))
+    return _plot_by_clip(
+        each, lambda clip: each.quality.drift.clips[clip].colour, (0, most), (COLOUR,)
+    )
 
 
-def _sharpness(each: Reading) -> Plot:
-    return _by_clip(
+def _sharpness_plot(each: FilmReading) -> Plot:
+    return _plot_by_clip(
         each, lambda clip: each.quality.drift.clips[clip].sharpness, (0.4, 1.4), SHARPNESS
     )
 
 
-def _likeness(each: Reading, beside: Sequence[Reading]) -> Plot:
+def _likeness_plot(each: FilmReading, beside: Sequence[FilmReading]) -> Plot:
     least = min(0.8, *(other.quality.drift.likeness for other in beside))
-    return _by_clip(
+    return _plot_by_clip(
         each, lambda clip: each.quality.drift.clips[clip].likeness, (least, 1), (LIKENESS,)
     )
 
 
-def _by_clip(
-    each: Reading,
+def _plot_by_clip(
+    each: FilmReading,
     value: Callable[[int], float],
     ends: tuple[float, float],
     levels: Sequence[float],
 ) -> Plot:
     clips = range(each.quality.clips)
-    middles = np.array([_middle(each, clip) for clip in clips], np.float32)
+    middles = np.array([_clip_middle(each, clip) for clip in clips], np.float32)
     curve = Curve("", middles, np.array([value(clip) for clip in clips], np.float32))
-    return _timed(each, [curve], ends, levels)
+    return _plot_over_time(each, [curve], ends, levels)
 
 
-def _timed(
-    each: Reading,
+def _plot_over_time(
+    each: FilmReading,
     curves: Sequence[Curve],
     ends: tuple[float, float],
     levels: Sequence[float] = (),
@@ -122,15 +124,15 @@ def _timed(
     )
 
 
-def _times(each: Reading) -> Float:
+def _frame_times(each: FilmReading) -> Float:
     return np.asarray(np.arange(each.tracks.frames) / each.quality.fps, np.float32)
 
 
-def _middle(each: Reading, clip: int) -> float:
+def _clip_middle(each: FilmReading, clip: int) -> float:
     span = each.tracks.span(clip)
     middle: float = (span.start + span.stop) / 2
     return middle / each.quality.fps
 
 
-def _part(track: Float) -> Float:
+def _normalize_track(track: Float) -> Float:
     return np.asarray(track / max(float(track.max(initial=0)), 1e-6), np.float32)

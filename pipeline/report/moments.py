@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.quality import motion
-from pipeline.quality.judgement import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS, Quality
+from pipeline.monitor.words import tell_apart
+from pipeline.quality import continuity
 from pipeline.quality.pauses import OPEN
-from pipeline.words import tell_apart
-from storage.errors import count
+from pipeline.quality.thresholds import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS, FilmQuality
+from storage.errors import count_noun
 
 _OF_A_KIND = 3
 MOST = 12
 
 
 @dataclass(frozen=True)
-class Place:
+class NotableMoment:
     """One of them."""
 
     second: float
@@ -25,73 +25,75 @@ class Place:
     """Whether it came slowly: then it is shown beside the film's first frame, and not beside the one before."""
 
 
-def places(quality: Quality) -> list[Place]:
+def notable_moments(quality: FilmQuality) -> list[NotableMoment]:
     """Those beyond a level first; a dozen at most."""
     found = [
-        *_of_lips(quality),
-        *_of_motion(quality),
-        *_of_looks(quality),
-        *_of_sound(quality),
+        *_lip_moments(quality),
+        *_motion_moments(quality),
+        *_looks_moments(quality),
+        *_sound_moments(quality),
     ]
     return sorted(found, key=lambda place: not place.alarm)[:MOST]
 
 
-def _of_lips(quality: Quality) -> Iterator[Place]:
+def _lip_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     clips = [] if quality.sync is None else quality.sync.clips
     told = [(each.offset, each.clip) for each in clips if each.offset]
     for offset, clip in sorted(told, key=lambda one: -abs(one[0]))[:_OF_A_KIND]:
         way = "late" if offset > 0 else "early"
-        yield Place(
-            _start(quality, clip),
-            f"mouth {count(abs(offset), 'frame')} {way}",
+        yield NotableMoment(
+            _clip_start(quality, clip),
+            f"mouth {count_noun(abs(offset), 'frame')} {way}",
             abs(offset) > CLIP_OFFSET,
         )
     for pause in quality.quiet.pauses if quality.quiet else ():
         if pause.mouth is not None and pause.mouth > OPEN:
             share = tell_apart(100 * pause.mouth, [100 * OPEN], 0)
-            yield Place(pause.second, f"mouth {share} % open in a pause", alarm=True)
+            yield NotableMoment(pause.second, f"mouth {share} % open in a pause", alarm=True)
 
 
-def _of_motion(quality: Quality) -> Iterator[Place]:
+def _motion_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     for jump in quality.jumps[:_OF_A_KIND]:
-        words = f"a change of {tell_apart(jump.size, [motion.JUMP], 1)} times the usual"
-        yield Place(jump.second, words, jump.size > motion.JUMP)
+        words = f"a change of {tell_apart(jump.size, [continuity.JUMP], 1)} times the usual"
+        yield NotableMoment(jump.second, words, jump.size > continuity.JUMP)
     for seam in quality.seams.worst[:_OF_A_KIND] if quality.seams else ():
         words = f"clips meet: {seam.size:.1f} times the change inside"
-        yield Place(seam.second, words, alarm=False)
+        yield NotableMoment(seam.second, words, alarm=False)
     for still in quality.frozen[:_OF_A_KIND]:
-        words = f"stands still for {tell_apart(still.seconds, [motion.FROZEN])} s"
-        yield Place(still.second, words, still.seconds > motion.FROZEN)
+        words = f"stands still for {tell_apart(still.seconds, [continuity.FROZEN])} s"
+        yield NotableMoment(still.second, words, still.seconds > continuity.FROZEN)
     for again in quality.repeats[:_OF_A_KIND]:
-        yield Place(again.second, f"clip {again.clip} is clip {again.of} again", alarm=True)
+        yield NotableMoment(again.second, f"clip {again.clip} is clip {again.of} again", alarm=True)
 
 
-def _of_looks(quality: Quality) -> Iterator[Place]:
+def _looks_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     clips = quality.drift.clips
     colour = max(clips, key=lambda clip: clip.colour)
     words = f"colour {tell_apart(colour.colour, [COLOUR], 1)} of 255 from {quality.drift.reference}"
-    yield Place(_start(quality, colour.clip), words, colour.colour > COLOUR, slow=True)
+    yield NotableMoment(_clip_start(quality, colour.clip), words, colour.colour > COLOUR, slow=True)
     soft = min(clips, key=lambda clip: clip.sharpness)
     words = f"{tell_apart(soft.sharpness, SHARPNESS)} as sharp as the first clip"
-    yield Place(_start(quality, soft.clip), words, soft.sharpness < SHARPNESS[0], slow=True)
+    yield NotableMoment(
+        _clip_start(quality, soft.clip), words, soft.sharpness < SHARPNESS[0], slow=True
+    )
     other = min(clips, key=lambda clip: clip.likeness)
     if other.likeness < LIKENESS:
         words = f"likeness to {quality.drift.reference} {tell_apart(other.likeness, [LIKENESS])}"
-        yield Place(_start(quality, other.clip), words, alarm=True, slow=True)
+        yield NotableMoment(_clip_start(quality, other.clip), words, alarm=True, slow=True)
 
 
-def _of_sound(quality: Quality) -> Iterator[Place]:
+def _sound_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     if quality.sound is None:
         return
     for gap in quality.sound.gaps[:_OF_A_KIND]:
-        yield Place(gap.second, f"no sound for {gap.seconds:.2f} s", alarm=True)
+        yield NotableMoment(gap.second, f"no sound for {gap.seconds:.2f} s", alarm=True)
     for clip in quality.sound.clipped[:_OF_A_KIND]:
-        yield Place(
+        yield NotableMoment(
             clip.second,
-            f"sound cut off at full scale, {count(round(clip.size), 'sample')}",
+            f"sound cut off at full scale, {count_noun(round(clip.size), 'sample')}",
             alarm=True,
         )
 
 
-def _start(quality: Quality, clip: int) -> float:
+def _clip_start(quality: FilmQuality, clip: int) -> float:
     return clip * quality.clip_frames / quality.fps

@@ -9,73 +9,75 @@ from string import Template
 from urllib.parse import quote
 from zlib import crc32
 
-from pipeline.report.curves import plots_of
-from pipeline.report.moments import Place, places
-from pipeline.report.pictures import pair, sheet, still
-from pipeline.report.plots import draw
-from pipeline.report.reading import Reading
-from pipeline.words import film_length, in_figures
-from storage.errors import count
+from pipeline.monitor.words import film_length, in_figures
+from pipeline.report.curves import film_plots
+from pipeline.report.moments import NotableMoment, notable_moments
+from pipeline.report.pictures import draw_contact_sheet, render_frame, render_pair
+from pipeline.report.plots import draw_plot
+from pipeline.report.reading import FilmReading
+from storage.errors import count_noun
 from storage.output_file import OutputFile
-from storage.printable import printable
+from storage.printable import spell_unprintable
 
-SEEN = 6
+MOMENTS_SHOWN = 6
 """Moments that are shown and not only named."""
 ROWS = 500
 """Clips of the table; --json has all of any film."""
 
 
-def write_page(readings: Sequence[Reading], target: OutputFile) -> None:
+def write_page(readings: Sequence[FilmReading], target: OutputFile) -> None:
     """Publish the page. The films stay where they are; it names them as they lie from where it is."""
     shell = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     title = " · ".join(each.film.name for each in readings)
-    body = "\n".join(_body(readings, target.real.parent))
+    body = "\n".join(_render_body(readings, target.real.parent))
     kind = "one" if len(readings) == 1 else "several"
-    page = shell.substitute(title=shown(title), body=body, columns=len(readings), kind=kind)
+    page = shell.substitute(title=escape_words(title), body=body, columns=len(readings), kind=kind)
     with target.write() as draft:
         draft.write_bytes(page.encode())
 
 
-def _body(readings: Sequence[Reading], folder: Path) -> Iterator[str]:
+def _render_body(readings: Sequence[FilmReading], folder: Path) -> Iterator[str]:
     yield "<header><p class=brand>longtake report</p>"
-    yield "".join(_verdict(each) for each in readings) + "</header>"
-    yield _films(readings, folder)
-    yield "<h2>Levels</h2>" + _levels(readings)
+    yield "".join(_render_verdict(each) for each in readings) + "</header>"
+    yield _render_films(readings, folder)
+    yield "<h2>Levels</h2>" + _render_levels(readings)
     if any(each.making for each in readings):
-        yield "<h2>How it was made</h2>" + _makings(readings)
+        yield "<h2>How it was made</h2>" + _render_makings(readings)
     yield "<h2>Worst moments</h2><p class=note>What is beyond a level comes first. Shown are the frame before and the one at that time; of what comes slowly (colour, sharpness, likeness) the first frame and the one at that time. A click plays the film from a second before.</p>"
-    yield _side_by_side(readings, lambda each: _moments(each, _link(each, folder)))
+    yield _side_by_side(readings, lambda each: _render_moments(each, _film_link(each, folder)))
     yield "<h2>From the first frame to the last</h2><p class=note>Grey spans are pauses of the voice, ticks are where clips meet, broken lines are levels.</p>"
-    yield _curves(readings)
-    yield "<h2>Clip by clip</h2>" + _side_by_side(readings, _clips)
+    yield _render_curves(readings)
+    yield "<h2>Clip by clip</h2>" + _side_by_side(readings, _render_clips)
 
 
-def _verdict(each: Reading) -> str:
+def _render_verdict(each: FilmReading) -> str:
     found, missed = each.quality, each.quality.missed
-    name = shown(each.film.name)
-    facts = f"{film_length(found.frames, found.fps)}, {count(found.frames, 'frame')} at {found.fps:g} fps, in {count(found.clips, 'clip')} of {count(found.clip_frames, 'frame')}"
+    name = escape_words(each.film.name)
+    facts = f"{film_length(found.frames, found.fps)}, {count_noun(found.frames, 'frame')} at {found.fps:g} fps, in {count_noun(found.clips, 'clip')} of {count_noun(found.clip_frames, 'frame')}"
     if missed:
-        words = f"{found.verdict}: " + "; ".join(shown(level.what) for level in missed)
+        words = f"{found.verdict}: " + "; ".join(escape_words(level.what) for level in missed)
         return f"<h1>{name}</h1><p class=bad>✗ {words}</p><p class=note>{facts}</p>"
     return f"<h1>{name}</h1><p class=good>✓ {found.verdict}</p><p class=note>{facts}</p>"
 
 
-def _films(readings: Sequence[Reading], folder: Path) -> str:
-    def one(each: Reading) -> str:
-        link = _link(each, folder)
-        pictures = sheet(each.film.path, each.quality.seconds, each.quality.fps, each.quality.mouth)
-        first = still(each.film.path, each.quality.seconds / 2)
+def _render_films(readings: Sequence[FilmReading], folder: Path) -> str:
+    def one(each: FilmReading) -> str:
+        link = _film_link(each, folder)
+        pictures = draw_contact_sheet(
+            each.film.path, each.quality.seconds, each.quality.fps, each.quality.mouth
+        )
+        first = render_frame(each.film.path, each.quality.seconds / 2)
         place = "the mouth was found in the box" if each.quality.mouth else "no mouth was found"
         return (
-            f'<video controls preload="metadata" poster="{first}" src="{link}" id="{_name(each)}"></video>'
+            f'<video controls preload="metadata" poster="{first}" src="{link}" id="{_player_name(each)}"></video>'
             f'<img src="{pictures}" alt="Twelve frames, evenly over the film">'
-            f"<p class=note>Twelve frames, evenly over the film; {place}. The film is <a href='{link}'>{shown(each.film.path.name)}</a>.</p>"
+            f"<p class=note>Twelve frames, evenly over the film; {place}. The film is <a href='{link}'>{escape_words(each.film.path.name)}</a>.</p>"
         )
 
     return _side_by_side(readings, one)
 
 
-def _levels(readings: Sequence[Reading]) -> str:
+def _render_levels(readings: Sequence[FilmReading]) -> str:
     """One row a level, one column a film; a level may have other words where a film has no picture to be held against."""
     rows: dict[str, dict[int, str]] = {}
     bounds: dict[str, str] = {}
@@ -86,12 +88,12 @@ def _levels(readings: Sequence[Reading]) -> str:
             kind = {True: "good", False: "bad", None: "none"}[level.met]
             value = "not measured" if level.value is None else level.shown
             rows.setdefault(level.what, {})[column] = f"<td class={kind}>{mark} {value}</td>"
-        for what, number in _opinions(each):
+        for what, number in _list_opinions(each):
             bounds[what] = "none"
-            rows.setdefault(what, {})[column] = f"<td class=none>{_number(number)}</td>"
-    heads = "".join(f"<th>{shown(each.film.name)}</th>" for each in readings)
+            rows.setdefault(what, {})[column] = f"<td class=none>{_format_number(number)}</td>"
+    heads = "".join(f"<th>{escape_words(each.film.name)}</th>" for each in readings)
     lines = (
-        f"<tr><th scope=row>{shown(what)}</th><td>{bounds[what]}</td>"
+        f"<tr><th scope=row>{escape_words(what)}</th><td>{bounds[what]}</td>"
         + "".join(cells.get(column, "<td class=none>–</td>") for column in range(len(readings)))
         + "</tr>"
         for what, cells in rows.items()
@@ -99,7 +101,7 @@ def _levels(readings: Sequence[Reading]) -> str:
     return f"<div class=wide><table><tr><th></th><th>level</th>{heads}</tr>{''.join(lines)}</table></div>"
 
 
-def _opinions(each: Reading) -> Iterator[tuple[str, float]]:
+def _list_opinions(each: FilmReading) -> Iterator[tuple[str, float]]:
     """What networks of others say, where they were asked."""
     said = each.quality.opinions
     if said is None:
@@ -112,12 +114,12 @@ def _opinions(each: Reading) -> Iterator[tuple[str, float]]:
         yield "likeness by the given network, worst clip", min(said.likeness)
 
 
-def _makings(readings: Sequence[Reading]) -> str:
+def _render_makings(readings: Sequence[FilmReading]) -> str:
     def cell(value: object, unit: str = "") -> str:
         told = "–" if value is None else f"{value:.1f}{unit}" if isinstance(value, float) else value
-        return f"<td>{shown(str(told))}</td>"
+        return f"<td>{escape_words(str(told))}</td>"
 
-    facts: list[tuple[str, Callable[[Reading], str]]] = [
+    facts: list[tuple[str, Callable[[FilmReading], str]]] = [
         ("model", lambda each: cell(each.making and each.making.model)),
         ("size", lambda each: cell(each.making and each.making.size)),
         ("decoded", lambda each: cell(each.making and each.making.mode)),
@@ -128,7 +130,7 @@ def _makings(readings: Sequence[Reading]) -> str:
         ("frames a second", lambda each: cell(each.making and each.making.speed)),
         ("tries that failed", lambda each: cell(each.making and each.making.retries)),
     ]
-    heads = "".join(f"<th>{shown(each.film.name)}</th>" for each in readings)
+    heads = "".join(f"<th>{escape_words(each.film.name)}</th>" for each in readings)
     lines = "".join(
         f"<tr><th scope=row>{name}</th>{''.join(told(each) for each in readings)}</tr>"
         for name, told in facts
@@ -136,36 +138,38 @@ def _makings(readings: Sequence[Reading]) -> str:
     return f"<div class=wide><table><tr><th></th>{heads}</tr>{lines}</table></div>"
 
 
-def _moments(each: Reading, link: str) -> str:
-    found = places(each.quality)
-    shown = "".join(_figure(each, place, link) for place in found[:SEEN])
-    rest = "".join(f"<li>{_to(each, place, link)}</li>" for place in found[SEEN:])
+def _render_moments(each: FilmReading, link: str) -> str:
+    found = notable_moments(each.quality)
+    shown = "".join(_render_figure(each, place, link) for place in found[:MOMENTS_SHOWN])
+    rest = "".join(
+        f"<li>{_render_moment_link(each, place, link)}</li>" for place in found[MOMENTS_SHOWN:]
+    )
     return f"<div class=moments>{shown}</div><ul>{rest}</ul>"
 
 
-def _figure(each: Reading, place: Place, link: str) -> str:
+def _render_figure(each: FilmReading, place: NotableMoment, link: str) -> str:
     before = 0.0 if place.slow else max(place.second - 1 / each.quality.fps, 0.0)
-    picture = pair(each.film.path, before, place.second)
+    picture = render_pair(each.film.path, before, place.second)
     words = "The first frame" if place.slow else "The frame before"
     return (
         f"<figure><img src='{picture}' alt='{words}, and the one at that time'>"
-        f"<figcaption>{_to(each, place, link)}</figcaption></figure>"
+        f"<figcaption>{_render_moment_link(each, place, link)}</figcaption></figure>"
     )
 
 
-def _to(each: Reading, place: Place, link: str) -> str:
+def _render_moment_link(each: FilmReading, place: NotableMoment, link: str) -> str:
     start = max(place.second - 1, 0)
     mark = "<b class=bad>✗</b> " if place.alarm else ""
     time = f"{int(place.second) // 60}:{place.second % 60:05.2f}"
-    return f"{mark}<a href='{link}#t={start:.2f}' data-film='{_name(each)}'>{time}</a> {shown(place.what)}"
+    return f"{mark}<a href='{link}#t={start:.2f}' data-film='{_player_name(each)}'>{time}</a> {escape_words(place.what)}"
 
 
-def _curves(readings: Sequence[Reading]) -> str:
+def _render_curves(readings: Sequence[FilmReading]) -> str:
     parts = []
-    for row in zip(*(plots_of(each, readings) for each in readings), strict=True):
+    for row in zip(*(film_plots(each, readings) for each in readings), strict=True):
         title, words, _ = row[0]
         cells = "".join(
-            f"<div>{draw(plot)}</div>" if plot else "<div class=note>not measured</div>"
+            f"<div>{draw_plot(plot)}</div>" if plot else "<div class=note>not measured</div>"
             for _, _, plot in row
         )
         head = f"<h3>{title}</h3><p class=note>{words}</p>"
@@ -173,13 +177,13 @@ def _curves(readings: Sequence[Reading]) -> str:
     return f"<div class=curves>{''.join(parts)}</div>"
 
 
-def _clips(each: Reading) -> str:
+def _render_clips(each: FilmReading) -> str:
     found = each.quality
     heads = "<tr><th>clip</th><th>at</th><th>mouth late</th><th>sure</th><th>colour</th><th>sharp</th><th>like</th></tr>"
     lines = []
     for looks in found.drift.clips[:ROWS]:
         lips = None if found.sync is None else found.sync.clips[looks.clip]
-        late = "–" if lips is None or lips.offset is None else _number(lips.offset)
+        late = "–" if lips is None or lips.offset is None else _format_number(lips.offset)
         sure = "–" if lips is None else f"{lips.confidence:.2f}"
         second = looks.clip * found.clip_frames / found.fps
         lines.append(
@@ -191,31 +195,31 @@ def _clips(each: Reading) -> str:
         if found.clips > ROWS
         else ""
     )
-    return f"<details><summary>{count(found.clips, 'clip')} of {shown(each.film.name)}</summary><table>{heads}{''.join(lines)}</table>{more}</details>"
+    return f"<details><summary>{count_noun(found.clips, 'clip')} of {escape_words(each.film.name)}</summary><table>{heads}{''.join(lines)}</table>{more}</details>"
 
 
-def _side_by_side(readings: Sequence[Reading], tell: Callable[[Reading], str]) -> str:
+def _side_by_side(readings: Sequence[FilmReading], tell: Callable[[FilmReading], str]) -> str:
     name = len(readings) > 1
     cells = (
-        f"<div>{f'<h3>{shown(each.film.name)}</h3>' if name else ''}{tell(each)}</div>"
+        f"<div>{f'<h3>{escape_words(each.film.name)}</h3>' if name else ''}{tell(each)}</div>"
         for each in readings
     )
     return f"<div class=beside>{''.join(cells)}</div>"
 
 
-def _name(each: Reading) -> str:
+def _player_name(each: FilmReading) -> str:
     """What its player is called in the page: by its path, the same at any time."""
     return f"film{crc32(os.fsencode(each.film.path.absolute()))}"
 
 
-def _link(each: Reading, folder: Path) -> str:
+def _film_link(each: FilmReading, folder: Path) -> str:
     return quote(os.fsencode(relpath(each.film.path.absolute(), folder)))
 
 
-def shown(words: object) -> str:
+def escape_words(words: object) -> str:
     """Words that somebody may have chosen, as text of the page."""
-    return escape(printable(words))
+    return escape(spell_unprintable(words))
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return in_figures(value, 0 if float(value).is_integer() else 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.quality.mouth import Mouth
-from pipeline.quality.screening import opened, pixels_of
+from pipeline.quality.video_reader import frame_pixels, open_video
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,13 +17,13 @@ COLUMNS, ROWS = 6, 2
 _QUALITY = 78
 
 
-def sheet(path: Path, seconds: float, fps: float, mouth: Mouth | None) -> str:
+def draw_contact_sheet(path: Path, seconds: float, fps: float, mouth: Mouth | None) -> str:
     """A dozen frames, evenly over the film, as a data address; the first has the mouth's place drawn in."""
     from PIL import Image, ImageDraw
 
     count = COLUMNS * ROWS
     last = max(seconds - 1 / fps, 0)
-    shown = list(frames_at(path, [last * place / (count - 1) for place in range(count)]))
+    shown = list(read_frames_at(path, [last * place / (count - 1) for place in range(count)]))
     if not shown:
         return ""
     if mouth is not None:
@@ -34,34 +34,34 @@ def sheet(path: Path, seconds: float, fps: float, mouth: Mouth | None) -> str:
     for place, frame in enumerate(shown):
         row, column = divmod(place, COLUMNS)
         whole.paste(frame, (column * wide, row * tall))
-    return address(whole)
+    return to_data_url(whole)
 
 
-def still(path: Path, second: float) -> str:
+def render_frame(path: Path, second: float) -> str:
     """One frame."""
-    return "".join(address(frame) for frame in frames_at(path, [second]))
+    return "".join(to_data_url(frame) for frame in read_frames_at(path, [second]))
 
 
-def pair(path: Path, before: float, second: float) -> str:
+def render_pair(path: Path, before: float, second: float) -> str:
     """Two frames beside each other."""
     from PIL import Image
 
-    both = list(frames_at(path, [before, second]))
+    both = list(read_frames_at(path, [before, second]))
     if not both:
         return ""
     wide, tall = both[0].size
     whole = Image.new("RGB", (len(both) * wide, tall))
     for place, frame in enumerate(both):
         whole.paste(frame, (place * wide, 0))
-    return address(whole)
+    return to_data_url(whole)
 
 
-def frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
+def read_frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
     """The frames that are shown at these times, small; a time behind the end shows the last one."""
     from PIL import Image
 
     for time in times:
-        with opened(path) as container:
+        with open_video(path) as container:
             video = container.streams.video[0]
             base = video.time_base
             assert base is not None, "a video stream counts time"
@@ -74,12 +74,12 @@ def frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
                     break
                 found = frame
             if found is not None:
-                image = Image.fromarray(pixels_of(found, "rgb24"))
+                image = Image.fromarray(frame_pixels(found, "rgb24"))
                 image.thumbnail((SIDE, SIDE))
                 yield image
 
 
-def address(image: "Image") -> str:
+def to_data_url(image: "Image") -> str:
     """The picture as a data address."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=_QUALITY)

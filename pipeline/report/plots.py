@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from pipeline.quality.timing import Float
+from pipeline.quality.lag_correlation import Float
 
 WIDTH, HEIGHT = 520, 150
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 8, 20
@@ -45,18 +45,18 @@ class Plot:
     across: str = "s"
 
 
-def draw(plot: Plot) -> str:
+def draw_plot(plot: Plot) -> str:
     """The plot as an SVG element."""
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.unit)}">']
-    parts += [_shade(plot, span) for span in plot.shades]
-    parts += _grid(plot)
-    parts += [_mark(plot, at) for at in plot.marks]
-    parts += [_level(plot, level) for level in plot.levels]
-    parts += [_curve(plot, curve) for curve in plot.curves]
+    parts += [_draw_shade(plot, span) for span in plot.shades]
+    parts += _draw_grid(plot)
+    parts += [_draw_mark(plot, at) for at in plot.marks]
+    parts += [_draw_level(plot, level) for level in plot.levels]
+    parts += [_draw_curve(plot, curve) for curve in plot.curves]
     return "".join([*parts, "</svg>"])
 
 
-def thinned(x: Float, y: Float) -> tuple[Float, Float]:
+def thin_track(x: Float, y: Float) -> tuple[Float, Float]:
     """A track in few enough points that keep its peaks: of each span the lowest and the highest."""
     if len(y) <= POINTS:
         return x, y
@@ -66,16 +66,16 @@ def thinned(x: Float, y: Float) -> tuple[Float, Float]:
     return x[places], y[places]
 
 
-def _at(plot: Plot, x: float, y: float) -> tuple[float, float]:
+def _to_pixels(plot: Plot, x: float, y: float) -> tuple[float, float]:
     wide = max(plot.ends[1] - plot.ends[0], 1e-9)
     across = LEFT + (x - plot.ends[0]) / wide * (WIDTH - LEFT - RIGHT)
     part = (min(max(y, plot.low), plot.high) - plot.low) / max(plot.high - plot.low, 1e-9)
     return round(across, 1), round(HEIGHT - BOTTOM - part * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def _curve(plot: Plot, curve: Curve) -> str:
-    x, y = thinned(curve.x, curve.y)
-    spots = [_at(plot, float(a), float(b)) for a, b in zip(x, y, strict=True)]
+def _draw_curve(plot: Plot, curve: Curve) -> str:
+    x, y = thin_track(curve.x, curve.y)
+    spots = [_to_pixels(plot, float(a), float(b)) for a, b in zip(x, y, strict=True)]
     if curve.dots:
         dots = "".join(f'<circle cx="{a}" cy="{b}" r="2.5"/>' for a, b in spots)
         return f'<g class="dots {curve.colour}">{dots}</g>'
@@ -83,15 +83,15 @@ def _curve(plot: Plot, curve: Curve) -> str:
     return f'<polyline class="{curve.colour}" points="{line}"/>'
 
 
-def _grid(plot: Plot) -> list[str]:
+def _draw_grid(plot: Plot) -> list[str]:
     parts = []
     for value in (plot.low, (plot.low + plot.high) / 2, plot.high):
-        _, y = _at(plot, plot.ends[0], value)
+        _, y = _to_pixels(plot, plot.ends[0], value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{value:.3g}</text>')
     for part, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         value = plot.ends[0] + part * (plot.ends[1] - plot.ends[0])
-        x, _ = _at(plot, value, plot.low)
+        x, _ = _to_pixels(plot, value, plot.low)
         words = f"{value:.3g} {plot.across}"
         parts.append(f'<text x="{x}" y="{HEIGHT - 5}" text-anchor="{anchor}">{words}</text>')
     return [
@@ -100,18 +100,18 @@ def _grid(plot: Plot) -> list[str]:
     ]
 
 
-def _level(plot: Plot, level: float) -> str:
+def _draw_level(plot: Plot, level: float) -> str:
     if not plot.low <= level <= plot.high:
         return ""
-    _, y = _at(plot, plot.ends[0], level)
+    _, y = _to_pixels(plot, plot.ends[0], level)
     return f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
 
 
-def _shade(plot: Plot, span: tuple[float, float]) -> str:
-    (x, top), (end, _) = _at(plot, span[0], plot.high), _at(plot, span[1], plot.high)
+def _draw_shade(plot: Plot, span: tuple[float, float]) -> str:
+    (x, top), (end, _) = _to_pixels(plot, span[0], plot.high), _to_pixels(plot, span[1], plot.high)
     return f'<rect class="shade" x="{x}" y="{top}" width="{round(end - x, 1)}" height="{HEIGHT - TOP - BOTTOM}"/>'
 
 
-def _mark(plot: Plot, at: float) -> str:
-    x, top = _at(plot, at, plot.high)
+def _draw_mark(plot: Plot, at: float) -> str:
+    x, top = _to_pixels(plot, at, plot.high)
     return f'<line class="mark" x1="{x}" x2="{x}" y1="{top - 4}" y2="{top + 2}"/>'

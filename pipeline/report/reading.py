@@ -6,13 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.jsontext import plain
-from pipeline.quality.judgement import Quality, judge
-from pipeline.quality.judges import Judges, ask
-from pipeline.quality.screening import Film, count_frames, film_at, meant_for, screen
-from pipeline.quality.sync import opening_of
-from pipeline.quality.timing import Float
-from pipeline.quality.tracks import Tracks
+from pipeline.json_output import to_plain
+from pipeline.quality.external_judges import Judges, ask_judges
+from pipeline.quality.frame_tracks import FrameTracks
+from pipeline.quality.lag_correlation import Float
+from pipeline.quality.lip_sync import mouth_opening_of
+from pipeline.quality.thresholds import FilmQuality, judge_film
+from pipeline.quality.video_reader import (
+    FilmFile,
+    count_frames,
+    find_film,
+    measure_film,
+    read_source_sound,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Making:
+class FilmMaking:
     """How a run's film was made, by its events."""
 
     model: str
@@ -36,18 +42,18 @@ class Making:
 
 
 @dataclass(frozen=True)
-class Reading:
+class FilmReading:
     """One film of the page."""
 
-    film: Film
-    tracks: Tracks
+    film: FilmFile
+    tracks: FrameTracks
     opening: Float
-    quality: Quality
-    making: Making | None
+    quality: FilmQuality
+    making: FilmMaking | None
 
     def as_dict(self) -> dict[str, Any]:
         """For machines: the verdict, and how it was made."""
-        return {**plain(self.quality), "made": plain(self.making)}
+        return {**to_plain(self.quality), "made": to_plain(self.making)}
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,10 @@ class Target:
     """None: report.html in the run, or beside the film's file, of the first film."""
     overwrite: bool = False
 
-    def output(self, films: Sequence[Film], inputs: Iterable[Path | None]) -> "OutputFile":
+    def output(self, films: Sequence[FilmFile], inputs: Iterable[Path | None]) -> "OutputFile":
         """The same, checked; the first of the films that comes of a run has its run remember it. Raises BadOutput, NotWritable."""
-        from storage.inside import path_inside
         from storage.output_file import PAGE, Maker, OutputFile
+        from storage.run_paths import path_inside
 
         first = films[0]
         # Beside the film, so that the page finds it wherever both are carried.
@@ -80,61 +86,65 @@ class Report:
     """A page that was written, and what it is of."""
 
     page: Path
-    readings: tuple[Reading, ...]
+    readings: tuple[FilmReading, ...]
 
 
-def report(
+def write_report(
     paths: Sequence[Path],
     target: Target,
     *,
     judges: Judges | None = None,
     console: "Console | None" = None,
 ) -> Report:
-    """Read films and write the page about them. Raises BadOutput, and what `read` does."""
+    """Read films and write the page about them. Raises BadOutput, and what `read_film` does."""
     from pipeline.report.page import write_page
 
     judges = judges or Judges()
-    films = [film_at(path) for path in paths]
+    films = [find_film(path) for path in paths]
     output = target.output(films, (judges.syncnet, judges.likeness))
-    readings = tuple(_read(film, judges, console) for film in films)
+    readings = tuple(_read_target(film, judges, console) for film in films)
     write_page(readings, output)
     return Report(output.path, readings)
 
 
-def read(path: Path, *, judges: Judges | None = None, console: "Console | None" = None) -> Reading:
+def read_film(
+    path: Path, *, judges: Judges | None = None, console: "Console | None" = None
+) -> FilmReading:
     """Read the film of a run, or a film's file. Raises NotMade, NotARun, BadFilm, BadWeights."""
-    return _read(film_at(path), judges or Judges(), console)
+    return _read_target(find_film(path), judges or Judges(), console)
 
 
-def _read(film: Film, judges: Judges, console: "Console | None") -> Reading:
-    with _watching(film, console) as watch:
-        tracks = screen(film, watch)
-    quality = judge(tracks, film.name, meant_for(film))
-    quality = replace(quality, opinions=ask(judges, film, tracks.mouth))
-    return Reading(film, tracks, opening_of(tracks), quality, _making(film))
+def _read_target(film: FilmFile, judges: Judges, console: "Console | None") -> FilmReading:
+    with _reading_progress(film, console) as watch:
+        tracks = measure_film(film, watch)
+    quality = judge_film(tracks, film.name, read_source_sound(film))
+    quality = replace(quality, opinions=ask_judges(judges, film, tracks.mouth))
+    return FilmReading(film, tracks, mouth_opening_of(tracks), quality, _read_making(film))
 
 
 @contextmanager
-def _watching(film: Film, console: "Console | None") -> Iterator[Callable[[str, int], None]]:
+def _reading_progress(
+    film: FilmFile, console: "Console | None"
+) -> Iterator[Callable[[str, int], None]]:
     """A bar on a terminal: first the mouth is looked for, then every frame is looked at."""
     if console is None:
         yield lambda *_: None
         return
-    from pipeline.progress import columns
+    from pipeline.monitor.progress import make_progress
 
     total = count_frames(film.path)
-    with columns(console, unit="frame", transient=True) as bar:
+    with make_progress(console, unit="frame", transient=True) as bar:
         task = bar.add_task(f"watching {film.name}", total=total, left="", speed="")
         yield lambda _, number: bar.update(task, completed=number + 1)
 
 
-def _making(film: Film) -> Making | None:
-    from pipeline.status import read as status_of
+def _read_making(film: FilmFile) -> FilmMaking | None:
+    from pipeline.monitor.status import read_status as status_of
 
     if film.run is None:
         return None
     status, spec = status_of(film.run), film.run.spec
-    return Making(
+    return FilmMaking(
         model=spec.model,
         size=f"{spec.width}×{spec.height}",
         mode="offline" if film.run.settings.offline else "online",

@@ -5,11 +5,11 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.sinks.address import Address
+    from pipeline.sinks.address import SinkAddress
 
 
 @contextmanager
-def attached(addresses: "Sequence[Address]") -> Iterator[None]:
+def attach_sinks(addresses: "Sequence[SinkAddress]") -> Iterator[None]:
     """Tell every event of this process to each of these places meanwhile; what has not arrived a few seconds after the end is counted and given up.
 
     Raises BadOption where a place needs a package that is not installed.
@@ -17,14 +17,14 @@ def attached(addresses: "Sequence[Address]") -> Iterator[None]:
     if not addresses:
         yield
         return
-    from pipeline.sinks.ways import open_way
+    from pipeline.sinks.connect import connect_sink
     from tasks import events
 
-    ways = [open_way(address) for address in addresses]
+    ways = [connect_sink(address) for address in addresses]
     try:
         with ExitStack() as stack:
             for way in ways:
-                stack.enter_context(events.listen(way.tell))
+                stack.enter_context(events.listen_to_events(way.tell))
             yield
     finally:
         # All at once: one that does not answer takes no time from the others.

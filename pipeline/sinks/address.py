@@ -27,7 +27,7 @@ _HIDDEN = "…"
 
 
 @dataclass(frozen=True)
-class Address:
+class SinkAddress:
     """One place."""
 
     kind: Kind
@@ -36,7 +36,7 @@ class Address:
     """Its scheme, host and port: all that any message says of it."""
 
 
-def take_events(parser: ArgumentParser) -> None:
+def add_events_to(parser: ArgumentParser) -> None:
     """Read --events-to."""
     parser.add_argument(
         FLAG,
@@ -47,30 +47,37 @@ def take_events(parser: ArgumentParser) -> None:
     )
 
 
-def chosen(given: object, environment: Mapping[str, str], folder: Path) -> tuple[Address, ...]:
+def choose_addresses(
+    given: object, environment: Mapping[str, str], folder: Path
+) -> tuple[SinkAddress, ...]:
     """The places by the flag, or else the environment, or else longtake.toml; raises BadOption."""
     flags = [str(each) for each in given] if isinstance(given, list) else []
     for words, place in (
         (flags, FLAG),
         (environment.get(VARIABLE, "").split(), VARIABLE),
-        (_of_config(folder), f"longtake.toml: {KEY}"),
+        (_read_config(folder), f"longtake.toml: {KEY}"),
     ):
         if words:
             return tuple(read_address(word, place) for word in dict.fromkeys(words))
     return ()
 
 
-def _of_config(folder: Path) -> Sequence[str]:
-    from pipeline.settings import CONFIG, read_toml  # which knows the key's name from here
+def _read_config(folder: Path) -> Sequence[str]:
+    from pipeline.options.sources import (  # which knows the key's name from here
+        CONFIG_FILE,
+        read_toml,
+    )
 
-    path = folder / CONFIG
+    path = folder / CONFIG_FILE
     said = read_toml(path).get(KEY, []) if path.is_file() else []
     if not isinstance(said, str | list) or not all(isinstance(each, str) for each in said):
-        raise BadOption(f"{CONFIG}: {KEY}", _HIDDEN, 'a list is needed, such as ["redis://host"]')
+        raise BadOption(
+            f"{CONFIG_FILE}: {KEY}", _HIDDEN, 'a list is needed, such as ["redis://host"]'
+        )
     return [said] if isinstance(said, str) else said
 
 
-def read_address(url: str, place: str) -> Address:
+def read_address(url: str, place: str) -> SinkAddress:
     """The place of a URL; raises BadOption, which does not say the URL."""
     try:
         parts = urlsplit(url)
@@ -86,4 +93,4 @@ def read_address(url: str, place: str) -> Address:
         raise BadOption(place, name, "it names no host")
     if kind == "prometheus" and not parts.port:
         raise BadOption(place, name, "it names no port, as in prometheus://127.0.0.1:9108")
-    return Address(kind, url, name)
+    return SinkAddress(kind, url, name)

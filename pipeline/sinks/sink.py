@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.logs import say
+from pipeline.monitor.log_output import log_line
 
 Message = Mapping[str, object]
 
@@ -21,7 +21,7 @@ class Refused(Exception):  # noqa: N818 - it says what is the matter
     """The place will not have it, and the same again would be refused again."""
 
 
-class Way(Protocol):
+class Transport(Protocol):
     """How messages get to one place."""
 
     @property
@@ -36,7 +36,7 @@ class Way(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
+class SinkLimits:
     """How much and how long."""
 
     queue: int = 1000
@@ -48,11 +48,11 @@ class Limits:
     """Seconds at the end, and for the last words of a process that the watchdog ends (which has five)."""
 
 
-class Sink:
+class EventSink:
     """A listener that never waits: it notes the event, and its thread brings it where it belongs, in order, at least once."""
 
-    def __init__(self, name: str, way: Way, limits: Limits | None = None) -> None:
-        self._name, self._way, self._limits = name, way, limits or Limits()
+    def __init__(self, name: str, way: Transport, limits: SinkLimits | None = None) -> None:
+        self._name, self._way, self._limits = name, way, limits or SinkLimits()
         self._waiting: deque[Message] = deque()
         self._changed = threading.Condition()
         self._sending = self._sequence = self._dropped = 0
@@ -152,41 +152,41 @@ class Sink:
 
     def _fail(self, fault: Exception) -> None:
         """Say so, once."""
-        self._reason = reason_of(fault)
+        self._reason = describe_reason(fault)
         if not self._told:
             self._told = True
             self._early = not self._run
             self._record("sink_failing", sink=self._name, error=self._reason)
             words = f"{self._name} does not take events ({self._reason}); the film goes on"
-            say(f"[WARN] {words}", logging.WARNING)
+            log_line(f"[WARN] {words}", logging.WARNING)
 
     def _say_lost(self, lost: int) -> None:
         what = f"{lost} of {self._sequence} events did not reach {self._name} ({self._reason})"
         self._record("events_dropped", sink=self._name, count=lost, error=self._reason)
-        say(f"[WARN] {what}; events.jsonl has them all", logging.WARNING)
+        log_line(f"[WARN] {what}; events.jsonl has them all", logging.WARNING)
 
     def _record(self, event: str, **facts: str | int) -> None:
         """In the run's own file, too, also when its session, which has that open, has ended."""
-        from tasks.events import emit, recorded
+        from tasks.events import emit_event, record_events
 
         with ExitStack() as stack:
             if self._run and Path(self._run).is_dir():
-                stack.enter_context(recorded(Path(self._run) / "events.jsonl"))
-            emit(event, **facts)
+                stack.enter_context(record_events(Path(self._run) / "events.jsonl"))
+            emit_event(event, **facts)
 
 
-def reason_of(fault: BaseException) -> str:
+def describe_reason(fault: BaseException) -> str:
     """What went wrong by kind, and by the system's own words: a library's text may hold the URL, and with it a secret."""
     kinds = [type(fault).__name__]
     cause: BaseException | None = fault
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror and cause.errno:
             return f"{kinds[0]}: {os.strerror(cause.errno)}"
-        cause = _cause(cause)
+        cause = _inner_cause(cause)
     return f"{kinds[0]}: {fault}" if isinstance(fault, Refused) else kinds[0]
 
 
-def _cause(fault: BaseException) -> BaseException | None:
+def _inner_cause(fault: BaseException) -> BaseException | None:
     """What is behind it: the chain, or what a library put into its arguments."""
     inner = [each for each in fault.args if isinstance(each, BaseException)]
     reason = getattr(fault, "reason", None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TIMEOUT = 10.0
 
 
-class Socket:
+class WebSocketTransport:
     """One connection, made again where it was lost."""
 
     batch = 64

@@ -36,12 +36,12 @@ from numcodecs import Zstd  # noqa: E402
 from PIL import Image  # noqa: E402, F401
 
 import pipeline.inspection.plots  # noqa: E402, F401
-import storage.store  # noqa: E402, F401
+import storage.zarr_store  # noqa: E402, F401
 import tasks.film  # noqa: E402, F401
 from pipeline.cli import main as longtake  # noqa: E402
 from storage import run_json  # noqa: E402
 from storage.names import OWN  # noqa: E402
-from storage.records import sealed, unsealed  # noqa: E402
+from storage.records import seal_facts, unseal_facts  # noqa: E402
 from storage.spec import Spec  # noqa: E402
 
 MINE = b"PS1='$ '\n" * 200
@@ -173,7 +173,7 @@ def said(changes: dict[str, Any]) -> Harm:
 
     def harm(world: World) -> None:
         facts = json.loads((world.film / "run.json").read_text())
-        before = Spec.of_facts(facts["spec"]).digest
+        before = Spec.from_facts(facts["spec"]).digest
         del facts["seal"]
         for name, value in changes.items():
             *way, last = name.split(".")
@@ -181,7 +181,7 @@ def said(changes: dict[str, Any]) -> Harm:
             for step in way:
                 place = place[step]
             place[last] = value
-        text = json.dumps({**facts, "seal": run_json._seal(facts)})
+        text = json.dumps({**facts, "seal": run_json._compute_seal(facts)})
         for name in ("run.json", "run.copy.json"):
             (world.film / name).write_text(text)
         for path in (world.film / "commits").iterdir():
@@ -193,7 +193,7 @@ def said(changes: dict[str, Any]) -> Harm:
 
 def _digest(spec: dict[str, Any]) -> str:
     try:
-        return Spec.of_facts(spec).digest
+        return Spec.from_facts(spec).digest
     except ValueError:
         return "0" * 64
 
@@ -201,7 +201,7 @@ def _digest(spec: dict[str, Any]) -> str:
 def _seal(path: Path, line: bytes) -> None:
     facts = json.loads(line)
     del facts["seal"]
-    path.write_bytes(sealed(facts))
+    path.write_bytes(seal_facts(facts))
 
 
 def recorded(name: str, **changes: Any) -> Harm:
@@ -209,8 +209,8 @@ def recorded(name: str, **changes: Any) -> Harm:
 
     def harm(world: World) -> None:
         path = world.path(f"commits/{name}")
-        facts = {**(unsealed(path.read_bytes()) or {}), **changes}
-        path.write_bytes(sealed({n: v for n, v in facts.items() if v is not None}))
+        facts = {**(unseal_facts(path.read_bytes()) or {}), **changes}
+        path.write_bytes(seal_facts({n: v for n, v in facts.items() if v is not None}))
 
     return harm
 

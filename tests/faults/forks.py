@@ -31,16 +31,16 @@ from films import Tree, differing, tree  # noqa: E402
 from repairs import DAMAGES, check_whole  # noqa: E402
 from unsynced import Disk  # noqa: E402
 
-import storage.store  # noqa: E402, F401 - once, before the forks
-from pipeline.seam import seams_of  # noqa: E402
-from pipeline.verify import repair  # noqa: E402
+import storage.zarr_store  # noqa: E402, F401 - once, before the forks
+from pipeline.upkeep.seam import measure_seams  # noqa: E402
+from pipeline.upkeep.verify import repair_run  # noqa: E402
 from storage import publish  # noqa: E402
 from storage.run import Run  # noqa: E402
-from tasks.events import listen  # noqa: E402
-from tasks.film import make  # noqa: E402
-from tasks.origin import begin  # noqa: E402
-from tasks.request import Request, freeze  # noqa: E402
-from tasks.retake import Wish, plan  # noqa: E402
+from tasks.events import listen_to_events  # noqa: E402
+from tasks.film import make_film  # noqa: E402
+from tasks.request import Request, freeze_run  # noqa: E402
+from tasks.retake import RetakeRequest, plan_retake  # noqa: E402
+from tasks.retake_setup import begin_retake  # noqa: E402
 
 # Every kind of writing: carries that go, steps and frames that are pruned, a cut last clip.
 ORDERS: dict[str, dict[str, Any]] = {
@@ -85,16 +85,18 @@ class Asked:
             **ORDERS[self.order],
         )
         if self.order != "retake":
-            make(freeze(request), request.part)
+            make_film(freeze_run(request), request.part)
             return
         # The film that it is taken from is made once and stays.
         if not (self.older / "video.mp4").exists():
             older = replace(request, run=self.older)
-            make(freeze(older), older.part)
-        run = begin(plan(self.older, Wish(1, until=3, seed=7, run=self.root)))
-        make(run)
+            make_film(freeze_run(older), older.part)
+        run = begin_retake(
+            plan_retake(self.older, RetakeRequest(1, until=3, seed=7, run=self.root))
+        )
+        make_film(run)
         with run.lock():
-            seams_of(run)
+            measure_seams(run)
 
 
 def child(act: Callable[[], None], said: Path) -> int:
@@ -192,7 +194,7 @@ def _repair(root: Path, last: int | None = None) -> None:
     """`verify --repair`; killed before a step."""
     if last is not None:
         publish.kill_point = _killing(last)
-    repair(Run.open(root))
+    repair_run(Run.open(root))
 
 
 def _ended(asked: Asked, said: Path, expected: Any, name: str) -> str:
@@ -265,7 +267,7 @@ def _record(asked: Asked, states: Path, stride: int, seed: int) -> None:
     publish.kill_point = step
     if "FAULT_NO_SYNC" not in os.environ:
         os.fsync = disk.fsync
-    with listen(listener):
+    with listen_to_events(listener):
         asked.make()
 
 
@@ -278,7 +280,7 @@ def _keep(root: Path, told: list[tuple[str, int | None]]) -> None:
 
 def check_told(run: Run, told: list[tuple[str, int | None]]) -> None:
     """Raise unless all that was called done is vouched for, and as it was vouched for."""
-    from storage.digest import digest_of_file
+    from storage.digest import hash_file
 
     files = {"soundtrack": run.soundtrack_path, "video": run.video_path}
     for stage, clip in told:
@@ -291,7 +293,7 @@ def check_told(run: Run, told: list[tuple[str, int | None]]) -> None:
             run.sound.read(0, run.sound.samples)
         else:
             path = files[stage] if clip is None else run.segment_path(clip)
-            assert digest_of_file(path) == facts["sha256"], f"{path} is torn"
+            assert hash_file(path) == facts["sha256"], f"{path} is torn"
 
 
 def main(verb: str, *words: str) -> None:

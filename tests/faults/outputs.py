@@ -34,9 +34,9 @@ from pipeline.cli import main  # noqa: E402
 from storage.names import OWN  # noqa: E402
 
 ONCE = (
-    "pipeline.inspection.film", "pipeline.inspection.hearing", "pipeline.inspection.plots",
-    "pipeline.plan.planning", "pipeline.report.page", "pipeline.runs", "pipeline.verify",
-    "storage.store", "tasks.film",
+    "pipeline.inspection.overview", "pipeline.inspection.audio_view", "pipeline.inspection.plots",
+    "pipeline.plan.planner", "pipeline.report.page", "pipeline.api", "pipeline.upkeep.verify",
+    "storage.zarr_store", "tasks.film",
 )  # fmt: skip
 """Imported before the forks: for speed, and as nobody may not be let into Python's own folder."""
 NOBODY = 65534

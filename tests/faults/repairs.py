@@ -9,7 +9,7 @@ from pathlib import Path
 from harm import HARMS
 
 from storage.run import Run
-from storage.scan import Scan
+from storage.scan import RunScan
 
 Damage = Callable[[Path], None]
 
@@ -69,5 +69,5 @@ DAMAGES = {**SEVERAL, **EACH}
 
 def check_whole(root: Path) -> None:
     """End this process: with 0 if `verify` finds no damage, with 3 if it does."""
-    damaged = any(found.damage for found in Scan(Run.open(root), thorough=True).findings())
+    damaged = any(found.damage for found in RunScan(Run.open(root), thorough=True).findings())
     os._exit(3 if damaged else 0)

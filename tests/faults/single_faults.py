@@ -28,14 +28,14 @@ import structlog  # noqa: E402
 from films import Tree, differing, tree  # noqa: E402
 from forks import child  # noqa: E402
 
-import storage.store  # noqa: E402, F401 - once, before the forks
-from pipeline.prefix import join  # noqa: E402
+import storage.zarr_store  # noqa: E402, F401 - once, before the forks
+from pipeline.upkeep.partial_mux import mux_finished  # noqa: E402
 from storage.errors import LongtakeError  # noqa: E402
-from storage.refusals import refusal  # noqa: E402
+from storage.refusals import translate_refusal  # noqa: E402
 from storage.run import Run  # noqa: E402
-from tasks.film import make  # noqa: E402
-from tasks.part import Part  # noqa: E402
-from tasks.request import Request, freeze  # noqa: E402
+from tasks.film import make_film  # noqa: E402
+from tasks.film_part import FilmPart  # noqa: E402
+from tasks.request import Request, freeze_run  # noqa: E402
 
 CALLS = ("lseek", "write", "close", "fsync", "rename")
 ERRORS = ("EIO", "ENOSPC")
@@ -60,15 +60,15 @@ def _is_film(name: str) -> bool:
 
 
 def _partial(run: Run) -> object:
-    return join(run, partial=True, output_file=None, overwrite=False)
+    return mux_finished(run, partial=True, output_file=None, overwrite=False)
 
 
 KINDS = {
-    "soundtrack": Kind(("soundtrack.m4a", "commits/soundtrack.json"), make),
-    "segment": Kind(("segments/00001.mp4", "commits/segment.00001.json"), make),
-    "film": Kind(("video.mp4", "commits/video.json"), make),
+    "soundtrack": Kind(("soundtrack.m4a", "commits/soundtrack.json"), make_film),
+    "segment": Kind(("segments/00001.mp4", "commits/segment.00001.json"), make_film),
+    "film": Kind(("video.mp4", "commits/video.json"), make_film),
     "partial": Kind(("partial.mp4",), _partial),
-    "part": Kind(("part.00000-00000.mp4",), lambda run: make(run, Part(clips=1))),
+    "part": Kind(("part.00000-00000.mp4",), lambda run: make_film(run, FilmPart(clips=1))),
 }
 
 
@@ -86,7 +86,7 @@ class Trials:
         """Make the whole run, with a part and a partial film."""
 
         def work() -> None:
-            run = freeze(self.request)
+            run = freeze_run(self.request)
             for kind in KINDS.values():
                 kind.act(run)
 
@@ -140,7 +140,7 @@ class Trials:
         except LongtakeError as told:
             code = told.exit_code
         except Exception as fault:
-            if (refused := refusal(fault)) is None:
+            if (refused := translate_refusal(fault)) is None:
                 raise
             code = refused.exit_code
         os._exit(code)

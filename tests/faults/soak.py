@@ -72,13 +72,16 @@ class Level:
 def sit(part: Part, folder: Path) -> int:
     """Make the film, or what is missing of it, in this process, under the gauge."""
     from pipeline.cli import main
-    from tasks.events import listen
+    from tasks.events import listen_to_events
 
     if part.fake:
         import fake_avatar
 
         fake_avatar.install()
-    with (folder / "gauge.jsonl").open("a", buffering=1) as file, listen(Gauge(file).tell):
+    with (
+        (folder / "gauge.jsonl").open("a", buffering=1) as file,
+        listen_to_events(Gauge(file).tell),
+    ):
         if part.central:
             return _sit_before_luigid(part, folder)
         picture, sound = _given(part, folder)
@@ -119,7 +122,7 @@ class Gauge:
         from tasks.base import RunTask
 
         self._file, self._me, self._inside = file, psutil.Process(), 0.0
-        make = RunTask._make
+        make = RunTask._produce_once
 
         def timed(task: RunTask, session: object) -> None:
             # The processor's time, not the clock's: the model computes meanwhile, and other programs do.
@@ -127,7 +130,7 @@ class Gauge:
             make(task, session)
             self._inside += time.thread_time() - begun
 
-        RunTask._make = timed
+        RunTask._produce_once = timed
 
     def tell(self, event: str, facts: dict[str, object]) -> None:
         """Listen."""
@@ -143,14 +146,14 @@ class Gauge:
 def prepare(name: str, part: Part, folder: Path) -> None:
     """The picture and the sound of a part, once."""
     from model.avatar import Options
-    from model.tools import material
+    from pipeline.bench import material
 
     folder.mkdir(parents=True, exist_ok=True)
     sound = folder / "sound.wav"
     if sound.exists():
         return
     options = Options(part.size, part.size, part.clip_frames, part.steps)
-    material.prepare(folder, part.clips, options)
+    material.prepare_material(folder, part.clips, options)
     made = folder / f"{part.clips}.wav"
     if name == "sound":
         _cut(made, SOUND_SECONDS)
@@ -198,7 +201,7 @@ def scheduling(lines: Sequence[dict]) -> float:
 
 
 def _film_levels(name: str, part: Part, folder: Path) -> Iterator[Level]:
-    from storage.film import inspect_film
+    from storage.film_file import inspect_film
     from storage.run import Run
 
     run = Run.open(folder / "film")
@@ -223,16 +226,16 @@ def _samples(path: Path, rate: int) -> int:
 
 def _joining(run: Path, clips: int) -> int:
     """The most memory of a process that joins so many clips of a run."""
-    from model.tools.process import watch
+    from pipeline.bench.process import run_watched
 
     code = (
-        "import sys; from pathlib import Path; from storage.film import FilmSpan, mux_film; from storage.run import Run\n"
+        "import sys; from pathlib import Path; from storage.film_file import FilmSpan, mux_film; from storage.run import Run\n"
         "run, clips = Run.open(Path(sys.argv[1])), int(sys.argv[2]); spec = run.spec\n"
         "span = FilmSpan(spec.fps, spec.clip_frames, min(clips * spec.clip_frames, spec.frames))\n"
         "mux_film(Path(sys.argv[3]), map(run.segment_path, range(clips)), run.soundtrack_path, span)"
     )
     target = run.parent / "joined.mp4"
-    done = watch([sys.executable, "-c", code, str(run), str(clips), str(target)])
+    done = run_watched([sys.executable, "-c", code, str(run), str(clips), str(target)])
     target.unlink()
     return done.peak
 

@@ -59,9 +59,9 @@ def test_four_hundred_clips(film: Film, tmp_path: Path, tally: Tally) -> None:
 def test_four_hundred_clips_of_the_shipped_model(tmp_path: Path, tally: Tally) -> None:
     """The shipped weights, small: 400 clips, with its carry every eight."""
     from model.avatar import Options
-    from model.tools import material
+    from pipeline.bench import material
 
-    asked = material.prepare(tmp_path, 400, Options(64, 64, 12, 1))
+    asked = material.prepare_material(tmp_path, 400, Options(64, 64, 12, 1))
     flags = ("--size", "64*64", "--sample-steps", "1", "--infer-frames", "12", "--carry-every", "8")
     long = Film(asked.image, asked.audio, flags, shipped=True)
     seconds, replayed = resume(long, tmp_path / "a", 400)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-KERNELS = ("model.kernels", "model.packed_kernels")
+KERNELS = ("model.ops.fused_triton", "model.kv.quantized_kv_triton")
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,17 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from model import checkpoint
-from model.checkpoint import Place
-from model.tools.make_checkpoint import TINY, make
+from model.tools.make_checkpoint import TINY, make_checkpoint
+from model.weights import checkpoint
+from model.weights.checkpoint import WeightsLocation
 
 Tensors = dict[str, torch.Tensor]
 
 
-def published(root: Path) -> Place:
+def published(root: Path) -> WeightsLocation:
     """The tiny checkpoint, all parts."""
-    make(root, TINY)
-    return checkpoint.locate(str(root))
+    make_checkpoint(root, TINY)
+    return checkpoint.locate_weights(str(root))
 
 
 def truncate(path: Path, by: int) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from model.scene import Scene
-from model.transformer import S2VTransformer
+from model.s2v.conditioning import Conditioning
+from model.s2v.transformer import S2VTransformer
 
 SIZES: dict[str, Any] = {
     "dim": 24,
@@ -45,7 +45,7 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def small_scene(height: int = 8, width: int = 8, latents: int = 3, **more: Any) -> Scene:
+def small_scene(height: int = 8, width: int = 8, latents: int = 3, **more: Any) -> Conditioning:
     """A film of latents of this size, in clips of so many."""
     given = {
         "reference": draw(1, CHANNELS, 1, height, width, seed=1),
@@ -53,10 +53,10 @@ def small_scene(height: int = 8, width: int = 8, latents: int = 3, **more: Any) 
         "text": draw(1, 3, SIZES["text_dim"], seed=3),
         "clip_latents": latents,
     }
-    return Scene(**(given | more))
+    return Conditioning(**(given | more))
 
 
-def elsewhere(scene: Scene) -> Scene:
+def elsewhere(scene: Conditioning) -> Conditioning:
     """The scene on a device without any values, where a tensor of the CPU cannot be met."""
     reference, motion = (x.to("meta") for x in (scene.reference, scene.motion))
     return replace(scene, reference=reference, motion=motion)

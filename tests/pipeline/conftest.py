@@ -52,7 +52,9 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     logging.captureWarnings(capture=False)
     root = logging.getLogger()
     root.setLevel(logging.WARNING)
-    for handler in [each for each in root.handlers if type(each).__module__ == "pipeline.logs"]:
+    for handler in [
+        each for each in root.handlers if type(each).__module__ == "pipeline.monitor.log_output"
+    ]:
         root.removeHandler(handler)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.verb import show
+from pipeline.commands.command import print_renderables
 
 SCREENS = Path(__file__).parent / "screens"
 
@@ -28,5 +28,5 @@ def drawn(renderables: Iterable[Any]) -> str:
     # Set by whoever runs the tests, it would decide the width.
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COLUMNS", raising=False)
-        show(renderables, stream)
+        print_renderables(renderables, stream)
     return stream.getvalue()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.arguments import parse
-from pipeline.verbs import VERBS
+from pipeline.commands.parser import parse_command
+from pipeline.commands.registry import VERBS
 
 Call = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def test_every_verb_has_help_with_an_example(verb: str, longtake: Call):
     assert code == 0
     assert not err
     assert f"\n  {VERBS[verb].example}\n" in out
-    assert parse(VERBS[verb].example.split()[1:]).verb == verb
+    assert parse_command(VERBS[verb].example.split()[1:]).verb == verb
 
 
 def test_first_screen_names_every_verb(longtake: Call):
@@ -45,7 +45,7 @@ def test_first_screen_names_every_verb(longtake: Call):
 
 def test_every_flag_of_help_has_a_line_of_its_own(longtake: Call):
     """No flag that works is missing in the help, and no flag that does nothing is in it."""
-    from pipeline.flags import FLAGS
+    from pipeline.options.flags import FLAGS
 
     out = longtake("new", "--help")[1]
     for flag in FLAGS:
@@ -81,7 +81,7 @@ def test_bad_usage_is_one_line_and_code_two(words: list[str], line: str, longtak
 
 def test_a_prompt_may_begin_with_dashes():
     """A value belongs to its flag whatever it looks like."""
-    command = parse(["--prompt", "--fp8 or -5 degrees", "--base_seed", "-1"])
+    command = parse_command(["--prompt", "--fp8 or -5 degrees", "--base_seed", "-1"])
     assert [(flag.name, word) for flag, word in command.given] == [
         ("prompt", "--fp8 or -5 degrees"),
         ("base-seed", "-1"),
@@ -90,7 +90,7 @@ def test_a_prompt_may_begin_with_dashes():
 
 def test_files_may_stand_anywhere():
     """IMAGE and AUDIO may have flags between them."""
-    command = parse(["new", "face.png", "--run", "x", "speech.wav"])
+    command = parse_command(["new", "face.png", "--run", "x", "speech.wav"])
     assert [(flag.name, word) for flag, word in command.given] == [
         ("image", "face.png"),
         ("audio", "speech.wav"),
@@ -106,12 +106,12 @@ def test_debug_shows_where_it_comes_from(longtake: Call):
 
 def test_a_fault_of_our_own_is_one_line_too(longtake: Call, monkeypatch: pytest.MonkeyPatch):
     """What nobody thought of ends with code 1 and a line that says how to see more."""
-    from pipeline import runs
+    from pipeline import api
 
     def broken(root: Path) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(runs, "status", broken)
+    monkeypatch.setattr(api, "status", broken)
     code, _, err = longtake("status", "x")
     assert code == 1
     assert (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.verbs import VERBS
+from pipeline.commands.registry import VERBS
 from storage import errors
 
 from .golden import check
@@ -63,10 +63,10 @@ ARGUMENTS = {
     "ReplayFailed": (1, 3, "OSError: no"),
     "Stalled": (900, "denoising clip 3"),
     "BelowLevel": ("tea", 1, "runs/tea"),
-    "WorkFailed": (3, errors.times(1), "decoding", "OSError: no", "longtake resume runs/tea"),
-    "StageFailed": (errors.times(3), "joining", "OSError: no", "longtake resume runs/tea"),
+    "WorkFailed": (3, errors.count_times(1), "decoding", "OSError: no", "longtake resume runs/tea"),
+    "StageFailed": (errors.count_times(3), "joining", "OSError: no", "longtake resume runs/tea"),
     "DeviceLost": ("decoding clip 3", "CUDA error", "longtake resume runs/tea"),
-    "OutOfMemory": (3, errors.times(3), "decoding", "out of memory", "longtake new … --size 448*256"),
+    "OutOfMemory": (3, errors.count_times(3), "decoding", "out of memory", "longtake new … --size 448*256"),
     "Interrupted": ("SIGINT", "longtake resume runs/tea"),
     "Terminated": ("SIGTERM", "longtake resume runs/tea"),
 }  # fmt: skip

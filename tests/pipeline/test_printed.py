@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.plain_console import PlainConsole
-from pipeline.verb import put
+from pipeline.commands.command import print_words
+from pipeline.monitor.plain_console import PlainConsole
 from storage.run import Run
 
 Call = Callable[..., tuple[int, str, str]]
@@ -73,7 +73,7 @@ def test_only_colours_of_ours_reach_a_terminal():
 
 def test_lines_may_be_several_where_they_are_ours(capsys: pytest.CaptureFixture[str]):
     """A traceback keeps its lines; what else is in it is spelled."""
-    put("one\ntwo\x1b[2J")
+    print_words("one\ntwo\x1b[2J")
     assert capsys.readouterr().out == "one\ntwo\\x1b[2J\n"
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import runs
+from pipeline import api
 from storage.run import Run
-from tasks.retake import Wish
+from tasks.retake import RetakeRequest
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -103,11 +103,11 @@ def test_a_lost_past_is_told_with_the_way_out(old: Path, longtake: Call) -> None
 
 
 def test_from_python(old: Path) -> None:
-    """pipeline.runs.retake gives the film and its seams, and calls back after each clip."""
+    """pipeline.api.retake gives the film and its seams, and calls back after each clip."""
     told: list[tuple[int, int]] = []
-    found = runs.retake(old, Wish(3, until=4, seed=7), lambda *clip: told.append(clip))
+    found = api.retake(old, RetakeRequest(3, until=4, seed=7), lambda *clip: told.append(clip))
     assert (found.film.made, found.film.clips) == (1, 5)
     assert [seam.clip for seam in found.seams] == [3, 4]
     assert found.seams[0].apart is None
     assert told == [(3, 5)]
-    assert found.seams == runs.retake(old, Wish(3, until=4, seed=7)).seams
+    assert found.seams == api.retake(old, RetakeRequest(3, until=4, seed=7)).seams

@@ -10,14 +10,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from small_film import make_start
 
-from storage.run import Run, Start
+from storage.run import NewRun, Run
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Start:
+def start(tmp_path: Path) -> NewRun:
     return make_start(tmp_path)
 
 
 @pytest.fixture
-def run(tmp_path: Path, start: Start) -> Run:
+def run(tmp_path: Path, start: NewRun) -> Run:
     return Run.create(tmp_path / "run", start)

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.run import Run, Start
+from storage.run import NewRun, Run
 from storage.spec import Settings, Spec
 
 FINGERPRINT = {"torch": "2.13.0", "threads": 2}
 
 
-def make_start(folder: Path) -> Start:
+def make_start(folder: Path) -> NewRun:
     """All that a run of the small film is made of; its inputs are written into the folder."""
     image, audio = folder / "face.PNG", folder / "speech.wav"
     image.write_bytes(b"picture" * 100)
@@ -24,7 +24,7 @@ def make_start(folder: Path) -> Start:
         frames_per_latent=4, latent_channels=3, latent_width=4, latent_height=2, steps=2, audio_layers=2,
         audio_channels=4, sample_rate=16000, crf=18, preset="veryfast",
     )  # fmt: skip
-    return Start(spec, Settings(), {"ahead": "default"}, FINGERPRINT, image, audio)
+    return NewRun(spec, Settings(), {"ahead": "default"}, FINGERPRINT, image, audio)
 
 
 def content(run: Run, name: str, clip: int) -> NDArray[np.generic]:

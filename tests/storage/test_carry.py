@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from small_film import flip
 
-from storage.carry import CarryStore, Piece
+from storage.carry import CarryStore, NamedArray
 from storage.errors import Damaged, NotMade
 from storage.records import Records
 from storage.run import Run
 
 
-def pieces(value: int) -> list[Piece]:
+def pieces(value: int) -> list[NamedArray]:
     rings = [
         (f"step{step}/layer{layer}/k", np.full((4, 3), value + step, np.uint16))
         for step in (0, 1)
@@ -47,7 +47,7 @@ def test_the_newest_at_most_is_found(run: Run) -> None:
 def test_there_are_never_three(run: Run) -> None:
     """The older one goes when the newer is whole and before a third begins; the newest stays meanwhile."""
 
-    def watched() -> Iterator[Piece]:
+    def watched() -> Iterator[NamedArray]:
         for piece in pieces(3):
             assert run.carry.newest(100) == 16
             assert sorted(name for name in kept(run.carry) if name.isdigit()) == ["00016"]
@@ -73,7 +73,7 @@ def test_anchors_stay(run: Run) -> None:
 def test_a_replay_writes_no_older_carry(run: Run) -> None:
     """Where a newer one is complete, an older one is not written, nor the same one again."""
 
-    def unread() -> Iterator[Piece]:
+    def unread() -> Iterator[NamedArray]:
         raise AssertionError("a piece was asked for")
         yield
 
@@ -86,7 +86,7 @@ def test_a_replay_writes_no_older_carry(run: Run) -> None:
 def test_a_carry_that_breaks_off_is_none(run: Run) -> None:
     """Half the pieces vouch for nothing, and the one before stays."""
 
-    def broken() -> Iterator[Piece]:
+    def broken() -> Iterator[NamedArray]:
         yield from pieces(2)[:2]
         raise MemoryError
 

@@ -1,6 +1,6 @@
 """An error's line: its docstring, filled in, with the plurals and stops of its reasons."""
 
-from storage.errors import BadOption, count, times
+from storage.errors import BadOption, count_noun, count_times
 
 
 def test_a_reason_brings_its_own_stop() -> None:
@@ -13,6 +13,11 @@ def test_a_reason_brings_its_own_stop() -> None:
 
 def test_one_is_not_several() -> None:
     """A number and its noun."""
-    said = [count(1, "clip"), count(0, "clip"), count(2, "retry"), count(1, "retry")]
+    said = [
+        count_noun(1, "clip"),
+        count_noun(0, "clip"),
+        count_noun(2, "retry"),
+        count_noun(1, "retry"),
+    ]
     assert said == ["1 clip", "0 clips", "2 retries", "1 retry"]
-    assert (times(1), times(3)) == ("once", "3 times")
+    assert (count_times(1), count_times(3)) == ("once", "3 times")

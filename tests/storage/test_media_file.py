@@ -8,7 +8,7 @@ import pytest
 
 from storage.errors import BadSound
 from storage.media_file import MOST_PIXELS, open_media
-from storage.pcm import decode
+from storage.pcm import decode_sound
 
 SIDE = 8400
 
@@ -47,4 +47,4 @@ def test_a_playlist_leads_nowhere(tmp_path: Path):
         with pytest.raises((av.FFmpegError, OSError)), open_media(path) as container:
             list(container.demux())
         with pytest.raises(BadSound):
-            list(decode(path))
+            list(decode_sound(path))

@@ -186,9 +186,9 @@ def test_what_is_to_lie_there_already_is_done(run: Run, there: Path) -> None:
 
 def publish_digest(path: Path) -> str:
     """The hash of a file."""
-    from storage.digest import digest_of_file
+    from storage.digest import hash_file
 
-    return digest_of_file(path)
+    return hash_file(path)
 
 
 def test_mode_and_owner_stay_and_a_link_is_followed(run: Run, there: Path) -> None:

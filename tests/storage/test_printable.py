@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from storage.printable import printable
+from storage.printable import spell_unprintable
 
 
 @pytest.mark.parametrize(
@@ -24,13 +24,13 @@ from storage.printable import printable
 )
 def test_letters_stay_and_what_acts_is_spelled(words: str, shown: str) -> None:
     """Any writing stays as it is; escapes, ends of lines, turned text and broken bytes can be seen, and do nothing."""
-    assert printable(words) == shown
+    assert spell_unprintable(words) == shown
 
 
 def test_nothing_that_acts_is_left() -> None:
     """Of all of Unicode; and all of it can be written."""
     whole = "".join(map(chr, range(0x110000)))
-    shown = printable(whole)
+    shown = spell_unprintable(whole)
     acting = {unicodedata.category(letter) for letter in set(shown) - {"\u200c", "\u200d"}}
     assert not acting & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert shown.encode()
@@ -38,4 +38,4 @@ def test_nothing_that_acts_is_left() -> None:
 
 def test_a_text_of_several_lines_may_stay_one() -> None:
     """Where its ends of lines are ours."""
-    assert printable("a\nb\tc", keep="\n") == "a\nb\\tc"
+    assert spell_unprintable("a\nb\tc", keep="\n") == "a\nb\\tc"

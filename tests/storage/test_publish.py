@@ -148,7 +148,7 @@ def test_removing_twice_is_fine(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder" / "inner").mkdir(parents=True)
     for name in ("file", "folder", "file", "folder"):
-        publish.remove(tmp_path / name)
+        publish.remove_path(tmp_path / name)
     assert names(tmp_path) == []
 
 
@@ -170,7 +170,7 @@ def test_a_sweep_spares_what_is_alive_and_what_is_no_draft(tmp_path: Path) -> No
     other = tmp_path / "another film" / f".00000.{dead.pid}-00ff00ff.partial.mp4"
     other.parent.mkdir()
     other.touch()
-    assert publish.sweep(tmp_path, {"latents"}) == 2
+    assert publish.sweep_drafts(tmp_path, {"latents"}) == 2
     assert other.exists()
     assert names(folder) == [f".c.1.0.{os.getppid()}-00ff00ff.partial.0", "c.1.0.0"]
     assert not carry.exists()
@@ -192,7 +192,7 @@ def test_a_link_is_the_same_file(tmp_path: Path) -> None:
     assert one.read_bytes() == b"bulk"
 
 
-@pytest.mark.parametrize("number", publish.NO_LINK)
+@pytest.mark.parametrize("number", publish.NO_LINK_ERRORS)
 def test_where_no_link_can_be_made_it_is_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import LinkInRun
-from storage.records import SEAL, Records, _seal, sealed, unsealed
+from storage.records import SEAL, Records, _compute_seal, seal_facts, unseal_facts
 
 DIGEST = "ab" * 32
 SEGMENT = {"sha256": DIGEST, "bytes": 9, "frames": 8}
@@ -64,12 +64,12 @@ def test_a_pruned_record_keeps_what_it_knew(records: Records) -> None:
 
 def test_no_single_flipped_bit_passes() -> None:
     """Each bit of a record is vouched for."""
-    line = sealed({"stage": "latents", "clip": 3, "digest": "é"})
-    assert unsealed(line) == {"stage": "latents", "clip": 3, "digest": "é"}
+    line = seal_facts({"stage": "latents", "clip": 3, "digest": "é"})
+    assert unseal_facts(line) == {"stage": "latents", "clip": 3, "digest": "é"}
     for place in range(len(line) * 8):
         damaged = bytearray(line)
         damaged[place // 8] ^= 1 << place % 8
-        assert unsealed(bytes(damaged)) is None, place
+        assert unseal_facts(bytes(damaged)) is None, place
 
 
 def test_no_torn_record_passes(records: Records) -> None:
@@ -122,10 +122,10 @@ def test_a_sealed_record_that_cannot_be_is_no_record(
     """Whoever can write a record can seal it: each of its fields is looked at, too. None stands for a field that is missing."""
     facts = {"stage": "latents", "clip": 3, "run": "this film", "state": "done", "digest": DIGEST}
     path = records.path("latents", 3)
-    path.write_bytes(sealed(facts))
+    path.write_bytes(seal_facts(facts))
     assert records.complete("latents", 3)
     harmed = {name: value for name, value in {**facts, **harm}.items() if value is not None}
-    path.write_bytes(sealed(harmed))
+    path.write_bytes(seal_facts(harmed))
     assert records.read("latents", 3) is None
     assert records.flaw("latents", 3)
 
@@ -134,7 +134,7 @@ def test_deep_and_large_records_are_no_records(records: Records) -> None:
     """Neither a hundred thousand lists in each other nor a file of no end is read."""
     path = records.path("latents", 3)
     body = b'{"stage":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    path.write_bytes(body[:-1] + SEAL + _seal(body) + b'"}\n')
+    path.write_bytes(body[:-1] + SEAL + _compute_seal(body) + b'"}\n')
     assert records.read("latents", 3) is None
     with path.open("wb") as file:
         file.truncate(1 << 40)

@@ -19,13 +19,13 @@ from storage.errors import (
     NotReadable,
     NotWritable,
 )
-from storage.inside import read_plain
-from storage.originals import copy_original
+from storage.input_files import copy_input
 from storage.picture import read_picture
 from storage.publish import publish
-from storage.refusals import causes, refusal
+from storage.refusals import iterate_causes, translate_refusal
 from storage.run import Run
-from storage.sound import probe_sound
+from storage.run_paths import read_plain
+from storage.soundtrack import probe_sound
 
 
 def fault(number: int, name: str | None = None) -> OSError:
@@ -55,7 +55,7 @@ def test_what_the_system_refuses_has_its_own_line(
     later = ValueError("what somebody made of it")
     later.__cause__ = raised
     for each in (raised, later):
-        found = refusal(each)
+        found = translate_refusal(each)
         assert isinstance(found, kind)
         assert found.exit_code == code
         assert words in str(found)
@@ -63,11 +63,11 @@ def test_what_the_system_refuses_has_its_own_line(
 
 def test_our_own_faults_stay_ours() -> None:
     """Nor is a reader that has gone a fault of the disk; a fault that is its own cause is looked at once."""
-    assert refusal(KeyError("clip")) is None
-    assert refusal(BrokenPipeError(errno.EPIPE, "Broken pipe")) is None
+    assert translate_refusal(KeyError("clip")) is None
+    assert translate_refusal(BrokenPipeError(errno.EPIPE, "Broken pipe")) is None
     strange = ValueError()
     strange.__cause__ = strange
-    assert list(causes(strange)) == [strange]
+    assert list(iterate_causes(strange)) == [strange]
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def test_a_machine_that_is_short_of_something_damages_nothing(tmp_path: Path) ->
         lambda: run.latents.view(0),
         lambda: run.records.read("latents", 0),
         run.inputs.read_all,
-        lambda: list(run.input_flaws()),
+        lambda: list(run.find_input_flaws()),
         lambda: Run.open(run.root),
     ]
     for read in reads:
@@ -175,11 +175,11 @@ def test_a_copy_names_the_side_that_fails(tmp_path: Path, monkeypatch: pytest.Mo
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(NotWritable, match=r"copy\.wav cannot be written: File too large"):
-            copy_original(tmp_path / "sound.wav", tmp_path / "copy.wav", "")
+            copy_input(tmp_path / "sound.wav", tmp_path / "copy.wav", "")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     with pytest.raises(NotReadable, match=r"gone\.wav cannot be read"):
-        copy_original(tmp_path / "gone.wav", tmp_path / "copy.wav", "")
+        copy_input(tmp_path / "gone.wav", tmp_path / "copy.wav", "")
     assert not [*tmp_path.glob("*copy*"), *tmp_path.glob(".*")]
 
 

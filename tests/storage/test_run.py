@@ -13,13 +13,13 @@ import zarr
 from small_film import FINGERPRINT, content, make_start
 
 from storage.errors import InputChanged, NotARun, OtherSpec, RunDamaged, RunTooNew
-from storage.lock import lock
+from storage.lock import hold_lock
 from storage.names import FOLDERS, VIDEO
-from storage.run import Run, Start
+from storage.run import NewRun, Run
 from storage.spec import Settings
 
 
-def test_a_run_opens_as_it_was_made(run: Run, start: Start) -> None:
+def test_a_run_opens_as_it_was_made(run: Run, start: NewRun) -> None:
     """Spec, settings, sources, fingerprint and the inputs' copies are there."""
     again = Run.open(run.root)
     assert again.spec == start.spec
@@ -33,7 +33,7 @@ def test_a_run_opens_as_it_was_made(run: Run, start: Start) -> None:
     assert again.audio_path.read_bytes() == start.audio.read_bytes()
 
 
-def test_the_same_run_is_made_once(run: Run, start: Start) -> None:
+def test_the_same_run_is_made_once(run: Run, start: NewRun) -> None:
     """Made again it is opened, with what is in it; another film in the same folder is refused with the difference."""
     run.latents.publish(0, content(run, "latents", 0))
     assert Run.create(run.root, start).latents.complete(0)
@@ -60,11 +60,11 @@ def test_one_of_the_two_heals_the_other(run: Run, name: str, harm: str) -> None:
         )
     again = Run.open(run.root)
     assert again.spec == run.spec
-    assert [name for name, _ in again.paper_flaws()] == [path.name]
+    assert [name for name, _ in again.find_run_file_flaws()] == [path.name]
     with again.lock():
         again.sweep()
     assert path.read_bytes() == before
-    assert not list(again.paper_flaws())
+    assert not list(again.find_run_file_flaws())
 
 
 def test_both_damaged_is_an_error(run: Run) -> None:
@@ -75,7 +75,7 @@ def test_both_damaged_is_an_error(run: Run) -> None:
         Run.open(run.root)
 
 
-def test_a_run_whose_papers_are_gone_is_not_made_over(run: Run, start: Start) -> None:
+def test_a_run_whose_papers_are_gone_is_not_made_over(run: Run, start: NewRun) -> None:
     """Without run.json and its copy, clips that are there are not overwritten."""
     run.latents.publish(0, content(run, "latents", 0))
     for name in ("run.json", "run.copy.json"):
@@ -87,14 +87,14 @@ def test_a_run_whose_papers_are_gone_is_not_made_over(run: Run, start: Start) ->
 
 def test_a_later_format_is_refused(run: Run) -> None:
     """A run of a later version is left alone."""
-    from storage.run_json import save as _save
+    from storage.run_json import save_run_json as _save
 
     _save(run.root, {**run._facts, "format": 99})
     with pytest.raises(RunTooNew, match="format 99"):
         Run.open(run.root)
 
 
-def test_a_folder_of_other_things_is_no_run(tmp_path: Path, start: Start) -> None:
+def test_a_folder_of_other_things_is_no_run(tmp_path: Path, start: NewRun) -> None:
     """Neither is it opened as a run, nor is a run made over what someone else put there."""
     other = tmp_path / "other"
     (other / "frames").mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_a_folder_of_other_things_is_no_run(tmp_path: Path, start: Start) -> Non
 
 
 def test_what_a_power_cut_left_of_the_first_moment_is_no_other_thing(
-    tmp_path: Path, start: Start
+    tmp_path: Path, start: NewRun
 ) -> None:
     """The first folders, empty, and no lock: made over. With a file in one of them, or with an array's, refused."""
     root = tmp_path / "left"
@@ -125,11 +125,11 @@ def test_what_a_power_cut_left_of_the_first_moment_is_no_other_thing(
 
 
 @pytest.mark.parametrize("name", ["frames/holiday.png", "inputs/tax.pdf", "sound/a.wav", VIDEO])
-def test_a_lock_that_was_left_makes_nothing_ours(name: str, tmp_path: Path, start: Start) -> None:
+def test_a_lock_that_was_left_makes_nothing_ours(name: str, tmp_path: Path, start: NewRun) -> None:
     """Where a run was and only its lock remains, what lies there now by a run's names is somebody's; what a beginning makes is not."""
     path = tmp_path / "left" / name
     path.parent.mkdir(parents=True)
-    with lock(tmp_path / "left"):
+    with hold_lock(tmp_path / "left"):
         pass
     path.write_text("mine")
     with pytest.raises(NotARun, match=path.relative_to(tmp_path / "left").parts[0]):
@@ -140,7 +140,7 @@ def test_a_lock_that_was_left_makes_nothing_ours(name: str, tmp_path: Path, star
     assert Run.create(tmp_path / "left", start).spec == start.spec
 
 
-def test_an_input_that_changed_meanwhile_is_refused(tmp_path: Path, start: Start) -> None:
+def test_an_input_that_changed_meanwhile_is_refused(tmp_path: Path, start: NewRun) -> None:
     """The copy in the run is the file that was hashed, or there is no run."""
     start.audio.write_bytes(b"another sound")
     with pytest.raises(InputChanged, match=r"speech\.wav"):
@@ -175,7 +175,7 @@ def test_a_sweep_needs_the_lock(run: Run) -> None:
     """Without it, drafts of a run at work would go."""
     with pytest.raises(AssertionError):
         run.sweep()
-    with lock(run.root):
+    with hold_lock(run.root):
         assert run.sweep() == 0
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from storage import run_json
 from storage.errors import LongtakeError, RunDamaged, RunTooNew
-from storage.run import Run, Start
+from storage.run import NewRun, Run
 from storage.schema import DEPTH, Unfit, parse_json
+from storage.seed_history import MOST_CLIPS, Take
 from storage.spec import MOST_TAKES, Settings, Spec
-from storage.takes import MOST_CLIPS, Take
 
 
 def say(run: Run, changes: dict[str, Any]) -> None:
@@ -27,7 +27,7 @@ def say(run: Run, changes: dict[str, Any]) -> None:
             del place[last]
         else:
             place[last] = value
-    text = json.dumps({**facts, "seal": run_json._seal(facts)})
+    text = json.dumps({**facts, "seal": run_json._compute_seal(facts)})
     for name in ("run.json", "run.copy.json"):
         (run.root / name).write_text(text, encoding="utf-8")
 
@@ -123,7 +123,7 @@ def test_depth_is_counted() -> None:
                 parse_json(text)
 
 
-def test_the_largest_film_can_be_opened(run: Run, start: Start) -> None:
+def test_the_largest_film_can_be_opened(run: Run, start: NewRun) -> None:
     """What is within all bounds is no damage, and opening it is quick: a million clips, as many takes as there may be."""
     takes = tuple(Take("0" * 64, clip, MOST_CLIPS, clip + 1) for clip in range(MOST_TAKES))
     frames = MOST_CLIPS * start.spec.clip_frames

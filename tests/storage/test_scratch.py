@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from storage.errors import BadInput, NotWritable
-from storage.scratch import claimed, private_folder, scratch_folder, sweep_scratch
+from storage.scratch import hold_marker, private_folder, scratch_folder, sweep_scratch
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from storage.scratch import claimed, scratch_folder
-with scratch_folder(Path(sys.argv[1]), "work") as folder, claimed(Path(sys.argv[1], "mark")):
+from storage.scratch import hold_marker, scratch_folder
+with scratch_folder(Path(sys.argv[1]), "work") as folder, hold_marker(Path(sys.argv[1], "mark")):
     (folder / "deep").mkdir()
     (folder / "deep" / "file").write_text("half")
     print(folder, flush=True)
@@ -50,10 +50,13 @@ def test_what_a_killed_process_left_is_swept_and_a_living_ones_is_not(tmp_path: 
         with scratch_folder(tmp_path, "other"):
             assert sweep_scratch(tmp_path) == 0
         assert (held / "deep" / "file").exists()
-        with pytest.raises(BadInput, match="Another process works in"), claimed(tmp_path / "mark"):
+        with (
+            pytest.raises(BadInput, match="Another process works in"),
+            hold_marker(tmp_path / "mark"),
+        ):
             pass
         process.send_signal(signal.SIGKILL)
-    with claimed(tmp_path / "mark") as cut_short:
+    with hold_marker(tmp_path / "mark") as cut_short:
         assert cut_short
     with scratch_folder(tmp_path, "next"):
         assert not held.exists()

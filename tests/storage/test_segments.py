@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from recording import numbered, see
 
-from storage.film import inspect_film
-from storage.segments import encode, encode_segment
+from storage.film_file import inspect_film
+from storage.segments import encode_h264, encode_segment
 
 SETTINGS = {"fps": 25, "crf": 18, "preset": "veryfast"}
 
@@ -63,15 +63,15 @@ def test_a_segment_is_the_same_bytes_every_time(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert encode(moving(), **SETTINGS) == encode(moving(), **SETTINGS)
-    assert other.stdout.strip() == hashlib.sha256(encode(moving(), **SETTINGS)).hexdigest()
+    assert encode_h264(moving(), **SETTINGS) == encode_h264(moving(), **SETTINGS)
+    assert other.stdout.strip() == hashlib.sha256(encode_h264(moving(), **SETTINGS)).hexdigest()
 
 
 def test_frames_may_lie_in_memory_in_any_way(tmp_path: Path) -> None:
     """A view turned from [t, c, y, x] gives the same bytes."""
     frames = moving()
     turned = np.ascontiguousarray(frames.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
-    assert encode(turned, **SETTINGS) == encode(frames, **SETTINGS)
+    assert encode_h264(turned, **SETTINGS) == encode_h264(frames, **SETTINGS)
 
 
 def test_short_and_long_segments_share_their_parameters(tmp_path: Path) -> None:

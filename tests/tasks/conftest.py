@@ -20,7 +20,7 @@ import fake_avatar
 
 from storage.run import Run
 from tasks import session
-from tasks.request import Request, freeze
+from tasks.request import Request, freeze_run
 from wavefile import write_wave
 
 Ask = Callable[..., Request]
@@ -75,6 +75,6 @@ def begin(ask: Ask) -> Callable[..., Run]:
     """A run of a film of so many seconds."""
 
     def begun(seconds: float = 10.0, **fields: Any) -> Run:
-        return freeze(ask(seconds, **{"infer_frames": 12, **fields}))
+        return freeze_run(ask(seconds, **{"infer_frames": 12, **fields}))
 
     return begun

@@ -23,7 +23,7 @@ def emitted() -> Iterator[tuple[str, str]]:
 
 
 def name_of(called: ast.expr) -> str:
-    """`emit` of `emit(…)` and of `events.emit(…)`."""
+    """`emit` of `emit(…)` and of `events.emit_event(…)`."""
     return called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
 
 

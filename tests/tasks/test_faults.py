@@ -22,13 +22,13 @@ from storage.errors import (
     WorkFailed,
 )
 from storage.publish import publish_bytes
-from storage.refusals import ran_out
+from storage.refusals import is_out_of_memory
 from storage.run import Run
-from tasks.base import pause_before
-from tasks.events import listen
-from tasks.faults import lost_device, may_pass
-from tasks.film import make
-from tasks.generator import Generator
+from tasks.base import retry_pause
+from tasks.denoise_ahead import DenoiseAhead
+from tasks.events import listen_to_events
+from tasks.faults import is_device_lost, is_transient
+from tasks.film import make_film
 
 Begin = Callable[..., Run]
 Told = list[tuple[str, dict[str, Any]]]
@@ -56,7 +56,7 @@ def whole(begin: Begin) -> dict[str, str]:
     """The files of a film that nothing happened to."""
     if not _whole:
         run = begin(4.0)
-        make(run)
+        make_film(run)
         _whole.update(bytes_of(run))
         shutil.rmtree(run.root)
     return _whole
@@ -74,7 +74,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
 def heard() -> Iterator[Told]:
     """The events meanwhile."""
     told: Told = []
-    with listen(lambda event, facts: told.append((event, dict(facts)))):
+    with listen_to_events(lambda event, facts: told.append((event, dict(facts)))):
         yield told
 
 
@@ -94,7 +94,7 @@ def test_memory_is_answered_by_settings_alone(
     script("denoise.2", "2 memory")
     run = begin(4.0)
     with heard() as told:
-        make(run)
+        make_film(run)
     changes = [(each["clip"], each["change"]) for each in of(told, "memory_relieved")]
     assert changes == [(2, "ahead 0"), (2, "offload_model True")]
     assert not of(told, "clip_retry")
@@ -111,7 +111,7 @@ def test_memory_for_ever_ends_with_a_smaller_film(
     script("decode.3", "99 memory")
     run = begin(4.0, width=128, height=64)
     with pytest.raises(OutOfMemory) as caught:
-        make(run)
+        make_film(run)
     words = str(caught.value)
     assert "Clip 3 ran out of memory 3 times while decoding: OutOfMemoryError: CUDA out of" in words
     assert "longtake new" in words
@@ -127,7 +127,7 @@ def test_nan_is_never_published(
     script("denoise.4", "1 nan")
     run = begin(4.0)
     with heard() as told:
-        make(run)
+        make_film(run)
     assert [(each["clip"], each["attempt"]) for each in of(told, "clip_retry")] == [(4, 2)]
     assert "NaN or infinite after step 2 of 4" in of(told, "clip_retry")[0]["error"]
     assert bytes_of(run) == whole
@@ -137,7 +137,7 @@ def test_nan_is_never_published(
     with pytest.raises(
         WorkFailed, match=r"Clip 4 failed 3 times while denoising: NotFinite"
     ) as end:
-        make(run)
+        make_film(run)
     assert f"go on with: longtake resume {run.root}" in str(end.value)
     assert [clip for clip in range(9) if run.latents.complete(clip)] == [0, 1, 2, 3]
 
@@ -149,9 +149,9 @@ def test_a_lost_device_is_not_asked_again(
     script("denoise.3", "1 device")
     run = begin(4.0)
     with heard() as told, pytest.raises(DeviceLost, match=r"while denoising clip 3: .* illegal"):
-        make(run)
+        make_film(run)
     assert not of(told, "clip_retry")
-    make(run)
+    make_film(run)
     assert bytes_of(run) == whole
 
 
@@ -160,13 +160,13 @@ def test_a_decode_fault_costs_no_denoise(begin: Begin, script: Callable[[str, st
     script("decode.3", "99")
     run = begin(4.0, ahead=2)
     with heard() as told, pytest.raises(WorkFailed, match="Clip 3 failed 3 times while decoding"):
-        make(run)
+        make_film(run)
     made = {each["clip"] for each in of(told, "clip_denoised")}
     assert made == {clip for clip in range(9) if run.latents.complete(clip)}
     assert made >= {3, 4}
     script("decode.3", "0")
     with heard() as told:
-        make(run)
+        make_film(run)
     assert made.isdisjoint(each["clip"] for each in of(told, "clip_denoised"))
 
 
@@ -177,13 +177,13 @@ def test_a_fault_while_replaying_names_the_clip_that_is_replayed(
     script("denoise.5", "3")
     run = begin(4.0)
     with pytest.raises(WorkFailed):
-        make(run)
+        make_film(run)
     script("denoise.5", "0")
     script("denoise.2", "99")
     with pytest.raises(
         WorkFailed, match=r"clip 2, which is there, could not be denoised again on t"
     ):
-        make(run)
+        make_film(run)
 
 
 def test_a_disk_that_fails_once_is_asked_again(
@@ -202,7 +202,7 @@ def test_a_disk_that_fails_once_is_asked_again(
 
     run = begin(4.0)
     monkeypatch.setattr(publish, "kill_point", once)
-    make(run)
+    make_film(run)
     monkeypatch.setattr(publish, "kill_point", None)
     assert seen == {"latents", "steps", "frames", "segments"}
     assert bytes_of(run) == whole
@@ -217,7 +217,7 @@ def test_a_disk_that_fails_once_is_asked_again(
     with pytest.raises(
         WorkFailed, match=r"Clip 0 failed 3 times while denoising: NotWritable: .*out"
     ):
-        make(run)
+        make_film(run)
 
 
 def test_what_is_damaged_on_the_way_heals_itself(
@@ -238,8 +238,8 @@ def test_what_is_damaged_on_the_way_heals_itself(
             path.write_bytes(data)
             done.append(1)
 
-    with listen(flip):
-        make(run)
+    with listen_to_events(flip):
+        make_film(run)
     assert done
     assert bytes_of(run) == whole
 
@@ -249,21 +249,21 @@ def test_frames_that_were_pruned_can_be_had_again(begin: Begin, whole: dict[str,
     from tasks.request import change_settings
 
     run = begin(4.0, keep_frames="2")
-    make(run)
+    make_film(run)
     with pytest.raises(Pruned, match=r"longtake resume .* --keep-frames all"):
         run.frames.read(0)
     change_settings(run, {"keep_frames": "all"}, {})
     with heard() as told:
-        make(Run.open(run.root))
+        make_film(Run.open(run.root))
     assert not of(told, "clip_denoised")
     assert bytes_of(run) == whole
 
 
 def test_pauses_grow_to_a_minute() -> None:
     """1, 2, 4 … 60 seconds; a longer one that was asked for is kept."""
-    assert [pause_before(n, 1.0) for n in (1, 2, 3, 7, 20)] == [1, 2, 4, 60, 60]
-    assert pause_before(3, 0.0) == 0
-    assert pause_before(2, 90.0) == 90
+    assert [retry_pause(n, 1.0) for n in (1, 2, 3, 7, 20)] == [1, 2, 4, 60, 60]
+    assert retry_pause(3, 0.0) == 0
+    assert retry_pause(2, 90.0) == 90
 
 
 def cause(fault: Exception, of: Exception) -> Exception:
@@ -285,21 +285,21 @@ def cause(fault: Exception, of: Exception) -> Exception:
 )
 def test_what_may_pass(fault: Exception, passes: bool) -> None:
     """A model's fault, or a disk that hiccups; not a full or closed one, and not weights that are not there."""
-    assert may_pass(fault) == passes
+    assert is_transient(fault) == passes
 
 
 def test_memory_and_device_are_known_by_their_words(tmp_path: Path) -> None:
     """Of the host and of the device, also behind another error; a device that is lost is something else."""
     out = RuntimeError("CUDA error: out of memory")
-    assert ran_out(out)
-    assert not lost_device(out)
-    assert ran_out(MemoryError())
-    assert ran_out(OSError(errno.ENOMEM, ""))
-    assert ran_out(
+    assert is_out_of_memory(out)
+    assert not is_device_lost(out)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(OSError(errno.ENOMEM, ""))
+    assert is_out_of_memory(
         cause(ValueError("x"), RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     )
-    assert lost_device(RuntimeError("CUDA error: device-side assert triggered"))
-    assert not ran_out(ValueError("out of memory"))
+    assert is_device_lost(RuntimeError("CUDA error: device-side assert triggered"))
+    assert not is_out_of_memory(ValueError("out of memory"))
     publish_bytes(tmp_path / "x", b"")
 
 
@@ -319,16 +319,16 @@ def test_a_denoiser_whose_thread_does_not_start_is_not_waited_for(
     monkeypatch.setattr(threading.Thread, "start", start)
     run = begin(2.0)
     if times == 1:
-        make(run)
+        make_film(run)
     else:
         with pytest.raises(MachineLimit, match="threads"):
-            make(run)
+            make_film(run)
 
 
 def test_a_denoiser_that_ends_without_a_word_is_not_waited_for(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without memory its thread cannot even hand over the fault."""
-    monkeypatch.setattr(Generator, "_work", lambda *_: None)
+    monkeypatch.setattr(DenoiseAhead, "_run_thread", lambda *_: None)
     with pytest.raises(OutOfMemory, match="without a word"):
-        make(begin(2.0))
+        make_film(begin(2.0))

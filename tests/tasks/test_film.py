@@ -11,11 +11,11 @@ import pytest
 
 from storage.errors import NotReproduced, OtherNumerics, WorkFailed
 from storage.run import Run
-from tasks import windows
-from tasks.events import listen
-from tasks.film import make
-from tasks.part import Part
-from tasks.request import freeze
+from tasks import luigi_batches
+from tasks.events import listen_to_events
+from tasks.film import make_film
+from tasks.film_part import FilmPart
+from tasks.request import freeze_run
 
 Begin = Callable[..., Run]
 FRAMES = 250  # 21 clips of 12 frames: several carries and windows, and a last clip that is cut
@@ -24,7 +24,7 @@ _whole: dict[str, str] = {}
 
 @pytest.fixture(autouse=True)
 def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "CLIPS", 6)
+    monkeypatch.setattr(luigi_batches, "CLIPS_PER_BATCH", 6)
 
 
 def bytes_of(run: Run) -> dict[str, str]:
@@ -41,7 +41,7 @@ def whole(begin: Begin) -> dict[str, str]:
     """The files of a film that nothing happened to."""
     if not _whole:
         run = begin()
-        make(run)
+        make_film(run)
         _whole.update(bytes_of(run))
         shutil.rmtree(run.root)
     return _whole
@@ -49,10 +49,10 @@ def whole(begin: Begin) -> dict[str, str]:
 
 def test_film_has_every_clip_and_frame(begin: Begin) -> None:
     """A film of 10 s has 250 frames in 21 clips, the last one cut."""
-    from storage.film import inspect_film
+    from storage.film_file import inspect_film
 
     run = begin()
-    path = make(run)
+    path = make_film(run)
     assert (run.spec.clips, run.spec.frames, run.spec.frames_in(20)) == (21, 250, 10)
     assert inspect_film(path).frames == 250
 
@@ -61,10 +61,10 @@ def test_film_has_every_clip_and_frame(begin: Begin) -> None:
 def test_clips_are_decoded_in_their_order(begin: Begin, offline: bool) -> None:
     """One after the other, whatever Luigi could choose from: out of order, a decoder would be primed anew for each."""
     told: list[int] = []
-    with listen(
+    with listen_to_events(
         lambda event, facts: told.append(facts["clip"]) if event == "clip_published" else None
     ):
-        make(begin(offline=offline))
+        make_film(begin(offline=offline))
     assert told == list(range(21))
 
 
@@ -78,17 +78,17 @@ def test_every_order_gives_the_same_bytes(
 ) -> None:
     """Online, offline, every run-ahead and every batch: the same files."""
     run = begin(**order)
-    make(run)
+    make_film(run)
     assert bytes_of(run) == whole
 
 
 def test_done_is_done(begin: Begin) -> None:
     """Made again, a finished film loads no model and makes nothing."""
     run = begin(2.3)
-    make(run)
+    make_film(run)
     told = []
-    with listen(lambda event, _: told.append(event)):
-        make(run)
+    with listen_to_events(lambda event, _: told.append(event)):
+        make_film(run)
     assert "clip_published" not in told
     assert "clip_denoised" not in told
 
@@ -97,11 +97,11 @@ def test_done_is_done(begin: Begin) -> None:
 def test_what_is_lost_is_made_again(begin: Begin, stage: str) -> None:
     """A lost chunk or segment in the middle comes back with the same bytes."""
     run = begin()
-    make(run)
+    make_film(run)
     before = bytes_of(run)
     lost = next(path for path in run.root.glob(f"{stage}/*") if "7" in path.name)
     lost.unlink()
-    make(run)
+    make_film(run)
     assert bytes_of(run) == before
 
 
@@ -109,13 +109,13 @@ def test_what_is_lost_is_made_again(begin: Begin, stage: str) -> None:
 def test_what_is_cut_is_made_again(begin: Begin, stage: str) -> None:
     """Half a file is found at the start by its length, told, and mended."""
     run = begin(2.3)
-    make(run)
+    make_film(run)
     before = bytes_of(run)
     bad = next(path for path in run.root.glob(f"{stage}/*") if "3" in path.name)
     bad.write_bytes(bad.read_bytes()[: bad.stat().st_size // 2])
     told = []
-    with listen(lambda event, facts: told.append((event, facts.get("clip")))):
-        make(run)
+    with listen_to_events(lambda event, facts: told.append((event, facts.get("clip")))):
+        make_film(run)
     assert ("damage_found", 3) in told
     assert bytes_of(run) == before
 
@@ -125,20 +125,20 @@ def test_lost_segment_needs_no_model(begin: Begin, monkeypatch: pytest.MonkeyPat
     from tasks import session
 
     run = begin(2.3)
-    make(run)
+    make_film(run)
     run.segment_path(2).unlink()
     monkeypatch.setattr(session, "load_avatar", lambda *_: pytest.fail("loaded"))
-    make(run)
+    make_film(run)
     assert run.segment_path(2).exists()
 
 
 def test_lost_frames_and_segment_are_decoded_again(begin: Begin, whole: dict[str, str]) -> None:
     """Without frames and segment a clip in the middle is decoded from latents, the decoder warmed up by those before."""
     run = begin()
-    make(run)
+    make_film(run)
     run.segment_path(12).unlink()
     run.frames.chunk_path(12).unlink()
-    make(run)
+    make_film(run)
     assert bytes_of(run) == whole
 
 
@@ -151,13 +151,13 @@ def test_resume_replays_and_compares(
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
     run = begin()
     told = []
-    with listen(lambda event, facts: told.append((event, facts.get("clip")))):
+    with listen_to_events(lambda event, facts: told.append((event, facts.get("clip")))):
         with pytest.raises(WorkFailed, match="Clip 13 failed 3 times while denoising"):
-            make(run)
+            make_film(run)
         assert [clip for event, clip in told if event == "clip_retry"] == [13, 13]
         assert ("clip_failed", 13) in told
         told.clear()
-        make(run)
+        make_film(run)
     assert [clip for event, clip in told if event == "clip_replayed"] == [8, 9, 10, 11, 12]
     assert bytes_of(run) == whole
 
@@ -172,8 +172,8 @@ def test_passing_fault_costs_one_try(
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
     run = begin(ahead=3, clip_batch_size=3)
     told = []
-    with listen(lambda event, facts: told.append((event, facts))):
-        make(run)
+    with listen_to_events(lambda event, facts: told.append((event, facts))):
+        make_film(run)
     clip = None if stage == "inputs.0" else int(stage.split(".")[1])
     retries = [facts for event, facts in told if event == "clip_retry"]
     assert [(each["clip"], each["attempt"]) for each in retries] == [(clip, 2), (clip, 3)]
@@ -188,11 +188,11 @@ def test_other_bits_stop_the_film(
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
     run = begin(2.3)
     with pytest.raises(WorkFailed):
-        make(run)
+        make_film(run)
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_DRIFT", "1")
     with pytest.raises(NotReproduced, match="Clip 0 of"):
-        make(run)
+        make_film(run)
 
 
 def test_other_numerics_are_refused_or_joined(
@@ -205,15 +205,15 @@ def test_other_numerics_are_refused_or_joined(
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
     run = begin()
     with pytest.raises(WorkFailed):
-        make(run)
+        make_film(run)
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_NUMERICS", "another")
     session._loaded.clear()
     with pytest.raises(OtherNumerics, match="kernel was numpy, is another"):
-        make(run)
+        make_film(run)
     told = []
-    with listen(lambda event, facts: told.append((event, facts))):
-        make(run, Part(accept_joint=True))
+    with listen_to_events(lambda event, facts: told.append((event, facts))):
+        make_film(run, FilmPart(accept_joint=True))
     assert not [event for event, _ in told if event == "clip_replayed"]
     assert ("joint_accepted", {"clip": 8, "redone": 5}) in told
     assert run.joints[0]["clip"] == 8
@@ -236,37 +236,37 @@ def test_denoiser_stays_within_its_bound(
             published.append(int(str(facts["clip"])))
 
     furthest: list[int] = []
-    with listen(note):
-        make(run)
+    with listen_to_events(note):
+        make_film(run)
     assert published == list(range(21))
     assert max(furthest) == 2
 
 
 def test_parts_are_made_of_one_run(ask: Callable[..., object], tmp_path: Path) -> None:
     """Clips 5 and 6 alone, then the rest: one run, and the part has its own frames."""
-    from storage.film import inspect_film
+    from storage.film_file import inspect_film
 
     target = tmp_path / "part.mp4"
     request = ask(infer_frames=12, start_clip=5, num_clip=2, output_file=target)
-    run = freeze(request)
-    assert make(run, request.part) == target
+    run = freeze_run(request)
+    assert make_film(run, request.part) == target
     assert inspect_film(target).frames == 24
     made = [clip for clip in range(21) if run.records.complete("segment", clip)]
     assert made == [5, 6]
     assert [clip for clip in range(21) if run.latents.complete(clip)] == list(range(7))
     later = ask(infer_frames=12)
-    make(freeze(later), later.part)
+    make_film(freeze_run(later), later.part)
     assert inspect_film(run.video_path).frames == 250
 
 
 def test_parts_one_by_one_replay_nothing(ask: Callable[..., Any], whole: dict[str, str]) -> None:
     """A film made in parts by one command each denoises every clip once, and is the same film."""
     told: list[str] = []
-    with listen(lambda event, _: told.append(event)):
+    with listen_to_events(lambda event, _: told.append(event)):
         for first in range(0, 21, 5):
             part = ask(infer_frames=12, start_clip=first, num_clip=5)
-            make(freeze(part), part.part)
-        make(freeze(ask(infer_frames=12)))
+            make_film(freeze_run(part), part.part)
+        make_film(freeze_run(ask(infer_frames=12)))
     assert told.count("clip_denoised") == 21
     assert "clip_replayed" not in told
     assert bytes_of(Run.open(part.run)) == whole
@@ -283,8 +283,8 @@ def test_carry_that_cannot_be_written_costs_no_clip(
 
     monkeypatch.setattr(CarryStore, "publish", fail)
     told = []
-    with listen(lambda event, facts: told.append((event, facts.get("next_clip")))):
-        make(begin())
+    with listen_to_events(lambda event, facts: told.append((event, facts.get("next_clip")))):
+        make_film(begin())
     assert ("carry_failed", 8) in told
 
 
@@ -296,14 +296,16 @@ def test_damaged_carry_is_passed_over(
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
     run = begin(carry_every=8)
     with pytest.raises(WorkFailed):
-        make(run)
+        make_film(run)
     newest = max(run.root.glob("carry/*/ring.1/c.*"))
     data = bytearray(newest.read_bytes())
     data[5] ^= 1
     newest.write_bytes(data)
     told = []
-    with listen(lambda event, facts: told.append((event, facts.get("first", facts.get("clip"))))):
-        make(run)
+    with listen_to_events(
+        lambda event, facts: told.append((event, facts.get("first", facts.get("clip"))))
+    ):
+        make_film(run)
     assert ("damage_found", 16) in told
     assert ("replay_planned", 8) in told
     assert bytes_of(run) == whole
@@ -314,8 +316,8 @@ def test_a_long_film_holds_no_more_objects(begin: Begin) -> None:
     held: dict[object, int] = {}
     gc.disable()
     try:
-        with listen(lambda event, facts: held.update(_objects(event, facts))):
-            make(begin(25.0))
+        with listen_to_events(lambda event, facts: held.update(_objects(event, facts))):
+            make_film(begin(25.0))
     finally:
         gc.enable()
     # After the same clip of windows that are far apart. Of Luigi's and our own things, as threads of other tests may be at work beside it.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage.run import Run
-from tasks.request import Request, freeze
+from tasks.request import Request, freeze_run
 from tests.waiting import LONG, held, wait_until
 
 TESTS = Path(__file__).parents[1]
@@ -173,7 +173,7 @@ def test_second_process_is_refused(busy: Request) -> None:
 @pytest.mark.parametrize("stage", ["DecodeClip", "DenoiseClip", "ExtractAudio"])
 def test_stage_can_be_asked_for_by_itself(ask: Ask, stage: str) -> None:
     """`luigi DecodeClip --run … --clip 7` makes what it needs, and nothing beyond."""
-    run = freeze(ask(infer_frames=12))
+    run = freeze_run(ask(infer_frames=12))
     words = [stage, "--run", str(run.root), "--clip", "7", "--local-scheduler"]
     done = subprocess.run(
         [sys.executable, str(TESTS / "fake_luigi.py"), *words],

@@ -12,12 +12,12 @@ from harm import HARMS, derived_files, digests, harmed
 
 from storage.errors import InputDamaged, NotReproduced, WorkFailed
 from storage.run import Run
-from storage.scan import Finding, Scan
+from storage.scan import Finding, RunScan
 from tasks import session
-from tasks.events import listen
-from tasks.film import CHANCES, make
-from tasks.repair import price_of, repair
-from tasks.request import freeze
+from tasks.events import listen_to_events
+from tasks.film import DAMAGE_PASSES, make_film
+from tasks.repair import estimate_repair, repair_run
+from tasks.request import freeze_run
 from tests.waiting import LONG
 
 Ask = Callable[..., Any]
@@ -51,10 +51,10 @@ def made(
                 (tmp_path / "fail" / "denoise.6").write_text("9")
                 monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "fail"))
                 with pytest.raises(WorkFailed):
-                    make(run)
+                    make_film(run)
                 monkeypatch.delenv("FAKE_FAIL")
             else:
-                make(run)
+                make_film(run)
 
     once("finished-online")  # what every repaired one is compared with
     return of
@@ -69,17 +69,17 @@ def opened(root: Path) -> Run:
 
 def look(run: Run, *, thorough: bool = True) -> list[Finding]:
     """What is not as it should be, notes too."""
-    return list(Scan(run, thorough=thorough).findings())
+    return list(RunScan(run, thorough=thorough).findings())
 
 
-def heal_all(root: Path, heal: Any = repair) -> None:
+def heal_all(root: Path, heal: Any = repair_run) -> None:
     """Repair, as often as `verify --repair` does (one loss may hide another), or resume."""
-    if heal is make:
-        make(opened(root))
+    if heal is make_film:
+        make_film(opened(root))
         return
-    for _ in range(CHANCES):
+    for _ in range(DAMAGE_PASSES):
         if found := [one for one in look(opened(root)) if one.damage]:
-            repair(opened(root), found)
+            repair_run(opened(root), found)
 
 
 def restored(root: Path, whole: Path, name: str) -> None:
@@ -101,12 +101,12 @@ def check_repaired(run: Run, whole: Path, harm: str, names: list[str]) -> list[s
         found = look(opened(root))
         if not names_it(found, name):
             wrong.append(f"{harm} {name}: not found, but {found}")
-        repair(opened(root), found)
+        repair_run(opened(root), found)
         after = film_of(root)
         if any(one.damage for one in look(opened(root))):
             wrong.append(f"{harm} {name}: still broken")
         if not any(one.damage for one in found):  # it only waits for its record: resume makes it
-            make(opened(root))
+            make_film(opened(root))
             after = {n: d for n, d in film_of(root).items() if n in before} | present_of(before)
         if after != before:
             other = {n for n in {*before, *after} if before.get(n) != after.get(n)}
@@ -177,7 +177,7 @@ FOLDERS = [
 ]
 
 
-@pytest.mark.parametrize("heal", [repair, make], ids=["repair", "resume"])
+@pytest.mark.parametrize("heal", [repair_run, make_film], ids=["repair", "resume"])
 def test_a_lost_folder_is_found_and_healed(small: Path, begin: Begin, heal: Any) -> None:
     """Each in turn is gone, or is a file: said, made again to the same bytes; what stood there is set aside."""
     whole = film_of(small)
@@ -185,7 +185,7 @@ def test_a_lost_folder_is_found_and_healed(small: Path, begin: Begin, heal: Any)
         root = small.parent / "harmed" / small.name
         folder = shutil.copytree(small, root) / name
         shutil.rmtree(folder)
-        if (number + (heal is make)) % 2:
+        if (number + (heal is make_film)) % 2:
             folder.write_text("mine")
         found = look(opened(root))
         assert [one for one in found if one.damage and one.path.startswith(name)], (name, found)
@@ -202,7 +202,7 @@ def test_a_lost_folder_is_found_and_healed(small: Path, begin: Begin, heal: Any)
 def small(kept: Path, begin: Begin, tmp_path: Path) -> Path:
     """A finished film of two clips without a carry, which is made once."""
     if not (kept / "small").exists():
-        make(begin(0.8, run=kept / "small", carry_every=0))
+        make_film(begin(0.8, run=kept / "small", carry_every=0))
     return shutil.copytree(kept / "small", tmp_path / "small")
 
 
@@ -261,7 +261,7 @@ def test_names_of_others_are_passed_over_and_told(made: Callable[[str], Run], ke
     found = look(opened(run.root))
     assert {one.path for one in found if one.stage == "stray"} == strays
     assert not [one for one in found if one.damage]
-    make(opened(run.root))
+    make_film(opened(run.root))
     for name in strays:
         path = run.root / name
         path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
@@ -297,7 +297,7 @@ def test_resume_heals_all_that_has_another_length(
     for name in few(run.root):
         if not name.startswith("commits/"):
             HARMS[harm](run.root / name)
-    make(opened(run.root))
+    make_film(opened(run.root))
     assert film_of(run.root) == film_of(kept / "finished-online" / "run")
 
 
@@ -307,8 +307,8 @@ def test_resume_heals_a_bit_where_it_is_read(made: Callable[[str], Run], kept: P
     for name in ("latents/c.1.0.0.0.0", "segments/00003.mp4", "encoded/reference/c.0.0.0"):
         HARMS["flip"](run.root / name)
     told = []
-    with listen(lambda event, facts: told.append((event, facts.get("clip")))):
-        make(opened(run.root))
+    with listen_to_events(lambda event, facts: told.append((event, facts.get("clip")))):
+        make_film(opened(run.root))
     assert "damage_met" in [event for event, _ in told]
     assert "clip_failed" not in [event for event, _ in told]
     assert {("damage_found", 1), ("damage_found", 3)} <= {*told}
@@ -320,7 +320,7 @@ def test_a_damaged_segment_never_gets_into_the_film(made: Callable[[str], Run], 
     run = made("finished-online")
     run.records.withdraw("video")
     HARMS["flip"](run.segment_path(4))
-    make(opened(run.root))
+    make_film(opened(run.root))
     assert film_of(run.root) == film_of(kept / "finished-online" / "run")
 
 
@@ -333,15 +333,17 @@ def test_the_price_is_what_is_paid(made: Callable[[str], Run]) -> None:
         (run.root / name).unlink()
     (run.root / "audio/c.7.0.0.0").unlink()
     found = look(opened(run.root))
-    price = price_of(run, found)
+    price = estimate_repair(run, found)
     # Carries are written behind the denoiser, so that which two are there depends on the disk.
     begun = run.carry.newest(4) or 0
     assert (price.copy, price.denoise) == ((1,), (4,))
     assert price.replay == ((range(begun, 4),) if begun < 4 else ())
     assert (price.encode, price.decode, price.warm_up, price.hear) == ((2,), (5,), 5, (7,))
     told: dict[str, list[object]] = {}
-    with listen(lambda event, facts: told.setdefault(event, []).append(facts.get("clip"))):
-        repair(opened(run.root), found)
+    with listen_to_events(
+        lambda event, facts: told.setdefault(event, []).append(facts.get("clip"))
+    ):
+        repair_run(opened(run.root), found)
     assert told["latents_restored"] == [1]
     assert told["clip_denoised"][:1] == [4]
     assert told.get("clip_replayed", []) == list(range(begun, 4))
@@ -356,7 +358,7 @@ def test_a_film_is_not_finished_by_repairing_it(made: Callable[[str], Run], stat
     (run.root / f"commits/latents.{last:05d}.json").unlink()
     (run.root / f"steps/c.{last}.0.0.0.0.0").unlink()
     HARMS["cut"](run.root / f"latents/c.{last - 1}.0.0.0.0")
-    repair(opened(run.root), look(opened(run.root)))
+    repair_run(opened(run.root), look(opened(run.root)))
     assert set(film_of(run.root)) <= set(before)
 
 
@@ -373,14 +375,14 @@ def test_a_clip_comes_back_the_same_or_not_at_all(
     (run.root / "steps/c.0.0.0.0.0.0").unlink()
     monkeypatch.setenv("FAKE_DRIFT", "1")
     with pytest.raises(NotReproduced, match="Clip 0 of"):
-        repair(opened(run.root), look(opened(run.root)))
+        repair_run(opened(run.root), look(opened(run.root)))
     with pytest.raises(NotReproduced, match="Clip 0 of"):
-        make(opened(run.root))
+        make_film(opened(run.root))
     assert [one.flaw for one in look(opened(run.root)) if one.stage == "latents"] == [
         "was damaged, and is not made again yet"
     ]
     monkeypatch.delenv("FAKE_DRIFT")
-    make(opened(run.root))
+    make_film(opened(run.root))
     assert not look(opened(run.root))
 
 
@@ -393,9 +395,9 @@ def test_a_lost_input_is_asked_for_and_put_back(
     HARMS["flip"](run.image_path)
     assert [one.stage for one in look(run)] == ["input", "input"]
     with pytest.raises(InputDamaged, match=r"inputs/image\.png is not the file.*SHA-256"):
-        make(opened(run.root))
+        make_film(opened(run.root))
     request = ask(4.2, infer_frames=12, carry_every=2, run=run.root)
-    make(freeze(request))
+    make_film(freeze_run(request))
     assert not [one for one in look(opened(run.root)) if one.damage]
     assert film_of(run.root) == film_of(kept / "finished-online" / "run")
 
@@ -422,8 +424,8 @@ def test_a_run_at_work_is_not_taken_for_a_broken_one(
     watching = threading.Thread(target=watch)
     watching.start()
     try:
-        with listen(wait):
-            make(run)
+        with listen_to_events(wait):
+            make_film(run)
     finally:
         done.set()
         watching.join()
@@ -456,9 +458,9 @@ def test_a_task_by_itself_that_meets_damage_works_the_second_time(
 def test_what_was_pruned_stays_so(begin: Begin) -> None:
     """Latents that are denoised again bring no steps back that are no longer kept; nor does a segment its frames."""
     run = begin(2.3, keep_steps="1", keep_frames="1")
-    make(run)
+    make_film(run)
     before = digests(run.root)
     run.latents.chunk_path(1).unlink()
     run.segment_path(2).unlink()
-    repair(opened(run.root), look(run))
+    repair_run(opened(run.root), look(run))
     assert film_of(run.root) == {n: d for n, d in before.items() if not is_carry(n)}

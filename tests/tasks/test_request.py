@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from storage.disk import Disk
+from storage.disk import FileSystem
 from storage.errors import (
     BadImage,
     BadOption,
@@ -20,8 +20,8 @@ from storage.errors import (
     OtherSpec,
 )
 from tasks import preflight
-from tasks.events import listen
-from tasks.request import Request, check, freeze, parse_size, run_folder
+from tasks.events import listen_to_events
+from tasks.request import Request, check_request, find_run_folder, freeze_run, parse_size
 
 Ask = Callable[..., Request]
 
@@ -63,7 +63,7 @@ def test_bad_request_is_one_line(
 
     request = replace(ask(1.0), **fields)
     with pytest.raises(error, match=words) as caught:
-        check(request)
+        check_request(request)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code in (2, 5)
     assert not request.run.exists()
@@ -77,7 +77,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(ask: Ask, name: str
         for source, said in (("", f"--{name.replace('_', '-')} "), ("LONGTAKE_X", "LONGTAKE_X ")):
             request = ask(1.0, **{name: value}, sources={name: source})
             with pytest.raises(BadOption, match=f"from {least} to {most} is needed") as caught:
-                check(request)
+                check_request(request)
             assert str(caught.value).startswith(said)
 
 
@@ -85,38 +85,42 @@ def test_folder_inside_a_file_is_refused(ask: Ask, tmp_path: Path) -> None:
     """A run cannot lie below a file, or be one."""
     (tmp_path / "file").write_text("")
     with pytest.raises(NotWritable, match="is no folder"):
-        check(ask(1.0, run=tmp_path / "file" / "run"))
+        check_request(ask(1.0, run=tmp_path / "file" / "run"))
     with pytest.raises(NotARun, match="it is a file"):
-        check(ask(1.0, run=tmp_path / "file"))
+        check_request(ask(1.0, run=tmp_path / "file"))
 
 
 def test_full_disk_is_told_before_any_work(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is needed, what is free, what is short, where and whose it is are named."""
-    monkeypatch.setattr(preflight, "look", lambda _: Disk(1000, None, read_only=False))
+    monkeypatch.setattr(
+        preflight, "read_file_system", lambda _: FileSystem(1000, None, read_only=False)
+    )
     request = ask(60.0)
     with pytest.raises(NoSpace, match=r"owned by \w+, on /.*MB are needed, .* are free, .* short"):
-        check(request)
+        check_request(request)
     assert not request.run.exists()
 
 
 def test_too_few_files_are_told_before_any_work(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk with room and no inodes is as full as another."""
-    monkeypatch.setattr(preflight, "look", lambda _: Disk(1 << 40, 100, read_only=False))
+    monkeypatch.setattr(
+        preflight, "read_file_system", lambda _: FileSystem(1 << 40, 100, read_only=False)
+    )
     with pytest.raises(NoSpace, match=r"100 more files can be made, \d+ are needed"):
-        check(ask(60.0))
+        check_request(ask(60.0))
 
 
 def test_other_spec_names_every_difference(ask: Ask) -> None:
     """A folder with another film is refused, and each field that differs is named."""
-    freeze(ask(1.0))
+    freeze_run(ask(1.0))
     with pytest.raises(OtherSpec, match=r"prompt is , not Hello, seed is 420, not 7"):
-        freeze(ask(1.0, base_seed=7, prompt="Hello"))
+        freeze_run(ask(1.0, base_seed=7, prompt="Hello"))
 
 
 def test_same_request_opens_the_same_run(ask: Ask) -> None:
     """Asked again, nothing is made anew; other settings are adopted, those not given stay."""
-    first = freeze(ask(1.0, ahead=5))
-    again = freeze(ask(1.0, offline=True))
+    first = freeze_run(ask(1.0, ahead=5))
+    again = freeze_run(ask(1.0, offline=True))
     assert again.spec == first.spec
     assert (again.settings.ahead, again.settings.offline) == (5, True)
     assert again.sources["ahead"] == "given"
@@ -127,35 +131,35 @@ def test_default_folder_is_named_by_the_spec(
 ) -> None:
     """Without a folder the run lies in runs/ by the first 12 letters of its spec's digest."""
     monkeypatch.chdir(tmp_path)
-    run = freeze(ask(1.0, run=None))
+    run = freeze_run(ask(1.0, run=None))
     assert run.root == tmp_path / "runs" / run.spec.digest[:12]
-    assert run_folder(ask(1.0, run=None)) == run.root
-    assert run_folder(ask(1.0, run=None, base_seed=1)) != run.root
+    assert find_run_folder(ask(1.0, run=None)) == run.root
+    assert find_run_folder(ask(1.0, run=None, base_seed=1)) != run.root
 
 
 def test_drawn_seed_is_the_runs_own(ask: Ask) -> None:
     """Seed -1 draws one, and takes the one that is there when the same is asked again."""
-    first = freeze(ask(1.0, base_seed=-1))
-    assert freeze(ask(1.0, base_seed=-1)).spec.seed == first.spec.seed
+    first = freeze_run(ask(1.0, base_seed=-1))
+    assert freeze_run(ask(1.0, base_seed=-1)).spec.seed == first.spec.seed
 
 
 def test_more_clips_than_sound_are_cut_and_told(ask: Ask) -> None:
     """num_clip 10000 means until the sound ends, and that is said once."""
     told = []
-    with listen(lambda event, facts: told.append((event, facts))):
-        run = freeze(ask(6.0, num_clip=10_000))
+    with listen_to_events(lambda event, facts: told.append((event, facts))):
+        run = freeze_run(ask(6.0, num_clip=10_000))
     assert run.spec.clips == 4
     assert told == [("clips_cut", {"asked": 10_000, "made": 4, "length": "0:00:06"})]
 
 
 def test_fewer_clips_make_a_shorter_film(ask: Ask) -> None:
     """num_clip 2 cuts the film to 96 frames; with start_clip it is a part of the whole film's run."""
-    assert freeze(ask(6.0, num_clip=2)).spec.frames == 96
+    assert freeze_run(ask(6.0, num_clip=2)).spec.frames == 96
     request = ask(6.0, num_clip=2, start_clip=1)
     assert request.part.span(4) == range(1, 3)
     from dataclasses import replace
 
-    assert freeze(replace(request, run=request.run.with_name("other"))).spec.frames == 150
+    assert freeze_run(replace(request, run=request.run.with_name("other"))).spec.frames == 150
 
 
 def test_size_is_read_in_every_spelling() -> None:
@@ -187,7 +191,7 @@ def test_words_of_a_shell_keep_a_no(tmp_path: Path) -> None:
         "ahead": 0,
         "carry_every": 0,
     }
-    request = Request.of_words(words, "luigi")
+    request = Request.from_words(words, "luigi")
     assert request.offload_model is False
     assert (request.offline, request.prompt) == (None, None)
     assert (request.ahead, request.carry_every) == (0, 0)

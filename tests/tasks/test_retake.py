@@ -23,14 +23,14 @@ from storage.errors import (
     RunLocked,
 )
 from storage.run import Run
-from storage.scan import Scan
+from storage.scan import RunScan
 from tasks import session
-from tasks.film import make
-from tasks.look import replay
-from tasks.origin import begin as begin_retake
-from tasks.part import Part
-from tasks.repair import price_of, repair
-from tasks.retake import Wish, plan
+from tasks.film import make_film
+from tasks.film_part import FilmPart
+from tasks.repair import estimate_repair, repair_run
+from tasks.replay import replay_steps
+from tasks.retake import RetakeRequest, plan_retake
+from tasks.retake_setup import begin_retake
 
 Begin = Callable[..., Run]
 CLIPS = 9
@@ -50,8 +50,8 @@ def old(kept: Path, begin: Begin, tmp_path: Path) -> Run:
         # Stopped twice: a carry that is still being written would let the next one be skipped.
         request = {"carry_every": 3, "run": kept}
         for clips in (3, 6):
-            make(begin(4.2, **request), Part(clips=clips))
-        make(begin(4.2, **request))
+            make_film(begin(4.2, **request), FilmPart(clips=clips))
+        make_film(begin(4.2, **request))
     run = opened(shutil.copytree(kept, tmp_path / "old" / "film"))
     assert (run.spec.clips, sorted(run.carry.complete)) == (CLIPS, [3, 6])
     return run
@@ -64,7 +64,7 @@ def retake(old: Run, root: Path, clip: int, **fields: Any) -> Run:
 
 def planned(old: Run, root: Path, clip: int, **fields: Any) -> Any:
     """The retake, checked."""
-    return plan(old.root, Wish(clip, **{"run": root, "seed": SEED, **fields}))
+    return plan_retake(old.root, RetakeRequest(clip, **{"run": root, "seed": SEED, **fields}))
 
 
 def opened(root: Path) -> Run:
@@ -77,7 +77,7 @@ def opened(root: Path) -> Run:
 def made(run: Run) -> Run:
     """The run as a new process makes it."""
     run = opened(run.root)
-    make(run, Part())
+    make_film(run, FilmPart())
     return run
 
 
@@ -100,7 +100,7 @@ def same_files(one: Run, other: Run, pattern: str) -> set[str]:
 
 
 def broken(run: Run) -> list[Any]:
-    return [found for found in Scan(run, thorough=True).findings() if found.damage]
+    return [found for found in RunScan(run, thorough=True).findings() if found.damage]
 
 
 def test_clips_before_are_the_same_files(old: Run, tmp_path: Path) -> None:
@@ -210,10 +210,10 @@ def test_any_clip_is_made_again_without_the_old_run(
         new.carry.discard(clip)
     lose(new, lost)
     new = Run.open(new.root)
-    found = [each for each in Scan(new, thorough=True).findings() if each.damage]
-    price = price_of(new, found)
+    found = [each for each in RunScan(new, thorough=True).findings() if each.damage]
+    price = estimate_repair(new, found)
     assert price.denoise == lost
-    repair(new, found)
+    repair_run(new, found)
     assert film_of(new) == before
     assert not broken(new)
 
@@ -224,7 +224,7 @@ def test_the_price_of_a_replay_is_what_is_replayed(old: Run, tmp_path: Path) -> 
     for clip in new.carry.clips():
         new.carry.discard(clip)
     lose(new, (6,))
-    price = price_of(new, Scan(new, thorough=True).findings())
+    price = estimate_repair(new, RunScan(new, thorough=True).findings())
     assert price.replay == (range(6),)
 
 
@@ -266,7 +266,7 @@ def first(
     session._loaded.clear()
     monkeypatch.setenv("FAKE_MOTION", request.param)
     run = begin(4.2, run=old.root.with_name("motion"))
-    make(run)
+    make_film(run)
     return run
 
 
@@ -291,7 +291,7 @@ def test_a_retake_of_a_retake(
     for clip in range(CLIPS):
         lose(run, (clip,))
         run = opened(run.root)
-        repair(run, Scan(run, thorough=True).findings())
+        repair_run(run, RunScan(run, thorough=True).findings())
         assert film_of(run) == whole, clip
 
 
@@ -301,12 +301,12 @@ def test_motion_goes_over_both_joins(
     """A clip-wise film: the retaken clip follows the old motion, the old clip after it keeps its own, and nothing is replayed."""
     monkeypatch.setenv("FAKE_MOTION", "3")
     old = begin(4.2, run=tmp_path / "old")
-    make(old)
+    make_film(old)
     found = planned(old, tmp_path / "new", 3, until=5)
     assert not found.replay
     new = made(begin_retake(found))
     assert latents_of(new)[5:] == latents_of(old)[5:]
-    assert np.array_equal(new.past(5).read("motion"), old.motion.read(4))
+    assert np.array_equal(new.join_context(5).read("motion"), old.motion.read(4))
     assert not np.array_equal(new.motion.read(4), old.motion.read(4))
     same = retake(old, tmp_path / "same", 3, seed=420)
     assert latents_of(same) == latents_of(old)
@@ -324,7 +324,7 @@ def test_anchors_spare_the_replay(begin: Begin, tmp_path: Path) -> None:
     """With --carry-anchors every carry stays, so that a retake replays less; the new run has those that lead there, too, and no other."""
     asked = {"carry_every": 2, "carry_anchors": 1, "run": tmp_path / "old"}
     for clips in (2, 4, 6, 8, 9):
-        make(begin(4.2, **asked), Part(clips=clips))
+        make_film(begin(4.2, **asked), FilmPart(clips=clips))
     run = opened(tmp_path / "old")
     assert sorted(run.carry.complete) == [2, 4, 6, 8]
     found = planned(run, tmp_path / "new", 5, until=7)
@@ -336,15 +336,18 @@ def test_anchors_spare_the_replay(begin: Begin, tmp_path: Path) -> None:
 
 def test_the_same_command_says_that_all_is_done(old: Run, tmp_path: Path) -> None:
     """The drawn seed is no part of the folder's name, and is found again; nothing is made twice."""
-    first = plan(old.root, Wish(4, until=6))
+    first = plan_retake(old.root, RetakeRequest(4, until=6))
     assert first.root == old.root.with_name("film-clip4-until6")
     made(begin_retake(first))
-    again = plan(old.root, Wish(4, until=6))
+    again = plan_retake(old.root, RetakeRequest(4, until=6))
     assert again.begun
     assert again.spec == first.spec
     with pytest.raises(OtherSpec, match="with seed 5"):
-        plan(old.root, Wish(4, until=6, seed=5, run=first.root))
-    assert plan(old.root, Wish(4, until=6, seed=5)).root.name == "film-clip4-until6-seed5"
+        plan_retake(old.root, RetakeRequest(4, until=6, seed=5, run=first.root))
+    assert (
+        plan_retake(old.root, RetakeRequest(4, until=6, seed=5)).root.name
+        == "film-clip4-until6-seed5"
+    )
 
 
 def test_where_no_link_can_be_made_it_is_copied(
@@ -369,7 +372,7 @@ def test_neither_run_sees_what_becomes_of_the_other(old: Run, tmp_path: Path) ->
     new = retake(old, tmp_path / "new", 4, until=6)
     whole = digests(old.root)
     lose(new, (1, 7))
-    repair(new, Scan(Run.open(new.root), thorough=True).findings())
+    repair_run(new, RunScan(Run.open(new.root), thorough=True).findings())
     assert digests(old.root) == whole
     shutil.rmtree(new.root)
     assert not broken(old)
@@ -389,7 +392,7 @@ def forked(act: Callable[[], None]) -> int:
 def test_a_beginning_that_is_cut_short_is_gone_on_with(old: Run, tmp_path: Path) -> None:
     """Killed while files are linked: no run yet, which every verb says; the same wish goes on with it, with the seed that was drawn."""
     root = tmp_path / "new"
-    wish = Wish(4, until=6, run=root)
+    wish = RetakeRequest(4, until=6, run=root)
     seeds = set()
     for links in (4, 12, 12, 12):
 
@@ -400,15 +403,15 @@ def test_a_beginning_that_is_cut_short_is_gone_on_with(old: Run, tmp_path: Path)
 
         def act() -> None:
             publish.kill_point = stop
-            begin_retake(plan(old.root, wish))
+            begin_retake(plan_retake(old.root, wish))
 
         assert forked(act) == 9
         with pytest.raises(NotARun, match="same `longtake retake` command"):
             Run.open(root)
-        seeds.add(plan(old.root, wish).take.seed)
+        seeds.add(plan_retake(old.root, wish).take.seed)
     with pytest.raises(OtherSpec):
         planned(old, root, 4, until=7, seed=None)
-    new = made(begin_retake(plan(old.root, wish)))
+    new = made(begin_retake(plan_retake(old.root, wish)))
     assert seeds == {new.spec.takes[0].seed}
     straight = retake(old, tmp_path / "straight" / "new", 4, until=6, seed=new.spec.takes[0].seed)
     assert latents_of(new) == latents_of(straight)
@@ -424,16 +427,16 @@ def test_an_old_film_that_was_not_finished(
 ) -> None:
     """What the old film has not come to is made, after its own seeds where the film goes back to it."""
     whole = begin(4.2, carry_every=3, run=tmp_path / "whole")
-    make(whole)
+    make_film(whole)
     half = begin(4.2, carry_every=3, run=tmp_path / "half")
     (tmp_path / "fail").mkdir()
     (tmp_path / "fail" / "denoise.7").write_text("99")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "fail"))
     with pytest.raises(LongtakeError):
-        make(half)
+        make_film(half)
     monkeypatch.delenv("FAKE_FAIL")
     found = planned(half, tmp_path / "new", 3, until=5)
-    assert (found.make, found.missing) == (range(3, 5), range(7, 9))
+    assert (found.clips, found.missing) == (range(3, 5), range(7, 9))
     new = made(begin_retake(found))
     assert latents_of(new)[5:] == latents_of(whole)[5:]
     with pytest.raises(NotRetakable, match="clip 7, with which it is to go on, was not made yet"):
@@ -499,7 +502,7 @@ def test_pruned_steps_of_a_retake_come_again(
     for clip in (3, 4, 5, 6, 8):
         kept = new.steps.read(clip).tobytes()
         new.steps.remove(clip)
-        steps, _ = replay(new, clip, tmp_path / "scratch")
+        steps, _ = replay_steps(new, clip, tmp_path / "scratch")
         assert steps.tobytes() == kept, clip
 
 
@@ -512,9 +515,9 @@ def test_lost_clips_on_both_sides_of_a_join_come_again(old: Run, tmp_path: Path)
         new.steps.remove(clip)
         flip(new.latents.chunk_path(clip))
     new = opened(new.root)
-    found = [each for each in Scan(new, thorough=True).findings() if each.damage]
-    assert price_of(new, found).replay == (range(3, 4), range(5, 7))
-    repair(new, found)
+    found = [each for each in RunScan(new, thorough=True).findings() if each.damage]
+    assert estimate_repair(new, found).replay == (range(3, 4), range(5, 7))
+    repair_run(new, found)
     assert (latents_of(new), broken(new)) == (before, [])
 
 
@@ -554,7 +557,7 @@ def test_other_weights_and_other_numerics_are_refused(
     assert not (tmp_path / "new").exists()
     run = begin_retake(planned(old, tmp_path / "new", 6, until=8, accept_joint=True))
     session._runs.clear()
-    make(Run.open(run.root), Part(accept_joint=True))
+    make_film(Run.open(run.root), FilmPart(accept_joint=True))
     run = Run.open(run.root)
     assert [joint["clip"] for joint in run.joints] == [6]
     assert latents_of(run)[8:] == latents_of(old)[8:]

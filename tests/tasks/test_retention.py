@@ -7,8 +7,8 @@ import pytest
 
 from storage.errors import BadOption
 from storage.run import Run
-from tasks.events import listen
-from tasks.film import make
+from tasks.events import listen_to_events
+from tasks.film import make_film
 from tasks.request import change_settings
 from tasks.retention import tell_gone
 
@@ -21,9 +21,9 @@ def again(run: Run, **settings: Any) -> tuple[Run, Told]:
     told: Told = {}
     change_settings(run, settings, {})
     run = Run.open(run.root)
-    with listen(lambda event, facts: told.update({event: facts})):
+    with listen_to_events(lambda event, facts: told.update({event: facts})):
         tell_gone(run)
-        make(run)
+        make_film(run)
     return run, told
 
 
@@ -36,7 +36,7 @@ def there(run: Run) -> tuple[list[int], list[int]]:
 def test_frames_are_kept_as_asked(begin: Begin) -> None:
     """keep_frames 2 leaves the last two clips' frames, and the others say how to make them again."""
     run = begin(2.3, keep_frames="2", keep_steps="none")
-    make(run)
+    make_film(run)
     assert there(run) == ([3, 4], [])
     assert run.records.read("frames", 0)["state"] == "pruned"
 
@@ -44,7 +44,7 @@ def test_frames_are_kept_as_asked(begin: Begin) -> None:
 def test_what_a_finished_film_does_not_keep_any_more_goes(begin: Begin) -> None:
     """By an explicit setting or a budget, and the bytes that came free are told; what cannot be had again by a setting is told, too."""
     run = begin(2.3)
-    make(run)
+    make_film(run)
     each = run.frames.chunk_path(0).stat().st_blocks * 512
     run, told = again(run, keep_frames="1")
     assert there(run) == ([4], [0, 1, 2, 3, 4])
@@ -64,7 +64,7 @@ def test_what_a_finished_film_does_not_keep_any_more_goes(begin: Begin) -> None:
 def test_frames_that_another_run_shares_free_nothing(begin: Begin) -> None:
     """A retake's files are links; removing one gives no room, and nobody says that it does."""
     run = begin(2.3)
-    make(run)
+    make_film(run)
     for clip in range(5):
         (run.root.parent / f"{clip}").hardlink_to(run.frames.chunk_path(clip))
     run, told = again(run, keep_frames="none")
@@ -74,7 +74,7 @@ def test_frames_that_another_run_shares_free_nothing(begin: Begin) -> None:
 def test_a_budget_is_what_the_whole_run_may_take(begin: Begin) -> None:
     """Less than what must stay is refused with both figures; with less than all of it the frames go, with all of it they stay."""
     run = begin(2.3)
-    make(run)
+    make_film(run)
     with pytest.raises(BadOption, match=r"1.00 MB .* takes up to (\d+\.\d+) MB") as refused:
         again(run, disk_budget=10**6)
     least = int(float(str(refused.value).partition("up to ")[2].split()[0]) * 1e6)
@@ -90,7 +90,7 @@ def test_by_auto_nothing_goes_from_a_finished_film(
 ) -> None:
     """A disk that has filled since is no reason to remove what nobody asked to."""
     run = begin(2.3)
-    make(run)
+    make_film(run)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 0}))
     again(run)
     assert there(run)[0] == [0, 1, 2, 3, 4]

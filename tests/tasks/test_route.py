@@ -5,9 +5,9 @@ from dataclasses import MISSING, fields, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.seed_history import Take
 from storage.spec import Spec
-from storage.takes import Take
-from tasks.route import Route, Stand, find_route, leads_to, shared_carries
+from tasks.route import Route, Standing, find_route, leads_to, shared_carries
 
 CLIPS = 8
 Chain = tuple[int, ...]
@@ -117,6 +117,6 @@ def test_two_films_share_the_carries_that_hold_the_same_state(taken, more, there
 def test_where_motion_is_all_every_clip_is_a_start(taken, clip, there, at):
     """A clip has its own seed there and nothing is replayed, whatever lies on the disk."""
     spec = replace(film, takes=taken, motion_latents=3)
-    route = find_route(spec, clip, there, Stand(at, spec.before(at)))
+    route = find_route(spec, clip, there, Standing(at, spec.history_before(at)))
     assert (route.start, route.goes_on, list(route.replay)) == (clip, at == clip, [])
     assert (route.seed_at(clip), route.shows(clip)) == (chains(spec)[clip][-1], True)

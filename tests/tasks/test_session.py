@@ -13,8 +13,8 @@ from storage.run import Run
 from tasks import session
 from tasks.audio import ExtractAudio
 from tasks.decode import DecodeClip
-from tasks.film import make
-from tasks.request import Part, freeze
+from tasks.film import make_film
+from tasks.request import FilmPart, freeze_run
 
 Begin = Callable[..., Run]
 SECONDS = 5.2
@@ -40,7 +40,7 @@ def half(begin: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
     run = begin(SECONDS)
     with pytest.raises(WorkFailed):
-        make(run)
+        make_film(run)
     monkeypatch.delenv("FAKE_FAIL")
     return run
 
@@ -52,7 +52,7 @@ _whole: list[str] = []
 def whole(begin: Begin, tmp_path: Path) -> str:
     """The digest of the same film, to which nothing happened; in a folder of the same name, which is the film's title."""
     if not _whole:
-        film = make(begin(SECONDS, run=tmp_path / "whole" / "run"))
+        film = make_film(begin(SECONDS, run=tmp_path / "whole" / "run"))
         _whole.append(hashlib.sha256(film.read_bytes()).hexdigest())
     return _whole[0]
 
@@ -78,10 +78,10 @@ def test_refused_machine_has_published_nothing(
     before = files_of(run)
     monkeypatch.setenv("FAKE_DRIFT", "1")
     with pytest.raises(NotReproduced):
-        make(run)
+        make_film(run)
     assert files_of(run) == before
     monkeypatch.delenv("FAKE_DRIFT")
-    assert hashlib.sha256(make(run).read_bytes()).hexdigest() == whole
+    assert hashlib.sha256(make_film(run).read_bytes()).hexdigest() == whole
 
 
 def freeze_again(run: Run, ahead: int) -> Run:
@@ -117,7 +117,7 @@ def test_probe_is_asked_at_every_start(half: Run, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
     session._loaded.clear()
     with pytest.raises(OtherNumerics, match="probe was 0123456789abcdef, is fedcba9876543210"):
-        make(run)
+        make_film(run)
     assert files_of(run) == before
 
 
@@ -128,27 +128,27 @@ def test_older_run_is_given_the_probe_that_agrees(
     """A run without a probe goes on, and what its replay agreed with is recorded; from then on it is compared. A machine that is refused is not recorded."""
     monkeypatch.setenv("FAKE_PROBE", "")
     run = begin(SECONDS)
-    make(run, Part(clips=8))
+    make_film(run, FilmPart(clips=8))
     if joined:
         monkeypatch.setenv("FAKE_NUMERICS", "another")
         session._loaded.clear()
-        make(run, Part(clips=9, accept_joint=True))
+        make_film(run, FilmPart(clips=9, accept_joint=True))
     monkeypatch.setenv("FAKE_PROBE", "0123456789abcdef")
     session._loaded.clear()
     monkeypatch.setenv("FAKE_DRIFT", "1")
     run.carry.discard(max(run.carry.complete))
     with pytest.raises(NotReproduced):
-        make(run, Part(clips=10))
+        make_film(run, FilmPart(clips=10))
     assert "probe" not in Run.open(run.root).fingerprint
     monkeypatch.delenv("FAKE_DRIFT")
-    make(run, Part(clips=10))
+    make_film(run, FilmPart(clips=10))
     told = json.loads((run.root / "run.json").read_text())
     assert told["fingerprint"].get("probe") == (None if joined else "0123456789abcdef")
     assert Run.open(run.root).fingerprint["probe"] == "0123456789abcdef"
     monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
     session._loaded.clear()
     with pytest.raises(OtherNumerics):
-        make(run)
+        make_film(run)
 
 
 def test_wrong_machine_is_told_before_a_folder_is_made(
@@ -158,14 +158,14 @@ def test_wrong_machine_is_told_before_a_folder_is_made(
     monkeypatch.setenv("FAKE_WRONG", "0.83")
     session._loaded.clear()
     with pytest.raises(WrongPrecision, match=r"conv is off by 0\.83") as refused:
-        freeze(ask(run=tmp_path / "other"))
+        freeze_run(ask(run=tmp_path / "other"))
     assert refused.value.exit_code == 2
     assert not (tmp_path / "other").exists()
-    make(half)
+    make_film(half)
     monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
     session._loaded.clear()
     half.records.withdraw("latents", 10)
     half.records.withdraw("segment", 10)
     half.records.withdraw("frames", 10)
     with pytest.raises(WrongPrecision):
-        make(half, Part(accept_joint=True))
+        make_film(half, FilmPart(accept_joint=True))

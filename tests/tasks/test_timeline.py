@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.timeline import clip_span, clips_of, format_duration, frames_of, sound_span
+from tasks.timeline import clip_span, count_clips, count_frames, format_duration, sound_span
 
 LENGTHS = st.fractions(0, 4000, max_denominator=192_000)
 
@@ -25,20 +25,22 @@ LENGTHS = st.fractions(0, 4000, max_denominator=192_000)
 )
 def test_frames_round_half_up_and_are_never_none(seconds: Fraction, frames: int) -> None:
     """At 25 fps, half a frame counts as one, and there is always one."""
-    assert frames_of(Fraction(seconds), 25) == frames
+    assert count_frames(Fraction(seconds), 25) == frames
 
 
 @given(LENGTHS, st.sampled_from([16, 25]))
 def test_film_is_within_half_a_frame_of_the_sound(seconds: Fraction, fps: int) -> None:
     """No film is off by more than half a frame, but for the shortest."""
-    frames = frames_of(seconds, fps)
+    frames = count_frames(seconds, fps)
     assert frames == 1 or abs(Fraction(frames, fps) - seconds) <= Fraction(1, 2 * fps)
 
 
 @given(st.integers(1, 100_000), st.sampled_from([12, 48, 80]))
 def test_clips_cover_every_frame_once(frames: int, clip_frames: int) -> None:
     """The spans of all clips, one after another, are the film."""
-    spans = [clip_span(clip, clip_frames, frames) for clip in range(clips_of(frames, clip_frames))]
+    spans = [
+        clip_span(clip, clip_frames, frames) for clip in range(count_clips(frames, clip_frames))
+    ]
     assert [spans[0].start, spans[-1].stop] == [0, frames]
     assert all(one.stop == next_one.start for one, next_one in pairwise(spans))
     assert all(0 < len(span) <= clip_frames for span in spans)

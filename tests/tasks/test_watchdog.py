@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storage.run import Run
-from tasks.film import make
-from tasks.request import Request, change_settings, freeze
-from tasks.watchdog import Watchdog, Watched, stacks
+from tasks.film import make_film
+from tasks.request import Request, change_settings, freeze_run
+from tasks.watchdog import Watchdog, WatchedStage, dump_stacks
 from tests.waiting import LONG
 
 
@@ -18,14 +18,14 @@ class Clock:
 
     def __init__(self, limit: float) -> None:
         self.now = 0.0
-        self.found: list[Watched] = []
+        self.found: list[WatchedStage] = []
         self.watchdog = Watchdog(limit, lambda stage, _: self.found.append(stage), lambda: self.now)
 
     def after(self, seconds: float, asleep: float = 0.0) -> list[tuple[str, int | None]]:
         """What is found so much later."""
         self.found.clear()
         self.now += seconds
-        self.watchdog._look(self.now, asleep)
+        self.watchdog._check_stages(self.now, asleep)
         return [(each.stage, each.clip) for each in self.found]
 
 
@@ -77,7 +77,7 @@ def test_it_looks_by_itself() -> None:
 
 def test_stacks_name_every_thread() -> None:
     """Also the line that this test stands at."""
-    assert "test_watchdog.py" in stacks()
+    assert "test_watchdog.py" in dump_stacks()
 
 
 def test_a_hung_device_ends_the_process_and_nothing_else(
@@ -85,11 +85,11 @@ def test_a_hung_device_ends_the_process_and_nothing_else(
 ) -> None:
     """Its own code, an event with the stacks, no lock left; the same command goes on."""
     request = ask(3.0, infer_frames=12, stall_limit=1.0)
-    run = freeze(request)
+    run = freeze_run(request)
     child = os.fork()
     if not child:
         os.environ["FAKE_DENOISE"] = "600"
-        make(Run.open(run.root))
+        make_film(Run.open(run.root))
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
     last = json.loads(run.events_path.read_text().splitlines()[-1])
@@ -97,4 +97,4 @@ def test_a_hung_device_ends_the_process_and_nothing_else(
     assert "fake_avatar.py" in last["stacks"]
     # On a busy machine the watchdog of this process might end the tests.
     change_settings(Run.open(run.root), {"stall_limit": 0.0}, {})
-    make(Run.open(run.root))
+    make_film(Run.open(run.root))

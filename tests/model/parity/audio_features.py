@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.wav2vec2 import EPS, Pace, Wav2VecEncoder
+from model.encoders.wav2vec2 import EPS, FilmRate, Wav2VecEncoder
 
 
 def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
@@ -21,7 +21,7 @@ def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
     for name in given["outputs."]:
         if name.startswith("bucket_"):
             fps, frames = name.removeprefix("bucket_").split("fps_")
-            made[name] = encoder.hear_whole(sound, Pace(int(fps), int(frames)))[None]
+            made[name] = encoder.extract_whole(sound, FilmRate(int(fps), int(frames)))[None]
     tolerance = told["recommended_tolerance"]["max_abs"]
     for name, truth in given["outputs."].items():
         assert made[name].shape == tuple(truth.shape), name
@@ -41,5 +41,5 @@ def steps(encoder: Wav2VecEncoder, sound: np.ndarray) -> dict[str, np.ndarray]:
     states = encoder._states(normal).transpose(-1, -2).numpy()
     made = {f"hidden_state_{i}": state[None] for i, state in enumerate(states)}
     video = encoder.lengths(len(sound))[1]
-    spoken = encoder.hear_whole(sound, Pace(30, video))[..., :video]
+    spoken = encoder.extract_whole(sound, FilmRate(30, video))[..., :video]
     return made | {"input_values": normal, "features_30fps": spoken.swapaxes(-1, -2)}

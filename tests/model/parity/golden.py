@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.transformer import S2VTransformer
+from model.s2v.transformer import S2VTransformer
 
 PROOF = "patch_embedding.weight"
 

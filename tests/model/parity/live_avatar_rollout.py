@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.causal import CausalDenoiser
-from model.scene import Scene
-from model.schedule import flow_match
+from model.s2v.conditioning import Conditioning
+from model.sampling.causal import CausalDenoiser
+from model.sampling.schedule import make_schedule
 from tests.model.parity.golden import Written, furthest, parts, transformer
 
 
@@ -18,12 +18,12 @@ def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         told[k] for k in ("blocks_per_clip", "num_frames_per_block", "denoising_steps")
     )
     model = transformer(told, weights, block_latents=size, ring_latents=told["ring_latent_frames"])
-    scene = Scene(
+    scene = Conditioning(
         inputs["ref_latents"], inputs["motion_latents"], inputs["context"][None], blocks * size,
         pose=lambda clip: inputs["pose"][clip][None],
     )  # fmt: skip
     draws = Written(inputs["noise"], told["rel"], blocks)
-    loop = CausalDenoiser(model, flow_match(steps, model.config.sigmas), scene, draws)
+    loop = CausalDenoiser(model, make_schedule(steps, model.config.sigmas), scene, draws)
     made = [loop.denoise(clip.numpy()).latents for clip in inputs["audio"]]
     worst = furthest(np.concatenate(made, 1), outputs["exact_rope.latents"])
     assert worst < told["recommended_tolerance"]["max_abs"]

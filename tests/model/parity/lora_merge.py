@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from model.checkpoint import CONFIG, INDEX, LORA, Place
-from model.weights import Placement, load_transformer
+from model.weights.checkpoint import CONFIG, INDEX, LORA, WeightsLocation
+from model.weights.loading import Placement, load_transformer
 
 Tensors = dict[str, torch.Tensor]
 AUDIO_MIX = "casual_audio_encoder.weights"
@@ -42,7 +42,7 @@ def compare(told: dict[str, Any], made: Tensors, base: Tensors, merged: Tensors)
             assert steps.abs().max() <= 1, name
 
 
-def write(folder: Path, told: dict[str, Any], base: Tensors, lora: Tensors) -> Place:
+def write(folder: Path, told: dict[str, Any], base: Tensors, lora: Tensors) -> WeightsLocation:
     """The fixture's weights as published, in two shards."""
     config = {
         **told["config"],
@@ -56,7 +56,7 @@ def write(folder: Path, told: dict[str, Any], base: Tensors, lora: Tensors) -> P
     for file in set(weight_map.values()):
         save_file({n: base[n] for n in base if weight_map[n] == file}, folder / file)
     save_file(lora, folder / LORA)
-    return Place(folder, folder / LORA)
+    return WeightsLocation(folder, folder / LORA)
 
 
 def part(tensors: Tensors, prefix: str) -> Tensors:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.clipwise import ClipwiseDenoiser, Guidance
-from model.scene import Scene
-from model.schedule import Schedule
+from model.s2v.conditioning import Conditioning
+from model.sampling.clipwise import ClipwiseDenoiser, Guidance
+from model.sampling.schedule import Schedule
 from tests.model.parity.golden import furthest, parts, transformer
 
 
@@ -45,7 +45,7 @@ def forward(model: Any, given: dict[str, Any]) -> np.ndarray:
     """A film of one clip and one step, from noise x to x - velocity."""
     x, motion = given["x"], given["motion_latents"]
     kept = motion[:, :, :0] if given["drop_motion_frames"] else motion
-    scene = Scene(
+    scene = Conditioning(
         given["ref_latents"], kept, given["context"][None], x.shape[2],
         pose=lambda _: given["cond_states"],
     )  # fmt: skip

@@ -4,24 +4,24 @@ from typing import Any
 
 import torch
 
-from model.schedule import Schedule, flow_match
+from model.sampling.schedule import Schedule, make_schedule
 
 
 def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
     """Grids of both solvers are the reference's, and so is the latent after each step, in float32 and bfloat16."""
     tolerance = told["recommended_tolerance"]
     for steps, truth in told["schedules"]["euler_live_avatar"].items():
-        ours = flow_match(int(steps), "flow_match_shift_twice")
+        ours = make_schedule(int(steps), "flow_match_shift_twice")
         assert apart(ours.timesteps, truth["timesteps"]) < tolerance["timesteps_euler"]
         assert apart(ours.sigmas, truth["sigmas"]) < tolerance["sigmas"]
     for name, truth in told["schedules"]["unipc_wan22"].items():
         steps, shift = name.split("_shift")
-        ours = flow_match(int(steps), "unipc_shift_once", float(shift))
+        ours = make_schedule(int(steps), "unipc_shift_once", float(shift))
         assert ours.timesteps == tuple(truth["timesteps"])
         assert apart(ours.sigmas, truth["sigmas"]) < tolerance["sigmas"]
     solver = told["trajectory"]["unipc"]
-    unipc = flow_match(solver["steps"], "unipc_shift_once", solver["shift"])
-    euler = flow_match(told["trajectory"]["euler"]["steps"], "flow_match_shift_twice")
+    unipc = make_schedule(solver["steps"], "unipc_shift_once", solver["shift"])
+    euler = make_schedule(told["trajectory"]["euler"]["steps"], "flow_match_shift_twice")
     for kind, schedule in (("unipc", unipc), ("euler", euler)):
         gap, _ = gaps(tensors, kind, "float32", schedule)
         assert gap < tolerance[f"{kind}_float32"]

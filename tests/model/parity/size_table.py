@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.area import fit_area, published_fit
+from pipeline.options.area import fit_area, published_fit
 
 
 def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from model.causal import CausalDenoiser
-from model.scene import Scene
-from model.schedule import flow_match
+from model.s2v.conditioning import Conditioning
+from model.sampling.causal import CausalDenoiser
+from model.sampling.schedule import make_schedule
 from tests.model.parity.golden import Written, furthest, parts, transformer
 
 
@@ -17,11 +17,11 @@ def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         told["num_frames_per_block"], told["geometry"]["blocks"], told["denoising_steps"],
     )  # fmt: skip
     model = transformer(told, weights, block_latents=size)
-    scene = Scene(
+    scene = Conditioning(
         inputs["ref_latents"], inputs["motion_latents"], inputs["context"][None], blocks * size,
         masks=inputs["mask"].squeeze(-1),
     )  # fmt: skip
     draws = Written(inputs["noise"], told["rel"], blocks)
-    loop = CausalDenoiser(model, flow_match(steps, model.config.sigmas), scene, draws)
+    loop = CausalDenoiser(model, make_schedule(steps, model.config.sigmas), scene, draws)
     made = loop.denoise(inputs["audio"].numpy()).latents
     assert furthest(made, outputs["exact_rope.latents"]) < told["recommended_tolerance"]["max_abs"]

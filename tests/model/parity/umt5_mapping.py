@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.text import TextEncoder
+from model.encoders.umt5 import TextEncoder
 
 
 def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.vae import WanFrameStream, WanVAE, load
+from model.vae.wan_vae import WanFrameStream, WanVAE, load_vae
 
 
 def check(told: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -34,7 +34,7 @@ def read(weights: dict[str, Tensor], statistics: tuple[list[float], list[float]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "Wan2.1_VAE.pth"
         torch.save({name: held.float() for name, held in weights.items()}, path)
-        return load(path, torch.float32, statistics=statistics)
+        return load_vae(path, torch.float32, statistics=statistics)
 
 
 def made_of(vae: WanVAE, inputs: dict[str, Tensor], truth: dict[str, Tensor]) -> dict[str, Tensor]:

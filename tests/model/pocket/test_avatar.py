@@ -10,9 +10,9 @@ import torch
 
 from model import avatar
 from model.avatar import Options
-from model.pocket import card
+from model.kv.kv_cache import from_bits
+from model.pocket import model_traits
 from model.pocket.avatar import PocketAvatar
-from model.ring import from_bits
 
 OPTIONS = Options(width=64, height=96, clip_frames=24, steps=2)
 CLIPS = 3
@@ -20,7 +20,7 @@ CLIPS = 3
 
 @pytest.fixture(scope="module")
 def pocket() -> PocketAvatar:
-    return avatar.load("pocket", OPTIONS, avatar.Machine())
+    return avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig())
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def sounds(pocket: PocketAvatar) -> list[np.ndarray]:
     span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
     draw = np.random.default_rng(3)
     return [
-        pocket.extract_audio(avatar.Heard(draw.normal(0, 0.1, span).astype(np.float32)))
+        pocket.extract_audio(avatar.AudioWindow(draw.normal(0, 0.1, span).astype(np.float32)))
         for _ in range(CLIPS)
     ]
 
@@ -49,7 +49,7 @@ def film(pocket: PocketAvatar, picture: np.ndarray, sounds: list[np.ndarray]) ->
 def test_shapes_are_those_of_the_traits(pocket, picture, sounds) -> None:
     """Features, latents, steps and frames have the sizes that the card promises, also where a side is no multiple of 32."""
     traits = pocket.traits
-    assert traits == card.describe(OPTIONS)
+    assert traits == model_traits.describe_model(OPTIONS)
     assert sounds[0].shape == (traits.audio_layers, traits.audio_channels, 24)
     made = film(pocket, picture, sounds[:1])[0]
     size = (traits.latent_channels, traits.clip_latents, traits.latent_height, traits.latent_width)
@@ -63,8 +63,8 @@ def test_shapes_are_those_of_the_traits(pocket, picture, sounds) -> None:
 
 def test_a_processor_without_bf16_makes_films_too(monkeypatch, pocket, picture, sounds) -> None:
     """Computed in float32 the film is the same but for rounding; decoding once failed there."""
-    monkeypatch.setattr("model.pocket.avatar.precision", lambda: torch.float32)
-    wide = avatar.load("pocket", OPTIONS, avatar.Machine())
+    monkeypatch.setattr("model.pocket.avatar.choose_precision", lambda: torch.float32)
+    wide = avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig())
     assert wide.numerics["precision"] == "float32"
     made = film(wide, picture, sounds[:1])[0].latents
     assert np.abs(made - film(pocket, picture, sounds[:1])[0].latents).mean() < 0.05
@@ -74,7 +74,7 @@ def test_a_processor_without_bf16_makes_films_too(monkeypatch, pocket, picture, 
 
 def test_the_same_film_twice_is_the_same(pocket, picture, sounds) -> None:
     """The same spec gives the same bytes, and another model object too."""
-    again = avatar.load("pocket", OPTIONS, avatar.Machine())
+    again = avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig())
     first, second = film(pocket, picture, sounds), film(again, picture, sounds)
     assert all(np.array_equal(a.latents, b.latents) for a, b in zip(first, second, strict=True))
 
@@ -106,7 +106,7 @@ def test_the_carry_is_small_and_whole(pocket, picture, sounds) -> None:
     for sound in sounds:
         denoiser.denoise(sound)
     pieces = dict(denoiser.carry())
-    assert len(pieces) == OPTIONS.steps * card.TRANSFORMER["num_layers"] + 2
+    assert len(pieces) == OPTIONS.steps * model_traits.TRANSFORMER_CONFIG["num_layers"] + 2
     tokens = pocket.traits.latent_width * pocket.traits.latent_height // 4
     kind = denoiser.memory.dtype
     for name in [name for name in pieces if name.startswith("ring.")]:
@@ -148,22 +148,22 @@ def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
     """Sound beyond audio_margin changes no feature; nor does sound at its far edge; the span's own does."""
     traits = pocket.traits
     span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
-    assert pocket._ear.margin(traits.samples_per_frame) == card.AUDIO_MARGIN
+    assert pocket._ear.margin(traits.samples_per_frame) == model_traits.AUDIO_MARGIN
     long = np.random.default_rng(1).normal(0, 0.1, 2 * span).astype(np.float32)
-    here = pocket.extract_audio(avatar.Heard(long[:span]))
+    here = pocket.extract_audio(avatar.AudioWindow(long[:span]))
     other = long.copy()
     other[span:] = 0
-    assert np.array_equal(pocket.extract_audio(avatar.Heard(other[:span])), here)
+    assert np.array_equal(pocket.extract_audio(avatar.AudioWindow(other[:span])), here)
     other[span - 100] += 1
-    assert np.array_equal(pocket.extract_audio(avatar.Heard(other[:span])), here)
+    assert np.array_equal(pocket.extract_audio(avatar.AudioWindow(other[:span])), here)
     other[traits.audio_margin :] = 0
-    assert not np.array_equal(pocket.extract_audio(avatar.Heard(other[:span])), here)
+    assert not np.array_equal(pocket.extract_audio(avatar.AudioWindow(other[:span])), here)
 
 
 @pytest.mark.parametrize("part", ["transformer", "_ear", "_vae"])
 def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     """With any part's weights zeroed, the film is another one."""
-    whole, broken = (avatar.load("pocket", OPTIONS, avatar.Machine()) for _ in range(2))
+    whole, broken = (avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig()) for _ in range(2))
     module = getattr(broken, part if part.startswith("_") else "_transformer")
     with torch.no_grad():
         for weight in module.parameters():
@@ -174,7 +174,7 @@ def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     films = []
     for model in (whole, broken):
         inputs = model.encode_inputs(picture, "")
-        made = model.denoiser(inputs, 1).denoise(model.extract_audio(avatar.Heard(sound)))
+        made = model.denoiser(inputs, 1).denoise(model.extract_audio(avatar.AudioWindow(sound)))
         films.append(model.decoder(inputs).decode(made.latents))
     assert not np.array_equal(*films)
 
@@ -183,7 +183,7 @@ def test_inference_imports_no_renderer() -> None:
     """Loading and running pocket brings in no renderer, no synthesiser and no training."""
     code = (
         "import sys; from model import avatar; from model.avatar import Options;"
-        "avatar.load('pocket', Options(64, 64, 12, 1), avatar.Machine());"
+        "avatar.load_model('pocket', Options(64, 64, 12, 1), avatar.DeviceConfig());"
         "bad = {'face', 'motion', 'speech', 'scenes', 'train_vae', 'train_avatar', 'evaluate'};"
         "print(sorted(m for m in sys.modules if m.startswith('model.pocket.') and m.split('.')[-1] in bad))"
     )
@@ -196,20 +196,20 @@ def test_inference_imports_no_renderer() -> None:
 
 def test_weights_fit_their_budget() -> None:
     """No weight file exceeds 16 MiB, all together 20."""
-    sizes = [path.stat().st_size for path in card.WEIGHTS.iterdir()]
+    sizes = [path.stat().st_size for path in model_traits.WEIGHTS.iterdir()]
     assert max(sizes) <= 16 * 2**20
     assert sum(sizes) <= 20 * 2**20
 
 
 def test_what_is_not_chosen_is_pockets_own() -> None:
     """Options that leave clip and steps open give whole clips of 48 frames; judging and measuring begin like this."""
-    model = avatar.load("pocket", Options(64, 64), avatar.Machine())
+    model = avatar.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
     traits = model.traits
     assert (traits.clip_frames, traits.steps) == (48, 4)
     inputs = model.encode_inputs(np.full((64, 64, 3), 120, np.uint8), "")
     span = 48 * traits.samples_per_frame + 2 * traits.audio_margin
-    heard = model.extract_audio(avatar.Heard(np.zeros(span, np.float32)))
+    heard = model.extract_audio(avatar.AudioWindow(np.zeros(span, np.float32)))
     made = model.denoiser(inputs, 0).denoise(heard)
     assert len(made.steps) == 4
     assert model.decoder(inputs).decode(made.latents).shape == (48, 64, 64, 3)
-    assert card.describe(Options()).latent_width == 16
+    assert model_traits.describe_model(Options()).latent_width == 16

@@ -12,9 +12,9 @@ import pytest
 from torch import nn
 
 from model import avatar
-from model.avatar import Machine, Options
+from model.avatar import DeviceConfig, Options
 from model.pocket.avatar import PocketAvatar
-from model.probe import hash_bits
+from model.sampling.probe import hash_bits
 
 ROOT = Path(__file__).parents[3]
 OPTIONS = Options(64, 64, 12, 1)
@@ -22,14 +22,14 @@ FILM = """
 import hashlib, sys
 import numpy as np
 from model import avatar
-from model.avatar import Heard, Machine, Options
+from model.avatar import AudioWindow, DeviceConfig, Options
 
 width, height, frames, steps, threads = map(int, sys.argv[1:])
-pocket = avatar.load("pocket", Options(width, height, frames, steps), Machine(threads))
+pocket = avatar.load_model("pocket", Options(width, height, frames, steps), DeviceConfig(threads))
 draw, traits = np.random.default_rng(1), pocket.traits
 span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
 inputs = pocket.encode_inputs(draw.integers(0, 256, (height, width, 3), dtype=np.uint8), "")
-features = pocket.extract_audio(Heard(draw.normal(0, 0.1, span).astype(np.float32)))
+features = pocket.extract_audio(AudioWindow(draw.normal(0, 0.1, span).astype(np.float32)))
 denoiser, decoder = pocket.denoiser(inputs, 420), pocket.decoder(inputs)
 film = hashlib.sha256(features.tobytes() + inputs["reference"].tobytes())
 for _ in range(2):
@@ -52,13 +52,13 @@ def compute(size: tuple[int, ...], **variables: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def pocket() -> PocketAvatar:
-    made: PocketAvatar = avatar.load("pocket", OPTIONS, Machine())
+    made: PocketAvatar = avatar.load_model("pocket", OPTIONS, DeviceConfig())
     return made
 
 
 def test_it_is_the_same_at_every_start(pocket: PocketAvatar) -> None:
     """Of another object, after other work, and in another process."""
-    again = avatar.load("pocket", OPTIONS, Machine())
+    again = avatar.load_model("pocket", OPTIONS, DeviceConfig())
     assert again.numerics == pocket.numerics
     assert hash_bits(pocket._compute()) == pocket.numerics["probe"]
     told = f"{pocket.numerics['probe']} {pocket.numerics['precision']}"
@@ -91,7 +91,7 @@ def test_every_part_is_asked(pocket: PocketAvatar) -> None:
 
 def test_it_takes_no_time(pocket: PocketAvatar) -> None:
     """At the film's own size a fraction of a second of the processor: .08 s where nothing else runs."""
-    whole: PocketAvatar = avatar.load("pocket", Options(), Machine())
+    whole: PocketAvatar = avatar.load_model("pocket", Options(), DeviceConfig())
     began = time.process_time()
     hash_bits(whole._compute())
     assert time.process_time() - began < 0.4

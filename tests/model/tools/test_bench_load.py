@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model import checkpoint
 from model.tools import bench_load, make_checkpoint
-from model.weights import Placement
+from model.weights import checkpoint
+from model.weights.loading import Placement
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_reads_every_file_and_loads_it(weights: Path) -> None:
     """The size is that of all shards and the LoRA; rates and memory are positive, and their ratio is that of the two rates."""
-    place = checkpoint.locate(str(weights))
-    found = bench_load.measure(place, Placement(torch.device("cpu"), torch.float32))
+    place = checkpoint.locate_weights(str(weights))
+    found = bench_load.measure_loading(place, Placement(torch.device("cpu"), torch.float32))
     files = [*place.shards, place.lora]
     assert found.gigabytes == sum(path.stat().st_size for path in files if path) / 1e9
     assert found.ratio == pytest.approx(found.loaded / found.read)
@@ -31,7 +31,7 @@ def test_it_reads_every_file_and_loads_it(weights: Path) -> None:
 
 def test_the_highest_is_seen() -> None:
     """What is held only for a moment counts."""
-    with bench_load.highest(bench_load.anonymous, every=0.001) as seen:
+    with bench_load.sample_peak(bench_load.anonymous_bytes, every=0.001) as seen:
         held = torch.ones(30_000_000)
         until = len(seen) + 3
         while len(seen) < until:

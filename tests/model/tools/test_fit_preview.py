@@ -9,10 +9,18 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from model import checkpoint
-from model.preview import read
 from model.tools import fit_preview
-from model.tools.fit_preview import Fit, Subject, draw, fit, lessons, main, wan
+from model.tools.fit_preview import (
+    NormalEquations,
+    VaeSubject,
+    draw_lesson,
+    fit_matrix,
+    lesson_pairs,
+    main,
+    wan_subject,
+)
+from model.vae.preview import read_preview
+from model.weights import checkpoint
 from tests.model.published import published
 
 
@@ -29,18 +37,18 @@ def mix(frames: torch.Tensor) -> torch.Tensor:
 
 def test_what_is_linear_is_found_whole():
     """Of latents that hold the mean colours, the preview gives these back."""
-    subject = Subject(mix, 4, 4, 1, 1, "a test")
-    preview, psnr = fit(subject, [lambda n=n: draw(n) for n in range(10)])
+    subject = VaeSubject(mix, 4, 4, 1, 1, "a test")
+    preview, psnr = fit_matrix(subject, [lambda n=n: draw_lesson(n) for n in range(10)])
     assert psnr > 40
     assert preview.says == "a linear map fitted to a test"
-    latent, picture = next(lessons(subject, draw(99)))
+    latent, picture = next(lesson_pairs(subject, draw_lesson(99)))
     shown = preview.paint(latent[:, None])[0] / 127.5 - 1
     assert np.abs(shown - picture).max() < 0.02
 
 
 def test_the_equations_do_not_grow():
     """However much is learnt."""
-    equations = Fit(3)
+    equations = NormalEquations(3)
     for _ in range(3):
         equations.learn(np.ones((2, 4, 4), np.float32), np.zeros((8, 8, 3), np.float32))
     assert np.shape(equations.left) == (19, 19)
@@ -50,8 +58,8 @@ def test_the_equations_do_not_grow():
 def test_a_wan_vae_is_fitted_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """A small one of random weights in the published layout: every latent has its frame, and the file is read beside the weights."""
     folder = published(tmp_path).folder
-    subject = wan(folder / checkpoint.VAE)
-    found = list(lessons(subject, draw(0)))
+    subject = wan_subject(folder / checkpoint.VAE)
+    found = list(lesson_pairs(subject, draw_lesson(0)))
     assert len(found) == 1 + 3
     assert {(latent.shape, picture.shape) for latent, picture in found} == {
         ((16, 8, 8), (16, 16, 3))
@@ -61,14 +69,14 @@ def test_a_wan_vae_is_fitted_from_its_file(tmp_path: Path, capsys: pytest.Captur
     words = ["--vae", str(folder / checkpoint.VAE), "--out", str(folder / "preview.safetensors")]
     main([*words, "--lessons", "4", "--pictures", str(tmp_path / "mine")])
     assert "unseen lessons" in capsys.readouterr().out
-    assert read(folder / "preview.safetensors").channels == 16
+    assert read_preview(folder / "preview.safetensors").channels == 16
 
 
 def test_the_shipped_one_says_how_it_was_fitted():
     """How many lessons, and how close it comes."""
-    from model.pocket import card
+    from model.pocket import model_traits
 
-    with safe_open(card.WEIGHTS / "preview.safetensors", "numpy") as file:
+    with safe_open(model_traits.WEIGHTS / "preview.safetensors", "numpy") as file:
         told = json.loads(file.metadata()["facts"])
     assert told["lessons"] >= 100
     assert told["psnr"] > 25

@@ -10,10 +10,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from model import checkpoint, shapes
-from model.findings import check, require
-from model.tools.make_checkpoint import FULL, PARTS, TINY, make, resize, split
-from model.tools.random_weights import encode, size
+from model.tools.make_checkpoint import (
+    FULL,
+    PARTS,
+    TINY,
+    make_checkpoint,
+    resize_parts,
+    split_shards,
+)
+from model.tools.random_weights import count_bytes, encode_numbers
+from model.weights import checkpoint, published_shapes
+from model.weights.checks import check_weights, require_sound
 from tests.model.published import published
 from tests.waiting import processor_seconds
 
@@ -46,14 +53,16 @@ def test_the_small_one_is_small_and_made_at_once(tmp_path: Path):
     assert said.stdout.endswith("GB\n")
     paths = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in paths) < 5e6
-    require(check(checkpoint.locate(str(tmp_path / "x"))))
+    require_sound(check_weights(checkpoint.locate_weights(str(tmp_path / "x"))))
 
 
 def test_the_seed_decides_every_byte(tmp_path: Path):
     """The same seed gives the same files, another one others."""
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        make(tmp_path / name, TINY, seed=seed)
-    digests = [checkpoint.digest(checkpoint.locate(str(tmp_path / name))) for name in "abc"]
+        make_checkpoint(tmp_path / name, TINY, seed=seed)
+    digests = [
+        checkpoint.hash_weights(checkpoint.locate_weights(str(tmp_path / name))) for name in "abc"
+    ]
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -114,30 +123,41 @@ def test_the_tokenizer_needs_no_network(folder: Path):
 
 def test_shards_are_as_published():
     """Four of at most 10 GB for the 14B, in the names and sizes of the published index; four for a small one, too."""
-    whole = shapes.transformer(shapes.configure(shapes.PUBLISHED))
-    shards = split(whole)
+    whole = published_shapes.transformer_shapes(
+        published_shapes.build_config(published_shapes.PUBLISHED)
+    )
+    shards = split_shards(whole)
     assert len(shards) == 4
     assert sum(map(len, shards)) == 1260
-    assert all(sum(size(s, "BF16") for s in shard.values()) <= 10e9 for shard in shards)
-    assert len(split(shapes.transformer(shapes.configure(TINY.transformer)))) == 4
+    assert all(sum(count_bytes(s, "BF16") for s in shard.values()) <= 10e9 for shard in shards)
+    assert (
+        len(
+            split_shards(
+                published_shapes.transformer_shapes(published_shapes.build_config(TINY.transformer))
+            )
+        )
+        == 4
+    )
 
 
 def test_any_size_and_any_parts(tmp_path: Path):
     """Other widths and depths, and only what was asked for."""
-    make(tmp_path, resize(TINY, 96, 5), parts=["transformer"])
-    place = checkpoint.locate(str(tmp_path), "")
+    make_checkpoint(tmp_path, resize_parts(TINY, 96, 5), parts=["transformer"])
+    place = checkpoint.locate_weights(str(tmp_path), "")
     assert place.config["dim"] == 96
     assert place.config["num_layers"] == 5
     assert not (place.folder / checkpoint.VAE).exists()
-    assert not check(place)[0].faults
+    assert not check_weights(place)[0].faults
 
 
 def test_the_full_size_says_what_is_published():
     """Its config.json says neither a rank nor an alpha of its own: they are the published ones."""
-    from model.tools.make_checkpoint import told
+    from model.tools.make_checkpoint import make_config
 
-    assert not {"lora_rank", "lora_alpha"} & set(told(FULL))
-    assert shapes.configure(told(FULL)) == shapes.configure(shapes.PUBLISHED)
+    assert not {"lora_rank", "lora_alpha"} & set(make_config(FULL))
+    assert published_shapes.build_config(make_config(FULL)) == published_shapes.build_config(
+        published_shapes.PUBLISHED
+    )
     assert set(PARTS) == {"transformer", "lora", "vae", "text", "tokenizer", "speech"}
 
 
@@ -167,13 +187,13 @@ print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 def test_rounding_is_torchs():
     """bfloat16 to the nearest, ties to even."""
     numbers = np.array([1.0, -0.0, 1 + 2**-8, 1 + 3 * 2**-8, 1e-30, 3.14159, -2e20], np.float32)
-    ours = torch.from_numpy(encode(numbers, "BF16").view(np.int16)).view(torch.bfloat16)
+    ours = torch.from_numpy(encode_numbers(numbers, "BF16").view(np.int16)).view(torch.bfloat16)
     assert torch.equal(ours, torch.from_numpy(numbers).bfloat16())
 
 
 def test_names_are_in_the_published_order_of_files(folder: Path):
     """Each shard holds what the index says and nothing else."""
-    place = checkpoint.locate(str(folder))
+    place = checkpoint.locate_weights(str(folder))
     for path in place.shards:
         with safe_open(path, "pt") as file:
             assert set(file.keys()) == {name for name, at in place.index.items() if at == path}

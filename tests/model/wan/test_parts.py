@@ -8,12 +8,12 @@ from threading import Barrier
 import pytest
 import torch
 
-from model.avatar import Machine, Options
-from model.live_avatar.card import KIND
+from model.avatar import DeviceConfig, Options
+from model.live_avatar.model_traits import KIND
 from model.tools import make_checkpoint
-from model.wan.memory import Placing
+from model.wan.gpu_memory import OffloadPlan
 from model.wan.parts import Parts, placement_of
-from model.weights import Placement
+from model.weights.loading import Placement
 from storage.errors import BadOption
 
 NAMES = ("transformer", "vae", "ear", "transformer", "vae")
@@ -29,8 +29,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("trial", range(3))
 def test_parts_are_built_once_and_whole(weights: Path, trial: int) -> None:
     """Threads that ask at the same moment get the same part, and all its numbers are there: torch is patched while one is built."""
-    place = KIND.place(Options(weights=str(weights)))
-    parts = Parts(KIND, place, Placement(torch.device("cpu"), torch.float32), Placing())
+    place = KIND.locate_weights(Options(weights=str(weights)))
+    parts = Parts(KIND, place, Placement(torch.device("cpu"), torch.float32), OffloadPlan())
     together = Barrier(len(NAMES))
 
     def ask(name: str) -> object:
@@ -55,6 +55,6 @@ def test_a_card_without_eight_bit_floats_is_refused(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A100")
-    assert placement_of(Machine(device="cuda"), fp8=False).device.type == "cuda"
+    assert placement_of(DeviceConfig(device="cuda"), fp8=False).device.type == "cuda"
     with pytest.raises(BadOption, match="eight-bit") if refused else nullcontext():
-        assert placement_of(Machine(device="cuda"), fp8=True).fp8
+        assert placement_of(DeviceConfig(device="cuda"), fp8=True).fp8

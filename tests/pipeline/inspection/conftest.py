@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.run import Run, Start
+from storage.run import NewRun, Run
 from storage.spec import Settings
-from tasks.request import Request, resolve
+from tasks.request import Request, resolve_request
 
 MADE = 3
 """Clips of five that are there."""
@@ -18,8 +18,8 @@ MADE = 3
 def run(face: Path, speech: Path, tmp_path: Path) -> Run:
     """A crashed run: three clips of five, whose steps go from noise to a still picture with a little movement."""
     asked = Request(face, speech, run=tmp_path / "drawn", width=64, height=48)
-    spec = dataclasses.replace(resolve(asked).spec, latent_channels=16, frames=208)
-    run = Run.create(tmp_path / "drawn", Start(spec, Settings(), {}, {}, face, speech))
+    spec = dataclasses.replace(resolve_request(asked).spec, latent_channels=16, frames=208)
+    run = Run.create(tmp_path / "drawn", NewRun(spec, Settings(), {}, {}, face, speech))
     chance = np.random.default_rng(0)
     still = chance.normal(0, 1, (16, 1, 3, 4))
     for clip in range(MADE):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.inspection.clip import Look, inspect_clip
+from pipeline.inspection.clip import ClipView, inspect_clip
 from storage.errors import Damaged, NotReproduced
 from storage.run import Run
-from tasks.look import scratch_of
+from tasks.replay import scratch_folder
 from tests.waiting import held, wait_until
 
 Call = Callable[..., tuple[int, str, str]]
@@ -31,7 +31,7 @@ def files_of(run: Run) -> dict[Path, tuple[bytes, int]]:
 
 def test_pictures_come_from_noise_step_by_step(run: Run, tmp_path: Path):
     """A row a step, a column a latent frame; each row is closer to the last than the one before."""
-    found = inspect_clip(run, Look(1, output_file=tmp_path / "strip.png"))
+    found = inspect_clip(run, ClipView(1, output_file=tmp_path / "strip.png"))
     assert found.drawn == "by a linear map fitted to pocket's VAE"
     strip = np.asarray(Image.open(found.picture)).astype(np.float32)
     assert strip.shape == (18 + 4 * (96 + 2), 48 + 12 * (128 + 2), 3)
@@ -43,7 +43,7 @@ def test_pictures_come_from_noise_step_by_step(run: Run, tmp_path: Path):
 
 def test_one_step_alone_is_larger(run: Run, tmp_path: Path):
     """--step gives one row of twice the size, and its numbers only."""
-    found = inspect_clip(run, Look(0, step=2, output_file=tmp_path / "strip.png"))
+    found = inspect_clip(run, ClipView(0, step=2, output_file=tmp_path / "strip.png"))
     with Image.open(found.picture) as strip:
         assert strip.size == (48 + 12 * 258, 18 + 194)
     assert {row.step for row in found.numbers} == {2}
@@ -91,7 +91,7 @@ def test_a_damaged_clip_is_no_picture(run: Run):
     data[100] ^= 1
     path.write_bytes(data)
     with pytest.raises(Damaged, match="steps of clip 0"):
-        inspect_clip(run, Look(0))
+        inspect_clip(run, ClipView(0))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_without_steps_the_latents_are_the_only_row(pruned: Run, longtake: Call)
     assert found["steps"] == 1
     assert "--replay" in found["source"]
     assert Path("x-clip4.png").is_file()
-    assert not scratch_of(pruned).exists()
+    assert not scratch_folder(pruned).exists()
 
 
 def test_the_last_step_is_the_latents_and_costs_nothing(pruned: Run, longtake: Call):
@@ -220,7 +220,7 @@ def test_a_replay_that_comes_out_otherwise_is_no_picture(
     """Other bits than those published are told, not shown."""
     monkeypatch.setenv("FAKE_DRIFT", "1")
     with pytest.raises(NotReproduced):
-        inspect_clip(pruned, Look(3, replay=True))
+        inspect_clip(pruned, ClipView(3, replay=True))
     assert not list(Path.cwd().glob("x-*.png"))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.inspection.diff import compare
-from pipeline.inspection.place import Place
+from pipeline.inspection.diff import compare_runs
+from pipeline.inspection.location import Location
 from storage.errors import BadOption
 from storage.run import Run
 
@@ -35,8 +35,8 @@ def test_two_equal_runs_are_said_to_be_equal(run: Run, other: Run, longtake: Cal
     code, out, err = longtake("inspect", run.root, "--diff", other.root)
     assert code == 0, err
     assert "are equal" in out
-    assert compare(run, other).stages[-2].equal == 0  # frames: neither has any
-    latents = next(stage for stage in compare(run, other).stages if stage.stage == "latents")
+    assert compare_runs(run, other).stages[-2].equal == 0  # frames: neither has any
+    latents = next(stage for stage in compare_runs(run, other).stages if stage.stage == "latents")
     assert (latents.equal, latents.differ, latents.first) == (3, 0, None)
 
 
@@ -47,10 +47,10 @@ def test_one_bit_is_located(run: Run, other: Run, longtake: Call):
         steps.view(np.uint32)[3, 9, 11, 2, 1] ^= 1
 
     put(other, "steps", 2, flip)
-    found = compare(run, other)
+    found = compare_runs(run, other)
     assert not found.equal
     assert found.first is not None
-    assert found.first.place == Place("steps", 2, 3, 3, 9, (3, 9, 11, 2, 1))
+    assert found.first.place == Location("steps", 2, 3, 3, 9, (3, 9, 11, 2, 1))
     assert (found.first.bits, found.first.values) == (1, 1)
     assert found.first.largest == pytest.approx(abs(found.first.here - found.first.there))
     code, out, _ = longtake("inspect", run.root, "--diff", other.root)
@@ -63,11 +63,11 @@ def test_the_first_in_the_order_of_making_comes_first(run: Run, other: Run):
     put(other, "audio", 2, lambda audio: audio.__setitem__((0, 0, 0), 9))
     put(other, "latents", 1, lambda latents: latents.__setitem__((0, 11, 0, 0), 9))
     put(other, "latents", 1, lambda latents: latents.__setitem__((15, 2, 0, 0), 9))
-    first = compare(run, other).first
+    first = compare_runs(run, other).first
     assert first is not None
-    assert first.place == Place("latents", 1, 0, 3, 15, (15, 2, 0, 0))
+    assert first.place == Location("latents", 1, 0, 3, 15, (15, 2, 0, 0))
     put(other, "audio", 1, lambda audio: audio.__setitem__((1, 2, 3), 9))
-    first = compare(run, other).first
+    first = compare_runs(run, other).first
     assert first is not None
     assert first.place.stage == "audio"
 
@@ -76,10 +76,10 @@ def test_nan_equals_itself_and_minus_zero_is_not_zero(run: Run, other: Run):
     """Bits are compared, not numbers."""
     for one in (run, other):
         put(one, "latents", 0, lambda latents: latents.__setitem__((0, 0, 0, 0), np.nan))
-    assert compare(run, other).equal
+    assert compare_runs(run, other).equal
     for one, zero in ((run, 0.0), (other, -0.0)):
         put(one, "latents", 0, lambda a, zero=zero: a.__setitem__((1, 0, 0, 0), zero))
-    first = compare(run, other).first
+    first = compare_runs(run, other).first
     assert first is not None
     assert first.place.index == (1, 0, 0, 0)
     assert first.largest == 0
@@ -88,7 +88,7 @@ def test_nan_equals_itself_and_minus_zero_is_not_zero(run: Run, other: Run):
 def test_what_only_one_has_is_counted(run: Run, other: Run):
     """A run that is further is not equal; what both have may be."""
     other.records.withdraw("latents", 2)
-    found = compare(run, other)
+    found = compare_runs(run, other)
     latents = next(stage for stage in found.stages if stage.stage == "latents")
     assert (latents.equal, latents.only_here, latents.only_there) == (2, 1, 0)
     assert not found.equal
@@ -98,12 +98,12 @@ def test_what_only_one_has_is_counted(run: Run, other: Run):
 def test_pruned_clips_are_compared_by_their_hashes(run: Run, other: Run):
     """Equal where the hashes are; else that they differ is known, and no more."""
     other.steps.remove(0)
-    assert compare(run, other).equal
+    assert compare_runs(run, other).equal
     put(other, "steps", 1, lambda steps: steps.__setitem__((0, 0, 0, 0, 0), 9))
     other.steps.remove(1)
-    first = compare(run, other).first
+    first = compare_runs(run, other).first
     assert first is not None
-    assert first.place == Place("steps", 1)
+    assert first.place == Location("steps", 1)
     assert "nothing to look at" in first.note
 
 
@@ -145,4 +145,4 @@ def test_a_film_of_another_shape_is_refused(run: Run, face: Path, speech: Path, 
     """Nothing can be laid side by side; one line says why."""
     assert longtake("new", face, speech, "--run", "x")[0] == 0
     with pytest.raises(BadOption, match="another shape"):
-        compare(run, Run.open(Path("x")))
+        compare_runs(run, Run.open(Path("x")))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.inspection import hunt as hunting
-from pipeline.inspection.hunt import hunt
-from pipeline.inspection.place import Place
+from pipeline.inspection.hunt import find_anomalies
+from pipeline.inspection.location import Location
 from storage.run import Run
 
 Call = Callable[..., tuple[int, str, str]]
@@ -37,8 +37,8 @@ def test_nan_is_named_to_the_number(run: Run, longtake: Call):
         steps[2, 5, 8, 0, :2] = -np.inf
 
     put(run, "steps", 1, spoil)
-    (find,) = hunt(run).found
-    assert find.place == Place("steps", 1, 2, 2, 5, (2, 5, 7, 1, 3))
+    (find,) = find_anomalies(run).found
+    assert find.place == Location("steps", 1, 2, 2, 5, (2, 5, 7, 1, 3))
     assert (find.kind, find.count, find.vouched) == ("nan", 3, True)
     code, out, _ = longtake("inspect", run.root, "--hunt")
     assert code == 3
@@ -48,8 +48,8 @@ def test_nan_is_named_to_the_number(run: Run, longtake: Call):
 def test_the_sound_is_searched_for_nan_too(run: Run):
     """A layer, a channel and a block of frames."""
     put(run, "audio", 2, lambda audio: audio.__setitem__((1, 2, 30), np.nan))
-    (find,) = hunt(run).found
-    assert find.place == Place("audio", 2, 2, None, 2, (1, 2, 30))
+    (find,) = find_anomalies(run).found
+    assert find.place == Location("audio", 2, 2, None, 2, (1, 2, 30))
 
 
 @pytest.mark.parametrize(
@@ -66,19 +66,19 @@ def test_an_outlier_is_named(run: Run, change: Callable[[np.ndarray], np.ndarray
     """A block of one channel that is not as the channel usually is."""
     place = (slice(6, 7), slice(3, 6))
     put(run, "latents", 2, lambda latents: latents.__setitem__(place, change(latents[6, 3:6])))
-    (find,) = hunt(run).found
-    assert find.place == Place("latents", 2, 1, 3, 6)
+    (find,) = find_anomalies(run).found
+    assert find.place == Location("latents", 2, 1, 3, 6)
     assert find.kind == "outlier"
     assert find.score is not None
-    assert find.score > hunting.STRICT
+    assert find.score > hunting.SCORE_LIMIT
 
 
 def test_a_channel_that_is_dead_all_along_is_named(run: Run):
     """It is usual by itself, and not among the others."""
     for clip in range(3):
         put(run, "latents", clip, lambda latents: latents.__setitem__(4, 0.25))
-    (find,) = hunt(run).found
-    assert find.place == Place("latents", None, None, 3, 4)
+    (find,) = find_anomalies(run).found
+    assert find.place == Location("latents", None, None, 3, 4)
     assert "in the whole film" in find.says
 
 
@@ -89,7 +89,7 @@ def test_damage_is_told_apart_from_what_was_made(run: Run):
     data[:4] = np.float32(np.nan).tobytes()
     path.write_bytes(data)
     run.steps.chunk_path(1).unlink()
-    found = hunt(run).found
+    found = find_anomalies(run).found
     assert [(find.kind, find.place.clip, find.vouched) for find in found] == [
         ("nan", 0, False),
         ("damaged", 1, False),
@@ -98,9 +98,9 @@ def test_damage_is_told_apart_from_what_was_made(run: Run):
 
 def test_of_very_many_only_the_first_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch):
     """A film of NaN takes no more memory than another; the rest are counted."""
-    monkeypatch.setattr(hunting, "KEPT", 10)
+    monkeypatch.setattr(hunting, "MOST_FINDS", 10)
     put(run, "steps", 0, lambda steps: steps.fill(np.nan))
-    seen = hunt(run)
+    seen = find_anomalies(run)
     assert len(seen.found) == 10
     assert seen.more == 4 * 16 * 4 - 10
     assert (seen.found[0].place.block, seen.found[0].place.step) == (0, 0)

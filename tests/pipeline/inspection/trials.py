@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "storage")]
 from small_film import make_start  # noqa: E402
 
 from pipeline.cli import main as longtake  # noqa: E402
-from pipeline.inspection.place import place_of  # noqa: E402
+from pipeline.inspection.location import locate_index  # noqa: E402
 from storage.run import Run  # noqa: E402
 
 LIMIT = 30.0
@@ -122,7 +122,7 @@ def try_nan(run: Run, other: Run, chance: np.random.Generator) -> Trial:
     stage, clip, index = choose(run, ("steps", "latents"), chance)
     array = getattr(run, stage).read(clip).copy()
     array[index] = chance.choice([np.nan, np.inf, -np.inf])
-    wanted = dataclasses.asdict(place_of(run.spec, stage, clip, index))
+    wanted = dataclasses.asdict(locate_index(run.spec, stage, clip, index))
     wanted["index"] = list(wanted["index"])
     with changed(run, stage, clip, array):
         code, seen, seconds = ask(run.root, "--hunt")
@@ -144,7 +144,7 @@ def try_outlier(run: Run, other: Run, chance: np.random.Generator) -> Trial:
         array[block] += much * spread * chance.choice([-1, 1])
     else:
         array[index] = chance.uniform(60, 1000) * spread * chance.choice([-1, 1])
-    wanted = dataclasses.asdict(place_of(run.spec, stage, clip, index))
+    wanted = dataclasses.asdict(locate_index(run.spec, stage, clip, index))
     with changed(run, stage, clip, array):
         code, seen, seconds = ask(run.root, "--hunt")
     found = seen["found"]
@@ -163,7 +163,7 @@ def try_bit(run: Run, other: Run, chance: np.random.Generator) -> Trial:
     array = getattr(other, stage).read(clip).copy()
     words = array.view(f"u{array.dtype.itemsize}")
     words[index] ^= words.dtype.type(1 << int(chance.integers(8 * array.dtype.itemsize)))
-    wanted = dataclasses.asdict(place_of(run.spec, stage, clip, index))
+    wanted = dataclasses.asdict(locate_index(run.spec, stage, clip, index))
     wanted["index"] = list(wanted["index"])
     with changed(other, stage, clip, array):
         code, seen, seconds = ask(run.root, "--diff", other.root)

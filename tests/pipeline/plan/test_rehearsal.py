@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.plan.rehearsal import Costs, steady
+from pipeline.plan.rehearsal import RehearsalCosts, steady_events
 
 Event = tuple[str, dict[str, Any], float]
 
@@ -28,13 +28,13 @@ def events(clips: int, *, denoise: float, rest: float, offline: bool = False) ->
     yield from sorted(told, key=lambda event: event[2])
 
 
-def costs(told: Iterator[Event], **other: Any) -> Costs:
+def costs(told: Iterator[Event], **other: Any) -> RehearsalCosts:
     """What such a run showed."""
     facts: dict[str, Any] = {
         "clip_frames": 48,
         "start": 3.0,
         "stop": 0.0,
-        "events": tuple(steady(list(told))),
+        "events": tuple(steady_events(list(told))),
         "once": 0.01,
         "listening": 0.002,
         "carry_seconds": 0.4,
@@ -47,7 +47,7 @@ def costs(told: Iterator[Event], **other: Any) -> Costs:
         "device": {},
         "took": 9.0,
     }
-    return Costs(**facts | other)
+    return RehearsalCosts(**facts | other)
 
 
 @pytest.mark.parametrize(("denoise", "rest"), [(1.0, 0.6), (0.6, 1.0), (0.8, 0.8)])
@@ -57,43 +57,47 @@ def test_online_the_slower_of_two_sets_the_pace(denoise: float, rest: float, cli
     shown = costs(events(5, denoise=denoise, rest=rest))
     whole = [when for _, _, when in events(clips, denoise=denoise, rest=rest)][-1] - 100.0
     expected = 3.0 + whole + clips * 1.92 * 0.012
-    assert shown.film(clips * 48, clips * 1.92) == pytest.approx(expected, rel=0.03, abs=0.5)
-    assert shown.frame * 48 == pytest.approx(max(denoise, rest))
-    assert shown.first(clips * 48) == pytest.approx(3.0 + denoise + rest)
+    assert shown.film_seconds(clips * 48, clips * 1.92) == pytest.approx(
+        expected, rel=0.03, abs=0.5
+    )
+    assert shown.frame_seconds * 48 == pytest.approx(max(denoise, rest))
+    assert shown.first_clip_seconds(clips * 48) == pytest.approx(3.0 + denoise + rest)
 
 
 @pytest.mark.parametrize("clips", [5, 20, 1000])
 def test_offline_both_are_paid_for(clips: int) -> None:
     """One after the other."""
     shown = costs(events(5, denoise=1.0, rest=0.6, offline=True))
-    assert shown.film(clips * 48, 0) == pytest.approx(3.0 + clips * 1.6, rel=0.01)
-    assert shown.first(clips * 48) == pytest.approx(3.0 + clips * 1.0 + 0.6)
+    assert shown.film_seconds(clips * 48, 0) == pytest.approx(3.0 + clips * 1.6, rel=0.01)
+    assert shown.first_clip_seconds(clips * 48) == pytest.approx(3.0 + clips * 1.0 + 0.6)
 
 
 def test_a_short_film_is_its_own_rehearsal() -> None:
     """Nothing is left to be foretold."""
     shown = costs(events(2, denoise=1.0, rest=0.5))
-    assert shown.film(96, 0) == pytest.approx(3.0 + 2.5)
+    assert shown.film_seconds(96, 0) == pytest.approx(3.0 + 2.5)
 
 
 def test_the_end_of_the_command_is_paid_for_once() -> None:
     """However long the film is."""
     for clips in (2, 1000):
         told = list(events(5, denoise=1.0, rest=0.5))
-        shown, slow = (costs(iter(told), stop=stop).film(clips * 48, 0) for stop in (0.0, 1.25))
+        shown, slow = (
+            costs(iter(told), stop=stop).film_seconds(clips * 48, 0) for stop in (0.0, 1.25)
+        )
         assert slow - shown == pytest.approx(1.25)
 
 
 def test_clips_of_another_length_are_counted_in_frames() -> None:
     """Rehearsed in clips of 48 frames, a film of 480 is ten of them however long its own are."""
     shown = costs(events(5, denoise=1.0, rest=0.5))
-    assert shown.film(480, 0) == pytest.approx(3.0 + 10.5, abs=0.5)
+    assert shown.film_seconds(480, 0) == pytest.approx(3.0 + 10.5, abs=0.5)
 
 
 def test_what_the_decoder_does_alone_at_the_end_is_not_its_pace() -> None:
     """Events after the last denoised clip are left out: the machine was less busy then."""
-    told = list(steady(list(events(6, denoise=1.0, rest=1.0))))
+    told = list(steady_events(list(events(6, denoise=1.0, rest=1.0))))
     assert told[0][0] == "run_started"
     assert told[-1][0] == "clip_denoised"
-    late = list(steady(list(events(3, denoise=0.1, rest=1.0))))
+    late = list(steady_events(list(events(3, denoise=0.1, rest=1.0))))
     assert late[-1][0] == "clip_published"

@@ -10,8 +10,8 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 
 from drawn_film import Drawn, draw_film, watch
 
-from pipeline.quality.judgement import Quality, judge
-from pipeline.quality.tracks import Tracks
+from pipeline.quality.frame_tracks import FrameTracks
+from pipeline.quality.thresholds import FilmQuality, judge_film
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +21,12 @@ def drawn() -> Drawn:
 
 
 @pytest.fixture(scope="session")
-def tracks(drawn: Drawn) -> Tracks:
+def tracks(drawn: Drawn) -> FrameTracks:
     """All that is measured of it."""
     return watch(drawn)
 
 
 @pytest.fixture(scope="session")
-def clean(tracks: Tracks) -> Quality:
+def clean(tracks: FrameTracks) -> FilmQuality:
     """Its verdict."""
-    return judge(tracks, "drawn")
+    return judge_film(tracks, "drawn")

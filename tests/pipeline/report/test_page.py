@@ -13,10 +13,10 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parents[2])]
 from drawn_film import Drawn, draw_film, write_film
 
-from pipeline.quality import harms
-from pipeline.quality.judges import Opinions
-from pipeline.report.plots import Curve, Plot, draw, thinned
-from pipeline.report.reading import Report, Target, report
+from pipeline.bench import degradations
+from pipeline.quality.external_judges import Opinions
+from pipeline.report.plots import Curve, Plot, draw_plot, thin_track
+from pipeline.report.reading import Report, Target, write_report
 from storage.output_file import PAGE, OutputFile
 
 
@@ -49,8 +49,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A clean film, and one that turns red and jumps."""
     folder = tmp_path_factory.mktemp("films")
     clean = draw_film(seconds=10)
-    harm = harms.tinted(40, len(clean.frames)).picture(iter(clean.frames))
-    frames = np.stack(list(harms.cut(150).picture(harm)))
+    harm = degradations.tint_gradually(40, len(clean.frames)).picture(iter(clean.frames))
+    frames = np.stack(list(degradations.mirror_from(150).picture(harm)))
     other = replace(clean, frames=frames)
     return write_film(clean, folder / "clean film.mp4"), write_film(other, folder / "<red>.mp4")
 
@@ -58,7 +58,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def made(films: tuple[Path, Path]) -> Report:
     """Both beside each other, in a folder of its own."""
-    return report(films, Target(films[0].parent / "pages" / "both.html"))
+    return write_report(films, Target(films[0].parent / "pages" / "both.html"))
 
 
 def test_the_page_is_whole_and_needs_no_network(made: Report):
@@ -100,14 +100,14 @@ def test_names_of_files_are_text(made: Report):
 
 def test_the_same_films_give_the_same_page(made: Report, films: tuple[Path, Path]):
     """Nothing of the day or the process is in it."""
-    again = report(films, Target(made.page.with_name("again.html")))
+    again = write_report(films, Target(made.page.with_name("again.html")))
     assert again.page.read_bytes() == made.page.read_bytes()
 
 
 def test_a_page_of_one_film_lies_beside_it(drawn_short: Drawn, tmp_path: Path):
     """Where nothing else is said."""
     film = write_film(drawn_short, tmp_path / "short.mp4")
-    assert report([film], Target()).page == tmp_path / "short-report.html"
+    assert write_report([film], Target()).page == tmp_path / "short-report.html"
 
 
 def test_what_networks_say_is_on_the_page(made: Report, tmp_path: Path):
@@ -135,8 +135,8 @@ def test_a_long_curve_keeps_its_peaks():
     """An hour is drawn with as many points as a second, and one frame that sticks out is still there."""
     y = np.zeros(90_000)
     y[54_321] = 5
-    x, thin = thinned(np.arange(90_000.0), y)
+    x, thin = thin_track(np.arange(90_000.0), y)
     assert len(x) <= 401
     assert thin.max() == 5
-    svg = draw(Plot([Curve("", np.arange(90_000.0), y)], "of 255", 0, 5, (0, 90_000)))
+    svg = draw_plot(Plot([Curve("", np.arange(90_000.0), y)], "of 255", 0, 5, (0, 90_000)))
     assert len(svg) < 20_000

@@ -212,7 +212,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """At a film's end events have as long as this machine needs, and not five seconds."""
     from pipeline.sinks import sink
 
-    monkeypatch.setattr(sink, "Limits", partial(sink.Limits, flush=LONG))
+    monkeypatch.setattr(sink, "SinkLimits", partial(sink.SinkLimits, flush=LONG))
 
 
 @pytest.fixture(params=["webhook", "websocket", "redis", "sqlite", "postgres"])

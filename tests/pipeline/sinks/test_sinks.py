@@ -14,24 +14,24 @@ from typing import Any
 
 import pytest
 
-from pipeline.sinks import attached
-from pipeline.sinks.address import chosen, read_address
-from pipeline.sinks.sink import Limits, Message, Refused, Sink, reason_of
+from pipeline.monitor.event_reader import EventTail
+from pipeline.sinks import attach_sinks
+from pipeline.sinks.address import choose_addresses, read_address
+from pipeline.sinks.sink import EventSink, Message, Refused, SinkLimits, describe_reason
 from pipeline.sinks.webhook import Webhook
-from pipeline.told import Tail
 from storage.errors import BadInput, BadOption
-from tasks.events import emit, recorded
+from tasks.events import emit_event, record_events
 from tests.waiting import LONG, wait_until
 
 from .conftest import HookServer, Place, free_port, serving
 
 Call = Callable[..., tuple[int, str, str]]
-QUICK = Limits(first_pause=0.01, longest_pause=0.05, flush=LONG)
+QUICK = SinkLimits(first_pause=0.01, longest_pause=0.05, flush=LONG)
 
 
 def names(path: Path) -> list[str]:
     """The events of a run, in order."""
-    return [name for name, *_ in Tail(path).read()]
+    return [name for name, *_ in EventTail(path).read()]
 
 
 @pytest.mark.usefixtures("patient")
@@ -67,7 +67,7 @@ def test_what_failed_is_sent_again_and_in_order(hook: HookServer):
     """A place that cannot just now (503, 429) gets it later; nothing is lost, said once."""
     hook.answers = [503, 429, 503]
     with capture() as told:
-        sink = Sink("http://there", Webhook(hook.url), QUICK)
+        sink = EventSink("http://there", Webhook(hook.url), QUICK)
         for number in range(5):
             sink.tell("clip_published", {"clip": number})
         close(sink)
@@ -78,7 +78,7 @@ def test_what_failed_is_sent_again_and_in_order(hook: HookServer):
 def test_a_place_that_comes_up_later_gets_all():
     """What waited while nobody listened arrives when somebody does."""
     port = free_port()
-    sink = Sink("http://there", Webhook(f"http://127.0.0.1:{port}/"), QUICK)
+    sink = EventSink("http://there", Webhook(f"http://127.0.0.1:{port}/"), QUICK)
     failed = threading.Event()
     with listening(lambda event, _: failed.set() if event == "sink_failing" else None):
         for number in range(20):
@@ -93,7 +93,7 @@ def test_a_place_that_comes_up_later_gets_all():
 def test_a_connection_that_is_lost_is_made_again():
     """A WebSocket whose server hangs up after each message: what is told afterwards arrives over a new connection."""
     serve = pytest.importorskip("websockets.sync.server").serve
-    from pipeline.sinks.websocket import Socket
+    from pipeline.sinks.websocket import WebSocketTransport
 
     heard: list[int] = []
     connections: list[Any] = []
@@ -104,7 +104,7 @@ def test_a_connection_that_is_lost_is_made_again():
 
     with serve(hear, "127.0.0.1", 0) as server, serving(server):
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
-        sink = Sink("ws://there", Socket(url), QUICK)
+        sink = EventSink("ws://there", WebSocketTransport(url), QUICK)
         for number in range(1, 4):
             sink.tell("clip_denoised", {})
             sink._flush(
@@ -121,7 +121,7 @@ def test_what_will_never_be_taken_is_given_up(hook: HookServer, code: int):
     """A redirect and a 404 are answers: the event is dropped and counted, the next is sent."""
     hook.answers = [code]
     with capture() as told:
-        sink = Sink("http://there", Webhook(hook.url), QUICK)
+        sink = EventSink("http://there", Webhook(hook.url), QUICK)
         sink.tell("run_asked", {})
         sink.tell("film_published", {})
         close(sink)
@@ -151,7 +151,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them():
     """Telling never waits; what is left is the newest, in order."""
     way = Stuck()
     with capture() as told:
-        sink = Sink("a place", way, Limits(queue=10, flush=LONG))
+        sink = EventSink("a place", way, SinkLimits(queue=10, flush=LONG))
         for _ in range(1000):
             sink.tell("clip_denoised", {})
         way.go.set()
@@ -165,7 +165,7 @@ def test_a_place_that_never_answers_ends_with_the_limit():
     """At the end there are so many seconds and no more; what did not arrive is counted."""
     with socket.create_server(("127.0.0.1", 0)) as silent, capture() as told:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        sink = Sink("http://there", Webhook(url), Limits(flush=0.2))
+        sink = EventSink("http://there", Webhook(url), SinkLimits(flush=0.2))
         for _ in range(3):
             sink.tell("clip_denoised", {})
         close(sink)
@@ -182,7 +182,7 @@ def test_a_film_is_made_whether_or_not_anyone_listens(
     assert code == 0
     assert err.count(f"[WARN] {url} does not take events") == 1
     assert f"events did not reach {url}" in err
-    events = {name: facts for name, facts, _ in Tail(tmp_path / "x/events.jsonl").read()}
+    events = {name: facts for name, facts, _ in EventTail(tmp_path / "x/events.jsonl").read()}
     assert events["sink_failing"]["sink"] == url
     assert int(str(events["events_dropped"]["count"])) > 20
 
@@ -204,7 +204,7 @@ class Deaf:
 def test_a_failure_before_there_is_a_run_stands_in_its_file_too(tmp_path: Path):
     """A place may be found dead before the run's folder is known."""
     way = Deaf()
-    sink = Sink("redis://there", way, QUICK)
+    sink = EventSink("redis://there", way, QUICK)
     sink.tell("asked", {})
     assert way.asked.wait(LONG)
     sink.tell("run_started", {"run": str(tmp_path)})
@@ -215,7 +215,7 @@ def test_a_failure_before_there_is_a_run_stands_in_its_file_too(tmp_path: Path):
 
 def test_the_last_words_of_a_hung_process_arrive(hook: HookServer):
     """The watchdog ends the process when the event is told: so telling it waits until it has arrived."""
-    sink = Sink("http://there", Webhook(hook.url), QUICK)
+    sink = EventSink("http://there", Webhook(hook.url), QUICK)
     sink.tell("clip_denoised", {"clip": 1})
     sink.tell("stalled", {"clip": 2})
     assert [each["event"] for each in hook.messages] == ["clip_denoised", "stalled"]
@@ -281,7 +281,7 @@ def test_a_place_that_cannot_be_is_refused_before_any_work(
 ):
     """BadOption, whose text has neither path nor password."""
     pytest.importorskip("sqlalchemy")
-    with pytest.raises(BadOption, match=reason) as bad, attached([read_address(url, "--here")]):
+    with pytest.raises(BadOption, match=reason) as bad, attach_sinks([read_address(url, "--here")]):
         pass
     assert "sesame@" not in str(bad.value)
     assert "/sesame" not in str(bad.value).replace("//sesame", "")
@@ -293,7 +293,7 @@ def test_flag_wins_over_environment_over_file(tmp_path: Path):
     environment = {"LONGTAKE_EVENTS_TO": "http://b/1 ws://b/2"}
 
     def urls(given: list[str], said: dict[str, str]) -> list[str]:
-        return [each.url for each in chosen(given, said, tmp_path)]
+        return [each.url for each in choose_addresses(given, said, tmp_path)]
 
     assert urls(["http://a/"], environment) == ["http://a/"]
     assert urls([], environment) == ["http://b/1", "ws://b/2"]
@@ -343,12 +343,12 @@ def test_a_reason_has_no_words_of_a_library():
     inner = ConnectionRefusedError(111, "to http://me:sesame@host refused")
     outer = RuntimeError("http://me:sesame@host")
     outer.__cause__ = inner
-    assert reason_of(outer) == "RuntimeError: Connection refused"
-    assert reason_of(ValueError("http://me:sesame@host")) == "ValueError"
-    assert reason_of(Refused("HTTP 404")) == "Refused: HTTP 404"
+    assert describe_reason(outer) == "RuntimeError: Connection refused"
+    assert describe_reason(ValueError("http://me:sesame@host")) == "ValueError"
+    assert describe_reason(Refused("HTTP 404")) == "Refused: HTTP 404"
 
 
-def close(sink: Sink) -> None:
+def close(sink: EventSink) -> None:
     """End it, as at the end of a film."""
     sink.end()
     sink.close()
@@ -356,9 +356,9 @@ def close(sink: Sink) -> None:
 
 @contextmanager
 def listening(hear: Callable[[str, dict[str, object]], object]) -> Iterator[None]:
-    from tasks.events import listen
+    from tasks.events import listen_to_events
 
-    with listen(hear):  # type: ignore[arg-type]
+    with listen_to_events(hear):  # type: ignore[arg-type]
         yield
 
 
@@ -373,8 +373,8 @@ def capture() -> Iterator[list[tuple[str, dict[str, object]]]]:
 @pytest.mark.usefixtures("patient")
 def test_events_of_a_file_have_the_same_facts(hook: HookServer, tmp_path: Path):
     """A message is the line of events.jsonl with a number, a machine and a run."""
-    with recorded(tmp_path / "events.jsonl"), attached([read_address(hook.url, "--here")]):
-        emit("clip_published", clip=3, frames=48, redone=False)
+    with record_events(tmp_path / "events.jsonl"), attach_sinks([read_address(hook.url, "--here")]):
+        emit_event("clip_published", clip=3, frames=48, redone=False)
     line = json.loads((tmp_path / "events.jsonl").read_text())
     (message,) = hook.messages
     assert {name: message[name] for name in line if name != "time"} == {

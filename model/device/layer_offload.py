@@ -1,0 +1,86 @@
+"""Blocks of the transformer that wait on the host and come to the card ahead of their turn, while the one before computes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.device.prefetch import BUFFERS, HostDeviceCopier, HostMemory
+
+ALIGNED = 256
+"""Bytes: kernels read whole lines."""
+
+
+@dataclass(frozen=True)
+class _Layer:
+    home: Tensor
+    weights: list[Tensor]
+    views: list[list[Tensor]]
+    """Of each place on the card, the weights as they lie there."""
+
+
+class LayerStream:
+    """The blocks that wait: their weights lie on the host, in one run of bytes each, and are nowhere else until they are brought.
+
+    They always come in the same order, so the first two of a forward are on their way while the forward before ends. The same kernels read the same
+    weights: not a bit differs.
+    """
+
+    def __init__(
+        self, blocks: Sequence[nn.Module], waiting: Sequence[int], device: torch.device
+    ) -> None:
+        """Of these blocks, which are on the host, those with the numbers `waiting` stay there."""
+        sizes = {i: _block_bytes(blocks[i]) for i in waiting}
+        self._courier = HostDeviceCopier(max(sizes.values()), device)
+        self._host = HostMemory(sum(sizes.values()), device)
+        homes = self._host.bytes.split(list(sizes.values()))
+        places = self._courier.buffers(max(sizes.values()))
+        self._layers = {
+            i: _move_to_host(blocks[i], home, places) for i, home in zip(sizes, homes, strict=True)
+        }
+        self._coming = cycle(layer.home for layer in self._layers.values())
+        for home in islice(self._coming, BUFFERS):
+            self._courier.fetch(home)
+
+    def walk(self, blocks: Sequence[Any]) -> Iterator[Any]:
+        """The blocks in their order, each on the card until the next is asked for; the walk goes to its end."""
+        for i, block in enumerate(blocks):
+            layer = self._layers.get(i)
+            if layer is None:
+                yield block
+                continue
+            place = self._courier.take().place
+            for weight, there in zip(layer.weights, layer.views[place], strict=True):
+                weight.data = there
+            yield block
+            self._courier.release()
+            self._courier.fetch(next(self._coming))
+
+
+def _block_tensors(block: nn.Module) -> list[Tensor]:
+    return [*block.parameters(), *block.buffers()]
+
+
+def _aligned_bytes(tensor: Tensor) -> int:
+    return -(-tensor.nbytes // ALIGNED) * ALIGNED
+
+
+def _block_bytes(block: nn.Module) -> int:
+    return sum(_aligned_bytes(tensor) for tensor in _block_tensors(block))
+
+
+def _move_to_host(block: nn.Module, home: Tensor, places: Sequence[Tensor]) -> _Layer:
+    """Move a block's weights into its run of bytes, one after the other, so that hardly anything is there twice."""
+    weights, views = _block_tensors(block), [list[Tensor]() for _ in places]
+    at = 0
+    for weight in weights:
+        span = slice(at, at + weight.nbytes)
+        home[span].copy_(weight.data.contiguous().view(-1).view(torch.uint8))
+        for view, place in zip(views, places, strict=True):
+            view.append(place[span].view(weight.dtype).view(weight.shape))
+        weight.data = views[0][-1]
+        at += _aligned_bytes(weight)
+    return _Layer(home, weights, views)

@@ -1,0 +1,108 @@
+"""Bytes between host and card, on their way while the card computes."""
+
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BUFFERS = 2
+"""One that is used, one that is filled."""
+
+
+@dataclass(frozen=True)
+class StagedBuffer:
+    """A run of bytes on the card."""
+
+    place: int
+    bytes: Tensor
+    there: Any
+    """The event of its arrival; None on a CPU."""
+
+
+class HostDeviceCopier:
+    """Brings runs of bytes from the host to one of two places on the card, ahead of their use, and takes others back.
+
+    What is fetched is taken in the same order, and its place is left before it is filled again. On a CPU everything happens at once.
+    """
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        """For runs of at most `size` bytes."""
+        self._card = device.type == "cuda"
+        self._places = torch.empty(BUFFERS, size, dtype=torch.uint8, device=device)
+        self._parcels: deque[StagedBuffer] = deque()
+        self._left: list[Any] = [None] * BUFFERS
+        self._next = 0
+        if self._card:
+            self._up, self._down = torch.cuda.Stream(device), torch.cuda.Stream(device)
+
+    def buffers(self, size: int) -> list[Tensor]:
+        """Where runs of so many bytes come to lie, in turn."""
+        return [place[:size] for place in self._places]
+
+    def fetch(self, home: Tensor) -> None:
+        """Begin to bring what lies at `home`, bytes in pinned memory."""
+        place, self._next = self._next, (self._next + 1) % BUFFERS
+        target = self._places[place, : home.numel()]
+        if not self._card:
+            self._parcels.append(StagedBuffer(place, target.copy_(home), None))
+            return
+        with torch.cuda.stream(self._up):
+            if self._left[place] is not None:
+                self._up.wait_event(self._left[place])
+            # What was delivered to this home is there: it was delivered a forward ago, and the host's memory knows no order by itself.
+            self._up.wait_stream(self._down)
+            target.copy_(home, non_blocking=True)
+            self._parcels.append(StagedBuffer(place, target, self._up.record_event()))
+
+    def take(self) -> StagedBuffer:
+        """The oldest that was fetched; whatever is computed from now on finds it whole."""
+        parcel = self._parcels[0]
+        if parcel.there is not None:
+            torch.cuda.current_stream().wait_event(parcel.there)
+        return parcel
+
+    def release(self) -> None:
+        """What was taken is not needed after what was computed so far."""
+        parcel = self._parcels.popleft()
+        if self._card:
+            self._left[parcel.place] = torch.cuda.current_stream().record_event()
+
+    def write_back(self, source: Tensor, home: Tensor) -> None:
+        """Begin to write what was computed to the host."""
+        if not self._card:
+            home.copy_(source)
+            return
+        self._down.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._down):
+            home.copy_(source, non_blocking=True)
+            source.record_stream(self._down)
+
+    def wait_written(self) -> None:
+        """Wait until everything that was delivered lies on the host."""
+        if self._card:
+            self._down.synchronize()
+
+
+def send_to_device(numbers: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; of one of the host, the host goes on while it is on its way."""
+    # In training, features come from an encoder on the card, and what lies there cannot be pinned.
+    if device.type != "cuda" or numbers.is_cuda:
+        return numbers.to(device)
+    return numbers.pin_memory().to(device, non_blocking=True)
+
+
+class HostMemory:
+    """Zeros on the host, which the card reads and writes by itself if there is one, for as long as this object lives.
+
+    Registered, not allocated by torch, which rounds pinned memory up to a power of two: 136 GB were once taken for 80.
+    """
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        self.bytes = torch.zeros(size, dtype=torch.uint8)
+        if device.type == "cuda" and size:
+            runtime, address = torch.cuda.cudart(), self.bytes.data_ptr()
+            torch.cuda.check_error(runtime.cudaHostRegister(address, size, 0))
+            weakref.finalize(self, runtime.cudaHostUnregister, address)

@@ -1,0 +1,1 @@
+"""Keys and values of the last latents: the cache, its windows, its quantised form."""

@@ -1,0 +1,130 @@
+"""What each layer remembers of the last latents, at each step.
+
+A block sees `latents` frames, of which it is itself the last: only those before it are remembered, in slots of a block each. So memory is as large as what must
+not be forgotten, wherever it lies; the window through which a block looks at it (model/kv/kv_window.py) is one for all layers and steps.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.device.prefetch import HostDeviceCopier, HostMemory
+from model.kv.kv_shape import KVShape
+from model.kv.kv_window import QKV, BlockPosition, DenseKVWindow, KVWindow, QuantizedKVWindow
+
+Bits = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class KVCacheConfig:
+    """How keys and values are remembered."""
+
+    eight: bool = False
+    """In eight bits, and looked at so."""
+    on_host: bool = False
+
+
+class LayerKVCache:
+    """One layer's memory at one step: bytes, a slot for each block. A block of time t lies in slot t / block: the oldest is overwritten."""
+
+    def __init__(self, shape: KVShape, home: Tensor) -> None:
+        self.shape, self.home = shape, home
+
+    def slots(self, there: Tensor) -> Tensor:
+        """Its bytes [slot, byte], which lie at home or were brought from there."""
+        return there.view(self.shape.slots, -1)
+
+    def slot(self, start: int) -> Tensor:
+        """Those of the block that begins at a latent time."""
+        return self.slots(self.home)[start // self.shape.block % self.shape.slots]
+
+
+class KVCache:
+    """The rings of all steps and layers, the condition of every layer, and the window."""
+
+    def __init__(
+        self, shape: KVShape, like: Tensor, steps: int, layers: int, how: KVCacheConfig
+    ) -> None:
+        """Where `like` is, in its precision; rings may wait on the host."""
+        self.shape, self.dtype, self._layers = shape, like.dtype, layers
+        self.window: KVWindow = (
+            QuantizedKVWindow(shape, like) if how.eight else DenseKVWindow(shape, like)
+        )
+        size = shape.slots * self.window.slot_bytes
+        self._courier = HostDeviceCopier(size, like.device) if how.on_host else None
+        self._host = HostMemory(steps * layers * size, like.device) if how.on_host else None
+        homes = (
+            self._host.bytes.view(steps, layers, size)
+            if self._host
+            else torch.zeros(steps, layers, size, dtype=torch.uint8, device=like.device)
+        )
+        self.rings = [[LayerKVCache(shape, home) for home in of_step] for of_step in homes]
+        self._condition: list[Any] = []
+
+    def reset(self) -> None:
+        """As if nothing had been."""
+        for ring in self._layer_caches():
+            ring.home.zero_()
+
+    def reset_condition(self) -> None:
+        """Before it is kept anew, layer after layer."""
+        self._condition.clear()
+
+    def keep_condition(self, keys: Tensor, values: Tensor) -> None:
+        """The next layer's unrotated keys and values [b, l, head, d]."""
+        self._condition.append(self.window.keep(keys, values))
+
+    def begin(self, step: int) -> None:
+        """A forward through all layers follows."""
+        if self._courier:
+            self._courier.fetch(self.rings[step][0].home)
+
+    def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
+        """Attention of a block's queries to itself, to what is remembered and to the condition, [b, l, head, d] each; the block is then remembered."""
+        ring = self.rings[step][layer]
+        there = self._courier.take().bytes if self._courier else ring.home
+        slot = ring.slot(place.start)
+        # On its way to the host it stays on the card for a while.
+        room = torch.zeros_like(slot, device=qkv[0].device) if self._courier else slot
+        q = self.window.fill(ring.slots(there), room, self._condition[layer], place, qkv)
+        if self._courier:
+            self._courier.write_back(room, slot)
+            self._courier.release()
+            if layer + 1 < self._layers:
+                self._courier.fetch(self.rings[step][layer + 1].home)
+        before = min(place.start // self.shape.block, self.shape.slots)
+        return self.window.attend(q, place, 1 + before)
+
+    def save(self) -> Iterator[tuple[str, Bits]]:
+        """Every ring's bytes under a name, as copies."""
+        if self._courier:
+            self._courier.wait_written()
+        for s, of_step in enumerate(self.rings):
+            for i, ring in enumerate(of_step):
+                yield f"ring.{s}.{i}", ring.home.cpu().numpy().copy()
+
+    def load(self, step: int, layer: int, bits: Bits) -> None:
+        """Take back what `save` gave."""
+        self.rings[step][layer].home.copy_(torch.from_numpy(bits))
+
+    def _layer_caches(self) -> Iterator[LayerKVCache]:
+        for of_step in self.rings:
+            yield from of_step
+
+
+def to_bits(x: Tensor) -> Bits:
+    """A copy as numpy: bf16 as uint16, float32 as it is."""
+    x = x.detach().cpu()
+    array: Bits = (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy().copy()
+    return array
+
+
+def from_bits(bits: Bits) -> Tensor:
+    """What `to_bits` made, as a tensor again."""
+    tensor = torch.from_numpy(np.ascontiguousarray(bits))
+    return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor

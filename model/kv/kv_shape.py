@@ -1,0 +1,67 @@
+"""How much a block looks at, and what of it takes how many bytes. Without torch."""
+
+from dataclasses import dataclass
+
+TILE = 128
+"""Rows of a head that share a scale, where they are kept in eight bits."""
+SCALE_BYTES, LINE_BYTES = 4, 128
+"""Bytes of a scale; of memory that is read at once."""
+
+
+@dataclass(frozen=True)
+class KVShape:
+    """Sizes of what a block looks at: rows of the condition, and `latents` frames of `tokens` rows, `block` of them its own."""
+
+    batch: int
+    heads: int
+    head_dim: int
+    condition: int
+    latents: int
+    block: int
+    tokens: int
+
+    @property
+    def own(self) -> int:
+        """Rows of a block."""
+        return self.block * self.tokens
+
+    @property
+    def slots(self) -> int:
+        """Blocks that are remembered."""
+        return self.latents // self.block - 1
+
+    @property
+    def rows(self) -> int:
+        """Rows of all."""
+        return self.condition + self.latents * self.tokens
+
+
+@dataclass(frozen=True)
+class PackedSizes:
+    """Of keys and values that are kept in eight bits together (model/kv/quantized_kv.py)."""
+
+    batch: int
+    heads: int
+    rows: int
+    head_dim: int
+
+    @property
+    def tiles(self) -> int:
+        """That its rows take."""
+        return count_tiles(self.rows)
+
+    @property
+    def codes(self) -> int:
+        """Keys, and as many values."""
+        return self.batch * self.heads * self.tiles * TILE * self.head_dim
+
+    @property
+    def bytes(self) -> int:
+        """Of keys, values and scales, up to a whole line of memory."""
+        scales = 2 * self.batch * self.heads * self.tiles * SCALE_BYTES
+        return -(-(2 * self.codes + scales) // LINE_BYTES) * LINE_BYTES
+
+
+def count_tiles(rows: int) -> int:
+    """That so many rows take; the last may not be full."""
+    return -(-rows // TILE)

@@ -1,0 +1,157 @@
+"""The windows through which attention looks at the condition, the block itself and what is remembered: filled anew for every layer and step.
+
+In the precision of the layers, or in eight bits, where keys and values lie as the card's attention takes them and nothing is turned or rounded again.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from einops import rearrange
+from torch import Tensor
+
+from model.kv import quantized_kv
+from model.kv.kv_shape import TILE, KVShape, PackedSizes
+from model.kv.quantized_kv import PackedKV, VisibleRows
+from model.ops.fused import has_kernels
+from model.s2v.attention import attend_heads
+from model.s2v.rope import apply_rope
+
+QKV = tuple[Tensor, Tensor, Tensor]
+"""Queries, keys and values of a block [b, l, head, d], unturned."""
+
+
+@dataclass(frozen=True)
+class BlockPosition:
+    """Where a block stands: its first latent's time, its rotary factors, and those of the condition as it is seen from there."""
+
+    start: int
+    own: Tensor
+    condition: Tensor
+
+
+class KVWindow(Protocol):
+    """What a memory needs of one."""
+
+    slot_bytes: int
+    """Of a block that is remembered."""
+
+    def keep(self, k: Tensor, v: Tensor) -> Any:
+        """The condition's keys and values [b, l, head, d] for later; its keys unturned, as their places change with each block."""
+
+    def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
+        """Write a block's keys and values [b, l, head, d] into a slot of bytes; keys are turned where there are factors [l, d/2, 2]."""
+
+    def fill(
+        self, slots: Tensor, room: Tensor, kept: Any, place: BlockPosition, qkv: QKV
+    ) -> Tensor:
+        """Fill the window from slots of bytes [slot, byte], the condition and the block, and the room [byte] with the block as it is remembered; the queries to answer.
+
+        The room may be one of the slots: they are read before it is filled.
+        """
+
+    def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
+        """Attention [b, l, head, d] to the condition and so many blocks, the own among them."""
+
+
+class DenseKVWindow:
+    """Keys and values in the precision of the layers [2, b, head, row, d]: the condition's, the block's, then what is remembered."""
+
+    def __init__(self, shape: KVShape, like: Tensor) -> None:
+        self._shape, self._dtype = shape, like.dtype
+        self._window = like.new_zeros(2, shape.batch, shape.heads, shape.rows, shape.head_dim)
+        self.slot_bytes = 2 * shape.batch * shape.heads * shape.own * shape.head_dim * like.itemsize
+
+    def keep(self, k: Tensor, v: Tensor) -> Tensor:
+        """[2, b, head, l, d]."""
+        return rearrange([k, v], "two b l n d -> two b n l d").contiguous()
+
+    def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
+        """See Window."""
+        k = k if factors is None else apply_rope(k, factors)
+        self._cut(room[None])[0].copy_(rearrange([k, v], "two b l n d -> two b n l d"))
+
+    def fill(
+        self, slots: Tensor, room: Tensor, kept: Tensor, place: BlockPosition, qkv: QKV
+    ) -> Tensor:
+        """See Window; queries come turned."""
+        past, own, window = self._cut(slots), self._cut(room[None])[0], self._window
+        first, second = self._shape.condition, self._shape.condition + self._shape.own
+        if has_kernels(qkv[0]):
+            from model.ops import fused_triton
+
+            fused_triton.recall_slots(window, past, second)
+            fused_triton.recall_slots(window, kept[None], 0, place.condition)
+            return fused_triton.write_own_block(window, qkv, place.own, own, first)
+        q, k, v = qkv
+        window[:, :, :, second:] = rearrange(past, "slot two b n l d -> two b n (slot l) d")
+        keys = apply_rope(rearrange(kept[0], "b n l d -> b l n d"), place.condition)
+        window[0, :, :, :first] = rearrange(keys, "b l n d -> b n l d")
+        window[1, :, :, :first] = kept[1]
+        self.remember(k, v, place.own, room)
+        window[:, :, :, first:second] = own
+        return apply_rope(q, place.own)
+
+    def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
+        """See Window."""
+        del place
+        keys, values = self._window[..., : self._shape.condition + blocks * self._shape.own, :]
+        attended = attend_heads(rearrange(q, "b l n d -> b n l d"), keys, values)
+        return rearrange(attended, "b n l d -> b l n d")
+
+    def _cut(self, slots: Tensor) -> Tensor:
+        shape = self._shape
+        sizes = (len(slots), 2, shape.batch, shape.heads, shape.own, shape.head_dim)
+        return slots.view(self._dtype).view(sizes)
+
+
+class QuantizedKVWindow:
+    """Keys and values in eight bits (model/kv/quantized_kv.py): the condition's, the block's, then what is remembered, each filled up to whole tiles."""
+
+    def __init__(self, shape: KVShape, like: Tensor) -> None:
+        self._shape = shape
+        b, n, d = shape.batch, shape.heads, shape.head_dim
+        self._own, self._still = (
+            PackedSizes(b, n, shape.own, d),
+            PackedSizes(b, n, shape.condition, d),
+        )
+        count = self._still.tiles + (1 + shape.slots) * self._own.tiles
+        whole = PackedSizes(b, n, count * TILE, d)
+        self._window = quantized_kv.allocate_packed(whole, like.device)
+        self.slot_bytes = self._own.bytes
+
+    def keep(self, k: Tensor, v: Tensor) -> PackedKV:
+        """Packed."""
+        kept = quantized_kv.allocate_packed(self._still, k.device)
+        quantized_kv.pack_kv(k, v, None, kept)
+        return kept
+
+    def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
+        """See Window."""
+        quantized_kv.pack_kv(
+            k,
+            v,
+            factors,
+            quantized_kv.drop_slot_axis(quantized_kv.view_slots(room[None], self._own)),
+        )
+
+    def fill(
+        self, slots: Tensor, room: Tensor, kept: PackedKV, place: BlockPosition, qkv: QKV
+    ) -> Tensor:
+        """See Window; queries come as they are."""
+        q, k, v = qkv
+        first, second = self._still.tiles, self._still.tiles + self._own.tiles
+        quantized_kv.copy_into_window(
+            quantized_kv.view_slots(slots, self._own), self._window, second
+        )
+        quantized_kv.apply_rope_packed(kept, place.condition, self._window)
+        quantized_kv.copy_values_into_window(quantized_kv.add_slot_axis(kept), self._window, 0)
+        self.remember(k, v, place.own, room)
+        quantized_kv.copy_into_window(
+            quantized_kv.view_slots(room[None], self._own), self._window, first
+        )
+        return q
+
+    def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
+        """See Window."""
+        seen = VisibleRows(self._shape.condition, self._shape.own, blocks)
+        return quantized_kv.attend_packed(q, place.own, self._window, seen)

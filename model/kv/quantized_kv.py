@@ -1,0 +1,228 @@
+"""Keys and values in eight bits, as attention on a card wants them: keys as whole numbers, values as eight-bit floats laid across, a scale for each tile of rows of a head.
+
+Of keys whole numbers lose a third of what eight-bit floats do, and of attention with trained weights that is most of what is lost (`pytest tests/model/kv/test_quantized_kv.py`,
+docs/LOG.md).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from model.kv.kv_shape import TILE, PackedSizes, count_tiles
+from model.ops.fp8 import FP8_DTYPE as EIGHT
+from model.ops.fused import has_kernels
+from model.s2v.attention import attend_heads
+from model.s2v.rope import apply_rope
+
+INT8_LARGEST, FP8_LARGEST = 127, 448.0
+LEAST = 1e-20
+"""Before there is a film there are only zeros, and no scale."""
+LOG2E = 1.4426950408889634
+RAISED = 8.0
+"""What falls to a value is at most 2^8: an eight-bit float knows nothing finer than 2^-9."""
+WIDE = torch.int64
+"""As which eight-bit numbers are copied: one by one they would come no quicker than so many of these."""
+
+
+class PackedKV(NamedTuple):
+    """Keys and values of some rows, filled up with zeros to whole tiles."""
+
+    keys: Tensor
+    """int8 [..., head, row, d]."""
+    values: Tensor
+    """float8 [..., head, d, row]."""
+    scales: Tensor
+    """float32 [..., key or value, head, tile]."""
+
+
+@dataclass(frozen=True)
+class VisibleRows:
+    """Whose rows lie in a window: the condition's, then those of so many blocks, each filled up to whole tiles."""
+
+    first: int
+    """The condition's."""
+    block: int
+    """Of one block."""
+    blocks: int
+
+    @property
+    def places(self) -> list[slice]:
+        """Of every piece, in tiles."""
+        first, each = count_tiles(self.first), count_tiles(self.block)
+        begins = [first + i * each for i in range(self.blocks)]
+        return [slice(0, first), *(slice(at, at + each) for at in begins)]
+
+    @property
+    def tiles(self) -> int:
+        """All of them."""
+        return self.places[-1].stop
+
+    def rows(self) -> Iterator[tuple[int, int]]:
+        """Every tile and how many of its rows count; those that are not full come last."""
+        sizes = [self.first] + [self.block] * self.blocks
+        cut = []
+        for place, rows in zip(self.places, sizes, strict=True):
+            whole = rows // TILE
+            yield from ((place.start + i, TILE) for i in range(whole))
+            cut += [(place.start + whole, rows % TILE)] * bool(rows % TILE)
+        yield from cut
+
+
+def view_slots(slots: Tensor, sizes: PackedSizes) -> PackedKV:
+    """What lies in slots of bytes [slot, byte]: [slot, b, …] each."""
+    codes, padded = sizes.codes, sizes.tiles * TILE
+    lead = (len(slots), sizes.batch)
+    keys, values = slots[:, :codes].view(torch.int8), slots[:, codes : 2 * codes].view(EIGHT)
+    scales = slots[:, 2 * codes :].view(torch.float32)
+    return PackedKV(
+        keys.view(*lead, sizes.heads, padded, sizes.head_dim),
+        values.view(*lead, sizes.heads, sizes.head_dim, padded),
+        scales[:, : 2 * sizes.batch * sizes.heads * sizes.tiles].view(
+            *lead, 2, sizes.heads, sizes.tiles
+        ),
+    )
+
+
+def allocate_packed(sizes: PackedSizes, device: torch.device) -> PackedKV:
+    """For so much, all zeros."""
+    slots = torch.zeros(1, sizes.bytes, dtype=torch.uint8, device=device)
+    return drop_slot_axis(view_slots(slots, sizes))
+
+
+def add_slot_axis(packed: PackedKV) -> PackedKV:
+    """As the only one of a row of slots [1, b, …]."""
+    return PackedKV(*(part[None] for part in packed))
+
+
+def drop_slot_axis(slots: PackedKV) -> PackedKV:
+    """The one of a row of one."""
+    return PackedKV(*(part[0] for part in slots))
+
+
+def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> None:
+    """Keys and values [b, l, head, d] into room for them; keys are turned by factors [l, d/2, 2] where there are any."""
+    if has_kernels(k):
+        _load_kernels().pack(k, v, factors, into)
+        return
+    there = k if factors is None else apply_rope(k, factors)
+    keys, key_scales = _quantize_tiles(rearrange(there, "b l n d -> b n l d"), INT8_LARGEST)
+    values, value_scales = _quantize_tiles(rearrange(v, "b l n d -> b n l d"), FP8_LARGEST)
+    into.keys.copy_(keys.round())
+    into.values.copy_(rearrange(values, "b n l d -> b n d l"))
+    into.scales.copy_(torch.stack([key_scales, value_scales], 1))
+
+
+def apply_rope_packed(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
+    """The same keys turned by factors [l, d/2, 2], at the beginning of a window."""
+    if has_kernels(packed.keys):
+        _load_kernels().turn(packed, factors, window)
+        return
+    keys, _ = unpack_kv(packed, len(factors), torch.float32)
+    turned = apply_rope(rearrange(keys, "b n l d -> b l n d"), factors)
+    codes, scales = _quantize_tiles(rearrange(turned, "b l n d -> b n l d"), INT8_LARGEST)
+    window.keys[:, :, : codes.shape[2]] = codes.round().to(torch.int8)
+    window.scales[:, 0, :, : scales.shape[2]] = scales
+
+
+def copy_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
+    """Copy packed slots [slot, b, …] into a window, one behind the other from a tile on."""
+    end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
+    rows = slice(begin * TILE, end * TILE)
+    keys = rearrange(window.keys[:, :, rows], "b n (s l) d -> s b n l d", s=len(slots.keys))
+    _copy_codes(slots.keys, keys)
+    copy_values_into_window(slots, window, begin)
+    _split_slots(window.scales[:, 0, :, begin:end], len(slots.keys)).copy_(slots.scales[:, :, 0])
+
+
+def copy_values_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
+    """Of these the values alone."""
+    end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
+    values = window.values[..., begin * TILE : end * TILE]
+    values = rearrange(values, "b n d (s l) -> s b n d l", s=len(slots.values))
+    _copy_codes(slots.values, values)
+    _split_slots(window.scales[:, 1, :, begin:end], len(slots.values)).copy_(slots.scales[:, :, 1])
+
+
+def _copy_codes(codes: Tensor, to: Tensor) -> None:
+    if codes.shape[-1] % WIDE.itemsize == 0:
+        codes, to = codes.view(WIDE), to.view(WIDE)
+    to.copy_(codes)
+
+
+def _split_slots(scales: Tensor, slots: int) -> Tensor:
+    return rearrange(scales, "b n (s tile) -> s b n tile", s=slots)
+
+
+def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRows) -> Tensor:
+    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window.
+
+    Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958). Tile after tile, as the
+    highest score so far decides how a share is rounded.
+    """
+    if has_kernels(q):
+        return _load_kernels().attend(q, factors, window, seen)
+    if q.is_cuda:
+        return attend_unpacked(q, factors, window, seen)
+    turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
+    fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / INT8_LARGEST
+    query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E
+    key_scales, value_scales = window.scales[..., : seen.tiles].unbind(1)
+    unit = value_scales.amax(-1)[..., None, None]
+    most = torch.full_like(fine, -torch.inf)
+    weight, total = torch.zeros_like(fine), torch.zeros_like(turned)
+    for tile, rows in seen.rows():
+        there = slice(tile * TILE, tile * TILE + rows)
+        much = sharpness * key_scales[..., tile, None, None]
+        scale = value_scales[..., tile, None, None] / unit
+        scores = query @ window.keys[:, :, there].float().mT * much
+        now = torch.maximum(most, scores.amax(-1, keepdim=True))
+        share = torch.exp2(scores - now + RAISED) * scale
+        fade = torch.exp2(most - now)
+        weight = weight * fade + share.sum(-1, keepdim=True) / scale
+        total = total * fade + share.to(EIGHT).float() @ window.values[..., there].float().mT
+        most = now
+    return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
+
+
+def attend_unpacked(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRows) -> Tensor:
+    """The same by torch's own attention, where a card has nobody to compile for it: queries and shares are not rounded."""
+    both = []
+    for at, rows in zip(seen.places, [seen.first] + [seen.block] * seen.blocks, strict=True):
+        lies = slice(at.start * TILE, at.stop * TILE)
+        piece = PackedKV(window.keys[:, :, lies], window.values[..., lies], window.scales[..., at])
+        both.append(unpack_kv(piece, rows, q.dtype))
+    keys, values = (torch.cat(parts, 2) for parts in zip(*both, strict=True))
+    turned = rearrange(apply_rope(q, factors), "b l n d -> b n l d")
+    return rearrange(attend_heads(turned, keys, values), "b n l d -> b l n d")
+
+
+def unpack_kv(packed: PackedKV, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Keys and values [b, head, l, d] again, of the first rows."""
+    values = rearrange(packed.values.float(), "b n d l -> b n l d")
+    both = zip((packed.keys.float(), values), packed.scales.unbind(1), strict=True)
+    keys, values = ((x * _scales_per_row(scales)).to(dtype)[:, :, :rows] for x, scales in both)
+    return keys, values
+
+
+def _quantize_tiles(x: Tensor, largest: float) -> tuple[Tensor, Tensor]:
+    """Rows [b, head, l, d], filled up to whole tiles and scaled so that each tile's largest number is this; the scales [b, head, tile]."""
+    whole = F.pad(x.float(), (0, 0, 0, -x.shape[2] % TILE))
+    tiles = rearrange(whole, "b n (tile l) d -> b n tile (l d)", l=TILE)
+    scales = tiles.abs().amax(-1).clamp_min(LEAST) / largest
+    return whole / _scales_per_row(scales), scales
+
+
+def _scales_per_row(scales: Tensor) -> Tensor:
+    """Scales [b, head, tile] for every row: [b, head, l, 1]."""
+    return scales.repeat_interleave(TILE, -1)[..., None]
+
+
+def _load_kernels() -> Any:
+    from model.kv import quantized_kv_triton
+
+    return quantized_kv_triton

@@ -1,0 +1,211 @@
+"""Attention in eight bits on a card, in Triton: queries and keys as whole numbers, values and what falls to them as eight-bit floats (arXiv 2411.10958), over pieces that lie apart.
+
+The formulas stand in model/kv/quantized_kv.py, which calls these; this file is imported where there is a card and Triton.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+from model.kv import kv_shape, quantized_kv
+from model.kv.quantized_kv import PackedKV
+from model.ops.fused_triton import HALVES, apply_rope_rows
+
+if TYPE_CHECKING:
+    from model.kv.quantized_kv import VisibleRows
+
+WHOLE: Any = tl.constexpr(float(quantized_kv.INT8_LARGEST))
+FLOAT: Any = tl.constexpr(quantized_kv.FP8_LARGEST)
+LEAST: Any = tl.constexpr(quantized_kv.LEAST)
+TILE: Any = tl.constexpr(kv_shape.TILE)
+LOG2E: Any = tl.constexpr(quantized_kv.LOG2E)
+RAISED: Any = tl.constexpr(quantized_kv.RAISED)
+QUERIES, WARPS = 64, 4
+"""Rows of queries that one program answers; of one warpgroup, so that two of them fit on a processor and one computes while the other waits."""
+ROOM = 220_000
+"""Bytes."""
+
+
+@triton.jit
+def _round_to_int8(x, scale):
+    return (x / scale + HALVES - HALVES).to(tl.int8)
+
+
+@triton.jit
+def _store_keys(key, keys, scales, head, tile, tiles, D: tl.constexpr):
+    """A tile of keys [row, d] as whole numbers."""
+    scale = tl.maximum(tl.max(tl.abs(key)), LEAST) / WHOLE
+    row = tile * TILE + tl.arange(0, TILE)[:, None]
+    there = (head * tiles * TILE + row) * D + tl.arange(0, D)[None, :]
+    tl.store(keys + there, _round_to_int8(key, scale))
+    tl.store(scales + head * tiles + tile, scale)
+
+
+@triton.jit
+def _pack_kernel(
+    k, v, factors, keys, values, scales, length, heads, tiles, token, part,
+    D: tl.constexpr, TURNS: tl.constexpr,
+):  # fmt: skip
+    """Keys and values [l, head, d] into tiles; rows behind the last are zeros."""
+    head, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    row = tile * TILE + tl.arange(0, TILE)[:, None]
+    columns = tl.arange(0, D)[None, :]
+    live = row < length
+    at = row * token + head * part + columns
+    key = tl.load(k + at, mask=live, other=0.0).to(tl.float32)
+    if TURNS:
+        key = apply_rope_rows(key, factors, row, columns, live)
+    _store_keys(key, keys, scales, head, tile, tiles, D)
+    value = tl.load(v + at, mask=live, other=0.0).to(tl.float32)
+    scale = tl.maximum(tl.max(tl.abs(value)), LEAST) / FLOAT
+    there = (head * D + tl.arange(0, D)[:, None]) * (tiles * TILE) + tile * TILE
+    there += tl.arange(0, TILE)[None, :]
+    tl.store(values + there, tl.trans((value / scale).to(tl.float8e4nv)))
+    tl.store(scales + (heads + head) * tiles + tile, scale)
+
+
+@triton.jit
+def _apply_rope_kernel(
+    keys, scales, factors, out, out_scales, length, tiles, out_tiles, D: tl.constexpr
+):  # fmt: skip
+    """Packed keys, turned, at the beginning of others."""
+    head, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    row = tile * TILE + tl.arange(0, TILE)[:, None]
+    columns = tl.arange(0, D)[None, :]
+    key = tl.load(keys + (head * tiles * TILE + row) * D + columns).to(tl.float32)
+    key = apply_rope_rows(
+        key * tl.load(scales + head * tiles + tile), factors, row, columns, row < length
+    )
+    _store_keys(key, out, out_scales, head, tile, out_tiles, D)
+
+
+@triton.jit
+def _weigh_tile(
+    query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, tile, rows,
+    D: tl.constexpr, MASKED: tl.constexpr,
+):  # fmt: skip
+    """One tile more: the highest score so far, the sum of all shares, and of the values by their shares."""
+    much = fine * tl.load(scales + head * tiles + tile)
+    # The values' scale goes into their shares, and so their sum is in one unit.
+    scale = tl.load(scales + (heads + head) * tiles + tile) / unit
+    key = keys.load([(head * tiles + tile) * TILE, 0])
+    value = values.load([head * D, tile * TILE])
+    score = tl.dot(query, tl.trans(key)).to(tl.float32)
+    if MASKED:
+        score = tl.where((tl.arange(0, TILE) < rows)[None, :], score, -1e30)
+    now = tl.maximum(most, tl.max(score, 1) * much)
+    fade = tl.math.exp2(most - now)
+    lift = tl.log2(scale) - now + RAISED
+    share = tl.math.exp2(tl.fma(score, much[:, None], lift[:, None]))
+    weight = weight * fade + tl.sum(share, 1) / scale
+    total = tl.dot(share.to(tl.float8e4nv), tl.trans(value), total * fade[:, None])
+    return now, weight, total
+
+
+@triton.jit
+def _attend_kernel(
+    q, factors, out, keys, values, scales, sharpness, length, heads, tiles, first, block, blocks, token, part,
+    D: tl.constexpr, QUERIES: tl.constexpr, MANY: tl.constexpr,
+):  # fmt: skip
+    """Queries [l, head, d], turned here, to a window of `first` rows and then `blocks` of `block` rows, each filled up to whole tiles."""
+    head = tl.program_id(1)
+    row = (tl.program_id(0) * QUERIES + tl.arange(0, QUERIES))[:, None]
+    columns = tl.arange(0, D)[None, :]
+    live = row < length
+    at = row * token + head * part + columns
+    query = tl.load(q + at, mask=live, other=0.0).to(tl.float32)
+    query = apply_rope_rows(query, factors, row, columns, live)
+    fine = tl.maximum(tl.max(tl.abs(query), 1), LEAST) / WHOLE
+    query = _round_to_int8(query, fine[:, None])
+    fine *= sharpness * LOG2E
+    most = tl.full([QUERIES], -1e30, tl.float32)
+    weight = tl.zeros([QUERIES], tl.float32)
+    total = tl.zeros([QUERIES, D], tl.float32)
+    whole_first, whole = first // TILE, block // TILE
+    first_tiles, block_tiles = tl.cdiv(first, TILE), tl.cdiv(block, TILE)
+    seen = first_tiles + blocks * block_tiles
+    place = tl.arange(0, MANY)
+    lasting = scales + (heads + head) * tiles + place
+    unit = tl.max(tl.load(lasting, mask=place < seen, other=0.0), 0)
+    for step in range(whole_first + blocks * whole):
+        # Tiles that are not full are left out here.
+        behind = tl.maximum(step - whole_first, 0)
+        skipped = first_tiles - whole_first + behind // tl.maximum(whole, 1) * (block_tiles - whole)
+        tile = step + tl.where(step < whole_first, 0, skipped)
+        most, weight, total = _weigh_tile(
+            query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, tile, TILE, D, False
+        )  # fmt: skip
+    if whole_first < first_tiles:
+        most, weight, total = _weigh_tile(
+            query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, whole_first, first % TILE, D, True
+        )  # fmt: skip
+    if whole < block_tiles:
+        for each in range(blocks):
+            tile = first_tiles + each * block_tiles + whole
+            most, weight, total = _weigh_tile(
+                query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, tile, block % TILE, D, True
+            )  # fmt: skip
+    total *= (unit / weight)[:, None]
+    tl.store(out + (row * heads + head) * D + columns, total.to(out.dtype.element_ty), mask=live)
+
+
+def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> None:
+    """quantized_kv.pack_kv, for a batch of one."""
+    k, v = _in_rows(k, v)
+    _, length, heads, d = k.shape
+    keys, values, scales = into
+    tiles = scales.shape[-1]
+    _pack_kernel[(heads, tiles)](
+        k, v, k if factors is None else factors, keys, values, scales, length, heads, tiles,
+        k.stride(1), k.stride(2), d, factors is not None, num_warps=8,
+    )  # fmt: skip
+
+
+def apply_rope(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
+    """quantized_kv.apply_rope_packed, for a batch of one."""
+    heads, tiles = packed.scales.shape[-2:]
+    _apply_rope_kernel[(heads, tiles)](
+        packed.keys, packed.scales, factors, window.keys, window.scales, len(factors), tiles,
+        window.scales.shape[-1], packed.keys.shape[-1], num_warps=8,
+    )  # fmt: skip
+
+
+def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: "VisibleRows") -> Tensor:
+    """quantized_kv.attend_packed, for a batch of one."""
+    (q,) = _in_rows(q)
+    _, length, heads, d = q.shape
+    out = torch.empty(1, length, heads, d, dtype=q.dtype, device=q.device)
+    keys, values, scales = window
+    tiles = scales.shape[-1]
+    _attend_kernel[(triton.cdiv(length, QUERIES), heads)](
+        q, factors, out,
+        TensorDescriptor.from_tensor(keys.flatten(0, 2), [kv_shape.TILE, d]),
+        TensorDescriptor.from_tensor(values.flatten(0, 2), [d, kv_shape.TILE]),
+        scales, d**-0.5, length, heads, tiles, seen.first, seen.block, seen.blocks,
+        q.stride(1), q.stride(2), d, QUERIES, triton.next_power_of_2(tiles),
+        num_warps=WARPS, num_stages=_pipeline_stages(q.device),
+    )  # fmt: skip
+    return out
+
+
+@cache
+def _pipeline_stages(device: torch.device) -> int:
+    """Tiles that are on their way at once: as many as a card has room for beside a second program."""
+    if device.type != "cuda":
+        return 1
+    return (
+        3
+        if torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor >= ROOM
+        else 2
+    )
+
+
+def _in_rows(*parts: Tensor) -> list[Tensor]:
+    """[1, l, head, d] each, whose last axis lies in a row, all in the same way."""
+    alike = len({part.stride() for part in parts}) == 1 and parts[0].stride(-1) == 1
+    return list(parts) if alike else [part.contiguous() for part in parts]

@@ -1,0 +1,1 @@
+"""What stands between two matrix products: formulas, and Triton kernels for them."""

@@ -1,0 +1,135 @@
+"""What happens to each token's row between two matrix products: residuals, norms, modulation, activations, and how the next layer wants it.
+
+The formulas are torch's. On a card each function is one kernel (model/ops/fused_triton.py), which rounds only where it writes.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.ops.fp8 import Fp8Linear, Rows, input_precision
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """What follows a norm: rows [b, segment, dim], one for each run of tokens of these lengths, times 1 + scale, plus shift.
+
+    Where it is `affine_modulation`, the scale is the factor itself.
+    """
+
+    scale: Tensor
+    shift: Tensor
+    lengths: tuple[int, ...]
+    eps: float
+    affine: bool = False
+
+
+@dataclass(frozen=True)
+class GatedResidual:
+    """What a layer adds to the tokens [b, l, dim], times the gate of their segment, rows [b, segment, dim] or none."""
+
+    rows: Tensor
+    gate: Tensor | None
+    lengths: tuple[int, ...]
+
+
+def affine_modulation(norm: nn.LayerNorm, length: int) -> Modulation:
+    """That of a norm with weights of its own, for so many tokens."""
+    return Modulation(norm.weight[None, None], norm.bias[None, None], (length,), norm.eps, True)
+
+
+def norm_modulate(x: Tensor, shaping: Modulation, layer: nn.Module) -> Rows:
+    """Tokens [b, l, dim], normalised and shaped for a linear layer."""
+    if has_kernels(x):
+        return _load_kernels().enter(x, None, shaping, layer)[1]
+    h = F.layer_norm(x, x.shape[-1:], eps=shaping.eps)
+    return apply_modulation(h, shaping).to(input_precision(layer))
+
+
+def add_norm_modulate(
+    x: Tensor, added: GatedResidual, shaping: Modulation, layer: nn.Module
+) -> tuple[Tensor, Rows]:
+    """The tokens with what is added; the same normalised and shaped for a linear layer."""
+    if has_kernels(x):
+        total, rows = _load_kernels().enter(x, added, shaping, layer)
+        return total, rows
+    x = add_residual(x, added)
+    return x, norm_modulate(x, shaping, layer)
+
+
+def add_residual(x: Tensor, added: GatedResidual) -> Tensor:
+    """The tokens with what is added."""
+    if added.gate is None:
+        return x + added.rows
+    if has_kernels(x):
+        return _load_kernels().add(x, added)
+    return x + scale_by_segment(added.rows, added.gate, added.lengths)
+
+
+def apply_gelu(x: Tensor, layer: nn.Module) -> Rows:
+    """GELU (the tanh form) of rows [b, l, dim] for a linear layer."""
+    if has_kernels(x):
+        return _load_kernels().hand_over(x, layer, gelu=True)
+    return F.gelu(x, approximate="tanh")
+
+
+def quantize_input(x: Tensor, layer: nn.Module) -> Rows:
+    """Rows [b, l, dim] as a linear layer takes them."""
+    if has_kernels(x) and isinstance(layer, Fp8Linear):
+        return _load_kernels().hand_over(x, layer, gelu=False)
+    return x
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Rows over their root mean square, rounded before the weight is applied (the reference's order)."""
+    if has_kernels(x):
+        return _load_kernels().rms(x, weight, eps)
+    return F.rms_norm(x, x.shape[-1:], eps=eps) * weight
+
+
+def apply_modulation(h: Tensor, shaping: Modulation) -> Tensor:
+    """Rows [b, l, dim] times 1 + scale (or scale), plus shift, segment by segment."""
+    factor = shaping.scale if shaping.affine else 1 + shaping.scale
+    if len(shaping.lengths) == 1:
+        return h * factor + shaping.shift
+    parts = zip(
+        h.split(shaping.lengths, 1), factor.split(1, 1), shaping.shift.split(1, 1), strict=True
+    )
+    return torch.cat([part * much + far for part, much, far in parts], 1)
+
+
+def scale_by_segment(y: Tensor, gate: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """Rows y [b, l, dim] times the gate of their segment."""
+    if len(lengths) == 1:
+        return gate * y
+    parts = zip(y.split(lengths, 1), gate.split(1, 1), strict=True)
+    return torch.cat([row * part for part, row in parts], 1)
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether tokens [1, l, dim] or heads [1, l, head, d] lie where there are kernels for them: on a card, with a machine that can build them. Kernels have no gradients."""
+    return x.is_cuda and fits_kernels(x) and not torch.is_grad_enabled() and can_build()
+
+
+def fits_kernels(x: Tensor) -> bool:
+    """Whether kernels take this shape: one sample, and of heads [1, l, head, d] a width that is a power of two, as Triton's ranges are."""
+    return x.shape[0] == 1 and (x.ndim != 4 or x.shape[-1].bit_count() == 1)
+
+
+@cache
+def can_build() -> bool:
+    """Whether Triton is here, and a C compiler for its launchers."""
+    import shutil
+
+    return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
+
+
+def _load_kernels() -> Any:
+    from model.ops import fused_triton
+
+    return fused_triton

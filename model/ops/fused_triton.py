@@ -1,0 +1,364 @@
+"""What a card does between two matrix products, in Triton (Tillet et al. 2019): one pass over memory each, a row of tokens held in registers.
+
+The formulas that they compute stand in model/ops/fused.py, model/s2v/rope.py, model/kv/kv_window.py and model/vae/wan_decoder.py, which call them; this file is imported where there is a card and Triton.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor, nn
+
+from model.ops import fp8
+from model.ops.fp8 import FP8_DTYPE, Fp8Linear, Fp8Rows, Rows, input_precision
+
+if TYPE_CHECKING:
+    from model.ops.fused import GatedResidual, Modulation
+    from model.vae.wan_decoder import PendingSum
+
+EIGHT_FLOAT: Any = tl.constexpr(fp8.LARGEST)
+HALVES: Any = tl.constexpr(12582912.0)
+"""1.5 · 2^23: added and taken away again, it rounds a float32 to a whole number, halves to even."""
+ROWS, WARPS = 16, 4
+"""Rows of heads that one program moves."""
+PIXELS = 4096
+"""Numbers of pixels that one program moves."""
+
+
+@triton.jit
+def _store_row(h, out, codes, scales, row, at, live, D: tl.constexpr, EIGHT: tl.constexpr):
+    """A row, in its precision or as eight-bit floats with its scale."""
+    if EIGHT:
+        scale = tl.maximum(tl.max(tl.abs(h), 0), 1e-12) / EIGHT_FLOAT
+        tl.store(scales + row, scale)
+        tl.store(codes + row * D + at, (h / scale).to(tl.float8e4nv), mask=live)
+    else:
+        tl.store(out + row * D + at, h.to(out.dtype.element_ty), mask=live)
+
+
+@triton.jit
+def _norm_modulate_kernel(
+    x, y, gate, total, scale, shift, out, codes, scales, eps, length, segments, gate_stride, stride,
+    D: tl.constexpr, BLOCK: tl.constexpr, ADDS: tl.constexpr, GATED: tl.constexpr, AFFINE: tl.constexpr, EIGHT: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    segment = tl.minimum(row // length, segments - 1)
+    value = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    if ADDS:
+        more = tl.load(y + row * D + at, mask=live, other=0.0).to(tl.float32)
+        if GATED:
+            more = more * tl.load(gate + segment * gate_stride + at, mask=live, other=0.0)
+        value += more
+        tl.store(total + row * D + at, value, mask=live)
+    mean = tl.sum(value, 0) / D
+    centred = tl.where(live, value - mean, 0.0)
+    h = centred * tl.rsqrt(tl.sum(centred * centred, 0) / D + eps)
+    much = tl.load(scale + segment * stride + at, mask=live, other=0.0).to(tl.float32)
+    far = tl.load(shift + segment * stride + at, mask=live, other=0.0).to(tl.float32)
+    h = h * much + far if AFFINE else h * (1.0 + much) + far
+    _store_row(h, out, codes, scales, row, at, live, D, EIGHT)
+
+
+@triton.jit
+def _add_residual_kernel(
+    x, y, gate, total, length, segments, gate_stride, D: tl.constexpr, BLOCK: tl.constexpr
+):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    segment = tl.minimum(row // length, segments - 1)
+    more = tl.load(y + row * D + at, mask=live, other=0.0).to(tl.float32)
+    much = tl.load(gate + segment * gate_stride + at, mask=live, other=0.0)
+    value = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    tl.store(total + row * D + at, value + more * much, mask=live)
+
+
+@triton.jit
+def _quantize_input_kernel(
+    x,
+    out,
+    codes,
+    scales,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    GELU: tl.constexpr,
+    EIGHT: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    h = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    if GELU:
+        # x σ(2z) = x (1 + tanh z) / 2 with z as in arXiv 1606.08415.
+        h = h * tl.sigmoid(1.5957691216057308 * (h + 0.044715 * h * h * h))
+    _store_row(h, out, codes, scales, row, at, live, D, EIGHT)
+
+
+@triton.jit
+def _rms_norm_kernel(x, weight, out, eps, D: tl.constexpr, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    h = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
+    h *= tl.rsqrt(tl.sum(h * h, 0) / D + eps)
+    h *= tl.load(weight + at, mask=live, other=0.0).to(tl.float32)
+    tl.store(out + row * D + at, h.to(out.dtype.element_ty), mask=live)
+
+
+@triton.jit
+def apply_rope_rows(value, factors, row, columns, live):
+    """Rows of heads in float32, turned: neighbouring channels are a pair. All is read in whole lines and split in registers."""
+    rows: tl.constexpr = value.shape[0]
+    pairs: tl.constexpr = value.shape[1] // 2
+    angle = tl.load(factors + row * value.shape[1] + columns, mask=live, other=0.0)
+    cos, sin = tl.split(tl.reshape(angle, [rows, pairs, 2]))
+    even, odd = tl.split(tl.reshape(value, [rows, pairs, 2]))
+    turned = tl.join(even * cos - odd * sin, odd * cos + even * sin)
+    return tl.reshape(turned, [rows, 2 * pairs])
+
+
+@triton.jit
+def _own_block_kernel(
+    q, k, v, factors, out, window, kept, own, first, seen, heads, D: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    """Turn q and k [l, head, d]; k and v also go to the window [2, head, seen, d] from row `first` on, and are remembered [2, head, l, d]."""
+    # Heads first: programs that run at once then read whole tokens.
+    head = tl.program_id(0).to(tl.int64)
+    row = (tl.program_id(1) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    columns = tl.arange(0, D)[None, :]
+    live = row < own
+    at = (row * heads + head) * D
+    like = window.dtype.element_ty
+    query = tl.load(q + at + columns, mask=live, other=0.0).to(tl.float32)
+    query = apply_rope_rows(query, factors, row, columns, live).to(like)
+    tl.store(out + at + columns, query, mask=live)
+    key = tl.load(k + at + columns, mask=live, other=0.0).to(tl.float32)
+    key = apply_rope_rows(key, factors, row, columns, live).to(like)
+    value = tl.load(v + at + columns, mask=live, other=0.0)
+    there = (head * seen + first + row) * D + columns
+    tl.store(window + there, key, mask=live)
+    tl.store(window + heads * seen * D + there, value, mask=live)
+    there = (head * own + row) * D + columns
+    tl.store(kept + there, key, mask=live)
+    tl.store(kept + heads * own * D + there, value, mask=live)
+
+
+@triton.jit
+def _apply_rope_kernel(x, factors, out, length, heads, D: tl.constexpr, ROWS: tl.constexpr):
+    # Heads first: programs that run at once then read whole tokens.
+    head = tl.program_id(0).to(tl.int64)
+    row = (tl.program_id(1) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    columns = tl.arange(0, D)[None, :]
+    live = row < length
+    at = (row * heads + head) * D
+    value = tl.load(x + at + columns, mask=live, other=0.0).to(tl.float32)
+    value = apply_rope_rows(value, factors, row, columns, live)
+    tl.store(out + at + columns, value.to(out.dtype.element_ty), mask=live)
+
+
+@triton.jit
+def _recall_kernel(
+    past, factors, window, first, length, seen, heads, step,
+    D: tl.constexpr, ROWS: tl.constexpr, TURNS: tl.constexpr,
+):  # fmt: skip
+    """Slots of remembered keys and values [slot, 2, head, l, d] into the window [2, head, seen, d], one behind the other from row `first` on; keys are turned on the way."""
+    slot = tl.program_id(2).to(tl.int64)
+    head = tl.program_id(1).to(tl.int64)
+    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+    columns = tl.arange(0, D)[None, :]
+    live = row < length
+    like = window.dtype.element_ty
+    value = tl.load(past + slot * step + (head * length + row) * D + columns, mask=live, other=0.0)
+    if TURNS:  # noqa: SIM102
+        # Of keys and values only keys are turned; Triton joins no branch at run time with one before it.
+        if head < heads:
+            value = apply_rope_rows(value.to(tl.float32), factors, row, columns, live).to(like)
+    tl.store(
+        window + (head * seen + first + slot * length + row) * D + columns,
+        value,
+        mask=live,
+    )
+
+
+@triton.jit
+def _join_frames(
+    h, out, last, frame, pixel, at, live, pixels, frames, C: tl.constexpr, FOLDED: tl.constexpr
+):
+    """Pixels of a frame, the two that are remembered being -2 and -1, to wherever the next convolution reads them."""
+    kept = frame - frames + 2
+    tl.store(last + (kept * pixels + pixel) * C + at, h, mask=live & (kept >= 0))
+    if FOLDED:
+        for ahead in tl.static_range(3):
+            seen = frame + ahead
+            there = (seen * pixels + pixel) * 3 * C + (2 - ahead) * C
+            tl.store(out + there + at, h, mask=live & (seen >= 0) & (seen < frames))
+    else:
+        tl.store(out + ((frame + 2) * pixels + pixel) * C + at, h, mask=live)
+
+
+@triton.jit
+def _activate_kernel(
+    y, bias, around, past, gamma, total, out, last, pixels, frames, factor,
+    C: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, AROUND: tl.constexpr, FOLDED: tl.constexpr,
+):  # fmt: skip
+    """Pixels [t, h w, c]: their parts added, normalised, behind a SiLU; the programs behind those that do so bring the two frames that are remembered."""
+    at = tl.arange(0, BLOCK)[None, :]
+    here = tl.cdiv(frames * pixels, ROWS)
+    if tl.program_id(0) < here:
+        row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+        live = (row < frames * pixels) & (at < C)
+        value = tl.load(y + row * C + at, mask=live, other=0.0).to(tl.float32)
+        value += tl.load(bias + at, mask=at < C, other=0.0)
+        if AROUND:
+            value += tl.load(around + row * C + at, mask=live, other=0.0).to(tl.float32)
+            tl.store(total + row * C + at, value.to(total.dtype.element_ty), mask=live)
+        value = tl.where(live, value, 0.0)
+        # Of a pixel that is nothing but zeros, diffusers divides by this.
+        length = tl.maximum(tl.sqrt(tl.sum(value * value, 1)), 1e-12)[:, None]
+        h = value / length * (tl.load(gamma + at, mask=at < C, other=0.0).to(tl.float32) * factor)
+        h = (h * tl.sigmoid(h)).to(out.dtype.element_ty)
+        _join_frames(h, out, last, row // pixels, row % pixels, at, live, pixels, frames, C, FOLDED)
+    else:
+        row = ((tl.program_id(0) - here) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
+        live = (row < 2 * pixels) & (at < C)
+        h = tl.load(past + row * C + at, mask=live, other=0.0)
+        _join_frames(
+            h, out, last, row // pixels - 2, row % pixels, at, live, pixels, frames, C, FOLDED
+        )
+
+
+def activate_sum(
+    parts: "PendingSum", gamma: Tensor, past: Tensor, *, folded: bool
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """wan_decoder.norm_activate, for a batch of one: the sum, what the convolution reads, what is remembered."""
+    y = parts.convolved.contiguous()
+    _, frames, height, width, channels = y.shape
+    around = None if parts.around is None else parts.around.contiguous()
+    total = None if around is None else torch.empty_like(y)
+    last = torch.empty_like(past)
+    sizes = (1, frames, height, width, 3, channels) if folded else (1, frames + 2, *y.shape[2:])
+    out = y.new_empty(sizes)
+    block = triton.next_power_of_2(channels)
+    rows = max(1, PIXELS // block)
+    programs = (triton.cdiv(count * height * width, rows) for count in (frames, 2))
+    _activate_kernel[(sum(programs),)](
+        y, parts.bias, y if around is None else around, past.contiguous(), gamma,
+        y if total is None else total, out, last, height * width, frames, channels**0.5,
+        channels, block, rows, around is not None, folded, num_warps=WARPS,
+    )  # fmt: skip
+    return total, out.flatten(4) if folded else out, last
+
+
+def norm_modulate(
+    x: Tensor, added: "GatedResidual | None", shaping: "Modulation", layer: nn.Module
+) -> tuple[Tensor, Rows]:
+    """fused.add_norm_modulate, and fused.norm_modulate where nothing is added."""
+    x, width = x.contiguous(), x.shape[-1]
+    block = triton.next_power_of_2(width)
+    y, gate = (x, None) if added is None else (added.rows.contiguous(), added.gate)
+    total = x if added is None else torch.empty_like(x, dtype=torch.float32)
+    out = _allocate_rows(x, layer)
+    codes, scales = out if isinstance(out, Fp8Rows) else (x, x)
+    _norm_modulate_kernel[(x.numel() // width,)](
+        x, y, x if gate is None else gate, total, shaping.scale, shaping.shift,
+        x if isinstance(out, Fp8Rows) else out, codes, scales, shaping.eps,
+        shaping.lengths[0], len(shaping.lengths), 0 if gate is None else gate.stride(1),
+        shaping.scale.stride(1), width, block, added is not None, gate is not None,
+        shaping.affine, isinstance(out, Fp8Rows), num_warps=choose_warps(block),
+    )  # fmt: skip
+    return total, out
+
+
+def add_residual(x: Tensor, added: "GatedResidual") -> Tensor:
+    """fused.add_residual with a gate; what comes out is in float32."""
+    x, width, gate = x.contiguous(), x.shape[-1], added.gate
+    assert gate is not None
+    block = triton.next_power_of_2(width)
+    total = torch.empty_like(x, dtype=torch.float32)
+    _add_residual_kernel[(x.numel() // width,)](
+        x, added.rows.contiguous(), gate, total, added.lengths[0], len(added.lengths), gate.stride(1),
+        width, block, num_warps=choose_warps(block),
+    )  # fmt: skip
+    return total
+
+
+def quantize_input(x: Tensor, layer: nn.Module, *, gelu: bool) -> Rows:
+    """fused.quantize_input, and fused.apply_gelu."""
+    x = x.contiguous()
+    width = x.shape[-1]
+    block = triton.next_power_of_2(width)
+    out = _allocate_rows(x, layer)
+    eight = isinstance(out, Fp8Rows)
+    codes, scales = out if eight else (x, x)
+    _quantize_input_kernel[(x.numel() // width,)](
+        x,
+        x if eight else out,
+        codes,
+        scales,
+        width,
+        block,
+        gelu,
+        eight,
+        num_warps=choose_warps(block),
+    )
+    return out
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """fused.rms_norm."""
+    x, width = x.contiguous(), x.shape[-1]
+    block = triton.next_power_of_2(width)
+    out = torch.empty_like(x)
+    _rms_norm_kernel[(x.numel() // width,)](
+        x, weight, out, eps, width, block, num_warps=choose_warps(block)
+    )
+    return out
+
+
+def apply_rope(x: Tensor, factors: Tensor) -> Tensor:
+    """rope.apply_rope of [1, l, head, d], laid out the same."""
+    _, length, heads, d = x.shape
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    _apply_rope_kernel[(heads, triton.cdiv(length, ROWS))](
+        x.contiguous(), factors, out, length, heads, d, ROWS, num_warps=WARPS
+    )
+    return out
+
+
+def recall_slots(window: Tensor, past: Tensor, first: int, factors: Tensor | None = None) -> None:
+    """Slots [slot, 2, 1, head, l, d] into the window [2, 1, head, seen, d] from row `first` on; keys are turned by factors [l, d/2, 2] where there are any."""
+    slots, _, _, heads, length, d = past.shape
+    _recall_kernel[(triton.cdiv(length, ROWS), 2 * heads, slots)](
+        past, past if factors is None else factors, window, first, length, window.shape[-2], heads,
+        past.stride(0), d, ROWS, factors is not None, num_warps=WARPS,
+    )  # fmt: skip
+
+
+def write_own_block(
+    window: Tensor, qkv: tuple[Tensor, Tensor, Tensor], factors: Tensor, kept: Tensor, first: int
+) -> Tensor:
+    """Turned queries [1, l, head, d]; turned keys, and values, go to the window from row `first` on and are remembered in `kept` [2, 1, head, l, d]."""
+    q, k, v = (part.contiguous() for part in qkv)
+    _, length, heads, d = q.shape
+    out = torch.empty_like(q)
+    _own_block_kernel[(heads, triton.cdiv(length, ROWS))](
+        q, k, v, factors, out, window, kept, length, first, window.shape[-2], heads, d, ROWS,
+        num_warps=WARPS,
+    )  # fmt: skip
+    return out
+
+
+def choose_warps(block: int) -> int:
+    """For a row of so many numbers."""
+    return min(8, max(1, block // 2048))
+
+
+def _allocate_rows(x: Tensor, layer: nn.Module) -> Rows:
+    """For rows like x [b, l, d], as a layer takes them."""
+    if not isinstance(layer, Fp8Linear):
+        return torch.empty_like(x, dtype=input_precision(layer))
+    scales = torch.empty(*x.shape[:-1], 1, device=x.device)
+    return Fp8Rows(torch.empty_like(x, dtype=FP8_DTYPE), scales)

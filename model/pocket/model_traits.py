@@ -1,0 +1,165 @@
+"""What pocket is, in numbers: known without torch and without its weights."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from model.avatar import (
+    DeviceConfig,
+    MachineSpeed,
+    MemoryEstimate,
+    ModelTraits,
+    Options,
+    TimeEstimate,
+)
+from model.vae import preview as previews
+from model.vae.preview import LatentPreview
+
+WEIGHTS = Path(__file__).parent / "weights"
+AVATAR_FILE, VAE_FILE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "vae.json"
+
+SAMPLE_RATE, FPS = 16_000, 25
+AUDIO_MARGIN = 12 * SAMPLE_RATE // FPS + 160
+"""What model.encoders.mel_encoder.MelEncoder.margin says, without torch."""
+AUDIO_CONFIG: dict[str, Any] = {"bands": 80, "channels": 192, "depth": 5, "layers": 3}
+TRANSFORMER_CONFIG: dict[str, Any] = {
+    "dim": 256,
+    "ffn_dim": 512,
+    "num_heads": 4,
+    "num_layers": 6,
+    "text_dim": None,
+    "cond_dim": None,
+    "audio_dim": AUDIO_CONFIG["channels"],
+    "audio_layers": AUDIO_CONFIG["layers"],
+    "audio_inject_layers": (0, 1, 2, 3, 4, 5),
+    "motion_buckets": (1, 2),
+    "motion_edged": False,
+    "rope_theta": 100.0,
+    "motion_follows": True,
+    "sigmas": "flow_match_even",
+    "rounding": "layer",
+    "rounded_latents": False,
+}
+BLOCK_LATENTS, RING_LATENTS, FRAMES_PER_LATENT = 3, 12, 4
+CLIP_FRAMES, STEPS = 48, 4
+SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
+SMALLEST = 64
+"""A side of the smallest canvas: one token of the older motion latents."""
+
+
+def fill_options(options: Options) -> Options:
+    """The options with pocket's own numbers where none were chosen."""
+    return replace(
+        options,
+        width=options.width or SIZE,
+        height=options.height or SIZE,
+        clip_frames=options.clip_frames or CLIP_FRAMES,
+        steps=options.steps or STEPS,
+    )
+
+
+def describe_model(options: Options) -> ModelTraits:
+    """Pocket's traits for these options."""
+    options = fill_options(options)
+    return ModelTraits(
+        name="pocket",
+        fps=FPS,
+        clip_frames=options.clip_frames,
+        block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
+        frames_per_latent=FRAMES_PER_LATENT,
+        latent_channels=16,
+        latent_width=choose_canvas(options).width // PIXELS_PER_LATENT,
+        latent_height=choose_canvas(options).height // PIXELS_PER_LATENT,
+        size_multiple=16,
+        default_width=SIZE,
+        default_height=SIZE,
+        steps=options.steps,
+        sample_rate=SAMPLE_RATE,
+        audio_layers=AUDIO_CONFIG["layers"],
+        audio_channels=AUDIO_CONFIG["channels"],
+        audio_margin=AUDIO_MARGIN,
+        decoder_memory=2,
+        prompt_acts=False,
+        carry_bytes=carry_bytes(options),
+        carry_pieces=2 + options.steps * TRANSFORMER_CONFIG["num_layers"],
+    )
+
+
+def carry_bytes(options: Options) -> int:
+    """Keys and values of every ring, of the latents that the next block can still see; half of it in bf16."""
+    tokens = choose_canvas(options).width * choose_canvas(options).height // PIXELS_PER_TOKEN**2
+    row = 2 * TRANSFORMER_CONFIG["dim"] * 4
+    seen = RING_LATENTS - BLOCK_LATENTS
+    return options.steps * int(TRANSFORMER_CONFIG["num_layers"]) * seen * tokens * row
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What pocket draws on, and where on it the film lies; the rest is cut off."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    film_width: int
+    film_height: int
+
+
+def choose_canvas(options: Options) -> Canvas:
+    """A film no larger than SIZE lies on whole tokens; a larger one is drawn on SIZE × SIZE, for which pocket was trained, and enlarged."""
+    longest = max(options.width, options.height)
+    if longest <= SIZE:
+        width, height = (
+            max(SMALLEST, -(-s // PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN)
+            for s in (options.width, options.height)
+        )
+        return Canvas(width, height, 0, 0, options.width, options.height)
+    width, height = (max(1, round(s * SIZE / longest)) for s in (options.width, options.height))
+    return Canvas(SIZE, SIZE, (SIZE - width) // 2, (SIZE - height) // 2, width, height)
+
+
+@lru_cache(maxsize=1)
+def vae_config() -> dict[str, Any]:
+    """The configuration of pocket's VAE."""
+    config: dict[str, Any] = json.loads((WEIGHTS / VAE_CONFIG).read_text(encoding="utf-8"))
+    return config
+
+
+def bytes_needed(options: Options, machine: DeviceConfig) -> int:  # noqa: ARG001 - as for every model
+    """Nothing to speak of."""
+    return 0
+
+
+def read_preview(options: Options) -> LatentPreview:  # noqa: ARG001 - as for every model
+    """Fitted to pocket's VAE; it decides no pixel of a film, so it is no part of the weights' digest."""
+    return previews.read_preview(WEIGHTS / previews.FILE)
+
+
+def estimate_memory(options: Options, machine: DeviceConfig, free: int | None) -> MemoryEstimate:  # noqa: ARG001 - as for every model
+    """Weights and rings, in the host's memory; half of it in bf16."""
+    weights = 2 * sum((WEIGHTS / name).stat().st_size for name in (AVATAR_FILE, VAE_FILE))
+    whole = RING_LATENTS / (RING_LATENTS - BLOCK_LATENTS)
+    rings = int(carry_bytes(fill_options(options)) * whole)
+    return MemoryEstimate({}, {"weights": weights, "rings": rings}, "in the host's memory")
+
+
+def estimate_time(
+    options: Options,  # noqa: ARG001
+    machine: DeviceConfig,  # noqa: ARG001
+    free: int,  # noqa: ARG001
+    speed: MachineSpeed,  # noqa: ARG001
+) -> TimeEstimate | None:
+    """Only measuring tells."""
+    return None
+
+
+@lru_cache(maxsize=1)
+def weights_digest(options: Options, *, fetch: bool = True) -> str:  # noqa: ARG001 - they are in the package
+    """The SHA-256 over all that decides the weights."""
+    whole = hashlib.sha256()
+    for name in (AVATAR_FILE, VAE_FILE, VAE_CONFIG):
+        whole.update((WEIGHTS / name).read_bytes())
+    return whole.hexdigest()

@@ -1,0 +1,409 @@
+"""Train pocket's transformer and speech encoder: python -m model.pocket.training.train_avatar --minutes 8.5 --sound FILE --out DIR.
+
+Flow matching under a block-causal mask that equals the streaming loop. One stage hands weights to the next and nothing else.
+"""
+
+import argparse
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model.encoders.mel_encoder import CONTEXT_FRAMES, MelEncoder
+from model.pocket.model_traits import (
+    AUDIO_CONFIG,
+    AVATAR_FILE,
+    TRANSFORMER_CONFIG,
+    VAE_CONFIG,
+    VAE_FILE,
+)
+from model.pocket.training.scenes import CLIP, WARM, Clips, SceneStudio, Sound
+from model.pocket.vae import PocketVAE
+from model.s2v.attention import Attend, attend_all
+from model.s2v.rope import apply_rope
+from model.s2v.transformer import REFERENCE, ForwardContext, S2VTransformer
+
+SIGMAS = (1.0, 0.9, 0.75, 0.5)
+BLOCK = 3
+BLOCKS = CLIP // BLOCK
+COMPILED = 5
+"""Steps after which all is compiled and the clock starts."""
+SAVE_EVERY = 90
+"""Seconds."""
+_log = logging.getLogger("train_avatar")
+
+
+@dataclass(frozen=True)
+class AvatarRecipe:
+    """What may be turned."""
+
+    minutes: float
+    batch: int = 128
+    pool: int = 6144
+    fresh: int = 8
+    every: int = 3
+    rate: float = 1.2e-3
+    warm_up: int = 200
+    ema: float = 0.998
+    viseme_weight: float = 0.3
+    off_grid: float = 0.25
+    past_noise: float = 0.25
+    history_error: float = 0.3
+    steadiness: float = 0.5
+    compile: bool = True
+
+
+class TrainedModules(nn.Module):
+    """All that is trained; `viseme` only helps the encoder to hear and is not shipped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer = S2VTransformer(**TRANSFORMER_CONFIG)
+        self.audio = MelEncoder(**AUDIO_CONFIG)
+        self.viseme = nn.Linear(AUDIO_CONFIG["channels"], 3)
+        init_as_identity(self.transformer)
+
+    def forward(
+        self, clips: Clips, noisy: Tensor, sigma: Tensor, motion: Tensor, ahead: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Velocity [n, c, CLIP, h, w] of the noisy latents, and the viseme curves [n, frame, 3] that were heard."""
+        features = self.audio(clips.mel)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
+        curves = self.viseme(rearrange(features[:, -1], "n c t -> n t c"))
+        return masked_forward(
+            self.transformer, MaskedInputs(noisy, sigma, clips.reference, motion, ahead), features
+        ), curves
+
+
+@dataclass(frozen=True)
+class MaskedInputs:
+    """Inputs of a masked forward: noisy [n,c,CLIP,h,w], sigma [n], reference [n,c,1,h,w], motion [n,block,c,WARM,h,w], ahead [n,block]."""
+
+    noisy: Tensor
+    sigma: Tensor
+    reference: Tensor
+    motion: Tensor
+    ahead: Tensor
+
+
+def init_as_identity(transformer: S2VTransformer) -> None:
+    """Start as the identity: nothing is injected, nothing is predicted."""
+    outs = [attention.o for attention in transformer.audio_injector.injector]
+    for layer in (transformer.head.head, *outs):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    for layer in transformer.modules():
+        if isinstance(layer, nn.Linear) and layer.weight.abs().sum() > 0:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+
+def masked_forward(model: S2VTransformer, sight: MaskedInputs, features: Tensor) -> Tensor:
+    """What the streaming loop computes block by block, in one forward: the velocity of a whole clip.
+
+    Noisy tokens of block b attend to the blocks up to b and to the condition of b; each block's condition (reference and its own past) attends to itself alone.
+    """
+    t, h, w = sight.noisy.shape[2:]
+    noisy = model.embed_latents(sight.noisy, 0)
+    reference = repeat(
+        model.embed_latents(sight.reference, REFERENCE), "n l d -> (n b) l d", b=BLOCKS
+    )
+    past = model.embed_motion(rearrange(sight.motion, "n b c t h w -> (n b) c t h w"))
+    condition = rearrange(torch.cat([reference, past], 1), "(n b) l d -> n (b l) d", b=BLOCKS)
+    audio = model.embed_audio(rearrange(features, "n l c (b t) -> (n b) l c t", b=BLOCKS))
+    now, still = (
+        model.embed_time(sight.sigma * 1000),
+        model.embed_time(torch.zeros_like(sight.sigma)),
+    )
+    attend = attend_masked(rotary_factors(model, sight, (h, w)), noisy.shape[1])
+    lengths = (noisy.shape[1], condition.shape[1])
+    way = ForwardContext((now, still), lengths, [attend] * len(model.blocks), [], audio)
+    x = model.through_blocks(torch.cat([noisy, condition], 1), way)
+    return model.to_velocity(x[:, : noisy.shape[1]], now, (t, h, w))
+
+
+@dataclass(frozen=True)
+class RotaryFactors:
+    """Rotary factors: of noisy tokens, of a condition among itself, of the conditions as the noisy tokens see them."""
+
+    noisy: Tensor
+    among: Tensor
+    seen: Tensor
+
+
+def rotary_factors(
+    model: S2VTransformer, sight: MaskedInputs, size: tuple[int, int]
+) -> RotaryFactors:
+    """Where everything stands, for each clip's own draw of how far ahead the reference is."""
+    device = sight.noisy.device
+    noisy = model.latent_positions(0, CLIP, *size)
+    still = model.latent_positions(0, 1, *size)
+    among = torch.cat(
+        [
+            still + torch.tensor([model.config.reference_time, 0, 0]),
+            model.motion_positions(0, *size),
+        ]
+    )
+    start = torch.arange(BLOCKS, device=device) * BLOCK
+    time = start + sight.ahead
+    reference = still.to(device)[None, None] + F.pad(time[..., None, None], (0, 2))
+    motion = model.motion_positions(0, *size).to(device)[None, None] + F.pad(
+        start[None, :, None, None], (0, 2)
+    )
+    seen = torch.cat([reference, motion.expand(len(time), -1, -1, -1)], 2).flatten(1, 2)
+    return RotaryFactors(*(model.rope.factors(p.to(device)) for p in (noisy, among, seen)))
+
+
+def attend_masked(factors: RotaryFactors, split: int) -> Attend:
+    """Block-causal attention of the first `split` tokens, and of each condition to itself."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        among = [rearrange(x[:, split:], "n (b l) h d -> (n b) l h d", b=BLOCKS) for x in (q, k, v)]
+        own = attend_all(
+            apply_rope(among[0], factors.among), apply_rope(among[1], factors.among), among[2]
+        )
+        queries, keys = (
+            apply_rope(q[:, :split], factors.noisy),
+            apply_rope(k[:, :split], factors.noisy),
+        )
+        seen, told = (
+            apply_rope(k[:, split:], factors.seen).chunk(BLOCKS, 1),
+            v[:, split:].chunk(BLOCKS, 1),
+        )
+        size, out = split // BLOCKS, []
+        for b in range(BLOCKS):
+            until = (b + 1) * size
+            key = torch.cat([seen[b], keys[:, :until]], 1)
+            value = torch.cat([told[b], v[:, :until]], 1)
+            out.append(attend_all(queries[:, until - size : until], key, value))
+        return torch.cat([*out, rearrange(own, "(n b) l h d -> n (b l) h d", b=BLOCKS)], 1)
+
+    return attend
+
+
+class BatchMaker:
+    """One batch made into inputs and targets: noise levels, errors of history, augmented sound."""
+
+    def __init__(self, recipe: AvatarRecipe, generator: torch.Generator) -> None:
+        self.recipe, self.generator, self.device = recipe, generator, generator.device
+
+    def rand(self, *shape: int) -> Tensor:
+        """Uniform numbers."""
+        return torch.rand(shape, generator=self.generator, device=self.device)
+
+    def randn(self, like: Tensor) -> Tensor:
+        """Normal numbers."""
+        return torch.randn(like.shape, generator=self.generator, device=self.device)
+
+    def sigmas(self, n: int) -> Tensor:
+        """Mostly the four of inference, some between."""
+        grid = torch.tensor(SIGMAS, device=self.device)
+        drawn = grid[
+            torch.randint(0, len(SIGMAS), (n,), generator=self.generator, device=self.device)
+        ]
+        u = self.rand(n) * 0.98 + 0.02
+        return torch.where(self.rand(n) < self.recipe.off_grid, 3 * u / (1 + 2 * u), drawn)
+
+    def errors(self, x: Tensor) -> Tensor:
+        """What a film made so far may be off by: noise, and a shift of colour for each latent frame."""
+        n, c, t = x.shape[:3]
+        amount = (
+            self.recipe.history_error * self.rand(n, 1, 1, 1, 1) * (self.rand(n, 1, 1, 1, 1) < 0.5)
+        )
+        shift = torch.randn(n, c, t, 1, 1, generator=self.generator, device=self.device)
+        return amount * (0.8 * self.randn(x) + 0.4 * shift)
+
+    def motion(self, clips: Clips) -> Tensor:
+        """The three latents before each block [n, block, c, WARM, h, w], with errors."""
+        whole = torch.cat([clips.past, clips.latents[:, :, : CLIP - BLOCK]], 2)
+        amount = self.recipe.past_noise * self.rand(len(whole), 1, 1, 1, 1)
+        whole = whole + amount * self.randn(whole) * (self.rand(len(whole), 1, 1, 1, 1) < 0.8)
+        return rearrange(whole, "n c (b t) h w -> n b c t h w", t=WARM)
+
+    def sound(self, bands: Tensor) -> Tensor:
+        """Log-mel as another voice, room and level would give it: warp, tilt, gain, noise floor, a lost band."""
+        n, width, _ = bands.shape
+        warp = 1 + 0.15 * (2 * self.rand(n, 1) - 1)
+        centre = torch.arange(width, device=self.device).float()
+        source = (centre * warp).clamp(0, width - 1)
+        low = source.floor().long()
+        share = (source - low)[..., None]
+        high = (low + 1).clamp(max=width - 1)
+        pick = lambda rows: bands.gather(1, rows[..., None].expand_as(bands))  # noqa: E731
+        x = pick(low) * (1 - share) + pick(high) * share
+        slope = (self.rand(n, 1, 1) - 0.5) * 1.4 * (centre / width - 0.5)[:, None]
+        x = x + slope + (self.rand(n, 1, 1) - 0.5) * 1.4
+        floor = -2.4 + 2.0 * self.rand(n, 1, 1) + 0.25 * self.randn(x)
+        x = torch.where(self.rand(n, 1, 1) < 0.5, torch.logaddexp(x * 3.5, floor * 3.5) / 3.5, x)
+        start = self.rand(n, 1, 1) * width
+        lost = ((centre[:, None] - start).abs() < 4 * self.rand(n, 1, 1)) & (
+            self.rand(n, 1, 1) < 0.4
+        )
+        return torch.where(lost, x.mean(1, keepdim=True), x)
+
+    def loss(self, pupil: nn.Module, clips: Clips) -> tuple[Tensor, Tensor]:
+        """Velocity loss and viseme loss of a batch."""
+        clips = Clips(clips.reference + 0.1 * self.rand(len(clips.mel), 1, 1, 1, 1) * self.randn(clips.reference),
+                      clips.past, clips.latents, clips.worth, self.sound(clips.mel), clips.curves)  # fmt: skip
+        sigma = self.sigmas(len(clips.mel))
+        level = sigma.view(-1, 1, 1, 1, 1)
+        noisy = (1 - level) * (clips.latents + self.errors(clips.latents)) + level * self.randn(
+            clips.latents
+        )
+        target = (noisy - clips.latents) / level.clamp(min=0.05)
+        ahead = torch.randint(
+            4, 31, (len(sigma), BLOCKS), generator=self.generator, device=self.device
+        )
+        with torch.autocast(self.device.type, torch.bfloat16):
+            velocity, curves = pupil(clips, noisy, sigma, self.motion(clips), ahead)
+        error = velocity.float() - target
+        gap = error.square().mean(1) * clips.worth
+        # An error that changes from one latent to the next is seen as a pop.
+        jump = error.diff(dim=2).square().mean(1) * clips.worth[:, 1:]
+        loss = (gap.mean() + self.recipe.steadiness * jump.mean()) / clips.worth.mean()
+        return loss, (curves.float() - clips.curves).square().mean()
+
+
+def rate_at(recipe: AvatarRecipe, step: int, done: float) -> float:
+    """Learning rate at a step, when a share of the time is over: a warm-up in steps and a cosine on the clock."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1)))
+    return recipe.rate * min(1, (step + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
+
+
+def iterate_batches(
+    studio: SceneStudio, recipe: AvatarRecipe, generator: torch.Generator
+) -> Iterator[Clips]:
+    """Batches out of a pool whose oldest clips are replaced, a few a step."""
+    pool = studio.shoot(recipe.fresh)
+    ring = Clips(*(x.new_zeros(recipe.pool, *x.shape[1:]) for x in vars(pool).values()))
+    filled, at = 0, 0
+    start = min(recipe.pool, 4 * recipe.batch)
+    for step in count():
+        missing = -(-(start - filled) // recipe.fresh)
+        due = missing if missing > 0 else int(step % recipe.every == 0)
+        for _ in range(due):
+            rows = torch.arange(at, at + recipe.fresh, device=generator.device) % recipe.pool
+            ring.put(rows, studio.shoot(recipe.fresh))
+            at = (at + recipe.fresh) % recipe.pool
+            filled = min(filled + recipe.fresh, recipe.pool)
+        yield ring.take(
+            torch.randint(0, filled, (recipe.batch,), generator=generator, device=generator.device)
+        )
+
+
+def train_avatar(
+    pupil: TrainedModules, studio: SceneStudio, recipe: AvatarRecipe, generator: torch.Generator
+) -> Iterator[list[Tensor]]:
+    """Train until the time is over; gives the averaged weights, every SAVE_EVERY seconds and at the end."""
+    began = time.monotonic()
+    decay = [p for p in pupil.parameters() if p.ndim > 1]
+    rest = [p for p in pupil.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}],
+        lr=recipe.rate, betas=(0.9, 0.98), fused=generator.device.type == "cuda",
+    )  # fmt: skip
+    average = [p.detach().clone() for p in pupil.parameters()]
+    lesson, supply = BatchMaker(recipe, generator), iterate_batches(studio, recipe, generator)
+    if recipe.compile:
+        compile_parts(pupil)
+    step, done, saved, marks = 0, 0.0, 0.0, torch.zeros(2, device=generator.device)
+    while done < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(recipe, step, done)
+        losses = lesson.loss(pupil, next(supply))
+        (losses[0] + recipe.viseme_weight * losses[1]).backward()
+        nn.utils.clip_grad_norm_(pupil.parameters(), 1.0, foreach=True)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        keep = min(recipe.ema, (step + 1) / (step + 10))
+        torch._foreach_lerp_(average, [p.detach() for p in pupil.parameters()], 1 - keep)
+        marks = marks.lerp(torch.stack(losses).detach(), 0.02)
+        step += 1
+        if step == COMPILED:
+            began = time.monotonic()
+        done = (time.monotonic() - began) / (60 * recipe.minutes)
+        if 60 * recipe.minutes * done > saved + SAVE_EVERY:
+            saved += SAVE_EVERY
+            yield average
+        if step in (1, 20) or step % 200 == 0:
+            _log.info("step %d velocity %.4f viseme %.5f", step, *marks.tolist())
+    yield average
+
+
+def compile_parts(pupil: TrainedModules) -> None:
+    """Compile one block and one injection: every layer shares the code."""
+    for block in pupil.transformer.blocks:
+        block.compile(dynamic=False)
+    pupil.transformer.audio_injector.compile(dynamic=False)
+
+
+def load_sound(path: Path, device: torch.device) -> Sound:
+    """The training sound that model.pocket.training.dataset wrote."""
+    from model.pocket.training.dataset import read_dataset
+
+    bands, curves = read_dataset(path)
+    return Sound(bands.to(device), curves.to(device))
+
+
+def load_vae(folder: Path, device: torch.device) -> PocketVAE:
+    """The finished VAE, in float32, frozen."""
+    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text(encoding="utf-8")))
+    vae.load_state_dict(load_file(folder / VAE_FILE))
+    vae.to(device, memory_format=torch.channels_last)
+    return vae.eval().requires_grad_(False)
+
+
+def save_avatar(pupil: TrainedModules, weights: list[Tensor], folder: Path) -> None:
+    """Weights in bf16, one file, the names prefixed by the part they belong to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name, _ in pupil.named_parameters()]
+    state = {
+        name: weight.detach().to("cpu", torch.bfloat16).contiguous()
+        for name, weight in zip(names, weights, strict=True)
+        if not name.startswith("viseme.")
+    }
+    save_file(state, folder / AVATAR_FILE)
+
+
+def main() -> None:
+    """Train one stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--sound", type=Path, required=True)
+    parser.add_argument("--vae", type=Path, default=Path("model/pocket/weights"))
+    parser.add_argument("--init", type=Path, help="weights of the stage before")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rate", type=float, default=1.2e-3)
+    parser.add_argument("--fresh", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="tiny, to find mistakes")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms %(message)s")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_float32_matmul_precision("high")
+    generator = torch.Generator(device).manual_seed(args.seed)
+    torch.manual_seed(args.seed)
+    recipe = AvatarRecipe(args.minutes, rate=args.rate, fresh=args.fresh)
+    if args.smoke:
+        on_card = device.type == "cuda"  # what is paid for is compiled, so that is tried too
+        recipe = AvatarRecipe(args.minutes, batch=2, pool=8, fresh=2, compile=on_card)
+    pupil = TrainedModules().to(device)
+    if args.init:
+        # The viseme head is not handed over: it is learnt anew in a minute.
+        pupil.load_state_dict(load_file(args.init, device=str(device)), strict=False)
+    studio = SceneStudio(load_vae(args.vae, device), load_sound(args.sound, device), generator)
+    for weights in train_avatar(pupil, studio, recipe, generator):
+        save_avatar(pupil, weights, args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The speech-to-video transformer, one class for all models, and what conditions it."""

@@ -1,0 +1,143 @@
+"""Attention with normalised queries and keys, as Wan has it, and the transformer block round it."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from model.ops import fused
+from model.ops.fp8 import Rows
+from model.ops.fused import GatedResidual, Modulation
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""
+
+
+SCORES_AT_ONCE = 1 << 22
+"""Attention scores that a CPU may hold at a time."""
+
+
+def attend_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention over all keys: [b, l, head, d] each."""
+    q, k, v = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
+    return rearrange(attend_heads(q, k, v), "b n l d -> b l n d")
+
+
+def attend_heads(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention over all keys: [b, head, l, d] each.
+
+    In bfloat16 on a CPU, torch's fused attention takes 1.6 times as long as two products and a softmax.
+    """
+    few = q.shape[:-1].numel() * k.shape[-2] <= SCORES_AT_ONCE
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and few:
+        scores = q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)
+        return scores.softmax(-1) @ v
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the full width, rounded before the weight is applied (the reference's order)."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., dim] → [..., dim]."""
+        return fused.rms_norm(x, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """Projections of an attention layer; who attends to what is passed in."""
+
+    def __init__(self, dim: int, heads: int, eps: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
+        self.norm_q, self.norm_k = RMSNorm(dim, eps), RMSNorm(dim, eps)
+
+    def queries(self, x: Rows) -> Tensor:
+        """[b, l, dim] → [b, l, head, d]."""
+        return rearrange(self.norm_q(self.q(x)), "b l (n d) -> b l n d", n=self.heads)
+
+    def keys_values(self, x: Rows) -> tuple[Tensor, Tensor]:
+        """[b, l, dim] → keys and values [b, l, head, d]."""
+        k, v = self.norm_k(self.k(x)), self.v(x)
+        return (
+            rearrange(k, "b l (n d) -> b l n d", n=self.heads),
+            rearrange(v, "b l (n d) -> b l n d", n=self.heads),
+        )
+
+    def out(self, x: Tensor) -> Tensor:
+        """[b, l, head, d] → [b, l, dim]."""
+        projected: Tensor = self.o(
+            fused.quantize_input(rearrange(x, "b l n d -> b l (n d)"), self.o)
+        )
+        return projected
+
+    def forward(self, x: Rows, attend: Attend) -> Tensor:
+        """Self-attention of [b, l, dim]."""
+        return self.out(attend(self.queries(x), *self.keys_values(x)))
+
+    def cross(self, x: Rows, keys: Tensor, values: Tensor) -> Tensor:
+        """Cross-attention of [b, l, dim] to keys and values computed before."""
+        return self.out(attend_all(self.queries(x), keys, values))
+
+
+class Block(nn.Module):
+    """Self-attention, text attention, feed-forward; modulated segment by segment.
+
+    Wan2.2-S2V: tokens of the noisy latents follow the timestep, reference and motion tokens follow t = 0.
+    """
+
+    def __init__(self, dim: int, ffn_dim: int, heads: int, eps: float, *, text: bool) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.self_attn = Attention(dim, heads, eps)
+        if text:
+            self.norm3 = nn.LayerNorm(dim, eps)
+            self.cross_attn = Attention(dim, heads, eps)
+        self.norm2 = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.ffn = nn.Sequential(
+            nn.Linear(dim, ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(ffn_dim, dim)
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+
+    def modulations(self, time: Tensor, dtype: torch.dtype) -> list[Tensor]:
+        """Shift, scale and gate for attention, then for the feed-forward, [b, segment, dim] each, from rows [b, segment, 6, dim]."""
+        rows = (self.modulation.unsqueeze(1).float() + time).to(dtype)
+        return list(rows.unbind(2))
+
+    def forward(
+        self,
+        x: Tensor,
+        modulations: list[Tensor],
+        lengths: tuple[int, ...],
+        attend: Attend,
+        text: tuple[Tensor, Tensor] | None,
+    ) -> Tensor:
+        """Tokens [b, l, dim] → [b, l, dim]; `text` is this layer's keys and values.
+
+        Modulations in float32 carry the tokens in float32 to the end of the block; matrices multiply in the weights' precision either way.
+        """
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulations
+        first, last = self.ffn[0], self.ffn[2]
+        h = fused.norm_modulate(
+            x, Modulation(scale_a, shift_a, lengths, self.norm1.eps), self.self_attn.q
+        )
+        y = GatedResidual(self.self_attn(h, attend), gate_a, lengths)
+        if text is not None:
+            attention = self.cross_attn
+            x, h = fused.add_norm_modulate(
+                x, y, fused.affine_modulation(self.norm3, x.shape[1]), attention.q
+            )
+            y = GatedResidual(attention.cross(h, *text), None, lengths)
+        x, h = fused.add_norm_modulate(
+            x, y, Modulation(scale_f, shift_f, lengths, self.norm2.eps), first
+        )
+        return fused.add_residual(
+            x, GatedResidual(last(fused.apply_gelu(first(h), last)), gate_f, lengths)
+        )

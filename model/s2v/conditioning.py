@@ -1,0 +1,52 @@
+"""What stays the same for a whole film, whichever loop makes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from model.avatar import Float
+from storage.errors import BadInput
+
+Pose = Callable[[int], Tensor]
+"""The pose latents [1, c, t, h, w] of a clip, by its number."""
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Reference [1, c, 1, h, w], motion before clip 0 [1, c, m, h, w], prompt states [1, l, text_dim], latents of a clip."""
+
+    reference: Tensor
+    motion: Tensor
+    """Zeros stand for what is missing of the latents that the model looks back on; none at all is no past for a clip-wise model."""
+    text: Tensor | None
+    clip_latents: int
+    masks: Tensor | None = None
+    """Where each of several speakers is heard [speaker, t, rows, columns], in tokens: 1 where no other one is. None: one speaker, everywhere."""
+    pose: Pose | None = None
+
+    def audio_tensor(self, audio: Float) -> Tensor:
+        """Features [layer, channel, frame], or [speaker, layer, channel, frame] of several, as [speaker, …]; raises BadInput where masks do not fit."""
+        speakers = 1 if audio.ndim == 3 else audio.shape[0]
+        masks = 1 if self.masks is None else self.masks.shape[0]
+        if speakers != masks:
+            raise BadInput(
+                f"{speakers} speakers need a mask each that says where they are: {masks} came."
+            )
+        return torch.from_numpy(audio.reshape(speakers, *audio.shape[-3:]))
+
+    def token_masks(self, latents: int) -> Tensor | None:
+        """The masks over the tokens of so many latents [speaker, (t rows columns)].
+
+        They are always the first of `masks`, whichever block or clip it is, as in the reference; masks of one latent stand for all.
+        """
+        if self.masks is None:
+            return None
+        shown = self.masks[:, :latents].expand(-1, latents, -1, -1)
+        return rearrange(shown.to(self.reference.device), "s t y x -> s (t y x)")
+
+    def pose_of(self, clip: int) -> Tensor | None:
+        """The pose latents of a clip [1, c, t, h, w]; None: zeros."""
+        return None if self.pose is None else self.pose(clip)

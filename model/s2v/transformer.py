@@ -1,0 +1,271 @@
+"""The speech-to-video transformer of Wan2.2-S2V and LiveAvatar, at any size: one class for all models.
+
+Module names are the keys of the published checkpoint. Every switch that differs between the models is a field of the configuration.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from einops import rearrange
+from torch import Tensor, nn
+
+from model.device.layer_offload import LayerStream
+from model.device.prefetch import send_to_device
+from model.s2v.attention import Attend, Block
+from model.s2v.audio_injector import AudioInjector, AudioStates, CausalAudioEncoder
+from model.s2v.frame_packer import FramePacker
+from model.s2v.rope import Rope, grid_positions
+
+NOISY, REFERENCE, MOTION = 0, 1, 2
+"""Rows of trainable_cond_mask."""
+
+TextStates = list[tuple[Tensor, Tensor]]
+"""Keys and values of the prompt, one pair a layer; empty where the model reads no prompt."""
+
+
+@dataclass(frozen=True)
+class EmbeddedTime:
+    """A timestep, embedded: `width` [b, dim] for the head, `rows` [b, 6, dim] for the blocks; float32."""
+
+    width: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class ForwardContext:
+    """One way through all blocks: whose rows modulate which tokens, and who attends to what."""
+
+    times: tuple[EmbeddedTime, ...]
+    lengths: tuple[int, ...]
+    attends: list[Attend]
+    text: TextStates
+    audio: list[AudioStates]
+    """Of the first segment's tokens; empty to inject nothing."""
+    masks: Tensor | None = None
+    """Where each of several speakers is heard: [speaker, token of the first segment]."""
+
+
+class S2VTransformer(ModelMixin, ConfigMixin):
+    """Velocity (noise - x0) of video latents, given a reference, motion, sound and maybe a prompt.
+
+    Attributes of the configuration that are switches: `text_dim` and `cond_dim` (None: no prompt, no pose), `motion_buckets` (FramePack), `motion_edged` (see there),
+    `motion_follows` (motion latents are the ones just made, placed before the block; else they stay at the picture's), `sink_from_first_clip` (the reference becomes the film's first
+    latent after clip 0), `roll` (how far ahead of a block the reference may stand), `sigmas` (the schedule), `rounding` (where tokens are rounded to the weights'
+    precision: after each "layer" of a block, after each "block", "never"; unless it is "layer", modulations, the injector's norm and the audio encoder are in
+    float32), `rounded_latents` (the latents are rounded after every step too).
+    """
+
+    @register_to_config
+    def __init__(  # noqa: PLR0913 - diffusers' ConfigMixin makes the arguments the configuration
+        self,
+        *,
+        dim: int = 5120,
+        ffn_dim: int = 13824,
+        freq_dim: int = 256,
+        num_heads: int = 40,
+        num_layers: int = 40,
+        in_dim: int = 16,
+        out_dim: int = 16,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        text_dim: int | None = 4096,
+        text_len: int = 512,
+        cond_dim: int | None = 16,
+        audio_dim: int = 1024,
+        audio_layers: int = 25,
+        num_audio_token: int = 4,
+        audio_inject_layers: tuple[int, ...] = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39),
+        motion_buckets: tuple[int, ...] = (1, 2, 16),
+        motion_edged: bool = True,
+        rope_theta: float = 10000.0,
+        eps: float = 1e-6,
+        block_latents: int = 3,
+        ring_latents: int = 12,
+        reference_time: int = 30,
+        roll: tuple[int, int] = (4, 30),
+        motion_follows: bool = False,
+        sink_from_first_clip: bool = True,
+        sigmas: str = "flow_match_shift_twice",
+        rounding: str = "block",
+        rounded_latents: bool = True,
+    ) -> None:
+        super().__init__()
+        del block_latents, ring_latents, reference_time, roll  # these are read from config
+        del motion_follows, sink_from_first_clip, sigmas, text_len, rounding, rounded_latents
+        pt, ph, pw = patch_size
+        size = (pt, ph, pw)
+        self.patch_embedding = nn.Conv3d(in_dim, dim, size, size)
+        if cond_dim is not None:
+            self.cond_encoder: Any = nn.Conv3d(cond_dim, dim, size, size)
+        if text_dim is not None:
+            self.text_embedding = make_mlp(text_dim, dim, nn.GELU(approximate="tanh"))
+        self.time_embedding = make_mlp(freq_dim, dim, nn.SiLU())
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+        self.trainable_cond_mask = nn.Embedding(3, dim)
+        told = text_dim is not None
+        blocks = [Block(dim, ffn_dim, num_heads, eps, text=told) for _ in range(num_layers)]
+        self.blocks: Any = nn.ModuleList(blocks)
+        self.head = Head(dim, out_dim * size[0] * size[1] * size[2], eps)
+        self.casual_audio_encoder = CausalAudioEncoder(
+            audio_layers, audio_dim, dim, num_audio_token
+        )
+        self.audio_injector = AudioInjector(dim, num_heads, len(audio_inject_layers), eps)
+        self.frame_packer = FramePacker(in_dim, dim, tuple(motion_buckets), edged=motion_edged)
+        self.rope = Rope(dim // num_heads, rope_theta)
+        self.stream: LayerStream | None = None
+        """Brings the blocks that wait on the host."""
+        self.injector_of = {block: j for j, block in enumerate(sorted(audio_inject_layers))}
+
+    def tokens_per_latent(self, height: int, width: int) -> int:
+        """Tokens of one latent frame of height × width latent pixels."""
+        _, ph, pw = self.config.patch_size
+        return (height // ph) * (width // pw)
+
+    def embed_time(self, timesteps: Tensor) -> EmbeddedTime:
+        """Timesteps [b] in 0..1000, as float64 sinusoids (cosines first), through the MLP in float32."""
+        half = self.config.freq_dim // 2
+        octaves = torch.arange(half, dtype=torch.float64, device=timesteps.device) / half
+        angles = timesteps.double()[:, None] * 10000.0**-octaves
+        wave = torch.cat([angles.cos(), angles.sin()], -1).float()
+        width = linear_in_float32(
+            self.time_embedding[2], F.silu(linear_in_float32(self.time_embedding[0], wave))
+        )
+        rows = linear_in_float32(self.time_projection[1], F.silu(width))
+        return EmbeddedTime(width, rearrange(rows, "b (six d) -> b six d", six=6))
+
+    def embed_times(self, timesteps: Sequence[float]) -> list[EmbeddedTime]:
+        """Each of several timesteps by itself, for a batch of one."""
+        device = self.patch_embedding.weight.device
+        return [self.embed_time(torch.full((1,), t, device=device)) for t in timesteps]
+
+    @property
+    def precision(self) -> torch.dtype:
+        """What the weights are kept in, and matrices multiplied in."""
+        return self.patch_embedding.weight.dtype
+
+    @property
+    def latents_precision(self) -> torch.dtype:
+        """What the latents are kept in between two steps."""
+        return self.precision if self.config.rounded_latents else torch.float32
+
+    def embed_text(self, states: Tensor | None) -> TextStates:
+        """Prompt states [b, l, text_dim] to the keys and values of every layer; zeros fill them up to text_len, and these are attended to as well."""
+        if states is None or self.config.text_dim is None:
+            return []
+        missing = self.config.text_len - states.shape[1]
+        tokens = self.text_embedding(
+            F.pad(states.to(self.patch_embedding.weight), (0, 0, 0, missing))
+        )
+        return [block.cross_attn.keys_values(tokens) for block in self.layers()]
+
+    def layers(self) -> Iterator[Block]:
+        """Every block in its order, where it can compute until the next is asked for."""
+        return iter(self.blocks) if self.stream is None else self.stream.walk(self.blocks)
+
+    def embed_audio(self, features: Tensor) -> list[AudioStates]:
+        """Features [b, layer, channel, frame] of a slice to the states of every injector layer; of several speakers, [(speaker b), …]."""
+        precision = self.precision if self.config.rounding == "layer" else torch.float32
+        heard = send_to_device(features, self.patch_embedding.weight.device).to(precision)
+        return self.audio_injector.states(*self.casual_audio_encoder(heard))
+
+    def embed_latents(self, latents: Tensor, kind: int) -> Tensor:
+        """Latents [b, c, t, h, w] to tokens [b, (t h w), dim] of a kind."""
+        return self._of_kind(self.patch_embedding(latents.to(self.precision)), kind)
+
+    def embed_noisy(self, latents: Tensor, pose: Tensor | None = None) -> Tensor:
+        """Noisy latents and the pose latents beside them [b, c, t, h, w] to tokens [b, (t h w), dim].
+
+        No pose stands for zeros: the bias of the pose encoder acts even then (as in the reference).
+        """
+        tokens = self.patch_embedding(latents.to(self.precision))
+        if self.config.cond_dim is not None:
+            bias = rearrange(self.cond_encoder.bias, "d -> d 1 1 1")
+            tokens = tokens + (bias if pose is None else self.cond_encoder(pose.to(tokens)))
+        return self._of_kind(tokens, NOISY)
+
+    def embed_condition(self, reference: Tensor, motion: Tensor | None) -> Tensor:
+        """Reference and motion latents [b, c, t, h, w] to tokens [b, l, dim]; without motion, of the reference alone."""
+        like = self.patch_embedding.weight
+        tokens = self.embed_latents(reference.to(like), REFERENCE)
+        return (
+            tokens if motion is None else torch.cat([tokens, self.embed_motion(motion.to(like))], 1)
+        )
+
+    def embed_motion(self, motion: Tensor) -> Tensor:
+        """Motion latents [b, c, t, h, w], of which the last sum(motion_buckets) count, to tokens [b, l, dim]."""
+        return self.frame_packer(motion) + self.trainable_cond_mask.weight[MOTION]
+
+    def _of_kind(self, tokens: Tensor, kind: int) -> Tensor:
+        return rearrange(tokens, "b d t h w -> b (t h w) d") + self.trainable_cond_mask.weight[kind]
+
+    def latent_positions(self, first: int, count: int, height: int, width: int) -> Tensor:
+        """Places [(t h w), 3] of `count` latent frames of height × width latent pixels from time `first`."""
+        _, ph, pw = self.config.patch_size
+        rows, columns = torch.arange(height // ph), torch.arange(width // pw)
+        return grid_positions(first + torch.arange(count), rows, columns)
+
+    def motion_positions(self, before: int, height: int, width: int) -> Tensor:
+        """Places [l, 3] of the motion tokens that end just before time `before`."""
+        _, ph, pw = self.config.patch_size
+        places = self.frame_packer.token_positions(height // ph, width // pw)
+        return places + torch.tensor([before, 0, 0])
+
+    def factors(self, *places: Tensor) -> Tensor:
+        """Rotary factors [l, head_dim/2, 2] of tokens at places [l, 3], one run after the other, computed where the model is."""
+        return self.rope.factors(torch.cat(places).to(self.patch_embedding.weight.device))
+
+    def through_blocks(self, x: Tensor, way: ForwardContext) -> Tensor:
+        """Tokens [b, l, dim] through every block; sound is injected into the first segment."""
+        rounding = self.config.rounding
+        inside = self.precision if rounding == "layer" else torch.float32
+        between = torch.float32 if rounding == "never" else x.dtype
+        rows = torch.stack([time.rows for time in way.times], 1)
+        heard = way.lengths[0]
+        for i, block in enumerate(self.layers()):
+            text = way.text[i] if way.text else None
+            modulations = block.modulations(rows, inside)
+            x = block(x, modulations, way.lengths, way.attends[i], text).to(between)
+            if way.audio and i in self.injector_of:
+                j = self.injector_of[i]
+                told = self.audio_injector(x[:, :heard], j, way.audio[j], way.masks)
+                x = torch.cat([told, x[:, heard:]], 1) if heard < x.shape[1] else told
+        return x
+
+    def to_velocity(self, x: Tensor, time: EmbeddedTime, shape: Sequence[int]) -> Tensor:
+        """Tokens [b, (t h w), dim] to the velocity [b, c, t, h, w] of a latent of `shape` (t, h, w)."""
+        pt, ph, pw = self.config.patch_size
+        t, h, w = shape
+        return rearrange(
+            self.head(x, time.width),
+            "b (t h w) (p q r c) -> b c (t p) (h q) (w r)",
+            t=t // pt, h=h // ph, w=w // pw, p=pt, q=ph, r=pw,
+        )  # fmt: skip
+
+
+class Head(nn.Module):
+    """The last norm, modulated by the timestep, and the projection to patches; the channel is last inside a patch."""
+
+    def __init__(self, dim: int, outputs: int, eps: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.head = nn.Linear(dim, outputs)
+        self.modulation = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """[b, l, dim] → [b, l, patch values] in float32; time [b, dim]."""
+        shift, scale = (self.modulation.float() + time.unsqueeze(1)).chunk(2, 1)
+        return linear_in_float32(self.head, self.norm(x.float()) * (1 + scale) + shift)
+
+
+def make_mlp(inputs: int, outputs: int, between: nn.Module) -> nn.Sequential:
+    """An embedding: a layer to the full width, a non-linearity, a layer."""
+    return nn.Sequential(nn.Linear(inputs, outputs), between, nn.Linear(outputs, outputs))
+
+
+def linear_in_float32(linear: Any, x: Tensor) -> Tensor:
+    """A linear layer computed in float32 whatever its weights are kept in, as the reference does for time and head."""
+    return F.linear(x.float(), linear.weight.float(), linear.bias.float())

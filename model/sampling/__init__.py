@@ -1,0 +1,1 @@
+"""The clip loops, the noise levels and every random number."""

@@ -1,0 +1,189 @@
+"""The clip-wise loop of Wan2.2-S2V (arXiv 2508.18621): a whole clip at once, everything sees everything, and the clip before is seen as motion latents.
+
+The screen to read is `denoise`: for each step, one forward of all tokens with the prompt and the sound, and one without, for the guidance.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.avatar import Denoised, Float
+from model.kv.kv_cache import from_bits, to_bits
+from model.s2v.attention import Attend, attend_all
+from model.s2v.audio_injector import AudioStates
+from model.s2v.conditioning import Conditioning
+from model.s2v.rope import apply_rope
+from model.s2v.transformer import EmbeddedTime, ForwardContext, S2VTransformer, TextStates
+from model.sampling.noise import NoiseSource
+from model.sampling.schedule import Schedule
+from storage.errors import LongtakeError
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How far the velocity goes from what it is without prompt and sound; 1 is no guidance and costs no second forward."""
+
+    scale: float
+    negative: Tensor | None = None
+    """States [1, l, text_dim] of what the film shall not look like."""
+
+
+@dataclass(frozen=True)
+class ClipConditioning:
+    """What a forward is told: keys and values of a prompt, and what is heard."""
+
+    text: TextStates
+    audio: list[AudioStates]
+
+
+@dataclass(frozen=True)
+class ClipContext:
+    """What stays the same for all forwards of a clip."""
+
+    condition: Tensor
+    """Tokens [1, l, dim] of reference and motion."""
+    attend: Attend
+    pose: Tensor | None
+    masks: Tensor | None
+
+
+class ClipwiseDenoiser:
+    """A film in the making. All that goes from clip to clip are the motion latents, which only the decoder can give: the last decoded frames, encoded anew."""
+
+    def __init__(
+        self,
+        transformer: S2VTransformer,
+        schedule: Schedule,
+        scene: Conditioning,
+        draws: NoiseSource,
+        guidance: Guidance,
+    ) -> None:
+        self.transformer, self.schedule, self.scene, self.draws, self.guidance = (
+            transformer, schedule, scene, draws, guidance,
+        )  # fmt: skip
+        with torch.inference_mode():
+            *self.times, self.still = transformer.embed_times((*schedule.timesteps, 0.0))
+            self.text = transformer.embed_text(scene.text)
+            guided = guidance.scale != 1
+            self.negative = transformer.embed_text(guidance.negative) if guided else []
+        self._clip = 0
+        self.motion: Tensor | None = None
+        self.restore(0, ())
+
+    @property
+    def next_clip(self) -> int:
+        """The clip that `denoise` makes next."""
+        return self._clip
+
+    @torch.inference_mode()
+    def denoise(self, audio: Float) -> Denoised:
+        """Make the next clip from its features [layer, channel, frame], or [speaker, layer, channel, frame] where the scene has masks.
+
+        Every clip but the first needs the end of the decoded one before it (`continue_from` or `restore`), and raises LongtakeError without.
+        """
+        shot, (told, untold) = (
+            self._build_context(),
+            self._build_conditioning(self.scene.audio_tensor(audio)),
+        )
+        x, solve, steps = self._noise(), self.schedule.begin(), []
+        for step, time in enumerate(self.times):
+            velocity = self._velocity(x, time, shot, told)
+            if untold is not None:
+                base = self._velocity(x, time, shot, untold)
+                velocity = base + self.guidance.scale * (velocity - base)
+            x = solve(step, velocity, x)
+            steps.append(x[0].float().cpu().numpy())
+        self._clip, self.motion = self._clip + 1, None
+        return Denoised(steps[-1].copy(), np.stack(steps))
+
+    def continue_from(self, motion: Float) -> None:
+        """Let the next clip follow what was seen last: the latents [c, m, h, w] of the last decoded frames, as the VAE encodes them anew.
+
+        The published model takes 73 frames, 19 latents. Before clip 0 they are a past that the film has not shown.
+        """
+        self._take(torch.from_numpy(motion))
+
+    def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """What the next clip takes from the one before, "motion" [c, m, h, w], once it has been handed over; before that there is nothing."""
+        if self.motion is not None:
+            yield "motion", to_bits(self.motion[0])
+
+    def restore(self, clip: int, carry: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
+        """Stand before `clip` again, with its "motion" [c, m, h, w] if it is there; `restore(0, ())` starts over."""
+        past = self.scene.motion
+        self._clip, self.motion = clip, past if clip == 0 and past.shape[2] else None
+        for name, bits in carry:
+            if name == "motion":
+                self._take(from_bits(bits))  # type: ignore[arg-type]
+
+    def _take(self, motion: Tensor) -> None:
+        reference = self.scene.reference
+        if motion.ndim != 4 or motion[:, :1].shape != reference[0].shape:
+            has, needs = tuple(motion.shape), (reference.shape[1], "m", *reference.shape[3:])
+            raise LongtakeError(f"Motion latents {has} do not fit a film of latents {needs}.")
+        self.motion = motion[None].to(reference.device)
+
+    def _build_context(self) -> ClipContext:
+        """Where everything of a clip stands: its latents from time 0, the reference at its own time, the motion before 0."""
+        if self._clip and self.motion is None:
+            raise LongtakeError(
+                f"Clip {self._clip} follows clip {self._clip - 1} as it was decoded: hand over its last latents with continue_from or restore."
+            )
+        model, scene = self.transformer, self.scene
+        (h, w), count = scene.reference.shape[-2:], scene.clip_latents
+        places = [
+            model.latent_positions(0, count, h, w),
+            model.latent_positions(model.config.reference_time, 1, h, w),
+        ]
+        if self.motion is not None:
+            places.append(model.motion_positions(0, h, w))
+        return ClipContext(
+            model.embed_condition(scene.reference, self.motion),
+            attend_rotated(model.factors(*places)),
+            scene.pose_of(self._clip),
+            scene.token_masks(count),
+        )
+
+    def _build_conditioning(
+        self, heard: Tensor
+    ) -> tuple[ClipConditioning, ClipConditioning | None]:
+        """With prompt and sound, and what guidance goes away from: the negative prompt and features of zeros (which are not silence)."""
+        told = ClipConditioning(self.text, self.transformer.embed_audio(heard))
+        if self.guidance.scale == 1:
+            return told, None
+        return told, ClipConditioning(
+            self.negative, self.transformer.embed_audio(torch.zeros_like(heard))
+        )
+
+    def _velocity(
+        self, x: Tensor, time: EmbeddedTime, shot: ClipContext, told: ClipConditioning
+    ) -> Tensor:
+        """One forward: noisy tokens follow the timestep, reference and motion follow t = 0."""
+        model = self.transformer
+        noisy = model.embed_noisy(x, shot.pose)
+        lengths = (noisy.shape[1], shot.condition.shape[1])
+        attends = [shot.attend] * len(model.blocks)
+        way = ForwardContext(
+            (time, self.still), lengths, attends, told.text, told.audio, shot.masks
+        )
+        tokens = model.through_blocks(torch.cat([noisy, shot.condition], 1), way)
+        return model.to_velocity(tokens[:, : lengths[0]], time, x.shape[2:])
+
+    def _noise(self) -> Tensor:
+        _, c, _, h, w = self.scene.reference.shape
+        noise = self.draws.noise(self._clip, 0, (c, self.scene.clip_latents, h, w))
+        like = self.scene.reference.device, self.transformer.latents_precision
+        return torch.from_numpy(noise)[None].to(*like)
+
+
+def attend_rotated(factors: Tensor) -> Attend:
+    """Attention of all tokens to all tokens, at their places."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attend_all(apply_rope(q, factors), apply_rope(k, factors), v)
+
+    return attend

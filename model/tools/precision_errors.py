@@ -1,0 +1,175 @@
+"""How far the numbers of a precision are from float32: python -m model.tools.precision_errors --weights DIR [--size W*H] [--clips N] [--device cuda].
+
+The same weights, noise, sound and memory each time, drawn at random. First single forwards of one block behind full rings, one for each step: the relative L2
+difference of the velocity. With --clips, a film of so many from its beginning: that of the latents of each clip (meant for a checkpoint of few layers).
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.avatar import Options, release_memory
+from model.kv.kv_cache import KVCache, KVCacheConfig
+from model.live_avatar.model_traits import KIND
+from model.s2v.conditioning import Conditioning
+from model.sampling.causal import CausalDenoiser
+from model.sampling.noise import SeededNoise
+from model.sampling.schedule import make_schedule
+from model.weights import checkpoint
+from model.weights.loading import Placement, load_transformer
+
+STEPS, CLIP_LATENTS = 4, 12
+
+
+@dataclass(frozen=True)
+class Precision:
+    """One way to compute: precision of layers and of what is remembered."""
+
+    name: str
+    dtype: torch.dtype
+    fp8: bool = False
+    eight: bool = False
+    on_host: bool = False
+    rounding: str = "never"
+    """Of tokens, to the precision of the layers: as the program has it, or after each "block", as the published one does."""
+
+
+# The rings of float32 do not fit beside its weights, and wait on the host: the same bits.
+EXACT = Precision("float32", torch.float32, on_host=True)
+WAYS = (
+    Precision("bf16", torch.bfloat16),
+    Precision("bf16, tokens as published", torch.bfloat16, rounding="block"),
+    Precision("fp8", torch.bfloat16, fp8=True),
+    Precision("fp8, attention in eight bits", torch.bfloat16, fp8=True, eight=True),
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is computed."""
+
+    weights: str
+    width: int
+    height: int
+    clips: int
+    device: torch.device
+
+
+def compute_outputs(way: Precision, trial: Trial) -> list[Tensor]:
+    """The velocity of each step behind full rings, then the latents of each clip."""
+    place = KIND.locate_weights(Options(weights=trial.weights))
+    placement = Placement(trial.device, way.dtype, way.fp8)
+    switches = KIND.switches | {"rounding": way.rounding}
+    transformer = load_transformer(place, placement, **switches)
+    schedule = make_schedule(STEPS, transformer.config.sigmas)
+    how = KVCacheConfig(way.eight, way.on_host)
+    scene, draws = noise_conditioning(trial, place), SeededNoise(0, transformer.config.roll)
+    loop = CausalDenoiser(transformer, schedule, scene, draws, how)
+    loop.restore(1, ())
+    fill_cache(loop.memory)
+    velocities = [velocity.float().cpu() for velocity in run_forwards(loop, place)]
+    loop.restore(0, ())
+    clips = [
+        loop.denoise(noise_features(place, 4 * CLIP_LATENTS, clip)) for clip in range(trial.clips)
+    ]
+    return [*velocities, *(torch.from_numpy(clip.latents) for clip in clips)]
+
+
+def noise_conditioning(trial: Trial, place: checkpoint.WeightsLocation) -> Conditioning:
+    """A picture, a past and a prompt of noise."""
+    h, w, channels = trial.height // 8, trial.width // 8, place.config["in_dim"]
+    there = trial.device
+    return Conditioning(
+        draw_normal(1, channels, 1, h, w, seed=1).to(there),
+        draw_normal(1, channels, 19, h, w, seed=2).to(there),
+        draw_normal(1, place.config["text_len"] // 4, place.config["text_dim"], seed=3).to(there),
+        CLIP_LATENTS,
+    )
+
+
+def noise_features(place: checkpoint.WeightsLocation, frames: int, seed: int) -> np.ndarray:
+    """Features of noise."""
+    shape = (place.config["audio_layers"], place.config["audio_dim"], frames)
+    return draw_normal(*shape, seed=100 + seed).numpy()
+
+
+@torch.inference_mode()
+def run_forwards(loop: CausalDenoiser, place: checkpoint.WeightsLocation) -> Iterator[Tensor]:
+    """One forward for each step, of latents of noise."""
+    told = loop.embed_conditioning(
+        loop.scene.audio_tensor(noise_features(place, 4 * loop.block, 0))
+    )
+    shape = (*loop.scene.reference.shape[:2], loop.block, *loop.scene.reference.shape[3:])
+    x = draw_normal(*shape, seed=4).to(
+        loop.scene.reference.device, loop.transformer.latents_precision
+    )
+    for step in range(STEPS):
+        yield loop.velocity(step, 0, x, told)
+
+
+@torch.inference_mode()
+def fill_cache(memory: KVCache) -> None:
+    """Let every ring remember normal numbers, the same in every precision but for their rounding."""
+    shape = memory.shape
+    sizes = (2, shape.batch, shape.own, shape.heads, shape.head_dim)
+    for s, of_step in enumerate(memory.rings):
+        for i, ring in enumerate(of_step):
+            for slot, room in enumerate(ring.slots(ring.home)):
+                seed = 1000 * s + 10 * i + slot
+                k, v = draw_normal(*sizes, seed=seed, device=room.device).to(memory.dtype)
+                memory.window.remember(k, v, None, room)
+
+
+def draw_normal(*shape: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
+    """Normal numbers."""
+    return torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+
+
+def measure_differences(trial: Trial) -> dict[str, list[float]]:
+    """Of each way, the relative L2 difference to float32: of each velocity, then of each clip."""
+    exact = compute_outputs(EXACT, trial)
+    found = {}
+    for way in WAYS:
+        release_memory()
+        made = compute_outputs(way, trial)
+        found[way.name] = [
+            float((a - b).norm() / b.norm()) for a, b in zip(made, exact, strict=True)
+        ]
+    return found
+
+
+def format_table(found: dict[str, list[float]]) -> str:
+    """For a person."""
+    count = len(next(iter(found.values()))) - STEPS
+    names = [*(f"step {s}" for s in range(STEPS)), *(f"clip {c}" for c in range(count))]
+    lines = [" " * 34 + "".join(f"{name:>10}" for name in names)]
+    lines += [f"{name:<34}" + "".join(f"{one:10.2e}" for one in row) for name, row in found.items()]
+    return "\n".join(lines)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Compute, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", required=True, help="a folder in the published layout")
+    parser.add_argument("--size", default="704*384")
+    parser.add_argument("--clips", type=int, default=0)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    asked = parser.parse_args(words)
+    width, height = map(int, asked.size.split("*"))
+    device = torch.device(asked.device)
+    found = measure_differences(Trial(asked.weights, width, height, asked.clips, device))
+    if asked.json:
+        asked.json.write_text(json.dumps(found))
+    print(format_table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Wan's VAE as a stream, and linear previews of latents."""

@@ -1,0 +1,289 @@
+"""A walk through the decoder of diffusers' AutoencoderKLWan as a card wants it: channels last, and one pass over memory between two convolutions.
+
+Weights stay in diffusers' module, under its names and in its shapes; only their order in memory is what the convolutions here read. Biases are no
+convolution's matter, they are added by whatever reads the result. What a layer remembers are two frames, zeros before there were any.
+Numbers between two convolutions are float32 and rounded once, where diffusers rounds after each step. On a card norm, SiLU and joining are one kernel
+(model/ops/fused_triton.py); all else between two convolutions is small.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.ops.fused import has_kernels
+from model.vae.wan_layout import CACHED_FRAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Module = Any  # diffusers is untyped, and so are the parts of its modules
+    FeatureCache = list[Any]  # a slot for each layer that remembers: None, then a tensor
+
+
+class JoinedFrames(NamedTuple):
+    """What a causal convolution reads: [b, t + 2, h, w, c] or, folded, each frame with the two before it, [b, t, h, w, 3 c]."""
+
+    frames: Tensor
+    last: Tensor
+    """The two frames [b, 2, h, w, c] that are to be remembered."""
+
+
+FOLDED_BELOW = 192
+"""Channels below which time is folded into channels, and a convolution in three dimensions is one in two.
+
+Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as conv2d with its fold: 96 channels 2.23 and 1.76; 192 channels 1.05 and 1.29;
+384 channels at 96x176 .48 and .44, at 48x88 .110 and .125.
+"""
+ALIGNED = 8
+"""Channels that kernels for tensor cores come in: the three of a picture alone would miss them."""
+
+
+class PendingSum(NamedTuple):
+    """What a layer makes before its parts are added: its convolution [b, t, h, w, c], its bias [c], and what went around a block."""
+
+    convolved: Tensor
+    bias: Tensor
+    around: Tensor | None = None
+
+
+class WanDecoder:
+    """The decoder of an AutoencoderKLWan without residual shortcuts (Wan2.1's), one latent at a time."""
+
+    def __init__(self, decoder: Module) -> None:
+        slots = count()
+        self._conv_in = CausalConv3d(decoder.conv_in, next(slots))
+        self._steps = list(_decoder_layers(decoder, slots))
+        self._head = NormActConv(decoder.norm_out, decoder.conv_out, next(slots))
+
+    def decode(self, z: Tensor, past: FeatureCache) -> Tensor:
+        """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `post_quant_conv`; `past` is brought up to date."""
+        rows = rearrange(z, "b c t h w -> b t h w c")
+        joined = join_frames(
+            rows, self._conv_in.remembered(rows, past), folded=self._conv_in.folded
+        )
+        parts = PendingSum(self._conv_in.convolve(joined, past), self._conv_in.bias)
+        for step in self._steps:
+            parts = step(parts, past)
+        _, convolved = self._head(parts, past)
+        return to_frames(PendingSum(convolved, self._head.conv.bias))
+
+
+def _decoder_layers(decoder: Module, slots: Iterator[int]) -> Iterator[Any]:
+    """Everything between the first and the last convolution, in the order in which it runs."""
+    middle = decoder.mid_block
+    yield Block(middle.resnets[0], slots)
+    for attention, block in zip(middle.attentions, middle.resnets[1:], strict=True):
+        yield Attention(attention)
+        yield Block(block, slots)
+    for level in decoder.up_blocks:
+        for block in level.resnets:
+            yield Block(block, slots)
+        for upsampler in level.upsamplers or ():
+            yield Upsampler(upsampler, slots)
+
+
+class CausalConv3d:
+    """A convolution over a frame and the two before it, its weight [o, c, 3, y, x] laid out in memory for the way it is run."""
+
+    def __init__(self, conv: Module, slot: int) -> None:
+        self._slot = slot
+        channels, size = conv.weight.shape[1], conv.weight.shape[-1]
+        self.folded = channels < FOLDED_BELOW or size == 1
+        order = "o c t y x -> o y x t c" if self.folded else "o c t y x -> o t y x c"
+        stored = rearrange(conv.weight.data, order).contiguous()
+        back = " -> ".join(reversed(order.split(" -> ")))
+        conv.weight.data = rearrange(stored, back)  # a view: the module's weight is this one
+        whole = conv.weight.data
+        self._weight = rearrange(whole, "o c t y x -> o (t c) y x") if self.folded else whole
+        self._margin = size // 2
+        self.bias = widen_dtype(conv.bias.data)
+
+    def remembered(self, like: Tensor, past: FeatureCache) -> Tensor:
+        """The last two frames [b, 2, h, w, c] of what this layer has seen; sizes as in `like` [b, t, h, w, c]."""
+        if past[self._slot] is None:
+            past[self._slot] = torch.zeros_like(like[:, :1]).repeat(1, CACHED_FRAMES, 1, 1, 1)
+        kept: Tensor = past[self._slot]
+        return kept
+
+    def begins(self, past: FeatureCache) -> bool:
+        """Whether this layer has seen nothing yet."""
+        return past[self._slot] is None
+
+    def convolve(self, joined: JoinedFrames, past: FeatureCache) -> Tensor:
+        """[b, t, h, w, c] → the same with o channels; what is to be remembered is from now on."""
+        past[self._slot] = joined.last
+        frames, margin = joined.frames, self._margin
+        if self.folded and margin == 0:
+            return F.linear(frames, self._weight[:, :, 0, 0])
+        if self.folded:
+            images = rearrange(frames, "b t h w c -> (b t) c h w")
+            y = F.conv2d(images, pad_outputs(self._weight), padding=margin)
+            y = rearrange(y, "(b t) o h w -> b t h w o", b=len(frames))
+            return y[..., : len(self.bias)]
+        volume = rearrange(frames, "b t h w c -> b c t h w")
+        y = F.conv3d(volume, self._weight, padding=(0, margin, margin))
+        return rearrange(y, "b o t h w -> b t h w o")
+
+
+class NormActConv:
+    """A norm, a SiLU and the causal convolution behind them."""
+
+    def __init__(self, norm: Module, conv: Module, slot: int) -> None:
+        self._gamma = norm.gamma.data.flatten()
+        self.conv = CausalConv3d(conv, slot)
+
+    def __call__(self, parts: PendingSum, past: FeatureCache) -> tuple[Tensor | None, Tensor]:
+        """The sum, if it has more than a bias to add, and its convolution."""
+        kept = self.conv.remembered(parts.convolved, past)
+        added, joined = norm_activate(parts, self._gamma, kept, folded=self.conv.folded)
+        return added, self.conv.convolve(joined, past)
+
+
+class Block:
+    """A residual block of two convolutions."""
+
+    def __init__(self, block: Module, slots: Iterator[int]) -> None:
+        self._first = NormActConv(block.norm1, block.conv1, next(slots))
+        self._second = NormActConv(block.norm2, block.conv2, next(slots))
+        self._shortcut = None if block.in_dim == block.out_dim else block.conv_shortcut
+        self._nothing = torch.zeros_like(self._second.conv.bias)
+
+    def __call__(self, parts: PendingSum, past: FeatureCache) -> PendingSum:
+        """[b, t, h, w, c] → [b, t, h, w, o]."""
+        added, convolved = self._first(parts, past)
+        around = self._around(parts, added)
+        _, convolved = self._second(PendingSum(convolved, self._first.conv.bias), past)
+        return PendingSum(convolved, self._second.conv.bias + around.bias, around.convolved)
+
+    def _around(self, parts: PendingSum, added: Tensor | None) -> PendingSum:
+        """What goes around the two convolutions; a bias that nobody added goes with it."""
+        if self._shortcut is not None:
+            x = add_parts(parts) if added is None else added
+            x = F.linear(x, self._shortcut.weight.flatten(1), self._shortcut.bias)
+            return PendingSum(x, self._nothing)
+        return parts if added is None else PendingSum(added, self._nothing)
+
+
+class Attention:
+    """Each frame's pixels attend to each other, in one head."""
+
+    def __init__(self, block: Module) -> None:
+        self._gamma = block.norm.gamma.data.flatten()
+        self._qkv, self._out = block.to_qkv, block.proj
+        self._bias = widen_dtype(block.proj.bias.data)
+
+    def __call__(self, parts: PendingSum, _: FeatureCache) -> PendingSum:
+        """[b, t, h, w, c] → the same."""
+        x = add_parts(parts)
+        normed = rms_normalize(widen_dtype(x), self._gamma).to(x.dtype)
+        qkv = F.linear(normed, self._qkv.weight.flatten(1), self._qkv.bias)
+        q, k, v = rearrange(qkv, "b t h w (three c) -> three (b t) 1 (h w) c", three=3)
+        seen = F.scaled_dot_product_attention(q, k, v)
+        b, t, h, _w, _c = x.shape
+        rows = rearrange(seen, "(b t) 1 (h w) c -> b t h w c", b=b, t=t, h=h)
+        return PendingSum(F.linear(rows, self._out.weight.flatten(1)), self._bias, x)
+
+
+class Upsampler:
+    """Twice the height and width and, where there is a convolution in time, twice the frames: but for a stream's first."""
+
+    def __init__(self, resample: Module, slots: Iterator[int]) -> None:
+        doubles = resample.mode == "upsample3d"
+        self._in_time = CausalConv3d(resample.time_conv, next(slots)) if doubles else None
+        conv = resample.resample[1]
+        conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
+        self._conv, self._bias = conv, widen_dtype(conv.bias.data)
+
+    def __call__(self, parts: PendingSum, past: FeatureCache) -> PendingSum:
+        """[b, t, h, w, c] → [b, t or 2 t, 2 h, 2 w, o]."""
+        frames = self._spread(parts, past)
+        images = rearrange(frames, "b t h w c -> (b t) c h w")
+        y = F.conv2d(images, self._conv.weight, padding=1)
+        return PendingSum(rearrange(y, "(b t) o h w -> b t h w o", b=len(frames)), self._bias)
+
+    def _spread(self, parts: PendingSum, past: FeatureCache) -> Tensor:
+        time = self._in_time
+        if time is None:
+            return upsample_nearest(parts, 1)
+        first = time.begins(past)
+        kept = time.remembered(parts.convolved, past)
+        if first:
+            return upsample_nearest(
+                parts, 1
+            )  # and it stays unseen: what comes next sees zeros before it
+        joined = join_frames(add_parts(parts), kept, folded=True)
+        return upsample_nearest(PendingSum(time.convolve(joined, past), time.bias), 2)
+
+
+# Between two convolutions
+
+
+def norm_activate(
+    parts: PendingSum, gamma: Tensor, past: Tensor, *, folded: bool
+) -> tuple[Tensor | None, JoinedFrames]:
+    """The sum, if it has more than a bias to add, and its norm behind a SiLU, joined with the past [b, 2, h, w, c]."""
+    if has_kernels(parts.convolved):
+        from model.ops import fused_triton
+
+        added, frames, last = fused_triton.activate_sum(parts, gamma, past, folded=folded)
+        return added, JoinedFrames(frames, last)
+    x, like = sum_in_float(parts), past.dtype
+    joined = join_frames(F.silu(rms_normalize(x, gamma)).to(like), past, folded=folded)
+    return None if parts.around is None else x.to(like), joined
+
+
+def add_parts(parts: PendingSum) -> Tensor:
+    """The sum [b, t, h, w, c]."""
+    return sum_in_float(parts).to(parts.convolved.dtype)
+
+
+def upsample_nearest(parts: PendingSum, frames: int) -> Tensor:
+    """The sum [b, t, h, w, frames c] with its frames one after the other, each pixel four times: [b, frames t, 2 h, 2 w, c]."""
+    return repeat(add_parts(parts), "b t h w (f c) -> b (t f) (h y) (w x) c", f=frames, y=2, x=2)
+
+
+def to_frames(parts: PendingSum) -> Tensor:
+    """The sum [b, t, y, x, 3] → [b, 3, t, y, x] in -1..1."""
+    x = sum_in_float(parts).clamp(-1, 1).to(parts.convolved.dtype)
+    return rearrange(x, "b t y x c -> b c t y x").contiguous()
+
+
+def join_frames(frames: Tensor, past: Tensor, *, folded: bool) -> JoinedFrames:
+    """Frames [b, t, h, w, c] behind the two that are remembered."""
+    span = torch.cat([past, frames], 1)
+    # A copy: a view would hold the whole.
+    last = span[:, -CACHED_FRAMES:].clone()
+    if not folded:
+        return JoinedFrames(span, last)
+    return JoinedFrames(torch.cat([span[:, :-2], span[:, 1:-1], span[:, 2:]], -1), last)
+
+
+def rms_normalize(x: Tensor, gamma: Tensor) -> Tensor:
+    """Diffusers' WanRMS_norm over the last dimension, in the precision of x."""
+    return F.normalize(x, dim=-1) * (widen_dtype(gamma) * x.shape[-1] ** 0.5)
+
+
+def sum_in_float(parts: PendingSum) -> Tensor:
+    """In float32 at least."""
+    x = widen_dtype(parts.convolved) + parts.bias
+    return x if parts.around is None else x + widen_dtype(parts.around)
+
+
+def widen_dtype(x: Tensor) -> Tensor:
+    """In float32, or in float64 if it was."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def pad_outputs(weight: Tensor) -> Tensor:
+    """A convolution's weight [o, c, y, x], with zeros up to eight outputs if it has fewer."""
+    wanting = ALIGNED - weight.shape[0]
+    if wanting <= 0:
+        return weight
+    padded = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, wanting))
+    return padded.contiguous(memory_format=torch.channels_last)

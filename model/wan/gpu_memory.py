@@ -1,0 +1,171 @@
+"""How much of a card a film takes, by arithmetic: decided once, before any weight is loaded. Without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from model.kv.kv_shape import PackedSizes
+from model.weights import published_shapes
+
+BF16_BYTES, FP8_BYTES = 2, 1
+"""Of a weight, and of a key or value; of one in eight bits."""
+VAE_BYTES, AUDIO_ENCODER_BYTES, TEXT_ENCODER_BYTES = 0.26e9, 0.65e9, 11.4e9
+"""Bytes of the VAE, of the speech encoder and of the text encoder, in bfloat16."""
+DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.95e9
+"""Bytes for each pixel of the film while the VAE decodes (with what it remembers) and while three latents are denoised; CUDA's own.
+
+What torch then held on one H200: docs/models.md, "Memory".
+"""
+BUFFERS = 2
+"""Of what waits on the host, so much is on the card: what is used, and what comes next."""
+
+
+@dataclass(frozen=True)
+class MemoryInput:
+    """What decides the memory of a denoiser."""
+
+    width: int
+    height: int
+    steps: int
+    together: int
+    """Latents that are denoised together."""
+    ring_latents: int
+    """Latents that a block sees through its ring; 0 where there are no rings."""
+    fp8: bool = False
+    """Layers in eight-bit floats, and rings in eight bits."""
+
+
+@dataclass(frozen=True)
+class OffloadPlan:
+    """What waits on the host."""
+
+    rings_on_host: bool = False
+    layers_on_host: int = 0
+    """So many of the transformer's blocks."""
+
+    def waiting(self, blocks: int) -> tuple[int, ...]:
+        """Which ones: spread evenly, so that each has time to come."""
+        count = self.layers_on_host
+        return tuple((2 * i + 1) * blocks // (2 * count) for i in range(count))
+
+    @property
+    def description(self) -> str:
+        """The same for people."""
+        rings = "rings" if self.rings_on_host else ""
+        layers = f"{self.layers_on_host} layers" if self.layers_on_host else ""
+        waiting = " and ".join(filter(None, (rings, layers)))
+        return f"{waiting} wait on the host" if waiting else "all on the card"
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes on the card."""
+
+    blocks: int
+    """How many there are."""
+    block: int
+    """Weights of one; they can wait on the host."""
+    other: int
+    """The transformer's other weights."""
+    rings: int
+    """What is remembered of keys and values at all steps; it can wait on the host, all but two layers'."""
+    ring: int
+    """One layer's at one step."""
+    denoising: int
+    """What is worked with while latents are denoised, and the keys and values of prompt and condition."""
+    vae: int
+    """The VAE with all that it works with while it decodes."""
+    ear: int
+    """The speech encoder."""
+    text_encoder: int
+    """What the prompt's encoder takes, before anything else is there."""
+
+    def parts(self, way: OffloadPlan) -> dict[str, int]:
+        """All of it but what waits on the host."""
+        resident = self.blocks - way.layers_on_host + (BUFFERS if way.layers_on_host else 0)
+        return {
+            "weights": min(resident, self.blocks) * self.block + self.other,
+            "rings": min(self.rings, BUFFERS * self.ring) if way.rings_on_host else self.rings,
+            "activations": self.denoising,
+            "VAE": self.vae,
+            "speech encoder": self.ear,
+            "CUDA": int(CONTEXT),
+        }
+
+    def total(self, way: OffloadPlan) -> int:
+        """All parts; the prompt's encoder, where that is more."""
+        return max(self.text_encoder, sum(self.parts(way).values()))
+
+    def host(self, way: OffloadPlan) -> dict[str, int]:
+        """What waits on the host."""
+        return {
+            "weights": way.layers_on_host * self.block,
+            "rings": self.rings if way.rings_on_host else 0,
+        }
+
+    def fetched(self, way: OffloadPlan, blocks: int, passes: int) -> int:
+        """Bytes that come over from the host for so many blocks of latents and passes through the layers."""
+        waiting = self.host(way)
+        return waiting["weights"] * passes + waiting["rings"] * blocks
+
+    def choices(self, offload: bool | None) -> list[OffloadPlan]:
+        """What may be tried, the fastest first; None leaves the choice.
+
+        Rings go first: of a ring a quarter passes at each forward, of a layer all of it.
+        """
+        resident, both = (
+            OffloadPlan(),
+            [OffloadPlan(True, count) for count in range(self.blocks + 1)],
+        )
+        return {False: [resident], True: both[-1:], None: [resident, *both]}[offload]
+
+
+def choose_offload(needed: MemoryNeed, free: float | None, offload: bool | None) -> OffloadPlan:
+    """The fastest way that fits into what is free (None: nobody knows); the smallest where none does."""
+    ways = needed.choices(offload)
+    fitting = (way for way in ways if free is None or needed.total(way) <= free)
+    return next(fitting, ways[-1])
+
+
+def least_bytes(needed: MemoryNeed, offload: bool | None) -> int:
+    """Bytes without which nothing goes."""
+    return min(needed.total(way) for way in needed.choices(offload))
+
+
+def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
+    """What a transformer of this configuration needs for a film."""
+    sizes = {
+        name: prod(shape) for name, shape in published_shapes.transformer_shapes(config).items()
+    }
+    weight = FP8_BYTES if film.fp8 else BF16_BYTES
+    told = {
+        name: size * (weight if published_shapes.is_linear(name) else BF16_BYTES)
+        for name, size in sizes.items()
+    }
+    blocks = sum(size for name, size in told.items() if name.startswith("blocks."))
+    tokens = film.width * film.height // 256
+    condition = _kv_bytes(config, film, 5 * tokens // 2) if film.ring_latents else 0
+    own = _kv_bytes(config, film, film.together * tokens)
+    slots = max(film.ring_latents // film.together - 1, 0)
+    window = condition + (1 + slots) * own if film.ring_latents else 0
+    heard = config["num_layers"] * (condition + 2 * BF16_BYTES * config["dim"] * config["text_len"])
+    pixels = film.width * film.height
+    return MemoryNeed(
+        blocks=config["num_layers"],
+        block=blocks // config["num_layers"],
+        other=sum(told.values()) - blocks,
+        rings=slots * own * config["num_layers"] * film.steps,
+        ring=slots * own,
+        denoising=int(DENOISING * film.together / 3 * pixels) + heard + window,
+        vae=int(DECODING * pixels + VAE_BYTES),
+        ear=int(AUDIO_ENCODER_BYTES),
+        text_encoder=int(TEXT_ENCODER_BYTES + CONTEXT),
+    )
+
+
+def _kv_bytes(config: Mapping[str, Any], film: MemoryInput, rows: int) -> int:
+    """Bytes of the keys and values of so many rows, as they are remembered."""
+    heads, dim = config["num_heads"], config["dim"]
+    packed = PackedSizes(1, heads, rows, dim // heads)
+    return packed.bytes if film.fp8 else 2 * BF16_BYTES * dim * rows

@@ -1,0 +1,94 @@
+"""How long a card takes for a clip, by arithmetic: the operations of a clip against those of one that was timed. Without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model.avatar import MachineSpeed, TimeEstimate
+
+FILES = 47.1e9
+"""Bytes of all weights."""
+STARTING, ENDING, COMPILING = 7.0, 3.0, 11.0
+"""Seconds for the prompt, the picture and the sound, after the last clip, and for compiling kernels; measured beside one H200 (docs/plan.md)."""
+LAUNCHES, OTHERS = 318, 45_000
+"""What the host does for a layer of one pass, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
+BESIDE_SLOWDOWN, REACHED_SHARE = 0.27, 0.95
+"""What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
+Measured with 63, 153 and 282 GB a clip at 53 GB/s: 3.0, 3.8 and 5.9 s, where all on the card takes 2.8 (docs/performance.md)."""
+
+
+@dataclass(frozen=True)
+class ClipWork:
+    """What decides the work of a clip."""
+
+    config: Mapping[str, Any]
+    width: int
+    height: int
+    latents: int
+    """Of a clip."""
+    together: int
+    """Latents of a block; 0: the whole clip at once, and its past with it."""
+    evaluations: int
+    """Passes through the transformer for each block."""
+    fp8: bool = False
+
+    @property
+    def blocks(self) -> int:
+        """Of a clip."""
+        return self.latents // self.together if self.together else 1
+
+    @property
+    def passes(self) -> int:
+        """Through the transformer, for a clip."""
+        return self.blocks * self.evaluations
+
+    @property
+    def pixels(self) -> int:
+        """Of a clip."""
+        return self.width * self.height * self.latents
+
+    @property
+    def operations(self) -> float:
+        """Of one clip in the transformer: products of weights, and attention."""
+        config, tokens = self.config, self.width * self.height // 256
+        past = 5 * tokens // 2
+        asking = self.together * tokens if self.together else self.latents * tokens + past
+        seen = 12 * tokens + past if self.together else asking
+        dim, layers = config["dim"], config["num_layers"]
+        weights = layers * (6 * dim**2 + 2 * dim * config["ffn_dim"])
+        weights += len(config["audio_inject_layers"]) * 2 * dim**2
+        attention = 4 * asking * dim * layers * (seen + config["text_len"])
+        return self.passes * float(2 * asking * weights + attention)
+
+
+@dataclass(frozen=True)
+class MeasuredClip:
+    """One clip on one H200 (docs/performance.md)."""
+
+    denoise: float = 3.49
+    decode: float = 0.336
+    beside: float = 1.0
+    """How much of the decoding is paid for by the denoiser: they share the card."""
+    fp8: float = 0.72
+    """Of the denoiser's time, in eight-bit floats."""
+    operations: float = 16 * 120.8e12
+    """Of that clip, by `Shape.operations`."""
+    pixels: int = 704 * 384 * 12
+
+
+def estimate_seconds(
+    shape: ClipWork, measured: MeasuredClip, speed: MachineSpeed, fetched: int
+) -> TimeEstimate:
+    """Of loading and of a clip, `fetched` being the bytes a clip that come over from the host."""
+    denoise = measured.denoise * shape.operations / measured.operations / speed.relative
+    denoise *= measured.fp8 if shape.fp8 else 1.0
+    decode = measured.decode * shape.pixels / measured.pixels / speed.relative
+    moving = fetched / speed.link
+    waiting = max(BESIDE_SLOWDOWN * moving, moving / REACHED_SHARE - denoise)
+    load = (
+        speed.libraries + STARTING + FILES / speed.reading + (0.0 if speed.compiled else COMPILING)
+    )
+    asking = shape.passes * shape.config["num_layers"] * LAUNCHES + OTHERS
+    return TimeEstimate(
+        load, denoise + waiting, decode, measured.beside, speed.launch * asking, ENDING
+    )

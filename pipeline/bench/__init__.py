@@ -1,0 +1,1 @@
+"""What measures the product, and known answers; no film needs it."""

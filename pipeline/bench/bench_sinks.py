@@ -1,0 +1,150 @@
+"""What an attached sink costs a film: python -m pipeline.bench.bench_sinks [--json].
+
+Films in fresh processes, turn by turn: nobody listens; a webhook that takes every event; an address where nobody is. Frames a second from the first denoise
+until the film is published, and the seconds of processor that the whole process took, which other work on the machine does not change as much.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median
+
+from model.avatar import Options
+from pipeline.bench import product
+from pipeline.bench.material import ROOT, Material, prepare_material
+
+
+@dataclass(frozen=True)
+class BenchFilm:
+    """One film."""
+
+    fps: float
+    processor: float
+    """Seconds, of user and system."""
+    events: int
+    """That its run tells."""
+    arrived: int
+
+
+class Listener(ThreadingHTTPServer):
+    """A webhook that counts."""
+
+    daemon_threads = True
+    count = 0
+
+
+class _Hook(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Listener
+
+    def do_POST(self) -> None:
+        """Take it."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.count += 1
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve_webhook() -> Iterator[Listener]:
+    """A webhook on this machine."""
+    with Listener(("127.0.0.1", 0), _Hook) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def make_film(film: Material, root: Path, server: Listener, url: str) -> BenchFilm:
+    """One film, told to this address, or to nobody."""
+    before, heard = _cpu_seconds(), server.count
+    made = product.make_film(film, root, *(["--events-to", url] if url else []))
+    frames = film.clips * film.options.clip_frames
+    told = len((root / "events.jsonl").read_text().splitlines())
+    shutil.rmtree(root)
+    fps = frames / (made.ended - made.begun)
+    return BenchFilm(fps, _cpu_seconds() - before, told, server.count - heard)
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure_all(film: Material, runs: int, folder: Path) -> dict[str, list[BenchFilm]]:
+    """All films; says on stderr how far it is."""
+    found: dict[str, list[BenchFilm]] = {name: [] for name in WORDS}
+    with serve_webhook() as server, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        urls = {
+            "nobody": "",
+            "webhook": f"http://127.0.0.1:{server.server_port}/",
+            "dead": f"http://127.0.0.1:{nobody.getsockname()[1]}/",
+        }
+        for number in range(runs):
+            for name, url in urls.items():
+                made = make_film(film, folder / f"{name}.{number}", server, url)
+                found[name].append(made)
+                print(
+                    f"{number + 1}/{runs} {name}: {made.fps:.1f} fps, {made.processor:.2f} s",
+                    file=sys.stderr,
+                )
+    return found
+
+
+WORDS = {
+    "nobody": "nobody listens",
+    "webhook": "a webhook takes every event",
+    "dead": "nobody is at the address",
+}
+
+
+def format_table(found: dict[str, list[BenchFilm]]) -> str:
+    """All of it for a person."""
+    best = {name: max(each.fps for each in films) for name, films in found.items()}
+    work = {name: median(each.processor for each in films) for name, films in found.items()}
+    lines = [f"{'':30}{'fps, best':>10}{'of nobody':>10}{'processor':>11}{'arrived':>14}"]
+    for name, words in WORDS.items():
+        last = found[name][-1]
+        ratio = best[name] / best["nobody"]
+        lines.append(
+            f"{words:30}{best[name]:10.1f}{ratio:10.3f}{work[name]:9.2f} s{last.arrived:8} of {last.events}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--runs", type=int, default=3, help="films of each kind")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
+    parser.add_argument("--json", action="store_true")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=words.folder, prefix="bench.") as place:
+        options = Options(words.size, words.size, 48, words.steps)
+        film = prepare_material(Path(place), words.clips, options)
+        found = measure_all(film, words.runs, Path(place))
+    figures = {name: [vars(each) for each in films] for name, films in found.items()}
+    print(json.dumps(figures, indent=2) if words.json else format_table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""What is done to a good film so that it is known what must be found: frames and samples in, frames and samples out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.quality.lag_correlation import Float
+
+Byte = NDArray[np.uint8]
+Frames = Iterator[Byte]
+"""Each [y, x, rgb]."""
+
+
+def keep_frames(frames: Frames) -> Frames:
+    """The same."""
+    return frames
+
+
+def keep_sound(samples: Float, rate: int) -> Float:  # noqa: ARG001 - every harm of a sound is told its rate
+    """The same [channel, sample]."""
+    return samples
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """Done to the picture and to the sound."""
+
+    picture: Callable[[Frames], Frames] = keep_frames
+    sound: Callable[[Float, int], Float] = keep_sound
+
+
+def delay_sound(seconds: float, start: float = 0.0) -> Degradation:
+    """The sound comes so much later (earlier, below 0), from `start` on."""
+
+    def move(samples: Float, rate: int) -> Float:
+        first, by = round(start * rate), round(seconds * rate)
+        moved = np.roll(samples[:, first:], by, axis=1)
+        # What rolled around the end is no sound of the film.
+        if by > 0:
+            moved[:, :by] = 0
+        elif by < 0:
+            moved[:, by:] = 0
+        return np.concatenate([samples[:, :first], moved], axis=1)
+
+    return Degradation(sound=move)
+
+
+def mute_sound(start: float, seconds: float) -> Degradation:
+    """No sound for a while."""
+
+    def hush(samples: Float, rate: int) -> Float:
+        samples = samples.copy()
+        samples[:, round(start * rate) : round((start + seconds) * rate)] = 0
+        return samples
+
+    return Degradation(sound=hush)
+
+
+def overdrive_sound(start: float, seconds: float, gain: float = 4.0) -> Degradation:
+    """Too loud for a while, and cut off at full scale."""
+
+    def drive(samples: Float, rate: int) -> Float:
+        span = slice(round(start * rate), round((start + seconds) * rate))
+        samples = samples.copy()
+        samples[:, span] = np.clip(gain * samples[:, span], -1, 1)
+        return samples
+
+    return Degradation(sound=drive)
+
+
+def cut_sound(seconds: float) -> Degradation:
+    """The sound ends so much before the picture."""
+    return Degradation(sound=lambda samples, rate: samples[:, : -round(seconds * rate)])
+
+
+def repeat_clip(clip: int, of: int, clip_frames: int) -> Degradation:
+    """One clip in place of a later one."""
+
+    def repeat(frames: Frames) -> Frames:
+        kept: list[Byte] = []
+        for number, frame in enumerate(frames):
+            if number // clip_frames == of:
+                kept.append(frame)
+            yield kept[number % clip_frames] if number // clip_frames == clip else frame
+
+    return Degradation(repeat)
+
+
+def freeze_frame(first: int, count: int) -> Degradation:
+    """One frame, shown for so many."""
+
+    def hold(frames: Frames) -> Frames:
+        shown: Byte | None = None
+        for number, frame in enumerate(frames):
+            if number == first:
+                shown = frame
+            yield shown if shown is not None and number < first + count else frame
+
+    return Degradation(hold)
+
+
+def splice_frames(first: int, count: int, source: int) -> Degradation:
+    """Frames from `first` on are those from `source` on (an earlier place)."""
+
+    def splice(frames: Frames) -> Frames:
+        kept: list[Byte] = []
+        for number, frame in enumerate(frames):
+            if source <= number < source + count:
+                kept.append(frame)
+            yield kept[number - first] if first <= number < first + count else frame
+
+    return Degradation(splice)
+
+
+def mirror_from(first: int) -> Degradation:
+    """Another picture from there on: the same from right to left."""
+    return Degradation(
+        lambda frames: (
+            frame[:, ::-1] if number >= first else frame for number, frame in enumerate(frames)
+        )
+    )
+
+
+def shift_picture(first: int, pixels: int) -> Degradation:
+    """The picture jumps aside, and stays there."""
+    return Degradation(
+        lambda frames: (
+            np.roll(frame, pixels, 1) if number >= first else frame
+            for number, frame in enumerate(frames)
+        )
+    )
+
+
+def tint_gradually(most: float, total: int) -> Degradation:
+    """More and more red: `most` of 255 at the end."""
+    red = np.array([1.0, 0, 0])
+    return Degradation(
+        lambda frames: (
+            _to_bytes(frame + red * (most * number / total)) for number, frame in enumerate(frames)
+        )
+    )
+
+
+def brighten_every_other(amount: float, clip_frames: int) -> Degradation:
+    """Every other clip is so much brighter, of 255."""
+    return Degradation(
+        lambda frames: (
+            _to_bytes(frame + amount * (number // clip_frames % 2.0))
+            for number, frame in enumerate(frames)
+        )
+    )
+
+
+def blur_gradually(most: float, total: int) -> Degradation:
+    """Softer and softer: a Gaussian of `most` pixels at the end."""
+
+    def blur(frames: Frames) -> Frames:
+        for number, frame in enumerate(frames):
+            yield soften_frame(frame, most * number / total)
+
+    return Degradation(blur)
+
+
+def soften_frame(frame: Byte, radius: float) -> Byte:
+    """One frame through a Gaussian."""
+    from PIL import Image, ImageFilter
+
+    return np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def _to_bytes(values: Float) -> Byte:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,0 +1,115 @@
+"""Words into a command: our verbs, and Live Avatar's command lines, which have none."""
+
+import argparse
+import difflib
+from collections.abc import Iterator, Sequence
+
+from pipeline.commands.command import Command, Given
+from pipeline.commands.registry import VERBS
+from pipeline.options.flags import FLAGS, cut_launcher
+from storage.errors import BadInput
+
+ABOUT = """A picture and a soundtrack become a talking film of any length; what is finished survives any crash."""
+_CODES = """exit codes:
+  0 done                            4 a clip failed after its tries
+  1 a fault of longtake             5 no space, or not writable
+  2 bad input                       6 hung, ended by the watchdog
+  3 damaged, or another film's run  7 whole, but below a level
+                                    75 another process works on the run
+                                    130, 143 interrupted"""
+
+
+def parse_command(words: Sequence[str]) -> Command:
+    """The command that the words ask for; raises BadInput, BadOption or Refused."""
+    words = list(words)
+    if not words or words[0] in {"-h", "--help", "help"}:
+        return Command("help", {"text": render_overview()})
+    if words[0] == "--version":
+        return Command("help", {"text": _read_version()})
+    if words[0] in VERBS:
+        return _parse_verb(words[0], words[1:])
+    if words[0] == "run":
+        return _parse_verb("new", cut_launcher(words[1:]))
+    after = cut_launcher(words)
+    if after and after[0].startswith("-"):
+        return _parse_verb("new", after)
+    near = difflib.get_close_matches(words[0], VERBS, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(VERBS)}."
+    raise BadInput(f"{words[0]} is no verb of longtake. {hint}")
+
+
+def render_overview() -> str:
+    """The first screen."""
+    verbs = "\n".join(f"  {verb.name:8}  {verb.summary}" for verb in VERBS.values())
+    examples = "\n".join(f"  {verb.example}" for verb in VERBS.values())
+    return f"""{ABOUT}
+
+usage: longtake VERB … [--help]
+       longtake --prompt … --image … --audio … --size W*H …    (a Live Avatar command line, as it is)
+
+verbs:
+{verbs}
+
+examples:
+{examples}
+
+{_CODES}
+"""
+
+
+def _read_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"longtake {version('longtake')}\n"
+    except PackageNotFoundError:
+        return "longtake straight from its sources\n"
+
+
+def _parse_verb(verb: str, words: list[str]) -> Command:
+    parser = VERBS[verb].parser()
+    if "-h" in words or "--help" in words:
+        return Command("help", {"text": parser.format_help()})
+    # Intermixed: `IMAGE --run DIR AUDIO` too.
+    space, unknown = parser.parse_known_intermixed_args(list(_bind_values(parser, words)))
+    if unknown:
+        raise _unknown_word(parser, unknown[0])
+    options = vars(space)
+    given, debug = options.pop("given", None) or [], bool(options.pop("debug"))
+    return Command(verb, options, [*_file_flags(options), *given], debug)
+
+
+def _file_flags(options: dict[str, object]) -> Given:
+    """IMAGE and AUDIO as the flags that they stand for."""
+    files = options.pop("files", [])
+    words = [str(word) for word in files] if isinstance(files, list) else []
+    if len(words) > 2:
+        raise BadInput(f"{words[2]} is one file too many: a picture and a sound make a film.")
+    return list(
+        zip((flag for flag in FLAGS if flag.name in {"image", "audio"}), words, strict=False)
+    )
+
+
+def _bind_values(parser: argparse.ArgumentParser, words: list[str]) -> Iterator[str]:
+    """Dashes for underscores in names, and each value bound to its flag: a prompt may begin with a dash."""
+    takes = {name for act in parser._actions if act.nargs is None for name in act.option_strings}
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        name = name.replace("_", "-")
+        if not word.startswith("--"):
+            yield word
+        elif name in takes and not equals and (following := next(rest, None)) is not None:
+            yield f"{name}={following}"
+        else:
+            yield name + equals + value
+
+
+def _unknown_word(parser: argparse.ArgumentParser, word: str) -> BadInput:
+    if not word.startswith("-"):
+        return BadInput(f"{word} is one word too many. See `{parser.prog} --help`.")
+    name = word.partition("=")[0]
+    known = [option for action in parser._actions for option in action.option_strings]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"See `{parser.prog} --help`."
+    return BadInput(f"{name} is no flag of longtake. {hint}")

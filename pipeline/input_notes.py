@@ -1,0 +1,78 @@
+"""What was done to the picture and the sound that were given, in words: a line each, none where nothing was."""
+
+from collections.abc import Iterator
+from math import log10
+from typing import TYPE_CHECKING
+
+from tasks.preflight import lengths_of
+
+if TYPE_CHECKING:
+    from storage.picture import Treatment
+    from storage.soundtrack import SoundFacts
+    from tasks.request import Media
+
+
+def lines_about(media: "Media") -> Iterator[str]:
+    """A line about each that is not taken as it is."""
+    if done := list(_list_changes(media.picture)):
+        picture = media.picture
+        yield f"The picture ({picture.width}×{picture.height}): {'; '.join(done)}"
+    if heard := list(_describe_sound(media.sound)):
+        yield f"The sound: {'; '.join(heard)}"
+
+
+def _list_changes(picture: "Treatment") -> Iterator[str]:
+    if picture.cut:
+        yield _describe_cut(picture)
+    if picture.added:
+        yield f"its edges are repeated on {picture.added:.0%} of the film"
+    if picture.turned:
+        yield "turned as its EXIF data say"
+    if picture.exif_broken:
+        yield "its EXIF data are damaged, so it was not turned"
+    if picture.flattened:
+        yield "what is transparent stands before white"
+    if picture.frames > 1:
+        yield f"the first of its {picture.frames} frames is taken"
+    if picture.profile:
+        yield f"its colours were converted from {picture.profile} to sRGB"
+    if picture.profile_broken:
+        yield "its colour profile is damaged and was left out"
+
+
+def _describe_cut(picture: "Treatment") -> str:
+    """`44% of it is cut off at the top and the bottom alike (--crop top or --crop bottom keeps that side, --crop contain all of it)`."""
+    sides = list(picture.cut)
+    share = f"{sum(picture.cut.values()):.0%} of it is cut off at the"
+    if len(sides) == 1:
+        return f"{share} {sides[0]} (--crop contain shows all of it)"
+    ways = " or ".join(f"--crop {side}" for side in sides)
+    return f"{share} {' and the '.join(sides)} alike ({ways} keeps that side, --crop contain all of it)"
+
+
+def _describe_sound(sound: "SoundFacts") -> Iterator[str]:
+    if sound.cut:
+        yield f"it is cut off, {lengths_of(sound)}, and the film ends there"
+    elif sound.ends_in_junk:
+        yield "what it ends with is no sound; if it was cut off, get all of it"
+    if silence := sound.reading.silence:
+        late = f"{silence / sound.rate:.2f} s"
+        yield f"it starts {late} late in its file, so {late} of silence stand before it, in the film and for the mouth"
+    if sound.channels > 2:
+        turned_down = -20 * log10(sound.reading.gain / 1000)
+        clips = (
+            f", turned down by {turned_down:.1f} dB so that nothing clips" if turned_down else ""
+        )
+        yield f"its {sound.channels} channels are mixed into the film's two{clips}"
+    if sound.reading.mix:
+        yield _describe_mix(sound)
+
+
+def _describe_mix(sound: "SoundFacts") -> str:
+    mix = sound.reading.mix
+    if mix == "turned":
+        return "left and right cancel each other; the right one is turned over, in the film and for the mouth"
+    why = f"its {sound.silent} channel is silent"
+    if not sound.silent:
+        why = "left and right cancel each other for a part of it"
+    return f"{why}; the mouth follows the {mix} one, and the film has both as they are"

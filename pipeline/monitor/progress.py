@@ -1,0 +1,236 @@
+"""What a person sees while the film is made: a bar on a terminal, and the lines that people grep for in the log."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from pipeline.monitor.eta import EtaEstimator, Facts
+from pipeline.monitor.log_output import log_line
+from pipeline.monitor.words import clips_in_words
+from storage.errors import count_noun
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+OnClipComplete = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ProgressOptions:
+    """Who is told while a film is made."""
+
+    on_clip_complete: OnClipComplete | None = None
+    """Called as (clip_index, total_clips) after each published clip."""
+    console: "Console | None" = None
+    """A terminal for the bar."""
+
+
+class LogLines:
+    """Events in, the lines of the articles out."""
+
+    def __init__(self, pace: EtaEstimator) -> None:
+        self._pace = pace
+
+    def add_event(self, event: str, facts: Facts) -> None:
+        """Say what there is to say about one event."""
+        speak = getattr(self, f"_{event}", None)
+        if speak is not None:
+            speak(facts)
+
+    def _run_started(self, facts: Facts) -> None:
+        if not facts.get("offline"):
+            log_line("[INFO] Online decode enabled. Will decode and save each clip immediately.")
+        log_line(f"[INFO] Output directory set to: {facts['run']}")
+
+    def _repair_started(self, facts: Facts) -> None:
+        log_line(
+            f"[INFO] Repairing: {_format_number(facts['files'], 'damaged file')}, {_format_number(facts['clips'], 'clip')} to be shown again"
+        )
+
+    def _run_shared(self, facts: Facts) -> None:
+        log_line(
+            f"[INFO] Retake of {facts['parent']} from clip {facts['clip']} on, seed {facts['seed']}"
+        )
+        if copied := facts["copied"]:
+            words = f"{float(str(copied)) / 1e6:.1f} MB could not be linked there, and were copied"
+            log_line(f"[WARN] {words}", logging.WARNING)
+
+    def _size_stepped_down(self, facts: Facts) -> None:
+        log_line(
+            f"[WARN] GPU memory low, downgrading resolution to {facts['made']}", logging.WARNING
+        )
+
+    def _space_low(self, facts: Facts) -> None:
+        log_line(f"[WARN] Only {facts['size']} are free for {facts['path']}", logging.WARNING)
+
+    def _space_pruned(self, facts: Facts) -> None:
+        words = f"{facts['size']} of raw frames and steps were removed, {facts['count']} in all"
+        log_line(f"[WARN] The disk is nearly full: {words}", logging.WARNING)
+
+    def _by_products_pruned(self, facts: Facts) -> None:
+        words = f"{facts['size']} came free: raw frames and steps that are not kept any more, {facts['count']} in all"
+        shared = "" if facts["bytes"] else " (another run shares them, and has them still)"
+        log_line(f"[INFO] {words}{shared}", logging.WARNING)
+
+    def _by_products_gone(self, facts: Facts) -> None:
+        ways = {
+            "frames": "--keep-frames all makes them again",
+            "steps": f"`longtake inspect {quote(str(facts['run']))} --clip N --replay` makes them again, clip by clip",
+        }
+        for name, way in ways.items():
+            if count := facts[name]:
+                log_line(
+                    f"[INFO] Clips whose {name} were removed before: {count}; {way}",
+                    logging.WARNING,
+                )
+
+    def _memory_relieved(self, facts: Facts) -> None:
+        words = f"going on with {facts['change']}; the same bytes, slower"
+        log_line(f"[WARN] {_name_clip(facts)} ran out of memory: {words}", logging.WARNING)
+
+    def _stalled(self, facts: Facts) -> None:
+        log_line(str(facts["line"]), logging.ERROR)
+
+    def _clips_cut(self, facts: Facts) -> None:
+        log_line(
+            f"[INFO] {_format_number(facts['asked'], 'clip')} asked, {facts['made']} made: the sound ends there ({facts['length']})",
+            logging.WARNING,
+        )
+
+    def _clip_denoised(self, facts: Facts) -> None:
+        log_line(f"[SUCCESS] Clip {facts['clip']} generated")
+
+    def _clip_published(self, facts: Facts) -> None:
+        done, clips = self._pace.done, self._pace.clips
+        share, clip = 100 * done / max(clips, 1), facts["clip"]
+        log_line(f"[PROGRESS] {share:.1f}% ({done}/{clips}) - Clip {clip} saved")
+
+    def _clip_retry(self, facts: Facts) -> None:
+        log_line(
+            f"[RETRY] {_name_clip(facts)} failed (attempt {facts['attempt']})", logging.WARNING
+        )
+
+    def _clip_failed(self, facts: Facts) -> None:
+        log_line(
+            f"[FATAL] {_name_clip(facts)} failed after {_format_number(facts['attempts'], 'attempt')}",
+            logging.ERROR,
+        )
+
+
+def _format_number(fact: object, noun: str) -> str:
+    return count_noun(int(str(fact)), noun)
+
+
+def _name_clip(facts: Facts) -> str:
+    """The clip, or the stage of the whole film."""
+    clip = facts.get("clip")
+    return f"The film's {facts.get('stage')}" if clip is None else f"Clip {clip}"
+
+
+def format_seconds_left(seconds: float | None) -> str:
+    """A time that is left, as h:mm:ss; -:--:-- before anything is known."""
+    if seconds is None:
+        return "-:--:--"
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+class ProgressBar:
+    """Clips done, frames a second and the time that is left, in one line of a terminal."""
+
+    def __init__(self, pace: EtaEstimator, clip_frames: int, console: "Console") -> None:
+        self._pace, self._clip_frames = pace, clip_frames
+        self._doing = "loading the model"
+        self.progress = make_progress(console)
+        self._task = self.progress.add_task(self._doing, total=None, left="", speed="")
+
+    def add_event(self, event: str, facts: Facts) -> None:
+        """Move the bar on."""
+        pace, each = self._pace, self._pace.seconds_a_clip
+        if event == "stalled":  # the process ends at once, and the cursor is to be there again
+            self.progress.stop()
+        if event == "replay_planned":
+            clips = range(int(str(facts["first"])), int(str(facts["stop"])))
+            self._doing = f"replaying {clips_in_words(clips)}"
+        elif event in _NOW:
+            self._doing = _NOW[event].format(**facts)
+        self.progress.update(
+            self._task,
+            description=self._doing,
+            total=pace.clips or None,
+            completed=pace.done,
+            speed=f"{self._clip_frames / each:.0f} fps" if each else "",
+            left=f"{format_seconds_left(pace.eta)} left" if each else "",
+        )
+
+
+_NOW = {
+    "repair_started": "repairing",
+    "run_started": "preparing the first clip",
+    "clip_denoised": "clip {clip}",
+    "clip_published": "clip {clip}",
+    "clip_replayed": "replayed clip {clip}",
+    "film_published": "done",
+}
+
+
+def make_progress(console: "Console", *, unit: str = "clip", transient: bool = False) -> "Progress":
+    """A bar that counts clips or another unit (`clip`, `frame`), with its `speed` and what is `left` behind it; a transient one is gone at its end."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        Task,
+        TextColumn,
+    )
+    from rich.text import Text
+
+    class Unit(ProgressColumn):
+        """`clip` or `clips`, as there are."""
+
+        def render(self, task: Task) -> Text:
+            return Text(count_noun(int(task.total or 0), unit).partition(" ")[2])
+
+    return Progress(
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        Unit(),
+        TextColumn("{task.fields[speed]}", style="cyan"),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        expand=True,
+        transient=transient,
+    )
+
+
+@contextmanager
+def follow_progress(clip_frames: int, watching: ProgressOptions) -> Iterator[EtaEstimator]:
+    """Listen to the events meanwhile: lines for the log, the bar on a terminal, the caller's own function."""
+    from tasks import events
+
+    pace = EtaEstimator()
+    followers = [LogLines(pace).add_event]
+    with ExitStack() as stack:
+        if watching.console is not None:
+            bar = ProgressBar(pace, clip_frames, watching.console)
+            stack.enter_context(bar.progress)
+            followers.append(bar.add_event)
+
+        def tell(event: str, facts: Facts) -> None:
+            pace.add_event(event, facts, time.time())
+            for follower in followers:
+                follower(event, facts)
+            if event == "clip_published" and watching.on_clip_complete is not None:
+                watching.on_clip_complete(int(str(facts["clip"])), pace.clips)
+
+        stack.enter_context(events.listen_to_events(tell))
+        yield pace

@@ -1,0 +1,339 @@
+"""What the verbs' values look like on a terminal."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+from pipeline.monitor.progress import format_seconds_left
+from pipeline.monitor.words import (
+    clips_in_words,
+    film_length,
+    format_bytes,
+    pace_in_words,
+    time_in_words,
+    value_in_words,
+)
+from storage.errors import count_noun, describe_span
+from storage.printable import spell_unprintable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pipeline.monitor.status import Status
+    from pipeline.quality.thresholds import FilmQuality
+    from pipeline.upkeep.seam import Seam
+    from pipeline.upkeep.verify import Verification
+    from storage.scan import Finding
+    from tasks.retake import RetakePlan
+
+_LINES = 20
+"""Files that are named on a terminal; --json names all."""
+COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
+    "working": "cyan",
+    "finished": "green",
+    "stopped": "yellow",
+    "failed": "red",
+}
+
+
+def colour_help(text: str) -> "RenderableType":
+    """A help screen: flags, verbs and examples stand out."""
+    from rich.highlighter import RegexHighlighter
+    from rich.text import Text
+
+    from pipeline.commands.registry import VERBS
+
+    class Help(RegexHighlighter):
+        base_style = ""
+        highlights = [  # noqa: RUF012 - rich's own way
+            r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
+            r"(?m)(?P<bold>^[a-z ]+:$)",
+            r"(?m)(?P<green>^  longtake .*$)",
+            rf"(?m)^  (?P<bold_cyan>{'|'.join(VERBS)})  ",
+        ]
+
+    return Help()(Text(text.rstrip("\n")))
+
+
+def show_status(status: "Status") -> Iterator["RenderableType"]:
+    """A few lines on the film, then every setting with its source."""
+    from rich.table import Table
+    from rich.text import Text
+
+    yield Text.assemble((spell_unprintable(status.run), "bold"), " ", *state_in_words(status))
+    lines = Table.grid(padding=(0, 2))
+    for name, text in _fact_rows(status):
+        lines.add_row(Text(name, style="dim"), Text(spell_unprintable(text)))
+    yield lines
+    yield ""
+    yield _table_of_settings(status)
+
+
+def state_in_words(status: "Status") -> tuple[str, tuple[str, str]]:
+    """`is working`, `has failed`."""
+    verb = "has " if status.state == "failed" else "is "
+    return verb, (status.state, f"bold {COLOURS[status.state]}")
+
+
+def _fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
+    length = film_length(status.frames, status.fps)
+    yield "film", f"{length}, {count_noun(status.frames, 'frame')} at {status.fps} fps"
+    if (old := status.parent) is not None:
+        again = range(int(str(old["clip"])), int(str(old["until"])))
+        made = f"{clips_in_words(again)} again, seed {old['seed']}"
+        yield "retake", f"of {old['run']}: {made} (before: {old['seed_before']})"
+    yield (
+        "clips",
+        f"{status.clips_done} of {status.clips} playable, {status.clips_denoised} denoised",
+    )
+    if status.first_playable_clip_after is not None:
+        yield "first clip", f"playable after {status.first_playable_clip_after:.1f} s"
+    if status.seconds_a_clip and status.frames_a_second:
+        yield "pace", pace_in_words(status.seconds_a_clip, status.frames_a_second)
+    yield from _progress_rows(status)
+    if status.retries:
+        yield "retries", str(status.retries)
+    if status.fault:
+        yield "fault", status.fault
+    yield "on disk", format_bytes(status.bytes_on_disk)
+    if status.film:
+        yield "video", status.film
+    if status.state in {"stopped", "failed"}:
+        yield "go on", f"longtake resume {status.run}"
+        yield "see it", f"longtake mux {status.run} --partial"
+
+
+def _progress_rows(status: "Status") -> Iterator[tuple[str, str]]:
+    """What is known of a run beyond its clips, most of it only while it is made."""
+    from pipeline.monitor.panel import describe_device, describe_stages
+
+    if status.stages:
+        yield "stages", describe_stages(status.stages)
+    if status.eta is not None:
+        yield "left", format_seconds_left(status.eta)
+    if status.state == "working" and (card := describe_device(status.device)):
+        yield "card", card
+    if status.stall:
+        yield "quiet", status.stall
+
+
+def _table_of_settings(status: "Status") -> "RenderableType":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("setting")
+    table.add_column("value", overflow="fold")
+    table.add_column("from", style="dim")
+    for decides, settings in groupby(status.settings, key=lambda setting: setting.decides):
+        table.add_row(Text(f"decides {decides}", style="bold"))
+        for setting in settings:
+            name, source = spell_unprintable(setting.name), spell_unprintable(setting.source)
+            table.add_row(f"  {name}", value_in_words(setting.value), source)
+    return table
+
+
+def show_verification(
+    found: "Verification", *, repairing: bool = False
+) -> Iterator["RenderableType"]:
+    """Whether a run is whole; else what is broken, what it takes to make it whole, and how (unless that is just being done)."""
+    from rich.text import Text
+
+    size = f"{format_bytes(found.bytes_on_disk)} in {found.took:.1f} s"
+    yield Text.assemble(
+        (spell_unprintable(found.run), "bold"), " is ", *_verdict_parts(found), f" ({size})"
+    )
+    if found.found:
+        yield ""
+        yield _file_grid(found.found)
+    if any(_repair_rows(found)):
+        yield ""
+        yield f"To make it whole{_repair_seconds(found)}:"
+        yield render_grid(_repair_rows(found))
+    for one in found.lost:
+        yield ""
+        if one.sha256:
+            yield Text(
+                f"Only you can bring {spell_unprintable(one.path)} back: the file with SHA-256\n  {one.sha256}"
+            )
+        else:
+            yield Text(
+                f"Only the run that this was taken from can bring {spell_unprintable(one.path)} back."
+            )
+        yield (_BRING_BACK if one.sha256 else _RETAKE) + (
+            "" if one.needed else " All that is made from it is there."
+        )
+    if found.notes:
+        yield ""
+        yield "Beside it, nothing of the film:"
+        yield _file_grid(found.notes)
+    if not repairing and (way := _next_command(found)) is not None:
+        yield ""
+        yield Text(spell_unprintable(way), style="green")
+
+
+def show_plan_of_retake(plan: "RetakePlan", seconds: float | None) -> Iterator["RenderableType"]:
+    """What will be replayed and made, before it is."""
+    from rich.text import Text
+
+    take = plan.take
+    yield Text.assemble(
+        (spell_unprintable(plan.root), "bold"), f" from {spell_unprintable(plan.old)}"
+    )
+    if plan.begun:
+        yield f"It is there, with seed {take.seed}: this goes on with it."
+        return
+    again, kept = set(plan.clips), set(plan.redecode)
+    shared = [clip for clip in range(plan.missing.start) if clip not in again]
+    price = (
+        ""
+        if seconds is None
+        else f", about {time_in_words(max(1, round(seconds)), 0)} once the model is loaded"
+    )
+    rows = [
+        ("make", f"{clips_in_words(plan.clips)}, seed {take.seed} (before: {plan.seed_before})")
+    ]
+    if plan.missing:
+        rows.append(("make", f"{clips_in_words(plan.missing)}, to which the old film has not come"))
+    if plan.replay:
+        words = "to come there, each compared with what is there"
+        rows.insert(0, ("replay", f"{clips_in_words(plan.replay)}, {words}"))
+    if kept:
+        rows.append(("decode", f"{clips_in_words(plan.redecode)} again, after the new past"))
+    if shared:
+        how = "copied: another file system" if plan.copies else "linked"
+        rows.append(("share", f"{clips_in_words(shared)}, {how}"))
+    yield render_grid(rows)
+    yield f"In all {count_noun(len(plan.replay) + len(plan.clips) + len(plan.missing), 'clip')} to denoise{price}."
+
+
+def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
+    """A line for each joint of a retake."""
+    for seam in seams:
+        frames, latents = seam.frames, seam.latents
+        line = f"seam before clip {seam.clip} ({seam.seconds:.2f} s): "
+        line += f"frames {frames.joint:.2f} of 255, inside {frames.inside:.2f} (most {frames.most:.2f}); "
+        line += (
+            f"latents {latents.joint:.3f}, inside {latents.inside:.3f} (most {latents.most:.3f})"
+        )
+        yield line if seam.apart is None else f"{line}; {seam.apart:.3f} from the old past"
+
+
+def _verdict_parts(found: "Verification") -> Iterator[tuple[str, str] | str]:
+    if found.found:
+        yield ("damaged", "bold red")
+        yield f": {count_noun(len(found.found), 'file')}"
+        return
+    yield ("whole again" if found.repaired else "whole", "bold green")
+    if found.finished:
+        yield f": {count_noun(found.clips, 'clip')}, the film and its sound"
+    else:
+        yield f" as far as it goes: {found.clips_done} of {count_noun(found.clips, 'clip')}"
+
+
+def _file_grid(found: "Iterable[Finding]") -> "RenderableType":
+    several = list(found)
+    rows = [
+        ("" if one.clip is None else f"clip {one.clip}", one.path, one.flaw)
+        for one in islice(several, _LINES)
+    ]
+    if len(several) > _LINES:
+        rows.append(("", f"… and {len(several) - _LINES} more", "--json names them"))
+    return render_grid(rows)
+
+
+def render_grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
+    """Columns as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
+    from rich.text import Text
+
+    several = [tuple(map(spell_unprintable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*several, strict=True)]
+    lines = (
+        "  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
+        for row in several
+    )
+    return Text("\n".join(line.rstrip() for line in lines))
+
+
+def _repair_seconds(found: "Verification") -> str:
+    price, seconds = found.price, found.seconds
+    if seconds is None:
+        return " (how long that takes, this run cannot tell yet)"
+    words = time_in_words(max(1, round(seconds)), 0)
+    loaded = any((price.denoise, price.replay, price.decode, price.hear, "inputs" in price.once))
+    return f", about {words}" + (" once the model is loaded" if loaded else ", without the model")
+
+
+def _repair_rows(found: "Verification") -> Iterator[tuple[str, str]]:
+    """Each kind of work, with its clips."""
+    price = found.price
+    if price.rewrite:
+        yield "rewrite", ", ".join(price.rewrite)
+    if price.drop:
+        yield (
+            "drop",
+            f"the carry before {clips_in_words(price.drop)}; nothing that is there needs it",
+        )
+    if price.once:
+        yield "make", "; ".join(_ONCE[each] for each in price.once)
+    if price.copy:
+        yield "copy", f"the latents of {clips_in_words(price.copy)}, from their steps"
+    if price.denoise:
+        yield "denoise", clips_in_words(price.denoise)
+    if price.replay:
+        clips = count_noun(sum(map(len, price.replay)), "clip")
+        spans = [describe_span(each[0], each[-1]) for each in islice(price.replay, _LINES)]
+        words = "on the way there, each compared with what is published"
+        yield "replay", f"{clips} {words}: {', '.join(spans)}"
+    if price.decode:
+        yield "decode", clips_in_words(price.decode)
+    if price.encode:
+        yield "encode", f"{clips_in_words(price.encode)}, from the frames that are there"
+    if price.hear:
+        yield "hear", clips_in_words(price.hear)
+
+
+_ONCE = {
+    "inputs": "the encoded inputs",
+    "sound": "the sound as the model hears it",
+    "soundtrack": "the soundtrack",
+    "video": "the film, joined from its segments",
+}
+
+
+def show_quality(
+    quality: "FilmQuality", *, missed_only: bool = False
+) -> Iterator["RenderableType"]:
+    """Whether a film is good: each level with what was measured."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    missed = quality.missed
+    colour = "bold red" if missed else "bold green"
+    yield Text.assemble((spell_unprintable(quality.film), "bold"), " ", (quality.verdict, colour))
+    if missed_only and not missed:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("what")
+    table.add_column("measured", justify="right")
+    table.add_column("level")
+    for each in missed if missed_only else quality.levels:
+        style = {True: "green", False: "bold red", None: "dim"}[each.met]
+        table.add_row(each.what, Text(each.shown, style=style), each.level)
+    yield table
+
+
+_BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."
+
+
+_RETAKE = "Give the same `longtake retake` command again, with that run in its place."
+
+
+def _next_command(found: "Verification") -> str | None:
+    if found.found and not found.repaired and any(_repair_rows(found)):
+        return f"longtake verify {found.run} --repair"
+    if not found.found and not found.finished:
+        return f"longtake resume {found.run}"
+    return None

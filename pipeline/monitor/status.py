@@ -1,0 +1,262 @@
+"""What a run has, how fast it goes, and where each of its settings came from."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.json_output import to_json
+from pipeline.monitor.event_reader import EventSummary, EventTail
+from pipeline.monitor.words import time_in_words
+from storage.errors import count_noun
+from storage.lock import find_worker
+from storage.spec import STALL_PATIENCE, STALL_TIMES
+
+if TYPE_CHECKING:
+    from storage.run import Run
+
+State = Literal["working", "finished", "stopped", "failed"]
+
+_LOSSES = {"run_started", "repair_started", "damage_found", "damage_met", "joint_accepted"}
+"""Events after which fewer clips may be there than before."""
+_LEAST, _OFTEN, _UNUSUAL = 20.0, 4.0, 60.0
+"""Quiet is told after so many seconds, and so many times the usual; where nothing is usual yet, after this."""
+
+
+@dataclass(frozen=True)
+class EffectiveSetting:
+    """One effective setting."""
+
+    name: str
+    value: object
+    source: str
+    decides: Literal["pixels", "numerics", "nothing of the film"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """All that `longtake status` says; `asdict` is its JSON."""
+
+    run: str
+    state: State
+    worker: str | None
+    """Who works on it."""
+    film: str | None
+    clips: int
+    clips_done: int
+    clips_denoised: int
+    frames: int
+    seconds: float
+    """Length of the whole film."""
+    fps: int
+    seconds_a_clip: float | None
+    frames_a_second: float | None
+    stages: Mapping[str, float]
+    """Usual seconds a clip of denoise, hear and decode; two of them work at a time."""
+    device: Mapping[str, object]
+    """What the driver said of the card after the last clip: card, used, total, temperature, load; empty where nobody can tell."""
+    first_playable_clip_after: float | None
+    """Seconds from the run's start until its first clip could be played."""
+    eta: float | None
+    """Seconds; None while nobody works on it, or while it may hang."""
+    retries: int
+    last_event: str
+    quiet: float | None
+    """Seconds since then."""
+    stall: str | None
+    """What to think of that, where it is long."""
+    fault: str | None
+    """The last fault, where the run stands still because of it."""
+    bytes_on_disk: int
+    settings: tuple[EffectiveSetting, ...]
+    parent: Mapping[str, object] | None = None
+    """Of a retake: the run that it was taken from, the clips and the seeds."""
+
+    def as_json(self, indent: int | None = 2) -> str:
+        """The same, for machines."""
+        return to_json(self, indent=indent)
+
+
+class CostlyNumber:
+    """A number that is dear to find: asked again when that costs at most a hundredth of the time, or when it must be right."""
+
+    def __init__(self, find: Callable[[], int]) -> None:
+        self._find, self._found = find, 0
+        self._due, self._at = -math.inf, -math.inf
+
+    def now(self, *, exactly: bool) -> int:
+        """The number."""
+        begun = time.monotonic()
+        if exactly or begun >= self._due:
+            self._at = time.time()
+            self._found = self._find()
+            took = time.monotonic() - begun
+            self._due = begun + 100 * took
+        return self._found
+
+    def grow(self, when: float) -> None:
+        """One more came at that time."""
+        self._found += when > self._at
+
+
+class StatusReader:
+    """Looks at a run, again and again: a look costs what is new, not what is there. Writes nothing and takes no lock."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run, self._tail, self._told = run, EventTail(run.events_path), EventSummary()
+        records, clips = run.records, run.spec.clips
+        self._done = CostlyNumber(lambda: len(records.clips("segment", clips)))
+        self._denoised = CostlyNumber(lambda: len(records.clips("latents", clips)))
+        self._bytes = CostlyNumber(
+            lambda: sum(path.lstat().st_size for path in _walk_files(run.root))
+        )
+
+    def _follow(self) -> bool:
+        """Take in what is new; True if fewer clips may be there than before."""
+        fewer = False
+        for event, facts, when in self._tail.read():
+            self._told.add_event(event, facts, when)
+            fewer = fewer or event in _LOSSES
+            if event == "clip_published":
+                self._done.grow(when)
+            if event == "stage_seconds" and facts.get("stage") == "latents":
+                self._denoised.grow(when)
+        return fewer
+
+    def read(self) -> Status:
+        """The status now."""
+        fewer = self._follow()
+        run, spec, told, now = self._run, self._run.spec, self._told, time.time()
+        pace, who = told.eta, find_worker(run.root)
+        finished = run.records.complete("video") and run.video_path.exists()
+        state = _derive_state(who, finished=finished, fault=told.fault)
+        exactly, each = fewer or state != "working", pace.seconds_a_clip
+        quiet = None if told.last_at is None else max(0.0, now - told.last_at)
+        hangs = describe_stall(run.settings.stall_limit, quiet, told.usual_seconds) if who else None
+        return Status(
+            run=str(run.root),
+            state=state,
+            worker=who,
+            film=str(run.video_path) if finished else None,
+            clips=spec.clips,
+            clips_done=self._done.now(exactly=exactly),
+            clips_denoised=self._denoised.now(exactly=exactly),
+            frames=spec.frames,
+            seconds=spec.frames / spec.fps,
+            fps=spec.fps,
+            seconds_a_clip=each,
+            frames_a_second=spec.clip_frames / each if each else None,
+            stages=pace.stages,
+            device=dict(told.device),
+            first_playable_clip_after=pace.first_playable_after,
+            eta=pace.seconds_left(now) if state == "working" and hangs is None else None,
+            retries=pace.retries,
+            last_event=told.last,
+            quiet=quiet,
+            stall=hangs,
+            fault=told.fault if state == "failed" else None,
+            bytes_on_disk=self._bytes.now(exactly=exactly),
+            settings=tuple(_effective_settings(run, told.carry_interval)),
+            parent=run.parent,
+        )
+
+
+def read_status(run: "Run") -> Status:
+    """The status of a run from its records and events; reads only, so a run that is being made is not disturbed."""
+    return StatusReader(run).read()
+
+
+def describe_stall(limit: float, quiet: float | None, usual: float | None) -> str | None:
+    """What to think of a process that lives and has told nothing for long; None where that is no wonder."""
+    if quiet is None or quiet < (_UNUSUAL if usual is None else max(_LEAST, _OFTEN * usual)):
+        return None
+    normal = "" if usual is None else f", where a clip usually takes {time_in_words(usual)}"
+    said = f"nothing was told for {time_in_words(quiet)}{normal}: it may hang. "
+    if not limit:
+        return said + "The watchdog is off (--stall-limit 0), so nobody will end it."
+    allowed = STALL_PATIENCE * limit if usual is None else max(limit, STALL_TIMES * usual)
+    left = f", in {time_in_words(allowed - quiet)} at the earliest" if allowed > quiet else ""
+    return (
+        said
+        + f"The watchdog ends it with code 6 when nothing has moved for {time_in_words(allowed)}"
+        f"{left}; the same command then goes on, and with --keep-going by itself."
+    )
+
+
+def _derive_state(who: str | None, *, finished: bool, fault: str | None) -> State:
+    if who is not None:
+        return "working"
+    if finished:
+        return "finished"
+    return "failed" if fault else "stopped"
+
+
+# Where a field of the spec comes from that nobody can ask for by its own name.
+_ASKED_AS = {
+    "seed": "base_seed",
+    "steps": "sample_steps",
+    "clip_frames": "infer_frames",
+    "clips": "num_clip",
+}
+_OF_THE_SOUND = ("audio", "frames", "clips", "silence", "mix", "gain")
+_GIVEN = {"image": "the picture", **dict.fromkeys(_OF_THE_SOUND, "the sound")}
+
+
+def _walk_files(root: Path) -> Iterator[Path]:
+    """Files as they are now; one that a running film removes meanwhile is no fault."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            if path.exists():
+                yield path
+
+
+def _effective_settings(run: "Run", every: int) -> Iterator[EffectiveSetting]:
+    for name, value in asdict(run.spec).items():
+        yield EffectiveSetting(
+            _OF_SPEC.get(name, name), value, _source_of(run.sources, name), "pixels"
+        )
+    for name, value in run.fingerprint.items():
+        came = run.sources.get(name, "default")
+        shown = _OF_FINGERPRINT.get(name, name)
+        yield EffectiveSetting(
+            shown, value, "this machine" if came == "default" else came, "numerics"
+        )
+    for name, value in asdict(run.settings).items():
+        chosen = (
+            f"auto: {count_noun(every, 'clip')}" if (name, value) == ("carry_every", -1) else value
+        )
+        yield EffectiveSetting(
+            name, chosen, run.sources.get(name, "default"), "nothing of the film"
+        )
+
+
+# One name, one meaning: what a flag sets is called as the flag is, and what the run froze beside it otherwise.
+_OF_SPEC = {"weights": "weights_hash", "image": "image_hash", "audio": "audio_hash"}
+_OF_SPEC |= {"precision": "asked_precision"}
+_OF_FINGERPRINT = {"device": "device_name"}
+
+
+def _source_of(sources: Mapping[str, str], name: str) -> str:
+    asked = sources.get(_ASKED_AS.get(name, name), "default")
+    if asked != "default":
+        return asked
+    return _GIVEN.get(name, "default" if name in _CHOSEN else "the model")
+
+
+_CHOSEN = {
+    "model",
+    "prompt",
+    "seed",
+    "width",
+    "height",
+    "crop",
+    "steps",
+    "clip_frames",
+    "audio_lead",
+    "crf",
+    "preset",
+}

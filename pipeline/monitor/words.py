@@ -1,0 +1,94 @@
+"""Figures in words, for every screen alike: bytes, lengths of time, numbers of clips."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import islice
+
+from storage.errors import count_noun, describe_span
+from storage.printable import spell_unprintable
+
+MOST_SPANS = 20
+"""Stretches of clips that are named on a terminal; --json names all."""
+
+
+def format_bytes(count: int) -> str:
+    """Bytes for people; GB = 1e9."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def value_in_words(value: object) -> str:
+    """A setting for the eye: a digest by its beginning, nothing as a dash, takes as what was made again."""
+    if value in (None, "", ()):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple | list):
+        from storage.seed_history import Take
+
+        return ", ".join(str(Take(**each)) for each in value)
+    text = str(value)
+    digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
+    return f"{text[:12]}…" if digest else spell_unprintable(text)
+
+
+def film_length(frames: int, fps: float) -> str:
+    """`0:12:07`, `0:00:00.48`."""
+    from tasks.timeline import format_duration
+
+    return format_duration(Fraction(frames) / Fraction(fps))
+
+
+def time_in_words(seconds: float, digits: int = 1) -> str:
+    """`0.4 s`, `8.0 s`, `75 s`, `2:05 min`, `2:03:10 h`."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{seconds:.{digits}f} s" if seconds < 9.95 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
+
+
+def pace_in_words(seconds_a_clip: float, frames_a_second: float) -> str:
+    """`0.61 s a clip, 78.7 frames a second`."""
+    return f"{time_in_words(seconds_a_clip, 2)} a clip, {frames_a_second:.1f} frames a second"
+
+
+def clips_in_words(clips: Iterable[int]) -> str:
+    """`clip 4`, `3 clips: 4, 7 to 8`; clips in their order."""
+    spans: list[list[int]] = []
+    number = 0
+    for clip in clips:
+        number += 1
+        if spans and spans[-1][1] == clip - 1:
+            spans[-1][1] = clip
+        else:
+            spans.append([clip, clip])
+    several = ", ".join(describe_span(*each) for each in islice(spans, MOST_SPANS))
+    more = " …" if spans[MOST_SPANS:] else ""
+    return f"clip {several}" if number == 1 else f"{count_noun(number, 'clip')}: {several}{more}"
+
+
+def in_figures(value: float, digits: int) -> str:
+    """`−0.25`."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def tell_apart(value: float, bounds: Iterable[float], digits: int = 2) -> str:
+    """The value with as many digits as it takes to see on which side of each bound it lies, and at least so many."""
+    known = tuple(bounds)
+    while digits < _ALL_DIGITS:
+        shown = float(f"{value:.{digits}f}")
+        if all((shown < each, shown > each) == (value < each, value > each) for each in known):
+            break
+        digits += 1
+    return in_figures(value, digits)
+
+
+_ALL_DIGITS = 17

@@ -1,0 +1,1 @@
+"""What may be asked for: the flags, where they are read, what a model supports."""

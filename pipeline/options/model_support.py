@@ -1,0 +1,74 @@
+"""What was asked of one model, fitted to the one that draws: what it does not know is told and left out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.errors import BadOption
+
+if TYPE_CHECKING:
+    from pipeline.options.sources import GivenOptions
+
+LARGE = ("live-avatar", "wan-s2v")
+SUPPORTED_BY = {
+    "weights": LARGE,
+    "lora": ("live-avatar",),
+    "guidance": ("wan-s2v",),
+    "whole_audio": LARGE,
+    "precision": LARGE,
+    "offload_model": LARGE,
+    "device": LARGE,
+    "device_memory": LARGE,
+    "on_low_memory": LARGE,
+}
+"""Fields of the Request that only some models know."""
+REASONS = {
+    "weights": "its own weights are in the package",
+    "lora": "live-avatar always has its LoRA, the others have none",
+    "guidance": "it was distilled without guidance",
+    "precision": "two CPU cores are slower in eight bits",
+    "whole_audio": "it hears no further than its margin",
+    "offload_model": "a placement, and two CPU cores have nothing to place",
+    "device": "it is at home on a CPU",
+    "device_memory": "it needs none of a card",
+    "on_low_memory": "it needs none of a card",
+}
+
+
+def drop_unsupported(wishes: "GivenOptions") -> None:
+    """Settle who draws, then leave out what that model does not know, with one line each; raises BadOption."""
+    leave_out(wishes, str(wishes.fields.get("model") or _choose_model(wishes)))
+
+
+def leave_out(wishes: "GivenOptions", model: str) -> None:
+    """Leave out what a model does not know, with one line each; raises BadOption where that names weights that are not there."""
+    for name in [name for name in SUPPORTED_BY if name in wishes.fields]:
+        if model not in SUPPORTED_BY[name]:
+            word, source = wishes.fields.pop(name), wishes.sources.pop(name)
+            if name in {"weights", "lora"}:
+                require_place(source, str(word))
+            if not (name == "guidance" and float(str(word)) == 0):  # the published scripts say 0
+                wishes.costly.append(f"{source} does nothing here: {model} draws; {REASONS[name]}")
+
+
+def _choose_model(wishes: "GivenOptions") -> str:
+    """Who draws where nobody was named: live-avatar where weights were, as the published command lines do, else pocket."""
+    from model.avatar import MODELS
+
+    weights = wishes.fields.get("weights")
+    if not weights:
+        return next(iter(MODELS))
+    require_place(source := wishes.sources["weights"], str(weights))
+    wishes.fields["model"], wishes.sources["model"] = LARGE[0], source
+    wishes.costly.append(f"{source} names weights, so {LARGE[0]} draws; --model says otherwise")
+    return LARGE[0]
+
+
+def require_place(option: str, word: str) -> None:
+    """What names weights is there, or is a repository's name of the hub; raises BadOption."""
+    from model.weights.checkpoint import HUB_NAME
+
+    path = Path(word).expanduser()
+    # With its first folder here it is a path, whatever it looks like.
+    if not path.exists() and (path.parent.exists() or not HUB_NAME.fullmatch(word)):
+        reason = "there is no such folder or file. Name the one that has the weights, or leave the flag out: pocket needs none"
+        raise BadOption(option, word, reason)

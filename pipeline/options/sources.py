@@ -1,0 +1,182 @@
+"""What is asked for and where it was said: flag over environment over longtake.toml; the rest is default."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.options.flag import Flag
+from pipeline.options.flags import FLAGS
+from pipeline.options.model_support import drop_unsupported, require_place
+from pipeline.sinks.address import KEY
+from storage.errors import BadInput, BadOption, Refused
+
+if TYPE_CHECKING:
+    from tasks.request import Request
+
+VARIABLE_PREFIX = "LONGTAKE_"
+CONFIG_FILE = "longtake.toml"
+# One film's own: a picture set for all films by accident would be worse than one more flag to type.
+_ONE_FILM = {
+    "image",
+    "audio",
+    "run",
+    "start_clip",
+    "accept_joint",
+    "accept_short_audio",
+    "overwrite",
+}
+_SETTABLE = {
+    flag.name: flag for flag in FLAGS if flag.fields and not _ONE_FILM.intersection(flag.fields)
+}
+
+
+@dataclass
+class GivenOptions:
+    """Fields of the Request by name, and where each came from."""
+
+    fields: dict[str, object] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    """What does nothing, and costs nothing by that."""
+    costly: list[str] = field(default_factory=list)
+    """What makes another film than a person may think, or a slower one: to be said after all else."""
+
+    @property
+    def told(self) -> list[str]:
+        """All that is to be said, what costs something last."""
+        return [*self.notices, *(f"[WARN] {line}" for line in self.costly)]
+
+    def to_request(self) -> "Request":
+        """What the tasks are asked for."""
+        from tasks.request import Request
+
+        for name, what in (("image", "picture"), ("audio", "sound")):
+            if name not in self.fields:
+                raise BadInput(
+                    f"No {what} was given. For example: longtake new face.png speech.wav"
+                )
+        drop_unsupported(self)
+        self._fill_area()
+        return Request(**self.fields, sources=self.sources)  # type: ignore[arg-type]
+
+    def _fill_area(self) -> None:
+        """Width and height in the picture's shape, where --size is to be read as an area."""
+        from pipeline.options.area import fit_area, read_picture_size
+
+        came = self.sources.pop("size_as_area", "")
+        if not self.fields.pop("size_as_area", False):
+            return
+        if "width" not in self.fields:
+            raise BadOption("--size-as-area", "alone", "--size W*H says which area")
+        area = int(str(self.fields["width"])) * int(str(self.fields["height"]))
+        if (seen := read_picture_size(Path(str(self.fields["image"])))) is not None:
+            self.fields["width"], self.fields["height"] = fit_area(*seen, area)
+            self.sources["width"] = self.sources["height"] = f"--size, {came}"
+
+    def add(self, values: Mapping[str, object], source: str) -> None:
+        """Take what has not been said by something stronger."""
+        for name, value in values.items():
+            if name not in self.fields:
+                self.fields[name] = value
+                self.sources[name] = source
+
+
+def gather_options(
+    given: Iterable[tuple[Flag, str]], environment: Mapping[str, str], folder: Path
+) -> GivenOptions:
+    """All that was said, the strongest first; raises BadOption, Refused."""
+    wishes = GivenOptions()
+    add_flags(wishes, given)
+    add_environment(wishes, environment)
+    add_config(wishes, folder)
+    return wishes
+
+
+def add_flags(wishes: GivenOptions, given: Iterable[tuple[Flag, str]]) -> None:
+    """Flags in their order; the last of several equals wins, two that contradict each other are refused."""
+    idle: dict[tuple[bool, str], list[str]] = {}
+    said: dict[str, Flag] = {}
+    for flag, word in given:
+        if not flag.fields:
+            if flag.place:
+                require_place(flag.spelling, word)
+            costs = flag.costs and word not in flag.free
+            idle.setdefault((costs, flag.why_idle(word)), []).append(flag.spelling)
+        for name, value in flag.values(word).items():
+            before = said.setdefault(name, flag)
+            if before != flag and wishes.fields[name] != value:
+                raise BadOption(flag.spelling, word, f"{before.spelling} says otherwise")
+            wishes.fields[name], wishes.sources[name] = value, flag.spelling
+    _refuse_two_voices(wishes)
+    for (costs, reason), names in idle.items():
+        does = "does" if len(names) == 1 else "do"
+        line = f"{', '.join(dict.fromkeys(names))} {does} nothing here: {reason}"
+        (wishes.costly if costs else wishes.notices).append(line)
+
+
+def _refuse_two_voices(wishes: GivenOptions) -> None:
+    audio = str(wishes.fields.get("audio", ""))
+    if "+" in audio and not Path(audio).exists():
+        raise Refused(f"--audio {audio}", "two sounds are two people, and a film shows one")
+
+
+def add_environment(wishes: GivenOptions, environment: Mapping[str, str]) -> None:
+    """LONGTAKE_AHEAD=3 stands for --ahead 3; a near miss is named, another variable is none of ours."""
+    for variable in sorted(name for name in environment if name.startswith(VARIABLE_PREFIX)):
+        name = variable.removeprefix(VARIABLE_PREFIX).lower().replace("_", "-")
+        if name in _SETTABLE:
+            wishes.add(_read_values(_SETTABLE[name], environment[variable], variable), variable)
+        elif near := difflib.get_close_matches(name, _SETTABLE, 1):
+            meant = VARIABLE_PREFIX + near[0].upper().replace("-", "_")
+            wishes.notices.append(f"{variable} is not known; {meant} is")
+
+
+def add_config(wishes: GivenOptions, folder: Path) -> None:
+    """`ahead = 3` in longtake.toml of the working directory stands for --ahead 3."""
+    path = folder / CONFIG_FILE
+    if path.is_file():
+        for key, value in read_toml(path).items():
+            name = key.replace("_", "-")
+            if key == KEY:  # not of the film: pipeline/sinks reads it
+                continue
+            if name not in _SETTABLE:
+                near = difflib.get_close_matches(name, _SETTABLE, 1)
+                raise BadOption(
+                    f"{CONFIG_FILE}: {key}",
+                    value,
+                    f"did you mean {near[0]}?" if near else "no such option",
+                )
+            wishes.add(
+                _read_values(_SETTABLE[name], str(value), f"{CONFIG_FILE}: {key}"), CONFIG_FILE
+            )
+
+
+def read_toml(path: Path) -> Mapping[str, object]:
+    """What a longtake.toml says; raises BadOption."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadOption("The settings of", path, str(error)) from None
+
+
+def _read_values(flag: Flag, word: str, place: str) -> Mapping[str, object]:
+    if flag.constant is None:
+        try:
+            return flag.values(word)
+        except BadOption as error:
+            raise BadOption(place, word, error.args[2]) from None
+    if word.lower() in {"1", "true", "yes", "on"}:
+        return flag.values("")
+    if word.lower() in {"0", "false", "no", "off", ""}:
+        return dict.fromkeys(flag.fields, not flag.constant)
+    raise BadOption(place, word, "1 or 0 is needed")
+
+
+def list_variables() -> Iterator[tuple[str, str]]:
+    """Every variable that is read, and the flag that it stands for."""
+    for name, flag in _SETTABLE.items():
+        yield VARIABLE_PREFIX + name.upper().replace("-", "_"), flag.spelling

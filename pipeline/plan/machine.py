@@ -1,0 +1,94 @@
+"""The machine that a plan is for: this one, or one that is named."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model.avatar import FP8, MachineSpeed
+from tasks.device_memory import requested_device
+
+if TYPE_CHECKING:
+    from tasks.request import Request
+
+
+UNBUILT = "The card's kernels cannot be built here, and everything takes much longer: they need Triton and a C compiler (gcc or clang)."
+
+
+@dataclass(frozen=True)
+class PlanMachine:
+    """Where a film is to be made."""
+
+    name: str
+    here: bool
+    free: int | None
+    """Bytes of its card that can be had; None where there is no card."""
+    speed: MachineSpeed | None = None
+    """Of its card; None where nobody knows."""
+    note: str = ""
+    """What a person must know of it."""
+
+
+def find_named_machine(words: str, request: "Request") -> PlanMachine:
+    """A machine with such a card; raises BadOption."""
+    from pipeline.plan.gpus import find_gpu
+
+    card, count = find_gpu(words)
+    if request.precision == FP8 and not card.fp8:
+        from model.ops.fp8 import fp8_refusal
+
+        raise fp8_refusal(card.name)
+    limit = request.device_memory or card.usable
+    idle = f"longtake uses one card today: {count - 1} of the {count} would be idle. "
+    note = (idle if count > 1 else "") + f"Memory and speed by the {card.source}."
+    name = card.name if count == 1 else f"one of {count} × {card.name}"
+    return PlanMachine(
+        name, False, min(limit, card.usable), MachineSpeed(card.relative, card.link), note
+    )
+
+
+def find_local_machine(model: str, request: "Request", *, gauged: bool = True) -> PlanMachine:
+    """The machine that this runs on, with its card if the model would use one; raises BadOption where a card is asked for and there is none, or none that can do what is asked.
+
+    `gauged`: its speed is measured, in a few seconds; else it is the data sheet's, where the card is known.
+    """
+    from model import avatar
+    from pipeline.plan.speed_test import find_local_gpu, measure_speed
+
+    machine = requested_device(request)
+    if model == next(iter(avatar.MODELS)):
+        return PlanMachine("this machine", True, None)
+    card = find_local_gpu(machine)
+    if card is None and machine.device != "cuda":
+        note = "This machine has no card that torch can use; --gpu NAME plans for one that has."
+        return PlanMachine("this machine", True, None, note=note)
+    if request.precision == FP8:
+        require_fp8()
+    speed = measure_speed(weights=request.weights or "") if gauged else data_sheet_speed(card)
+    free = avatar.bytes_free(model, machine)
+    return PlanMachine(
+        f"this machine's {card}", True, free, speed, note=UNBUILT if lacks_kernels() else ""
+    )
+
+
+def require_fp8() -> None:
+    """Raise BadOption where the card multiplies no eight-bit floats."""
+    import torch
+
+    from model.ops.fp8 import require_fp8_gpu
+
+    require_fp8_gpu(torch.device("cuda"))
+
+
+def lacks_kernels() -> bool:
+    """Whether the card's kernels cannot be built here."""
+    from model.ops.fused import can_build
+
+    return not can_build()
+
+
+def data_sheet_speed(name: str | None) -> MachineSpeed | None:
+    """By its data sheet; None for a card that is not in the table."""
+    from pipeline.plan.gpus import GPUS
+
+    words = (name or "").lower().split()
+    known = next((card for key, card in GPUS.items() if key in words), None)
+    return MachineSpeed(known.relative, known.link) if known else None

@@ -1,0 +1,234 @@
+"""All that is measured of one film, and whether it is good enough: each level stands once, here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.json_output import to_json
+from pipeline.monitor.words import tell_apart
+from pipeline.quality import audio_metrics, continuity, pauses
+from pipeline.quality.audio_metrics import SoundLevels
+from pipeline.quality.continuity import Moment, Repeat, Seams
+from pipeline.quality.drift import Drift, measure_drift
+from pipeline.quality.external_judges import Opinions
+from pipeline.quality.frame_tracks import FrameTracks
+from pipeline.quality.lip_sync import LipSync, measure_lip_sync, mouth_opening_of
+from pipeline.quality.mouth import Mouth
+from pipeline.quality.pauses import Pauses
+from storage.errors import count_noun
+
+OFFSET, CLIP_OFFSET, TRUSTED_CONFIDENCE = 1, 2, 0.2
+COLOUR, LIKENESS = 3.0, 0.9
+SHARPNESS = (0.8, 1.25)
+SEAM = 3.0
+END_SECONDS = 0.1
+"""Seconds by which sound and picture may end apart: a packet of AAC and a frame."""
+SHUT_FRAMES, LEAST_MOTION = 3, 0.5
+MOST_MOMENTS = 50
+"""Moments of one kind that are named."""
+
+
+@dataclass(frozen=True)
+class SoundFaults:
+    """The sound."""
+
+    peak: float
+    """dB of full scale."""
+    clipped: tuple[Moment, ...]
+    """Stretches cut off at full scale; size is how many samples."""
+    gaps: tuple[Moment, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LevelResult:
+    """One line of the verdict."""
+
+    what: str
+    value: float | None
+    """None where there is nothing to measure it by."""
+    level: str
+    met: bool | None
+    """None where it was not measured."""
+    bounds: tuple[float, ...] = ()
+    """Beyond which it is missed."""
+
+    @property
+    def shown(self) -> str:
+        """The value for people: never so rounded that a miss looks like none."""
+        if self.value is None:
+            return "–"
+        digits = 0 if float(self.value).is_integer() else 2
+        return tell_apart(self.value, self.bounds, digits)
+
+
+@dataclass(frozen=True)
+class FilmQuality:
+    """What a film is like; `as_json` is for machines."""
+
+    film: str
+    seconds: float
+    frames: int
+    fps: float
+    clips: int
+    clip_frames: int
+    levels: tuple[LevelResult, ...]
+    mouth: Mouth | None
+    sync: LipSync | None
+    drift: Drift
+    seams: Seams | None
+    frozen: tuple[Moment, ...]
+    jumps: tuple[Moment, ...]
+    repeats: tuple[Repeat, ...]
+    quiet: Pauses | None
+    sound: SoundFaults | None
+    opinions: Opinions | None = None
+    """Of networks, where their weights were given."""
+
+    @property
+    def missed(self) -> tuple[LevelResult, ...]:
+        """The levels that are not met."""
+        return tuple(each for each in self.levels if each.met is False)
+
+    @property
+    def verdict(self) -> str:
+        """`meets all 14 levels that could be measured`."""
+        measured = sum(each.met is not None for each in self.levels)
+        if not measured:
+            return "has nothing that could be measured"
+        levels = f"{count_noun(measured, 'level')} that could be measured"
+        if self.missed:
+            return f"misses {len(self.missed)} of {levels}"
+        return f"meets {'all ' if measured > 1 else ''}{levels}"
+
+    def as_json(self) -> str:
+        """All of it."""
+        return to_json(self)
+
+
+def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None) -> FilmQuality:
+    """A film by its tracks; `meant` is the sound that it was made of, where that is known."""
+    opening = mouth_opening_of(tracks)
+    sync = measure_lip_sync(tracks, opening) if len(opening) else None
+    drift, seams = measure_drift(tracks), continuity.measure_seams(tracks)
+    still, jumps = continuity.find_frozen(tracks), continuity.find_jumps(tracks)
+    again, quiet = continuity.find_repeats(tracks), pauses.find_pauses(tracks, opening)
+    heard = None if tracks.sound is None else find_sound_faults(tracks.sound, tracks.fps, meant)
+    seconds = tracks.frames / tracks.fps
+    levels = [
+        *_lip_levels(sync),
+        *_looks_levels(drift),
+        *_motion_levels(seams, still, jumps, again),
+        *_pause_levels(quiet, shut_known=tracks.shut is not None),
+        *_sound_levels(heard, seconds),
+    ]
+    return FilmQuality(
+        film=film,
+        seconds=seconds,
+        frames=tracks.frames,
+        fps=tracks.fps,
+        clips=tracks.clips,
+        clip_frames=tracks.clip_frames,
+        levels=tuple(levels),
+        mouth=tracks.mouth,
+        sync=sync,
+        drift=drift,
+        seams=seams,
+        frozen=tuple(still[:MOST_MOMENTS]),
+        jumps=tuple(jumps[:MOST_MOMENTS]),
+        repeats=tuple(again[:MOST_MOMENTS]),
+        quiet=quiet,
+        sound=heard,
+    )
+
+
+def find_sound_faults(sound: SoundLevels, fps: float, meant: SoundLevels | None) -> SoundFaults:
+    """What is wrong with the sound."""
+    peak = max(float(sound.peak.max(initial=0)), 1e-6)
+    # AAC rounds off what was cut off: 13 of 1688 samples are still at full scale after it.
+    full = (meant or sound).full
+    clipped = (
+        Moment(start / fps, (stop - start) / fps, float(full[start:stop].sum()))
+        for start, stop in audio_metrics.find_runs(full > 0)
+    )
+    gaps = (
+        Moment(each.second, each.seconds, 1.0) for each in audio_metrics.find_gaps(sound, meant)
+    )
+    by_size = sorted(clipped, key=lambda moment: -moment.size)
+    return SoundFaults(
+        20 * float(np.log10(peak)),
+        tuple(by_size[:MOST_MOMENTS]),
+        tuple(gaps)[:MOST_MOMENTS],
+        sound.seconds,
+    )
+
+
+def _lip_levels(sync: LipSync | None) -> Iterator[LevelResult]:
+    if sync is None:
+        yield LevelResult("lips: frames late", None, f"−{OFFSET} to {OFFSET}", None)
+        return
+    # Where nothing follows the sound, the best offset is a guess; the confidence says that it is.
+    yield _is_within("lips: frames late", sync.offset, -OFFSET, OFFSET)
+    yield _at_least("lips: confidence", sync.confidence, TRUSTED_CONFIDENCE)
+    told = [each.offset for each in sync.clips if each.offset is not None]
+    worst = max(told, key=abs) if told else None
+    yield _is_within("lips: frames late, worst clip", worst, -CLIP_OFFSET, CLIP_OFFSET)
+
+
+def _looks_levels(drift: Drift) -> Iterator[LevelResult]:
+    yield _at_most(f"colour against {drift.reference}, of 255", drift.colour, COLOUR)
+    yield _is_within("sharpness against the first clip", drift.sharpness, *SHARPNESS)
+    yield _at_least(f"likeness to {drift.reference}", drift.likeness, LIKENESS)
+
+
+def _motion_levels(
+    seams: Seams | None, still: list[Moment], jumps: list[Moment], again: list[Repeat]
+) -> Iterator[LevelResult]:
+    yield _at_most("seams: change against inside", None if seams is None else seams.change, SEAM)
+    yield _at_most("seams: flow against inside", None if seams is None else seams.flow, SEAM)
+    yield _at_most(
+        "longest frozen stretch, s", still[0].seconds if still else 0.0, continuity.FROZEN
+    )
+    largest = jumps[0].size if jumps else 1.0
+    yield _at_most("largest jump against usual change", largest, continuity.JUMP)
+    yield _at_most("clips shown again", len(again), 0)
+
+
+def _pause_levels(quiet: Pauses | None, *, shut_known: bool) -> Iterator[LevelResult]:
+    found = quiet or Pauses((), None, None, None)
+    lips = (
+        _at_most("pauses: mouth against speech", found.mouth, pauses.OPEN),
+        _at_most("pauses: frames until it is shut", found.shuts_after, SHUT_FRAMES),
+    )
+    # Without a picture whose mouth is shut nobody knows how dark a shut one is: told, and not judged.
+    yield from (each if shut_known else replace(each, met=None) for each in lips)
+    yield _at_least("pauses: motion against speech", found.motion, LEAST_MOTION)
+
+
+def _sound_levels(heard: SoundFaults | None, seconds: float) -> Iterator[LevelResult]:
+    if heard is None:
+        yield LevelResult("sound", None, "some", None)
+        return
+    yield _at_most("sound: clipped stretches", len(heard.clipped), 0)
+    yield _at_most("sound: gaps", len(heard.gaps), 0)
+    yield _is_within(
+        "sound: ends later than the picture, s", heard.seconds - seconds, -END_SECONDS, END_SECONDS
+    )
+
+
+def _at_least(what: str, value: float | None, level: float) -> LevelResult:
+    return LevelResult(
+        what, value, f"≥ {level:g}", None if value is None else value >= level, (level,)
+    )
+
+
+def _at_most(what: str, value: float | None, level: float) -> LevelResult:
+    return LevelResult(
+        what, value, f"≤ {level:g}", None if value is None else value <= level, (level,)
+    )
+
+
+def _is_within(what: str, value: float | None, low: float, high: float) -> LevelResult:
+    met = None if value is None else low <= value <= high
+    return LevelResult(what, value, f"{low:g} to {high:g}".replace("-", "−"), met, (low, high))

@@ -1,0 +1,208 @@
+"""A film's file, read three times from end to end: its sound, its mouth, and then every frame. One frame is in memory at a time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.quality.audio_metrics import SoundLevels, SoundMeter
+from pipeline.quality.frame_metrics import Byte
+from pipeline.quality.frame_tracks import FrameMeter, FrameTracks, FrameViews
+from pipeline.quality.mouth import SIDE, Mouth, MouthFinder
+from storage.errors import BadFilm, NotMade
+from storage.media_file import open_media
+from storage.pcm import samples_of
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+
+    from storage.run import Run
+
+CLIP_FRAMES = 48
+"""Of a film whose clips nobody knows."""
+_LONG = {"grey": 256, "cells": SIDE, "rgb": 32}
+_LESSON = 3000
+"""Frames with sound in which the mouth is looked for: two minutes."""
+
+
+@dataclass(frozen=True)
+class FilmFile:
+    """A film's file, and what is known of how it was made."""
+
+    path: Path
+    name: str
+    clip_frames: int = CLIP_FRAMES
+    joints: bool = False
+    picture: Byte | None = None
+    """The reference picture [y, x, rgb], in the film's size."""
+    run: "Run | None" = None
+
+
+@dataclass(frozen=True)
+class StreamFacts:
+    """What the file says of its picture."""
+
+    fps: float
+    start: float
+    """Second of the first frame."""
+    sounds: bool
+
+
+def measure_film(
+    film: FilmFile, watch: Callable[[str, int], None] = lambda *_: None
+) -> FrameTracks:
+    """Everything that is measured of a film; `watch` hears what is being done and how many frames of it. Raises BadFilm."""
+    stream = read_stream_facts(film.path)
+    sound = measure_sound(film.path, stream) if stream.sounds else None
+    mouth = None if sound is None else find_mouth(film.path, sound, lambda n: watch("mouth", n))
+    reference = None if film.picture is None else view_picture(film.picture)
+    eye = FrameMeter(stream.fps, mouth, reference)
+    glass = FrameScaler()
+    for number, frame in enumerate(read_frames(film.path)):
+        eye.add_frame(glass.scale_frame(frame))
+        watch("frames", number)
+    tracks = eye.finish(sound, film.clip_frames, fps=stream.fps, joints=film.joints)
+    if tracks.frames < 2:
+        one = "it is one picture, and a film is needed"
+        raise BadFilm(film.path, one if tracks.frames else "it has no frames")
+    return tracks
+
+
+def find_film(path: Path) -> FilmFile:
+    """The film of a run's folder, or a film's file; of one that lies in a run's folder it is known how it was made. Raises NotMade, NotARun, BadFilm."""
+    from storage.picture import read_picture
+    from tasks.open_run import open_run
+
+    if path.is_file() and not (path.parent / "run.json").exists():
+        return FilmFile(path, path.name)
+    run = open_run(path.parent if path.is_file() else path)
+    spec, file = run.spec, path if path.is_file() else run.video_path
+    if file == run.video_path and not run.records.complete("video"):
+        raise NotMade(f"The film of {run.root}")
+    picture = read_picture(run.image_path, width=spec.width, height=spec.height, crop=spec.crop)
+    name = run.root.name if file == run.video_path else f"{run.root.name}/{file.name}"
+    return FilmFile(file, name, spec.clip_frames, True, picture, run)
+
+
+def read_source_sound(film: FilmFile) -> SoundLevels | None:
+    """The sound that the film was made of, where the film begins with it."""
+    run = film.run
+    if run is None or film.path.stem not in {"video", "partial"} or not run.audio_path.exists():
+        return None
+    return measure_sound(run.audio_path, StreamFacts(run.spec.fps, 0.0, sounds=True))
+
+
+def read_stream_facts(path: Path) -> StreamFacts:
+    """What the file says of itself."""
+    with open_video(path) as container:
+        if not container.streams.video:
+            raise BadFilm(path, "it has no picture")
+        video = container.streams.video[0]
+        return StreamFacts(
+            fps=float(video.average_rate or video.guessed_rate or 25),
+            start=float((video.start_time or 0) * (video.time_base or 0)),
+            sounds=bool(container.streams.audio),
+        )
+
+
+def count_frames(path: Path) -> int | None:
+    """What the file says; None where it does not say."""
+    with open_video(path) as container:
+        return container.streams.video[0].frames or None
+
+
+def measure_sound(path: Path, stream: StreamFacts) -> SoundLevels | None:
+    """The film's sound, a number a frame; None where it has none after all."""
+    with open_video(path) as container:
+        rate = container.streams.audio[0].rate
+        ear, frames = SoundMeter(rate, stream.fps), 0
+        for frame in container.decode(audio=0):
+            samples = samples_of(frame)
+            second = (frame.time or 0.0) - stream.start
+            first = round(second * rate)
+            ear.add_samples(samples, first)
+            frames = max(frames, int((first + samples.shape[1]) / rate * stream.fps))
+    return ear.finish(frames) if frames else None
+
+
+def find_mouth(path: Path, sound: SoundLevels, watch: Callable[[int], None]) -> Mouth | None:
+    """Where the mouth is, by the first two minutes in which there is something to hear."""
+    finder, glass, heard = MouthFinder(sound.loud), FrameScaler(), 0
+    audible = sound.loud > float(np.percentile(sound.loud, 95)) / 100
+    for number, frame in enumerate(read_frames(path)):
+        finder.add_frame(glass.scale_grey(frame, "cells").astype(np.float32) / 255)
+        heard += bool(number < len(audible) and audible[number])
+        watch(number)
+        if heard > _LESSON:
+            break
+    return finder.finish()
+
+
+def view_picture(picture: Byte) -> FrameViews:
+    """A picture [y, x, rgb] as a frame of the film would show it."""
+    from av import VideoFrame
+
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    # As the film's frames are: in studio range, by the same matrix.
+    return FrameScaler().scale_frame(
+        frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
+    )
+
+
+def read_frames(path: Path) -> "Iterator[VideoFrame]":
+    """The frames, in their order."""
+    with open_video(path) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        yield from container.decode(video=0)
+
+
+@contextmanager
+def open_video(path: Path) -> "Iterator[InputContainer]":
+    """The file, for reading. Raises BadFilm."""
+    import av
+
+    try:
+        with open_media(path) as container:
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        raise BadFilm(path, getattr(error, "strerror", None) or error) from error
+
+
+def frame_pixels(frame: "VideoFrame", kind: str) -> Byte:
+    """The frame as bytes: gray [y, x], rgb24 or bgr24 [y, x, channel]."""
+    return np.asarray(frame.to_ndarray(format=kind), np.uint8)
+
+
+class FrameScaler:
+    """Makes frames small; it keeps what libav prepares for each size."""
+
+    def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._scalers = {name: VideoReformatter() for name in _LONG}
+
+    def scale_frame(self, frame: "VideoFrame") -> FrameViews:
+        """A frame in the sizes in which it is looked at."""
+        full = frame_pixels(frame, "gray")
+        grey = full if max(full.shape) <= _LONG["grey"] else self.scale_grey(frame, "grey")
+        return FrameViews(
+            full, grey, self.scale_grey(frame, "cells"), self._scaled(frame, "rgb", "rgb24")
+        )
+
+    def scale_grey(self, frame: "VideoFrame", name: str) -> Byte:
+        """Its brightness alone."""
+        return self._scaled(frame, name, "gray")
+
+    def _scaled(self, frame: "VideoFrame", name: str, kind: str) -> Byte:
+        from av.video.reformatter import Interpolation
+
+        scale = min(1.0, _LONG[name] / max(frame.width, frame.height))
+        width, height = (max(2, round(edge * scale)) for edge in (frame.width, frame.height))
+        small = self._scalers[name].reformat(
+            frame, width, height, kind, interpolation=Interpolation.AREA, threads=1
+        )
+        return frame_pixels(small, kind)

@@ -1,0 +1,1 @@
+"""What keeps runs whole: verify and repair, doctor, accept, restarts, partial films."""

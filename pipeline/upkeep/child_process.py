@@ -1,0 +1,69 @@
+"""Processes of ours that end when the one that started them does, however that ends: nothing goes on working for nobody.
+
+The parent holds the one end of a pipe, which the kernel closes with it; the child watches the other. On Linux the kernel sends the signal itself, too,
+where a child is busy in a library and its threads do not get to run.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+VARIABLE = "LONGTAKE_PARENT"
+_SET_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+@contextmanager
+def tie_to_parent(end: signal.Signals = signal.SIGKILL) -> Iterator[dict[str, Any]]:
+    """Options of `subprocess` for a child that calls `follow_parent`: it gets this signal when this process, or this block, ends before it.
+
+    Not for a thread that ends before the child: on Linux that counts as the end of the parent.
+    """
+    read, held = os.pipe()
+    words = f"{os.getpid()} {read} {int(end)}"
+    try:
+        yield {"env": {**os.environ, VARIABLE: words}, "pass_fds": (read,)}
+    finally:
+        os.close(held)
+        os.close(read)
+
+
+@contextmanager
+def signals_to(forward: Callable[[int], None]) -> Iterator[None]:
+    """Hand over SIGINT and SIGTERM meanwhile, to the one who knows the child."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        forward(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def follow_parent() -> None:
+    """Let this process end with the one that started it in `tie_to_parent`; nothing where none did. Before any work."""
+    words = os.environ.pop(VARIABLE, "").split()
+    if len(words) != 3:
+        return
+    parent, read, end = map(int, words)
+    os.set_inheritable(read, False)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, end, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before the kernel was asked
+            os.kill(os.getpid(), end)
+    threading.Thread(target=_end_with_parent, args=(read, end), name="parent", daemon=True).start()
+
+
+def _end_with_parent(read: int, end: int) -> None:
+    os.read(read, 1)  # nothing is ever written: it returns when the other end is closed
+    os.kill(os.getpid(), end)

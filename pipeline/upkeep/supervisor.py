@@ -1,0 +1,143 @@
+"""A film that is started again, in a new process each time, until it is done: what a hung device or a lost card needs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.upkeep.child_process import signals_to, tie_to_parent
+from storage.disk import format_bytes, nearest_existing, read_file_system
+from storage.errors import BadInput, NoSpace, RunError, RunLocked, count_times
+from storage.run_paths import path_inside
+
+FAILURES = 3
+"""In a row, without a clip between them."""
+FINAL_CODES = {0, BadInput.exit_code, RunError.exit_code, RunLocked.exit_code, 130, 143}
+LONGEST_PAUSE = 60.0
+LOOK_EVERY = 5.0
+"""Seconds between two looks at a full disk."""
+LITTLE_BYTES = 64 << 20
+"""Bytes that must come free where nobody has said how many."""
+
+
+class Supervisor:
+    """One film and the process that makes it just now."""
+
+    def __init__(self, command: Sequence[str], root: Path, tell: Callable[[str], None]) -> None:
+        """`command` makes the film of the run in `root`, or goes on with it; `tell` gets a line now and then."""
+        self._command, self._root, self._tell = list(command), root, tell
+        self._child: subprocess.Popen[bytes] | None = None
+        self._signal = 0
+
+    def run(self) -> int:
+        """Make the film; the exit code of the last process, or that of the signal that came."""
+        failures, there = 0, count_pieces(self._root)
+        with signals_to(self._forward):
+            while True:
+                code = self._start()
+                now = count_pieces(self._root)
+                failures, there = (1 if now > there else failures + 1), now
+                if self._is_over(code, failures):
+                    return self._code_of(code)
+                self._wait(code, failures)
+                if self._signal:
+                    return 128 + self._signal
+                self._say_again(code, failures)
+
+    def _is_over(self, code: int, failures: int) -> bool:
+        begun = any(self._root.glob("run*.json"))
+        if code in FINAL_CODES or self._signal or not begun:
+            return True
+        if failures < FAILURES:
+            return False
+        self._tell(
+            f"It has failed {count_times(failures)} in a row and no clip came of it: given up."
+        )
+        return True
+
+    def _code_of(self, code: int) -> int:
+        """A process that a signal killed has no code of its own."""
+        if code < 0:
+            return 128 + self._signal if self._signal else 1
+        return code
+
+    def _start(self) -> int:
+        # A group of its own: Ctrl-C on a terminal would else reach it twice, and the second ends it at once.
+        with tie_to_parent(signal.SIGTERM) as tether:
+            self._child = subprocess.Popen(self._command, process_group=0, **tether)
+            if self._signal:  # it came just before
+                self._child.send_signal(self._signal)
+            return self._child.wait()
+
+    def _wait(self, code: int, failures: int) -> None:
+        if code == NoSpace.exit_code:
+            self._wait_for_room()
+        self._pause(min(2.0 ** (failures - 1), LONGEST_PAUSE))
+
+    def _wait_for_room(self) -> None:
+        needed = (
+            bytes_needed_by(self._root)
+            or read_file_system(nearest_existing(self._root)).free + LITTLE_BYTES
+        )
+        if self._has_room(needed):
+            return
+        self._tell(
+            f"Waiting until {format_bytes(needed)} are free for {self._root}; Ctrl-C ends it."
+        )
+        while not self._signal and not self._has_room(needed):
+            self._pause(LOOK_EVERY)
+
+    def _has_room(self, needed: int) -> bool:
+        disk = read_file_system(nearest_existing(self._root))
+        return disk.free >= needed and not disk.read_only and os.access(self._root, os.W_OK)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._signal and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+
+    def _say_again(self, code: int, failures: int) -> None:
+        from tasks import events
+
+        why = f"signal {-code}" if code < 0 else f"code {code}"
+        with events.record_events(path_inside(self._root, "events.jsonl")):
+            events.emit_event("run_restarted", code=code, failures=failures)
+        self._tell(f"It ended with {why}; started again.")
+
+    def _forward(self, number: int) -> None:
+        self._signal = number
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(number)
+
+
+def count_pieces(root: Path) -> int:
+    """How many pieces of clips are done."""
+    folder = path_inside(root, "commits")
+    if not folder.is_dir():
+        return 0
+    return sum(path.name.startswith(("latents.", "segment.")) for path in folder.iterdir())
+
+
+def bytes_needed_by(root: Path) -> int | None:
+    """Bytes that the run said it needed, if that is what it ended with."""
+    from pipeline.monitor.event_reader import EventTail
+
+    needed = None
+    for event, facts, _ in EventTail(path_inside(root, "events.jsonl")).read():
+        if event == "space_short" and isinstance(facts.get("needed"), int):
+            needed = int(str(facts["needed"]))
+        elif event == "run_started":
+            needed = None
+    return needed
+
+
+def same_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """The same program with these words: as it was started with the words that were asked, whichever door that was."""
+    original = sys.orig_argv
+    own = original[: len(original) - len(asked)]
+    if not asked or original[len(own) :] != list(asked):
+        own = ["", "-m", "pipeline"]
+    return [sys.executable, *own[1:], *words]

@@ -1,0 +1,154 @@
+"""The sound as the model hears it: mono float32 in one Zarr array, written as it streams by, read in spans."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.chunks import ChunkUnreadable, chunk_bytes, read_chunk
+from storage.digest import CONTENT_CHANGED, find_size_flaw, hash_array
+from storage.errors import Damaged, NotMade
+from storage.layout import ArrayLayout, find_metadata_flaw
+from storage.names import GROUP
+from storage.publish import publish_folder, remove_path
+from storage.records import Facts, Records
+from storage.run_paths import path_inside
+
+MonoSamples = NDArray[np.float32]
+
+CHUNK_SAMPLES = 1 << 18
+STAGE = "sound"
+
+
+class AudioArray:
+    """Mono float32 at the spec's sample_rate, in chunks of 2^18 samples. Its record (stage `sound`) holds a digest per chunk."""
+
+    def __init__(self, folder: Path, records: Records, rate: int) -> None:
+        self._folder = folder
+        self.records = records
+        self.rate = rate
+        self._kept: dict[int, MonoSamples] = {}
+        self._facts: Facts | None = None
+        self._lock = Lock()
+
+    def publish(self, blocks: Iterable[MonoSamples], **facts: Any) -> int:
+        """Write the sound as its blocks [sample], of any length, come in; its number of samples. Memory: one chunk."""
+        from storage.zarr_store import create_array
+
+        remove_path(self.folder)
+        with publish_folder(self.folder) as draft:
+            array = create_array(draft, self._layout(0), durable=False)
+            digests = []
+            # Grown chunk by chunk: the length is known when the last block has come, and a resize only rewrites zarr.json.
+            for chunk in _split_chunks(blocks):
+                array.append(chunk)
+                digests.append(hash_array(chunk))
+            samples = array.shape[0]
+        self.records.commit(STAGE, samples=samples, digests=digests, **facts)
+        self._facts, self._kept = None, {}
+        return samples
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies. Raises LinkInRun."""
+        return path_inside(self._folder.parent, self._folder.name)
+
+    def complete(self) -> bool:
+        """True if the whole sound is there."""
+        return self.records.complete(STAGE)
+
+    @property
+    def samples(self) -> int:
+        """Its length. Raises NotMade."""
+        return int(self._read_record()["samples"])
+
+    def read(self, start: int, stop: int) -> MonoSamples:
+        """Samples [start, stop), verified; silence before 0 and beyond the end. Keeps two chunks in memory. Raises NotMade or Damaged."""
+        sound = np.zeros(stop - start, np.float32)
+        first, last = max(start, 0), min(stop, self.samples)
+        if last <= first:  # all of it is silence
+            return sound
+        for index in range(first // CHUNK_SAMPLES, -(-last // CHUNK_SAMPLES)):
+            chunk = self._chunk(index)
+            low, high = (
+                max(first, index * CHUNK_SAMPLES),
+                min(last, index * CHUNK_SAMPLES + len(chunk)),
+            )
+            sound[low - start : high - start] = chunk[
+                low - index * CHUNK_SAMPLES : high - index * CHUNK_SAMPLES
+            ]
+        return sound
+
+    def flaws(self, *, thorough: bool) -> Iterator[tuple[Path, str]]:
+        """Each of its files that is not what was written, and what is wrong with it: chunks by their hash, or by their length alone."""
+        chunks, digests = -(-self.samples // CHUNK_SAMPLES), self._read_record()["digests"]
+        if chunks != len(digests):
+            yield self.records.path(STAGE), f"cannot be: it has {len(digests)} of {chunks} digests"
+            return
+        if (flaw := find_metadata_flaw(self._path(GROUP), self._layout(self.samples))) is not None:
+            yield self._path(GROUP), flaw
+        for index in range(chunks):
+            path = self._path(f"c.{index}")
+            flaw = find_size_flaw(path, chunk_bytes((CHUNK_SAMPLES,), "float32"))
+            if flaw is None and thorough and not self._is_whole(index):
+                flaw = CONTENT_CHANGED
+            if flaw is not None:
+                yield path, flaw
+
+    def _is_whole(self, index: int) -> bool:
+        try:
+            self._load(index)
+        except Damaged:
+            return False
+        return True
+
+    def _path(self, name: str) -> Path:
+        return path_inside(self._folder.parent, self._folder.name, name)
+
+    def _layout(self, samples: int) -> ArrayLayout:
+        attributes = {"sample_rate": self.rate}
+        return ArrayLayout(
+            (samples,), (CHUNK_SAMPLES,), "float32", ("sample",), attributes=attributes
+        )
+
+    def _read_record(self) -> Facts:
+        if self._facts is None:
+            self._facts = self.records.vouched(STAGE)
+        if self._facts is None:
+            raise NotMade("the sound")
+        return self._facts
+
+    def _chunk(self, index: int) -> MonoSamples:
+        with self._lock:
+            if index not in self._kept:
+                kept = [*self._kept.items()][-1:]
+                self._kept = {**dict(kept), index: self._load(index)}
+            return self._kept[index]
+
+    def _load(self, index: int) -> MonoSamples:
+        try:
+            whole = read_chunk(self._path(f"c.{index}"), (CHUNK_SAMPLES,), "float32")
+        except ChunkUnreadable as error:
+            raise Damaged(f"chunk {index} of the sound", f"it {error}") from error
+        chunk: MonoSamples = whole[: self.samples - index * CHUNK_SAMPLES]
+        if self._read_record()["digests"][index : index + 1] != [hash_array(chunk)]:
+            raise Damaged(f"chunk {index} of the sound", "it is not what its record vouches for")
+        return chunk
+
+
+def _split_chunks(blocks: Iterable[MonoSamples]) -> Iterator[MonoSamples]:
+    chunk, filled = np.empty(CHUNK_SAMPLES, np.float32), 0
+    for block in blocks:
+        used = 0
+        while used < len(block):
+            taken = block[used : used + CHUNK_SAMPLES - filled]
+            chunk[filled : filled + len(taken)] = taken
+            used, filled = used + len(taken), filled + len(taken)
+            if filled == CHUNK_SAMPLES:
+                yield chunk
+                filled = 0
+    if filled:
+        yield chunk[:filled]

@@ -1,0 +1,38 @@
+"""The picture and the sound that a film is made of: a run has its own, by copy or by link, and the spec has their hashes."""
+
+import hashlib
+from pathlib import Path
+
+from storage.digest import CONTENT_CHANGED, find_hash_flaw
+from storage.errors import InputChanged, InputDamaged
+from storage.publish import blocks_of, link_files, publish
+
+
+def plain_suffix(path: Path) -> str:
+    """What its name ends with, where that is a plain one of a few letters."""
+    suffix = path.suffix.lower()
+    return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) < 12 else ""
+
+
+def find_input_flaw(path: Path, digest: str) -> str | None:
+    """What is wrong with a file that should have this hash; None if nothing is."""
+    flaw = find_hash_flaw(path, digest)
+    return "is not the file that the film was begun with" if flaw == CONTENT_CHANGED else flaw
+
+
+def copy_input(source: Path, target: Path, digest: str) -> None:
+    """Publish a copy, hashed on the way; raises InputChanged where it is another file by now."""
+    found = hashlib.sha256()
+    with publish(target) as draft, draft.open("wb") as here:
+        for block in blocks_of(source):
+            found.update(block)
+            here.write(block)
+        if found.hexdigest() != digest:
+            raise InputChanged(source)
+
+
+def link_input(source: Path, target: Path, digest: str) -> None:
+    """Publish a link to that of another run; raises InputDamaged where it is not whole."""
+    if (flaw := find_input_flaw(source, digest)) is not None:
+        raise InputDamaged(source, flaw, digest)
+    link_files([(source, target)])

@@ -1,0 +1,188 @@
+"""The soundtrack: its exact length, its samples for the model, and the one AAC copy that goes into the film.
+
+Everything here is one pass over the decoded samples, block by block: an hour takes no more memory than a second. libav drops the priming of MP3, AAC,
+Opus and Vorbis where the container tells of it; what is left is what a player plays, and the only truth about the length.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import chain
+from math import floor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage import pcm
+from storage.channel_mix import Balance, mix_film, mix_mono
+from storage.mp4 import create_mp4
+from storage.spec import Reading
+
+if TYPE_CHECKING:
+    from av import AudioFrame
+
+Samples = NDArray[np.float32]
+
+BLOCK = 1 << 16
+FILM_RATE = 48_000
+AAC_FRAME = 1024
+SHORTEST_SAMPLES = 1024
+"""Samples that swresample needs: of fewer than its filter's taps (384 from 192 to 16 kHz) it makes nothing."""
+AAC_BIT_RATE = 96_000
+"""Of AAC, a second and channel."""
+CHANNEL_LAYOUTS = {1: "mono", 2: "stereo"}
+DEFAULT = Reading()
+
+
+@dataclass(frozen=True)
+class SoundFacts:
+    """What a soundtrack is, counted from its decoded samples (after the container's priming)."""
+
+    samples: int
+    """Per channel, at `rate`, with the silence that is put before it."""
+    rate: int
+    channels: int
+    reading: Reading = field(default_factory=Reading)
+    """How it is best read."""
+    cut: bool = False
+    """Some of it is missing."""
+    stated: Fraction = Fraction(0)
+    """Seconds that it should have, where it is cut and says so."""
+    ends_in_junk: bool = False
+    """What follows the last sample is no sound."""
+    silent: str = ""
+    """left or right, where that side is silent beside the other."""
+
+    @property
+    def seconds(self) -> Fraction:
+        """Its exact length."""
+        return Fraction(self.samples, self.rate)
+
+    @property
+    def found(self) -> Fraction:
+        """Seconds that the file holds."""
+        return Fraction(self.samples - self.reading.silence, self.rate)
+
+
+def probe_sound(path: Path) -> SoundFacts:
+    """Decode the whole file once, in bounded memory: count, and find how it is best read. Raises BadSound."""
+    told, balance, samples = pcm.DecodeFacts(), None, 0
+    for piece in pcm.decode_sound(path, told):
+        balance = balance or Balance(len(piece.speakers), piece.rate)
+        balance.add(piece)
+        samples += piece.samples.shape[1]
+    assert balance is not None, "decode gives one piece at least"
+    found, silence = Fraction(samples, piece.rate), round(told.start * piece.rate)
+    stated = told.stated.length(found)
+    return SoundFacts(
+        samples=samples + silence,
+        rate=piece.rate,
+        channels=len(piece.speakers),
+        reading=replace(balance.reading(), silence=silence),
+        cut=told.stated.is_cut(found),
+        stated=stated if stated > found else Fraction(0),
+        ends_in_junk=told.ends_in_junk,
+        silent=balance.silent,
+    )
+
+
+def stream_sound(path: Path, rate: int, reading: Reading = DEFAULT) -> Iterator[Samples]:
+    """Blocks of mono samples at `rate`, round half up(samples · rate / own rate) in all, without delay; raises BadSound."""
+    mono = ((piece.rate, mix_mono(piece, reading)) for piece in _read_blocks(path, reading))
+    for block in _regroup_blocks(_resample_blocks(mono, rate), BLOCK):
+        yield block[0]
+
+
+def encode_soundtrack(
+    source: Path,
+    target: Path,
+    reading: Reading = DEFAULT,
+    pulse: "Callable[[], None]" = lambda: None,
+) -> None:
+    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. `pulse` is called now and then, and may raise."""
+
+    def mix(piece: pcm.AudioBlock) -> tuple[int, Samples]:
+        pulse()
+        return piece.rate, mix_film(piece, reading)
+
+    mixed = (mix(piece) for piece in _read_blocks(source, reading))
+    blocks = _regroup_blocks(_resample_blocks(mixed, FILM_RATE), AAC_FRAME)
+    first = next(blocks)  # tells the channels, and that there is sound at all
+    with create_mp4(target, units=FILM_RATE) as mp4:
+        stream = mp4.container.add_stream("aac", rate=FILM_RATE, layout=CHANNEL_LAYOUTS[len(first)])
+        stream.bit_rate = AAC_BIT_RATE * len(first)
+        samples = 0
+        for block in chain([first], blocks):
+            frame = _to_audio_frame(block, FILM_RATE)
+            frame.pts, frame.time_base = samples, Fraction(1, FILM_RATE)
+            samples += block.shape[1]
+            mp4.mux(stream.encode(frame))
+        mp4.mux(stream.encode(None))
+        mp4.expect(stream, Fraction(samples, FILM_RATE))
+
+
+def _read_blocks(path: Path, reading: Reading) -> Iterator[pcm.AudioBlock]:
+    """All of it, after its silence."""
+    pieces = pcm.decode_sound(path)
+    first = next(pieces)
+    for start in range(0, reading.silence, BLOCK):
+        length = min(BLOCK, reading.silence - start)
+        yield replace(first, samples=np.zeros((len(first.speakers), length), np.float32))
+    yield first
+    yield from pieces
+
+
+def _resample_blocks(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterator[Samples]:
+    """Pieces (own rate, [channel, sample]) at another rate: the same moments, round half up(samples · rate / own rate) samples."""
+    from av import AudioResampler
+
+    given = made = 0
+    own, resampler = rate, None
+    for own, samples in pieces:
+        if own == rate:
+            yield samples
+            continue
+        resampler = resampler or AudioResampler("fltp", CHANNEL_LAYOUTS[len(samples)], rate)
+        given += samples.shape[1]
+        for frame in resampler.resample(_to_audio_frame(samples, own)):
+            made += frame.samples
+            yield frame.to_ndarray().astype(np.float32, copy=False)
+    if resampler:
+        total = max(floor(Fraction(given * rate, own) + Fraction(1, 2)), 1)
+        if given < SHORTEST_SAMPLES:
+            resampler.resample(
+                _to_audio_frame(np.zeros((len(samples), SHORTEST_SAMPLES), np.float32), own)
+            )
+        rest = resampler.resample(None)
+        # swresample rounds up.
+        yield np.concatenate([frame.to_ndarray() for frame in rest], axis=1, dtype=np.float32)[
+            :, : total - made
+        ]
+
+
+def _regroup_blocks(pieces: Iterable[Samples], size: int) -> Iterator[Samples]:
+    """The same samples in blocks of `size`; the last may be shorter."""
+    held: list[Samples] = []
+    waiting = 0
+    for piece in pieces:
+        held.append(piece)
+        waiting += piece.shape[1]
+        if waiting >= size:
+            joined = np.concatenate(held, axis=1)
+            whole = waiting - waiting % size
+            yield from (joined[:, start : start + size] for start in range(0, whole, size))
+            held, waiting = [joined[:, whole:]], waiting - whole
+    if waiting:
+        yield np.concatenate(held, axis=1)
+
+
+def _to_audio_frame(samples: Samples, rate: int) -> "AudioFrame":
+    from av import AudioFrame
+
+    frame = AudioFrame.from_ndarray(
+        np.ascontiguousarray(samples), "fltp", CHANNEL_LAYOUTS[len(samples)]
+    )
+    frame.sample_rate = rate
+    return frame

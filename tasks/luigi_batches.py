@@ -1,0 +1,161 @@
+"""Luigi sees a window of clips at a time: its scheduler costs O(pending) per task, so 25 clips and not 10 000."""
+
+import gc
+from collections.abc import Container, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import luigi
+
+from storage.errors import StageFailed, count_times
+from tasks.audio import ExtractAudio
+from tasks.base import RunParameter
+from tasks.decode import DecodeClip, segment_is_there
+from tasks.denoise import DenoiseClip
+from tasks.session import Session
+
+if TYPE_CHECKING:
+    from luigi.scheduler import Scheduler
+    from luigi.worker import Worker
+
+    from storage.run import Run
+
+CLIPS_PER_BATCH = 25
+
+ClipKind = type[DenoiseClip] | type[DecodeClip] | type[ExtractAudio]
+KINDS: dict[str, ClipKind] = {kind.stage: kind for kind in (DenoiseClip, DecodeClip, ExtractAudio)}
+
+
+NEVER_SECONDS = 1e9
+
+
+class SchedulerFactory(luigi.interface._WorkerSchedulerFactory):
+    """Luigi's own schedulers; a worker that ends when nothing can be done, as a task counts its tries by itself."""
+
+    def create_local_scheduler(self) -> "Scheduler":
+        """One that gives no failed task again, and never takes the one worker for dead: a machine that slept, or whose clock was set, is not."""
+        return luigi.scheduler.Scheduler(
+            prune_on_get_work=True,
+            record_task_history=False,
+            retry_delay=NEVER_SECONDS,
+            worker_disconnect_delay=NEVER_SECONDS,
+        )
+
+    def create_worker(
+        self, scheduler: "Scheduler", worker_processes: int, assistant: bool = False
+    ) -> "Worker":
+        """One that ends when nothing can be done."""
+        return luigi.worker.Worker(
+            scheduler=scheduler,
+            worker_processes=worker_processes,
+            assistant=assistant,
+            keep_alive=False,
+        )
+
+
+class ClipBatch(luigi.WrapperTask):
+    """Some clips at once. One root: of several, Luigi would walk the chain anew for each."""
+
+    run: Any = RunParameter(description="The folder of the run.")
+    stage: str = luigi.Parameter(description="latents, segment or audio.")
+    clips: tuple[int, ...] = luigi.ListParameter(description="The clips.")
+    heard: tuple[int, ...] = luigi.ListParameter(
+        description="Clips beyond, whose sound the denoiser hears."
+    )
+    # Luigi raises what a task needs to the task's own priority: above the clips', this would take their order from them.
+    priority = -int(NEVER_SECONDS)
+
+    def requires(self) -> Iterator[luigi.Task]:
+        """The clips, and the sound of those that the denoiser comes to, running ahead."""
+        for clip in self.clips:
+            yield KINDS[self.stage](run=str(self.run), clip=clip)
+        for clip in self.heard:
+            yield ExtractAudio(run=str(self.run), clip=clip)
+
+    def work(self) -> None:
+        """Nothing; Luigi calls it all the same."""
+
+
+def build_clips(session: Session, local_scheduler: bool | None) -> None:
+    """Make all clips of the session's part that are missing, in the order that the settings name."""
+    span = session.part.span(session.run.spec.clips)
+    offline = session.run.settings.offline
+    denoised = range(span.stop if offline else span.start)
+    lost = chain(denoised, find_lost_clips(session.run, range(denoised.stop, span.stop)))
+    try:
+        for window in chain(
+            make_batches(session, DenoiseClip, lost, span),
+            make_batches(session, DecodeClip, span, span),
+            make_batches(session, ExtractAudio, clips_without_features(session.run)),
+        ):
+            build_task(session, window, local_scheduler)
+    finally:
+        gc.unfreeze()
+
+
+def find_lost_clips(run: "Run", span: range) -> Iterator[int]:
+    """The clips up to one whose latents are published, or were damaged, and which those came of: what is missing of them was lost, and is made first."""
+    start = span.start
+    for stop in (*(join for join in run.spec.joins if join in span), span.stop):
+        made = (clip for clip in reversed(range(start, stop)) if run.records.read("latents", clip))
+        yield from range(start, next(made, start - 1) + 1)
+        start = stop
+
+
+def clips_without_features(run: "Run") -> Iterator[int]:
+    """The clips whose sound was lost after they were made of it; no other task asks for it again."""
+    return (clip for clip in range(run.spec.clips) if run.latents.complete(clip))
+
+
+def make_batches(
+    session: Session, kind: ClipKind, clips: Iterable[int], coming: Container[int] = ()
+) -> Iterator[ClipBatch]:
+    """The missing ones of these clips, a window at a time; the sound of those that are `coming` is heard before they are due."""
+    folder, run = str(session.run.root), session.run
+    made = {DenoiseClip: run.latents.complete, ExtractAudio: run.audio.complete}
+    there = made.get(kind) or partial(segment_is_there, run)
+    missing = (clip for clip in clips if not there(clip))
+    for window in chunk_clips(missing, CLIPS_PER_BATCH):
+        beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
+        heard = [clip for clip in beyond if clip in coming]
+        yield ClipBatch(run=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
+        release_luigi_memory()
+
+
+def release_luigi_memory() -> None:
+    """Let go of what Luigi holds of a window: every task that it has ever seen, and some 60 objects a clip that hold each other.
+
+    Python looks for such circles ever more rarely the more objects there are. Those of libraries and models, which stay, are put out of its sight after
+    the first window, so that a look takes 2 ms; who lets a model go (model.avatar.release_memory) brings them back.
+    """
+    luigi.Task.clear_instance_cache()
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
+
+
+def build_task(session: Session, root: luigi.Task, local_scheduler: bool | None) -> None:
+    """Let Luigi make this and what it needs; raises what failed. Its own word is not trusted: the records are."""
+    chosen = {} if local_scheduler is None else {"local_scheduler": local_scheduler}
+    luigi.build([root], worker_scheduler_factory=SchedulerFactory(), workers=1, **chosen)
+    session.stop.raise_if_stopped()
+    if session.failure is not None:
+        raise session.failure
+    if not root.complete():
+        command = f"longtake resume {session.run.root}"
+        raise StageFailed(
+            count_times(1), f"waiting for {root}", "Luigi did not run it; its log says why", command
+        )
+
+
+def chunk_clips(clips: Iterable[int], size: int) -> Iterator[list[int]]:
+    """The clips in lists of `size`, lazily."""
+    several: list[int] = []
+    for clip in clips:
+        several.append(clip)
+        if len(several) == size:
+            yield several
+            several = []
+    if several:
+        yield several

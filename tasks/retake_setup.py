@@ -1,0 +1,114 @@
+"""Where a retake comes from: its run is made here, with all that it shares with the old one."""
+
+from typing import TYPE_CHECKING, Any
+
+from storage.run import NewRun, RetakeSource, Run
+from storage.sharing import FileSharing
+from tasks.clip_context import read_latents_before, read_motion_before
+from tasks.events import emit_event, record_events
+from tasks.retake import RetakePlan, clips_to_redecode
+from tasks.route import shared_carries
+from tasks.session import model_traits_of
+
+if TYPE_CHECKING:
+    from storage.seed_history import Take
+
+
+def begin_retake(found: RetakePlan) -> Run:
+    """The new run: made, gone on with where its beginning was cut short, or opened if it is there."""
+    if found.begun:
+        run = Run.open(found.root)
+        if (found.settings, dict(found.sources)) != (run.settings, dict(run.sources)):
+            with run.lock():
+                run.update_settings(found.settings, found.sources)
+        restore_join_contexts(found, run)
+        return run
+    old = Run.open(found.old)
+    with old.lock():
+        origin = RetakeSource(
+            parent_facts(found),
+            inherited_joints(old, found.take),
+            lambda run: share_files(old, run),
+        )
+        start = NewRun(
+            spec=found.spec,
+            settings=found.settings,
+            sources=found.sources,
+            fingerprint=old.fingerprint_at(-1),
+            image=old.image_path,
+            audio=old.audio_path,
+            origin=origin,
+        )
+        return Run.create(found.root, start)
+
+
+def parent_facts(found: RetakePlan) -> dict[str, Any]:
+    """What run.json says of it. The spec says the same of what decides pixels; a folder may be gone by the time that one reads this."""
+    take = found.take
+    return {
+        "run": str(found.old),
+        "spec": take.parent,
+        "clip": take.clip,
+        "until": take.until,
+        "seed_before": found.seed_before,
+        "seed": take.seed,
+        "redecode": take.redecode,
+    }
+
+
+def inherited_joints(old: Run, take: "Take") -> tuple[dict[str, Any], ...]:
+    """The old run's joints, as the new film has them: what is made now is made under the last numerics."""
+    if old.fingerprint_at(take.clip) == old.fingerprint:
+        return old.joints
+    middle = [{"clip": take.clip, "fingerprint": dict(old.fingerprint)}]
+    if take.until < old.spec.clips:
+        middle.append({"clip": take.until, "fingerprint": dict(old.fingerprint_at(take.until))})
+    outside = [each for each in old.joints if not take.clip < each["clip"] <= take.until]
+    return tuple(sorted([*outside, *middle], key=lambda joint: int(joint["clip"])))
+
+
+def share_files(old: Run, new: Run) -> None:
+    """Link all that the two have in common, and keep what a join was made of. Done again, it passes over what is there."""
+    take, clips = new.spec.takes[-1], range(new.spec.clips)
+    again = clips_to_redecode(old, take)
+    same = [clip for clip in clips if not take.remakes(clip)]
+    sharing = FileSharing(old, new)
+    sharing.share_once()
+    sharing.share_clips("audio", clips)
+    for stage in ("steps", "latents"):
+        sharing.share_clips(stage, same)
+    for stage in (
+        ("motion", "frames", "segment") if new.spec.motion_latents else ("frames", "segment")
+    ):
+        sharing.share_clips(stage, (clip for clip in same if clip not in again))
+    keep_join_contexts(old, new)
+    sharing.share_carries(shared_carries(old.spec, new.spec, sorted(old.carry.complete)))
+    with record_events(new.events_path):
+        facts = {"clip": take.clip, "until": take.until, "seed": take.seed}
+        emit_event("run_shared", parent=str(old.root), copied=sharing.copied, **facts)
+
+
+def restore_join_contexts(found: RetakePlan, run: Run) -> None:
+    """Bring back from the old run what was damaged of that which a join was made of."""
+    for join in run.spec.joins:
+        past = run.join_context(join)
+        if past.complete() and next(past.flaws(), None) is None:
+            continue
+        with run.lock():
+            run.records.withdraw("past", join)
+            keep_join_contexts(Run.open(found.old), run)
+
+
+def keep_join_contexts(old: Run, new: Run) -> None:
+    """Keep what each join was made of: the film shows it no more."""
+    for join in new.spec.joins:
+        past = new.join_context(join)
+        if past.complete():
+            continue
+        if join != new.spec.takes[-1].until:
+            past.publish(old.join_context(join).read_all())
+        elif new.spec.motion_latents:
+            past.publish({"motion": read_motion_before(old, join)})
+        else:
+            memory = model_traits_of(old).decoder_memory
+            past.publish({"latents": read_latents_before(old, join, memory)})

@@ -1,0 +1,39 @@
+"""Where the run of a film lies: in its own folder, or in one for several films."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.names import find_strangers, is_run
+from storage.run import Run
+from storage.spec import Spec
+
+if TYPE_CHECKING:
+    from tasks.request import Request
+
+
+def choose_folder(request: "Request", spec: Spec) -> Path:
+    """The folder, absolute."""
+    if request.run is None and request.output_dir is not None:
+        return room_in(request.output_dir.resolve(), spec, any_seed=request.base_seed == -1)
+    return (request.run or Path("runs") / spec.digest[:12]).resolve()
+
+
+def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:
+    """Where in a folder for films this film's run lies or will lie: in itself, or beside another film's in a folder of its own there.
+
+    `any_seed`: the seed was drawn, so it is no part of what the run is found by.
+    """
+    named = replace(spec, seed=-1) if any_seed else spec
+    own = place / named.digest[:12]
+    if is_run(own):
+        return own
+    if is_run(place):
+        return place if is_of(place, spec, any_seed=any_seed) else own
+    return own if find_strangers(place) else place
+
+
+def is_of(root: Path, spec: Spec, *, any_seed: bool) -> bool:
+    """True if the run in a folder is of this film; `any_seed`: but for its seed."""
+    there = Run.open(root).spec
+    return there == (replace(spec, seed=there.seed) if any_seed else spec)

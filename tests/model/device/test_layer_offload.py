@@ -1,0 +1,69 @@
+"""What waits on the host gives the bytes of what stays on the device."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.device.layer_offload import LayerStream
+from model.kv.kv_cache import KVCacheConfig
+from model.sampling.causal import CausalDenoiser
+from model.sampling.noise import SeededNoise
+from model.sampling.schedule import make_schedule
+from tests.model.small import rounded, small_scene, small_transformer, sound
+
+CLIPS, LATENTS, LAYERS = 4, 6, 5
+PLAIN = KVCacheConfig()
+
+
+def film(waiting: tuple[int, ...] = (), how: KVCacheConfig = PLAIN) -> list[np.ndarray]:
+    """Latents of some clips, and the carry behind them; the denoiser is taken up from its own carry half-way."""
+    model = rounded(small_transformer(num_layers=LAYERS))
+    if waiting:
+        model.stream = LayerStream(model.blocks, waiting, torch.device("cpu"))
+    made: list[np.ndarray] = []
+
+    def begun() -> CausalDenoiser:
+        schedule = make_schedule(2, model.config.sigmas)
+        draws = SeededNoise(3, model.config.roll)
+        return CausalDenoiser(model, schedule, small_scene(latents=LATENTS), draws, how)
+
+    loop = begun()
+    for clip in range(CLIPS):
+        made.append(loop.denoise(sound(LATENTS, seed=clip)).latents)
+        if clip == 2:
+            carry = [(name, bits.copy()) for name, bits in loop.carry()]
+            loop = begun()
+            loop.restore(3, carry)
+    return [*made, *(bits for _, bits in loop.carry())]
+
+
+@pytest.mark.parametrize("eight", [False, True])
+@pytest.mark.parametrize("on_host", [False, True])
+@pytest.mark.parametrize("waiting", [(), (3,), (1, 3), (0, 2, 4), tuple(range(LAYERS))])
+def test_offloaded_is_resident(waiting: tuple[int, ...], on_host: bool, eight: bool) -> None:
+    """Some or all layers, rings or both on the host: every latent and every bit of the carry are the same."""
+    whole = film(how=KVCacheConfig(eight))
+    there = film(waiting, KVCacheConfig(eight, on_host))
+    assert len(whole) == len(there)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, there, strict=True))
+
+
+def test_remembering_in_eight_bits_errs_little() -> None:
+    """Over four clips."""
+    exact, eight = film(), film(how=KVCacheConfig(eight=True))
+    for a, b in zip(exact[:CLIPS], eight[:CLIPS], strict=True):
+        assert 0 < np.linalg.norm(a - b) < 0.02 * np.linalg.norm(a)
+
+
+def test_waiting_layers_are_nowhere_else() -> None:
+    """Their numbers lie in the stream's own run of bytes, and on the device for two layers."""
+    model = small_transformer(num_layers=LAYERS)
+    model.stream = LayerStream(model.blocks, range(LAYERS), torch.device("cpu"))
+    places = {weight.untyped_storage().data_ptr() for weight in model.blocks.parameters()}
+    assert len(places) == 1
+    (storage,) = {weight.untyped_storage().nbytes() for weight in model.blocks.parameters()}
+    assert storage == 2 * max(map(_bytes, model.blocks))
+
+
+def _bytes(block: torch.nn.Module) -> int:
+    return sum(-(-weight.nbytes // 256) * 256 for weight in block.parameters())

@@ -1,0 +1,88 @@
+"""Keys and values in eight bits and back, and attention through them."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.kv import quantized_kv
+from model.kv.kv_shape import TILE, PackedSizes
+from model.kv.quantized_kv import PackedKV, VisibleRows, attend_unpacked
+from tests.model.small import draw
+
+HEADS, D = 2, 16
+
+
+def packed(k: Tensor, v: Tensor, factors: Tensor | None = None) -> PackedKV:
+    """In room of their own."""
+    room = quantized_kv.allocate_packed(PackedSizes(len(k), HEADS, k.shape[1], D), k.device)
+    quantized_kv.pack_kv(k, v, factors, room)
+    return room
+
+
+def angles(count: int) -> Tensor:
+    angle = draw(count, D // 2)
+    return torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def lost(a: Tensor, b: Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("rows", [1, TILE - 1, TILE, 2 * TILE + 5])
+@pytest.mark.parametrize("spread", [1e-6, 1.0, 1e4])
+def test_keys_lose_a_hundredth_values_three(rows: int, spread: float) -> None:
+    """Of normal numbers, whatever their size and number; of keys a card's eight-bit floats would lose more than twice as much."""
+    k, v = draw(1, rows, HEADS, D) * spread, draw(1, rows, HEADS, D, seed=1) * spread
+    keys, values = quantized_kv.unpack_kv(packed(k, v), rows, torch.float32)
+    assert lost(keys, k.transpose(1, 2)) < 0.013
+    assert 0.015 < lost(values, v.transpose(1, 2)) < 0.035
+
+
+def test_zeros_stay_zeros() -> None:
+    """Rows without a film in them have no scale to divide by."""
+    nothing = torch.zeros(1, 5, HEADS, D)
+    keys, values = quantized_kv.unpack_kv(packed(nothing, nothing), 5, torch.float32)
+    assert not keys.any()
+    assert not values.any()
+
+
+def test_turned_when_packed_or_later() -> None:
+    """Both ways keys are those of the float32 formula but for their rounding, and values are left alone."""
+    k, v, factors = draw(1, 40, HEADS, D), draw(1, 40, HEADS, D, seed=1), angles(40)
+    exact = quantized_kv.apply_rope(k, factors).transpose(1, 2)
+    at_once = quantized_kv.unpack_kv(packed(k, v, factors), 40, torch.float32)[0]
+    window = quantized_kv.allocate_packed(PackedSizes(1, HEADS, 3 * TILE, D), k.device)
+    quantized_kv.apply_rope_packed(packed(k, v), factors, window)
+    later = quantized_kv.unpack_kv(window, 40, torch.float32)[0]
+    assert lost(at_once, exact) < 0.013
+    assert lost(later, exact) < 0.02
+    assert not window.values.float().any()
+
+
+@pytest.mark.parametrize(("first", "block", "blocks"), [(20, TILE, 2), (TILE, 50, 3), (130, 7, 1)])
+def test_attention_sees_all_that_lies_in_a_window(first: int, block: int, blocks: int) -> None:
+    """Pieces that end within a tile too: as attention over their numbers, one behind the other; queries and shares are rounded, but where torch attends itself."""
+    sizes = [first] + [block] * blocks
+    drawn = [
+        (draw(1, rows, HEADS, D, seed=2 * i), draw(1, rows, HEADS, D, seed=2 * i + 1))
+        for i, rows in enumerate(sizes)
+    ]
+    seen = VisibleRows(first, block, blocks)
+    # One more than is seen, of numbers that would be noticed.
+    tiles = seen.places[-1].stop + 1
+    window = quantized_kv.allocate_packed(
+        PackedSizes(1, HEADS, tiles * TILE, D), torch.device("cpu")
+    )
+    window.keys.fill_(99)
+    window.scales.fill_(99)
+    for (k, v), at in zip(drawn, seen.places, strict=True):
+        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(packed(k, v)), window, at.start)
+    q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
+    made, plain = (
+        how(q, factors, window, seen) for how in (quantized_kv.attend_packed, attend_unpacked)
+    )
+    k, v = (torch.cat(parts, 1).transpose(1, 2) for parts in zip(*drawn, strict=True))
+    turned = quantized_kv.apply_rope(q, factors).transpose(1, 2)
+    exact = torch.nn.functional.scaled_dot_product_attention(turned, k, v).transpose(1, 2)
+    assert lost(plain, exact) < lost(made, exact) < 0.05
+    assert 0.001 < lost(made, plain) < 0.04

@@ -1,0 +1,108 @@
+"""Attention in eight bits as a card computes it, beside its formula; where there is no card the kernels run in Triton's interpreter."""
+
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.kv import quantized_kv
+from model.kv.kv_shape import TILE, PackedSizes
+from model.kv.quantized_kv import PackedKV, VisibleRows
+
+HEADS, D = 2, 64
+CARD = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if CARD else "cpu")
+NEAR = 0.045 if CARD else 1e-5
+"""A card adds eight-bit products in its own order and width; how near that is to the formula was last looked at when this rounded less."""
+
+
+@pytest.fixture(scope="module")
+def kernels(triton_kernels) -> ModuleType:
+    return triton_kernels("model.kv.quantized_kv_triton")
+
+
+@pytest.fixture(autouse=True)
+def formulas_alone(monkeypatch) -> None:
+    monkeypatch.setattr(quantized_kv, "has_kernels", lambda _: False)
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
+
+
+def angles(count: int) -> Tensor:
+    angle = draw(count, D // 2, seed=count)
+    return torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return float((a.float() - b.float()).norm() / b.float().norm())
+
+
+def room(rows: int) -> PackedKV:
+    return quantized_kv.allocate_packed(PackedSizes(1, HEADS, rows, D), DEVICE)
+
+
+@pytest.mark.parametrize("rows", [5, TILE, TILE + 70])
+@pytest.mark.parametrize("turns", [True, False])
+def test_keys_and_values_are_packed(kernels, rows: int, turns: bool) -> None:
+    """The same scales, and the same codes but for those that lie between two; what fills up a tile is nothing."""
+    k, v = draw(1, rows, HEADS, D), draw(1, rows, HEADS, D, seed=1)
+    factors = angles(rows) if turns else None
+    made, wanted = room(rows), room(rows)
+    made.keys.fill_(7)
+    kernels.pack(k, v, factors, made)
+    quantized_kv.pack_kv(k, v, factors, wanted)
+    assert torch.allclose(made.scales, wanted.scales, rtol=1e-5)
+    assert (made.keys.int() - wanted.keys.int()).abs().max() <= 1
+    assert not made.keys[:, :, rows:].any()
+    assert distance(made.values, wanted.values) < 1e-3
+    assert not made.values[..., rows:].float().any()
+
+
+def test_packed_keys_are_turned(kernels) -> None:
+    """At the beginning of the window; what lies behind them is left alone."""
+    packed, window, wanted = room(70), room(3 * TILE), room(3 * TILE)
+    quantized_kv.pack_kv(draw(1, 70, HEADS, D), draw(1, 70, HEADS, D), None, packed)
+    kernels.turn(packed, angles(70), window)
+    quantized_kv.apply_rope_packed(packed, angles(70), wanted)
+    assert torch.allclose(window.scales, wanted.scales, rtol=1e-5)
+    assert (window.keys.int() - wanted.keys.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("first", "block", "blocks"), [(20, TILE, 2), (TILE, 50, 3), (130, 7, 1), (TILE, TILE, 1)]
+)
+@pytest.mark.parametrize("sharp", [1.0, 4.0])
+def test_attention_sees_all_that_lies_in_a_window(
+    kernels, first: int, block: int, blocks: int, sharp: float
+) -> None:
+    """Whole tiles and cut ones, values of different sizes, few keys that count or many; as the formula."""
+    seen = VisibleRows(first, block, blocks)
+    window = room((seen.places[-1].stop + 1) * TILE)
+    window.keys.fill_(99)
+    window.scales.fill_(99)
+    for i, (at, rows) in enumerate(zip(seen.places, [first] + [block] * blocks, strict=True)):
+        piece = room(rows)
+        k, v = draw(1, rows, HEADS, D, seed=i), draw(1, rows, HEADS, D, seed=9 + i) * 3.0**-i
+        quantized_kv.pack_kv(sharp * k, v, None, piece)
+        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(piece), window, at.start)
+    q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
+    made, wanted = (it.attend(q, factors, window, seen) for it in (kernels, quantized_kv))
+    assert made.shape == wanted.shape
+    assert distance(made, wanted) < NEAR
+
+
+def test_heads_may_lie_apart(kernels) -> None:
+    """Queries, keys and values that are views of something wider give what copies of them give."""
+    wide = draw(1, 40, 3 * HEADS, D)
+    q, k, v = wide.chunk(3, 2)
+    made, wanted = room(40), room(40)
+    kernels.pack(k, v, None, made)
+    kernels.pack(k.contiguous(), v.contiguous(), None, wanted)
+    assert torch.equal(made.keys, wanted.keys)
+    assert torch.equal(made.values.view(torch.uint8), wanted.values.view(torch.uint8))
+    seen, factors = VisibleRows(40, 40, 0), angles(40)
+    views = kernels.attend(q, factors, made, seen)
+    assert torch.equal(views, kernels.attend(q.contiguous(), factors, made, seen))

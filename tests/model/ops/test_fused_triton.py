@@ -1,0 +1,180 @@
+"""Each kernel of a card does what its formula says; where there is no card they run in Triton's interpreter."""
+
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model.kv import kv_window
+from model.kv.kv_shape import KVShape
+from model.kv.kv_window import BlockPosition
+from model.ops import fused
+from model.ops.fp8 import FP8_DTYPE, Fp8Linear, Fp8Rows, Rows
+from model.ops.fused import GatedResidual, Modulation
+from model.s2v.rope import apply_rope
+from model.vae import wan_decoder
+
+L, DIM, HEADS, D = 37, 96, 3, 32
+CARD = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if CARD else "cpu")
+# The interpreter cuts numbers off where a card rounds them.
+BOUND = {"float32": 1e-6, "bf16": 2e-3 if CARD else 5e-3, "fp8": 3.5e-2 if CARD else 8e-2}
+LENGTHS = [(37,), (30, 7), (13, 13, 11)]
+
+
+@pytest.fixture(scope="module")
+def kernels(triton_kernels) -> ModuleType:
+    return triton_kernels("model.ops.fused_triton")
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    numbers = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return numbers.to(DEVICE, dtype)
+
+
+def linear(kind: str) -> nn.Module:
+    if kind == "fp8":
+        layer = Fp8Linear(DIM, DIM, bias=True)
+        layer.bias.data = layer.bias.data.bfloat16()
+        return layer.to(DEVICE)
+    dtype = torch.bfloat16 if kind == "bf16" else torch.float32
+    return nn.Linear(DIM, DIM, dtype=dtype, device=DEVICE)
+
+
+def values(made: Rows) -> Tensor:
+    return made.codes.float() * made.scales if isinstance(made, Fp8Rows) else made.float()
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return float((a.float() - b.float()).norm() / b.float().norm())
+
+
+@pytest.mark.parametrize("kind", BOUND)
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+@pytest.mark.parametrize("gated", [True, False])
+def test_tokens_enter_a_layer(kernels, kind: str, lengths: tuple[int, ...], gated: bool) -> None:
+    """Residual, norm and modulation of each segment: the same sum, and the same rows within what the layer's precision rounds."""
+    shape = (1, len(lengths), 6, DIM)
+    scale, shift, gate = draw(*shape, seed=1).unbind(2)[:3]
+    shaping = Modulation(scale, shift, lengths, 1e-6)
+    x, layer = draw(1, L, DIM, seed=2), linear(kind)
+    assert (
+        distance(
+            values(kernels.enter(x, None, shaping, layer)[1]),
+            values(fused.norm_modulate(x, shaping, linear("float32"))),
+        )
+        < BOUND[kind]
+    )
+    added = GatedResidual(
+        draw(1, L, DIM, seed=3, dtype=torch.bfloat16), gate if gated else None, lengths
+    )
+    total, made = kernels.enter(x, added, shaping, layer)
+    wanted, formed = fused.add_norm_modulate(x, added, shaping, linear("float32"))
+    assert distance(total, wanted) < 1e-6
+    assert distance(values(made), values(formed)) < BOUND[kind]
+    if gated:
+        assert distance(kernels.add(x, added), wanted) < 1e-6
+
+
+def test_a_norm_with_its_own_weights(kernels) -> None:
+    """Its weight is the factor itself, not one more than it."""
+    norm = nn.LayerNorm(DIM, device=DEVICE)
+    norm.weight.data, norm.bias.data = draw(DIM, seed=4), draw(DIM, seed=5)
+    x, layer = draw(1, L, DIM), linear("float32")
+    with torch.no_grad():
+        made = kernels.enter(x, None, fused.affine_modulation(norm, L), layer)[1]
+        assert distance(made, norm(x)) < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("kind", BOUND)
+@pytest.mark.parametrize("gelu", [True, False])
+def test_rows_are_handed_over(kernels, kind: str, gelu: bool) -> None:
+    """Through the activation or as they are; rows of zeros stay zeros."""
+    x = draw(1, L, DIM) * 3
+    x[:, 5] = 0
+    wanted = torch.nn.functional.gelu(x, approximate="tanh") if gelu else x
+    made = values(kernels.hand_over(x, linear(kind), gelu=gelu))
+    assert distance(made, wanted) < BOUND[kind]
+    assert not made[:, 5].any()
+
+
+def test_eight_bit_floats_are_the_formulas(kernels) -> None:
+    """Code by code, but for numbers that lie between two."""
+    x = draw(1, L, DIM)
+    from model.ops.fp8 import quantize_rows
+
+    made, wanted = kernels.hand_over(x, linear("fp8"), gelu=False), quantize_rows(x)
+    assert torch.allclose(made.scales, wanted.scales)
+    assert made.codes.dtype == FP8_DTYPE
+    same = made.codes.float() == wanted.codes.float()
+    assert same.float().mean() > (0.99 if CARD else 0.4)
+    near = torch.isclose(made.codes.float(), wanted.codes.float(), rtol=0.13, atol=2**-9)
+    assert near.float().mean() > (0.9999 if CARD else 0.9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_root_mean_square(kernels, dtype: torch.dtype) -> None:
+    """Rounded before the weight, as the formula has it."""
+    x, weight = draw(1, L, DIM, dtype=dtype), draw(DIM, seed=1, dtype=dtype)
+    made = kernels.rms(x, weight, 1e-6)
+    assert distance(made, fused.rms_norm(x, weight, 1e-6)) < (
+        1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"]
+    )
+
+
+def test_heads_are_turned(kernels) -> None:
+    """By the same angles."""
+    x, factors = draw(1, L, HEADS, D), angles(L)
+    assert distance(kernels.turn(x, factors), apply_rope(x, factors)) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_window_is_filled(kernels, monkeypatch, dtype: torch.dtype) -> None:
+    """Condition, block and memory where attention looks for them, and the block as it is remembered: as the formula has them."""
+    shape = KVShape(1, HEADS, D, 20, 4, 1, L)
+    place = BlockPosition(0, angles(L, 1), angles(shape.condition, 2))
+    qkv = tuple(draw(1, L, HEADS, D, seed=seed, dtype=dtype) for seed in (1, 2, 3))
+    still = [draw(1, shape.condition, HEADS, D, seed=seed, dtype=dtype) for seed in (4, 5)]
+    past = draw(3, 2, 1, HEADS, L, D, seed=6, dtype=dtype).view(3, -1).view(torch.uint8)
+    made = []
+    for has in (False, True):
+        monkeypatch.setattr(kv_window, "has_kernels", lambda _, has=has: has)
+        window, room = kv_window.DenseKVWindow(shape, qkv[0]), torch.zeros_like(past[0])
+        q = window.fill(past, room, window.keep(*still), place, qkv)  # type: ignore[arg-type]
+        made.append((q, room.view(dtype), window.attend(q, place, 4)))
+    for formula, kernel in zip(*made, strict=True):
+        assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"])
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("frames", [1, 2, 4])
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pixels_are_normalised_and_joined(
+    kernels, monkeypatch, frames: int, folded: bool, dtype: torch.dtype
+) -> None:
+    """Between two convolutions of the VAE: the sum, and everything that the next one reads and remembers."""
+    shape, c = (1, frames, 3, 5, 12), 12
+    gamma, bias, past = (
+        draw(c, seed=3, dtype=dtype),
+        draw(c, seed=4),
+        draw(1, 2, 3, 5, c, dtype=dtype),
+    )
+    for around in (None, draw(*shape, seed=2, dtype=dtype)):
+        parts = wan_decoder.PendingSum(draw(*shape, seed=1, dtype=dtype), bias, around)
+        made = []
+        for has in (False, True):
+            monkeypatch.setattr(wan_decoder, "has_kernels", lambda _, has=has: has)
+            total, joined = wan_decoder.norm_activate(parts, gamma, past, folded=folded)
+            made.append([joined.frames, joined.last, *([] if total is None else [total])])
+        assert len(made[0]) == (2 if around is None else 3)
+        for formula, kernel in zip(*made, strict=True):
+            assert kernel.shape == formula.shape
+            assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else BOUND["bf16"])
+
+
+def angles(count: int, seed: int = 0) -> Tensor:
+    angle = draw(count, D // 2, seed=seed)
+    return torch.stack([angle.cos(), angle.sin()], -1)

@@ -1,0 +1,258 @@
+"""Every measure reads the truth from films whose truth is known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from model.avatar import Denoised, ModelTraits
+from model.pocket.training import evaluate, levels, measures
+from model.pocket.training.face import neutral_motion, render_faces
+from model.pocket.training.motion import draw_motion
+from model.pocket.training.samples import Sample
+
+SIZE, FRAMES = 128, 96
+torch.set_num_threads(1)
+
+
+def babble(seed: int, frames: int = FRAMES) -> np.ndarray:
+    """Curves [frame, 3] of a mouth that opens and shuts a few times a second."""
+    draw = np.random.default_rng(seed)
+    # Runs of five: no multiple of a latent, so that the truth has no seams of its own.
+    steps = np.repeat(draw.choice([0, 0, 0.35, 0.8, 1.0], frames // 5 + 1), 5)[:frames]
+    aperture = np.convolve(np.pad(steps, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+    return np.stack([aperture, 0.5 + 0 * aperture, 0 * aperture], 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Film:
+    """A true film and what was true of it."""
+
+    who: evaluate.Presenter
+    curves: np.ndarray
+    motion: torch.Tensor
+    frames: np.ndarray
+
+
+def shoot(who: evaluate.Presenter, curves: np.ndarray, seed: int) -> Film:
+    motion = draw_motion(
+        1, len(curves), torch.from_numpy(curves)[None], torch.Generator().manual_seed(seed)
+    )
+    return Film(who, curves, motion, evaluate._render_film(who, motion))
+
+
+@pytest.fixture(scope="module")
+def who() -> evaluate.Presenter:
+    return evaluate.make_presenters(1, SIZE, first=800_000)[0]
+
+
+@pytest.fixture(scope="module")
+def film(who: evaluate.Presenter) -> Film:
+    return shoot(who, babble(1), 5)
+
+
+def test_mouth_area_follows_the_true_aperture(film: Film) -> None:
+    """Dark pixels where the reference has its mouth tell how far it is open, though the head moves."""
+    area = measures.mouth_area(film.frames, film.who.mouth)
+    assert measures.correlate_at_lag(area, film.curves[:, 0]) > 0.93
+    level = measures.mouth_levels(area, film.curves[:, 0])
+    assert level.closed < 0.12
+    assert level.open > 0.7
+
+
+@pytest.mark.parametrize("late", [-3, 0, 3])
+def test_a_film_shifted_by_frames_reads_that_lag(film: Film, late: int) -> None:
+    """The best lag is the shift, exactly, and its sign is that of a late mouth."""
+    area = np.roll(measures.mouth_area(film.frames, film.who.mouth), late)
+    profile = measures.lag_profile([area], film.curves[:, 0])
+    assert max(profile, key=profile.__getitem__) == late
+
+
+def test_a_mouth_that_does_not_shut_is_seen(who: evaluate.Presenter) -> None:
+    """A mouth left ajar at every closure reads a closed level above the limit."""
+    curves = babble(2, 48)
+    ajar = np.maximum(curves, [0.25, 0, 0]).astype(np.float32)
+    ajar[:2] = curves[:2] * 0  # the least area of the film is a shut mouth
+    area = measures.mouth_area(shoot(who, ajar, 6).frames, who.mouth)
+    assert measures.mouth_levels(area[2:] - area[:2].min() * 0, curves[2:, 0]).closed < 0.12
+    assert measures.mouth_levels(area, curves[:, 0]).closed > 0.12
+
+
+def test_words_of_another_do_not_correlate(film: Film) -> None:
+    """The mouth of one text against the curve of another is noise."""
+    area = measures.mouth_area(film.frames, film.who.mouth)
+    others = [measures.correlate_at_lag(area, babble(seed)[:, 0]) for seed in range(70, 90)]
+    assert abs(np.mean(others)) < 0.15
+
+
+def test_blur_lowers_sharpness_and_truth_reads_one(film: Film) -> None:
+    """A true film is as sharp as its picture; a blurred one reads less."""
+    own = measures.measure_sharpness(film.who.picture[None], film.who.mouth)
+    assert 0.93 < measures.measure_sharpness(film.frames[::8], film.who.mouth) / own < 1.07
+    soft = film.frames[::8].astype(np.float32)
+    for axis in (1, 2, 1, 2):
+        soft = (soft + soft.take(np.r_[0, 0 : SIZE - 1], axis)) / 2
+    assert measures.measure_sharpness(soft.astype(np.uint8), film.who.mouth) / own < 0.7
+
+
+def test_blinks_are_counted(who: evaluate.Presenter) -> None:
+    """Every blink is found near its own frame, and nothing else is taken for one."""
+    film = shoot(who, babble(3, 200) * 0 + np.float32([0, 0.5, 0]), 8)
+    lids = film.motion[0, :, 4].numpy()
+    true = [
+        i
+        for i in range(3, 197)
+        if lids[i] > 0.7 and lids[i] >= lids[i - 1] and lids[i] > lids[i + 1]
+    ]
+    found = measures.blink_times(measures.eye_openness(film.frames, film.who.eyes))
+    assert len(true) >= 2
+    assert len([f for f in found if 3 <= f < 197]) == len(true)
+    assert all(min(abs(f - t) for f in found) <= 2 for t in true)
+
+
+def test_open_eyes_are_no_blinks(who: evaluate.Presenter) -> None:
+    """Head motion alone reads no blink."""
+    motion = draw_motion(1, FRAMES, None, torch.Generator().manual_seed(9))
+    motion[..., 4] = 0
+    frames = evaluate._render_film(who, motion)
+    assert measures.blink_times(measures.eye_openness(frames, who.eyes)) == []
+
+
+def test_sway_halves_with_the_motion(film: Film) -> None:
+    """Half the head motion reads about half the sway, and a still head none."""
+    calm = film.motion.clone()
+    calm[..., :4] *= 0.5
+    whole = measures.measure_sway(film.frames, film.who.crown)
+    half = measures.measure_sway(evaluate._render_film(film.who, calm), film.who.crown)
+    assert 0.35 < half / whole < 0.7
+    assert measures.measure_sway(np.repeat(film.frames[:1], 20, 0), film.who.crown) == 0
+
+
+def test_the_background_stands_still_in_true_films(film: Film) -> None:
+    """Where nothing moves a true film is the picture, and that is a fair part of it."""
+    assert film.who.still.mean() > 0.15
+    assert measures.background_psnr(film.frames, film.who.picture, film.who.still) > 45
+
+
+def test_drift_is_seen(film: Film) -> None:
+    """A tint of four levels reads four in colour and less than 37 dB in the background."""
+    tinted = (film.frames.astype(np.int16) + 4).clip(0, 255).astype(np.uint8)
+    assert measures.background_psnr(tinted, film.who.picture, film.who.still) < 37
+    before = measures.colour_shift(film.frames, film.who.picture)
+    assert 2 < measures.colour_shift(tinted, film.who.picture) < 4.5 + before
+
+
+def test_psnr_of_known_noise(film: Film) -> None:
+    """An error of two levels everywhere is 42.1 dB, and the weight picks what counts."""
+    off = (film.frames[:4].clip(0, 250) + 2).astype(np.uint8)
+    assert measures.compute_psnr(off, film.frames[:4].clip(0, 250)) == pytest.approx(
+        42.11, abs=0.01
+    )
+    weight = np.zeros(off.shape[:3], np.float32)
+    weight[:, :10] = 1
+    off[:, 10:] = 0
+    assert measures.compute_psnr(off, film.frames[:4].clip(0, 250), weight) == pytest.approx(
+        42.11, abs=0.01
+    )
+
+
+def test_a_true_film_has_no_seams_and_made_ones_are_seen(film: Film) -> None:
+    """Four levels more at every twelfth frame are seen at blocks, and nowhere else."""
+    plain = measures.measure_pops(film.frames, block_frames=12, frames_per_latent=4)
+    assert 0.4 < plain.block < 1.5
+    assert 0.7 < plain.latent < 1.4
+    jumps = np.cumsum(np.arange(FRAMES) % 12 == 0) % 2 * 4
+    popped = (film.frames.astype(np.int16) + jumps[:, None, None, None]).clip(0, 255)
+    seen = measures.measure_pops(popped.astype(np.uint8), block_frames=12, frames_per_latent=4)
+    assert seen.block > 2 * plain.block
+    assert seen.latent == pytest.approx(plain.latent, abs=0.1)
+
+
+class Mimic:
+    """An avatar that draws the truth: it knows what each stretch of sound says."""
+
+    def __init__(
+        self, people: list[evaluate.Presenter], samples: list[Sample], late: int = 0
+    ) -> None:
+        self.people, self.late = people, late
+        self.said = {}
+        for sample in samples:
+            curves = np.roll(sample.curves, late, 0)
+            for start in range(0, len(curves) - 47, 48):
+                span = sample.sound[start * 640 : (start + 48) * 640]
+                self.said[span.tobytes()] = curves[start : start + 48]
+
+    @property
+    def traits(self) -> ModelTraits:
+        return ModelTraits(
+            name="mimic", fps=25, clip_frames=48, block_frames=12, frames_per_latent=4, latent_channels=1,
+            latent_width=SIZE // 16, latent_height=SIZE // 16, size_multiple=16, default_width=SIZE, default_height=SIZE, steps=4,
+            sample_rate=16_000, audio_layers=1, audio_channels=1, audio_margin=160, decoder_memory=1,
+            prompt_acts=False,
+        )  # fmt: skip
+
+    def encode_inputs(self, picture: np.ndarray, _prompt: str) -> dict[str, np.ndarray]:
+        found = [i for i, who in enumerate(self.people) if np.array_equal(who.picture, picture)]
+        return {"who": np.array(found[0])}
+
+    def extract_audio(self, heard) -> np.ndarray:
+        still = np.tile(np.float32([0, 0.5, 0]), (48, 1))
+        return self.said.get(heard.sound[160:-160].tobytes(), still)
+
+    def denoiser(self, inputs: dict[str, np.ndarray], seed: int) -> "Mimic.Stream":
+        return Mimic.Stream(self.people[int(inputs["who"])], seed)
+
+    def decoder(self, inputs: dict[str, np.ndarray]) -> "Mimic.Stream":
+        return Mimic.Stream(self.people[int(inputs["who"])], 0)
+
+    class Stream:
+        def __init__(self, who: evaluate.Presenter, seed: int) -> None:
+            self.who, self.clip = who, 0
+            self.motion = draw_motion(1, 480, None, torch.Generator().manual_seed(seed))
+
+        def denoise(self, curves: np.ndarray) -> Denoised:
+            motion = self.motion[:, self.clip * 48 : self.clip * 48 + 48].clone()
+            motion[..., -3:] = torch.from_numpy(curves)
+            self.clip += 1
+            return Denoised(motion.numpy(), motion.numpy()[None])
+
+        def decode(self, latents: np.ndarray) -> np.ndarray:
+            return evaluate._render_film(self.who, torch.from_numpy(latents))
+
+
+@pytest.fixture(scope="module")
+def table() -> list[levels.LevelRow]:
+    """The table of an avatar that draws the truth, with two faces and two voices."""
+    draw = np.random.default_rng(0)
+    samples = [
+        Sample(name, draw.standard_normal(96 * 640).astype(np.float32), babble(seed))
+        for seed, name in ((20, "en+one"), (26, "en+two"), (24, "flite-three"))
+    ]
+    people = evaluate.make_presenters(2, SIZE)
+    mimic = Mimic(people, samples)
+    plan = evaluate.EvaluationPlan(faces=2, clips=2, quiet_clips=4, long_clips=4)
+    late = evaluate._delay_sound(samples[0], 640)
+    shifted = np.concatenate([samples[0].curves[:1]] * 3 + [samples[0].curves])[:96]
+    mimic.said |= Mimic(people, [Sample("late", late.sound, shifted)]).said
+    found = evaluate.evaluate_avatar(mimic, samples, plan)
+    return levels.tabulate_levels(found)
+
+
+def test_an_avatar_that_draws_the_truth_meets_every_level(table: list[levels.LevelRow]) -> None:
+    """The truth passes: a level that it failed would be a fault of the measure."""
+    assert [row.what for row in table if not row.met] == []
+
+
+def test_the_truth_is_its_own_ceiling(table: list[levels.LevelRow]) -> None:
+    """Against the ceiling the truth reads one; sound three frames late reads three."""
+    value = {row.what: row.value for row in table}
+    assert value["r / ceiling, mean over voices"] == pytest.approx(1, abs=0.03)
+    assert value["sound 3 frames late: best lag"] == 3
+    assert value["best lag, frames"] == 0
+
+
+def test_a_renderer_without_motion_draws_the_picture(who: evaluate.Presenter) -> None:
+    """The reference picture is the neutral pose, so silence need not change it."""
+    again = evaluate._to_bytes(render_faces(who.identity, neutral_motion(1, 1), SIZE)[0])[0]
+    assert np.array_equal(again, who.picture)

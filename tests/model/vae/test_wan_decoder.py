@@ -1,0 +1,95 @@
+"""The decoder's own walk: stock's frames, however time is laid out, and weights that are there once."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.vae.wan_vae import WanFrameStream, WanVAE, empty_feature_cache
+
+WAN = {"dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "temperal_downsample": [False, True, True]}
+SHALLOW = {"dim_mult": [2, 3], "num_res_blocks": 1, "temperal_downsample": [True]}
+EVERY_LAYER_FOLDED, SOME, NONE = 192, 9, 0
+
+
+def make_module(dtype: torch.dtype = torch.float32, **layout: Any) -> Any:
+    from diffusers import AutoencoderKLWan
+
+    torch.manual_seed(0)
+    statistics = {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}
+    module = AutoencoderKLWan(base_dim=4, z_dim=4, **statistics, **layout).eval()
+    for weight in module.parameters():
+        weight.data += 0.05 * torch.randn_like(weight)
+    return module.to(dtype)
+
+
+def draw_latents(t: int, seed: int = 1) -> Tensor:
+    return torch.randn(2, 4, t, 2, 3, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+def stock_frames(module: Any, latents: Tensor) -> Tensor:
+    past = empty_feature_cache(module.decoder)
+    parts = [
+        module.decoder(module.post_quant_conv(one), feat_cache=past, feat_idx=[0])
+        for one in latents.split(1, 2)
+    ]
+    return torch.cat(parts, 2).clamp(-1, 1)
+
+
+@pytest.fixture(params=[EVERY_LAYER_FOLDED, SOME, NONE])
+def _folded_below(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.vae.wan_decoder.FOLDED_BELOW", request.param)
+
+
+@pytest.mark.usefixtures("_folded_below")
+@pytest.mark.parametrize("primed", [0, 1, 3])
+@pytest.mark.parametrize("layout", [WAN, SHALLOW], ids=str)
+def test_frames_are_those_of_stock(layout: dict[str, Any], primed: int) -> None:
+    """Two films at once, in pushes of any length, behind a primer or not: in float32 they are stock's to its last digits."""
+    latents, primer = draw_latents(5), draw_latents(primed, seed=2)
+    truth = stock_frames(make_module(**layout), torch.cat([primer, latents], 2))
+    stream = WanFrameStream(WanVAE(make_module(**layout)), primer if primed else None)
+    made = torch.cat([stream.push(part) for part in latents.split([2, 1, 2], 2)], 2)
+    truth = truth[:, :, -made.shape[2] :]
+    assert (made - truth).norm() <= 1e-5 * truth.norm()
+    assert (made - truth).abs().max() <= 5e-5
+
+
+@pytest.mark.usefixtures("_folded_below")
+def test_bfloat16_is_no_further_from_the_truth_than_stock() -> None:
+    """Numbers are rounded once between two convolutions: never worse than stock, which rounds after each step."""
+    latents = draw_latents(4)
+    truth = stock_frames(make_module(**WAN), latents)
+    stock = stock_frames(make_module(torch.bfloat16, **WAN), latents.bfloat16())
+    made = WanFrameStream(WanVAE(make_module(torch.bfloat16, **WAN))).push(latents)
+    assert (made - truth).norm() <= 1.1 * (stock - truth).norm()
+
+
+@pytest.mark.usefixtures("_folded_below")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_stream_that_is_cut_goes_on(dtype: torch.dtype) -> None:
+    """Another stream, sought behind the latents so far, makes the same bytes."""
+    vae, latents = WanVAE(make_module(dtype, **SHALLOW)), draw_latents(16)
+    whole = WanFrameStream(vae, latents[:, :, :1]).push(latents)
+    for cut in (1, 3, 12):
+        stream = WanFrameStream(vae, latents[:, :, :1])
+        stream.seek(latents[:, :, :cut])
+        assert torch.equal(stream.push(latents[:, :, cut:]), whole[:, :, 2 * cut :])
+
+
+@pytest.mark.usefixtures("_folded_below")
+def test_weights_are_there_once() -> None:
+    """Their order in memory is the walk's, their names, shapes and values the module's: stock still runs, and no copy is kept."""
+    module, latents = make_module(**WAN), draw_latents(3)
+    held = {name: value.clone() for name, value in module.state_dict().items()}
+    vae = WanVAE(module)
+    assert all(torch.equal(v, held[name]) for name, v in module.state_dict().items())
+    stock = stock_frames(module, latents)
+    torch.testing.assert_close(WanFrameStream(vae).push(latents), stock, atol=5e-5, rtol=0)
+    for conv in (module.decoder.conv_in, module.decoder.up_blocks[2].resnets[1].conv2):
+        conv.weight.data.zero_()
+    changed = WanFrameStream(vae).push(latents)
+    torch.testing.assert_close(changed, stock_frames(module, latents), atol=5e-5, rtol=0)
+    assert not torch.equal(changed, stock)
