@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.plan.planner import PlanOptions
     from pipeline.quality.external_judges import Judges
     from pipeline.quality.thresholds import FilmQuality
-    from pipeline.report.reading import Report
+    from pipeline.report.write import Report
     from pipeline.upkeep.verify import Verification
     from storage.run import Run
     from tasks.film_part import FilmPart
@@ -50,7 +50,7 @@ def new(
     from storage.disk import nearest_existing
     from storage.lock import break_held_lock
     from storage.scratch import sweep_scratch
-    from tasks.request import freeze_resolved, resolve_request
+    from tasks.resolve import freeze_resolved, resolve_request
 
     begun = time.monotonic()
     resolved = resolve_request(request)
@@ -87,7 +87,7 @@ def resume(
     from pipeline.options.model_support import leave_out
     from tasks.film_part import FilmPart
     from tasks.open_run import open_run
-    from tasks.request import change_settings
+    from tasks.resolve import change_settings
     from tasks.retention import tell_gone
 
     fields = {} if changes is None else changes.fields
@@ -168,7 +168,7 @@ def _say_where_else(run: "Run", part: "FilmPart") -> None:
 def _emit_notices(run: "Run", begun: float) -> None:
     """What a person must know of this run, once; and when it was asked for, from which its first playable clip counts."""
     from tasks import events
-    from tasks.session import model_traits_of
+    from tasks.loaded_model import model_traits_of
 
     with events.record_events(run.events_path):
         events.emit_event("run_asked", seconds=round(time.monotonic() - begun, 3))
@@ -311,7 +311,7 @@ def report(
 ) -> "Report":
     """One page about the films of runs, or about films' files, beside each other: report.html in the first run unless `output_file` says otherwise."""
     from pipeline.report.reading import Target
-    from pipeline.report.reading import write_report as write
+    from pipeline.report.write import write_report as write
 
     target = Target(output_file, overwrite)
     return write(list(films), target, judges=judges, console=console)

@@ -117,7 +117,7 @@ def _report_end(line: str, code: int, words: list[str]) -> int:
 def _print_help(command: Command) -> int:
     text = str(command.options["text"])
     if sys.stdout.isatty():
-        from pipeline.monitor.screens import colour_help
+        from pipeline.commands.help_screen import colour_help
 
         print_renderables([colour_help(text)])
     else:

@@ -9,7 +9,7 @@ from tasks.preflight import lengths_of
 if TYPE_CHECKING:
     from storage.picture import Treatment
     from storage.soundtrack import SoundFacts
-    from tasks.request import Media
+    from tasks.defaults import Media
 
 
 def lines_about(media: "Media") -> Iterator[str]:

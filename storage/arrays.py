@@ -12,10 +12,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from storage.array_layout import ArrayLayout
 from storage.chunks import ChunkUnreadable, chunk_bytes, digest_of_chunk, read_chunk
 from storage.digest import CONTENT_CHANGED, find_size_flaw, hash_array
 from storage.errors import Damaged, NotMade, NotReproduced, Pruned
-from storage.layout import ArrayLayout
 from storage.named_arrays import MOST, find_named_array_flaws, read_named_array, write_named_arrays
 from storage.names import clips_in
 from storage.publish import publish_bytes, remove_path

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.array_layout import ArrayLayout
 from storage.chunks import ChunkUnreadable, chunk_bytes, read_chunk
 from storage.digest import CONTENT_CHANGED, find_size_flaw, hash_array
 from storage.errors import Damaged, NotMade
-from storage.layout import ArrayLayout, find_metadata_flaw
+from storage.layout import find_metadata_flaw
 from storage.names import GROUP
 from storage.publish import publish_folder, remove_path
 from storage.records import Facts, Records

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from storage.array_layout import ArrayLayout
 from storage.chunks import ChunkUnreadable, read_chunk
 from storage.digest import CONTENT_CHANGED
 from storage.names import GROUP
@@ -23,19 +23,6 @@ LARGEST_METADATA = 1 << 20
 """Bytes of a zarr.json."""
 
 ClipLayout = tuple[tuple[int, ...], str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class ArrayLayout:
-    """How an array lies on the disk."""
-
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
-    dtype: str
-    dimensions: tuple[str, ...] | None = None
-    checked: bool = True
-    """With a crc32c, without which a flipped bit is read as a number."""
-    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.array_layout import ArrayLayout
 from storage.chunks import ChunkUnreadable, Shape, chunk_bytes, digest_of_chunk, read_chunk
 from storage.digest import CONTENT_CHANGED
 from storage.errors import Damaged
-from storage.layout import LARGEST_METADATA, ArrayLayout, find_json_flaw, find_metadata_flaw
+from storage.layout import LARGEST_METADATA, find_json_flaw, find_metadata_flaw
 from storage.names import GROUP
 from storage.publish import make_folder, publish_folder, remove_path
 from storage.records import Facts

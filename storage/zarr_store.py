@@ -11,7 +11,7 @@ from zarr.codecs import Crc32cCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
-from storage.layout import ArrayLayout
+from storage.array_layout import ArrayLayout
 from storage.publish import make_folder, publish_bytes, remove_path
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 
 from storage.errors import (
-    BadInput,
     BadSegment,
     Damaged,
     DeviceLost,
@@ -21,10 +20,12 @@ from storage.errors import (
 )
 from storage.printable import spell_unprintable
 from storage.refusals import describe_fault, is_out_of_memory, machine_limit
+from tasks.cached_runs import cached_run
 from tasks.events import emit_event
 from tasks.faults import is_device_lost, is_disk_full, is_transient
+from tasks.loaded_model import model_traits_of
 from tasks.out_of_memory import reduce_memory, smaller_film_command
-from tasks.session import Session, cached_run, get_session, model_traits_of
+from tasks.session import Session, get_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,16 +254,3 @@ def call_luigid(call: "Callable[[Any], None] | None", value: object) -> None:
         call(value)
     except Exception as fault:  # noqa: BLE001 - whatever the network raises
         emit_event("luigid_unreachable", error=describe_fault(fault))
-
-
-def write_by_product(stage: str, clip: int, write: "Callable[[], None]") -> None:
-    """Write what the film can do without: its fault is told, and is not the clip's. A full disk is everyone's."""
-    for last in (False, True):
-        try:
-            return write()
-        except Exception as fault:
-            if not is_transient(fault) and not isinstance(fault, BadInput):
-                raise
-            if last:
-                emit_event("by_product_failed", stage=stage, clip=clip, error=describe_fault(fault))
-    return None

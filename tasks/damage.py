@@ -7,7 +7,8 @@ from storage import layout
 from storage.publish import remove_path
 from storage.scan import Finding, RunScan
 from tasks.events import emit_event
-from tasks.retention import parse_kept, prune_piece
+from tasks.kept import parse_kept
+from tasks.retention import prune_piece
 
 if TYPE_CHECKING:
     from storage.run import Run

@@ -1,6 +1,5 @@
 """Whether the device has room for a film of the size that is asked for; decided once, when a run begins."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +8,16 @@ from storage.errors import FilmTooLarge
 from storage.names import is_run
 from storage.run import Run
 from storage.spec import Settings
-from tasks.request import Request, build_model_options, build_spec, film_sides, merge_settings
+from tasks.defaults import build_model_options, build_spec, film_sides, merge_settings
+from tasks.film_sizes import format_size, smaller_sizes
+from tasks.request import Request
 from tasks.run_folder import choose_folder
 
 if TYPE_CHECKING:
     from model.avatar import DeviceConfig, ModelTraits
     from storage.spec import Spec
-    from tasks.request import Media
-
-    Size = tuple[int, int]
+    from tasks.defaults import Media
+    from tasks.film_sizes import Size
 
 
 def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Request:
@@ -46,7 +46,7 @@ def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Re
 
 def requested_device(request: Request) -> "DeviceConfig":
     """Where a new run would put the model."""
-    from tasks.session import device_config_of
+    from tasks.loaded_model import device_config_of
 
     settings, _ = merge_settings(request, Settings(), {})
     return device_config_of(settings, request.threads or 1)
@@ -59,14 +59,6 @@ def bytes_needed(request: Request, model: str, size: "Size") -> int:
     return avatar.bytes_needed(
         model, build_model_options(request, *size), requested_device(request)
     )
-
-
-def smaller_sizes(asked: "Size", unit: int) -> "Iterator[Size]":
-    """Sizes that are smaller by one unit each way, and again, down to half: 688*368 after 704*384."""
-    width, height = asked
-    while 2 * (min(width, height) - unit) >= min(asked):
-        width, height = width - unit, height - unit
-        yield width, height
 
 
 def size_of_begun_run(request: Request, traits: "ModelTraits", media: "Media") -> "Size | None":
@@ -127,8 +119,3 @@ def describe_remedy(
         if ways
         else "No smaller film fits; free the device, or take a larger one."
     )
-
-
-def format_size(size: "Size") -> str:
-    """704*384."""
-    return f"{size[0]}*{size[1]}"

@@ -2,258 +2,35 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from storage.audio_array import CHUNK_SAMPLES
 from storage.disk import (
     describe_place,
     describe_shortage,
     format_bytes,
-    nearest_existing,
     read_file_system,
 )
 from storage.errors import NoSpace, NotWritable
-from storage.layout import clip_arrays
 from storage.lock import require_lock
 from storage.reserve import DiskReserve
-from storage.soundtrack import AAC_BIT_RATE
-from storage.spec import CARRY_FIRST
+from tasks.disk_plan import (
+    BLOCK_BYTES,
+    FILES_PER_CLIP,
+    FILM_MARGIN,
+    LOW_BYTES,
+    SPARE_CLIPS,
+    DiskPlan,
+    is_copied,
+)
 from tasks.events import emit_event
-from tasks.retention import count_frames_kept, find_prunable, parse_kept, prune_piece
+from tasks.kept import parse_kept
+from tasks.retention import count_frames_kept, find_prunable, prune_piece
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
-    from model.avatar import ModelTraits
     from storage.arrays import ClipArray
     from storage.run import Run
-    from storage.spec import Settings, Spec
-
-LOW_BYTES = 5 * 10**9
-SPARE_CLIPS = 2
-"""Clips for which there is always room: the one that is made, and the one that is made ahead."""
-FILES_PER_CLIP = 14
-"""Files of one clip at the most: records, chunks, the segment and a draft."""
-BLOCK_BYTES = 4096
-"""What the smallest file takes of most disks."""
-FILES_PER_PIECE = 3
-"""Of a carry: a folder, its zarr.json, its chunk."""
-FILM_MARGIN = 1.25
-"""What the clips to come may take, over the mean of those that are there."""
-PIXELS_PER_BYTE = 32
-"""Of a segment. A talking head at crf 18 takes a hundred; grain takes more."""
-CARRIES_AT_ONCE = 3
-"""Two, and the draft of the third."""
-LOG_BYTES = 2048
-"""Bytes of log and events that one clip writes, about."""
-RUN_FILES = 45
-"""Folders and small files that every run has: run.json twice, a zarr.json for each array, the encoded inputs, records."""
-PRUNABLE = ("frames", "steps")
-"""Arrays of which not all clips need stay."""
-CHECKSUM_BYTES = 4
-"""Bytes of the crc32c at the end of a chunk."""
-
-
-@dataclass(frozen=True)
-class MeasuredSizes:
-    """What follows from no arithmetic. None: not known yet, and a bound stands in its place; else as a rehearsal of the film showed it."""
-
-    segment: int | None = None
-    """Bytes of one clip as video."""
-    sound: float | None = None
-    """Bytes of soundtrack a second."""
-    carry: int | None = None
-    """Bytes of one carry, all its files counted."""
-    log: int = LOG_BYTES
-    """Bytes of log and events a clip."""
-
-
-@dataclass(frozen=True)
-class OncePerRun:
-    """What a run has beside its clips."""
-
-    carries: int = 0
-    """So many stay at once."""
-    carry: int = 0
-    """Bytes of one."""
-    pieces: int = 0
-    """Of one."""
-    inputs: int = 0
-    """Bytes of the copies of picture and sound, and of both (and the prompt) as the model has them."""
-    copies: int = 0
-    """Of the film, for --output-file on the same disk."""
-
-
-@dataclass(frozen=True)
-class DiskPlan:
-    """What stays of a film on the disk, by arithmetic: the one that is checked before a film, held while it is made, and told by `longtake plan`."""
-
-    spec: "Spec"
-    frames: int | None
-    """Clips whose frames stay; None is all."""
-    steps: int | None
-    known: MeasuredSizes = field(default_factory=MeasuredSizes)
-    seconds: "Fraction | None" = None
-    """Length of the whole sound, where the film is shorter."""
-
-    @property
-    def clip(self) -> int:
-        """Bytes of one clip, with all that is kept of it."""
-        frames = 0 if self.frames == 0 else self.frame_bytes
-        return self.bare_clip + frames + (0 if self.steps == 0 else self.step_bytes)
-
-    @property
-    def bare_clip(self) -> int:
-        """Bytes of one clip that stay whatever is kept."""
-        arrays = sum(size for name, size in self._arrays.items() if name not in PRUNABLE)
-        return arrays + round_to_blocks(self.segment) + self._records
-
-    @property
-    def frame_bytes(self) -> int:
-        """Of one clip's frames."""
-        return self._arrays["frames"]
-
-    @property
-    def step_bytes(self) -> int:
-        """Of one clip's latents after each step."""
-        return self._arrays["steps"]
-
-    @property
-    def segment(self) -> int:
-        """Of one clip as video."""
-        pixels = self.spec.clip_frames * self.spec.width * self.spec.height
-        return pixels // PIXELS_PER_BYTE if self.known.segment is None else self.known.segment
-
-    @property
-    def soundtrack(self) -> int:
-        """Of the whole sound as AAC, in two channels unless it is known better."""
-        return int(self._sound_a_second * (self._length + 1))
-
-    @property
-    def heard(self) -> int:
-        """Of the sound as the model hears it: whole chunks."""
-        samples = int(self._length * self.spec.sample_rate)
-        return -(-samples // CHUNK_SAMPLES) * round_to_blocks(4 * CHUNK_SAMPLES + CHECKSUM_BYTES)
-
-    @property
-    def film(self) -> int:
-        """Of the joined film: segments and their sound."""
-        spec = self.spec
-        return self.segment * spec.frames // spec.clip_frames + int(
-            self._sound_a_second * spec.frames / spec.fps
-        )
-
-    def parts(self, count: int) -> dict[str, int]:
-        """Bytes of so many clips by part, of which the oldest frames and steps may go."""
-        kept = {"frames": self._kept(self.frames, count), "steps": self._kept(self.steps, count)}
-        arrays = {name: kept.get(name, count) * size for name, size in self._arrays.items()}
-        segments, records = round_to_blocks(self.segment), self._records
-        return {**arrays, "segments": count * segments, "records and logs": count * records}
-
-    def clips(self, count: int) -> int:
-        """Bytes of so many clips."""
-        return sum(self.parts(count).values())
-
-    def once(self, run: OncePerRun) -> dict[str, int]:
-        """Bytes by part of what a run has beside its clips."""
-        carry = self.known.carry or run.carry + run.pieces * FILES_PER_PIECE * BLOCK_BYTES
-        time = 8 * self.spec.clips * self.spec.clip_frames
-        return {
-            "inputs": round_to_blocks(run.inputs) + self.heard,
-            "carry": run.carries * carry,
-            "soundtrack": round_to_blocks(self.soundtrack),
-            "film": round_to_blocks(self.film) * (1 + run.copies),
-            "run": RUN_FILES * BLOCK_BYTES + round_to_blocks(time),
-        }
-
-    @property
-    def _arrays(self) -> dict[str, int]:
-        """Bytes of one clip's chunk in each array of the run."""
-        shapes = {name: (shape, kind) for name, (shape, kind, _) in clip_arrays(self.spec).items()}
-        width = {"float32": 4, "uint8": 1}
-        return {
-            n: round_to_blocks(prod(shape) * width[k] + CHECKSUM_BYTES)
-            for n, (shape, k) in shapes.items()
-        }
-
-    @property
-    def _records(self) -> int:
-        left_out = [self.frames, self.steps].count(0)
-        return (len(self._arrays) + 1 - left_out) * BLOCK_BYTES + self.known.log
-
-    @property
-    def _length(self) -> "Fraction | float":
-        return self.seconds or self.spec.frames / self.spec.fps
-
-    @property
-    def _sound_a_second(self) -> float:
-        return 2 * AAC_BIT_RATE / 8 if self.known.sound is None else self.known.sound
-
-    @staticmethod
-    def _kept(limit: int | None, count: int) -> int:
-        return count if limit is None else min(count, limit)
-
-
-def round_to_blocks(size: int) -> int:
-    """What a file of so many bytes takes: whole blocks."""
-    return -(-size // BLOCK_BYTES) * BLOCK_BYTES
-
-
-def is_copied(target: Path | None, root: Path) -> bool:
-    """True if the film is put on the run's own disk a second time."""
-    if target is None:
-        return False
-    return (
-        nearest_existing(target.absolute().parent).stat().st_dev
-        == nearest_existing(root).stat().st_dev
-    )
-
-
-def count_carries_kept(
-    spec: "Spec",
-    settings: "Settings",
-    clips: range | None = None,
-    *,
-    every: int = 1,
-    most: int = CARRIES_AT_ONCE,
-) -> int:
-    """How many carries are on the disk at most, that being written included, when these clips (None: all) are made.
-
-    `every`: clips between two, where they are chosen by their cost; as many as may be, where that is not known.
-    """
-    if settings.carry_every == 0 or spec.motion_latents:
-        return 0
-    anchors = (spec.clips - 1) // settings.anchor_clips if settings.anchor_clips else 0
-    return (
-        min(len(_clips_with_carry(spec, settings, clips or range(spec.clips), every)), most)
-        + anchors
-    )
-
-
-def _clips_with_carry(spec: "Spec", settings: "Settings", clips: range, every: int) -> set[int]:
-    """The clips that a carry will stand before: the first, the newest few, and the one after a part."""
-    last = min(clips.stop, spec.clips - 1)
-    ends = {last} if clips.stop < spec.clips else set()
-    if settings.carry_every > 0:
-        first = every = settings.carry_every
-    else:
-        # By their cost the first stands where nothing is known yet.
-        first = CARRY_FIRST
-        ends |= {first} if first <= last else set()
-    return {*range(-(-first // every) * every, last + 1, every)[-CARRIES_AT_ONCE:], *ends}
-
-
-def run_bytes(plan: DiskPlan, settings: "Settings", traits: "ModelTraits", inputs: int) -> int:
-    """Bytes of a whole run at the most; `inputs`: of its picture and its sound."""
-    carries = count_carries_kept(plan.spec, settings)
-    once = OncePerRun(
-        carries, traits.carry_bytes, traits.carry_pieces, inputs + traits.encoded_bytes
-    )
-    return plan.clips(plan.spec.clips) + sum(plan.once(once).values())
 
 
 class DiskSpace:

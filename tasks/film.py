@@ -15,14 +15,15 @@ from storage.names import is_run
 from storage.scan import RunScan
 from storage.soundtrack import encode_soundtrack
 from tasks.base import DAMAGE_ERRORS, RunParameter, RunTask, call_luigid
+from tasks.clip import DecodeClip, segment_is_there
 from tasks.damage import withdraw_damaged
-from tasks.decode import DecodeClip, segment_is_there
 from tasks.events import Fact, emit_event, listen_to_events
 from tasks.film_part import FilmPart
+from tasks.host_memory import host_bytes_peak
 from tasks.inputs import EncodeInputs
 from tasks.luigi_batches import build_clips, build_task
-from tasks.out_of_memory import host_bytes_peak
-from tasks.request import Request, ResolvedRequest, freeze_resolved, resolve_request
+from tasks.request import Request
+from tasks.resolve import ResolvedRequest, freeze_resolved, resolve_request
 from tasks.retention import prune_unwanted, withdraw_pruned_frames
 from tasks.session import Session, open_session
 from tasks.signals import Stopped, handle_signals

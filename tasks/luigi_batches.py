@@ -11,8 +11,7 @@ import luigi
 from storage.errors import StageFailed, count_times
 from tasks.audio import ExtractAudio
 from tasks.base import RunParameter
-from tasks.decode import DecodeClip, segment_is_there
-from tasks.denoise import DenoiseClip
+from tasks.clip import DecodeClip, DenoiseClip, segment_is_there
 from tasks.session import Session
 
 if TYPE_CHECKING:

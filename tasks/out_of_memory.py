@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING
 
-from tasks.device_memory import format_size, smaller_sizes
+from tasks.film_sizes import format_size, smaller_sizes
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -59,36 +59,3 @@ def smaller_film_command(run: "Run", unit: int) -> str:
     }
     flags = [part for flag, word in options.items() if word for part in (f"--{flag}", word)]
     return join(["longtake", "new", str(run.image_path), str(run.audio_path), *flags])
-
-
-def host_bytes_peak() -> int:
-    """The most memory that this program has taken.
-
-    Linux' ru_maxrss also counts what the process was before it became this program: a large one that starts us would be told as ours.
-    """
-    try:
-        told = Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")[2]
-        return int(told.split()[0]) * 1024
-    except (OSError, IndexError, ValueError):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def host_bytes_free() -> int | None:
-    """Memory of this machine (or of the container's share of it) that can be had now; None where nobody says."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        free = next(
-            int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")
-        )
-    except (OSError, StopIteration, ValueError):
-        return None
-    group = Path("/sys/fs/cgroup")
-    try:
-        share = int((group / "memory.max").read_text(encoding="utf-8")) - int(
-            (group / "memory.current").read_text(encoding="utf-8")
-        )
-    except (OSError, ValueError):  # no such group, or no limit
-        return free
-    return min(free, share)

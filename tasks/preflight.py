@@ -29,7 +29,15 @@ from storage.run import Run, describe_spec_difference, refuse_strangers
 from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
 from storage.spec import CROPS, LONGEST_PROMPT, LONGEST_SIDE, Settings
-from tasks.disk_space import (
+from tasks.defaults import (
+    Media,
+    build_model_options,
+    crop_of,
+    film_sides,
+    merge_settings,
+    settings_there,
+)
+from tasks.disk_plan import (
     FILES_PER_CLIP,
     FILES_PER_PIECE,
     SPARE_CLIPS,
@@ -41,24 +49,15 @@ from tasks.disk_space import (
     run_bytes,
 )
 from tasks.film_part import FilmPart
-from tasks.request import (
-    Media,
-    Request,
-    build_model_options,
-    crop_of,
-    film_sides,
-    merge_settings,
-    require_option,
-    settings_there,
-)
-from tasks.retention import parse_kept
+from tasks.kept import parse_kept
+from tasks.request import Request, require_option
 from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
     from storage.soundtrack import SoundFacts
     from storage.spec import Spec
-    from tasks.request import ResolvedRequest
+    from tasks.resolve import ResolvedRequest
 
 RANGES = {
     "num_clip": (1, 10**9),
@@ -119,7 +118,7 @@ def check_options(request: Request) -> "ModelTraits":
 
 def check_settings(request: Request, run: Run) -> None:
     """The settings alone, for a run that is there; raises BadOption."""
-    from tasks.session import model_traits_of
+    from tasks.loaded_model import model_traits_of
 
     _check_numbers(request)
     _check_words(request)
@@ -253,7 +252,7 @@ def disk_needed_for(
     resolved: "ResolvedRequest", traits: "ModelTraits", known: MeasuredSizes | None = None
 ) -> tuple[int, int]:
     """Bytes and files that the clips that are not there, the carries and the film will take at the most; of frames by `auto` there are as many as have room."""
-    from tasks.session import cached_run
+    from tasks.cached_runs import cached_run
 
     request, spec, root = resolved.request, resolved.spec, resolved.root
     run = cached_run(str(root)) if is_run(root) else None

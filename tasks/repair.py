@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from storage.scan import Finding
 from tasks.audio import ExtractAudio
+from tasks.clip import DecodeClip, DenoiseClip
 from tasks.clip_context import warm_up_clips
 from tasks.damage import is_made_again, withdraw_findings
-from tasks.decode import DecodeClip
-from tasks.denoise import DenoiseClip
 from tasks.events import emit_event
 from tasks.film import EncodeSoundtrack, MuxVideo, build_if_missing
 from tasks.film_part import FilmPart
 from tasks.inputs import EncodeInputs
+from tasks.loaded_model import model_traits_of
 from tasks.luigi_batches import ClipKind, build_task, make_batches
 from tasks.route import find_route
-from tasks.session import Session, model_traits_of, open_session
+from tasks.session import Session, open_session
 from tasks.signals import handle_signals
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from storage.publish import make_folder, sweep_drafts
 from storage.records import Records
 from storage.scratch import private_folder
 from tasks.denoise_ahead import check_finite
+from tasks.loaded_model import describe_numerics_difference, load_avatar, position_decoder
 from tasks.route import Route, find_route, restore_denoiser
-from tasks.session import describe_numerics_difference, load_avatar, position_decoder
 
 if TYPE_CHECKING:
     from model.avatar import Byte, Float

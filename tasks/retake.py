@@ -24,16 +24,18 @@ from storage.run import Run, describe_spec_difference, read_begun_spec
 from storage.seed_history import Take
 from storage.spec import Settings
 from tasks.clip_context import warm_up_clips
-from tasks.open_run import open_run
-from tasks.preflight import check_folder, check_settings, disk_needed_by_clips
-from tasks.request import SEED_COUNT, Request, ResolvedRequest, merge_settings, require_option
-from tasks.route import find_route, shared_carries
-from tasks.session import (
+from tasks.defaults import SEED_COUNT, merge_settings
+from tasks.loaded_model import (
     describe_numerics_difference,
     load_avatar,
     model_options_of,
     model_traits_of,
 )
+from tasks.open_run import open_run
+from tasks.preflight import check_folder, check_settings, disk_needed_by_clips
+from tasks.request import Request, require_option
+from tasks.resolve import ResolvedRequest
+from tasks.route import find_route, shared_carries
 
 if TYPE_CHECKING:
     from storage.spec import Spec

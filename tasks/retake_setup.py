@@ -6,9 +6,9 @@ from storage.run import NewRun, RetakeSource, Run
 from storage.sharing import FileSharing
 from tasks.clip_context import read_latents_before, read_motion_before
 from tasks.events import emit_event, record_events
+from tasks.loaded_model import model_traits_of
 from tasks.retake import RetakePlan, clips_to_redecode
 from tasks.route import shared_carries
-from tasks.session import model_traits_of
 
 if TYPE_CHECKING:
     from storage.seed_history import Take

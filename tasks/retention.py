@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from storage.disk import format_bytes
 from tasks.events import emit_event
+from tasks.kept import parse_kept
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
@@ -14,16 +15,9 @@ if TYPE_CHECKING:
     from storage.spec import Settings, Spec
 
 
-def parse_kept(words: str) -> int | None:
-    """How many clips `all`, `none` or a number stand for; None is all of them."""
-    if words == "all":
-        return None
-    return 0 if words == "none" else int(words)
-
-
 def count_frames_kept(run: "Run") -> int | None:
     """How many clips' frames stay; `auto` keeps all if the run fits the disk budget with them, else none."""
-    from tasks.session import model_traits_of
+    from tasks.loaded_model import model_traits_of
 
     # What the run's frames take already counts as free, so that a resume decides alike.
     free = shutil.disk_usage(run.root).free + _bytes_of_stored_frames(run)
@@ -36,7 +30,7 @@ def choose_frames_kept(
     spec: "Spec", settings: "Settings", free: int, beside: tuple["ModelTraits", int]
 ) -> int | None:
     """The same for a disk with so much free; `beside`: what the model leaves on it, and bytes of picture and sound."""
-    from tasks.disk_space import DiskPlan, run_bytes
+    from tasks.disk_plan import DiskPlan, run_bytes
 
     if settings.keep_frames != "auto":
         return parse_kept(settings.keep_frames)

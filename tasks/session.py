@@ -8,70 +8,37 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
-from storage.memory_guard import require_libraries, start_guard
 from storage.run import Run
-from tasks.clip_context import read_latents_before, read_motion_before
+from tasks.cached_runs import _runs, cached_run
 from tasks.damage import withdraw_damaged
 from tasks.denoise_ahead import DenoiseAhead, DenoisedClip, DenoiseSources, Lookahead
 from tasks.disk_space import DiskSpace
 from tasks.events import emit_event, record_events
 from tasks.film_part import FilmPart
+from tasks.loaded_model import (
+    _loaded,
+    describe_numerics_difference,
+    device_config_of,
+    load_avatar,
+    model_options_of,
+    model_traits_of,
+    position_decoder,
+)
 from tasks.numerics_change import accept_numerics
-from tasks.open_run import open_run
 from tasks.signals import StopFlag
 from tasks.state_checkpoints import CheckpointCost, StateCheckpoints
 from tasks.timeline import sound_span
 from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Byte, Decoder, DeviceConfig, Float, ModelTraits, Options
-    from storage.spec import Settings, Spec
+    from model.avatar import Avatar, Byte, Decoder, Float
 
 # By the absolute folder as text: tasks ask for these a hundred times a clip.
 _sessions: dict[str, "Session"] = {}
-_runs: dict[str, Run] = {}
-_loaded: dict[tuple[object, ...], "Avatar"] = {}
-
-
-def model_options_of(spec: "Spec", settings: "Settings") -> "Options":
-    """What was chosen of the run's model."""
-    from model.avatar import Options
-
-    chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
-    return Options(*chosen, settings.weights, settings.lora, spec.whole_audio, spec.precision)
-
-
-def device_config_of(settings: "Settings", threads: int) -> "DeviceConfig":
-    """Where the model is put."""
-    from model.avatar import DeviceConfig
-
-    return DeviceConfig(threads, settings.device, settings.offload_model, settings.device_memory)
-
-
-def model_traits_of(run: Run) -> "ModelTraits":
-    """The numbers of the run's model; loads no weight."""
-    from model import avatar
-
-    return avatar.describe_model(run.spec.model, model_options_of(run.spec, run.settings))
-
-
-def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
-    """The model with its weights; loaded once a process."""
-    from model import avatar
-
-    options, machine = model_options_of(spec, settings), device_config_of(settings, threads)
-    start_guard()
-    require_libraries()
-    key = (spec.model, spec.weights, options, machine)
-    if key not in _loaded:
-        _loaded.clear()  # two big models do not fit a device
-        _loaded[key] = avatar.load_model(spec.model, options, machine)
-    return _loaded[key]
 
 
 class Session:
@@ -110,7 +77,7 @@ class Session:
 
     def _publish_leftovers(self, left: list[DenoisedClip]) -> None:
         """Publish what was made ahead: a fault of the decoder, or a signal, costs no denoising."""
-        from tasks.denoise import publish_made
+        from tasks.clip_output import publish_made
 
         for made in left:
             if made.clip and not self.run.latents.complete(made.clip - 1):
@@ -282,41 +249,12 @@ class Session:
         return frames
 
 
-def position_decoder(run: Run, avatar: "Avatar", clip: int) -> "Decoder":
-    """A decoder that stands before a clip and remembers what it would after those before it."""
-    decoder = avatar.decoder(run.inputs.read_all())
-    if clip and run.spec.motion_latents:
-        decoder.seek(clip, read_motion_before(run, clip))
-    elif clip:
-        decoder.seek(clip, read_latents_before(run, clip, avatar.traits.decoder_memory))
-    return decoder
-
-
 def require_finite(clip: int, motion: "Float") -> None:
     """The latents that the next clip takes are numbers; raises NotFinite."""
     import numpy as np
 
     if not (fine := np.isfinite(motion)).all():
         raise NotFinite(clip, motion.size - int(fine.sum()), motion.size, "that of the decoder")
-
-
-def describe_numerics_difference(
-    begun: Mapping[str, str | int], now: Mapping[str, str | int]
-) -> str:
-    """What differs, in words; empty if nothing does. What an older version did not ask of its machine is not compared."""
-    return "; ".join(
-        f"{name} was {begun[name]}, is {now.get(name, 'unknown')}"
-        for name in sorted(begun)
-        if begun[name] != now.get(name)
-    )
-
-
-def cached_run(folder: str) -> Run:
-    """The run in a folder; read once a process."""
-    if folder not in _runs:
-        root = Path(folder).resolve()
-        _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or open_run(root)
-    return _runs[folder]
 
 
 def get_session(folder: str) -> Session:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from storage.refusals import describe_fault
 from storage.spec import CARRY_FIRST
 from tasks.events import emit_event
-from tasks.out_of_memory import host_bytes_free
+from tasks.host_memory import host_bytes_free
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

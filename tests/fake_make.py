@@ -10,7 +10,8 @@ if __name__ == "__main__":
 
     from storage.errors import LongtakeError
     from tasks.film import make_film
-    from tasks.request import Request, freeze_run
+    from tasks.request import Request
+    from tasks.resolve import freeze_run
 
     fake_avatar.install()
     image, audio, run = (Path(word) for word in sys.argv[1:4])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, KVShape, PackedSizes
-from model.kv.quantized_kv import PackedKV, VisibleRows
+from model.kv.packed import PackedKV, VisibleRows
 from model.ops.fused import has_kernels
 from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope

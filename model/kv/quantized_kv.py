@@ -4,73 +4,22 @@ Of keys whole numbers lose a third of what eight-bit floats do, and of attention
 docs/LOG.md).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from model.kv.kv_shape import TILE, PackedSizes, count_tiles
+from model.kv.kv_shape import TILE, PackedSizes
+from model.kv.packed import FP8_LARGEST, INT8_LARGEST, LEAST, LOG2E, RAISED, PackedKV, VisibleRows
 from model.ops.fp8 import FP8_DTYPE as EIGHT
 from model.ops.fused import has_kernels
 from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope
 
-INT8_LARGEST, FP8_LARGEST = 127, 448.0
-LEAST = 1e-20
-"""Before there is a film there are only zeros, and no scale."""
-LOG2E = 1.4426950408889634
-RAISED = 8.0
-"""What falls to a value is at most 2^8: an eight-bit float knows nothing finer than 2^-9."""
 WIDE = torch.int64
 """As which eight-bit numbers are copied: one by one they would come no quicker than so many of these."""
-
-
-class PackedKV(NamedTuple):
-    """Keys and values of some rows, filled up with zeros to whole tiles."""
-
-    keys: Tensor
-    """int8 [..., head, row, d]."""
-    values: Tensor
-    """float8 [..., head, d, row]."""
-    scales: Tensor
-    """float32 [..., key or value, head, tile]."""
-
-
-@dataclass(frozen=True)
-class VisibleRows:
-    """Whose rows lie in a window: the condition's, then those of so many blocks, each filled up to whole tiles."""
-
-    first: int
-    """The condition's."""
-    block: int
-    """Of one block."""
-    blocks: int
-
-    @property
-    def places(self) -> list[slice]:
-        """Of every piece, in tiles."""
-        first, each = count_tiles(self.first), count_tiles(self.block)
-        begins = [first + i * each for i in range(self.blocks)]
-        return [slice(0, first), *(slice(at, at + each) for at in begins)]
-
-    @property
-    def tiles(self) -> int:
-        """All of them."""
-        return self.places[-1].stop
-
-    def rows(self) -> Iterator[tuple[int, int]]:
-        """Every tile and how many of its rows count; those that are not full come last."""
-        sizes = [self.first] + [self.block] * self.blocks
-        cut = []
-        for place, rows in zip(self.places, sizes, strict=True):
-            whole = rows // TILE
-            yield from ((place.start + i, TILE) for i in range(whole))
-            cut += [(place.start + whole, rows % TILE)] * bool(rows % TILE)
-        yield from cut
 
 
 def view_slots(slots: Tensor, sizes: PackedSizes) -> PackedKV:

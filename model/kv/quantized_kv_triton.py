@@ -12,19 +12,19 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from model.kv import kv_shape, quantized_kv
-from model.kv.quantized_kv import PackedKV
+from model.kv import kv_shape, packed
+from model.kv.packed import PackedKV
 from model.ops.fused_triton import HALVES, apply_rope_rows
 
 if TYPE_CHECKING:
-    from model.kv.quantized_kv import VisibleRows
+    from model.kv.packed import VisibleRows
 
-WHOLE: Any = tl.constexpr(float(quantized_kv.INT8_LARGEST))
-FLOAT: Any = tl.constexpr(quantized_kv.FP8_LARGEST)
-LEAST: Any = tl.constexpr(quantized_kv.LEAST)
+WHOLE: Any = tl.constexpr(float(packed.INT8_LARGEST))
+FLOAT: Any = tl.constexpr(packed.FP8_LARGEST)
+LEAST: Any = tl.constexpr(packed.LEAST)
 TILE: Any = tl.constexpr(kv_shape.TILE)
-LOG2E: Any = tl.constexpr(quantized_kv.LOG2E)
-RAISED: Any = tl.constexpr(quantized_kv.RAISED)
+LOG2E: Any = tl.constexpr(packed.LOG2E)
+RAISED: Any = tl.constexpr(packed.RAISED)
 QUERIES, WARPS = 64, 4
 """Rows of queries that one program answers; of one warpgroup, so that two of them fit on a processor and one computes while the other waits."""
 ROOM = 220_000

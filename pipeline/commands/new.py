@@ -24,7 +24,7 @@ def _run_new(command: Command) -> int:
     if changes:
         wishes.notices.append(f"[PLAN] It does not fit as asked; --fit takes {' '.join(changes)}")
     if command.options["keep_going"]:
-        from tasks.request import resolve_request
+        from tasks.resolve import resolve_request
 
         root = resolve_request(request).root
         # By its name: where the seed is drawn, each start would else be another film. What fits is found once, and then stands in the run beside what was asked.

@@ -4,8 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.monitor.progress import format_seconds_left
-from pipeline.monitor.screens import state_in_words
-from pipeline.monitor.words import film_length, format_bytes, pace_in_words, time_in_words
+from pipeline.monitor.words import (
+    film_length,
+    format_bytes,
+    pace_in_words,
+    state_in_words,
+    time_in_words,
+)
 from storage.errors import count_noun
 from storage.printable import spell_unprintable
 

@@ -10,6 +10,7 @@ from pipeline.monitor.words import (
     film_length,
     format_bytes,
     pace_in_words,
+    state_in_words,
     time_in_words,
     value_in_words,
 )
@@ -28,31 +29,6 @@ if TYPE_CHECKING:
 
 _LINES = 20
 """Files that are named on a terminal; --json names all."""
-COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
-    "working": "cyan",
-    "finished": "green",
-    "stopped": "yellow",
-    "failed": "red",
-}
-
-
-def colour_help(text: str) -> "RenderableType":
-    """A help screen: flags, verbs and examples stand out."""
-    from rich.highlighter import RegexHighlighter
-    from rich.text import Text
-
-    from pipeline.commands.registry import VERBS
-
-    class Help(RegexHighlighter):
-        base_style = ""
-        highlights = [  # noqa: RUF012 - rich's own way
-            r"(?P<bold_cyan>(?<![\w-])--?[a-z][a-z-]*)",
-            r"(?m)(?P<bold>^[a-z ]+:$)",
-            r"(?m)(?P<green>^  longtake .*$)",
-            rf"(?m)^  (?P<bold_cyan>{'|'.join(VERBS)})  ",
-        ]
-
-    return Help()(Text(text.rstrip("\n")))
 
 
 def show_status(status: "Status") -> Iterator["RenderableType"]:
@@ -67,12 +43,6 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
     yield lines
     yield ""
     yield _table_of_settings(status)
-
-
-def state_in_words(status: "Status") -> tuple[str, tuple[str, str]]:
-    """`is working`, `has failed`."""
-    verb = "has " if status.state == "failed" else "is "
-    return verb, (status.state, f"bold {COLOURS[status.state]}")
 
 
 def _fact_rows(status: "Status") -> Iterator[tuple[str, str]]:

@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
+
+if TYPE_CHECKING:
+    from pipeline.monitor.status import Status
 
 MOST_SPANS = 20
 """Stretches of clips that are named on a terminal; --json names all."""
@@ -92,3 +96,17 @@ def tell_apart(value: float, bounds: Iterable[float], digits: int = 2) -> str:
 
 
 _ALL_DIGITS = 17
+
+
+COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
+    "working": "cyan",
+    "finished": "green",
+    "stopped": "yellow",
+    "failed": "red",
+}
+
+
+def state_in_words(status: "Status") -> tuple[str, tuple[str, str]]:
+    """`is working`, `has failed`."""
+    verb = "has " if status.state == "failed" else "is "
+    return verb, (status.state, f"bold {COLOURS[status.state]}")

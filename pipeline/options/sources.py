@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.options.config_file import CONFIG_FILE, read_toml
 from pipeline.options.flag import Flag
 from pipeline.options.flags import FLAGS
 from pipeline.options.model_support import drop_unsupported, require_place
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tasks.request import Request
 
 VARIABLE_PREFIX = "LONGTAKE_"
-CONFIG_FILE = "longtake.toml"
 # One film's own: a picture set for all films by accident would be worse than one more flag to type.
 _ONE_FILM = {
     "image",
@@ -151,16 +151,6 @@ def add_config(wishes: GivenOptions, folder: Path) -> None:
             wishes.add(
                 _read_values(_SETTABLE[name], str(value), f"{CONFIG_FILE}: {key}"), CONFIG_FILE
             )
-
-
-def read_toml(path: Path) -> Mapping[str, object]:
-    """What a longtake.toml says; raises BadOption."""
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadOption("The settings of", path, str(error)) from None
 
 
 def _read_values(flag: Flag, word: str, place: str) -> Mapping[str, object]:

@@ -9,12 +9,14 @@ from pipeline.json_output import to_json, to_plain
 from pipeline.plan.rehearsal import RehearsalCosts
 from storage.disk import describe_place, nearest_existing, read_file_system
 from storage.spec import Settings
+from tasks.defaults import build_model_options, merge_settings
 from tasks.device_memory import requested_device
-from tasks.disk_space import DiskPlan, MeasuredSizes, count_carries_kept
-from tasks.out_of_memory import host_bytes_free
+from tasks.disk_plan import DiskPlan, MeasuredSizes, count_carries_kept
+from tasks.host_memory import host_bytes_free
+from tasks.kept import parse_kept
 from tasks.preflight import disk_needed_for, inputs_bytes, once_per_run
-from tasks.request import ResolvedRequest, build_model_options, merge_settings
-from tasks.retention import choose_frames_kept, parse_kept
+from tasks.resolve import ResolvedRequest
+from tasks.retention import choose_frames_kept
 from tasks.state_checkpoints import choose_interval
 
 if TYPE_CHECKING:

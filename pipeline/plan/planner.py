@@ -19,8 +19,10 @@ from storage.disk import nearest_existing, read_file_system
 from storage.names import is_run
 from storage.scratch import sweep_scratch
 from tasks import preflight
+from tasks.defaults import film_sides
 from tasks.device_memory import resize_request, size_of_begun_run
-from tasks.request import Request, ResolvedRequest, apply_defaults, film_sides
+from tasks.request import Request
+from tasks.resolve import ResolvedRequest, apply_defaults
 
 QUICK_BYTES = 2e9
 """A model of fewer bytes is rehearsed without being asked to: that takes seconds."""

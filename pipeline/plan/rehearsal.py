@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.monitor.eta import EtaEstimator
-from pipeline.upkeep.child_process import follow_parent, tie_to_parent
+from pipeline.upkeep.child_process import tie_to_parent
 from storage.errors import LongtakeError
 from storage.scratch import private_folder, scratch_folder
 
 if TYPE_CHECKING:
-    from tasks.request import Request, ResolvedRequest
+    from tasks.request import Request
+    from tasks.resolve import ResolvedRequest
 
     Event = tuple[str, Mapping[str, Any], float]
 
@@ -144,7 +145,7 @@ def run_film(request: "Request", path: Path) -> None:
     path.write_text(
         json.dumps({k: v for k, v in given.items() if v is not None}, default=str), encoding="utf-8"
     )
-    words = [sys.executable, "-m", "pipeline.plan.rehearsal", str(path)]
+    words = [sys.executable, "-m", "pipeline.plan.rehearsal_process", str(path)]
     with tie_to_parent() as tether:
         done = subprocess.run(
             words, check=False, capture_output=True, text=True, timeout=LONGEST_SECONDS, **tether
@@ -246,27 +247,3 @@ def _stage_seconds(events: "list[Event]", stage: str) -> float:
 
 def _file_size(path: Path) -> int:
     return path.stat().st_size
-
-
-def main(path: str) -> None:
-    """The process: the film of a request that lies in a file."""
-    from pipeline import api
-    from pipeline.monitor import log_output
-    from tasks.request import Request
-
-    follow_parent()
-    log_output.configure_logging(debug=False, console=None)
-    values = json.loads(Path(path).read_text(encoding="utf-8"))
-    for name in ("image", "audio", "run", "output_file"):
-        values[name] = Path(values[name])
-    api.new(Request(**values))
-
-
-if __name__ == "__main__":
-    from storage.errors import LongtakeError as Fault
-
-    try:
-        main(sys.argv[1])
-    except Fault as fault:
-        sys.stderr.write(f"{fault}\n")
-        sys.exit(fault.exit_code)

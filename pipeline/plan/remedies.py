@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.device_memory import smaller_sizes
+from tasks.film_sizes import smaller_sizes
 
 if TYPE_CHECKING:
     from pipeline.plan.estimate import Estimate

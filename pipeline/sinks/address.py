@@ -63,10 +63,7 @@ def choose_addresses(
 
 
 def _read_config(folder: Path) -> Sequence[str]:
-    from pipeline.options.sources import (  # which knows the key's name from here
-        CONFIG_FILE,
-        read_toml,
-    )
+    from pipeline.options.config_file import CONFIG_FILE, read_toml
 
     path = folder / CONFIG_FILE
     said = read_toml(path).get(KEY, []) if path.is_file() else []

@@ -38,7 +38,8 @@ from storage import publish  # noqa: E402
 from storage.run import Run  # noqa: E402
 from tasks.events import listen_to_events  # noqa: E402
 from tasks.film import make_film  # noqa: E402
-from tasks.request import Request, freeze_run  # noqa: E402
+from tasks.request import Request  # noqa: E402
+from tasks.resolve import freeze_run  # noqa: E402
 from tasks.retake import RetakeRequest, plan_retake  # noqa: E402
 from tasks.retake_setup import begin_retake  # noqa: E402
 

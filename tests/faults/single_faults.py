@@ -35,7 +35,8 @@ from storage.refusals import translate_refusal  # noqa: E402
 from storage.run import Run  # noqa: E402
 from tasks.film import make_film  # noqa: E402
 from tasks.film_part import FilmPart  # noqa: E402
-from tasks.request import Request, freeze_run  # noqa: E402
+from tasks.request import Request  # noqa: E402
+from tasks.resolve import freeze_run  # noqa: E402
 
 CALLS = ("lseek", "write", "close", "fsync", "rename")
 ERRORS = ("EIO", "ENOSPC")

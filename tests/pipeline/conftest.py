@@ -1,6 +1,8 @@
 """A fake model, small inputs, the command line in this process or in its own, and nothing left behind between tests."""
 # ruff: noqa: E402, I001 - the path is set before what lies on it
 
+from tasks import cached_runs
+from tasks import loaded_model
 import logging
 import os
 import subprocess
@@ -45,8 +47,8 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     yield
     for one in tuple(session._sessions.values()):
         one.close()
-    session._loaded.clear()
-    session._runs.clear()
+    loaded_model._loaded.clear()
+    cached_runs._runs.clear()
     luigi.Task.clear_instance_cache()
     structlog.reset_defaults()
     logging.captureWarnings(capture=False)

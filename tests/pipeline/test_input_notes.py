@@ -12,7 +12,8 @@ from recording import write_sound
 
 from storage.run import Run
 from storage.spec import Reading
-from tasks.request import Request, create_run, resolve_request
+from tasks.request import Request
+from tasks.resolve import create_run, resolve_request
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -154,7 +154,11 @@ def test_inspect_and_report_refuse_before_they_work(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("work was done")
 
-    for name in ("inspection.clip._steps", "inspection.film.measure", "report.reading.screen"):
+    for name in (
+        "inspection.clip._read_steps",
+        "inspection.overview.measure_clip",
+        "report.reading.measure_film",
+    ):
         monkeypatch.setattr(f"pipeline.{name}", never)
     for words in (("inspect", "x", "--clip", "0"), ("inspect", "x"), ("report", "x")):
         code, _, err = longtake(*words, "--output-file", "x.mp4")

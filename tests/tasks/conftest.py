@@ -1,6 +1,8 @@
 """A fake model, small inputs, and nothing left behind between tests."""
 # ruff: noqa: E402, I001 - the path is set before what lies on it
 
+from tasks import cached_runs
+from tasks import loaded_model
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +22,8 @@ import fake_avatar
 
 from storage.run import Run
 from tasks import session
-from tasks.request import Request, freeze_run
+from tasks.request import Request
+from tasks.resolve import freeze_run
 from wavefile import write_wave
 
 Ask = Callable[..., Request]
@@ -49,8 +52,8 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for one in tuple(session._sessions.values()):
         one.close()
-    session._loaded.clear()
-    session._runs.clear()
+    loaded_model._loaded.clear()
+    cached_runs._runs.clear()
     luigi.Task.clear_instance_cache()
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from storage.errors import FilmTooLarge, OtherSpec
 from storage.run import Run
-from tasks.device_memory import smaller_sizes
 from tasks.events import listen_to_events
 from tasks.film import make_film
-from tasks.request import Request, freeze_run, resolve_request
+from tasks.film_sizes import smaller_sizes
+from tasks.request import Request
+from tasks.resolve import freeze_run, resolve_request
 
 Ask = Callable[..., Request]
 ASKED = {"width": 96, "height": 64}

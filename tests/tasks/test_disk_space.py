@@ -13,7 +13,7 @@ from storage.disk import read_file_system
 from storage.errors import LockLost, NoSpace, NotWritable
 from storage.lock import LOCK_FILE
 from storage.run import Run
-from tasks.disk_space import DiskPlan, MeasuredSizes, OncePerRun, count_carries_kept
+from tasks.disk_plan import DiskPlan, MeasuredSizes, OncePerRun, count_carries_kept
 from tasks.events import listen_to_events
 from tasks.film import make_film
 from tests.faults.disks import memory_disk

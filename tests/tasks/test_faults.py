@@ -246,7 +246,7 @@ def test_what_is_damaged_on_the_way_heals_itself(
 
 def test_frames_that_were_pruned_can_be_had_again(begin: Begin, whole: dict[str, str]) -> None:
     """The command that a pruned frame names makes it again, without denoising anything."""
-    from tasks.request import change_settings
+    from tasks.resolve import change_settings
 
     run = begin(4.0, keep_frames="2")
     make_film(run)

@@ -11,11 +11,11 @@ import pytest
 
 from storage.errors import NotReproduced, OtherNumerics, WorkFailed
 from storage.run import Run
-from tasks import luigi_batches
+from tasks import loaded_model, luigi_batches
 from tasks.events import listen_to_events
 from tasks.film import make_film
 from tasks.film_part import FilmPart
-from tasks.request import freeze_run
+from tasks.resolve import freeze_run
 
 Begin = Callable[..., Run]
 FRAMES = 250  # 21 clips of 12 frames: several carries and windows, and a last clip that is cut
@@ -122,12 +122,11 @@ def test_what_is_cut_is_made_again(begin: Begin, stage: str) -> None:
 
 def test_lost_segment_needs_no_model(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     """A segment is encoded again from its frames without loading anything."""
-    from tasks import session
 
     run = begin(2.3)
     make_film(run)
     run.segment_path(2).unlink()
-    monkeypatch.setattr(session, "load_avatar", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(loaded_model, "load_avatar", lambda *_: pytest.fail("loaded"))
     make_film(run)
     assert run.segment_path(2).exists()
 
@@ -199,7 +198,6 @@ def test_other_numerics_are_refused_or_joined(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Another kernel stops the run; with accept_joint the film goes on from its newest carry and says where."""
-    from tasks import session
 
     (tmp_path / "denoise.13").write_text("9")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
@@ -208,7 +206,7 @@ def test_other_numerics_are_refused_or_joined(
         make_film(run)
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_NUMERICS", "another")
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     with pytest.raises(OtherNumerics, match="kernel was numpy, is another"):
         make_film(run)
     told = []

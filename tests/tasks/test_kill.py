@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from storage.run import Run
-from tasks.request import Request, freeze_run
+from tasks.request import Request
+from tasks.resolve import freeze_run
 from tests.waiting import LONG, held, wait_until
 
 TESTS = Path(__file__).parents[1]

@@ -10,7 +10,8 @@ from storage.errors import BadOption
 from storage.run import Run
 from tasks.film import make_film
 from tasks.film_part import FilmPart
-from tasks.request import Request, freeze_run, resolve_request
+from tasks.request import Request
+from tasks.resolve import freeze_run, resolve_request
 
 Ask = Callable[..., Request]
 FRAMES = 250

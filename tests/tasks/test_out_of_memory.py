@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-CODE = "from tasks.out_of_memory import host_bytes_peak; print(host_bytes_peak())"
+CODE = "from tasks.host_memory import host_bytes_peak; print(host_bytes_peak())"
 
 
 def test_the_peak_is_this_program_s() -> None:

@@ -13,11 +13,11 @@ from harm import HARMS, derived_files, digests, harmed
 from storage.errors import InputDamaged, NotReproduced, WorkFailed
 from storage.run import Run
 from storage.scan import Finding, RunScan
-from tasks import session
+from tasks import cached_runs, loaded_model, session
 from tasks.events import listen_to_events
 from tasks.film import DAMAGE_PASSES, make_film
 from tasks.repair import estimate_repair, repair_run
-from tasks.request import freeze_run
+from tasks.resolve import freeze_run
 from tests.waiting import LONG
 
 Ask = Callable[..., Any]
@@ -62,8 +62,8 @@ def made(
 
 def opened(root: Path) -> Run:
     """The run as a new process finds it."""
-    session._runs.clear()
-    session._loaded.clear()
+    cached_runs._runs.clear()
+    loaded_model._loaded.clear()
     return Run.open(root)
 
 
@@ -445,7 +445,7 @@ def test_a_task_by_itself_that_meets_damage_works_the_second_time(
     run.frames.withdraw(5)
     HARMS["flip"](run.latents.chunk_path(2))
     for wanted in (False, True):
-        session._runs.clear()
+        cached_runs._runs.clear()
         luigi.Task.clear_instance_cache()
         task = DecodeClip(run=str(run.root), clip=5)
         luigi.build([task], local_scheduler=True)

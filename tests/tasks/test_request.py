@@ -21,7 +21,8 @@ from storage.errors import (
 )
 from tasks import preflight
 from tasks.events import listen_to_events
-from tasks.request import Request, check_request, find_run_folder, freeze_run, parse_size
+from tasks.request import Request, parse_size
+from tasks.resolve import check_request, find_run_folder, freeze_run
 
 Ask = Callable[..., Request]
 

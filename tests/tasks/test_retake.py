@@ -24,7 +24,7 @@ from storage.errors import (
 )
 from storage.run import Run
 from storage.scan import RunScan
-from tasks import session
+from tasks import cached_runs, loaded_model
 from tasks.film import make_film
 from tasks.film_part import FilmPart
 from tasks.repair import estimate_repair, repair_run
@@ -69,8 +69,8 @@ def planned(old: Run, root: Path, clip: int, **fields: Any) -> Any:
 
 def opened(root: Path) -> Run:
     """The run as a new process finds it."""
-    session._runs.clear()
-    session._loaded.clear()
+    cached_runs._runs.clear()
+    loaded_model._loaded.clear()
     return Run.open(root)
 
 
@@ -263,7 +263,7 @@ def first(
     """A film whose clips take rings from those before them, and one whose clips take motion."""
     if request.param == "0":
         return old
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     monkeypatch.setenv("FAKE_MOTION", request.param)
     run = begin(4.2, run=old.root.with_name("motion"))
     make_film(run)
@@ -550,13 +550,13 @@ def test_other_weights_and_other_numerics_are_refused(
         patch.setattr(avatar, "weights_digest", lambda _name, _options, **_: "0" * 64)
         with pytest.raises(NotRetakable, match="not those that it was made with"):
             planned(old, tmp_path / "new", 4)
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     monkeypatch.setenv("FAKE_NUMERICS", "other")
     with pytest.raises(OtherNumerics):
         planned(old, tmp_path / "new", 6)
     assert not (tmp_path / "new").exists()
     run = begin_retake(planned(old, tmp_path / "new", 6, until=8, accept_joint=True))
-    session._runs.clear()
+    cached_runs._runs.clear()
     make_film(Run.open(run.root), FilmPart(accept_joint=True))
     run = Run.open(run.root)
     assert [joint["clip"] for joint in run.joints] == [6]

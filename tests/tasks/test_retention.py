@@ -9,7 +9,7 @@ from storage.errors import BadOption
 from storage.run import Run
 from tasks.events import listen_to_events
 from tasks.film import make_film
-from tasks.request import change_settings
+from tasks.resolve import change_settings
 from tasks.retention import tell_gone
 
 Begin = Callable[..., Run]

@@ -10,11 +10,12 @@ import pytest
 
 from storage.errors import NotReproduced, OtherNumerics, WorkFailed, WrongPrecision
 from storage.run import Run
-from tasks import session
+from tasks import cached_runs, loaded_model
 from tasks.audio import ExtractAudio
-from tasks.decode import DecodeClip
+from tasks.clip import DecodeClip
 from tasks.film import make_film
-from tasks.request import FilmPart, freeze_run
+from tasks.request import FilmPart
+from tasks.resolve import freeze_run
 
 Begin = Callable[..., Run]
 SECONDS = 5.2
@@ -73,7 +74,7 @@ def test_refused_machine_has_published_nothing(
     """Where the replay finds other bits, no file is another, also running ahead; back on the first machine the film is the unbroken one's bytes."""
     for name in LOST[lost]:
         (half.root / name).unlink(missing_ok="audio" in name)
-    session._runs.clear()
+    cached_runs._runs.clear()
     run = freeze_again(half, ahead)
     before = files_of(run)
     monkeypatch.setenv("FAKE_DRIFT", "1")
@@ -103,7 +104,7 @@ def test_refused_machine_publishes_no_single_stage(
     run = freeze_again(half, 0)
     for stage in ("segment", "frames"):
         run.records.withdraw(stage, 5)
-    session._runs.clear()
+    cached_runs._runs.clear()
     before = files_of(run)
     monkeypatch.setenv("FAKE_DRIFT", "1")
     with pytest.raises(NotReproduced):
@@ -115,7 +116,7 @@ def test_probe_is_asked_at_every_start(half: Run, monkeypatch: pytest.MonkeyPatc
     """Another hash of the fixed computation is refused before anything else, with both hashes."""
     run, before = freeze_again(half, 2), files_of(half)
     monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     with pytest.raises(OtherNumerics, match="probe was 0123456789abcdef, is fedcba9876543210"):
         make_film(run)
     assert files_of(run) == before
@@ -131,10 +132,10 @@ def test_older_run_is_given_the_probe_that_agrees(
     make_film(run, FilmPart(clips=8))
     if joined:
         monkeypatch.setenv("FAKE_NUMERICS", "another")
-        session._loaded.clear()
+        loaded_model._loaded.clear()
         make_film(run, FilmPart(clips=9, accept_joint=True))
     monkeypatch.setenv("FAKE_PROBE", "0123456789abcdef")
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     monkeypatch.setenv("FAKE_DRIFT", "1")
     run.carry.discard(max(run.carry.complete))
     with pytest.raises(NotReproduced):
@@ -146,7 +147,7 @@ def test_older_run_is_given_the_probe_that_agrees(
     assert told["fingerprint"].get("probe") == (None if joined else "0123456789abcdef")
     assert Run.open(run.root).fingerprint["probe"] == "0123456789abcdef"
     monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     with pytest.raises(OtherNumerics):
         make_film(run)
 
@@ -156,14 +157,14 @@ def test_wrong_machine_is_told_before_a_folder_is_made(
 ) -> None:
     """A new film is refused where a layer computes wrongly, with a line; a run whose probe is the same was asked already."""
     monkeypatch.setenv("FAKE_WRONG", "0.83")
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     with pytest.raises(WrongPrecision, match=r"conv is off by 0\.83") as refused:
         freeze_run(ask(run=tmp_path / "other"))
     assert refused.value.exit_code == 2
     assert not (tmp_path / "other").exists()
     make_film(half)
     monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
-    session._loaded.clear()
+    loaded_model._loaded.clear()
     half.records.withdraw("latents", 10)
     half.records.withdraw("segment", 10)
     half.records.withdraw("frames", 10)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from storage.run import Run
 from tasks.film import make_film
-from tasks.request import Request, change_settings, freeze_run
+from tasks.request import Request
+from tasks.resolve import change_settings, freeze_run
 from tasks.watchdog import Watchdog, WatchedStage, dump_stacks
 from tests.waiting import LONG
 

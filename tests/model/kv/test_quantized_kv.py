@@ -6,7 +6,8 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, PackedSizes
-from model.kv.quantized_kv import PackedKV, VisibleRows, attend_unpacked
+from model.kv.packed import PackedKV, VisibleRows
+from model.kv.quantized_kv import attend_unpacked
 from tests.model.small import draw
 
 HEADS, D = 2, 16

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, PackedSizes
-from model.kv.quantized_kv import PackedKV, VisibleRows
+from model.kv.packed import PackedKV, VisibleRows
 
 HEADS, D = 2, 64
 CARD = torch.cuda.is_available()

@@ -8,7 +8,8 @@ import pytest
 
 from storage.run import NewRun, Run
 from storage.spec import Settings
-from tasks.request import Request, resolve_request
+from tasks.request import Request
+from tasks.resolve import resolve_request
 
 MADE = 3
 """Clips of five that are there."""

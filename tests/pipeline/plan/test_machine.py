@@ -8,7 +8,7 @@ import torch
 
 from model import avatar
 from model.avatar import FP8
-from pipeline.plan import machine, speed_test
+from pipeline.plan import machine
 from pipeline.plan.machine import UNBUILT, find_local_machine
 from storage.errors import BadOption
 from tasks.request import Request
@@ -19,7 +19,7 @@ ASKED = Request(Path("face.png"), Path("speech.wav"))
 @pytest.fixture(autouse=True)
 def _card(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with a card."""
-    monkeypatch.setattr(speed_test, "find_local_gpu", lambda _: "NVIDIA H200")
+    monkeypatch.setattr(machine, "find_local_gpu", lambda _: "NVIDIA H200")
     monkeypatch.setattr(avatar, "bytes_free", lambda *_: int(140e9))
 
 
@@ -37,7 +37,7 @@ def test_a_machine_that_cannot_build_kernels_is_told(
 
 def test_pocket_has_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the machine has: nothing is asked of it."""
-    monkeypatch.setattr(speed_test, "find_local_gpu", lambda _: pytest.fail("it was asked"))
+    monkeypatch.setattr(machine, "find_local_gpu", lambda _: pytest.fail("it was asked"))
     assert find_local_machine("pocket", ASKED).free is None
 
 

@@ -16,7 +16,8 @@ from drawn_film import Drawn, draw_film, write_film
 from pipeline.bench import degradations
 from pipeline.quality.external_judges import Opinions
 from pipeline.report.plots import Curve, Plot, draw_plot, thin_track
-from pipeline.report.reading import Report, Target, write_report
+from pipeline.report.reading import Target
+from pipeline.report.write import Report, write_report
 from storage.output_file import PAGE, OutputFile
 
 

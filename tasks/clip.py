@@ -1,4 +1,4 @@
-"""One clip of film."""
+"""One clip: its latents, then its film. The two tasks stand in one file, as each may need the other's clip before."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,19 +7,71 @@ from typing import TYPE_CHECKING
 import luigi
 
 from storage.digest import find_size_flaw
-from storage.errors import Damaged, NotMade, Pruned
+from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from storage.refusals import describe_fault
 from storage.segments import encode_segment
-from tasks.base import ClipTask, write_by_product
+from tasks.audio import ExtractAudio
+from tasks.base import ClipTask
+from tasks.by_products import write_by_product
 from tasks.clip_context import warm_up_clips
-from tasks.denoise import DenoiseClip
+from tasks.clip_output import publish_made
 from tasks.events import emit_event
+from tasks.inputs import EncodeInputs
+from tasks.loaded_model import model_traits_of
 from tasks.retention import give_up, is_kept, prune_oldest
-from tasks.session import Session, model_traits_of
+from tasks.session import Session
 
 if TYPE_CHECKING:
     from model.avatar import Byte
     from storage.run import Run
+
+
+class DenoiseClip(ClipTask):
+    """Latents; by-products: those after each step, and the carry."""
+
+    stage = "latents"
+    doing = "denoising"
+    order = 2
+
+    def requires(self) -> Iterator[luigi.Task]:
+        """The inputs, the sound, and the clip before: rings, or what was seen last, go from clip to clip."""
+        yield EncodeInputs(run=self.folder)
+        yield ExtractAudio(run=self.folder, clip=self.clip)
+        if self.clip:
+            kind = DecodeClip if self.opened_run.spec.motion_latents else DenoiseClip
+            yield kind(run=self.folder, clip=self.clip - 1)
+
+    def produce(self, session: Session) -> None:
+        """Take the clip from the denoiser, which is ahead, and publish it."""
+        if was_made_before(session.run, self.clip) and restore_from_steps(session.run, self.clip):
+            return
+        session.agree()
+        made = session.denoise_ahead.take(self.clip)
+        publish_made(session.run, made)
+        session.denoise_ahead.release(self.clip)
+        if made.carry is not None:
+            session.checkpoints.write(self.clip + 1, made.carry)
+        if (
+            session.part.alone
+        ):  # the process may end with this task, and nothing can be written then
+            session.checkpoints.wait_until_written()
+
+
+def was_made_before(run: "Run", clip: int) -> bool:
+    """True if these latents were published before: their carry then was, too."""
+    later = run.latents.complete(clip + 1) or run.records.complete("segment", clip)
+    return later or run.latents.digest(clip) is not None
+
+
+def restore_from_steps(run: "Run", clip: int) -> bool:
+    """Publish lost latents out of their steps, whose last they are; False where those are not there, damaged or others."""
+    try:
+        steps = run.steps.read(clip)
+        run.latents.publish(clip, steps[-1])
+    except (Damaged, NotMade, NotReproduced, Pruned):
+        return False
+    emit_event("latents_restored", clip=clip)
+    return True
 
 
 class DecodeClip(ClipTask):

@@ -1,0 +1,32 @@
+"""The process of a rehearsal: the film of a request that lies in a file."""
+
+import json
+import sys
+from pathlib import Path
+
+from pipeline.upkeep.child_process import follow_parent
+from storage.errors import LongtakeError as Fault
+
+
+def main(path: str) -> None:
+    """The process: the film of a request that lies in a file."""
+    from pipeline import api
+    from pipeline.monitor import log_output
+    from tasks.request import Request
+
+    follow_parent()
+    log_output.configure_logging(debug=False, console=None)
+    values = json.loads(Path(path).read_text(encoding="utf-8"))
+    for name in ("image", "audio", "run", "output_file"):
+        values[name] = Path(values[name])
+    api.new(Request(**values))
+
+
+if __name__ == "__main__":
+    from storage.errors import LongtakeError as Fault
+
+    try:
+        main(sys.argv[1])
+    except Fault as fault:
+        sys.stderr.write(f"{fault}\n")
+        sys.exit(fault.exit_code)

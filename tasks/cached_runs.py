@@ -1,0 +1,16 @@
+"""The runs that this process has opened, each read once."""
+
+from pathlib import Path
+
+from storage.run import Run
+from tasks.open_run import open_run
+
+_runs: dict[str, Run] = {}
+
+
+def cached_run(folder: str) -> Run:
+    """The run in a folder; read once a process."""
+    if folder not in _runs:
+        root = Path(folder).resolve()
+        _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or open_run(root)
+    return _runs[folder]

@@ -1,0 +1,155 @@
+"""What a request leaves open, filled in: sides, seed, length, the spec, the settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.names import is_run
+from storage.spec import Settings, Spec
+from tasks.request import Request
+from tasks.timeline import count_clips, count_frames
+
+if TYPE_CHECKING:
+    from model.avatar import ModelTraits, Options
+    from storage.picture import Treatment
+    from storage.soundtrack import SoundFacts
+
+
+DEFAULT_SEED = 420
+
+
+SEED_COUNT = 1 << 31
+"""A seed that is drawn is below this."""
+
+
+CRF, PRESET = 18, "veryfast"
+
+
+@dataclass(frozen=True)
+class Media:
+    """What was given, as it was found."""
+
+    picture: "Treatment"
+    sound: "SoundFacts"
+
+
+def merge_settings(
+    request: Request, present: Settings, sources: Mapping[str, str]
+) -> tuple[Settings, dict[str, str]]:
+    """The settings with what was given put in, and where each came from."""
+    from dataclasses import asdict
+
+    names = [each.name for each in fields(Settings)]
+    given = {name: getattr(request, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    # Where the film goes is remembered for `resume`; where a part went is not, or the whole film would land there.
+    if (target := given.pop("output_file", None)) is not None and request.start_clip is None:
+        given["output_file"] = str(target.absolute())
+    came = {name: request.sources.get(name, "given") for name in given}
+    whole = {**sources, **{name: sources.get(name, "default") for name in names}, **came}
+    return Settings.from_mapping(asdict(present) | given), whole
+
+
+def settings_there(root: Path) -> Settings:
+    """Those of the run in a folder; the defaults where there is none."""
+    from storage.run import Run
+
+    return Run.open(root).settings if is_run(root) else Settings()
+
+
+def build_spec(
+    request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
+) -> Spec:
+    """What decides the pixels, every default filled in."""
+    from dataclasses import asdict
+
+    from model import avatar
+    from storage.digest import hash_file
+
+    width, height = film_sides(request, traits)
+    clips, frames = film_length(request, traits, media.sound.seconds)
+    if (digest := weights) is None:
+        digest = avatar.weights_digest(traits.name, build_model_options(request))
+    return Spec(
+        model=traits.name,
+        weights=digest,
+        image=hash_file(request.image),
+        audio=hash_file(request.audio),
+        prompt=request.prompt or "",
+        seed=choose_seed(request),
+        width=width,
+        height=height,
+        crop=crop_of(request),
+        fps=traits.fps,
+        frames=frames,
+        clips=clips,
+        clip_frames=traits.clip_frames,
+        clip_latents=traits.clip_latents,
+        block_frames=traits.block_frames,
+        frames_per_latent=traits.frames_per_latent,
+        latent_channels=traits.latent_channels,
+        latent_width=traits.latent_width,
+        latent_height=traits.latent_height,
+        steps=traits.steps,
+        audio_layers=traits.audio_layers,
+        audio_channels=traits.audio_channels,
+        sample_rate=traits.sample_rate,
+        crf=CRF,
+        preset=PRESET,
+        motion_latents=traits.motion_latents,
+        guidance=traits.guidance,
+        audio_lead=request.audio_lead or 0,
+        whole_audio=traits.hears_whole,
+        precision=traits.precision,
+        **asdict(media.sound.reading),
+    )
+
+
+def build_model_options(request: Request, width: int = 0, height: int = 0) -> "Options":
+    """What is asked of the model itself, for a film of this size."""
+    from model.avatar import Options
+
+    return Options(
+        width,
+        height,
+        request.infer_frames or 0,
+        request.sample_steps or 0,
+        request.guidance or "",
+        request.weights or "",
+        request.lora or "",
+        request.whole_audio or False,
+        request.precision or "",
+    )
+
+
+def film_length(request: Request, traits: "ModelTraits", seconds: Fraction) -> tuple[int, int]:
+    """Clips and frames: as long as the sound, unless fewer clips are asked for (a part is one of the whole)."""
+    frames = count_frames(seconds, traits.fps)
+    if request.num_clip is not None and request.start_clip is None:
+        frames = min(frames, request.num_clip * traits.clip_frames)
+    return count_clips(frames, traits.clip_frames), frames
+
+
+def film_sides(request: Request, traits: "ModelTraits") -> tuple[int, int]:
+    """Width and height of the film."""
+    width, height = request.width, request.height
+    return (
+        traits.default_width if width is None else width,
+        traits.default_height if height is None else height,
+    )
+
+
+def crop_of(request: Request) -> str:
+    """How the picture fits; the centre is where `cover` looks anyhow."""
+    return "cover" if request.crop in {None, "centre"} else str(request.crop)
+
+
+def choose_seed(request: Request) -> int:
+    """The seed; -1 draws one."""
+    from secrets import randbelow
+
+    if request.base_seed is None:
+        return DEFAULT_SEED
+    return randbelow(SEED_COUNT) if request.base_seed == -1 else request.base_seed

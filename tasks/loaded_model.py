@@ -1,0 +1,72 @@
+"""The model of a run: its options, its traits, and itself with its weights, loaded once a process."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from storage.memory_guard import require_libraries, start_guard
+from storage.run import Run
+from tasks.clip_context import read_latents_before, read_motion_before
+
+if TYPE_CHECKING:
+    from model.avatar import Avatar, Decoder, DeviceConfig, ModelTraits, Options
+    from storage.spec import Settings, Spec
+
+
+_loaded: dict[tuple[object, ...], "Avatar"] = {}
+
+
+def model_options_of(spec: "Spec", settings: "Settings") -> "Options":
+    """What was chosen of the run's model."""
+    from model.avatar import Options
+
+    chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
+    return Options(*chosen, settings.weights, settings.lora, spec.whole_audio, spec.precision)
+
+
+def device_config_of(settings: "Settings", threads: int) -> "DeviceConfig":
+    """Where the model is put."""
+    from model.avatar import DeviceConfig
+
+    return DeviceConfig(threads, settings.device, settings.offload_model, settings.device_memory)
+
+
+def model_traits_of(run: Run) -> "ModelTraits":
+    """The numbers of the run's model; loads no weight."""
+    from model import avatar
+
+    return avatar.describe_model(run.spec.model, model_options_of(run.spec, run.settings))
+
+
+def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
+    """The model with its weights; loaded once a process."""
+    from model import avatar
+
+    options, machine = model_options_of(spec, settings), device_config_of(settings, threads)
+    start_guard()
+    require_libraries()
+    key = (spec.model, spec.weights, options, machine)
+    if key not in _loaded:
+        _loaded.clear()  # two big models do not fit a device
+        _loaded[key] = avatar.load_model(spec.model, options, machine)
+    return _loaded[key]
+
+
+def position_decoder(run: Run, avatar: "Avatar", clip: int) -> "Decoder":
+    """A decoder that stands before a clip and remembers what it would after those before it."""
+    decoder = avatar.decoder(run.inputs.read_all())
+    if clip and run.spec.motion_latents:
+        decoder.seek(clip, read_motion_before(run, clip))
+    elif clip:
+        decoder.seek(clip, read_latents_before(run, clip, avatar.traits.decoder_memory))
+    return decoder
+
+
+def describe_numerics_difference(
+    begun: Mapping[str, str | int], now: Mapping[str, str | int]
+) -> str:
+    """What differs, in words; empty if nothing does. What an older version did not ask of its machine is not compared."""
+    return "; ".join(
+        f"{name} was {begun[name]}, is {now.get(name, 'unknown')}"
+        for name in sorted(begun)
+        if begun[name] != now.get(name)
+    )

@@ -1,0 +1,144 @@
+"""A request checked in whole, before any work, and frozen into a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storage.names import is_run
+from storage.spec import Settings, Spec
+from tasks.defaults import Media, build_spec, merge_settings, settings_there
+from tasks.film_part import FilmPart
+from tasks.request import Request
+from tasks.run_folder import choose_folder
+from tasks.timeline import format_duration
+
+if TYPE_CHECKING:
+    from model.avatar import ModelTraits
+    from storage.run import Run
+
+
+@dataclass
+class ResolvedRequest:
+    """A request that nothing stands in the way of."""
+
+    request: Request
+    spec: Spec
+    root: Path
+    """Absolute."""
+    clips_asked: int | None
+    seconds: Fraction
+    """Length of the whole sound."""
+    media: "Media | None" = None
+    """None where a run is at hand, which was asked for before."""
+
+    @cached_property
+    def part(self) -> FilmPart:
+        """The clips that are asked for."""
+        return self.request.part
+
+    @property
+    def length(self) -> str:
+        """The film's, as h:mm:ss."""
+        return format_duration(Fraction(self.spec.frames, self.spec.fps))
+
+
+def resolve_request(request: Request) -> ResolvedRequest:
+    """Check the whole request, before any work and writing nothing; raises the one error that stands in the way."""
+    from tasks import preflight
+    from tasks.device_memory import fit_to_device
+
+    traits = preflight.check_options(request)
+    media = preflight.check_media(request, traits)
+    request = fit_to_device(request, traits, media)
+    traits = preflight.check_options(request)
+    resolved = apply_defaults(request, traits, media)
+    preflight.check_disk_space(resolved, traits)
+    return resolved
+
+
+def apply_defaults(
+    request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
+) -> ResolvedRequest:
+    """The request with every default filled in, and every check but those of room. `weights`: their digest, where they are not to be looked at."""
+    from tasks import preflight
+
+    spec = build_spec(request, traits, media, weights=weights)
+    root = choose_folder(request, spec)
+    spec = preflight.check_folder(request, root, spec)
+    preflight.check_part(request.part, spec)
+    if (output := request.part.output(root, spec)) is not None:
+        output.check()
+    settings, _ = merge_settings(request, settings_there(root), {})
+    preflight.check_budget(spec, settings, traits, preflight.inputs_bytes(request))
+    asked = request.num_clip if request.start_clip is None else None
+    return ResolvedRequest(request, spec, root, asked, media.sound.seconds, media)
+
+
+def check_request(request: Request) -> None:
+    """Raise the one error that stands in the way (BadInput, RunError), before any work; writes nothing."""
+    resolve_request(request)
+
+
+def find_run_folder(request: Request) -> Path:
+    """Where the run of this request lies or will lie: `run`, `output_dir`, or runs/<first 12 of the spec's digest>."""
+    return resolve_request(request).root
+
+
+def freeze_run(request: Request) -> "Run":
+    """The run that this request names: created, or opened if it is there; raises OtherSpec if another film is in the folder."""
+    return freeze_resolved(resolve_request(request))
+
+
+def freeze_resolved(resolved: ResolvedRequest) -> "Run":
+    """The run of a request that has been checked."""
+    from storage.run import Run
+    from tasks.events import emit_event
+
+    if is_run(resolved.root):
+        run = Run.open(resolved.root)
+        run.restore_inputs(resolved.request.image, resolved.request.audio)
+        adopt_settings(run, resolved.request)
+    else:
+        run = create_run(resolved)
+    if run.settings.asked_size and not run.events_path.exists():
+        made = f"{run.spec.width}*{run.spec.height}"
+        emit_event("size_stepped_down", asked=run.settings.asked_size, made=made)
+    if resolved.clips_asked is not None and resolved.clips_asked > run.spec.clips:
+        emit_event(
+            "clips_cut", asked=resolved.clips_asked, made=run.spec.clips, length=resolved.length
+        )
+    return run
+
+
+def create_run(resolved: ResolvedRequest) -> "Run":
+    """A new run. The model is loaded first: its numerics are frozen with the spec, and one that cannot be loaded leaves no folder."""
+    from storage.run import NewRun, Run
+    from tasks.loaded_model import load_avatar
+
+    request, spec = resolved.request, resolved.spec
+    settings, sources = merge_settings(request, Settings(), {})
+    avatar = load_avatar(spec, settings, request.threads or 1)
+    avatar.require_precision()
+    came = {**request.sources, **sources}
+    start = NewRun(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
+    return Run.create(resolved.root, start)
+
+
+def adopt_settings(run: "Run", request: Request) -> None:
+    """Put the settings that were given in place of the run's; those not given stay."""
+    settings, sources = merge_settings(request, run.settings, run.sources)
+    if settings != run.settings or dict(sources) != dict(run.sources):
+        with run.lock():
+            run.update_settings(settings, sources)
+
+
+def change_settings(run: "Run", values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    """Put these settings in place of the run's; raises BadOption."""
+    from tasks.preflight import check_settings
+
+    request = Request(run.image_path, run.audio_path, **values, sources=sources)
+    check_settings(request, run)
+    adopt_settings(run, request)
