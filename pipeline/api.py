@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.monitor.log_output import RunLog, log_line
+from pipeline.monitor.progress import ProgressOptions, follow_progress
+from pipeline.options.model_support import leave_out
 from pipeline.results import FinishedFilm, RetakenFilm
+from pipeline.upkeep.seam import measure_seams
+from storage.disk import nearest_existing
+from storage.scratch import sweep_scratch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,11 +50,8 @@ def new(
 
     `on_clip_complete(clip_index, total_clips)` is called after each published clip; `notices` are said last of what comes before the work.
     """
-    from pipeline.monitor.progress import ProgressOptions, follow_progress
     from pipeline.plan.planner import notices_before_film
-    from storage.disk import nearest_existing
     from storage.lock import break_held_lock
-    from storage.scratch import sweep_scratch
     from tasks.resolve import freeze_resolved, resolve_request
 
     begun = time.monotonic()
@@ -83,8 +85,6 @@ def resume(
     changes: "GivenOptions | None" = None,
 ) -> FinishedFilm:
     """Go on with the run in `root`, from what it has; `changes` are settings from now on."""
-    from pipeline.monitor.progress import ProgressOptions, follow_progress
-    from pipeline.options.model_support import leave_out
     from tasks.film_part import FilmPart
     from tasks.open_run import open_run
     from tasks.resolve import change_settings
@@ -121,8 +121,6 @@ def retake(
 
     `tell` hears before any work what will be replayed and made, and in how many seconds, if the old run can say.
     """
-    from pipeline.monitor.progress import ProgressOptions, follow_progress
-    from pipeline.upkeep.seam import measure_seams
     from pipeline.upkeep.verify import estimate_retake_seconds
     from storage.lock import break_held_lock
     from tasks.film_part import FilmPart

@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.commands.command import Command, print_renderables, print_words
+from pipeline.commands.help_screen import colour_help
 from pipeline.commands.parser import parse_command
 from pipeline.commands.registry import VERBS
 from pipeline.monitor.streams import guarded_streams, loss_of
@@ -107,8 +109,6 @@ def _signals_raise() -> Iterator[None]:
 
 def _report_end(line: str, code: int, words: list[str]) -> int:
     if "--debug" in words:
-        import traceback
-
         print_words(traceback.format_exc().rstrip(), sys.stderr)
     print_words(spell_unprintable(f"longtake: {line}"), sys.stderr)
     return code
@@ -117,8 +117,6 @@ def _report_end(line: str, code: int, words: list[str]) -> int:
 def _print_help(command: Command) -> int:
     text = str(command.options["text"])
     if sys.stdout.isatty():
-        from pipeline.commands.help_screen import colour_help
-
         print_renderables([colour_help(text)])
     else:
         print(text, end="")

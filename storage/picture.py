@@ -1,5 +1,6 @@
 """The picture, read once: whatever a person gives becomes [y, x, rgb] of the film's size, or one line says why not."""
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -225,8 +226,6 @@ def _flatten_alpha(path: Path, image: "Image", done: Treatment) -> "Image":
 
 def _to_srgb(image: "Image", done: Treatment) -> "Image":
     """Through the colour profile where there is a usable one: a telephone's Display P3 looks pale without."""
-    import io
-
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")

@@ -5,6 +5,7 @@ file. Only a commit record (storage/records.py) says that something is done; wha
 """
 
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -307,8 +308,6 @@ def _sync_file(file: int, path: Path, step: str) -> None:
     try:
         if sys.platform == "darwin":
             # macOS' fsync leaves the data in the drive's cache.
-            import fcntl
-
             fcntl.fcntl(file, fcntl.F_FULLFSYNC)
         else:
             os.fsync(file)

@@ -1,18 +1,23 @@
 """What a request leaves open, filled in: sides, seed, length, the spec, the settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
+from secrets import randbelow
 from typing import TYPE_CHECKING
 
+from model import avatar
+from model.avatar import Options
+from storage.digest import hash_file
 from storage.names import is_run
+from storage.run import Run
 from storage.spec import Settings, Spec
 from tasks.request import Request
 from tasks.timeline import count_clips, count_frames
 
 if TYPE_CHECKING:
-    from model.avatar import ModelTraits, Options
+    from model.avatar import ModelTraits
     from storage.picture import Treatment
     from storage.soundtrack import SoundFacts
 
@@ -39,8 +44,6 @@ def merge_settings(
     request: Request, present: Settings, sources: Mapping[str, str]
 ) -> tuple[Settings, dict[str, str]]:
     """The settings with what was given put in, and where each came from."""
-    from dataclasses import asdict
-
     names = [each.name for each in fields(Settings)]
     given = {name: getattr(request, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
@@ -54,8 +57,6 @@ def merge_settings(
 
 def settings_there(root: Path) -> Settings:
     """Those of the run in a folder; the defaults where there is none."""
-    from storage.run import Run
-
     return Run.open(root).settings if is_run(root) else Settings()
 
 
@@ -63,11 +64,6 @@ def build_spec(
     request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
 ) -> Spec:
     """What decides the pixels, every default filled in."""
-    from dataclasses import asdict
-
-    from model import avatar
-    from storage.digest import hash_file
-
     width, height = film_sides(request, traits)
     clips, frames = film_length(request, traits, media.sound.seconds)
     if (digest := weights) is None:
@@ -109,8 +105,6 @@ def build_spec(
 
 def build_model_options(request: Request, width: int = 0, height: int = 0) -> "Options":
     """What is asked of the model itself, for a film of this size."""
-    from model.avatar import Options
-
     return Options(
         width,
         height,
@@ -148,8 +142,6 @@ def crop_of(request: Request) -> str:
 
 def choose_seed(request: Request) -> int:
     """The seed; -1 draws one."""
-    from secrets import randbelow
-
     if request.base_seed is None:
         return DEFAULT_SEED
     return randbelow(SEED_COUNT) if request.base_seed == -1 else request.base_seed

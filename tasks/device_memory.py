@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model import avatar
 from storage.errors import FilmTooLarge
 from storage.names import is_run
 from storage.run import Run
 from storage.spec import Settings
 from tasks.defaults import build_model_options, build_spec, film_sides, merge_settings
 from tasks.film_sizes import format_size, smaller_sizes
+from tasks.loaded_model import device_config_of
 from tasks.request import Request
 from tasks.run_folder import choose_folder
 
@@ -25,8 +27,6 @@ def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Re
 
     A run that is there keeps its size, whatever is free by now.
     """
-    from model import avatar
-
     asked = film_sides(request, traits)
     needed = bytes_needed(request, traits.name, asked)
     if not needed:
@@ -46,16 +46,12 @@ def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Re
 
 def requested_device(request: Request) -> "DeviceConfig":
     """Where a new run would put the model."""
-    from tasks.loaded_model import device_config_of
-
     settings, _ = merge_settings(request, Settings(), {})
     return device_config_of(settings, request.threads or 1)
 
 
 def bytes_needed(request: Request, model: str, size: "Size") -> int:
     """Device memory without which a film of this size cannot be made."""
-    from model import avatar
-
     return avatar.bytes_needed(
         model, build_model_options(request, *size), requested_device(request)
     )

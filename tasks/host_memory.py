@@ -1,5 +1,6 @@
 """How much memory this host has, and how much this program has taken."""
 
+import resource
 from pathlib import Path
 
 
@@ -12,8 +13,6 @@ def host_bytes_peak() -> int:
         told = Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")[2]
         return int(told.split()[0]) * 1024
     except (OSError, IndexError, ValueError):
-        import resource
-
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

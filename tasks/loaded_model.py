@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from model import avatar
+from model.avatar import DeviceConfig, Options
 from storage.memory_guard import require_libraries, start_guard
 from storage.run import Run
 from tasks.clip_context import read_latents_before, read_motion_before
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Decoder, DeviceConfig, ModelTraits, Options
+    from model.avatar import Avatar, Decoder, ModelTraits
     from storage.spec import Settings, Spec
 
 
@@ -17,30 +19,22 @@ _loaded: dict[tuple[object, ...], "Avatar"] = {}
 
 def model_options_of(spec: "Spec", settings: "Settings") -> "Options":
     """What was chosen of the run's model."""
-    from model.avatar import Options
-
     chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
     return Options(*chosen, settings.weights, settings.lora, spec.whole_audio, spec.precision)
 
 
 def device_config_of(settings: "Settings", threads: int) -> "DeviceConfig":
     """Where the model is put."""
-    from model.avatar import DeviceConfig
-
     return DeviceConfig(threads, settings.device, settings.offload_model, settings.device_memory)
 
 
 def model_traits_of(run: Run) -> "ModelTraits":
     """The numbers of the run's model; loads no weight."""
-    from model import avatar
-
     return avatar.describe_model(run.spec.model, model_options_of(run.spec, run.settings))
 
 
 def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     """The model with its weights; loaded once a process."""
-    from model import avatar
-
     options, machine = model_options_of(spec, settings), device_config_of(settings, threads)
     start_guard()
     require_libraries()

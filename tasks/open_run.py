@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model.avatar import MODELS
 from storage.errors import RunDamaged
+from storage.run import Run
 
 if TYPE_CHECKING:
-    from storage.run import Run
+    pass
 
 
 def open_run(root: Path) -> "Run":
     """The run in a folder. Raises NotARun, RunTooNew, LinkInRun; RunDamaged also where its model is none that there is."""
-    from model.avatar import MODELS
-    from storage.run import Run
-
     run = Run.open(root)
     if run.spec.model not in MODELS:
         words = f"its model is called {run.spec.model}, and there are {', '.join(MODELS)}"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model import avatar
 from storage.disk import (
     check_writable,
     describe_place,
@@ -29,6 +30,7 @@ from storage.run import Run, describe_spec_difference, refuse_strangers
 from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
 from storage.spec import CROPS, LONGEST_PROMPT, LONGEST_SIDE, Settings
+from tasks.cached_runs import cached_run
 from tasks.defaults import (
     Media,
     build_model_options,
@@ -50,6 +52,7 @@ from tasks.disk_plan import (
 )
 from tasks.film_part import FilmPart
 from tasks.kept import parse_kept
+from tasks.loaded_model import model_traits_of
 from tasks.request import Request, require_option
 from tasks.timeline import clock_tenths
 
@@ -93,8 +96,6 @@ WORDS = {
 
 def check_options(request: Request) -> "ModelTraits":
     """The model's numbers for these options; raises BadOption, BadSize."""
-    from model import avatar
-
     _check_numbers(request)
     _check_words(request)
     name = request.model or next(iter(avatar.MODELS))
@@ -118,8 +119,6 @@ def check_options(request: Request) -> "ModelTraits":
 
 def check_settings(request: Request, run: Run) -> None:
     """The settings alone, for a run that is there; raises BadOption."""
-    from tasks.loaded_model import model_traits_of
-
     _check_numbers(request)
     _check_words(request)
     reason = (
@@ -252,8 +251,6 @@ def disk_needed_for(
     resolved: "ResolvedRequest", traits: "ModelTraits", known: MeasuredSizes | None = None
 ) -> tuple[int, int]:
     """Bytes and files that the clips that are not there, the carries and the film will take at the most; of frames by `auto` there are as many as have room."""
-    from tasks.cached_runs import cached_run
-
     request, spec, root = resolved.request, resolved.spec, resolved.root
     run = cached_run(str(root)) if is_run(root) else None
     span = resolved.part.span(spec.clips)

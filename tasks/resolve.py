@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.names import is_run
+from storage.run import NewRun, Run
 from storage.spec import Settings, Spec
+from tasks import preflight
 from tasks.defaults import Media, build_spec, merge_settings, settings_there
+from tasks.device_memory import fit_to_device
+from tasks.events import emit_event
 from tasks.film_part import FilmPart
+from tasks.loaded_model import load_avatar
+from tasks.preflight import check_settings
 from tasks.request import Request
 from tasks.run_folder import choose_folder
 from tasks.timeline import format_duration
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
-    from storage.run import Run
 
 
 @dataclass
@@ -47,9 +52,6 @@ class ResolvedRequest:
 
 def resolve_request(request: Request) -> ResolvedRequest:
     """Check the whole request, before any work and writing nothing; raises the one error that stands in the way."""
-    from tasks import preflight
-    from tasks.device_memory import fit_to_device
-
     traits = preflight.check_options(request)
     media = preflight.check_media(request, traits)
     request = fit_to_device(request, traits, media)
@@ -63,8 +65,6 @@ def apply_defaults(
     request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
 ) -> ResolvedRequest:
     """The request with every default filled in, and every check but those of room. `weights`: their digest, where they are not to be looked at."""
-    from tasks import preflight
-
     spec = build_spec(request, traits, media, weights=weights)
     root = choose_folder(request, spec)
     spec = preflight.check_folder(request, root, spec)
@@ -94,9 +94,6 @@ def freeze_run(request: Request) -> "Run":
 
 def freeze_resolved(resolved: ResolvedRequest) -> "Run":
     """The run of a request that has been checked."""
-    from storage.run import Run
-    from tasks.events import emit_event
-
     if is_run(resolved.root):
         run = Run.open(resolved.root)
         run.restore_inputs(resolved.request.image, resolved.request.audio)
@@ -115,9 +112,6 @@ def freeze_resolved(resolved: ResolvedRequest) -> "Run":
 
 def create_run(resolved: ResolvedRequest) -> "Run":
     """A new run. The model is loaded first: its numerics are frozen with the spec, and one that cannot be loaded leaves no folder."""
-    from storage.run import NewRun, Run
-    from tasks.loaded_model import load_avatar
-
     request, spec = resolved.request, resolved.spec
     settings, sources = merge_settings(request, Settings(), {})
     avatar = load_avatar(spec, settings, request.threads or 1)
@@ -137,8 +131,6 @@ def adopt_settings(run: "Run", request: Request) -> None:
 
 def change_settings(run: "Run", values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
     """Put these settings in place of the run's; raises BadOption."""
-    from tasks.preflight import check_settings
-
     request = Request(run.image_path, run.audio_path, **values, sources=sources)
     check_settings(request, run)
     adopt_settings(run, request)

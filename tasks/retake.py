@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
+from model import avatar
 from storage.disk import describe_shortage, nearest_existing, read_file_system
 from storage.errors import (
     NoSpace,
@@ -258,8 +259,6 @@ def _end_of_old_film(old: Run, take: Take) -> int:
 
 def check_numerics(old: Run, found: RetakePlan) -> None:
     """The same weights, and a machine that gives the same bits; raises NotRetakable, OtherNumerics. Loads the model."""
-    from model import avatar
-
     spec, settings, begun = old.spec, found.settings, old.fingerprint
     # The name of the weights comes out of the old run, which may be anybody's: by its word alone nothing is downloaded.
     if (

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from storage.disk import format_bytes
+from tasks.disk_plan import DiskPlan, run_bytes
 from tasks.events import emit_event
 from tasks.kept import parse_kept
+from tasks.loaded_model import model_traits_of
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 def count_frames_kept(run: "Run") -> int | None:
     """How many clips' frames stay; `auto` keeps all if the run fits the disk budget with them, else none."""
-    from tasks.loaded_model import model_traits_of
-
     # What the run's frames take already counts as free, so that a resume decides alike.
     free = shutil.disk_usage(run.root).free + _bytes_of_stored_frames(run)
     paths = run.image_path, run.audio_path
@@ -30,8 +30,6 @@ def choose_frames_kept(
     spec: "Spec", settings: "Settings", free: int, beside: tuple["ModelTraits", int]
 ) -> int | None:
     """The same for a disk with so much free; `beside`: what the model leaves on it, and bytes of picture and sound."""
-    from tasks.disk_plan import DiskPlan, run_bytes
-
     if settings.keep_frames != "auto":
         return parse_kept(settings.keep_frames)
     if settings.disk_budget is None:

@@ -10,10 +10,13 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from model import avatar
+from model.avatar import AudioWindow
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
 from storage.run import Run
 from tasks.cached_runs import _runs, cached_run
+from tasks.clip_output import publish_made
 from tasks.damage import withdraw_damaged
 from tasks.denoise_ahead import DenoiseAhead, DenoisedClip, DenoiseSources, Lookahead
 from tasks.disk_space import DiskSpace
@@ -77,8 +80,6 @@ class Session:
 
     def _publish_leftovers(self, left: list[DenoisedClip]) -> None:
         """Publish what was made ahead: a fault of the decoder, or a signal, costs no denoising."""
-        from tasks.clip_output import publish_made
-
         for made in left:
             if made.clip and not self.run.latents.complete(made.clip - 1):
                 return
@@ -166,8 +167,6 @@ class Session:
     @property
     def is_on_gpu(self) -> bool:
         """True if the model takes memory of a device, and so parts of it could wait on the host."""
-        from model import avatar
-
         settings = self.run.settings
         machine = device_config_of(settings, self.part.threads or 1)
         options = model_options_of(self.run.spec, settings)
@@ -175,8 +174,6 @@ class Session:
 
     def unload(self, *, whole: bool) -> None:
         """Let go of the decoder's memory; `whole`: of the model, too, to be loaded anew."""
-        from model import avatar
-
         self._decoder = None
         if whole:
             if "denoise_ahead" in self.__dict__:
@@ -221,8 +218,6 @@ class Session:
 
     def extract_features(self, clip: int) -> "Float":
         """The features of a clip [layer, channel, frame] from its span of the sound and the model's margin."""
-        from model.avatar import AudioWindow
-
         spec, sound, traits = self.run.spec, self.run.sound, self.avatar.traits
         margin = sound.samples if traits.hears_whole else traits.audio_margin
         span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)

@@ -3,6 +3,7 @@
 The formulas are torch's. On a card each function is one kernel (model/ops/fused_triton.py), which rounds only where it writes.
 """
 
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -124,8 +125,6 @@ def fits_kernels(x: Tensor) -> bool:
 @cache
 def can_build() -> bool:
     """Whether Triton is here, and a C compiler for its launchers."""
-    import shutil
-
     return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.inspection.contact_sheet import picture_of, save_sheet
+from pipeline.inspection.plots import plot_audio, render_figure
 from pipeline.json_output import to_json
 from storage.errors import BadOption, count_noun
 
@@ -49,8 +51,6 @@ def view_audio(
     run: "Run", clip: int, output_file: Path | None = None, *, overwrite: bool = False
 ) -> AudioView:
     """The features of a clip beside its wave, as a PNG and as numbers. Raises BadOption, BadOutput, NotMade, Damaged."""
-    from pipeline.inspection.contact_sheet import picture_of, save_sheet
-    from pipeline.inspection.plots import plot_audio, render_figure
     from tasks.timeline import sound_span
 
     spec = run.spec

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.inspection.contact_sheet import picture_of
+from pipeline.inspection.contact_sheet import draw_strip, picture_of, save_sheet
 from pipeline.inspection.latent_pictures import ModelDecoder, choose_painter
 from pipeline.inspection.location import blocks_per_clip, latents_per_block
 from pipeline.json_output import to_json
+from pipeline.upkeep.verify import measure_rates
 from storage.errors import BadOption, NotMade, Pruned, count_noun
 
 if TYPE_CHECKING:
@@ -167,8 +168,6 @@ def _replay_steps(run: "Run", clip: int, tell: Notice) -> "tuple[Float, str]":
 
 def describe_replay_cost(run: "Run", way: range, scratch: Path) -> str:
     """What a replay takes, in one line, before it begins."""
-    from pipeline.upkeep.verify import measure_rates
-
     each = measure_rates(run).get("denoise")
     long = (
         f"about {each * len(way):.0f} s once the model is loaded"
@@ -199,8 +198,6 @@ def _file_name(run: "Run", look: ClipView) -> str:
 def _save_picture(
     target: "OutputFile", run: "Run", look: ClipView, rows: "list[tuple[int, Byte]]"
 ) -> None:
-    from pipeline.inspection.contact_sheet import draw_strip, save_sheet
-
     spec = run.spec
     first = (frames_of_block(run, look.block).start or 0) * spec.frames_per_latent
     begin = look.clip * spec.clip_frames + first

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model import avatar
+from model.avatar import Options
+
 if TYPE_CHECKING:
     from model.vae.preview import LatentPreview
     from storage.run import Run
@@ -67,9 +70,6 @@ def choose_painter(
     run: "Run", latents: Callable[[], Float]
 ) -> "LatentPreview | PrincipalDirections":
     """What paints this run's latents without its model; `latents` are asked for where nobody knows how."""
-    from model import avatar
-    from model.avatar import Options
-
     known = avatar.read_preview(run.spec.model, Options(weights=run.settings.weights))
     if known is not None and known.channels == run.spec.latent_channels:
         return known

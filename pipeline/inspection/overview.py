@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.inspection.contact_sheet import picture_of
+from pipeline.inspection.contact_sheet import GAP, PAPER, draw_contact_sheet, picture_of, save_sheet
 from pipeline.inspection.latent_pictures import choose_painter
+from pipeline.inspection.plots import WIDTH, plot_overview, render_figure
 from pipeline.json_output import to_json
 from storage.errors import Damaged, NotMade, Pruned
 
@@ -153,9 +154,6 @@ def draw_overview(
 ) -> None:
     """Pictures above, plots below, one PNG."""
     from PIL import Image
-
-    from pipeline.inspection.contact_sheet import GAP, PAPER, draw_contact_sheet, save_sheet
-    from pipeline.inspection.plots import WIDTH, plot_overview, render_figure
 
     # A few are larger, and two rows of twelve fill the width.
     columns = min(12, max(6, len(cells)))

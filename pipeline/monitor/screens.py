@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
+from pipeline.monitor.panel import describe_device, describe_stages
 from pipeline.monitor.progress import format_seconds_left
 from pipeline.monitor.words import (
     clips_in_words,
@@ -75,8 +76,6 @@ def _fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
 
 def _progress_rows(status: "Status") -> Iterator[tuple[str, str]]:
     """What is known of a run beyond its clips, most of it only while it is made."""
-    from pipeline.monitor.panel import describe_device, describe_stages
-
     if status.stages:
         yield "stages", describe_stages(status.stages)
     if status.eta is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
+from storage.seed_history import Take
 
 if TYPE_CHECKING:
     from pipeline.monitor.status import Status
@@ -34,8 +35,6 @@ def value_in_words(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple | list):
-        from storage.seed_history import Take
-
         return ", ".join(str(Take(**each)) for each in value)
     text = str(value)
     digest = len(text) == 64 and set(text) <= set("0123456789abcdef")

@@ -1,5 +1,6 @@
 """longtake.toml of the working directory."""
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +11,6 @@ CONFIG_FILE = "longtake.toml"
 
 def read_toml(path: Path) -> Mapping[str, object]:
     """What a longtake.toml says; raises BadOption."""
-    import tomllib
-
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

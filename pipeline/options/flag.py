@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from storage.errors import BadOption, Refused
+from storage.spec import CROPS
 
 Outcome = Literal["works", "ignored", "refused"]
 
@@ -118,8 +119,6 @@ def read_size(word: str) -> tuple[int, int]:
 
 def read_crop(word: str) -> str:
     """How the picture fits."""
-    from storage.spec import CROPS
-
     if word == "face":
         raise ValueError(
             "nobody looks for the face; say where it is: top, centre, bottom, left or right"

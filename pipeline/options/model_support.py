@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model.weights.checkpoint import HUB_NAME
 from storage.errors import BadOption
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ def _choose_model(wishes: "GivenOptions") -> str:
 
 def require_place(option: str, word: str) -> None:
     """What names weights is there, or is a repository's name of the hub; raises BadOption."""
-    from model.weights.checkpoint import HUB_NAME
-
     path = Path(word).expanduser()
     # With its first folder here it is a path, whatever it looks like.
     if not path.exists() and (path.parent.exists() or not HUB_NAME.fullmatch(word)):

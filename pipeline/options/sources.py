@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.options.area import fit_area, read_picture_size
 from pipeline.options.config_file import CONFIG_FILE, read_toml
 from pipeline.options.flag import Flag
 from pipeline.options.flags import FLAGS
@@ -63,8 +64,6 @@ class GivenOptions:
 
     def _fill_area(self) -> None:
         """Width and height in the picture's shape, where --size is to be read as an area."""
-        from pipeline.options.area import fit_area, read_picture_size
-
         came = self.sources.pop("size_as_area", "")
         if not self.fields.pop("size_as_area", False):
             return

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from model import avatar
 from pipeline.input_notes import lines_about
 from pipeline.json_output import to_json, to_plain
 from pipeline.plan.rehearsal import RehearsalCosts
@@ -174,8 +175,6 @@ class PlanInput:
     @property
     def labour(self) -> "TimeEstimate | None":
         """How long the card takes, by arithmetic; None where there is none, or only measuring tells."""
-        from model import avatar
-
         resolved, where = self.resolved, self.place
         if where.free is None or where.speed is None:
             return None
@@ -230,8 +229,6 @@ def describe_film(resolved: ResolvedRequest, traits: "ModelTraits") -> PlannedFi
 
 def estimate_memory(setting: PlanInput) -> "MemoryEstimate":
     """Memory by part, by arithmetic."""
-    from model import avatar
-
     request, spec = setting.resolved.request, setting.resolved.spec
     options = build_model_options(request, spec.width, spec.height)
     return avatar.estimate_memory(

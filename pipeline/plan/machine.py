@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from model import avatar
 from model.avatar import FP8, MachineSpeed
+from pipeline.plan.gpus import GPUS, find_gpu
+from pipeline.plan.speed_test import find_local_gpu, measure_speed
 from tasks.device_memory import requested_device
 
 if TYPE_CHECKING:
@@ -29,8 +32,6 @@ class PlanMachine:
 
 def find_named_machine(words: str, request: "Request") -> PlanMachine:
     """A machine with such a card; raises BadOption."""
-    from pipeline.plan.gpus import find_gpu
-
     card, count = find_gpu(words)
     if request.precision == FP8 and not card.fp8:
         from model.ops.fp8 import fp8_refusal
@@ -50,9 +51,6 @@ def find_local_machine(model: str, request: "Request", *, gauged: bool = True) -
 
     `gauged`: its speed is measured, in a few seconds; else it is the data sheet's, where the card is known.
     """
-    from model import avatar
-    from pipeline.plan.speed_test import find_local_gpu, measure_speed
-
     machine = requested_device(request)
     if model == next(iter(avatar.MODELS)):
         return PlanMachine("this machine", True, None)
@@ -87,8 +85,6 @@ def lacks_kernels() -> bool:
 
 def data_sheet_speed(name: str | None) -> MachineSpeed | None:
     """By its data sheet; None for a card that is not in the table."""
-    from pipeline.plan.gpus import GPUS
-
     words = (name or "").lower().split()
     known = next((card for key, card in GPUS.items() if key in words), None)
     return MachineSpeed(known.relative, known.link) if known else None

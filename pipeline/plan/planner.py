@@ -15,6 +15,7 @@ from pipeline.plan.estimate import (
 from pipeline.plan.machine import PlanMachine, find_local_machine, find_named_machine
 from pipeline.plan.rehearsal import rehearse_film
 from pipeline.plan.remedies import Remedy, find_remedies
+from pipeline.plan.screen import summarize_plan
 from storage.disk import nearest_existing, read_file_system
 from storage.names import is_run
 from storage.scratch import sweep_scratch
@@ -83,8 +84,6 @@ def resize_to_begun(request: Request) -> Request:
 
 def notices_before_film(resolved: ResolvedRequest) -> Iterator[str]:
     """What `new` says before a film: by arithmetic alone, since the film itself is the rehearsal. A run that is there has been told of."""
-    from pipeline.plan.screen import summarize_plan
-
     if is_run(resolved.root):
         return
     request = resolved.request

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.monitor.eta import EtaEstimator
+from pipeline.monitor.event_reader import EventTail
 from pipeline.upkeep.child_process import tie_to_parent
+from storage.disk import nearest_existing
 from storage.errors import LongtakeError
 from storage.scratch import private_folder, scratch_folder
 
@@ -158,8 +160,6 @@ def run_film(request: "Request", path: Path) -> None:
 @contextmanager
 def rehearsal_folder(root: Path) -> Iterator[Path]:
     """A folder beside the run, gone afterwards; in the system's own place for such where none can be made there."""
-    from storage.disk import nearest_existing
-
     beside = nearest_existing(root.parent)
     usable = os.access(beside, os.W_OK | os.X_OK)
     with scratch_folder(beside if usable else private_folder(), "plan") as folder:
@@ -194,7 +194,6 @@ def read_costs(
     root: Path, stamp: float, listening: float, took: tuple[float, float]
 ) -> RehearsalCosts:
     """Read it off the run that was made; `stamp` is the time of day at which it was asked for, `took` the seconds of the whole and of the command."""
-    from pipeline.monitor.event_reader import EventTail
     from storage.run import Run
 
     run = Run.open(root)

@@ -4,14 +4,14 @@ import json
 import sys
 from pathlib import Path
 
+from pipeline import api
+from pipeline.monitor import log_output
 from pipeline.upkeep.child_process import follow_parent
 from storage.errors import LongtakeError as Fault
 
 
 def main(path: str) -> None:
     """The process: the film of a request that lies in a file."""
-    from pipeline import api
-    from pipeline.monitor import log_output
     from tasks.request import Request
 
     follow_parent()

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.avatar import MachineSpeed
+from model.avatar import MachineSpeed, release_memory
 from pipeline.upkeep.child_process import tie_to_parent
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ def measure_speed(
 ) -> MachineSpeed:
     """The speed of a device, whose memory is given back, and of its host; `weights` is where they lie. Once a process: it takes some ten seconds, and says so."""
     import torch
-
-    from model.avatar import release_memory
 
     sys.stderr.write("measuring: this machine, its card, and the disk of the weights\n")
     speed = _measure_device(torch.device(kind), weights, side, size)

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeline.plan.estimate import estimate_film
 from pipeline.plan.planner import PlanOptions, settle_request, with_rehearsal
 from storage.errors import BadInput
+from storage.spec import Spec
 
 if TYPE_CHECKING:
     from pipeline.plan.estimate import Estimate
@@ -36,8 +38,6 @@ def plan_variants(
 def _iterate_variants(
     request: "Request", how: PlanOptions, tell: "Callable[[str], None]"
 ) -> Iterator[PlanVariant]:
-    from pipeline.plan.estimate import estimate_film
-
     asked = settle_request(request, how)
     for words, other in _other_requests(request, asked.resolved.spec):
         tell(words)
@@ -49,8 +49,6 @@ def _iterate_variants(
 
 
 def _other_requests(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]]":
-    from storage.spec import Spec
-
     assert isinstance(spec, Spec)
     yield "as asked", request
     for steps in sorted(

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.quality.embedding import measure_likeness
 from pipeline.quality.mouth import Mouth
+from pipeline.quality.syncnet import SyncNet
 
 if TYPE_CHECKING:
     from pipeline.quality.video_reader import FilmFile
@@ -38,12 +40,8 @@ def ask_judges(judges: Judges, film: "FilmFile", mouth: Mouth | None) -> Opinion
         return None
     offset, sure, distance = None, None, None
     if judges.syncnet is not None and mouth is not None:
-        from pipeline.quality.syncnet import SyncNet
-
         offset, sure, distance = SyncNet(judges.syncnet).measure_offset(film.path, mouth)
     likeness: tuple[float, ...] = ()
     if judges.likeness is not None:
-        from pipeline.quality.embedding import measure_likeness
-
         likeness = measure_likeness(film, judges.likeness)
     return Opinions(offset, sure, distance, likeness)

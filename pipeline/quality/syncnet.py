@@ -7,6 +7,7 @@ mouth that was found, since the face detector that goes with it is not part of l
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,8 +33,6 @@ class SyncNet:
 
     def __init__(self, weights: Path) -> None:
         """Raises BadWeights."""
-        from pickle import UnpicklingError
-
         import torch
 
         self._parts = build_layers()

@@ -15,6 +15,7 @@ from pipeline.quality.mouth import SIDE, Mouth, MouthFinder
 from storage.errors import BadFilm, NotMade
 from storage.media_file import open_media
 from storage.pcm import samples_of
+from storage.picture import read_picture
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -74,7 +75,6 @@ def measure_film(
 
 def find_film(path: Path) -> FilmFile:
     """The film of a run's folder, or a film's file; of one that lies in a run's folder it is known how it was made. Raises NotMade, NotARun, BadFilm."""
-    from storage.picture import read_picture
     from tasks.open_run import open_run
 
     if path.is_file() and not (path.parent / "run.json").exists():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.json_output import to_plain
+from pipeline.monitor.progress import make_progress
 from pipeline.quality.external_judges import Judges, ask_judges
 from pipeline.quality.frame_tracks import FrameTracks
 from pipeline.quality.lag_correlation import Float
@@ -19,6 +20,7 @@ from pipeline.quality.video_reader import (
     measure_film,
     read_source_sound,
 )
+from storage.run_paths import path_inside
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +69,6 @@ class Target:
     def output(self, films: Sequence[FilmFile], inputs: Iterable[Path | None]) -> "OutputFile":
         """The same, checked; the first of the films that comes of a run has its run remember it. Raises BadOutput, NotWritable."""
         from storage.output_file import PAGE, Maker, OutputFile
-        from storage.run_paths import path_inside
 
         first = films[0]
         # Beside the film, so that the page finds it wherever both are carried.
@@ -104,8 +105,6 @@ def _reading_progress(
     if console is None:
         yield lambda *_: None
         return
-    from pipeline.monitor.progress import make_progress
-
     total = count_frames(film.path)
     with make_progress(console, unit="frame", transient=True) as bar:
         task = bar.add_task(f"watching {film.name}", total=total, left="", speed="")

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from pipeline.sinks.connect import connect_sink
+
 if TYPE_CHECKING:
     from pipeline.sinks.address import SinkAddress
 
@@ -17,7 +19,6 @@ def attach_sinks(addresses: "Sequence[SinkAddress]") -> Iterator[None]:
     if not addresses:
         yield
         return
-    from pipeline.sinks.connect import connect_sink
     from tasks import events
 
     ways = [connect_sink(address) for address in addresses]

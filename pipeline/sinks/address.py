@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from pipeline.options.config_file import CONFIG_FILE, read_toml
 from storage.errors import BadOption
 
 FLAG, VARIABLE, KEY = "--events-to", "LONGTAKE_EVENTS_TO", "events_to"
@@ -63,8 +64,6 @@ def choose_addresses(
 
 
 def _read_config(folder: Path) -> Sequence[str]:
-    from pipeline.options.config_file import CONFIG_FILE, read_toml
-
     path = folder / CONFIG_FILE
     said = read_toml(path).get(KEY, []) if path.is_file() else []
     if not isinstance(said, str | list) or not all(isinstance(each, str) for each in said):

@@ -4,6 +4,13 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline.sinks.address import FLAG
+from pipeline.sinks.prometheus_page import PrometheusPage
+from pipeline.sinks.redis_stream import RedisStream
+from pipeline.sinks.sink import EventSink
+from pipeline.sinks.sql_table import SqlTable
+from pipeline.sinks.webhook import Webhook
+from pipeline.sinks.websocket import WebSocketTransport
 from storage.errors import BadOption
 
 if TYPE_CHECKING:
@@ -35,8 +42,6 @@ _NEEDS = {
 
 def connect_sink(address: "SinkAddress") -> EventListener:
     """A listener that brings events there; raises BadOption where a package is missing."""
-    from pipeline.sinks.address import FLAG
-
     package, extra = _NEEDS[address.kind]
     try:
         import_module(package)
@@ -50,36 +55,22 @@ def connect_sink(address: "SinkAddress") -> EventListener:
 
 
 def _connect_webhook(address: "SinkAddress") -> EventListener:
-    from pipeline.sinks.sink import EventSink
-    from pipeline.sinks.webhook import Webhook
-
     return EventSink(address.name, Webhook(address.url))
 
 
 def _connect_websocket(address: "SinkAddress") -> EventListener:
-    from pipeline.sinks.sink import EventSink
-    from pipeline.sinks.websocket import WebSocketTransport
-
     return EventSink(address.name, WebSocketTransport(address.url))
 
 
 def _connect_redis(address: "SinkAddress") -> EventListener:
-    from pipeline.sinks.redis_stream import RedisStream
-    from pipeline.sinks.sink import EventSink
-
     return EventSink(address.name, RedisStream(address.url))
 
 
 def _connect_sql(address: "SinkAddress") -> EventListener:
-    from pipeline.sinks.sink import EventSink
-    from pipeline.sinks.sql_table import SqlTable
-
     return EventSink(address.name, SqlTable(address.url))
 
 
 def _open_prometheus(address: "SinkAddress") -> EventListener:
-    from pipeline.sinks.prometheus_page import PrometheusPage
-
     return PrometheusPage(address)
 
 

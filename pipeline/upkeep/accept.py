@@ -16,7 +16,9 @@ from typing import Any
 from pipeline.monitor.words import format_bytes
 from pipeline.options.flag import Flag
 from pipeline.upkeep.child_process import tie_to_parent
+from pipeline.upkeep.doctor import examine_weights
 from storage.errors import BadInput, LongtakeError
+from storage.media_file import open_media
 from storage.output_file import PAGE, PICTURE, OutputFile
 from storage.publish import make_folder
 from storage.scratch import hold_marker
@@ -128,8 +130,6 @@ def build_words(given: Given) -> list[str]:
 
 def weights_checks(given: Given) -> Iterator[Check]:
     """What `doctor` says, where a folder of weights was named."""
-    from pipeline.upkeep.doctor import examine_weights
-
     said = {name: word for flag, word in given for name in flag.fields}
     if weights := said.get("weights"):
         found = examine_weights(said.get("model", "live-avatar"), weights, said.get("lora"))
@@ -252,8 +252,6 @@ def write_page(page: OutputFile, run: Path, checks: list[Check], picture: str) -
 def save_contact_sheet(film: Path, target: OutputFile, columns: int = 8) -> None:
     """Frames of each clip, evenly spread, a row for each."""
     from PIL import Image
-
-    from storage.media_file import open_media
 
     with open_media(film) as container:
         total = container.streams.video[0].frames

@@ -4,6 +4,7 @@ The parent holds the one end of a pipe, which the kernel closes with it; the chi
 where a child is busy in a library and its threads do not get to run.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -56,8 +57,6 @@ def follow_parent() -> None:
     parent, read, end = map(int, words)
     os.set_inheritable(read, False)
     if sys.platform == "linux":
-        import ctypes
-
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, end, 0, 0, 0)
         if os.getppid() != parent:  # it ended before the kernel was asked
             os.kill(os.getpid(), end)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from model.weights import checkpoint, checks
+from model.weights.checks import merge_faults
 from pipeline.monitor.words import format_bytes
 from storage.errors import BadOption, WeightsMissing
 
@@ -27,7 +29,6 @@ def examine_weights(model: str, weights: str | None, lora: str | None = None) ->
     from model.avatar import Options
     from model.live_avatar.model_traits import KIND as LIVE_AVATAR
     from model.wan_s2v.model_traits import KIND as WAN_S2V
-    from model.weights import checkpoint, checks
 
     if model == "pocket":
         reason = "its weights are in the package, so there is nothing to check"
@@ -46,8 +47,6 @@ def examine_weights(model: str, weights: str | None, lora: str | None = None) ->
 
 
 def _describe_part(part: "PartReport") -> str:
-    from model.weights.checks import merge_faults
-
     if part.faults:
         return f"bad  {part.name:15} {' '.join(map(str, merge_faults(part.faults)))}"
     return f"ok   {part.name:15} {part.path}: {part.says}, {format_bytes(part.size)}"

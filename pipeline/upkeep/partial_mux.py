@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from pipeline.results import FinishedFilm
 from storage.digest import find_file_flaw
 from storage.errors import BadOutput, NotMade
+from storage.film_file import FilmSpan, mux_film
 from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, Maker, OutputFile
 from storage.run_paths import path_inside
 from storage.scratch import private_folder, scratch_folder
+from storage.soundtrack import encode_soundtrack
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -48,8 +50,6 @@ def mux_finished(
 
 
 def _mux_to(run: "Run", target: Path, film: FinishedFilm) -> None:
-    from storage.film_file import FilmSpan, mux_film
-
     span = FilmSpan(film.fps, run.spec.clip_frames, film.frames, 0, run.root.name)
     with _soundtrack_file(run) as sound:
         segments = (run.verified_path("segment", clip) for clip in range(film.clips))
@@ -74,8 +74,6 @@ def _soundtrack_file(run: "Run") -> Iterator[Path]:
     if run.records.complete("soundtrack") and run.soundtrack_path.is_file():
         yield run.verified_path("soundtrack")
         return
-    from storage.soundtrack import encode_soundtrack
-
     with scratch_folder(private_folder(), "mux") as folder:
         sound = folder / "soundtrack.m4a"
         run.check_inputs()

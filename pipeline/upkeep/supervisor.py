@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.monitor.event_reader import EventTail
 from pipeline.upkeep.child_process import signals_to, tie_to_parent
 from storage.disk import format_bytes, nearest_existing, read_file_system
 from storage.errors import BadInput, NoSpace, RunError, RunLocked, count_times
@@ -123,8 +124,6 @@ def count_pieces(root: Path) -> int:
 
 def bytes_needed_by(root: Path) -> int | None:
     """Bytes that the run said it needed, if that is what it ended with."""
-    from pipeline.monitor.event_reader import EventTail
-
     needed = None
     for event, facts, _ in EventTail(path_inside(root, "events.jsonl")).read():
         if event == "space_short" and isinstance(facts.get("needed"), int):

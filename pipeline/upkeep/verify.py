@@ -11,6 +11,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.json_output import to_json
+from pipeline.monitor.event_reader import EventTail
+from pipeline.monitor.log_output import RunLog
+from pipeline.monitor.progress import ProgressOptions, follow_progress, make_progress
 from storage.scan import Finding, RunScan
 
 if TYPE_CHECKING:
@@ -101,8 +104,6 @@ def repair_run(
     tell: Callable[[Verification], None] = lambda _: None,
 ) -> Verification:
     """Look through a run, `tell` what is broken and the price, make exactly that again, and look through it once more; drafts of a crash go."""
-    from pipeline.monitor.log_output import RunLog
-    from pipeline.monitor.progress import ProgressOptions, follow_progress
     from tasks.film import DAMAGE_PASSES
     from tasks.repair import ONLY_A_PERSON_RESTORES
     from tasks.repair import repair_run as make_again
@@ -128,8 +129,6 @@ def repair_run(
 
 def measure_rates(run: "Run") -> Mapping[str, float]:
     """Seconds that one of each kind has taken in this run of late: `denoise`, and the stages as in records."""
-    from pipeline.monitor.event_reader import EventTail
-
     times: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_MEMORY))
     for event, facts, _ in EventTail(run.events_path).read():
         seconds = facts.get("seconds")
@@ -191,8 +190,6 @@ def _clip_progress(run: "Run", console: "Console | None") -> Iterator[Callable[[
     if console is None:
         yield lambda _: None
         return
-    from pipeline.monitor.progress import make_progress
-
     with make_progress(console, transient=True) as bar:
         task = bar.add_task("reading every file", total=run.spec.clips, left="", speed="")
         yield lambda clip: bar.update(task, completed=clip + 1)
