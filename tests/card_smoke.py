@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SMOKE = "--smoke --minutes .05"
 ROWS = {
-    "kernels": "-m pytest -q tests/model/test_kernels.py tests/model/test_packed_kernels.py",
+    "kernels": "-m pytest -q tests/model/ops/test_fused_triton.py tests/model/kv/test_quantized_kv_triton.py",
     "dataset": "-m model.pocket.training.dataset --hours .02 --seed 3 --out {0}/sound.npz",
     "vae": f"-m model.pocket.training.train_vae {SMOKE} --out {{0}}/vae",
     "decoder": f"-m model.pocket.training.train_vae {SMOKE} --keep {{0}}/vae --crispness 3 --out {{0}}/vae1",

@@ -29,24 +29,8 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("pipeline", "tasks", "storage", "model")
 OURS = tuple(f"{ROOT / room}/" for room in ROOMS)
 # What the product does not need to run: it lies apart, and its lines are not the product's.
-APART = (
-    "model/tools/",
-    "model/pocket/training/",
-    "pipeline/bench/",
-    *(
-        f"model/pocket/{name}.py"
-        for name in ["acoustics", "dataset", "evaluate", "face", "features", "identity"]
-    ),
-    *(
-        f"model/pocket/{name}.py"
-        for name in ["levels", "measures", "motion", "phrases", "samples", "scenes", "speech"]
-    ),
-    *(f"model/pocket/{name}.py" for name in ["strokes", "train_avatar", "train_vae", "visemes"]),
-    *(f"pipeline/quality/{name}.py" for name in ["answers", "cases", "harms", "speech"]),
-    "pipeline/bench/eta_accuracy.py",
-    "pipeline/bench/publish_cost.py",
-)
-COMMANDS = ("pipeline/commands/", "pipeline/verbs/")
+APART = ("model/tools/", "model/pocket/training/", "pipeline/bench/")
+COMMANDS = ("pipeline/commands/",)
 HEAVY = {
     *("torch", "diffusers", "transformers", "accelerate", "safetensors", "tokenizers", "triton"),
     *("numpy", "scipy", "zarr", "av", "PIL", "matplotlib", "luigi", "rich", "structlog"),
@@ -56,11 +40,11 @@ HEAVY = {
 REPEATED = 6
 # A ratchet: a figure may be lower, never higher. Whoever lowers one writes the new one down.
 LEVELS = {
-    "circles": 7,
-    "files in circles": 38,
-    "imports in functions": 135,
-    "names %": 63,
-    "names_all %": 67,
+    "circles": 0,
+    "files in circles": 0,
+    "imports in functions": 0,
+    "names %": 7,
+    "names_all %": 27,
     "docstrings that need another": 88,
     "function median": 8,
     "function p90": 20,

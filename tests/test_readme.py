@@ -5,7 +5,6 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,13 @@ import pytest
 from pipeline.commands.parser import parse_command
 from pipeline.commands.registry import VERBS
 from pipeline.options.sources import gather_options
+from tests.tree import draw_tree, replace_tree
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "runs/README.md", "examples/README.md", "docs/cli.md"]
 PAGES += [
+    "docs/architecture.md",
+    "docs/figures.md",
     "docs/from-live-avatar.md",
     "docs/inspect.md",
     "docs/models.md",
@@ -26,9 +28,6 @@ PAGES += [
     "docs/retake.md",
     "docs/watching.md",
 ]
-ROOMS = ("pipeline", "tasks", "storage", "model")
-NAME = re.compile(r"[\w.-]+/|\.ci/run|[\w-]+\.(py|md|toml|txt|cfg)|LICENSE|NOTICE|Makefile")
-"""What a name at the beginning of a line of the tree looks like; what follows is its phrase."""
 
 
 def read(page: str) -> str:
@@ -145,33 +144,10 @@ def test_files_that_commands_read_are_there(page: str):
     assert not [name for name in named if not (ROOT / name).is_file()]
 
 
-def tree_of_readme() -> set[str]:
-    """The paths that the README's tree names."""
-    block = re.search(r"^```text\n(.*?)^```", read("README.md"), re.DOTALL | re.MULTILINE)
-    assert block is not None
-    folders: list[str] = []
-    named: set[str] = set()
-    for line in block[1].splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        words = line.split()
-        names = list(takewhile(NAME.fullmatch, words))
-        named |= {"".join(folders[:depth]) + name for name in names}
-        if words[0].endswith("/"):
-            folders[depth:] = [words[0]]
-    return named
-
-
 def test_the_tree_is_the_tree():
-    """Every path of the README's tree is there, and every module of the four rooms is in it."""
-    named = tree_of_readme()
-    assert not [name for name in named if not (ROOT / name).exists()]
-    modules = {
-        str(path.relative_to(ROOT))
-        for room in ROOMS
-        for path in (ROOT / room).rglob("*.py")
-        if path.name != "__init__.py"
-    }
-    assert not sorted(modules - named)
+    """The tree of docs/architecture.md has every module of the four rooms and its sentence as they are now; `python -m tests.tree` writes it."""
+    page = read("docs/architecture.md")
+    assert replace_tree(page, draw_tree()) == page
 
 
 def test_exit_codes_are_those_of_the_errors():

@@ -130,10 +130,10 @@ def limit(said: str) -> None:
 
 def fail_encoder(said: str) -> None:
     """Let the encoder of a clip fail so many times."""
-    import tasks.decode
+    import tasks.clip
 
     clip, left = map(int, said.split(":"))
-    lefts, real = [left], tasks.decode.encode_segment
+    lefts, real = [left], tasks.clip.encode_segment
 
     def encode(path: Path, *rest: Any, **named: Any) -> str:
         if path.stem == f"{clip:05d}" and lefts[0]:
@@ -141,7 +141,7 @@ def fail_encoder(said: str) -> None:
             raise RuntimeError("scripted fault of the encoder")
         return real(path, *rest, **named)
 
-    tasks.decode.encode_segment = encode
+    tasks.clip.encode_segment = encode
 
 
 def break_model(kind: str) -> Callable[[str], None]:

@@ -40,7 +40,7 @@ ROWS = {
     "full": Row("full disk, read-only, no inodes", "tests/faults/test_full_disk.py"),
     "damage": Row(
         "flipped, cut, empty, missing, swapped files",
-        "tests/pipeline/test_verify.py tests/tasks/test_repair.py",
+        "tests/pipeline/upkeep/test_verify.py tests/tasks/test_repair.py",
     ),
     "repair": Row(
         "kill -9 at every write point of verify --repair", "tests/faults/test_repair_killed.py"

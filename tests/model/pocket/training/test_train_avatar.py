@@ -5,15 +5,9 @@ import pytest
 import torch
 
 from model.pocket.model_traits import TRANSFORMER_CONFIG
+from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
 from model.pocket.training.scenes import CLIP, WARM, Clips
-from model.pocket.training.train_avatar import (
-    BLOCK,
-    BLOCKS,
-    AvatarRecipe,
-    MaskedInputs,
-    iterate_batches,
-    masked_forward,
-)
+from model.pocket.training.train_avatar import AvatarRecipe, iterate_batches
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
