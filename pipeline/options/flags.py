@@ -277,7 +277,7 @@ def _ignored_flag(name: str, did: str, reason: str, *, takes: bool = True) -> Fl
     return Flag(name, did, constant=None if takes else True, published=True, ignored=reason)
 
 
-def _ignored_with_loss(
+def _dropped_flag(
     name: str, did: str, reason: str, *, takes: bool = True, free: tuple[str, ...] = ()
 ) -> Flag:
     """One that is ignored, and whose effect a person may miss."""
@@ -319,7 +319,7 @@ PUBLISHED_ONLY = (
         "a model knows its own sizes",
     ),
     _ignored_flag("load-lora", "Merge the LoRA.", _LORA, takes=False),
-    replace(_ignored_with_loss("lora-path", "Which LoRA.", _NO_EFFECT), place=True),
+    replace(_dropped_flag("lora-path", "Which LoRA.", _NO_EFFECT), place=True),
     _ignored_flag(
         "using-merged-ckpt", "The weights have the LoRA in them.", _NO_EFFECT, takes=False
     ),
@@ -333,23 +333,23 @@ PUBLISHED_ONLY = (
         takes=False,
     ),
     _ignored_flag("t5-cpu", "The text encoder on the CPU.", _PLACED, takes=False),
-    _ignored_with_loss("t5-fsdp", "The text encoder over several cards.", _PLACED, takes=False),
-    _ignored_with_loss("dit-fsdp", "The transformer over several cards.", _PLACED, takes=False),
+    _dropped_flag("t5-fsdp", "The text encoder over several cards.", _PLACED, takes=False),
+    _dropped_flag("dit-fsdp", "The transformer over several cards.", _PLACED, takes=False),
     _ignored_flag("single-gpu", "One card.", _PLACED, takes=False),
-    _ignored_with_loss("num-gpus-dit", "Cards for the transformer.", _PLACED, free=("1",)),
-    _ignored_with_loss(
+    _dropped_flag("num-gpus-dit", "Cards for the transformer.", _PLACED, free=("1",)),
+    _dropped_flag(
         "enable-vae-parallel", "A card of its own for the decoder.", _PLACED, takes=False
     ),
-    _ignored_with_loss(
+    _dropped_flag(
         "sample-shift", "The schedule's shift.", _NO_EFFECT + "; the schedule is the model's own"
     ),
-    _ignored_with_loss(
+    _dropped_flag(
         "frame-num", "Frames of the film.", _NO_EFFECT + "; the sound decides, --num-clip cuts"
     ),
-    _ignored_with_loss("start-from-ref", "Begin at the picture.", _NO_EFFECT, takes=False),
+    _dropped_flag("start-from-ref", "Begin at the picture.", _NO_EFFECT, takes=False),
     _ignored_flag("drop-motion-noisy", "No noise on the motion latents.", _NO_EFFECT, takes=False),
-    _ignored_with_loss("use-dataset", "Take a sample of a dataset.", _NO_EFFECT, takes=False),
-    _ignored_with_loss("dataset-sample-idx", "Which sample.", _NO_EFFECT),
+    _dropped_flag("use-dataset", "Take a sample of a dataset.", _NO_EFFECT, takes=False),
+    _dropped_flag("dataset-sample-idx", "Which sample.", _NO_EFFECT),
     _refused_flag(
         "pose-video", "Poses from a film.", "pocket takes no poses: its head moves with the sound"
     ),
@@ -358,9 +358,9 @@ PUBLISHED_ONLY = (
     _ignored_flag("prompt-extend-model", "With which model.", _NO_REWRITING),
     _ignored_flag("prompt-extend-target-lang", "Into which language.", _NO_REWRITING),
     _refused_flag("enable-tts", "Have the speech made.", _NO_SPEECH, takes=False),
-    _ignored_with_loss("tts-prompt-audio", "Whose voice.", _NO_SPEECH),
-    _ignored_with_loss("tts-prompt-text", "What that voice says.", _NO_SPEECH),
-    _ignored_with_loss("tts-text", "The words.", _NO_SPEECH),
+    _dropped_flag("tts-prompt-audio", "Whose voice.", _NO_SPEECH),
+    _dropped_flag("tts-prompt-text", "What that voice says.", _NO_SPEECH),
+    _dropped_flag("tts-text", "The words.", _NO_SPEECH),
     _refused_flag(
         "sample-list",
         "A file of many films (batch_eval).",
