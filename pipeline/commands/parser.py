@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.commands.command import Command, Given
 from pipeline.commands.registry import VERBS
-from pipeline.options.flags import FLAGS, cut_launcher
+from pipeline.options.flags import FLAGS
 from storage.errors import BadInput
 
 ABOUT = """A picture and a soundtrack become a talking film of any length; what is finished survives any crash."""
@@ -29,13 +29,26 @@ def parse_command(words: Sequence[str]) -> Command:
     if words[0] in VERBS:
         return _parse_verb(words[0], words[1:])
     if words[0] == "run":
-        return _parse_verb("new", cut_launcher(words[1:]))
-    after = cut_launcher(words)
+        return _parse_verb("new", _cut_launcher(words[1:]))
+    after = _cut_launcher(words)
     if after and after[0].startswith("-"):
         return _parse_verb("new", after)
     near = difflib.get_close_matches(words[0], VERBS, 1)
     hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(VERBS)}."
     raise BadInput(f"{words[0]} is no verb of longtake. {hint}")
+
+
+def _cut_launcher(words: list[str]) -> list[str]:
+    """The words after the script's name: `torchrun --nproc_per_node=5 s2v_streaming_interact.py --prompt …`."""
+    named = [place for place, word in enumerate(words) if word.endswith((".py", ".sh"))]
+    first = named[0] if named and not _is_value(words, named[0]) else -1
+    return words[first + 1 :]
+
+
+def _is_value(words: list[str], place: int) -> bool:
+    """Whether the word belongs to a flag of ours before it (`--prompt x.py`)."""
+    before = words[place - 1].lstrip("-").replace("_", "-") if place else ""
+    return any(flag.name == before and flag.constant is None for flag in FLAGS)
 
 
 def render_overview() -> str:

@@ -1,6 +1,5 @@
 """Live Avatar's flags and ours: one table, from which come the parser of `new`, its help and docs/flags.md."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -382,20 +381,6 @@ GROUPS = {
     "what stays on disk": DISK,
 }
 FLAGS = (*FILM, *FOLDERS, *WEIGHTS, *ORDER, *DISK, *PUBLISHED_ONLY)
-
-
-def cut_launcher(words: Iterable[str]) -> list[str]:
-    """The words after the script's name: `torchrun --nproc_per_node=5 s2v_streaming_interact.py --prompt …`."""
-    words = list(words)
-    named = [place for place, word in enumerate(words) if word.endswith((".py", ".sh"))]
-    first = named[0] if named and not _is_value(words, named[0]) else -1
-    return words[first + 1 :]
-
-
-def _is_value(words: list[str], place: int) -> bool:
-    """Whether the word belongs to a flag of ours before it (`--prompt x.py`)."""
-    before = words[place - 1].lstrip("-").replace("_", "-") if place else ""
-    return any(flag.name == before and flag.constant is None for flag in FLAGS)
 
 
 if __name__ == "__main__":
