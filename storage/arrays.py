@@ -47,11 +47,11 @@ class Presence:
 
     @property
     def path(self) -> Path:
-        """Its file. Raises LinkInRun."""
+        """The file that holds present(clip). Raises LinkInRun."""
         return path_inside(self._root, "present/c.0")
 
     def refresh(self, stage: str, clip: int | None) -> None:
-        """After a record of this stage and clip has changed, set the clip's byte to what its records say."""
+        """Set a clip's byte to what its records say; called after a record of this stage and clip has changed."""
         if clip is None or stage not in PRESENCE_STAGES:
             return
         path = self.path
@@ -71,11 +71,11 @@ class Presence:
 
     @property
     def has_its_size(self) -> bool:
-        """False if it is lost, cut or no file."""
+        """False if the file is lost, cut or no file."""
         return find_size_flaw(self.path, self.clips) is None
 
     def flaw(self) -> str | None:
-        """Where it says something else than the records, in words; None if nowhere."""
+        """Where the array says something else than the records, in words; None if nowhere."""
         flaw = find_size_flaw(self.path, self.clips)
         if flaw is not None:
             return flaw
@@ -112,7 +112,7 @@ class ClipArray:
 
     @property
     def name(self) -> str:
-        """The stage, and the array's folder in the run."""
+        """The stage's name, which is the array's folder in the run."""
         return self.folder.name
 
     def write(self, clip: int, array: Array) -> str:
@@ -130,7 +130,7 @@ class ClipArray:
         self.records.commit(self.name, clip, digest=digest, **facts)
 
     def expect(self, clip: int, array: Array) -> None:
-        """Raise NotReproduced where a clip is doubted, and its record holds other bits than these."""
+        """Raise NotReproduced where a clip is doubted and its record holds another digest than that of this array."""
         facts = self.records.read(self.name, clip)
         held = facts.get("digest") if facts and facts["state"] == "doubted" else None
         if held is not None and held != hash_array(array):
@@ -192,7 +192,7 @@ class ClipArray:
         remove_path(path)
 
     def remake(self, clip: int) -> str:
-        """The command that makes a pruned clip again: frames are decoded anew; steps are denoised again for a look, beside the run.
+        """The command, in words, that makes a pruned clip again: frames are decoded anew; steps are denoised again for a look, beside the run.
 
         It is never taken from the record, where anybody may have written it.
         """
@@ -230,7 +230,7 @@ class ClipArray:
         return path_inside(self.folder.parent, self.name, self.chunk_name(clip))
 
     def chunk_name(self, clip: int) -> str:
-        """Its name in the array's folder."""
+        """The name of a clip's chunk in the array's folder."""
         return f"c.{clip}{'.0' * len(self.shape)}"
 
     def _read_record(self, clip: int) -> Facts:
@@ -268,7 +268,7 @@ class NamedArrays:
         self.records.commit(self.stage, self.clip, pieces=pieces, **facts)
 
     def complete(self) -> bool:
-        """True if the record is there."""
+        """True if the record that vouches for the arrays is there."""
         return self.records.complete(self.stage, self.clip)
 
     def read(self, name: str) -> Array:
@@ -277,14 +277,14 @@ class NamedArrays:
         return read_named_array(self.folder, pieces[name], self._most)
 
     def read_all(self) -> dict[str, Array]:
-        """All of them by name, verified."""
+        """All arrays by name, verified. Raises NotMade or Damaged."""
         return {
             piece["name"]: read_named_array(self.folder, piece, self._most)
             for piece in self._read_record()
         }
 
     def flaws(self) -> Iterator[tuple[Path, str]]:
-        """Each of its files that is not what was written, and what is wrong with it. Reads all of them."""
+        """Each file of the arrays that is not what was written, and what is wrong with it. Reads all of them."""
         yield from find_named_array_flaws(self.folder, self._read_record(), self._most)
 
     def _read_record(self) -> list[Facts]:

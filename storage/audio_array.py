@@ -54,7 +54,7 @@ class AudioArray:
 
     @property
     def folder(self) -> Path:
-        """Where it lies. Raises LinkInRun."""
+        """The array's folder in the run. Raises LinkInRun."""
         return path_inside(self._folder.parent, self._folder.name)
 
     def complete(self) -> bool:
@@ -63,7 +63,7 @@ class AudioArray:
 
     @property
     def samples(self) -> int:
-        """Its length. Raises NotMade."""
+        """The sound's length in samples. Raises NotMade."""
         return int(self._read_record()["samples"])
 
     def read(self, start: int, stop: int) -> MonoSamples:
@@ -84,7 +84,7 @@ class AudioArray:
         return sound
 
     def flaws(self, *, thorough: bool) -> Iterator[tuple[Path, str]]:
-        """Each of its files that is not what was written, and what is wrong with it: chunks by their hash, or by their length alone."""
+        """Each file of the sound that is not what was written, and what is wrong with it: chunks by their hash, or by their length alone."""
         chunks, digests = -(-self.samples // CHUNK_SAMPLES), self._read_record()["digests"]
         if chunks != len(digests):
             yield self.records.path(STAGE), f"cannot be: it has {len(digests)} of {chunks} digests"

@@ -85,7 +85,7 @@ class CarryStore:
         )
 
     def clips(self) -> list[int]:
-        """The clips that there is a folder or a record for, whole or not."""
+        """The clips before which a carry stands, whole or not: there is a folder or a record for each."""
         return sorted({*self.records.named(STAGE), *self._clips_with_folder()})
 
     def discard(self, next_clip: int) -> None:

@@ -36,7 +36,7 @@ WAYS = {
 
 
 def mix_mono(piece: AudioBlock, reading: Reading) -> Samples:
-    """[1, sample], as the model hears it: a voice in the centre, or in both of two channels, keeps its level."""
+    """A block of sound as one channel [1, sample], as the model hears it: a voice in the centre, or in both of two channels, keeps its level."""
     channels = len(piece.speakers)
     if channels == 1:
         return piece.samples
@@ -48,7 +48,7 @@ def mix_mono(piece: AudioBlock, reading: Reading) -> Samples:
 
 
 def mix_film(piece: AudioBlock, reading: Reading) -> Samples:
-    """Mono and stereo as they are, more channels as stereo [2, sample]; the right side turned over where it would cancel the left."""
+    """A block of sound as the film holds it: mono and stereo as they are, more channels as stereo [2, sample]; the right side turned over where it would cancel the left."""
     channels = len(piece.speakers)
     samples = piece.samples
     if channels > 2:
@@ -64,7 +64,7 @@ def mix_film(piece: AudioBlock, reading: Reading) -> Samples:
 
 @dataclass
 class Balance:
-    """What the sides of a sound are to each other, over all of it; memory for one window."""
+    """How the two sides of a sound relate over all of it (level, sign); memory for one window."""
 
     channels: int
     rate: int
@@ -78,7 +78,7 @@ class Balance:
     _samples: int = 0
 
     def add(self, piece: AudioBlock) -> None:
-        """Look at some more of it."""
+        """Take one more block of the sound into account."""
         if self.channels == 1:
             return
         plain = piece.speakers == ("FL", "FR")
@@ -103,7 +103,7 @@ class Balance:
                 self.lost[way] += each
 
     def reading(self) -> Reading:
-        """How the sound is best read."""
+        """How the sound is best read, by all blocks so far."""
         if self._held:
             self._look()
         gain = 0
@@ -129,7 +129,7 @@ class Balance:
 
 
 def _mix_weights(piece: AudioBlock) -> NDArray[np.float32]:
-    """[left and right, channel]."""
+    """Weights [left and right, channel] that make stereo of a block's channels."""
     return np.array(
         [LEFT_RIGHT.get(speaker, (HALF, HALF)) for speaker in piece.speakers], np.float32
     ).T

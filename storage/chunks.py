@@ -74,7 +74,7 @@ def _crc32c(data: NDArray[np.uint8]) -> bytes:
 
 @contextmanager
 def _open_chunk(path: Path, size: int) -> Iterator[int]:
-    """A file of this length, and no other."""
+    """Open a chunk's file that has this length, and no other."""
     try:
         file = open_plain(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -11,12 +11,12 @@ from storage.refusals import spare_file
 
 
 def hash_array(array: NDArray[Any]) -> str:
-    """Of an array's bytes: those of its chunk's file but for the last four."""
+    """SHA-256 of an array's bytes, hex: those of its chunk's file but for the last four, which are a checksum."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def hash_file(path: Path) -> str:
-    """Of a file, a block at a time."""
+    """SHA-256 of a file's content, hex, read a block at a time. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

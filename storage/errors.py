@@ -41,12 +41,12 @@ def count_noun(number: int, noun: str) -> str:
 
 
 def count_times(number: int) -> str:
-    """`once`, `3 times`."""
+    """A number of times in words: `once`, `3 times`."""
     return "once" if number == 1 else f"{number} times"
 
 
 def describe_span(first: int, last: int) -> str:
-    """`4`, `7 to 8`: numbers from the first to the last, both of them included."""
+    """Numbers from the first to the last, both included, in words: `4`, `7 to 8`."""
     return str(first) if first == last else f"{first} to {last}"
 
 

@@ -46,7 +46,7 @@ class FilmSpan:
     """The run's name."""
 
     def frames_in(self, segment: int) -> int:
-        """Frames of one of its segments, counted from 0."""
+        """Frames of the film in a segment, by its number in the span, counted from 0."""
         return min(self.clip_frames, self.frames - segment * self.clip_frames)
 
 
@@ -68,12 +68,12 @@ class FilmFacts:
 
     @property
     def seconds(self) -> Fraction:
-        """Length of the picture."""
+        """Length of the picture in seconds."""
         return self.frames / self.fps
 
     @property
     def audio_seconds(self) -> Fraction:
-        """Length of the sound."""
+        """Length of the sound in seconds."""
         return Fraction(self.audio_samples, self.audio_rate or 1)
 
 
@@ -104,7 +104,7 @@ def inspect_film(path: Path) -> FilmFacts:
 
 
 def _shown_at(packet: "Packet[Any]") -> float:
-    """When it is shown; only for the order in the file."""
+    """The time at which a packet is shown, in seconds; only for the order in the file."""
     return (packet.pts or 0) * packet.time_base.numerator / packet.time_base.denominator
 
 
@@ -152,7 +152,7 @@ def _open_segment(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]
 
 
 def _read_codec(stream: "VideoStream") -> CodecParameters:
-    """What all segments must share, for one set of parameters describes the film."""
+    """The codec parameters of a segment, which all must share: one set of them describes the film."""
     return (
         bytes(stream.codec_context.extradata or b""),
         stream.width,
@@ -162,7 +162,7 @@ def _read_codec(stream: "VideoStream") -> CodecParameters:
 
 
 def _ticks_per_frame(path: Path, stream: "VideoStream", fps: int) -> int:
-    """A frame in the units of the stream."""
+    """The length of a frame in the units of the stream."""
     ticks = Fraction(1, fps) / (stream.time_base or 1)
     if ticks.denominator != 1:
         raise BadSegment(path, f"its times are no whole frames at {fps} a second")
@@ -172,7 +172,7 @@ def _ticks_per_frame(path: Path, stream: "VideoStream", fps: int) -> int:
 def _check_packets(
     path: Path, packets: Iterable["Packet[Any]"], wanted: int, ticks: int
 ) -> Iterator["Packet[Any]"]:
-    """The same packets; BadSegment where one is missing, late, or the first cannot stand alone."""
+    """Hand a segment's packets on; raises BadSegment where one is missing or late, or the first cannot stand alone."""
     count = 0
     for packet in packets:
         if packet.dts is None:  # what demux ends with

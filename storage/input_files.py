@@ -9,7 +9,7 @@ from storage.publish import blocks_of, link_files, publish
 
 
 def plain_suffix(path: Path) -> str:
-    """What its name ends with, where that is a plain one of a few letters."""
+    """The ending of a path's name (`.wav`) where it is a plain one of a few letters; empty otherwise."""
     suffix = path.suffix.lower()
     return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) < 12 else ""
 
@@ -21,7 +21,7 @@ def find_input_flaw(path: Path, digest: str) -> str | None:
 
 
 def copy_input(source: Path, target: Path, digest: str) -> None:
-    """Publish a copy, hashed on the way; raises InputChanged where it is another file by now."""
+    """Publish a copy of an input, hashed on the way; raises InputChanged where it is another file by now."""
     found = hashlib.sha256()
     with publish(target) as draft, draft.open("wb") as here:
         for block in blocks_of(source):
@@ -32,7 +32,7 @@ def copy_input(source: Path, target: Path, digest: str) -> None:
 
 
 def link_input(source: Path, target: Path, digest: str) -> None:
-    """Publish a link to that of another run; raises InputDamaged where it is not whole."""
+    """Publish a link to another run's copy of an input; raises InputDamaged where that is not whole."""
     if (flaw := find_input_flaw(source, digest)) is not None:
         raise InputDamaged(source, flaw, digest)
     link_files([(source, target)])

@@ -14,7 +14,7 @@ LONGEST_LYRICS = 1 << 16
 
 
 def inner_tags(path: Path) -> list[range]:
-    """The bytes of the tags (ID3, APE, Lyrics3) after the first of it, in order; reads the file once, block by block."""
+    """Byte ranges of the tags (ID3, APE, Lyrics3) after the first frame of an MP3, in order; reads the file once, block by block."""
     size, found = path.stat().st_size, list[range]()
     with path.open("rb") as file:
         for mark in list(_find_tag_marks(file)):
@@ -26,7 +26,7 @@ def inner_tags(path: Path) -> list[range]:
 
 
 def _find_tag_marks(file: BinaryIO) -> Iterator[int]:
-    """Where the name of a tag stands; three letters may do so by chance."""
+    """Offsets at which the name of a tag stands; three letters may do so by chance."""
     place, last, tail = 0, -1, b""
     while block := file.read(BLOCK):
         data = tail + block
@@ -38,7 +38,7 @@ def _find_tag_marks(file: BinaryIO) -> Iterator[int]:
 
 
 def _read_tag(file: BinaryIO, mark: int) -> range:
-    """The bytes of the tag of which this is the mark; none where it is none."""
+    """The byte range of the tag that has its mark here; an empty one where there is none."""
     file.seek(mark)
     head = file.read(128)
     if head[:3] == b"ID3":
@@ -58,7 +58,7 @@ def _read_tag(file: BinaryIO, mark: int) -> range:
 
 
 def _is_followed(file: BinaryIO, place: int, size: int) -> bool:
-    """True if a frame or another tag begins there, or nothing."""
+    """True if a frame or another tag begins at this place, or the file ends there."""
     if not 0 <= place < size:
         return place == size
     file.seek(place)

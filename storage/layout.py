@@ -26,7 +26,7 @@ ClipLayout = tuple[tuple[int, ...], str, tuple[str, ...]]
 
 
 def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:
-    """Of each stage's array: the shape of one clip, the type, the names of the dimensions."""
+    """The layout of each stage's array, by stage: shape of one clip, NumPy type, names of the dimensions."""
     latent = (spec.latent_channels, spec.clip_latents, spec.latent_height, spec.latent_width)
     frame = (spec.clip_frames, spec.height, spec.width, 3)
     features = (spec.audio_layers, spec.audio_channels, spec.clip_frames)
@@ -67,7 +67,7 @@ def find_layout_flaws(root: Path, spec: Spec) -> Iterator[tuple[str, str]]:
 
 
 def rewrite_layout_file(root: Path, spec: Spec, name: str) -> None:
-    """Write one of these files anew: it follows from the spec."""
+    """Write one of the files of `create_arrays` anew, by its name in the run: it follows from the spec."""
     from storage.zarr_store import array_at
 
     metadata = _metadata_files(spec)
@@ -91,7 +91,7 @@ def find_metadata_flaw(path: Path, layout: ArrayLayout) -> str | None:
 
 
 def find_json_flaw(path: Path, wanted: bytes) -> str | None:
-    """What is wrong with a zarr.json: by what it says and not by its bytes: another version of Zarr may set its lines otherwise."""
+    """What is wrong with a zarr.json against the bytes it should hold, by what it says: another version of Zarr may set its lines otherwise. None if it says it all."""
     try:
         found = read_json(path, LARGEST_METADATA)
     except FileNotFoundError:

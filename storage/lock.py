@@ -165,7 +165,7 @@ def _try_lock(file: int, root: Path) -> bool:
 
 
 def _break_hard_link(file: int, root: Path) -> int:
-    """The same file, locked; where it has another name elsewhere, a new one in its place: its text is written over."""
+    """The lock's file, locked; where it has another name elsewhere, a new file in its place, since its text is written over."""
     if os.fstat(file).st_nlink <= 1:
         return file
     # By the name of a draft, so that a sweep removes what a crash leaves.

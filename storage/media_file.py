@@ -32,29 +32,29 @@ class MediaFile(ABC):
         self._position = 0
 
     def read(self, size: int) -> bytes:
-        """Up to so many bytes from where it stands; none at the end."""
+        """Up to `size` bytes from the position on; empty at the end."""
         data = self._try(lambda: self._read_at(size, self._position), b"")
         self._position += len(data)
         return data
 
     def write(self, data: bytes) -> int:
-        """Write all of it where it stands."""
+        """Write all of the bytes at the position; how many there were."""
         self._try(lambda: self._write_at(data, self._position), None)
         self._position += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Stand elsewhere: `offset` from the beginning, from here or from the end."""
+        """Set the position, `offset` bytes from the beginning, from here or from the end; the new position."""
         end = self._try(self._size, 0) if whence == os.SEEK_END else 0
         self._position = max((0, self._position, end)[whence] + offset, 0)
         return self._position
 
     def tell(self) -> int:
-        """Where it stands."""
+        """The position in bytes from the beginning."""
         return self._position
 
     def again(self, *_: object) -> Self:
-        """The same file from its beginning, for libav to move the index before the packets (`io_open`). A failure of the one is the other's."""
+        """A second view of this file, from its beginning, for libav to move the index before the packets (`io_open`). A failure of one is the other's."""
         other = copy.copy(self)
         other._position = 0
         return other
@@ -68,7 +68,7 @@ class MediaFile(ABC):
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """Raise the first failure in place of what libav makes of it, or where libav makes nothing of it."""
+        """Raise the first failure of the disk in place of what libav makes of it, or where libav makes nothing of it."""
         try:
             yield
         except Exception as error:

@@ -31,7 +31,7 @@ STARVED = "a library could start none of its threads"
 
 
 class MemoryGuard:
-    """A thread that looks every two seconds, whatever else is the matter."""
+    """A thread that looks every two seconds whether a process that gets no more memory stands still, and then ends it."""
 
     def __init__(
         self, patience: float = PATIENCE, tick: float = _TICK, heart: int | None = None
@@ -43,11 +43,11 @@ class MemoryGuard:
         self._line = f"longtake: {_memory_refused('a process that stood still')}\n".encode()
 
     def start(self) -> None:
-        """Begin to look. Not by threading.Thread: its start waits for the thread."""
+        """Start the thread. Not by threading.Thread: its start waits for the thread."""
         _thread.start_new_thread(self._look_on, ())
 
     def pulse(self) -> None:
-        """Something has moved."""
+        """Note that something has moved."""
         self._moved = time.monotonic()
 
     def _look_on(self) -> None:
@@ -85,7 +85,7 @@ def start_guard(heart: int | None = None) -> None:
 
 
 def pulse_guard() -> None:
-    """Say that somebody else looks after the process, or that it has moved."""
+    """Tell the guard of this process that something has moved, or that somebody else looks after it."""
     if _guard is not None:
         _guard.pulse()
 
@@ -97,7 +97,7 @@ def is_limited() -> bool:
 
 
 def is_short(room: int = ROOM) -> bool:
-    """True if not even so much memory can be had. Takes none of it, and 5 microseconds."""
+    """True if not even `room` bytes of memory can be had. Takes none of it, and 5 microseconds."""
     try:
         mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
     except (OSError, MemoryError):

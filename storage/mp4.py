@@ -30,7 +30,7 @@ HEADER, SHORTEST = 16, 8
 
 @dataclass
 class Track:
-    """What one stream was given, or gives back."""
+    """What one stream of an mp4 was given, or gives back when it is read: how many packets, a checksum of them, where they end."""
 
     packets: int = 0
     checksum: int = 0
@@ -86,7 +86,7 @@ def create_mp4(target: Path, *, units: int, **options: str) -> Iterator[Mp4Write
 
 @contextmanager
 def write_mp4(file: MediaFile, **options: str) -> Iterator[Mp4Writer]:
-    """An mp4 to write into a file, which is read back at the end. Raises OSError where it failed, or holds anything else than was written."""
+    """An mp4 to write into a file, which is read back at the end. Raises OSError where the file failed, or holds anything else than was written."""
     import av
 
     # Else libav hands over every packet by itself.
@@ -102,7 +102,7 @@ def write_mp4(file: MediaFile, **options: str) -> Iterator[Mp4Writer]:
 
 
 def _find_flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str | None:
-    """What of a file is not as it was written, or not as it was to be; None if nothing is."""
+    """How the file read back differs from what was written, or was to be; None if it does not."""
     import av
 
     order = [b"ftyp", b"moov", b"mdat"] if starts_fast else [b"ftyp", b"mdat", b"moov"]
@@ -159,7 +159,7 @@ def _open_mp4(draft: Path) -> Iterator[DiskFile]:
 
 @contextmanager
 def _writing_named(target: Path) -> Iterator[None]:
-    """A failure to write by the file's name. What is read meanwhile speaks for itself; publish knows a full disk."""
+    """Name the file in a failure to write. What is read meanwhile speaks for itself; publish knows a full disk."""
     import av
 
     try:

@@ -107,7 +107,7 @@ def _find_flaws_of_one(folder: Path, fact: Facts, most: int) -> Iterator[tuple[P
 
 
 def _shape_of(folder: Path, fact: Facts, most: int) -> tuple[Shape, str]:
-    """What the piece's zarr.json says of its shape and its type, which the record's digest covers. Nothing else that stands there counts."""
+    """Shape and type of an array by its zarr.json, which the record's digest covers. Nothing else that stands there counts."""
     try:
         found = read_json(path_inside(folder, fact["folder"], GROUP), LARGEST_METADATA)
         _SHAPED(found)

@@ -51,12 +51,12 @@ def is_film_of(root: Path, path: Path) -> bool:
 
 
 def segment_name(clip: int) -> str:
-    """A clip's video, in the folder of all."""
+    """The file name of a clip's segment."""
     return f"{clip:05d}.mp4"
 
 
 def clips_in(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
-    """The clips that something lies in a folder for, in no order; `name` gives the one name that a clip's file has there.
+    """Numbers of the clips that something lies in a folder for, in no order; `name` gives the one name that a clip's file has there.
 
     Backups, copies of a synchroniser and files of editors and file managers have other names. A folder that is lost has none.
     """
@@ -72,7 +72,7 @@ def clips_in(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
 
 
 def find_strangers(root: Path) -> list[str]:
-    """What lies in a folder by the names that a run uses and is no run's, not even the beginning of one."""
+    """Names in a folder that a run uses where there is no run, not even the beginning of one."""
     if is_run(root) or is_begun(root):
         return []
     there = _names_there(root, [*FIRST, *LATER, LOCK_FILE, HELD_FILE])

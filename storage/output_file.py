@@ -52,7 +52,7 @@ class Maker:
 
     @property
     def film(self) -> Digest:
-        """The hash of its whole film, where that is joined."""
+        """The hash of the run's whole film, if that is joined."""
         facts = self._records.read("video") or {}
         return str(facts["sha256"]) if facts.get("state") == "done" else None
 
@@ -76,7 +76,7 @@ class Maker:
             log.warning("output_not_remembered", path=str(real), reason=str(error))
 
     def outputs(self) -> Iterator[str]:
-        """Each path, from the run's folder, that the run has put something at."""
+        """Each path, from the run's folder, that the run has put an output at."""
         for path in self._records.folder.glob(f"{STAGE}-*.json"):
             if (facts := self._records.read(path.stem)) is not None:
                 yield str(facts["path"])
@@ -95,7 +95,7 @@ class Maker:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A place for a film, a picture or a page."""
+    """A place where a person wants a film, a picture or a page: checked first, then written whole."""
 
     path: Path
     """As it was named."""
@@ -111,7 +111,7 @@ class OutputFile:
 
     @property
     def real(self) -> Path:
-        """Where its bytes go: the end of all links. Raises BadOutput where they lead nowhere."""
+        """The path its bytes go to: the end of all links. Raises BadOutput where they lead nowhere."""
         try:
             real = Path(os.path.realpath(self.path))
             looped = real.is_symlink()
@@ -122,12 +122,12 @@ class OutputFile:
         return real
 
     def check(self) -> None:
-        """Raise BadOutput, or NotWritable, where nothing can or may be put there. Writes nothing."""
+        """Raise BadOutput, or NotWritable, where nothing can or may be put at this place. Writes nothing."""
         self._look()
 
     @property
     def is_done(self) -> bool:
-        """True if what is to lie there does so already."""
+        """True if what is to lie at this place does so already."""
         real = self.real
         return self.content is not None and real.is_file() and _digest_of(real) == self.content
 
@@ -152,7 +152,7 @@ class OutputFile:
             yield draft
 
     def _look(self) -> Digest:
-        """Check it all; the hash of what is there, if anything is."""
+        """Check the place in whole; the hash of the file there, if there is one."""
         real = self.real
         # Both: `/dev/stdout` leads to no name at all, and dots may go through a folder that is not made yet.
         there = self._stat(self.path) or self._stat(real)
@@ -247,7 +247,7 @@ class OutputFile:
 
 
 def _digest_of(path: Path) -> Digest:
-    """None where it may not be read. It is asked for several times on the way to a film, and read once."""
+    """The hash of a file, read once though it is asked for several times; None where it may not be read."""
     try:
         return _read_digest(path, _file_signature(path))
     except OSError:
@@ -260,7 +260,7 @@ def _read_digest(path: Path, _signature: Signature) -> str:
 
 
 def _file_signature(path: Path) -> Signature:
-    """What is another once somebody has written into a file, or put one in its place."""
+    """A tuple that changes once somebody has written into a file, or put one in its place."""
     try:
         there = path.stat()
     except OSError:

@@ -64,7 +64,7 @@ class AudioBlock:
 
 @dataclass
 class DecodeFacts:
-    """What is learnt of a sound beside its samples, while it is decoded."""
+    """What is learnt of a sound beside its samples while it is decoded: its stated length, its padding."""
 
     stated: StatedLength = field(default_factory=StatedLength)
     """What its header says of its length."""
@@ -85,11 +85,11 @@ class DecodeFacts:
 
     @property
     def seconds(self) -> Fraction:
-        """What is stated; 0: nothing."""
+        """The length that the file states, in seconds; 0 where it states none."""
         return self.stated.seconds
 
     def note_packet(self, packet: "Packet[AudioStream]") -> None:
-        """Take note of a packet that was decoded."""
+        """Remember where a decoded packet ends."""
         if packet.pts is not None:  # a fraction for each would cost more than its decoding
             self._last = (packet.pts, packet.duration or 0)
 
@@ -99,13 +99,13 @@ class DecodeFacts:
         return (sum(self._last) - self._begin) * self._unit
 
     def count(self, frame: bytes, stream: "AudioStream") -> bool:
-        """Take note of a frame that counts those of another file, which was joined to the one before; False where it is one with sound."""
+        """Take note of a frame that holds no sound but counts those of a file that was joined to the one before; False for a frame with sound."""
         if frames := counted_frames(frame):
             self.stated = self.stated.followed(length_of_frames(frames, stream.rate))
         return frames > 0
 
     def padding_start(self, rate: int) -> int:
-        """Where the padding begins: by the last packet, if the edit list is but its rounding (to milliseconds, in most files)."""
+        """The first sample of the padding at the end: by the last packet, if the edit list only rounds it (to milliseconds, in most files)."""
         rounded = abs(self.last_packet - self.seconds) <= ROUNDING
         return max(round((self.last_packet if rounded else self.seconds) * rate), 1)
 
@@ -194,7 +194,7 @@ def _refuse_path(path: Path) -> None:
 def _decode_blocks(
     path: Path, container: "InputContainer", stream: "AudioStream", told: DecodeFacts
 ) -> Iterator[AudioBlock]:
-    """What decodes. Junk before and after the sound is common and harmless; a hole in it would shift what follows."""
+    """The blocks that decode. Junk before and after the sound is common and harmless; a hole in it would shift what follows, and raises BadSound."""
     import av
 
     holes, samples, rate = 0, 0, 1
@@ -224,7 +224,7 @@ def _decode_blocks(
 def _demux_packets(
     container: "InputContainer", stream: "AudioStream", told: DecodeFacts
 ) -> Iterator["Packet[AudioStream]"]:
-    """All that can be read. A file that says how long it is may break off: what is missing is then known by its length."""
+    """All packets that can be read. A file that says how long it is may break off: what is missing is then known by its length."""
     import av
 
     try:
@@ -243,7 +243,7 @@ def _to_block(frame: "AudioFrame") -> AudioBlock:
 
 
 def samples_of(frame: "AudioFrame") -> Samples:
-    """Whatever the sample format, as float32 [channel, sample]."""
+    """A decoded frame of any sample format as float32 [channel, sample], full scale ±1."""
     kind = np.dtype(KINDS[frame.format.name.removesuffix("p")])
     channels = frame.layout.nb_channels
     planes: tuple[Any, ...] = frame.planes
@@ -260,7 +260,7 @@ def samples_of(frame: "AudioFrame") -> Samples:
 
 
 def _require_one_format(path: Path, pieces: Iterator[AudioBlock]) -> Iterator[AudioBlock]:
-    """The same pieces, at least one, of one rate and one layout."""
+    """Hand blocks of sound on, at least one; raises BadSound where their rate or layout changes."""
     first, samples = None, 0
     for piece in pieces:
         first = first or piece
@@ -276,7 +276,7 @@ def _require_one_format(path: Path, pieces: Iterator[AudioBlock]) -> Iterator[Au
 
 
 def _trim_padding(pieces: Iterator[AudioBlock], told: DecodeFacts) -> Iterator[AudioBlock]:
-    """The same pieces without the padding of the last frames.
+    """Blocks of sound without the padding of the last frames.
 
     libav cuts that of MP3, Opus and Vorbis itself, but not that of AAC in MP4. What lies beyond the edit list's end is held back until it is known to
     be no more than padding: a fragmented file may state only its first fragment.

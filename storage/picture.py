@@ -41,7 +41,7 @@ GRAVITY = {
 
 @dataclass
 class Treatment:
-    """What was done to a picture; shares of 1."""
+    """What was done to a picture to make it the film's; shares of 1."""
 
     width: int = 0
     height: int = 0
@@ -73,7 +73,7 @@ def read_picture(path: Path, *, width: int, height: int, crop: str = "cover") ->
 def treat_picture(
     path: Path, *, width: int, height: int, crop: str = "cover"
 ) -> tuple[NDArray[np.uint8], Treatment]:
-    """The same, and what was done to it."""
+    """The picture as `read_picture` gives it, and what was done to it. Raises BadImage."""
     _refuse_path(path)
     done = Treatment()
     upright = _decode_picture(path, 2 * max(width, height), done)
@@ -86,7 +86,7 @@ def treat_picture(
 
 
 def _decode_picture(path: Path, side: int, done: Treatment) -> "Image":
-    """Its first frame, upright, no smaller than `side` unless it is."""
+    """The picture's first frame, upright, with its shorter side at least `side` pixels unless the file has fewer."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -171,7 +171,7 @@ def _refuse_pixels(path: Path, image: "Image") -> None:
 
 
 def _turn_upright(image: "Image", done: Treatment) -> "Image":
-    """Turned as its EXIF data say."""
+    """The image turned as its EXIF data say."""
     from PIL import ImageOps
 
     try:
@@ -187,7 +187,7 @@ def _turn_upright(image: "Image", done: Treatment) -> "Image":
 
 
 def _to_rgb(path: Path, image: "Image", done: Treatment) -> "Image":
-    """Any mode as sRGB without alpha."""
+    """The image of any mode as sRGB without alpha."""
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     if image.mode == "F":
@@ -200,7 +200,7 @@ def _to_rgb(path: Path, image: "Image", done: Treatment) -> "Image":
 
 
 def _eight_bits(image: "Image") -> "Image":
-    """Sixteen bits of grey as eight; PIL's own conversion clips at 255."""
+    """An image of sixteen-bit grey with eight bits; PIL's own conversion clips at 255."""
     from PIL import Image
 
     values = np.asarray(image).astype(np.int64).clip(0, 65535)
@@ -208,7 +208,7 @@ def _eight_bits(image: "Image") -> "Image":
 
 
 def _flatten_alpha(path: Path, image: "Image", done: Treatment) -> "Image":
-    """Composited on white, as a page shows it; the colour profile stays with it."""
+    """The image on white, as a page shows it; the colour profile stays with it."""
     from PIL import Image
 
     profile = image.info.get("icc_profile")
@@ -225,7 +225,7 @@ def _flatten_alpha(path: Path, image: "Image", done: Treatment) -> "Image":
 
 
 def _to_srgb(image: "Image", done: Treatment) -> "Image":
-    """Through the colour profile where there is a usable one: a telephone's Display P3 looks pale without."""
+    """The image through its colour profile where there is a usable one: a telephone's Display P3 looks pale without."""
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")
@@ -283,7 +283,7 @@ def _fit_size(
 
 
 def _cut_share(image: "Image", box: tuple[float, float, float, float]) -> dict[str, float]:
-    """What of the picture lies outside of the box, by side."""
+    """The share of the picture outside of the box, by side."""
     left, top, right, bottom = box
     shares = {
         "left": left / image.width,
@@ -299,7 +299,7 @@ def _scale_side(side: int, scale: float, most: int) -> int:
 
 
 def _pad_edges(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Repeat the edges outwards: a model that has seen no black bars makes something of them."""
+    """The pixels [y, x, rgb] with their edges repeated outwards to this size: a model that has seen no black bars makes something of them."""
     y, x = height - pixels.shape[0], width - pixels.shape[1]
     return np.pad(pixels, ((y // 2, y - y // 2), (x // 2, x - x // 2), (0, 0)), mode="edge")
 

@@ -9,7 +9,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def spell_unprintable(words: object, keep: str = "") -> str:
-    r"""The same in letters that do nothing but show: any other is spelled, as \x1b, \n or \u202e; those of `keep` stay."""
+    r"""Words as text that a terminal only shows: a letter that would act or is invisible is spelled, as \x1b, \n or \u202e; those of `keep` stay."""
     text = str(words)
     if text.isprintable():
         return text

@@ -114,7 +114,7 @@ def link_files(pairs: Iterable[tuple[Path, Path]]) -> int:
 
 
 def link_folder(source: Path, target: Path) -> int:
-    """The same with all files of a folder, which appears whole, in place of one that may be there."""
+    """Link (or copy) all files of a folder to another, which appears whole, in place of one that may be there; bytes that had to be copied."""
     remove_path(target)
     make_folder(target.parent)
     copied = 0
@@ -226,7 +226,7 @@ def _link_file(source: Path, target: Path) -> int:
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
-    """A file's bytes, a block at a time; raises NotReadable."""
+    """A file's bytes, a block at a time. Raises NotReadable."""
     try:
         with path.open("rb") as file:
             while block := file.read(WRITE_BYTES):
@@ -252,7 +252,7 @@ def _draft_path(path: Path) -> Path:
 
 
 def _shorten_name(stem: str, room: int) -> str:
-    """A name of at most so many bytes that begins like this one."""
+    """A file name of at most `room` bytes that begins like this one."""
     name = os.fsencode(stem)
     return stem if len(name) <= room else name[:room].decode(errors="ignore")
 
@@ -356,7 +356,7 @@ def _name_full_disk(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _body_named(path: Path, draft: Path) -> Iterator[None]:
-    """What a writer meets, by the name of what it was to become. A missing file that it reads is its own matter."""
+    """Name the published path in what a writer meets. A missing file that it reads is its own matter."""
     try:
         with _name_full_disk(path):
             yield

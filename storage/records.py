@@ -173,12 +173,12 @@ class Records:
         return CONTENT_CHANGED if facts is None else self._flaw_of(facts, stage, clip)
 
     def path(self, stage: str, clip: int | None = None) -> Path:
-        """Its file. Raises LinkInRun."""
+        """The file of a record. Raises LinkInRun."""
         return path_inside(self._root, self._name(stage, clip)[len(str(self._root)) + 1 :])
 
     @property
     def folder(self) -> Path:
-        """Where they all are. Raises LinkInRun."""
+        """The folder of all records. Raises LinkInRun."""
         return path_inside(self._root, "commits")
 
     def prune(self, stage: str, clip: int | None = None, *, remake: str) -> None:
@@ -219,7 +219,7 @@ class Records:
         return b""
 
     def _flaw_of(self, facts: Facts, stage: str, clip: int | None) -> str | None:
-        """What is wrong with what a record says, to be read after its name; None if it is this one."""
+        """What is wrong with a record's content, to be read after its name; None if it is the record asked for."""
         if (facts.get("stage"), facts.get("clip")) != (stage, clip):
             return "is the record of something else"
         if facts.get("run") != self.owner:
@@ -242,7 +242,7 @@ class Records:
 
 
 def name_of(stage: str, clip: int | None) -> str:
-    """A record's file by its name."""
+    """The file name of a record."""
     return f"{stage}.json" if clip is None else f"{stage}.{clip:05d}.json"
 
 

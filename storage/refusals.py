@@ -22,7 +22,7 @@ THREADS = ("can't start new thread", "thread creation failed", "resource tempora
 
 
 def iterate_causes(fault: BaseException | None) -> Iterator[BaseException]:
-    """The fault, what it came from, and so on."""
+    """The fault, what it was raised from, what that was raised from, and so on."""
     seen: list[BaseException] = []
     while fault is not None and fault not in seen:
         yield fault
@@ -37,12 +37,12 @@ def describe_fault(fault: BaseException) -> str:
 
 
 def is_out_of_memory(fault: BaseException) -> bool:
-    """True if there was no memory, of the host or of the device; torch is not asked, only listened to."""
+    """True if host or device had no memory, by the fault's type and words: torch is not imported for it."""
     return any(_is_memory(each) for each in iterate_causes(fault))
 
 
 def machine_limit(fault: BaseException) -> MachineLimit | None:
-    """What a machine, or a limit of the process, refused; None if it was something else."""
+    """The error for memory, threads or open files that the machine, or a limit of the process, refused; None if it was something else."""
     for each in iterate_causes(fault):
         if isinstance(each, MachineLimit):
             return each
@@ -56,13 +56,13 @@ def machine_limit(fault: BaseException) -> MachineLimit | None:
 
 
 def spare_file(fault: BaseException) -> None:
-    """Raise MachineLimit where it was the machine that refused, which says nothing of the file that was to be read."""
+    """Raise MachineLimit where it was the machine that refused: that says nothing of the file that was to be read."""
     if (limit := machine_limit(fault)) is not None:
         raise limit from fault
 
 
 def spare_input(path: Path, fault: BaseException) -> None:
-    """The same, and NotReadable where the disk does not give a file that nobody can make again."""
+    """Raise MachineLimit where the machine refused, NotReadable where the disk does not give an input, which nobody can make again; return where the file itself is at fault."""
     spare_file(fault)
     for each in iterate_causes(fault):
         if getattr(each, "errno", None) in PASSING_ERRORS:
@@ -72,7 +72,7 @@ def spare_input(path: Path, fault: BaseException) -> None:
 
 
 def translate_refusal(fault: BaseException) -> LongtakeError | None:
-    """The same, and what a disk refused; None if the fault is nobody's but ours."""
+    """The error for what the machine or a disk refused (MachineLimit, NoSpace, DiskRefused); None if the fault is ours."""
     if (limit := machine_limit(fault)) is not None:
         return limit
     for each in iterate_causes(fault):

@@ -15,14 +15,14 @@ NOT_SUPPORTED_ERRORS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 class DiskReserve:
-    """A file of nothing. It is no part of the film: whoever deletes it takes a risk, and no clip."""
+    """A file of nothing that holds room on the disk. It is no part of the film: whoever deletes it takes a risk, and no clip."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def size(self) -> int:
-        """Bytes that are held; a file with holes holds nothing."""
+        """Bytes that the reserve holds; a file with holes holds nothing."""
         try:
             found = self.path.lstat()
         except FileNotFoundError:
@@ -30,7 +30,7 @@ class DiskReserve:
         return found.st_size if found.st_blocks * 512 >= found.st_size else 0
 
     def hold(self, size: int) -> None:
-        """Hold so much, no more and no less; raises NoSpace and then holds what it held."""
+        """Hold exactly `size` bytes. Raises NoSpace, NotWritable, and then holds what it held."""
         self._separate()
         there = self.size
         try:
@@ -47,13 +47,13 @@ class DiskReserve:
             raise NotWritable(self.path, error.strerror) from error
 
     def _separate(self) -> None:
-        """Give it up where it has another name elsewhere: it would be another's that is made longer or shorter."""
+        """Remove the file where it has another name elsewhere: that one would be made longer or shorter."""
         with suppress(FileNotFoundError):
             if self.path.lstat().st_nlink > 1:
                 remove_path(self.path)
 
     def release(self) -> None:
-        """Give it back: now is what it was held for."""
+        """Give the room back, for what it was held for."""
         remove_path(self.path)
 
 

@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class RetakeSource:
-    """Where a new run comes from that shares files with another."""
+    """The run whose files a new run shares, and what was taken from it."""
 
     facts: Facts
     """What run.json says of it, as `parent`."""
@@ -51,7 +51,7 @@ class RetakeSource:
 
 @dataclass(frozen=True)
 class NewRun:
-    """All that a new run is made of."""
+    """All that a new run is made of: spec, settings, sources, inputs."""
 
     spec: Spec
     settings: Settings
@@ -140,7 +140,7 @@ class Run:
         return cls(root, run_json.read_facts(root))
 
     def find_run_file_flaws(self) -> Iterator[tuple[str, str]]:
-        """Which of run.json and its copy is not whole, and what is wrong with it."""
+        """Each of run.json and its copy that is not whole, with what is wrong with it."""
         return run_json.find_run_json_flaws(self.root)
 
     def restore_run_files(self) -> None:
@@ -240,7 +240,7 @@ class Run:
         )
 
     def segment_path(self, clip: int) -> Path:
-        """The clip as encoded video."""
+        """The file of a clip as encoded video."""
         return path_inside(self.root, "segments", segment_name(clip))
 
     def verified_path(self, stage: str, clip: int | None = None) -> Path:
@@ -257,37 +257,37 @@ class Run:
 
     @property
     def image_path(self) -> Path:
-        """Its copy of the picture."""
+        """The run's copy of the picture."""
         return path_inside(self.root, self._facts["inputs"]["image"])
 
     @property
     def audio_path(self) -> Path:
-        """Its copy of the sound."""
+        """The run's copy of the sound."""
         return path_inside(self.root, self._facts["inputs"]["audio"])
 
     @property
     def soundtrack_path(self) -> Path:
-        """The whole sound as AAC."""
+        """The file of the whole sound as AAC."""
         return path_inside(self.root, "soundtrack.m4a")
 
     @property
     def video_path(self) -> Path:
-        """The film."""
+        """The file of the film."""
         return path_inside(self.root, "video.mp4")
 
     @property
     def reserve_path(self) -> Path:
-        """Room that is held back for the film."""
+        """The file whose room is held back for the film."""
         return path_inside(self.root, "reserve.bin")
 
     @property
     def events_path(self) -> Path:
-        """One JSON line per event."""
+        """The file of events, a line of JSON each."""
         return path_inside(self.root, "events.jsonl")
 
     @property
     def log_path(self) -> Path:
-        """The log that a person reads."""
+        """The file of the log that a person reads."""
         return path_inside(self.root, "inference.log")
 
     @classmethod
@@ -310,7 +310,7 @@ def read_begun_spec(root: Path) -> Spec | None:
 
 
 def describe_spec_difference(there: Spec, asked: Spec) -> str:
-    """In words, where two specs differ: `seed is 1, not 2`."""
+    """Where two specs differ, in words: `seed is 1, not 2`."""
     one, other = asdict(there), asdict(asked)
     for each, spec in ((one, there), (other, asked)):
         each["takes"] = ", ".join(map(str, spec.takes)) or "none"

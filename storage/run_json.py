@@ -94,12 +94,12 @@ def _require_readable(path: Path) -> None:
 
 
 def read_either(root: Path) -> Facts | None:
-    """What one of the two says, whatever the other does. Raises RunTooNew, LinkInRun."""
+    """The facts of run.json or of its copy, whichever can be read; None where neither can. Raises RunTooNew, LinkInRun."""
     return read_file(root, MAIN)[0] or read_file(root, COPY)[0]
 
 
 def read_file(root: Path, name: str) -> Found:
-    """What one of the files says, its seal and every field checked; or what is wrong with it, to be read after its name. Raises RunTooNew, LinkInRun."""
+    """The facts of one of the files, its seal and every field checked; or what is wrong with it, to be read after its name. Raises RunTooNew, LinkInRun."""
     try:
         facts = read_json(path_inside(root, name), LARGEST)
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def read_file(root: Path, name: str) -> Found:
 
 
 def find_run_json_flaws(root: Path) -> Iterator[tuple[str, str]]:
-    """Which of run.json and its copy is not whole, and what is wrong with it."""
+    """Each of run.json and its copy that is not whole, with what is wrong with it."""
     found = {name: read_file(root, name) for name in (MAIN, COPY)}
     wanted = found[MAIN][0] or found[COPY][0]
     for name, (facts, flaw) in found.items():
@@ -133,14 +133,14 @@ def find_run_json_flaws(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def save_run_json(root: Path, facts: Facts) -> None:
-    """Write both, durably."""
+    """Write run.json and its copy, durably."""
     # The copy first: run.json, the last thing written, is what makes the folder a run.
     for name in (COPY, MAIN):
         write_file(root, name, facts)
 
 
 def write_file(root: Path, name: str, facts: Facts) -> None:
-    """Write one of the files, durably. What could not be read again is not written: raises Unfit."""
+    """Write run.json or its copy, durably. What could not be read again is not written: raises Unfit."""
     _FIELDS(facts)
     sealed = {**facts, "seal": _compute_seal(facts)}
     text = json.dumps(sealed, indent=2, ensure_ascii=False) + "\n"

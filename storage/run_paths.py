@@ -54,7 +54,7 @@ def open_plain(path: Path | str, flags: int) -> int:
 
 
 def open_own(path: Path, flags: int) -> int:
-    """Open a file to be written in place. One that has another name elsewhere is replaced by a copy of it first."""
+    """Open a file to be written in place; the file descriptor. A file that has another name elsewhere is replaced by a copy of it first."""
     file = open_plain(path, flags)
     if os.fstat(file).st_nlink <= 1:
         return file
@@ -64,7 +64,7 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def append_bytes(path: Path, data: bytes) -> None:
-    """Add to the end of a file, in one write: what two processes add does not mix."""
+    """Add bytes to the end of a file, in one write: what two processes add does not mix."""
     file = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, data)

@@ -45,7 +45,7 @@ class Finding:
 
 
 class RunScan:
-    """One pass over a run. Takes no lock: what changes under the eyes is looked at twice."""
+    """One pass over a run. Takes no lock: what looks broken is looked at twice, as a run at work changes meanwhile."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class RunScan:
         self._bad_segments: set[int] = set()
 
     def findings(self) -> Iterator[Finding]:
-        """What is not as it should be, in the order in which the film is made."""
+        """Each file that is not as it should be, in the order in which the film is made."""
         yield from _confirm_twice(self._scan_run_files)
         yield from _confirm_twice(self._scan_inputs)
         # One further than there are records: a chunk there waits for its own.
@@ -89,12 +89,12 @@ class RunScan:
 
     @cached_property
     def _newest(self) -> dict[str, dict[int, int]]:
-        """Of each stage the last clip of each stretch that has a record, by the records' names."""
+        """For each stage the last clip of each stretch that has a record, by the records' names."""
         return {stage: self._last(self.records.named(stage)) for stage in CLIP_STAGES}
 
     @cached_property
     def _newest_file(self) -> dict[str, dict[int, int]]:
-        """The same of clips that have a file, vouched for or not."""
+        """For each stage the last clip of each stretch that has a file, vouched for or not."""
         run = self.run
         arrays = [run.audio, run.latents, *([run.motion] if run.spec.motion_latents else [])]
         newest = {array.name: self._last(array.on_disk()) for array in arrays}
@@ -103,7 +103,7 @@ class RunScan:
         return {**newest, "segment": self._last(there)}
 
     def _last(self, clips: Iterable[int]) -> dict[int, int]:
-        """The last of these clips of each stretch that has any: of those that follow each other, from join to join."""
+        """The last of these clips in each stretch that has any; a stretch is clips that follow each other, from join to join."""
         last: dict[int, int] = {}
         for clip in clips:
             if clip < self.run.spec.clips:
@@ -273,7 +273,7 @@ class RunScan:
             yield Finding("present", None, self._relative_name(presence.path), flaw, lost)
 
     def _memos(self) -> Iterator[Finding]:
-        """Records that vouch for no file of the run: seams that were measured, outputs that were written."""
+        """Flaws of records that vouch for no file of the run: seams that were measured, outputs that were written."""
         seams = [("seam", clip) for clip in self.records.named("seam")]
         outputs = [(path.stem, None) for path in self.records.folder.glob("output-*.json")]
         for stage, clip in (*seams, *outputs):
@@ -318,7 +318,7 @@ class RunScan:
 
 
 def _confirm_twice(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """What is found, and still found at a second look: a run at work changes meanwhile."""
+    """The findings of a first look that a second one still has: a run at work changes meanwhile."""
     found = list(look())
     if not found:
         return found

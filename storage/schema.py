@@ -47,7 +47,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def _contained_values(value: object) -> Collection[object]:
-    """The lists and tables in a list or a table."""
+    """The lists and tables directly in a list or a table; none in anything else."""
     values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [each for each in values if isinstance(each, dict | list)]
 
@@ -69,7 +69,7 @@ def _value_in_words(value: object) -> str:
 
 
 def whole_number(least: int, most: int) -> Check:
-    """A whole number in these bounds."""
+    """A check for a whole number in these bounds."""
 
     def check(value: object) -> None:
         if type(value) is not int:  # a bool is an int, too
@@ -80,7 +80,7 @@ def whole_number(least: int, most: int) -> Check:
 
 
 def any_number(least: float, most: float) -> Check:
-    """A number in these bounds."""
+    """A check for a number in these bounds."""
 
     def check(value: object) -> None:
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def _check_bounds(value: float, least: float, most: float) -> None:
 
 
 def text_matching(longest: int, pattern: str = "") -> Check:
-    """Text that can be written as UTF-8, and fits the pattern from end to end where one is given."""
+    """A check for text that can be written as UTF-8, and fits the pattern from end to end where one is given."""
     wanted = re.compile(pattern, re.DOTALL) if pattern else None
 
     def check(value: object) -> None:
@@ -124,7 +124,7 @@ def is_utf8(words: str) -> bool:
 
 
 def one_of(*values: object) -> Check:
-    """One of these."""
+    """A check for one of these values."""
 
     def check(value: object) -> None:
         # By type as well: True equals 1.
@@ -135,7 +135,7 @@ def one_of(*values: object) -> Check:
 
 
 def either_of(*checks: Check) -> Check:
-    """What fits one of these; what the last says, where it fits none."""
+    """A check for what fits one of these checks; what the last says, where it fits none."""
 
     def check(value: object) -> None:
         for each in checks[:-1]:
@@ -149,7 +149,7 @@ def either_of(*checks: Check) -> Check:
 
 
 def list_of(each: Check, most: int) -> Check:
-    """A list of at most so many."""
+    """A check for a list of at most `most` items that fit `each`."""
 
     def check(value: object) -> None:
         if not isinstance(value, list | tuple):
@@ -163,7 +163,7 @@ def list_of(each: Check, most: int) -> Check:
 
 
 def table_of(each: Check, most: int, **named: Check) -> Check:
-    """A table of at most so many; some by their own checks."""
+    """A check for a table of at most `most` values that fit `each`; the named ones have checks of their own."""
 
     def check(value: object) -> None:
         if not isinstance(value, dict):
@@ -177,7 +177,7 @@ def table_of(each: Check, most: int, **named: Check) -> Check:
 
 
 def table_with(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """A table that has all that is needed; what has no check is left alone."""
+    """A check for a table that has all that is needed; a key without a check is left alone."""
     known = {**needed, **(optional or {})}
 
     def check(value: object) -> None:

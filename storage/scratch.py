@@ -54,7 +54,7 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
 
 @contextmanager
 def hold_marker(mark: Path) -> Iterator[bool]:
-    """Hold a file that says that somebody works beside it; True where a process left it that was killed. Gone on leaving, unless a signal ends the work.
+    """Hold a file that says that somebody works beside it; True where a killed process left it. Gone on leaving, unless a signal ends the work.
 
     Raises BadInput where a living process holds it.
     """
@@ -78,7 +78,7 @@ def hold_marker(mark: Path) -> Iterator[bool]:
 
 
 def sweep_scratch(parent: Path | None = None) -> int:
-    """Remove the scratch folders in `parent` (None: in the private folder) that no process holds any more; how many.
+    """Remove the scratch folders in `parent` (None: in the private folder) that no process holds any more; how many there were.
 
     Those of other users, and what only has such a name, stay.
     """
@@ -96,7 +96,7 @@ def _private_path() -> Path:
 
 
 def _sweep_folder(folder: Path) -> bool:
-    """True if it was a dead process's, and so is gone."""
+    """True if the folder was a dead process's, and so was removed."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -114,7 +114,7 @@ def _sweep_folder(folder: Path) -> bool:
 
 
 def _try_lock(file: int) -> bool:
-    """False where a living process holds it. Raises OSError on a file system without locks."""
+    """Lock a file; False where a living process holds it. Raises OSError on a file system without locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

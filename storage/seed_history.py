@@ -21,7 +21,7 @@ History = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Take:
-    """Some clips of another film, made again."""
+    """Some clips of another film, made again with another seed."""
 
     parent: Annotated[str, text_matching(64, DIGEST)]
     """The digest of the spec of that film."""
@@ -34,7 +34,7 @@ class Take:
     """The other film's clips after it are decoded again, as far as the decoder's memory reaches."""
 
     def __str__(self) -> str:
-        """For one line of text."""
+        """The take in words, for one line of text."""
         again = ", decoded on" if self.redecode else ""
         clips = f"{'clip' if self.until == self.clip + 1 else 'clips'} {describe_span(self.clip, self.until - 1)}"
         return f"{clips} of {self.parent[:8]} with seed {self.seed}{again}"
@@ -45,7 +45,7 @@ class Take:
 
 
 def build_history(seed: int, takes: Sequence[Take], clip: int) -> History:
-    """The seeds that a clip came of: its own, and those of the clips that it follows, which need not be the ones that the film shows."""
+    """The pairs (clip, seed) that a clip came of: its own seed, and those of the clips that it follows, which need not be the ones that the film shows."""
     for number in reversed(range(len(takes))):
         take = takes[number]
         if take.remakes(clip):
@@ -56,7 +56,7 @@ def build_history(seed: int, takes: Sequence[Take], clip: int) -> History:
 
 
 def cut_history(history: History, clip: int) -> History:
-    """A history before this clip."""
+    """The part of a history that lies before this clip."""
     return tuple(each for each in history if each[0] < clip)
 
 

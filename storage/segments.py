@@ -31,7 +31,7 @@ def encode_segment(
 
 
 def encode_h264(frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str) -> bytes:
-    """The mp4 itself. Width and height are even."""
+    """Frames [frame, y, x, rgb] as the bytes of an mp4 with one closed GOP of H.264. Width and height are even."""
     height, width = frames.shape[1:3]
     assert len(frames), "a segment has a frame"
     assert width % 2 == height % 2 == 0, "4:2:0 halves both sides"
@@ -51,7 +51,7 @@ def encode_h264(frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str) -
 
 
 def _x264_options(crf: int, preset: str) -> dict[str, str]:
-    """The same for every segment of a run, a short one included: the film has one set of codec parameters for all.
+    """Options of libx264, equal for every segment of a run, a short one included: the film has one set of codec parameters for all.
 
     One GOP however long; no B-frames: packets are then in the order of their times and none starts before zero, which joins cleanly in any tool, and
     they would save a quarter of 0.04 MB a clip. `cpu-independent`: the same bits with and without AVX. `annexb=0`: packets as they

@@ -20,7 +20,7 @@ BATCH = 64
 
 
 class FileSharing:
-    """Two runs, one of which gets what the other has. What has a record already is passed over, so it may simply be done again."""
+    """Two runs, one of which gets what the other has. What has a record already is passed over, so it may be done again."""
 
     def __init__(self, old: "Run", new: "Run") -> None:
         self.old, self.new = old, new
@@ -28,7 +28,7 @@ class FileSharing:
         """Bytes for which no link could be made."""
 
     def share_once(self) -> None:
-        """What was made once: the encoded inputs, the sound, the soundtrack."""
+        """Share what was made once a run: the encoded inputs, the sound, the soundtrack."""
         for stage, here, there in (
             ("inputs", self.old.inputs.folder, self.new.inputs.folder),
             ("sound", self.old.sound.folder, self.new.sound.folder),
@@ -43,7 +43,7 @@ class FileSharing:
             self.new.records.adopt("soundtrack", None, facts)
 
     def share_clips(self, stage: str, clips: Iterable[int]) -> None:
-        """These clips of a stage, as far as the other run has them."""
+        """Share these clips of a stage, as far as the other run has them."""
         rest = iter(clips)
         while batch := list(islice(rest, BATCH)):
             due = list(self._clips_to_share(stage, batch))
@@ -56,7 +56,7 @@ class FileSharing:
                 self.new.records.adopt(stage, clip, self._as_own_record(stage, clip, facts))
 
     def share_carries(self, clips: Iterable[int]) -> None:
-        """The carries that stand before these."""
+        """Share the carries that stand before these clips."""
         for clip in clips:
             if not self.new.records.complete("carry", clip):
                 self.copied += self.new.carry.share(clip, self.old.carry)
@@ -70,20 +70,20 @@ class FileSharing:
                 yield clip, facts
 
     def _record_to_share(self, stage: str, clip: int | None) -> Facts | None:
-        """The other run's record, where this one has none; of what is in doubt there is none."""
+        """The other run's record where this run has none; None where it has one, or the other's is in doubt."""
         facts = self.old.records.read(stage, clip)
         if facts is None or facts["state"] == "doubted":
             return None
         return None if self.new.records.read(stage, clip) else facts
 
     def _is_whole(self, stage: str, clip: int, facts: Facts) -> bool:
-        """By a file's length; its hash is asked by who reads it. What is not whole is made again here."""
+        """True if a clip's file has its length; its hash is asked by who reads it. What is not whole is made again here."""
         if stage == "segment":
             return _is_there(self.old.segment_path(clip), facts)
         return getattr(self.old, stage).flaw(clip, thorough=False) is None
 
     def _as_own_record(self, stage: str, clip: int, facts: Facts) -> Facts:
-        """What a record of a pruned file says of making it again is said of this run."""
+        """The other run's record, in which the command that makes a pruned file again names this run."""
         if facts["state"] != "pruned":
             return facts
         return {**facts, "remake": getattr(self.new, stage).remake(clip)}

@@ -57,12 +57,12 @@ class SoundFacts:
 
     @property
     def seconds(self) -> Fraction:
-        """Its exact length."""
+        """The exact length in seconds."""
         return Fraction(self.samples, self.rate)
 
     @property
     def found(self) -> Fraction:
-        """Seconds that the file holds."""
+        """Seconds of sound that the file holds."""
         return Fraction(self.samples - self.reading.silence, self.rate)
 
 
@@ -124,7 +124,7 @@ def encode_soundtrack(
 
 
 def _read_blocks(path: Path, reading: Reading) -> Iterator[pcm.AudioBlock]:
-    """All of it, after its silence."""
+    """All blocks of the file's sound, after the silence that the reading puts before it."""
     pieces = pcm.decode_sound(path)
     first = next(pieces)
     for start in range(0, reading.silence, BLOCK):
@@ -135,7 +135,7 @@ def _read_blocks(path: Path, reading: Reading) -> Iterator[pcm.AudioBlock]:
 
 
 def _resample_blocks(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterator[Samples]:
-    """Pieces (own rate, [channel, sample]) at another rate: the same moments, round half up(samples · rate / own rate) samples."""
+    """Blocks (own rate, [channel, sample]) at another rate: the same moments, round half up(samples · rate / own rate) samples."""
     from av import AudioResampler
 
     given = made = 0
@@ -163,7 +163,7 @@ def _resample_blocks(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterat
 
 
 def _regroup_blocks(pieces: Iterable[Samples], size: int) -> Iterator[Samples]:
-    """The same samples in blocks of `size`; the last may be shorter."""
+    """Blocks of sound [channel, sample] cut anew into blocks of `size` samples; the last may be shorter."""
     held: list[Samples] = []
     waiting = 0
     for piece in pieces:

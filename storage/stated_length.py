@@ -42,12 +42,12 @@ class StatedLength:
     """The file ends in the middle of something."""
 
     def length(self, found: Fraction) -> Fraction:
-        """What the sound should be where `found` was read; `found`, where it is no less or nobody knows."""
+        """The seconds that the sound should have where `found` were read; `found`, where it is no less or nobody knows."""
         whole = max(self.seconds, found / self.share if self.share else found)
         return whole if whole - found > self.slack else found
 
     def followed(self, other: "StatedLength") -> "StatedLength":
-        """The same and another's sound after it, joined to one file; nothing, where this says nothing of its own."""
+        """The length of two sounds joined to one file, the other's after this one; where this one states nothing, the two state nothing."""
         if not self.seconds:
             return self
         return StatedLength(self.seconds + other.seconds, self.slack + other.slack)
@@ -58,7 +58,7 @@ class StatedLength:
 
 
 def stated_length(path: Path, container: "InputContainer", stream: "AudioStream") -> StatedLength:
-    """What the file says; reads a little of it."""
+    """The length that the file's own header states; reads a little of it."""
     name = container.format.name.split(",")[0]
     if name in EXACT:
         return _from_stream(stream, EXACT[name])
@@ -78,14 +78,14 @@ def _from_stream(stream: "AudioStream", slack: Fraction) -> StatedLength:
 
 
 def _from_share(size: int, there: int) -> StatedLength:
-    """Of so many bytes of samples that the header speaks of, so many are there."""
+    """The stated length of a header that speaks of `size` bytes of samples where `there` bytes lie in the file."""
     if size <= there or any(low <= size <= high for low, high in UNKNOWN):
         return StatedLength()
     return StatedLength(slack=Fraction(1, 100), share=Fraction(max(there, 0), size))
 
 
 def _read_wave(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLength:
-    """RIFF, RF64, BW64 (little endian) and RIFX."""
+    """The stated length of RIFF, RF64, BW64 (little endian) and RIFX."""
     form, order, long = file.read(12)[:4], "<", None
     if form == b"RIFX":
         order = ">"
@@ -104,7 +104,7 @@ def _read_wave(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLength
 
 
 def _read_wave64(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLength:
-    """Sony's: names of 16 bytes, sizes of 8 that count the head too."""
+    """The stated length of Sony's Wave64: names of 16 bytes, sizes of 8 that count the head too."""
     file.seek(40)
     while len(head := file.read(24)) == 24:
         size = int(struct.unpack("<Q", head[16:])[0])
@@ -117,7 +117,7 @@ def _read_wave64(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLeng
 
 
 def _read_ogg(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLength:
-    """An Ogg file states no length, but its last page says how long that page is."""
+    """The stated length of Ogg, which has none, but its last page says how long that page is."""
     file.seek(max(end - TAIL, 0))
     tail = file.read()
     page = tail[max(tail.rfind(b"OggS"), 0) :]
@@ -126,7 +126,7 @@ def _read_ogg(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLength:
 
 
 def _read_asf(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLength:
-    """Windows Media: the object of the file's properties has its size."""
+    """The stated length of Windows Media: the object of the file's properties has its size."""
     head = file.read(1 << 16)
     place = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
     if not 0 <= place < len(head) - 48:
@@ -135,12 +135,12 @@ def _read_asf(file: BinaryIO, end: int, _stream: "AudioStream") -> StatedLength:
 
 
 def _read_caf(_file: BinaryIO, _end: int, stream: "AudioStream") -> StatedLength:
-    """Apple's: it counts packets; libav's length is that of what is there."""
+    """The stated length of Apple's CAF: it counts packets; libav's length is that of what is there."""
     return StatedLength(stream.frames * (stream.time_base or NOTHING), Fraction(1, 100))
 
 
 def _read_avi(file: BinaryIO, end: int, stream: "AudioStream") -> StatedLength:
-    """Its parts have sizes. The packets that it counts are also those that stand for a late start, so they are asked only where it is cut."""
+    """The stated length of AVI: its parts have sizes. The packets it counts are also those that stand for a late start, so they are asked only where it is cut."""
     place = 0
     while place < end and (head := file.read(8))[:4] == b"RIFF":
         place += 8 + int.from_bytes(head[4:], "little")
@@ -150,7 +150,7 @@ def _read_avi(file: BinaryIO, end: int, stream: "AudioStream") -> StatedLength:
 
 
 def _read_matroska(file: BinaryIO, end: int, stream: "AudioStream") -> StatedLength:
-    """Its segment has a size, unless it was written live; the length is in a tag, or that of all its streams together."""
+    """The stated length of Matroska: its segment has a size, unless it was written live; the length is in a tag, or that of all its streams together."""
     file.seek(_read_element(file)[1], 1)
     name, size = _read_element(file)
     live = size in {(1 << 7 * count) - 1 for count in range(1, 9)}
@@ -170,7 +170,7 @@ CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
 def _read_element(file: BinaryIO) -> tuple[int, int]:
-    """The name and the size of an EBML element, the file then being at its content; zeros where there is none."""
+    """Name and size of an EBML element, the file then standing at its content; zeros where there is none."""
     name = _read_number(file, marked=True)
     return name, _read_number(file, marked=False)
 
@@ -185,7 +185,7 @@ def _read_number(file: BinaryIO, *, marked: bool) -> int:
 
 
 def _read_xing(file: BinaryIO, _end: int, stream: "AudioStream") -> StatedLength:
-    """An MP3 with variable bits begins with a frame that counts those after it."""
+    """The stated length of an MP3 with variable bits, which begins with a frame that counts those after it."""
     while (head := file.read(10))[:3] == b"ID3":
         file.seek(tag_length(head) - 10, 1)
     found = length_of_frames(counted_frames(head + file.read(190)), stream.rate)
@@ -207,7 +207,7 @@ READERS: dict[str, Callable[[BinaryIO, int, "AudioStream"], StatedLength]] = {
 
 
 def length_of_frames(frames: int, rate: int) -> StatedLength:
-    """So many frames of an MP3, as a header counts them."""
+    """The stated length of an MP3 whose header counts so many frames."""
     each = 1152 if rate >= 32_000 else 576
     return (
         StatedLength(Fraction(frames * each, rate), Fraction(PRIMING, rate))
@@ -217,7 +217,7 @@ def length_of_frames(frames: int, rate: int) -> StatedLength:
 
 
 def counted_frames(frame: bytes) -> int:
-    """What a frame of an MP3 says of the number of those after it (Xing's and LAME's head, or Fraunhofer's); 0 where it is one with sound."""
+    """The number of frames that the first frame of an MP3 says follow (Xing's and LAME's head, or Fraunhofer's); 0 where it is one with sound."""
     if len(frame) < 60 or frame[0] != 0xFF or frame[1] < 0xE0:
         return 0
     if frame[36:40] == b"VBRI":
@@ -232,7 +232,7 @@ def counted_frames(frame: bytes) -> int:
 
 
 def tag_length(head: bytes) -> int:
-    """Of an ID3v2 tag by its first ten bytes, these included."""
+    """Bytes of an ID3v2 tag by its first ten, these included."""
     size = 0
     for byte in head[6:10]:
         size = size << 7 | byte & 0x7F
@@ -240,7 +240,7 @@ def tag_length(head: bytes) -> int:
 
 
 def why_unfinished(path: Path) -> str | None:
-    """Why nothing of an MP4 can be read, where that is because its end is missing; None else."""
+    """Why nothing of an MP4 can be read where its end is missing; None otherwise."""
     names, place, size = [], 0, path.stat().st_size
     with path.open("rb") as file:
         while place < size:

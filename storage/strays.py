@@ -58,7 +58,7 @@ def find_obstacles(run: "Run") -> list[Path]:
 
 
 def _is_folder(run: "Run", parts: tuple[str, ...]) -> bool:
-    """Whether a folder by these names, the last its own, is one of the run's."""
+    """True if a folder with these names, the last its own, is one of the run's."""
     top, *rest = parts
     if top not in _FOLDERS or DRAFT_NAME.match(parts[-1]):
         return False
@@ -69,14 +69,14 @@ def _is_folder(run: "Run", parts: tuple[str, ...]) -> bool:
 
 
 def _is_piece(run: "Run", record: tuple[str, int | None], inside: list[str]) -> bool:
-    """Whether a folder is one of the pieces that a record holds; one without a record may have any."""
+    """True if a folder is one of the named arrays that a record holds; one without a record may have any."""
     facts = run.records.read(*record) or {}
     pieces = {fact["folder"] for fact in facts.get("pieces", ())}
     return not inside or (len(inside) == 1 and (not pieces or inside[0] in pieces))
 
 
 def _is_file(run: "Run", inside: tuple[str, ...], name: str) -> bool:
-    """Whether a file in one of the run's folders is one of the run's."""
+    """True if a file in one of the run's folders is one of the run's."""
     top = inside[0] if inside else ""
     path = Path(run.root, *inside, name)
     if top in {"", "inputs"} and path in _named_by_run(run):

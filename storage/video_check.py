@@ -21,7 +21,7 @@ Kind = Literal["video", "audio"]
 
 
 def find_segment_flaw(path: Path, spec: Spec, clip: int) -> str | None:
-    """What is wrong with a segment for one who plays it: every frame is decoded; None if it has the clip's frames, each in its place."""
+    """What is wrong with a segment for a player, every frame decoded; None if it has the clip's frames, each in its place."""
     wanted = spec.frames_in(clip)
     count = 0
     try:
@@ -65,7 +65,7 @@ def decode_frames(path: Path, spec: Spec) -> Iterator["NDArray[np.uint8]"]:
 
 
 def measure_sound_seconds(path: Path) -> Fraction | None:
-    """How long a soundtrack plays, by its packets; None where it cannot be played."""
+    """Seconds that a soundtrack plays, by its packets; None where it cannot be played."""
     try:
         with open_media(path, "mp4") as container:
             packets = _demux_packets(container, "audio")
@@ -92,7 +92,7 @@ def _find_video_flaw(path: Path, segments: Iterable[Path | None], span: FilmSpan
 
 
 def _packets_of_segment(segment: Path | None, frames: int) -> Iterator[bytes | None]:
-    """The packets of a segment; so many times None where it is not to be looked at."""
+    """The packets of a segment; `frames` times None where it is not to be looked at."""
     if segment is None:
         yield from [None] * frames
         return
@@ -102,7 +102,7 @@ def _packets_of_segment(segment: Path | None, frames: int) -> Iterator[bytes | N
 
 
 def _find_sound_flaw(path: Path, soundtrack: Path, span: FilmSpan) -> str | None:
-    """The film's sound against that of the whole run, of which it may be the beginning."""
+    """How the film's sound differs from that of the whole run, of which it may be the beginning; None if it does not."""
     with open_media(path, "mp4") as film, open_media(soundtrack, "mp4") as sound:
         heard, whole = _demux_packets(film, "audio"), _demux_packets(sound, "audio")
         end = Fraction(0)

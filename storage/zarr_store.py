@@ -25,7 +25,7 @@ class DurableStore(LocalStore):
         zarr.config.set({"threading.max_workers": 1})
 
     def set_sync(self, key: str, value: Buffer) -> None:
-        """Publish one object."""
+        """Publish one object under its key."""
         self._check_writable()
         path = self.root / key
         make_folder(path.parent)
