@@ -28,7 +28,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class FilmPair:
-    """One film by the product and one by the bare loop, one after the other: frames a second."""
+    """Frames a second of one film by the product and one by the bare loop, one after the other."""
 
     whole: float
     """From the first denoise until the film was published."""
@@ -42,12 +42,12 @@ class FilmPair:
 
     @property
     def ratio(self) -> float:
-        """The product's time over the bare loop's."""
+        """The product's time as a multiple of the bare loop's."""
         return self.bare / self.whole
 
 
 def run_pair(film: Material, root: Path) -> FilmPair:
-    """Make the film both ways."""
+    """Make a film by the product and by the bare loop; their speeds."""
     made = product.make_film(film, root)
     words = loops.loop_command("bare", film, product.read_encoding(root), root)
     bare: Facts = json.loads(run_watched(words).stdout)
@@ -79,7 +79,7 @@ def time_stages(film: Material, root: Path) -> dict[str, float]:
 
 
 def measure_all(film: Material, runs: int, folder: Path) -> Facts:
-    """All figures; says on stderr how far it is."""
+    """All figures of `runs` pairs of films; tells its progress on stderr."""
     load = os.getloadavg()[0]
     pairs = []
     for number in range(runs):
@@ -111,7 +111,7 @@ FIGURES = {
 
 
 def describe_machine(folder: Path, load: float) -> Facts:
-    """What it was measured on."""
+    """The machine that was measured on: processor, cores, load, file system, Python."""
     return {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
@@ -131,7 +131,7 @@ def find_file_system(folder: Path) -> str:
 
 
 def check_levels(facts: Facts) -> dict[str, tuple[float, str, bool]]:
-    """Each level that is set: the figure, what is asked, whether it is reached."""
+    """Each level by name: the figure, what is asked, whether it is met."""
     best, ratio = max(facts["fps"]["whole"]), facts["ratio_best"]
     return {
         "whole path, best": (best, f"≥ {LEAST_FPS:.0f} fps", best >= LEAST_FPS),
@@ -140,7 +140,7 @@ def check_levels(facts: Facts) -> dict[str, tuple[float, str, bool]]:
 
 
 def format_table(facts: Facts) -> str:
-    """All of it for a person."""
+    """All figures as a table for people."""
     film, there = facts["film"], facts["machine"]
     made = f"{film['clips']} clips, {film['width']}×{film['height']}, {film['steps']} steps, {film['runs']} pairs"
     place = f"{there['cores']} cores ({there['processor']}), load {there['load_before']} before, {there['file_system']}"
@@ -168,7 +168,7 @@ def format_table(facts: Facts) -> str:
 
 
 def main() -> int:
-    """Measure, and print one table."""
+    """Measure, and print one table; the exit code."""
     which = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     which.add_argument("--model", choices=("pocket", "live-avatar"), default="pocket")
     of, rest = which.parse_known_args()

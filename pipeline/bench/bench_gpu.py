@@ -42,7 +42,7 @@ KERNELS = {
 
 @dataclass(frozen=True)
 class BenchRow:
-    """One line of the table."""
+    """One row of the table: a kind of measurement and its flags."""
 
     kind: str = "film"
     fp8: bool = True
@@ -95,7 +95,7 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What is measured."""
+    """The weights, size and length of the films that are measured."""
 
     weights: str
     width: int
@@ -104,7 +104,7 @@ class BenchOptions:
     folder: Path
 
     def material(self, row: BenchRow) -> Material:
-        """The film of a row."""
+        """Picture and sound of a row's film."""
         told = Options(
             self.width, self.height, weights=self.weights, precision=FP8 if row.fp8 else ""
         )
@@ -112,7 +112,7 @@ class BenchOptions:
 
 
 def bench_alone(asked: BenchOptions, row: BenchRow) -> Facts:
-    """The clip loop and the decoder by themselves, in this process."""
+    """Speed of the clip loop and of the decoder by themselves, in this process."""
     import numpy as np
 
     options = asked.material(row).options
@@ -146,14 +146,14 @@ def bench_alone(asked: BenchOptions, row: BenchRow) -> Facts:
 
 
 def time_call(act: Callable[[], object]) -> float:
-    """How long it takes; what comes back is on the host, so the card is done."""
+    """Seconds that a call takes; what it returns is on the host, so the GPU is done."""
     begun = time.monotonic()
     act()
     return time.monotonic() - begun
 
 
 def profile_gpu(act: Callable[[], object], parts: int) -> dict[str, float]:
-    """Milliseconds a part in products, attention and all else, and in which the card did nothing."""
+    """Milliseconds a part that the GPU spends in matrix products, in attention, in all else, and idle."""
     import torch
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiled
@@ -175,14 +175,14 @@ def profile_gpu(act: Callable[[], object], parts: int) -> dict[str, float]:
 
 
 def bench_bare(asked: BenchOptions, row: BenchRow) -> Facts:
-    """The same calls in the same two threads, nothing written."""
+    """Speed of the product's calls in the product's two threads, with nothing written."""
     film = asked.material(row)
     told = json.loads(run_watched(loops.loop_command("bare", film, ENCODING, asked.folder)).stdout)
     return {"fps": steady_rate(told["published"], 48)}
 
 
 def bench_film(asked: BenchOptions, row: BenchRow) -> Facts:
-    """A film through the command line: its steady rate, and what was taken of card and host."""
+    """Steady speed of a film through the command line, and the memory of GPU and host that it took."""
     root = asked.folder / "film"
     flags = ("--carry-every", "0", "--keep-frames", "none", *row.flags)
     with watch_gpu_memory() as card:
@@ -199,14 +199,14 @@ def bench_film(asked: BenchOptions, row: BenchRow) -> Facts:
 
 
 def steady_rate(stamps: Sequence[float], frames: int) -> float:
-    """Frames a second from clip to clip once the rings are full; the median."""
+    """Median frames a second from clip to clip, once the KV caches are full; `stamps` are seconds."""
     laps = [b - a for a, b in zip(stamps[WARM:], stamps[WARM + 1 :], strict=False)]
     return frames / median(laps) if laps else 0.0
 
 
 @contextmanager
 def watch_gpu_memory() -> Iterator[list[int]]:
-    """Bytes of the card that are taken as the driver sees it, the first before anything is; nothing where there is none to ask."""
+    """A list of the GPU's used bytes as the driver sees them, the first before the film; empty where no driver can be asked."""
     seen: list[int] = []
     ended = Event()
 
@@ -227,7 +227,7 @@ def watch_gpu_memory() -> Iterator[list[int]]:
 
 
 def gpu_bytes_used(card: str) -> int:
-    """Bytes of a card, by whomever; an idle one of ours had .64 GB."""
+    """Used bytes of a GPU, by whatever process; an idle one of ours had .64 GB."""
     reading = nvml.read_gpu(card)
     return (reading and reading.used) or 0
 
@@ -236,7 +236,7 @@ KINDS = {"alone": bench_alone, "bare": bench_bare, "film": bench_film, "first": 
 
 
 def measure_row(name: str, asked: BenchOptions, caches: Path) -> Facts:
-    """One row; what runs in this process is given one of its own."""
+    """Measure one row; what would run in this process gets a process of its own."""
     row = ROWS[name]
     if row.kind == "first":
         os.environ |= {each: str(caches / each) for each in CACHES}
@@ -250,7 +250,7 @@ def measure_row(name: str, asked: BenchOptions, caches: Path) -> Facts:
 
 
 def format_table(found: dict[str, Facts]) -> str:
-    """All of it for a person, with the profiles below."""
+    """All figures as a table for people, with the profiles below."""
     if "bare" in found and "fp8" in found and found["fp8"]["fps"]:
         found["fp8"]["over_bare"] = found["bare"]["fps"] / found["fp8"]["fps"]
     lines = [f"{'':<46}{'measured':>10}{'level':>9}"]
@@ -271,7 +271,7 @@ def format_table(found: dict[str, Facts]) -> str:
 
 
 def group_alike(films: dict[str, str]) -> list[list[str]]:
-    """Names in groups: those whose films are the same."""
+    """Names in groups: those whose films have equal bytes."""
     groups: dict[str, list[str]] = {}
     for name, digest in films.items():
         groups.setdefault(digest, []).append(name)

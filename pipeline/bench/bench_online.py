@@ -38,7 +38,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class FilmCost:
-    """What one film took."""
+    """Memory, disk and time that one film took."""
 
     mode: str
     clips: int
@@ -53,7 +53,7 @@ class FilmCost:
 
 
 def measure_film(film: Material, mode: str, folder: Path) -> FilmCost:
-    """Make one film in a fresh process; what it wrote is removed."""
+    """Make one film in a fresh process, remove what it wrote, and give what it took."""
     return (
         _measure_keeping(film, folder) if mode == "keep" else _measure_product(film, mode, folder)
     )
@@ -80,7 +80,7 @@ def _measure_product(film: Material, mode: str, folder: Path) -> FilmCost:
 
 @dataclass(frozen=True)
 class GrowthLevel:
-    """One thing that must hold of the figures."""
+    """One level of the figures over the length of the film."""
 
     name: str
     value: float
@@ -89,7 +89,7 @@ class GrowthLevel:
 
 
 def check_levels(costs: Sequence[FilmCost]) -> list[GrowthLevel]:
-    """Memory of ours does not grow, that of the keep-everything loop does; time is linear."""
+    """The levels: the product's memory does not grow, that of the keep-everything loop does; time is linear."""
     return [level for mode in MODES for level in _levels_of([c for c in costs if c.mode == mode])]
 
 
@@ -110,14 +110,14 @@ def _levels_of(costs: Sequence[FilmCost]) -> Iterator[GrowthLevel]:
 
 
 def describe_film(film: Material) -> str:
-    """Which film it is, in words."""
+    """The film that is measured, in words."""
     told = film.options
     size, step = f"{told.width}×{told.height}", "step" if told.steps == 1 else "steps"
     return f"{film.model}, {size}, {told.steps} {step}, {told.clip_frames} frames a clip"
 
 
 def format_table(costs: Sequence[FilmCost], film: Material, load: float) -> str:
-    """All of it for a person."""
+    """All figures as a table for people."""
     lines = [
         f"{describe_film(film)}; {os.cpu_count()} cores, load {load:.2f} before",
         "",
@@ -137,7 +137,7 @@ def format_table(costs: Sequence[FilmCost], film: Material, load: float) -> str:
 
 
 def plot_costs(costs: Sequence[FilmCost], film: Material, path: Path) -> None:
-    """Three panels, clips from left to right: memory, seconds a clip, time to the first playable clip."""
+    """Write a PNG of three panels over the number of clips: memory, seconds a clip, time to the first playable clip."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -171,7 +171,7 @@ def _label_axis(axis: "Axes", title: str, clips: list[int]) -> None:
 
 
 def measure_all(words: argparse.Namespace, folder: Path) -> tuple[list[FilmCost], Material]:
-    """Every mode at every length; says on stderr how far it is."""
+    """The cost of every mode at every length; tells its progress on stderr."""
     costs = []
     for clips in words.clips:
         film = prepare_material(folder, clips, options_of(words), words.model)
@@ -182,7 +182,7 @@ def measure_all(words: argparse.Namespace, folder: Path) -> tuple[list[FilmCost]
 
 
 def main() -> int:
-    """Measure, plot, and print one table."""
+    """Measure, plot, and print one table; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=_parse_numbers, default=[10, 100, 500, 1000])
     parser.add_argument(
@@ -208,7 +208,7 @@ def main() -> int:
 
 
 def options_of(words: argparse.Namespace) -> Options:
-    """What the model is asked for."""
+    """The model's options by the words of the command line."""
     width, height = map(int, words.size.split("*"))
     return Options(width, height, words.infer_frames, words.sample_steps, words.weights)
 

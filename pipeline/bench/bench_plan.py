@@ -55,7 +55,7 @@ SIZES = "384*256,512*320,640*352,704*384"
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One film: what was planned and what was measured, by kind."""
+    """One film: what was planned and what was measured, by kind (memory, disk, time)."""
 
     film: str
     planned: dict[str, float]
@@ -64,14 +64,14 @@ class PlanRow:
     """Of the machine, while the film was made."""
 
     def off(self, kind: str) -> float:
-        """Planned over measured, less one."""
+        """Relative error of the plan for one kind: planned over measured, less one."""
         return self.planned[kind] / self.measured[kind] - 1
 
 
 def measure_row(
     film: str, words: list[str], folder: Path, *, twice: bool, rehearse: bool
 ) -> PlanRow:
-    """Plan, make, and plan again."""
+    """Plan a film, make it and compare; `twice`: plan once more afterwards."""
     root = folder / "run"
     whole = [*words, f"--run={root}"]
     plans = [read_plan(whole, rehearse=rehearse)]
@@ -93,12 +93,12 @@ def measure_row(
 
 
 def longtake_command(verb: str, words: list[str]) -> list[str]:
-    """longtake, as it runs here."""
+    """The command line of a longtake process with this verb, as it runs here."""
     return [sys.executable, "-m", "pipeline", verb, str(PICTURE), *words]
 
 
 def read_plan(words: list[str], *, rehearse: bool) -> dict[str, float]:
-    """What the plan says: bytes of memory, card and disk, and seconds."""
+    """Figures of a plan by kind: bytes of host memory, device memory and disk, and seconds."""
     whole = longtake_command("plan", [*words, "--json", *(["--rehearse=yes"] if rehearse else [])])
     done = subprocess.run(whole, check=False, capture_output=True)
     if not done.stdout:
@@ -114,7 +114,7 @@ def read_plan(words: list[str], *, rehearse: bool) -> dict[str, float]:
 
 
 def read_memory_peaks(root: Path) -> dict[str, float]:
-    """The peaks that the run tells of itself."""
+    """Peaks of memory in bytes that a run's events tell."""
     lines = (root / "events.jsonl").read_text().splitlines()
     told = next(each for each in map(json.loads, lines) if each["event"] == "memory_peak")
     card = {"device": float(told["card"])} if "card" in told else {}
@@ -122,7 +122,7 @@ def read_memory_peaks(root: Path) -> dict[str, float]:
 
 
 def read_pace(root: Path, begun: float) -> dict[str, float]:
-    """Seconds from the command to the first clip that could be played, and from clip to clip; `begun` is the time of day."""
+    """Seconds from the command to the first playable clip, and from clip to clip; `begun` is the time of day of the command."""
     lines = map(json.loads, (root / "events.jsonl").read_text().splitlines())
     published = [float(each["time"]) for each in lines if each["event"] == "clip_published"]
     each = (published[-1] - published[0]) / (len(published) - 1)
@@ -130,7 +130,7 @@ def read_pace(root: Path, begun: float) -> dict[str, float]:
 
 
 def measure_disk(root: Path, *, noisy: bool) -> dict[str, float]:
-    """Bytes of a run; where random weights make noise, and noise large files, also those that are not video."""
+    """Bytes of a run on the disk; where random weights make noise, and noise large files, also those that are not video."""
     whole = {"disk": float(disk_usage(root))}
     video = disk_usage(root / "segments") + (root / "video.mp4").stat().st_size
     return {**whole, "disk, no video": whole["disk"] - video} if noisy else whole
@@ -166,7 +166,7 @@ def measure_all(options: argparse.Namespace, folder: Path) -> Iterator[PlanRow]:
 
 
 def repeat_speech(folder: Path, times: int = 5) -> Path:
-    """The examples' voice, over and over."""
+    """Write the examples' voice, `times` times over, into a sound file; its path."""
     import wave
 
     target = folder / "long.wav"
@@ -179,7 +179,7 @@ def repeat_speech(folder: Path, times: int = 5) -> Path:
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--weights", metavar="DIR", help="live-avatar at four sizes, from here.")
     parser.add_argument("--sizes", default=SIZES, metavar="SIZES", help="Other four, or fewer.")
@@ -205,7 +205,7 @@ def main() -> None:
 
 
 def format_row(found: PlanRow) -> str:
-    """One line of the table in docs/plan.md."""
+    """A row of the table in docs/plan.md, as Markdown."""
     cells = [found.film]
     for kind, there in found.measured.items():
         unit, places = UNITS.get(kind, (1e6, 1))

@@ -26,7 +26,7 @@ from pipeline.bench.material import ROOT, Material, prepare_material
 
 @dataclass(frozen=True)
 class BenchFilm:
-    """One film."""
+    """Speed and processor time of one film, and how many of its events arrived."""
 
     fps: float
     processor: float
@@ -37,7 +37,7 @@ class BenchFilm:
 
 
 class Listener(ThreadingHTTPServer):
-    """A webhook that counts."""
+    """A webhook that counts the events it gets."""
 
     daemon_threads = True
     count = 0
@@ -48,19 +48,19 @@ class _Hook(BaseHTTPRequestHandler):
     server: Listener
 
     def do_POST(self) -> None:
-        """Take it."""
+        """Count an event and answer 204."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.count += 1
         self.send_response(204)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serve_webhook() -> Iterator[Listener]:
-    """A webhook on this machine."""
+    """A webhook on this machine, as long as the block lasts."""
     with Listener(("127.0.0.1", 0), _Hook) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -70,7 +70,7 @@ def serve_webhook() -> Iterator[Listener]:
 
 
 def make_film(film: Material, root: Path, server: Listener, url: str) -> BenchFilm:
-    """One film, told to this address, or to nobody."""
+    """Make one film whose events go to `url`, or to nobody where that is empty."""
     before, heard = _cpu_seconds(), server.count
     made = product.make_film(film, root, *(["--events-to", url] if url else []))
     frames = film.clips * film.options.clip_frames
@@ -86,7 +86,7 @@ def _cpu_seconds() -> float:
 
 
 def measure_all(film: Material, runs: int, folder: Path) -> dict[str, list[BenchFilm]]:
-    """All films; says on stderr how far it is."""
+    """All films by kind of sink; tells its progress on stderr."""
     found: dict[str, list[BenchFilm]] = {name: [] for name in WORDS}
     with serve_webhook() as server, socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: refused
@@ -114,7 +114,7 @@ WORDS = {
 
 
 def format_table(found: dict[str, list[BenchFilm]]) -> str:
-    """All of it for a person."""
+    """All figures as a table for people."""
     best = {name: max(each.fps for each in films) for name, films in found.items()}
     work = {name: median(each.processor for each in films) for name, films in found.items()}
     lines = [f"{'':30}{'fps, best':>10}{'of nobody':>10}{'processor':>11}{'arrived':>14}"]
@@ -128,7 +128,7 @@ def format_table(found: dict[str, list[BenchFilm]]) -> str:
 
 
 def main() -> int:
-    """Measure, and print one table."""
+    """Measure, and print one table; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--runs", type=int, default=3, help="films of each kind")

@@ -14,25 +14,25 @@ Frames = Iterator[Byte]
 
 
 def keep_frames(frames: Frames) -> Frames:
-    """The same."""
+    """Frames [y, x, rgb], one after the other, unchanged."""
     return frames
 
 
 def keep_sound(samples: Float, rate: int) -> Float:  # noqa: ARG001 - every harm of a sound is told its rate
-    """The same [channel, sample]."""
+    """Samples [channel, sample], unchanged."""
     return samples
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """Done to the picture and to the sound."""
+    """A change to a film's frames and one to its sound, made so that it is known what must be found."""
 
     picture: Callable[[Frames], Frames] = keep_frames
     sound: Callable[[Float, int], Float] = keep_sound
 
 
 def delay_sound(seconds: float, start: float = 0.0) -> Degradation:
-    """The sound comes so much later (earlier, below 0), from `start` on."""
+    """Sound that comes `seconds` later (earlier, below 0), from `start` on."""
 
     def move(samples: Float, rate: int) -> Float:
         first, by = round(start * rate), round(seconds * rate)
@@ -48,7 +48,7 @@ def delay_sound(seconds: float, start: float = 0.0) -> Degradation:
 
 
 def mute_sound(start: float, seconds: float) -> Degradation:
-    """No sound for a while."""
+    """No sound for `seconds`, from `start` on."""
 
     def hush(samples: Float, rate: int) -> Float:
         samples = samples.copy()
@@ -59,7 +59,7 @@ def mute_sound(start: float, seconds: float) -> Degradation:
 
 
 def overdrive_sound(start: float, seconds: float, gain: float = 4.0) -> Degradation:
-    """Too loud for a while, and cut off at full scale."""
+    """Sound that is `gain` times as loud for `seconds`, and cut off at full scale."""
 
     def drive(samples: Float, rate: int) -> Float:
         span = slice(round(start * rate), round((start + seconds) * rate))
@@ -71,12 +71,12 @@ def overdrive_sound(start: float, seconds: float, gain: float = 4.0) -> Degradat
 
 
 def cut_sound(seconds: float) -> Degradation:
-    """The sound ends so much before the picture."""
+    """Sound that ends `seconds` before the picture."""
     return Degradation(sound=lambda samples, rate: samples[:, : -round(seconds * rate)])
 
 
 def repeat_clip(clip: int, of: int, clip_frames: int) -> Degradation:
-    """One clip in place of a later one."""
+    """Clip `of` shown again in the place of a later one."""
 
     def repeat(frames: Frames) -> Frames:
         kept: list[Byte] = []
@@ -89,7 +89,7 @@ def repeat_clip(clip: int, of: int, clip_frames: int) -> Degradation:
 
 
 def freeze_frame(first: int, count: int) -> Degradation:
-    """One frame, shown for so many."""
+    """One frame shown in place of `count` frames."""
 
     def hold(frames: Frames) -> Frames:
         shown: Byte | None = None
@@ -102,7 +102,7 @@ def freeze_frame(first: int, count: int) -> Degradation:
 
 
 def splice_frames(first: int, count: int, source: int) -> Degradation:
-    """Frames from `first` on are those from `source` on (an earlier place)."""
+    """Frames from `source` on shown again in place of those from `first` on."""
 
     def splice(frames: Frames) -> Frames:
         kept: list[Byte] = []
@@ -115,7 +115,7 @@ def splice_frames(first: int, count: int, source: int) -> Degradation:
 
 
 def mirror_from(first: int) -> Degradation:
-    """Another picture from there on: the same from right to left."""
+    """Frames turned left to right, from `first` on."""
     return Degradation(
         lambda frames: (
             frame[:, ::-1] if number >= first else frame for number, frame in enumerate(frames)
@@ -124,7 +124,7 @@ def mirror_from(first: int) -> Degradation:
 
 
 def shift_picture(first: int, pixels: int) -> Degradation:
-    """The picture jumps aside, and stays there."""
+    """Frames moved aside by `pixels`, from `first` on."""
     return Degradation(
         lambda frames: (
             np.roll(frame, pixels, 1) if number >= first else frame
@@ -134,7 +134,7 @@ def shift_picture(first: int, pixels: int) -> Degradation:
 
 
 def tint_gradually(most: float, total: int) -> Degradation:
-    """More and more red: `most` of 255 at the end."""
+    """Frames that grow redder: by `most` of 255 at the end."""
     red = np.array([1.0, 0, 0])
     return Degradation(
         lambda frames: (
@@ -144,7 +144,7 @@ def tint_gradually(most: float, total: int) -> Degradation:
 
 
 def brighten_every_other(amount: float, clip_frames: int) -> Degradation:
-    """Every other clip is so much brighter, of 255."""
+    """Every other clip brighter by `amount` of 255."""
     return Degradation(
         lambda frames: (
             _to_bytes(frame + amount * (number // clip_frames % 2.0))
@@ -154,7 +154,7 @@ def brighten_every_other(amount: float, clip_frames: int) -> Degradation:
 
 
 def blur_gradually(most: float, total: int) -> Degradation:
-    """Softer and softer: a Gaussian of `most` pixels at the end."""
+    """Frames that grow softer: a Gaussian of `most` pixels at the end."""
 
     def blur(frames: Frames) -> Frames:
         for number, frame in enumerate(frames):
@@ -164,7 +164,7 @@ def blur_gradually(most: float, total: int) -> Degradation:
 
 
 def soften_frame(frame: Byte, radius: float) -> Byte:
-    """One frame through a Gaussian."""
+    """One frame [y, x, rgb] through a Gaussian."""
     from PIL import Image, ImageFilter
 
     return np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(radius)))

@@ -11,7 +11,7 @@ from pipeline.monitor.event_reader import Event, EventTail
 
 @dataclass(frozen=True)
 class EtaSample:
-    """What was said after one clip, and what came."""
+    """The time left that was told after one clip, and the time that it took."""
 
     made: int
     """Clips since the start."""
@@ -21,12 +21,12 @@ class EtaSample:
 
     @property
     def error(self) -> float:
-        """How far off, of what it took."""
+        """The error as a share of the time that it took."""
         return abs(self.said - self.took) / self.took
 
 
 def sample_etas(events: Iterable[Event]) -> Iterator[EtaSample]:
-    """One after each clip of the last start but the last clip's; a start that did not come to its end gives none."""
+    """A sample after each clip but the last of the last start; none where that start did not come to its end."""
     pace, said = EtaEstimator(), list[tuple[int, float, float]]()
     for event, facts, now in events:
         if event == "run_started":
@@ -43,7 +43,7 @@ def sample_etas(events: Iterable[Event]) -> Iterator[EtaSample]:
 
 
 def main() -> int:
-    """After the first clip, after 5 clips or 1 %, and the worst from there to the last tenth; 1 where a level is missed."""
+    """Print the errors after the first clip, after 5 clips or 1 %, and the worst from there to the last tenth; 1 where a level is missed."""
     found = list(sample_etas(EventTail(Path(sys.argv[1]) / "events.jsonl").read()))
     if not found:
         print("This run did not come to its end in one start, or has one clip.")

@@ -23,7 +23,7 @@ INK, PAPER = "#4a5a8c", "white"
 
 @dataclass(frozen=True)
 class StripFilm:
-    """What is shown of a film."""
+    """The frames and the sound of a film that are shown."""
 
     frames: "list[Image]"
     """All of the first seconds."""
@@ -49,7 +49,7 @@ def read_film(path: Path, seconds: float) -> StripFilm:
 def draw_sheet(
     picture: "Image", film: StripFilm, times: Sequence[float], mouth: Sequence[float]
 ) -> "Image":
-    """The whole sheet."""
+    """The sheet: the picture, frames at these times in seconds, cuts of the mouth, the wave."""
     from PIL import Image
 
     shown = [picture, *(film.frames[round(time * film.fps)] for time in times)]
@@ -66,7 +66,7 @@ def draw_sheet(
 
 
 def paste_named(sheet: "Image", frame: "Image", name: str, left: int) -> None:
-    """A frame with its name below."""
+    """Paste a frame into the sheet, its name below."""
     from PIL import ImageDraw
 
     sheet.paste(frame.convert("RGB").resize((FRAME, FRAME)), (left, 0))
@@ -83,7 +83,7 @@ def cut_mouths(film: StripFilm, box: Sequence[float]) -> "Iterator[Image]":
 
 
 def draw_wave(sheet: "Image", sound: NDArray[np.float32], top: int) -> None:
-    """The sound, a column of pixels for each of its spans."""
+    """Draw the sound [sample] into the sheet, a column of pixels for each span."""
     from PIL import ImageDraw
 
     pen, middle = ImageDraw.Draw(sheet), top + WAVE // 2
@@ -94,12 +94,12 @@ def draw_wave(sheet: "Image", sound: NDArray[np.float32], top: int) -> None:
 
 
 def parse_numbers(words: str) -> list[float]:
-    """Numbers with commas between them."""
+    """Numbers from words with commas between them."""
     return [float(word) for word in words.split(",")]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw it."""
+    """Draw the sheet of a film into a PNG."""
     from PIL import Image
 
     parser = argparse.ArgumentParser(description=__doc__)

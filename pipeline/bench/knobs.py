@@ -51,7 +51,7 @@ def measure_options(options: Options, rounds: int) -> tuple[float, float]:
 
 
 def best_seconds(work: Callable[[], object], rounds: int) -> float:
-    """Processor seconds of this thread."""
+    """Processor seconds that the work takes on this thread, the best of `rounds`."""
     found = []
     for _ in range(rounds):
         begun = time.thread_time()
@@ -61,7 +61,7 @@ def best_seconds(work: Callable[[], object], rounds: int) -> float:
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure each knob, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", metavar="WORDS", help="Only rows with these words.")

@@ -46,7 +46,7 @@ BT709 = 1
 
 @dataclass(frozen=True)
 class Answer:
-    """One line of the table."""
+    """One row of the table: what was done, what was found, and whether that is right."""
 
     done: str
     found: str
@@ -56,7 +56,7 @@ class Answer:
 
 
 def check_case(film: FilmFile, case: Case, meant: SoundLevels | None, folder: Path) -> Answer:
-    """Do it, measure it, and say whether it was found."""
+    """Degrade a film, measure it, and say whether what was done was found."""
     path = folder / "harmed.mp4"
     write_harmed(film, path, case.harm)
     if case.of_source:
@@ -81,7 +81,7 @@ def _harmed_sound(film: FilmFile, harm: Degradation) -> SoundLevels:
 
 
 def write_harmed(film: FilmFile, target: Path, harm: Degradation) -> None:
-    """The film once more, with the harm done. A picture that nothing is done to is copied; else it is encoded with a key frame where clips meet, as in the film."""
+    """Write the film with a degradation. A picture that nothing is done to is copied; else it is encoded with a key frame where clips meet, as in the film."""
     from storage.mp4 import create_mp4
 
     samples, rate = _read_samples(film.path)
@@ -145,7 +145,7 @@ def _split_sound(samples: Float, rate: int, layout: str) -> "Iterator[AudioFrame
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; 0 if everything that was done was found, and nothing else."""
+    """Check every case and print the table; 0 if everything that was done was found, and nothing else."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
     given = parser.parse_args(arguments)

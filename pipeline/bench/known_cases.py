@@ -18,7 +18,7 @@ Find = Callable[[FilmQuality], tuple[str, bool]]
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that is done to the film."""
+    """One degradation of a film, and what must be found of it."""
 
     done: str
     harm: Degradation
@@ -30,7 +30,7 @@ class Case:
 
 
 def all_cases(film: FilmFile, first: FilmQuality) -> Iterator[Case]:
-    """Everything that is tried, in the places where this film has speech and its long pause."""
+    """All cases, at places where this film has speech and its long pause."""
     yield Case(
         "encoded once more", Degradation(lambda frames: frames), lambda _: ("no alarm", True)
     )
@@ -227,7 +227,7 @@ def _looks_cases(film: FilmFile, first: FilmQuality) -> Iterator[Case]:
 
 
 def _relative_sharpness(film: FilmFile, place: int, radius: float) -> float:
-    """How sharp one frame is through a Gaussian, against itself."""
+    """The sharpness of one frame through a Gaussian, as a share of its own."""
     for number, frame in enumerate(read_frames(film.path)):
         if number == place:
             pixels = frame_pixels(frame, "rgb24")

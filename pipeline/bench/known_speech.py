@@ -23,7 +23,7 @@ PARTS: tuple[tuple[str, float], ...] = (
 
 
 def write_speech(examples: Path, target: Path) -> None:
-    """Write it; from then on every film of the known answers says the same."""
+    """Write the sound of the known answers, from the examples' voices: from then on every film of them says the same."""
     pieces: list[NDArray[np.float64]] = []
     rate = 0
     for name, seconds in PARTS:

@@ -48,7 +48,7 @@ class LoopFilm:
         self._sound = _read_sound(material.audio)
 
     def listen(self, clip: int) -> Float:
-        """Features of a clip, from its span of sound and the margins; silence beyond both ends."""
+        """Audio features of a clip, from its span of sound and the margins; silence beyond both ends."""
         traits = self.avatar.traits
         samples, margin = traits.clip_frames * traits.samples_per_frame, traits.audio_margin
         start, stop = clip * samples - margin, (clip + 1) * samples + margin
@@ -60,7 +60,7 @@ class LoopFilm:
 
 
 def run_bare(film: LoopFilm, encoding: dict[str, str]) -> Result:
-    """As the product overlaps: a denoiser that runs ahead in its thread, and everything else in this one."""
+    """Stamps of a film made with the product's overlap: a denoiser that runs ahead in its thread, and everything else in this one."""
     clips = film.material.clips
     features: SimpleQueue[Float] = SimpleQueue()
     made: SimpleQueue[Float] = SimpleQueue()
@@ -96,7 +96,7 @@ def _denoise_all(
 
 
 def run_keeping(film: LoopFilm, encoding: dict[str, str], target: Path) -> Result:
-    """Denoise all, decode all, write all; in memory until the end (the frames as bytes, a quarter of what floats would take)."""
+    """Denoise all, decode all, write all, holding everything in memory until the end (frames as bytes, a quarter of what floats would take)."""
     clips = film.material.clips
     features = [film.listen(clip) for clip in range(clips)]
     denoiser = film.avatar.denoiser(film.inputs, film.material.seed)
@@ -109,7 +109,7 @@ def run_keeping(film: LoopFilm, encoding: dict[str, str], target: Path) -> Resul
 
 
 def run_alone(film: LoopFilm, encoding: dict[str, str]) -> Result:
-    """Seconds a clip of each stage, the first clip left out: it warms the caches."""
+    """Seconds a clip of each stage by itself, without the first clip: it warms the caches."""
     denoiser = film.avatar.denoiser(film.inputs, film.material.seed)
     decoder = film.avatar.decoder(film.inputs)
     fps, laps = film.avatar.traits.fps, []
@@ -173,7 +173,7 @@ def _convert_to_yuv(frames: Byte, fps: int) -> Iterator["VideoFrame"]:
 
 
 def encoding_of(crf: int, preset: str) -> dict[str, str]:
-    """The options of x264 that the product uses."""
+    """The options of libx264 that the product uses."""
     strict = "cpu-independent=1:open-gop=0:keyint=infinite:scenecut=0:bframes=0"
     return {"preset": preset, "crf": str(crf), "x264-params": strict}
 
@@ -188,7 +188,7 @@ def _read_sound(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
 def loop_command(
     kind: str, material: Material, encoding: tuple[int, str], target: Path
 ) -> list[str]:
-    """The words that start a loop in a process of its own."""
+    """The command line of a loop in a process of its own."""
     words = {"--crf": encoding[0], "--preset": encoding[1], "--target": target}
     flags = [str(part) for pair in words.items() for part in pair]
     return [sys.executable, "-m", "pipeline.bench.loops", kind, material.words, *flags]

@@ -16,7 +16,7 @@ PICTURE, SPEECH = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.w
 
 @dataclass(frozen=True)
 class Material:
-    """A film that is to be made."""
+    """Picture, sound and options of a film that is to be made."""
 
     image: Path
     audio: Path
@@ -27,19 +27,19 @@ class Material:
 
     @property
     def words(self) -> str:
-        """All of it, for a process that reads it."""
+        """The material as one JSON text, for a process that reads it by `from_words`."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_words(cls, words: str) -> Self:
-        """What `words` said."""
+        """The material of a JSON text that `words` gave."""
         facts = json.loads(words)
         paths = {name: Path(facts[name]) for name in ("image", "audio")}
         return cls(**{**facts, **paths, "options": Options(**facts["options"])})
 
 
 def prepare_material(folder: Path, clips: int, options: Options, model: str = "pocket") -> Material:
-    """Write picture and sound into a folder: at the film's size and the model's rate, so that every loop reads the same numbers."""
+    """Write picture and sound into a folder, at the film's size and the model's rate, so that every loop reads equal numbers."""
     from PIL import Image, ImageOps
 
     size = (options.width, options.height)

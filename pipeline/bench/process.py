@@ -13,7 +13,7 @@ import psutil
 
 @dataclass(frozen=True)
 class FinishedCommand:
-    """A command that went well."""
+    """What a command that succeeded printed, and the time and memory that it took."""
 
     stdout: str
     begun: float
@@ -24,7 +24,7 @@ class FinishedCommand:
 
 
 class CommandFailedError(RuntimeError):
-    """A command that did not go well, with the end of what it said."""
+    """A command failed; with the end of what it printed."""
 
 
 def run_watched(command: Sequence[str], every: float = 0.05) -> FinishedCommand:
@@ -60,7 +60,7 @@ class ProcessTree:
         self.peak = 0
 
     def follow(self, ended: Event, every: float) -> None:
-        """Look until it has ended."""
+        """Measure the tree's memory `every` so many seconds until `ended` is set."""
         while not ended.wait(every):
             self.peak = max(self.peak, self._bytes())
 

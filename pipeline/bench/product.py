@@ -15,7 +15,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class FilmOutcome:
-    """One film, made in a fresh process."""
+    """What one film took, made in a fresh process."""
 
     root: Path
     started: float
@@ -33,7 +33,7 @@ class FilmOutcome:
 
     @property
     def digests(self) -> list[str]:
-        """SHA-256 of every segment, from its record."""
+        """SHA-256 of every segment, by their records."""
         names = (f"segment.{clip:05d}.json" for clip in range(len(self.published)))
         return [json.loads((self.root / "commits" / name).read_text())["sha256"] for name in names]
 
@@ -57,7 +57,7 @@ def make_film(film: Material, root: Path, *flags: str) -> FilmOutcome:
 
 
 def read_outcome(root: Path, started: float, peak: int) -> FilmOutcome:
-    """The outcome out of a run's events."""
+    """The outcome of a film by its run's events; `started` is the time of day of the command, `peak` bytes of memory."""
     events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
     first = next(event for event in events if event["event"] == "clip_denoised")
     stamps = {event["clip"]: event["time"] for event in select_events(events, "clip_published")}
@@ -73,16 +73,16 @@ def read_outcome(root: Path, started: float, peak: int) -> FilmOutcome:
 
 
 def select_events(events: list[Event], name: str) -> list[Event]:
-    """The events of one name."""
+    """The events of this name, in their order."""
     return [event for event in events if event["event"] == name]
 
 
 def disk_usage(root: Path) -> int:
-    """Bytes of the blocks that a folder's files take."""
+    """Bytes of the disk's blocks that a folder's files take."""
     return sum(path.lstat().st_blocks * 512 for path in root.rglob("*") if path.is_file())
 
 
 def read_encoding(root: Path) -> tuple[int, str]:
-    """How a run's segments are encoded: crf and preset."""
+    """The crf and the preset of a run's segments."""
     spec = json.loads((root / "run.json").read_text())["spec"]
     return spec["crf"], spec["preset"]

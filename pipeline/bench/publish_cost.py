@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def measure_publishing(root: Path, scratch: Path) -> dict[str, float]:
-    """Seconds a clip (the median) that each array of a finished run takes to be published once more, into a fresh folder, and a carry."""
+    """Median seconds a clip to publish each array of a finished run once more, into a fresh folder, and a carry."""
     from storage.run import NewRun, Run
 
     there = Run.open(root)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """One layer of a clip's features."""
+    """Range, mean and spread of one layer of a clip's audio features, and how they follow the sound."""
 
     layer: int
     low: float
@@ -31,7 +31,7 @@ class LayerStatistics:
 
 @dataclass(frozen=True)
 class AudioView:
-    """What a clip's sound is, and what is made of it."""
+    """A clip's sound and the audio features that the model makes of it, as numbers."""
 
     run: str
     clip: int
@@ -43,14 +43,14 @@ class AudioView:
     picture: str
 
     def as_json(self) -> str:
-        """The same, for machines."""
+        """The view as one JSON object, for machines."""
         return to_json(self)
 
 
 def view_audio(
     run: "Run", clip: int, output_file: Path | None = None, *, overwrite: bool = False
 ) -> AudioView:
-    """The features of a clip beside its wave, as a PNG and as numbers. Raises BadOption, BadOutput, NotMade, Damaged."""
+    """Draw a clip's audio features beside its wave into a PNG, and give them as numbers. Raises BadOption, BadOutput, NotMade, Damaged."""
     from tasks.timeline import sound_span
 
     spec = run.spec

@@ -31,7 +31,7 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class BlockStatistics:
-    """Each block of one stage of one clip, [step, channel, block]."""
+    """Three measures and the count of NaN for each block of one stage of one clip, [step, channel, block]."""
 
     nan: NDArray[np.int64]
     measures: dict[str, Float]
@@ -48,7 +48,7 @@ class UsualStatistics:
 
     @classmethod
     def from_samples(cls, seen: Iterable[BlockStatistics]) -> "UsualStatistics | None":
-        """None where too little was seen."""
+        """Median and spread of the measures over these blocks; None where they are fewer than LEAST_BLOCKS."""
         several = list(seen)
         if sum(each.nan.shape[-1] for each in several) < LEAST_BLOCKS:
             return None
@@ -82,7 +82,7 @@ class UsualStatistics:
             yield step, channel, says, float(score)
 
     def describe(self, name: str, measured: BlockStatistics, at: BlockIndex) -> str:
-        """`its mean is 3.1, usually 0.2`."""
+        """A measure of a block and its usual value in words: `its mean is 3.1, usually 0.2`."""
         value, usually = measured.measures[name][at], self.middle[name][at[:2]]
         if name != "mean":
             value, usually = np.exp(value), np.exp(usually)
@@ -90,13 +90,13 @@ class UsualStatistics:
 
 
 def _finite_median(values: Float) -> Float:
-    """Over the last axis, of what are numbers; 0 where none is."""
+    """Median over the last axis of the values that are finite; 0 where none is."""
     masked = np.ma.masked_invalid(values)
     return np.asarray(np.ma.median(masked, axis=-1).filled(0.0), np.float64)  # type: ignore[no-untyped-call]
 
 
 def measure_blocks(run: "Run", stage: str, array: NDArray[Any]) -> BlockStatistics:
-    """Each block of a stage's array of one clip."""
+    """The measures of each block of a stage's array of one clip."""
     parts = split_blocks(run, stage, array)
     flat = parts.reshape(*parts.shape[:3], -1)
     with np.errstate(all="ignore"):
@@ -112,7 +112,7 @@ def measure_blocks(run: "Run", stage: str, array: NDArray[Any]) -> BlockStatisti
 
 
 def _statistics(flat: NDArray[Any]) -> dict[str, Float]:
-    """The three measures over the last axis."""
+    """Mean, spread and peak over the last axis."""
     mean = flat.mean(-1).astype(np.float64)
     square = np.einsum("...n,...n->...", flat, flat).astype(np.float64) / flat.shape[-1]
     peak = np.maximum(flat.max(-1), -flat.min(-1)).astype(np.float64)
@@ -125,7 +125,7 @@ def _statistics(flat: NDArray[Any]) -> dict[str, Float]:
 
 
 def split_blocks(run: "Run", stage: str, array: NDArray[Any]) -> NDArray[Any]:
-    """[step, channel, block, …]: a clip's array cut into its blocks; motion latents are one."""
+    """A clip's array cut into its blocks, [step, channel, block, …]; motion latents are one block."""
     blocks = 1 if stage == "motion" else blocks_per_clip(run.spec)
     if stage == "audio":
         layers, channels, frames = array.shape

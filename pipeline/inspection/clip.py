@@ -24,7 +24,7 @@ Notice = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ClipView:
-    """What of a clip is looked at."""
+    """What to look at in one clip, and where its picture goes."""
 
     clip: int
     step: int | None = None
@@ -56,7 +56,7 @@ class ChannelStatistics:
 
 @dataclass(frozen=True)
 class ClipInspection:
-    """What one clip looks like inside."""
+    """What one clip's latents are: numbers of each step and channel, and the picture that was written."""
 
     run: str
     clip: int
@@ -74,7 +74,7 @@ class ClipInspection:
     """The last row [y, x, rgb], for a terminal."""
 
     def as_json(self) -> str:
-        """The same, for machines; what is no number is null."""
+        """The inspection as one JSON object without its pixels, for machines; NaN is null."""
         return to_json({name: value for name, value in vars(self).items() if name != "shown"})
 
 
@@ -130,13 +130,13 @@ def check_view(run: "Run", look: ClipView) -> None:
 
 
 def frames_of_block(run: "Run", block: int | None) -> slice:
-    """The latent frames of a block, or of all."""
+    """The slice of latent frames of a block, or of the whole clip for None."""
     each = latents_per_block(run.spec)
     return slice(None) if block is None else slice(block * each, (block + 1) * each)
 
 
 def _read_steps(run: "Run", look: ClipView, tell: Notice) -> "tuple[Float, str]":
-    """[step, c, t, h, w], and where they come from."""
+    """A clip's latents after each step [step, c, t, h, w], and in words where they come from."""
     try:
         return run.steps.view(look.clip), "the steps as they are kept"
     except (NotMade, Pruned):
@@ -167,7 +167,7 @@ def _replay_steps(run: "Run", clip: int, tell: Notice) -> "tuple[Float, str]":
 
 
 def describe_replay_cost(run: "Run", way: range, scratch: Path) -> str:
-    """What a replay takes, in one line, before it begins."""
+    """What a replay of these clips takes, in one line, before it begins."""
     each = measure_rates(run).get("denoise")
     long = (
         f"about {each * len(way):.0f} s once the model is loaded"
@@ -179,7 +179,7 @@ def describe_replay_cost(run: "Run", way: range, scratch: Path) -> str:
 
 
 def measure_channels(step: int, latents: "Float") -> Iterator[ChannelStatistics]:
-    """Each channel of latents [c, t, h, w]."""
+    """Statistics of each channel of latents [c, t, h, w] after one step."""
     for channel, values in enumerate(latents.reshape(len(latents), -1)):
         good = values[np.isfinite(values)].astype(np.float64)
         if not good.size:

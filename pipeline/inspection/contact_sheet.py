@@ -17,7 +17,7 @@ PAPER, INK = "white", "#222222"
 
 
 def draw_strip(rows: "Sequence[tuple[str, list[Byte]]]", seconds: Sequence[float]) -> "Image.Image":
-    """A row a name, a column a time; larger where there is one row."""
+    """Pictures in a grid: one row for each name, one column for each time in seconds; larger where there is one row."""
     from PIL import Image, ImageDraw
 
     wide = CELL if len(rows) > 1 else LARGE
@@ -66,6 +66,6 @@ def picture_of(run: "Run", path: Path, *, overwrite: bool) -> "OutputFile":
 
 
 def save_sheet(target: "OutputFile", sheet: "Image.Image") -> None:
-    """Write it whole, or not at all."""
+    """Write a sheet as PNG, whole or not at all. Raises BadOutput, NotWritable."""
     with target.write() as draft:
         sheet.save(draft)

@@ -25,7 +25,7 @@ SAMPLES = 32
 
 @dataclass(frozen=True)
 class Difference:
-    """The first number that differs, and how much does around it."""
+    """The first number that differs in a stage of two runs, and how much differs around it."""
 
     place: Location
     here: float | None
@@ -43,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class StageDiff:
-    """One stage of both runs."""
+    """How one stage differs between two runs."""
 
     stage: str
     equal: int
@@ -58,7 +58,7 @@ class StageDiff:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """What two runs have in common."""
+    """How two runs differ: the first difference, and each stage's."""
 
     run: str
     other: str
@@ -72,14 +72,14 @@ class RunComparison:
     stages: tuple[StageDiff, ...]
 
     def as_json(self) -> str:
-        """The same, for machines."""
+        """The comparison as one JSON object, for machines."""
         return to_json(self)
 
 
 def compare_runs(
     run: "Run", other: "Run", watch: Callable[[int], None] = lambda _: None
 ) -> RunComparison:
-    """Lay two runs side by side, finished or not. Raises BadOption where their arrays have other shapes."""
+    """Compare two runs number by number, finished or not. Raises BadOption where their arrays have other shapes."""
     mine, theirs = clip_arrays(run.spec), clip_arrays(other.spec)
     if mine != theirs:
         names = ", ".join(name for name in mine if mine[name] != theirs.get(name))
@@ -100,7 +100,7 @@ def compare_runs(
 
 
 def _order_in_film(difference: Difference) -> tuple[int, int]:
-    """What is made once comes first, then clip after clip."""
+    """Sort key of a difference: what is made once comes first, then clip after clip."""
     stage, clip = difference.place.stage, difference.place.clip
     if clip is None:
         return (-1, ONCE.index(stage)) if stage != "soundtrack" else (1 << 62, 0)
@@ -115,7 +115,7 @@ def _differing_values(
 
 
 def _compare_clips(run: "Run", other: "Run", stage: str, watch: Callable[[int], None]) -> StageDiff:
-    """A stage clip by clip, by the hashes in its records; those that differ are read."""
+    """How a stage differs, clip by clip, by the hashes in its records; clips that differ are read."""
     equal = only_here = only_there = 0
     differing: list[int] = []
     for clip in sorted({*run.records.named(stage), *other.records.named(stage)}):
@@ -133,7 +133,7 @@ def _compare_clips(run: "Run", other: "Run", stage: str, watch: Callable[[int], 
 
 
 def _recorded_digest(run: "Run", stage: str, clip: int) -> str | None:
-    """What the record says of a clip, also of one that was pruned."""
+    """The digest that a clip's record holds, also where it was pruned; None without one."""
     if clip >= run.spec.clips:
         return None
     facts = run.records.read(stage, clip) or {}
@@ -154,7 +154,7 @@ def _sample_sizes(
 
 
 def _find_in_clip(run: "Run", other: "Run", stage: str, clip: int) -> Difference:
-    """The first number that differs in a clip, in the order in which it was made: block, step, channel."""
+    """The first number that differs in a clip of a stage, in the order in which it was made: block, step, channel."""
     if stage == "segment":
         return _noted_difference(Location(stage, clip), "the encoded bytes differ")
     try:
@@ -178,7 +178,7 @@ def _count_blocks(run: "Run", stage: str) -> int:
 
 
 def _first_index(here: NDArray[Any], there: NDArray[Any], axis: int, cuts: int) -> tuple[int, ...]:
-    """The index of the first number whose bits differ: the first block that has one, and the first in it."""
+    """The index of the first number whose bits differ: in the first of `cuts` blocks along `axis` that has one, the first in it."""
     each = here.shape[axis] // cuts
     for block in range(cuts):
         part = tuple(
@@ -211,7 +211,7 @@ def _measure_difference(
 
 
 def _as_bits(array: NDArray[Any]) -> NDArray[Any]:
-    """The same bytes as whole numbers: -0 is not 0, and a NaN equals itself."""
+    """An array's bytes as unsigned integers, so that -0 is not 0 and a NaN equals itself."""
     return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
 
 
@@ -226,7 +226,7 @@ def _noted_difference(place: Location, note: str) -> Difference:
 
 
 def _compare_once(run: "Run", other: "Run", stage: str) -> StageDiff:
-    """What is made once a run, by the hashes of its pieces."""
+    """How what is made once a run differs, by the hashes of its arrays."""
     here, there = _piece_digests(run, stage), _piece_digests(other, stage)
     if here is None or there is None:
         return StageDiff(stage, 0, 0, int(here is not None), int(there is not None), None, ())

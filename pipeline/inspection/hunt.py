@@ -39,7 +39,7 @@ CLIPS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Something that does not belong there."""
+    """A NaN, an outlier or a damaged file, with its place in the run."""
 
     kind: Kind
     place: Location
@@ -67,7 +67,7 @@ class AnomalyReport:
     strict: float = SCORE_LIMIT
 
     def as_json(self) -> str:
-        """The same, for machines."""
+        """The report as one JSON object, for machines."""
         return to_json(self)
 
 
@@ -84,7 +84,7 @@ class OutlyingBlock:
 
 
 def find_anomalies(run: "Run", watch: Callable[[int], None] = lambda _: None) -> AnomalyReport:
-    """Look through all that there is of a finished, running or crashed run; `watch` is told of each clip. Writes nothing."""
+    """Search all arrays of a finished, running or crashed run; `watch` is told of each clip. Writes nothing."""
     usual = {
         stage: UsualStatistics.from_samples(_sample_clips(run, stage))
         for stage in ("steps", "latents")
@@ -110,7 +110,7 @@ def find_anomalies(run: "Run", watch: Callable[[int], None] = lambda _: None) ->
 
 
 def measured_clips(run: "Run") -> "Iterator[tuple[int, dict[str, BlockStatistics | Damaged]]]":
-    """Every clip that has anything, measured by a few threads: AT_ONCE clips in memory, whatever the film's length."""
+    """Statistics of every clip that has anything, computed by a few threads: CLIPS_AT_ONCE clips in memory, whatever the film's length."""
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         rest = iter(sorted(_recorded_clips(run)))
         while several := list(islice(rest, CLIPS_AT_ONCE)):
@@ -119,18 +119,18 @@ def measured_clips(run: "Run") -> "Iterator[tuple[int, dict[str, BlockStatistics
 
 
 def _float_stages(run: "Run") -> tuple[str, ...]:
-    """The arrays of floats, in the order in which they are made."""
+    """Names of the arrays of floats, in the order in which they are made."""
     return ("audio", "steps", "latents", *(["motion"] if run.spec.motion_latents else []))
 
 
 def _recorded_clips(run: "Run") -> set[int]:
-    """The clips that there is a record of any of them for."""
+    """The clips that any array of floats has a record for."""
     named = (clip for stage in _float_stages(run) for clip in run.records.named(stage))
     return {clip for clip in named if clip < run.spec.clips}
 
 
 def _measure_clip(run: "Run", clip: int) -> "dict[str, BlockStatistics | Damaged]":
-    """The arrays of floats of a clip, in the order in which they are made."""
+    """Statistics of a clip by stage, in the order in which the stages are made; Damaged for a file that cannot be read."""
     found: dict[str, BlockStatistics | Damaged] = {}
     for stage in _float_stages(run):
         with suppress(NotMade, Pruned):
@@ -167,7 +167,7 @@ def _odd_channels(run: "Run", stage: str, usual: UsualStatistics) -> Iterator[An
 def _outlying_blocks(
     stage: str, clip: int, measured: BlockStatistics, usual: UsualStatistics | None
 ) -> Iterator[OutlyingBlock]:
-    """What stands out of one stage of a clip: block by block, step by step."""
+    """The blocks that stand out in one stage of a clip: block by block, step by step."""
     bad = measured.nan > 0
     scores = usual.score(measured) if usual else np.zeros((1, *bad.shape))
     most, by = scores.max(0), scores.argmax(0)
@@ -196,7 +196,7 @@ def _describe_anomaly(
 
 
 def _locate_number(run: "Run", spot: OutlyingBlock, inside: tuple[int, ...]) -> Location:
-    """Of a number by its index in its block."""
+    """The place of a number in the run, by its index inside of an outlying block."""
     step, channel, block = spot.at
     before = (step, channel) if spot.stage in {"audio", "steps"} else (channel,)
     length = getattr(run, spot.stage).shape[len(before)]

@@ -18,18 +18,18 @@ Byte = NDArray[np.uint8]
 
 
 class Painter(Protocol):
-    """Makes pictures of a clip's latents."""
+    """What makes pictures of a clip's latents."""
 
     @property
     def says(self) -> str:
-        """How, in words."""
+        """How the pictures are made, in words."""
 
     def paint(self, latents: Float) -> Byte:
         """Pictures [t, y, x, rgb] of latents [c, t, h, w], one a latent frame."""
 
 
 class PrincipalDirections:
-    """Three main directions of the latents as red, green and blue."""
+    """Latents as colours by their three main directions (red, green, blue), found from one clip."""
 
     says = "their three main directions, as nothing is known of this model's VAE"
 
@@ -50,7 +50,7 @@ class PrincipalDirections:
 
 
 class ModelDecoder:
-    """The model's own decoder, after the clips before."""
+    """Latents as frames by the model's own decoder, which needs the clips before."""
 
     says = "the model's own decoder"
 
@@ -58,7 +58,7 @@ class ModelDecoder:
         self._run, self._clip = run, clip
 
     def paint(self, latents: Float) -> Byte:
-        """The frame in the middle of each latent."""
+        """The middle frame [t, y, x, rgb] of each latent frame of latents [c, t, h, w]."""
         from tasks.replay import decode_latents
 
         whole = np.ascontiguousarray(np.where(np.isfinite(latents), latents, 0), np.float32)
@@ -69,7 +69,7 @@ class ModelDecoder:
 def choose_painter(
     run: "Run", latents: Callable[[], Float]
 ) -> "LatentPreview | PrincipalDirections":
-    """What paints this run's latents without its model; `latents` are asked for where nobody knows how."""
+    """What makes pictures of this run's latents without its model; `latents` is called where no matrix is known for the model."""
     known = avatar.read_preview(run.spec.model, Options(weights=run.settings.weights))
     if known is not None and known.channels == run.spec.latent_channels:
         return known

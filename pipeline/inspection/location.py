@@ -15,7 +15,7 @@ CHANNELS = ("c", "channel", "rgb")
 
 @dataclass(frozen=True)
 class Location:
-    """One number of a run, or a block of them."""
+    """The place of one number of a run, or of a block of them."""
 
     stage: str
     """As in records: latents, steps, audio, motion, frames; or inputs, sound, segment, soundtrack."""
@@ -27,7 +27,7 @@ class Location:
     """In the stage's array of this clip; empty where all of the block is meant."""
 
     def __str__(self) -> str:
-        """`clip 17, block 2, step 3, channel 5 of latents, at [5, 7, 3, 1]`."""
+        """The place in words: `clip 17, block 2, step 3, channel 5 of latents, at [5, 7, 3, 1]`."""
         names = ("clip", "block", "step", "channel")
         told = [(name, getattr(self, name)) for name in names]
         words = ", ".join(f"{name} {value}" for name, value in told if value is not None)
@@ -36,7 +36,7 @@ class Location:
 
 
 def locate_index(spec: "Spec", stage: str, clip: int, index: Sequence[int]) -> Location:
-    """The place of a number by its index in the stage's array of one clip."""
+    """The place of a number by its index in a stage's array of one clip."""
     names = clip_arrays(spec)[stage][2]
     at = {name: int(value) for name, value in zip(names, index, strict=True)}
     channel = next((at[name] for name in CHANNELS if name in at), None)
@@ -51,10 +51,10 @@ def locate_index(spec: "Spec", stage: str, clip: int, index: Sequence[int]) -> L
 
 
 def latents_per_block(spec: "Spec") -> int:
-    """Latent frames that are denoised together."""
+    """Number of latent frames that are denoised together."""
     return spec.block_frames // spec.frames_per_latent
 
 
 def blocks_per_clip(spec: "Spec") -> int:
-    """Blocks of a clip."""
+    """Number of blocks in a clip."""
     return spec.clip_frames // spec.block_frames

@@ -27,7 +27,7 @@ LEAST_SAMPLES, PICTURES = 24, 24
 
 @dataclass(frozen=True)
 class ClipSample:
-    """One clip of many."""
+    """Statistics of one clip's latents, of the clips chosen from a film."""
 
     clip: int
     norm: float
@@ -44,7 +44,7 @@ class ClipSample:
 
 @dataclass(frozen=True)
 class FilmOverview:
-    """How the latents of a film go."""
+    """How a film's latents change from clip to clip, and the picture that was written."""
 
     run: str
     clips: int
@@ -55,7 +55,7 @@ class FilmOverview:
     samples: tuple[ClipSample, ...]
 
     def as_json(self) -> str:
-        """The same, for machines."""
+        """The overview as one JSON object, for machines."""
         return to_json(self)
 
 
@@ -104,13 +104,13 @@ def survey_film(
 
 
 def choose_evenly(items: "list[int] | range", count: int) -> list[int]:
-    """As many of these, evenly from the first to the last."""
+    """At most `count` of these items, evenly from the first to the last."""
     places = np.linspace(0, len(items) - 1, min(count, len(items)))
     return [items[round(place)] for place in places]
 
 
 def measure_clip(run: "Run", clip: int, latents: "Float", start: "Float") -> ClipSample:
-    """One clip's latents [c, t, h, w] against the mean picture [c, h, w] of the first."""
+    """Statistics of one clip's latents [c, t, h, w], and their drift from `start` [c, h, w], the mean over time of the first clip's."""
     channels = latents.reshape(len(latents), -1).astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.sqrt(np.mean(np.square(latents.mean(1) - start))) / max(float(start.std()), 1e-9)
@@ -152,7 +152,7 @@ def _clip_label(run: "Run", clip: int) -> str:
 def draw_overview(
     target: "OutputFile", samples: list[ClipSample], cells: "list[tuple[str, Byte]]"
 ) -> None:
-    """Pictures above, plots below, one PNG."""
+    """Draw frames above, plots below, into one PNG."""
     from PIL import Image
 
     # A few are larger, and two rows of twelve fill the width.
@@ -166,7 +166,7 @@ def draw_overview(
 
 
 def draw_sparkline(values: "list[float] | NDArray[np.float64]", width: int = 60) -> str:
-    """Numbers as a line of small bars; what is no number is a blank."""
+    """Numbers as a line of small bars at most `width` letters long; NaN is a blank."""
     bars = "▁▂▃▄▅▆▇█"
     several = np.asarray(values, np.float64)
     if len(several) > width:

@@ -18,7 +18,7 @@ BLUE, GREY = "#2a6fb0", "#8a93a3"
 
 
 def render_figure(figure: "Figure") -> "Image.Image":
-    """A figure's pixels."""
+    """A matplotlib figure as an image."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -28,7 +28,7 @@ def render_figure(figure: "Figure") -> "Image.Image":
 
 
 def plot_overview(samples: "Sequence[ClipSample]") -> "Figure":
-    """Norm after each step, drift from the first clip, and each channel's mean, over the clips."""
+    """A figure over the clips: norm after each step, drift from the first clip, each channel's mean."""
     from matplotlib import colormaps
 
     mark = "." if len(samples) <= 60 else ""
@@ -68,7 +68,7 @@ def _mark_bad_clips(axes: "Axes", samples: "Sequence[ClipSample]") -> None:
 def plot_audio(
     wave: NDArray[Any], features: NDArray[Any], first: float, seconds: float
 ) -> "Figure":
-    """The wave of a clip above its features [layer, channel, frame], a panel a layer."""
+    """A figure of a clip's wave [sample] above its features [layer, channel, frame], a panel a layer."""
     layers = _choose_layers(len(features))
     figure, axes = _stack_axes((1.4, *[1.6] * len(layers)))
     times = first + np.arange(len(wave)) / len(wave) * seconds
@@ -86,7 +86,7 @@ def plot_audio(
 
 
 def _order_by_likeness(layer: NDArray[Any]) -> NDArray[Any]:
-    """A layer's channels, those that move alike beside each other: in their own order nothing is to be seen."""
+    """A layer's channels in an order in which those that move alike are neighbours: in their own order nothing is to be seen."""
     finite = np.where(np.isfinite(layer), layer, 0).astype(np.float64)
     rows = finite - finite.mean(1, keepdims=True)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
@@ -95,12 +95,12 @@ def _order_by_likeness(layer: NDArray[Any]) -> NDArray[Any]:
 
 
 def _choose_layers(layers: int) -> list[int]:
-    """At most four: the first, the last and two between."""
+    """Indices of at most four layers: the first, the last and two between."""
     return sorted({round(n) for n in np.linspace(0, layers - 1, min(4, layers))})
 
 
 def _wave_envelope(wave: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Lowest and highest around each sample: a line through all of them would be a smear."""
+    """The lowest and the highest value around each sample: a line through all samples would be a smear."""
     reach = max(1, len(wave) // 2000)
     padded = np.pad(wave, (0, -len(wave) % reach), mode="edge").reshape(-1, reach)
     return tuple(np.repeat(edge, reach)[: len(wave)] for edge in (padded.min(1), padded.max(1)))  # type: ignore[return-value]
@@ -122,7 +122,7 @@ def _stack_axes(heights: Sequence[float]) -> "tuple[Figure, list[Axes]]":
 def _draw_heatmap(
     figure: "Figure", axes: "Axes", rows: NDArray[Any], span: tuple[float, float], name: str
 ) -> None:
-    """Rows as colours: blue below the row's usual value, red above; what is no number is black."""
+    """Draw rows as colours: blue below a row's usual value, red above, black where it is no number."""
     middle = np.nanmedian(np.where(np.isfinite(rows), rows, np.nan), 1, keepdims=True)
     apart = np.where(np.isfinite(rows), rows - middle, np.nan)
     most = float(np.nanpercentile(np.abs(apart), 99)) or 1.0

@@ -25,7 +25,7 @@ _LINES = 20
 
 
 def make_table(*names: str) -> "Table":
-    """Columns of numbers."""
+    """A table whose columns, by these names, hold numbers."""
     from rich import box
     from rich.table import Table
 
@@ -36,7 +36,7 @@ def make_table(*names: str) -> "Table":
 
 
 def show_inspection(inspection: "ClipInspection") -> Iterator["RenderableType"]:
-    """One line a channel and step."""
+    """An inspection of a clip on a terminal: where its picture is, then a line for each channel and step."""
     from rich.text import Text
 
     block = "" if inspection.block is None else f", block {inspection.block}"
@@ -55,7 +55,7 @@ def show_inspection(inspection: "ClipInspection") -> Iterator["RenderableType"]:
 
 
 def show_overview(course: "FilmOverview") -> Iterator["RenderableType"]:
-    """A line of bars for the norm, the drift and each channel."""
+    """An overview of a film on a terminal: a line of bars for the norm, the drift and each channel."""
     from rich.text import Text
 
     samples = course.samples
@@ -85,7 +85,7 @@ def _course_row(name: str, values: list[float]) -> tuple[str, ...]:
 
 
 def show_anomalies(hunt: "AnomalyReport") -> Iterator["RenderableType"]:
-    """What was found, in the order in which the film is made."""
+    """The anomalies on a terminal, in the order in which the film is made."""
     from rich.text import Text
 
     found = len(hunt.found) + hunt.more
@@ -118,7 +118,7 @@ def _anomaly_row(find: "Anomaly") -> tuple[str, ...]:
 
 
 def show_comparison(found: "RunComparison") -> Iterator["RenderableType"]:
-    """The first difference, then each stage."""
+    """A comparison of two runs on a terminal: the first difference, then each stage."""
     from rich.text import Text
 
     verdict = ("equal", "bold green") if found.equal else ("different", "bold yellow")
@@ -157,7 +157,7 @@ def _stage_row(stage: "StageDiff") -> tuple[str, ...]:
 
 
 def show_audio(hearing: "AudioView") -> Iterator["RenderableType"]:
-    """The loudness as bars, then a line a layer."""
+    """A clip's sound on a terminal: its loudness as bars, then a line for each layer."""
     yield f"clip {hearing.clip} of {hearing.run}, from {hearing.seconds:.2f} s:"
     yield hearing.picture
     yield ""

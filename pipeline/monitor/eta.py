@@ -18,17 +18,17 @@ _TOLD = {
 
 
 class StageInterval:
-    """The mean time between one stage's clips, start-up and redone clips left out."""
+    """The mean time between one stage's clips, without start-up and redone clips."""
 
     def __init__(self) -> None:
         self._stamps: deque[float] = deque(maxlen=_CLIPS_KEPT + 1)
 
     def add_clip(self, now: float) -> None:
-        """One more clip."""
+        """Note that a clip of the stage was done at `now` (seconds)."""
         self._stamps.append(now)
 
     def restart(self) -> None:
-        """Something else takes its time now: the next interval says nothing."""
+        """Forget the last clip: something else takes time now, so that the next interval says nothing."""
         self._stamps.clear()
 
     @property
@@ -40,7 +40,7 @@ class StageInterval:
 
 @dataclass
 class EtaEstimator:
-    """Feed it every event; ask it at any time. Its size does not grow with the film."""
+    """Estimates the time left from a run's events: add each, ask at any time. Its size does not grow with the film."""
 
     clips: int = 0
     """To be made or found by this command."""
@@ -163,7 +163,7 @@ class EtaEstimator:
         return max(0, self.clips - self._denoised) * denoise + (self.clips - self.done) * decode
 
     def seconds_left(self, now: float) -> float | None:
-        """The same, counted down between two clips."""
+        """Seconds until the last clip is published, counted down between two clips; None where nothing is known yet."""
         eta, each = self.eta, self.seconds_a_clip
         if eta is None or each is None or self._published_at is None:
             return eta
@@ -181,7 +181,7 @@ class EtaEstimator:
 
     @property
     def _predicted_seconds(self) -> float | None:
-        """Two threads work at a time, the denoiser and all else: the slower one sets the beat."""
+        """Seconds a clip by the stages of the first one: two threads work at a time, the denoiser and all else, and the slower one sets the pace."""
         if "segment" not in self._stage:
             return None
         rest = self._stage["segment"] + self._stage.get("audio", 0.0)

@@ -21,13 +21,13 @@ _GREATEST = 1e19
 
 
 class EventTail:
-    """The events of a file, each once, also those that are still to be written."""
+    """Reads a file of events, each once, also while it is written."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._at = path, 0
 
     def read(self) -> Iterator[Event]:
-        """Those since the last call; a line that is torn or damaged is passed over, one that is half-written waits."""
+        """The events since the last call; a line that is torn or damaged is skipped, one that is half-written waits."""
         try:
             file = open_plain(self._path, os.O_RDONLY)
         except OSError:
@@ -46,7 +46,7 @@ class EventTail:
 
 
 def _parse_line(line: bytes) -> Event | None:
-    """What a line tells; None where no event of ours can be like that, for somebody else may have written it."""
+    """The event of a line; None where no event of ours can look like that, for somebody else may have written it."""
     with suppress(Unfit, KeyError, AttributeError, TypeError):
         facts = parse_json(line)
         event, when = facts.pop("event"), facts.pop("time")
@@ -64,7 +64,7 @@ def _is_number(value: object) -> bool:
 
 
 class EventSummary:
-    """All that is remembered of the events; its size does not grow with the film."""
+    """What is remembered of a run's events; its size does not grow with the film."""
 
     def __init__(self) -> None:
         self.eta = EtaEstimator()
@@ -102,13 +102,13 @@ class EventSummary:
 
     @property
     def usual_seconds(self) -> float | None:
-        """Seconds that the slowest usually takes; None where nothing is usual yet."""
+        """Seconds that the slowest stage usually takes for a clip; None where nothing is usual yet."""
         known = [each for each in (self.eta.seconds_a_clip, *self.eta.stages.values()) if each]
         return None if self.idle or not known else max(known)
 
 
 def describe_event(event: str, facts: Mapping[str, object]) -> str:
-    """`clip published (clip 3)`, `segment done (clip 3)`."""
+    """An event in words: `clip published (clip 3)`, `segment done (clip 3)`."""
     what = f"{facts.get('stage')} done" if event == "stage_seconds" else event.replace("_", " ")
     clip = facts.get("clip")
     return what if clip is None else f"{what} (clip {clip})"

@@ -22,7 +22,7 @@ LINES = "longtake.lines"
 
 
 def log_line(line: str, level: int = logging.INFO) -> None:
-    """One line for people: in inference.log, and on stderr (on a terminal only from WARNING on: the bar tells the rest)."""
+    """Log one line for people: in inference.log, and on stderr (on a terminal only from WARNING on: the bar tells the rest)."""
     logging.getLogger(LINES).log(level, "%s", line)
 
 
@@ -49,7 +49,7 @@ def configure_logging(*, debug: bool = False, console: "Console | None" = None) 
 
 
 def _quiet_luigi() -> None:
-    """Luigi's lines go the way of all others: it would put a handler of its own on stderr, and every DEBUG line through it."""
+    """Send Luigi's lines the way of all others: it would put a handler of its own on stderr, and every DEBUG line through it."""
     from luigi.configuration import get_config
 
     get_config().set("core", "no_configure_logging", "true")
@@ -60,7 +60,7 @@ def _quiet_luigi() -> None:
 
 
 class RunLog:
-    """Every line of this process, held until the run's folder is there, then in its log."""
+    """Holds every log line of this process until the run's folder is there, then writes them to its log."""
 
     def __init__(self) -> None:
         self._held = MemoryHandler(_HELD_LINES, flushLevel=_NEVER)
@@ -113,7 +113,7 @@ class _FileHandler(logging.Handler):
         self._file = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it at once: nothing is buffered, so nothing is left that could not be written at the end."""
+        """Write a line at once: nothing is buffered, so nothing is left that could not be written at the end."""
         with suppress(OSError):
             os.write(self._file, (self.format(record) + "\n").encode())
 
@@ -126,7 +126,7 @@ class _FileHandler(logging.Handler):
 
 
 class _ConsoleHandler(logging.Handler):
-    """What stderr hears: words for people; everything with --debug."""
+    """Writes to stderr what a person needs; everything with --debug."""
 
     def __init__(self, *, debug: bool, console: "Console | None") -> None:
         super().__init__(logging.DEBUG if debug else logging.INFO)
@@ -134,13 +134,13 @@ class _ConsoleHandler(logging.Handler):
         self.setFormatter(_make_formatter())
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether stderr hears of it."""
+        """True if the line goes to stderr."""
         if self._debug:
             return True
         return record.name == LINES and (self._console is None or record.levelno >= logging.WARNING)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it, above the bar where there is one."""
+        """Write a line, above the progress bar where there is one."""
         try:
             line = self.format(record)
             if self._console is not None:
@@ -166,7 +166,7 @@ def _make_formatter() -> logging.Formatter:
 
 
 def _render_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-    """`2026-11-21T22:14:13Z info clip_published clip=3 frames=48`; words for people as they are."""
+    """An event as a log line, `2026-11-21T22:14:13Z info clip_published clip=3 frames=48`; words for people as they are."""
     record: logging.LogRecord = event.pop("_record")
     event.pop("_from_structlog")
     what, level = event.pop("event"), event.pop("level")

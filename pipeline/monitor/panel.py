@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def draw_panel(status: "Status") -> "RenderableType":
-    """The run, its clips as a bar, and what there is to know just now."""
+    """A run's status in a few lines, its clips as a bar."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -47,7 +47,7 @@ def _clip_bar(status: "Status") -> "RenderableType":
 
 
 def _fact_rows(status: "Status") -> Iterator[tuple[str, str, str]]:
-    """Each line's name, words and style."""
+    """Name, words and style of each line."""
     length = film_length(status.frames, status.fps)
     yield "film", f"{length}, {count_noun(status.frames, 'frame')} at {status.fps} fps", ""
     if status.seconds_a_clip and status.frames_a_second:
@@ -79,12 +79,12 @@ def _trouble_rows(status: "Status") -> Iterator[tuple[str, str, str]]:
 
 
 def describe_stages(seconds: Mapping[str, float]) -> str:
-    """`denoise 0.48 s, hear 0.01 s, decode 0.61 s a clip`."""
+    """Seconds a clip of each stage in words: `denoise 0.48 s, hear 0.01 s, decode 0.61 s a clip`."""
     return ", ".join(f"{name} {each:.2f} s" for name, each in seconds.items()) + " a clip"
 
 
 def describe_device(device: Mapping[str, object]) -> str:
-    """`NVIDIA H200: 93.1 of 143.8 GB, 71 °C, 98 % busy`; empty where nobody can tell."""
+    """A GPU's state in words: `NVIDIA H200: 93.1 of 143.8 GB, 71 °C, 98 % busy`; empty where nobody can tell."""
     known = {name: int(str(device[name])) for name in _NUMBERS if name in device}
     parts = []
     if "used" in known:

@@ -9,12 +9,12 @@ from storage.printable import spell_unprintable
 
 
 class PlainConsole(Console):
-    """Rich's, but that no letter of what is drawn is obeyed by the terminal."""
+    """rich's console on which no letter of what is drawn is obeyed by the terminal."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """The pieces that are drawn; those that move the cursor are rich's own."""
+        """The segments that are drawn, unprintable letters spelled; those that move the cursor are rich's own."""
         for segment in super().render(renderable, options):
             if segment.control is None and not segment.text.isprintable():
                 yield Segment(spell_unprintable(segment.text, keep="\n"), segment.style)

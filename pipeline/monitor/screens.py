@@ -33,7 +33,7 @@ _LINES = 20
 
 
 def show_status(status: "Status") -> Iterator["RenderableType"]:
-    """A few lines on the film, then every setting with its source."""
+    """A run's status on a terminal: a few lines on the film, then every setting with its source."""
     from rich.table import Table
     from rich.text import Text
 
@@ -75,7 +75,7 @@ def _fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
 
 
 def _progress_rows(status: "Status") -> Iterator[tuple[str, str]]:
-    """What is known of a run beyond its clips, most of it only while it is made."""
+    """Name and words of what is known of a run beyond its clips, most of it only while it is made."""
     if status.stages:
         yield "stages", describe_stages(status.stages)
     if status.eta is not None:
@@ -106,7 +106,7 @@ def _table_of_settings(status: "Status") -> "RenderableType":
 def show_verification(
     found: "Verification", *, repairing: bool = False
 ) -> Iterator["RenderableType"]:
-    """Whether a run is whole; else what is broken, what it takes to make it whole, and how (unless that is just being done)."""
+    """A verification on a terminal: whether the run is whole; else what is broken, what it takes to make it whole, and how (unless that is just being done)."""
     from rich.text import Text
 
     size = f"{format_bytes(found.bytes_on_disk)} in {found.took:.1f} s"
@@ -143,7 +143,7 @@ def show_verification(
 
 
 def show_plan_of_retake(plan: "RetakePlan", seconds: float | None) -> Iterator["RenderableType"]:
-    """What will be replayed and made, before it is."""
+    """A retake's plan on a terminal: what will be replayed and made."""
     from rich.text import Text
 
     take = plan.take
@@ -178,7 +178,7 @@ def show_plan_of_retake(plan: "RetakePlan", seconds: float | None) -> Iterator["
 
 
 def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
-    """A line for each joint of a retake."""
+    """The seams of a retake on a terminal, a line each."""
     for seam in seams:
         frames, latents = seam.frames, seam.latents
         line = f"seam before clip {seam.clip} ({seam.seconds:.2f} s): "
@@ -213,7 +213,7 @@ def _file_grid(found: "Iterable[Finding]") -> "RenderableType":
 
 
 def render_grid(rows: Iterable[tuple[str, ...]]) -> "RenderableType":
-    """Columns as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
+    """Rows as columns that are as wide as they need to be; a line is never folded, so that it can be grepped and copied."""
     from rich.text import Text
 
     several = [tuple(map(spell_unprintable, row)) for row in rows]
@@ -235,7 +235,7 @@ def _repair_seconds(found: "Verification") -> str:
 
 
 def _repair_rows(found: "Verification") -> Iterator[tuple[str, str]]:
-    """Each kind of work, with its clips."""
+    """Name and clips of each kind of work that a repair does."""
     price = found.price
     if price.rewrite:
         yield "rewrite", ", ".join(price.rewrite)
@@ -274,7 +274,7 @@ _ONCE = {
 def show_quality(
     quality: "FilmQuality", *, missed_only: bool = False
 ) -> Iterator["RenderableType"]:
-    """Whether a film is good: each level with what was measured."""
+    """A film's quality on a terminal: each level with what was measured."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

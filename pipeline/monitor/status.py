@@ -28,7 +28,7 @@ _LEAST, _OFTEN, _UNUSUAL = 20.0, 4.0, 60.0
 
 @dataclass(frozen=True)
 class EffectiveSetting:
-    """One effective setting."""
+    """One setting of a run, its value, and where that came from."""
 
     name: str
     value: object
@@ -38,7 +38,7 @@ class EffectiveSetting:
 
 @dataclass(frozen=True)
 class Status:
-    """All that `longtake status` says; `asdict` is its JSON."""
+    """All that `longtake status` says of a run; `asdict` is its JSON."""
 
     run: str
     state: State
@@ -76,19 +76,19 @@ class Status:
     """Of a retake: the run that it was taken from, the clips and the seeds."""
 
     def as_json(self, indent: int | None = 2) -> str:
-        """The same, for machines."""
+        """The status as one JSON object, for machines."""
         return to_json(self, indent=indent)
 
 
 class CostlyNumber:
-    """A number that is dear to find: asked again when that costs at most a hundredth of the time, or when it must be right."""
+    """A number that is slow to find: found again when that costs at most a hundredth of the time, or when it must be exact."""
 
     def __init__(self, find: Callable[[], int]) -> None:
         self._find, self._found = find, 0
         self._due, self._at = -math.inf, -math.inf
 
     def now(self, *, exactly: bool) -> int:
-        """The number."""
+        """The number, found again where that is due or `exactly` asks for it."""
         begun = time.monotonic()
         if exactly or begun >= self._due:
             self._at = time.time()
@@ -98,12 +98,12 @@ class CostlyNumber:
         return self._found
 
     def grow(self, when: float) -> None:
-        """One more came at that time."""
+        """Count one more, if it came after the number was last found; `when` is its time of day."""
         self._found += when > self._at
 
 
 class StatusReader:
-    """Looks at a run, again and again: a look costs what is new, not what is there. Writes nothing and takes no lock."""
+    """Reads a run's status again and again: a look costs what is new, not what is there. Writes nothing and takes no lock."""
 
     def __init__(self, run: "Run") -> None:
         self._run, self._tail, self._told = run, EventTail(run.events_path), EventSummary()
@@ -115,7 +115,7 @@ class StatusReader:
         )
 
     def _follow(self) -> bool:
-        """Take in what is new; True if fewer clips may be there than before."""
+        """Read the new events; True if fewer clips may be there than before."""
         fewer = False
         for event, facts, when in self._tail.read():
             self._told.add_event(event, facts, when)
@@ -127,7 +127,7 @@ class StatusReader:
         return fewer
 
     def read(self) -> Status:
-        """The status now."""
+        """The run's status now."""
         fewer = self._follow()
         run, spec, told, now = self._run, self._run.spec, self._told, time.time()
         pace, who = told.eta, find_worker(run.root)
@@ -170,7 +170,7 @@ def read_status(run: "Run") -> Status:
 
 
 def describe_stall(limit: float, quiet: float | None, usual: float | None) -> str | None:
-    """What to think of a process that lives and has told nothing for long; None where that is no wonder."""
+    """A warning that a process which lives has told nothing for long; None where that is usual."""
     if quiet is None or quiet < (_UNUSUAL if usual is None else max(_LEAST, _OFTEN * usual)):
         return None
     normal = "" if usual is None else f", where a clip usually takes {time_in_words(usual)}"
@@ -206,7 +206,7 @@ _GIVEN = {"image": "the picture", **dict.fromkeys(_OF_THE_SOUND, "the sound")}
 
 
 def _walk_files(root: Path) -> Iterator[Path]:
-    """Files as they are now; one that a running film removes meanwhile is no fault."""
+    """Paths of all files in a folder; one that a running film removes meanwhile is no fault."""
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)

@@ -56,7 +56,7 @@ def loss_of(stream: TextIO) -> OSError | None:
 
 
 def is_read(stream: TextIO) -> bool:
-    """Whether anybody may still read what is written to this stream."""
+    """True if somebody may still read what is written to this stream."""
     if loss_of(stream) is not None:
         return False
     asked = select.poll()
@@ -68,7 +68,7 @@ def is_read(stream: TextIO) -> bool:
 
 
 def replace_letter(error: UnicodeError) -> tuple[str | bytes, int]:
-    """One letter that the encoding lacks, by what is like it; a byte of a file's name that is no letter, as it is."""
+    """Codec error handler: a letter that the encoding lacks becomes one that is like it; a byte of a file name that is no letter stays as it is."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     letter, after = error.object[error.start], error.start + 1
@@ -81,12 +81,12 @@ def replace_letter(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 class _Unfailing(io.FileIO):
-    """A file that takes everything: once a write has failed, all of it goes to /dev/null."""
+    """A raw file that takes everything: once a write has failed, all of it goes to /dev/null."""
 
     loss: OSError | None = None
 
     def write(self, data: "ReadableBuffer") -> int:
-        """How many bytes were taken."""
+        """Write the bytes; how many were taken."""
         try:
             while (count := super().write(data)) is None:
                 # Somebody made the pipe non-blocking: wait, as for any other.
@@ -105,7 +105,7 @@ class _Unfailing(io.FileIO):
 
 
 def _open_closed() -> None:
-    """Descriptors 0 to 2 are taken: else the first file that is opened would get the number that libraries write to."""
+    """Open closed descriptors 0 to 2: else the first file that is opened would get the number that libraries write to."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -116,7 +116,7 @@ def _open_closed() -> None:
 
 
 def _guard_stream(stream: TextIO | None, number: int) -> TextIO:
-    """The same stream, unfailing; one that is no file (a test's, a notebook's) only shows what it can."""
+    """A stream in place of this one whose writes never fail; one that is no file (a test's, a notebook's) is given back and only shows what it can."""
     if stream is None:
         return _wrap_descriptor(number, "utf-8", by_line=True)
     try:

@@ -25,7 +25,7 @@ STILL_SECONDS = 10.0
 
 
 def follow_status(run: "Run") -> Iterator[Status]:
-    """Its status, again and again, until the film is done, the run stands still, or nobody reads stdout any more."""
+    """A run's status, again and again, until the film is done, the run stands still, or nobody reads stdout any more."""
     reader = StatusReader(run)
     while True:
         status = reader.read()
@@ -36,14 +36,14 @@ def follow_status(run: "Run") -> Iterator[Status]:
 
 
 def is_over(status: Status) -> bool:
-    """Whether nothing more will come of it by itself."""
+    """True if nothing more will come of the run by itself."""
     if status.state == "working":
         return False
     return status.state == "finished" or status.quiet is None or status.quiet > STILL_SECONDS
 
 
 def show_live(run: "Run", console: "Console") -> Status:
-    """Draw it in one place of a terminal; the last status."""
+    """Draw a run's status in one place of a terminal until it is over; the last status."""
     from rich.live import Live
 
     # Drawn when there is something to draw, by this thread: a thread of rich's own would redraw the same.
@@ -54,7 +54,7 @@ def show_live(run: "Run", console: "Console") -> Status:
 
 
 def report_changes(run: "Run") -> Iterator[tuple[Status, str]]:
-    """Each change, with a line about it."""
+    """Each status of a run that differs from the one before, with a line about it."""
     before: object = None
     for status in follow_status(run):
         now = _what_counts(status)
@@ -71,7 +71,7 @@ def _what_counts(status: Status) -> object:
 
 
 def format_line(status: Status) -> str:
-    """`2026-11-22T08:01:02Z working 37/101 clips, 49.2 fps, 0:01:05 left`."""
+    """A status in one line: `2026-11-22T08:01:02Z working 37/101 clips, 49.2 fps, 0:01:05 left`."""
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"{when} {status.state} " + spell_unprintable(", ".join(_line_parts(status)))
 

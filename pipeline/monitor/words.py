@@ -17,7 +17,7 @@ MOST_SPANS = 20
 
 
 def format_bytes(count: int) -> str:
-    """Bytes for people; GB = 1e9."""
+    """A number of bytes in words; GB = 1e9."""
     size = float(count)
     for unit in ("B", "kB", "MB"):
         if size < 1000:
@@ -27,7 +27,7 @@ def format_bytes(count: int) -> str:
 
 
 def value_in_words(value: object) -> str:
-    """A setting for the eye: a digest by its beginning, nothing as a dash, takes as what was made again."""
+    """A setting's value in words: a digest by its beginning, nothing as a dash, takes as what was made again."""
     if value in (None, "", ()):
         return "–"
     if isinstance(value, bool):
@@ -42,14 +42,14 @@ def value_in_words(value: object) -> str:
 
 
 def film_length(frames: int, fps: float) -> str:
-    """`0:12:07`, `0:00:00.48`."""
+    """The length of a film in words: `0:12:07`, `0:00:00.48`."""
     from tasks.timeline import format_duration
 
     return format_duration(Fraction(frames) / Fraction(fps))
 
 
 def time_in_words(seconds: float, digits: int = 1) -> str:
-    """`0.4 s`, `8.0 s`, `75 s`, `2:05 min`, `2:03:10 h`."""
+    """Seconds in words: `0.4 s`, `8.0 s`, `75 s`, `2:05 min`, `2:03:10 h`."""
     whole = round(seconds)
     if whole < 100:
         return f"{seconds:.{digits}f} s" if seconds < 9.95 else f"{whole} s"
@@ -59,12 +59,12 @@ def time_in_words(seconds: float, digits: int = 1) -> str:
 
 
 def pace_in_words(seconds_a_clip: float, frames_a_second: float) -> str:
-    """`0.61 s a clip, 78.7 frames a second`."""
+    """A speed in words: `0.61 s a clip, 78.7 frames a second`."""
     return f"{time_in_words(seconds_a_clip, 2)} a clip, {frames_a_second:.1f} frames a second"
 
 
 def clips_in_words(clips: Iterable[int]) -> str:
-    """`clip 4`, `3 clips: 4, 7 to 8`; clips in their order."""
+    """Clip numbers in words: `clip 4`, `3 clips: 4, 7 to 8`; clips are in their order."""
     spans: list[list[int]] = []
     number = 0
     for clip in clips:
@@ -79,7 +79,7 @@ def clips_in_words(clips: Iterable[int]) -> str:
 
 
 def in_figures(value: float, digits: int) -> str:
-    """`−0.25`."""
+    """A number in figures with a true minus sign: `−0.25`."""
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -106,6 +106,6 @@ COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
 
 
 def state_in_words(status: "Status") -> tuple[str, tuple[str, str]]:
-    """`is working`, `has failed`."""
+    """A run's state in words, and their style: `is working`, `has failed`."""
     verb = "has " if status.state == "failed" else "is "
     return verb, (status.state, f"bold {COLOURS[status.state]}")

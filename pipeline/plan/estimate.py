@@ -36,7 +36,7 @@ RESTING_CLIPS = 2
 
 @dataclass(frozen=True)
 class RoomNeed:
-    """One kind of room: what a film takes of it, and what there is."""
+    """What a film takes of one kind of room (device memory, host memory, disk), and what is free."""
 
     what: str
     where: str
@@ -50,7 +50,7 @@ class RoomNeed:
 
     @property
     def total(self) -> int:
-        """All parts."""
+        """Bytes of all parts."""
         return sum(self.parts.values())
 
     @property
@@ -61,7 +61,7 @@ class RoomNeed:
 
 @dataclass(frozen=True)
 class PlannedFilm:
-    """What will be seen and heard."""
+    """What the planned film is: model, size, clips, length."""
 
     model: str
     width: int
@@ -78,7 +78,7 @@ class PlannedFilm:
 
 @dataclass(frozen=True)
 class PlannedTime:
-    """How long it takes."""
+    """How long the planned film takes to make, in seconds."""
 
     source: str
     """What this is known from."""
@@ -95,7 +95,7 @@ class PlannedTime:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All that `longtake plan` says; `as_json` is for machines."""
+    """All that `longtake plan` says about one film on one machine; `as_json` is for machines."""
 
     run: str
     machine: str
@@ -115,21 +115,21 @@ class Estimate:
 
     @property
     def rooms(self) -> tuple[RoomNeed, ...]:
-        """All kinds of room."""
+        """The kinds of room that the film takes; no device where there is none."""
         return tuple(room for room in (self.device, self.host, self.disk) if room is not None)
 
     @property
     def short(self) -> tuple[str, ...]:
-        """The kinds of room that do not suffice."""
+        """Names of the kinds of room that do not suffice."""
         return tuple(room.what for room in self.rooms if not room.fits)
 
     @property
     def fits(self) -> bool:
-        """True if the film can be made so."""
+        """True if every kind of room suffices."""
         return not self.short
 
     def as_json(self) -> str:
-        """The same, for machines."""
+        """The estimate as one JSON object, each room with `total` and `fits`, for machines."""
         facts = to_plain(self)
         for room in self.rooms:
             facts[room.what] |= {"total": room.total, "fits": room.fits}
@@ -138,7 +138,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PlanInput:
-    """What an estimate is made of."""
+    """All that an estimate is made from: the resolved request, the model, the machine, and what a rehearsal cost."""
 
     resolved: ResolvedRequest
     traits: "ModelTraits"
@@ -148,12 +148,12 @@ class PlanInput:
 
     @property
     def settings(self) -> Settings:
-        """As the run would have them."""
+        """The settings as the run would have them."""
         return merge_settings(self.resolved.request, Settings(), {})[0]
 
     @property
     def known(self) -> MeasuredSizes:
-        """Sizes that the rehearsal showed."""
+        """Sizes in bytes that the rehearsal measured, scaled to the film's clip length."""
         if (costs := self.costs) is None:
             return MeasuredSizes()
         spec = self.resolved.spec
@@ -162,7 +162,7 @@ class PlanInput:
 
     @property
     def every(self) -> int:
-        """Clips between two carries, where they are chosen by their cost."""
+        """Number of clips between two carries, where that is chosen by their cost."""
         costs, labour = self.costs, self.labour
         if costs is not None and costs.carry_seconds:
             clip = costs.frame_seconds * self.resolved.spec.clip_frames
@@ -174,7 +174,7 @@ class PlanInput:
 
     @property
     def labour(self) -> "TimeEstimate | None":
-        """How long the card takes, by arithmetic; None where there is none, or only measuring tells."""
+        """How long the device takes, by arithmetic; None where there is none, or only measuring tells."""
         resolved, where = self.resolved, self.place
         if where.free is None or where.speed is None:
             return None
@@ -186,7 +186,7 @@ class PlanInput:
         return avatar.estimate_time(spec.model, options, machine, where.free, where.speed)
 
     def carries(self, most: int) -> int:
-        """States of the denoiser on the disk, at most."""
+        """Number of saved states of the denoiser on the disk: at most `most`, and the anchors."""
         clips = self.resolved.part.span(self.resolved.spec.clips)
         return count_carries_kept(
             self.resolved.spec, self.settings, clips, every=self.every, most=most
@@ -194,7 +194,7 @@ class PlanInput:
 
 
 def estimate_film(setting: PlanInput) -> Estimate:
-    """What this film takes of this machine."""
+    """Estimate memory, disk and time of a film on a machine."""
     resolved, traits, where = setting.resolved, setting.traits, setting.place
     notes = [where.note] if where.note else []
     if resolved.clips_asked is not None and resolved.clips_asked > resolved.spec.clips:
@@ -219,7 +219,7 @@ def estimate_film(setting: PlanInput) -> Estimate:
 
 
 def describe_film(resolved: ResolvedRequest, traits: "ModelTraits") -> PlannedFilm:
-    """Clips and minutes."""
+    """The planned film: its size, clips and length."""
     spec = resolved.spec
     seconds = float(Fraction(spec.frames, spec.fps))
     size = (spec.width, spec.height, spec.steps, spec.fps)
@@ -228,7 +228,7 @@ def describe_film(resolved: ResolvedRequest, traits: "ModelTraits") -> PlannedFi
 
 
 def estimate_memory(setting: PlanInput) -> "MemoryEstimate":
-    """Memory by part, by arithmetic."""
+    """Bytes of memory by part, by arithmetic."""
     request, spec = setting.resolved.request, setting.resolved.spec
     options = build_model_options(request, spec.width, spec.height)
     return avatar.estimate_memory(
@@ -237,7 +237,7 @@ def estimate_memory(setting: PlanInput) -> "MemoryEstimate":
 
 
 def device_need(setting: PlanInput, memory: "MemoryEstimate") -> RoomNeed | None:
-    """The card."""
+    """What the film takes of the device's memory; None where it takes none."""
     if not memory.device:
         return None
     note = memory.way
@@ -248,7 +248,7 @@ def device_need(setting: PlanInput, memory: "MemoryEstimate") -> RoomNeed | None
 
 
 def host_need(setting: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
-    """The host's memory: what waits there, clips on their way, and the program."""
+    """What the film takes of the host's memory: weights that wait there, clips on their way, and the program."""
     costs, plan = setting.costs, build_disk_plan(setting)
     parts = {name: size for name, size in memory.host.items() if size}
     parts["clips on their way"] = (setting.settings.ahead + 1) * plan.step_bytes
@@ -272,7 +272,7 @@ def host_need(setting: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
 
 
 def build_disk_plan(setting: PlanInput, *, bounds: bool = False) -> DiskPlan:
-    """What stays of the film."""
+    """What the run keeps on the disk: frames, steps, and the size of each; `bounds`: without the sizes a rehearsal measured."""
     resolved, settings = setting.resolved, setting.settings
     beside = setting.traits, inputs_bytes(resolved.request)
     free = read_file_system(nearest_existing(resolved.root)).free
@@ -282,7 +282,7 @@ def build_disk_plan(setting: PlanInput, *, bounds: bool = False) -> DiskPlan:
 
 
 def disk_need(setting: PlanInput) -> RoomNeed:
-    """The disk that the run lies on."""
+    """What the film takes of the disk that its run lies on."""
     resolved, settings, plan = setting.resolved, setting.settings, build_disk_plan(setting)
     spec = resolved.spec
     parts = plan.parts(len(resolved.part.span(spec.clips)))
@@ -299,7 +299,7 @@ def disk_need(setting: PlanInput) -> RoomNeed:
 
 
 def estimate_time(setting: PlanInput) -> PlannedTime:
-    """How long it takes: by the rehearsal, or else by arithmetic."""
+    """How long the film takes: by the rehearsal, or else by arithmetic."""
     costs, spec = setting.costs, setting.resolved.spec
     if costs is None:
         labour = setting.labour
@@ -315,7 +315,7 @@ def estimate_time(setting: PlanInput) -> PlannedTime:
 
 
 def time_by_arithmetic(setting: PlanInput, labour: "TimeEstimate") -> PlannedTime:
-    """From seconds that one H200 took, scaled."""
+    """How long the film takes, from the seconds that one H200 took for each part, scaled by operations and speed."""
     spec = setting.resolved.spec
     clip = max(labour.host, labour.denoise + labour.beside * labour.decode)
     ending, first = labour.decode, labour.load + clip

@@ -15,7 +15,7 @@ DRIVER_BYTES = 0.6e9
 
 @dataclass(frozen=True)
 class Gpu:
-    """One kind of card."""
+    """One GPU by its data sheet."""
 
     name: str
     memory: float
@@ -29,12 +29,12 @@ class Gpu:
 
     @property
     def usable(self) -> int:
-        """Bytes for a film."""
+        """Bytes of its memory that a film can have."""
         return int(self.memory - DRIVER_BYTES)
 
     @property
     def relative(self) -> float:
-        """Against an H200."""
+        """Its speed as a share of an H200's."""
         return self.tflops / H200
 
 
@@ -50,7 +50,7 @@ GPUS = {
 
 
 def find_gpu(words: str) -> tuple[Gpu, int]:
-    """The card that `4090`, `RTX 4090` or `4090x4` stands for, and how many; raises BadOption."""
+    """The GPU that `4090`, `RTX 4090` or `4090x4` stands for, and how many of them. Raises BadOption."""
     plain = re.sub(r"nvidia|geforce|rtx|[\s_-]", "", words.lower())
     match = re.fullmatch(r"(?:(\d)[x*×])?(.+?)(?:[x*×](\d+))?", plain)
     name = match[2] if match else plain

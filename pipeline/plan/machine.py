@@ -18,7 +18,7 @@ UNBUILT = "The card's kernels cannot be built here, and everything takes much lo
 
 @dataclass(frozen=True)
 class PlanMachine:
-    """Where a film is to be made."""
+    """The machine that a film is to be made on, and how fast its GPU is."""
 
     name: str
     here: bool
@@ -31,7 +31,7 @@ class PlanMachine:
 
 
 def find_named_machine(words: str, request: "Request") -> PlanMachine:
-    """A machine with such a card; raises BadOption."""
+    """A machine with the GPU that these words name. Raises BadOption."""
     card, count = find_gpu(words)
     if request.precision == FP8 and not card.fp8:
         from model.ops.fp8 import fp8_refusal
@@ -68,7 +68,7 @@ def find_local_machine(model: str, request: "Request", *, gauged: bool = True) -
 
 
 def require_fp8() -> None:
-    """Raise BadOption where the card multiplies no eight-bit floats."""
+    """Raise BadOption where the GPU has no products of eight-bit floats."""
     import torch
 
     from model.ops.fp8 import require_fp8_gpu
@@ -77,14 +77,14 @@ def require_fp8() -> None:
 
 
 def lacks_kernels() -> bool:
-    """Whether the card's kernels cannot be built here."""
+    """True if the GPU's kernels cannot be built here."""
     from model.ops.fused import can_build
 
     return not can_build()
 
 
 def data_sheet_speed(name: str | None) -> MachineSpeed | None:
-    """By its data sheet; None for a card that is not in the table."""
+    """The speed of a GPU by its data sheet; None for a name that is not in the table."""
     words = (name or "").lower().split()
     known = next((card for key, card in GPUS.items() if key in words), None)
     return MachineSpeed(known.relative, known.link) if known else None

@@ -35,7 +35,7 @@ LONGEST_SECONDS = 1800
 
 @dataclass(frozen=True)
 class RehearsalCosts:
-    """What a rehearsal showed."""
+    """What making a film's first clips took: seconds and bytes."""
 
     clip_frames: int
     start: float
@@ -67,7 +67,7 @@ class RehearsalCosts:
     """Seconds that the rehearsal took."""
 
     def eta_for(self, frames: int) -> EtaEstimator:
-        """The pace of a film of so many frames, as `status` would tell it at this moment."""
+        """An estimator of the time left for a film of so many frames, as `status` would have it at this moment."""
         pace, clips = EtaEstimator(), -(-frames // self.clip_frames)
         for event, facts, when in self.events:
             told = {**facts, "clips": clips} if event == "run_started" else facts
@@ -75,7 +75,7 @@ class RehearsalCosts:
         return pace
 
     def film_seconds(self, frames: int, seconds: float) -> float:
-        """Seconds from the command to the film, of so many frames and so long a sound."""
+        """Seconds from the command to a film of so many frames and so many seconds of sound."""
         published = [when for name, _, when in self.events if name == "clip_published"]
         made = published[-1] - self.events[0][2]
         rest = max(0.0, self.eta_for(frames).eta or 0.0)
@@ -83,7 +83,7 @@ class RehearsalCosts:
 
     @property
     def frame_seconds(self) -> float:
-        """Seconds a frame, in the long run."""
+        """Seconds a frame, once the film is under way."""
         pace = self.eta_for(0)
         each = pace.seconds_a_clip or 0.0
         return each / self.clip_frames
@@ -120,7 +120,7 @@ def rehearse_film(resolved: "ResolvedRequest", frames_kept: int | None) -> Rehea
 def shorten_request(
     request: "Request", folder: Path, clip_frames: int, clips: int, frames_kept: int | None
 ) -> "Request":
-    """The request for the first clips of the film, in another folder, with one carry before the last of them."""
+    """A request for the film's first clips, in another folder, with one carry before the last of them."""
     keep = request.keep_frames or "auto"
     if keep == "auto":
         keep = "all" if frames_kept is None else "none"
@@ -141,7 +141,7 @@ def shorten_request(
 
 
 def run_film(request: "Request", path: Path) -> None:
-    """The film, by a process of its own. Raises LongtakeError with its last line."""
+    """Make a film in a process of its own. Raises LongtakeError with its last line."""
     given = {each.name: getattr(request, each.name) for each in fields(request)}
     del given["sources"]
     path.write_text(
@@ -159,7 +159,7 @@ def run_film(request: "Request", path: Path) -> None:
 
 @contextmanager
 def rehearsal_folder(root: Path) -> Iterator[Path]:
-    """A folder beside the run, gone afterwards; in the system's own place for such where none can be made there."""
+    """A folder beside the run that is removed on leaving; in the system's place for temporary files where none can be made there."""
     beside = nearest_existing(root.parent)
     usable = os.access(beside, os.W_OK | os.X_OK)
     with scratch_folder(beside if usable else private_folder(), "plan") as folder:
@@ -167,7 +167,7 @@ def rehearsal_folder(root: Path) -> Iterator[Path]:
 
 
 def cut_sound(resolved: "ResolvedRequest", path: Path, frames: int) -> float:
-    """Write the first of the sound, for so many frames; seconds that reading one second of it took."""
+    """Write the sound's beginning, as long as so many frames, to `path`; seconds that reading one second of it took."""
     import numpy as np
 
     from storage.soundtrack import stream_sound
@@ -193,7 +193,7 @@ def cut_sound(resolved: "ResolvedRequest", path: Path, frames: int) -> float:
 def read_costs(
     root: Path, stamp: float, listening: float, took: tuple[float, float]
 ) -> RehearsalCosts:
-    """Read it off the run that was made; `stamp` is the time of day at which it was asked for, `took` the seconds of the whole and of the command."""
+    """The costs of a rehearsal from the run that it made; `stamp` is the time of day at which it was asked for, `took` the seconds of the whole and of the command."""
     from storage.run import Run
 
     run = Run.open(root)

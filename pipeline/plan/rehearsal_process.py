@@ -11,7 +11,7 @@ from storage.errors import LongtakeError as Fault
 
 
 def main(path: str) -> None:
-    """The process: the film of a request that lies in a file."""
+    """Make the film of a request that lies in a file, as JSON."""
     from tasks.request import Request
 
     follow_parent()

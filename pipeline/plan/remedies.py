@@ -16,7 +16,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Remedy:
-    """Changes that make a film fit."""
+    """A set of changes to a request that makes its film fit."""
 
     flags: tuple[str, ...]
     """To be added to the command (or put in the place of what it says)."""
@@ -28,7 +28,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that takes less room."""
+    """One change to a request, which takes less of one kind of room."""
 
     flag: str
     costs: str
@@ -38,7 +38,7 @@ class Change:
 
 
 def possible_changes(request: "Request") -> Iterator[Change]:
-    """All that takes less and leaves the film as it is, the cheapest first; what was asked so already is left out."""
+    """All changes that leave the film's pixels as they are, the cheapest first; what was asked so already is left out."""
     if request.offload_model is False:
         yield Change("--offload-model True", "time", {"offload_model": True}, "device")
     if request.ahead is None or request.ahead > 0:
@@ -60,7 +60,7 @@ def possible_changes(request: "Request") -> Iterator[Change]:
 def find_remedies(
     request: "Request", now: "Estimate", unit: int, judge: "Callable[[Request], Estimate]"
 ) -> tuple[Remedy, ...]:
-    """What would fit, that which costs least first; `judge` estimates another request."""
+    """The remedies that would make a film fit, the cheapest first; `judge` estimates another request."""
     short, asked = now.short, (now.film.width, now.film.height)
     taken: list[Change] = []
     found: list[Remedy] = []
@@ -81,7 +81,7 @@ def find_remedies(
 def _drop_unneeded(
     request: "Request", taken: list[Change], judge: "Callable[[Request], Estimate]"
 ) -> list[Change]:
-    """Without those that turned out not to be needed."""
+    """The changes without those that turned out not to be needed."""
     for change in taken[:-1]:
         fewer = [each for each in taken if each is not change]
         if _try_remedy(request, fewer, None, judge) is not None:
@@ -95,7 +95,7 @@ def _largest_fitting_size(
     sizes: list[Size],
     judge: "Callable[[Request], Estimate]",
 ) -> Size | None:
-    """The largest size that fits: by halves, since a smaller film takes no more of anything."""
+    """The largest of these sizes at which the film fits, by bisection, since a smaller film takes no more of anything; None where none does."""
     if not sizes or _try_remedy(request, less, sizes[-1], judge) is None:
         return None
     low, high = 0, len(sizes) - 1

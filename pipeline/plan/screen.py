@@ -18,7 +18,7 @@ _TITLES = {"device": "card", "host": "memory", "disk": "disk"}
 
 
 def show_plan(plan: "Estimate") -> Iterator["RenderableType"]:
-    """The film, the time, each kind of room by part, and the verdict."""
+    """A plan on a terminal: the film, the time, each kind of room by part, and the verdict."""
     from rich.table import Table
     from rich.text import Text
 
@@ -37,7 +37,7 @@ def show_plan(plan: "Estimate") -> Iterator["RenderableType"]:
 
 
 def describe_film(plan: "Estimate") -> str:
-    """One line about the film."""
+    """The film of a plan in one line: clips, length, size."""
     film = plan.film
     frames, clips = count_noun(film.frames, "frame"), count_noun(film.clips, "clip")
     size = f"{film.width}*{film.height}, {count_noun(film.steps, 'step')}"
@@ -45,7 +45,7 @@ def describe_film(plan: "Estimate") -> str:
 
 
 def summarize_plan(plan: "Estimate") -> str:
-    """The same as one line, for `new`."""
+    """A plan in one line, for `longtake new`: the film, its rooms, the time."""
     rooms = ", ".join(f"{_TITLES[room.what]} {format_bytes(room.total)}" for room in plan.rooms)
     took = plan.time.film
     hours = f", about {format_seconds_left(took)} to make" if took is not None else ""
@@ -123,7 +123,7 @@ def _verdict_lines(plan: "Estimate") -> Iterator["RenderableType"]:
 
 
 def show_variants(variants: "tuple[PlanVariant, ...]") -> "RenderableType":
-    """What each knob changes."""
+    """A table on a terminal: what each variant takes."""
     from rich import box
     from rich.table import Table
 

@@ -37,7 +37,7 @@ WEIGHT_SUFFIXES, LARGE_FILE_BYTES = {".safetensors", ".pth"}, 1 << 30
 
 
 def find_local_gpu(machine: "DeviceConfig") -> str | None:
-    """The name of the card that a film would be made on; None where there is none."""
+    """The name of the GPU that a film would be made on; None where there is none."""
     if machine.device == "cpu":
         return None
     import torch
@@ -49,7 +49,7 @@ def find_local_gpu(machine: "DeviceConfig") -> str | None:
 def measure_speed(
     kind: str = "cuda", weights: str = "", side: int = SIDE, size: int = LINK
 ) -> MachineSpeed:
-    """The speed of a device, whose memory is given back, and of its host; `weights` is where they lie. Once a process: it takes some ten seconds, and says so."""
+    """Measure the speed of a device, whose memory is given back, and of its host; `weights` is the folder of the weights. Once a process: it takes some ten seconds, and says so."""
     import torch
 
     sys.stderr.write("measuring: this machine, its card, and the disk of the weights\n")
@@ -82,7 +82,7 @@ def _measure_device(device: "torch.device", weights: str, side: int, size: int) 
 
 
 def large_files(weights: str) -> list[Path]:
-    """Those in a folder of weights whose reading takes time."""
+    """Files in a folder of weights whose reading takes time."""
     folder = Path(weights)
     found = (
         path for path in folder.rglob("*") if path.suffix in WEIGHT_SUFFIXES and path.is_file()
@@ -128,13 +128,13 @@ def measure_import_seconds() -> float:
 
 
 def has_compiled_kernels() -> bool:
-    """Whether Triton has compiled anything for this user."""
+    """True if Triton has compiled anything for this user."""
     kept = os.environ.get("TRITON_CACHE_DIR") or Path.home() / ".triton" / "cache"
     return Path(kept).is_dir()
 
 
 def best_seconds(work: Callable[[], object], device: "torch.device") -> float:
-    """Seconds of it, the best of several."""
+    """Seconds that the work takes, the best of several runs."""
     import torch
 
     best = float("inf")

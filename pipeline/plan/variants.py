@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlanVariant:
-    """The film with one thing changed."""
+    """What a film takes with one option changed."""
 
     words: str
     frames_a_second: float | None
@@ -31,7 +31,7 @@ class PlanVariant:
 def plan_variants(
     request: "Request", how: PlanOptions, tell: "Callable[[str], None]"
 ) -> tuple[PlanVariant, ...]:
-    """Each of them, rehearsed where the plan is; `tell` hears which one is next."""
+    """Plans of the film with one option changed each, rehearsed where the plan is; `tell` is called with the next one's flags."""
     return tuple(_iterate_variants(request, how, tell))
 
 

@@ -25,7 +25,7 @@ SLACK = 3
 
 @dataclass(frozen=True)
 class SoundLevels:
-    """A film's sound, a number a frame."""
+    """Loudness, peak and clipping of a film's sound, a number a frame."""
 
     loud: Float
     """Root mean square of each frame's samples, over all channels."""
@@ -39,7 +39,7 @@ class SoundLevels:
     """Where the file has no samples at all: second, and how many."""
 
     def fit_to_frames(self, frames: int) -> "SoundLevels":
-        """The same for a film of so many frames: silence where it has ended, nothing beyond the last frame."""
+        """The levels of a film of so many frames: silence where the sound has ended, nothing beyond the last frame."""
         pad = (0, max(0, frames - len(self.loud)))
         loud, peak, full = (
             np.pad(each[:frames], pad) for each in (self.loud, self.peak, self.full)
@@ -48,7 +48,7 @@ class SoundLevels:
 
 
 class SoundMeter:
-    """Hears a film's samples in their order."""
+    """Measures a film's samples, block by block in their order."""
 
     def __init__(self, rate: int, fps: float) -> None:
         self._rate, self._fps = rate, fps
@@ -60,7 +60,7 @@ class SoundMeter:
         self._holes: list[tuple[float, float]] = []
 
     def add_samples(self, samples: Float, first: int) -> None:
-        """Samples [channel, sample] of −1 to 1, the first of which is the film's sample number `first`."""
+        """Measure samples [channel, sample] of −1 to 1, the first of which is the film's sample number `first`."""
         if first < 0:
             samples, first = samples[:, -first:], 0
         if not samples.size:
@@ -81,7 +81,7 @@ class SoundMeter:
         self._end = int(places[-1]) + 1
 
     def finish(self, frames: int) -> SoundLevels:
-        """All of it, for a film of so many frames."""
+        """The levels of all samples, for a film of so many frames."""
         mean = self._energy.first(frames) / np.maximum(self._count.first(frames), 1)
         hops = len(self._hop_count)
         level = self._hop_energy.first(hops) / np.maximum(self._hop_count.first(hops), 1)
@@ -118,7 +118,7 @@ class SoundMeter:
 
 
 class NumberedSums:
-    """Sums by number, as far as numbers come."""
+    """Sums of values by an index that only grows, in an array that grows with it."""
 
     def __init__(self) -> None:
         self._sums = np.zeros(1024)
@@ -128,7 +128,7 @@ class NumberedSums:
         return self._length
 
     def add(self, numbers: NDArray[np.int64], values: Float | None = None) -> None:
-        """Add each value (1 where none is given) to the sum of its number; numbers come in their order."""
+        """Add each value (1 where none is given) to the sum at its index; indices are in ascending order."""
         first, last = int(numbers[0]), int(numbers[-1])
         while last >= len(self._sums):
             self._sums = np.concatenate([self._sums, np.zeros_like(self._sums)])
@@ -136,13 +136,13 @@ class NumberedSums:
         self._length = max(self._length, last + 1)
 
     def first(self, count: int) -> NDArray[np.float64]:
-        """The first sums; 0 beyond the last."""
+        """The sums at the first `count` indices; 0 beyond the last."""
         return np.pad(self._sums[: min(count, self._length)], (0, max(0, count - self._length)))
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A hole in the sound."""
+    """A hole in the sound: where it begins and how long it is, in seconds."""
 
     second: float
     seconds: float
@@ -170,7 +170,7 @@ def find_gaps(sound: SoundLevels, meant: SoundLevels | None = None) -> list[Gap]
 
 
 def find_runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Stretches of True: first, and one behind the last."""
+    """Stretches of True as pairs: the first index, and the one behind the last."""
     edges = np.flatnonzero(np.diff(true.astype(np.int8), prepend=0, append=0))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
@@ -183,7 +183,7 @@ def _is_abrupt(levels: Float, start: int, stop: int, floor: float) -> bool:
 
 
 def _lowest_nearby(levels: Float, count: int) -> Float:
-    """The lowest level near each hop; nothing beyond the end."""
+    """The lowest level within SLACK hops of each hop; −120 dB beyond the end."""
     padded = np.pad(
         levels[:count], (SLACK, SLACK + max(0, count - len(levels))), constant_values=-120
     )
@@ -191,5 +191,5 @@ def _lowest_nearby(levels: Float, count: int) -> Float:
 
 
 def find_clipped_frames(sound: SoundLevels) -> NDArray[np.int64]:
-    """Frames whose sound is cut off at full scale."""
+    """Numbers of the frames whose sound is cut off at full scale."""
     return np.flatnonzero(sound.full)

@@ -30,7 +30,7 @@ WORST = 10
 
 @dataclass(frozen=True)
 class Moment:
-    """Something at a place in the film."""
+    """A place in the film, in seconds, and how large what happens there is."""
 
     second: float
     seconds: float
@@ -39,7 +39,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Seams:
-    """The first frame of each clip against the frames inside clips."""
+    """How much the first frame of each clip changes, against the frames inside of clips."""
 
     change: float
     """Mean frame difference there, over the mean inside."""
@@ -51,7 +51,7 @@ class Seams:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A clip that is another one again."""
+    """A clip that shows an earlier one again."""
 
     clip: int
     of: int
@@ -60,7 +60,7 @@ class Repeat:
 
 
 def measure_seams(tracks: FrameTracks) -> Seams | None:
-    """None where nothing meets."""
+    """The changes where clips meet; None where no clips meet."""
     joints = np.arange(tracks.clip_frames, tracks.frames, tracks.clip_frames)
     if not tracks.joints or not len(joints):
         return None
@@ -113,7 +113,7 @@ def find_jumps(tracks: FrameTracks) -> list[Moment]:
 
 
 def find_repeats(tracks: FrameTracks) -> list[Repeat]:
-    """Clips that move exactly as one of the hundred before them did."""
+    """Clips whose frames change exactly as those of one of the hundred clips before them."""
     whole = tracks.frames // tracks.clip_frames
     shape = tracks.change[: whole * tracks.clip_frames].reshape(whole, tracks.clip_frames)[:, 1:]
     found = []

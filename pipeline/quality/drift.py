@@ -12,7 +12,7 @@ _NEAREST = 90
 
 @dataclass(frozen=True)
 class ClipLooks:
-    """One clip's looks."""
+    """How one clip looks: colour, sharpness, likeness to the picture."""
 
     clip: int
     colour: float
@@ -25,7 +25,7 @@ class ClipLooks:
 
 @dataclass(frozen=True)
 class Drift:
-    """Over the whole film."""
+    """How far the looks of a film's clips move from its picture or its beginning."""
 
     reference: str
     """What it is held against: the picture, or the film's first frame."""
@@ -33,22 +33,22 @@ class Drift:
 
     @property
     def colour(self) -> float:
-        """The worst clip's."""
+        """The largest colour distance of any clip, of 255."""
         return max(each.colour for each in self.clips)
 
     @property
     def sharpness(self) -> float:
-        """That of the clip which is furthest from the first."""
+        """The sharpness, as a ratio to the first clip's, of the clip that is furthest from it."""
         return max((each.sharpness for each in self.clips), key=lambda ratio: abs(np.log(ratio)))
 
     @property
     def likeness(self) -> float:
-        """The worst clip's."""
+        """The smallest likeness of any clip."""
         return min(each.likeness for each in self.clips)
 
 
 def measure_drift(tracks: FrameTracks) -> Drift:
-    """Each clip against the reference picture, and its sharpness against the first clip's: no film is as sharp as its picture."""
+    """The looks of each clip against the reference picture; sharpness against the first clip's: no film is as sharp as its picture."""
     given = tracks.colour_picture is not None
     reference = tracks.colour_picture if given else tracks.colour[tracks.span(0)].mean(0)
     first = max(float(np.median(tracks.sharp[tracks.span(0)])), 1e-3)

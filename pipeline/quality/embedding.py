@@ -18,7 +18,7 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def measure_likeness(film: FilmFile, folder: Path) -> tuple[float, ...]:
-    """Cosine of the middle frame of each clip to the picture; to the first frame where there is none. Raises BadWeights."""
+    """Cosine of the middle frame of each clip to the reference picture (to the first frame where there is none), by a vision model's embedding. Raises BadWeights."""
     from PIL import Image
 
     eye = _Embedder(folder)
@@ -35,7 +35,7 @@ def measure_likeness(film: FilmFile, folder: Path) -> tuple[float, ...]:
 
 
 class _Embedder:
-    """A model and what its pictures must be like."""
+    """A vision model, and the size and colours that it wants its pictures in."""
 
     def __init__(self, folder: Path) -> None:
         from transformers import AutoModel
@@ -52,7 +52,7 @@ class _Embedder:
         self._deviation = np.array(facts.get("image_std", _DEVIATION), np.float32)
 
     def see(self, image: "Image") -> "Tensor":
-        """A picture as a direction: the shorter side fitted, the middle taken."""
+        """The embedding of an image, of length 1: its shorter side fitted, the middle taken."""
         import torch
         from PIL import Image, ImageOps
 
@@ -70,6 +70,6 @@ class _Embedder:
 
 
 def _read_side(facts: dict[str, Any], otherwise: int) -> int:
-    """Of `crop_size` or `size`, which are a number or have names inside."""
+    """Pixels of the side of a model's input, from `crop_size` or `size` of its configuration, which are a number or have names inside."""
     size = facts.get("crop_size") or facts.get("size") or otherwise
     return int(size if isinstance(size, int) else size.get("height") or size["shortest_edge"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judges:
-    """Where their weights lie; None: not asked."""
+    """Paths to the weights of networks that judge films; None: not asked."""
 
     syncnet: Path | None = None
     likeness: Path | None = None
@@ -22,7 +22,7 @@ class Judges:
 
 @dataclass(frozen=True)
 class Opinions:
-    """What they say."""
+    """Figures that these networks give a film."""
 
     syncnet_offset: int | None = None
     """Frames (at 25 a second) by which the mouth is late."""
@@ -35,7 +35,7 @@ class Opinions:
 
 
 def ask_judges(judges: Judges, film: "FilmFile", mouth: Mouth | None) -> Opinions | None:
-    """What they say of a film; None where nobody is asked. Raises BadWeights."""
+    """The opinions of the networks on a film; None where none is asked. Raises BadWeights."""
     if judges == Judges():
         return None
     offset, sure, distance = None, None, None

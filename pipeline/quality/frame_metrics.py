@@ -14,13 +14,13 @@ _TEXTURE = 2e-4
 
 
 def measure_change(grey: Byte, before: Byte) -> float:
-    """Mean absolute difference, of 255."""
+    """Mean absolute difference of two frames [y, x], of 255."""
     difference = np.abs(grey.astype(np.int16) - before.astype(np.int16))
     return float(difference.mean())
 
 
 def measure_change_outside(grey: Byte, before: Byte, box: Box) -> float:
-    """The same without what lies in the box."""
+    """Mean absolute difference of two frames [y, x] outside of a box, of 255."""
     left, top, right, bottom = box
     difference = np.abs(grey.astype(np.int16) - before.astype(np.int16))
     inside = difference[top:bottom, left:right]
@@ -53,7 +53,7 @@ def measure_flow(grey: Float, before: Float) -> float:
 
 
 def _patch_means(values: Float) -> Float:
-    """Means over patches [y, x]."""
+    """Means of an array [y, x] over square patches."""
     half = _PATCH // 2
     sums = np.cumsum(np.cumsum(np.pad(values, ((half + 1, half), (half + 1, half))), 0), 1)
     whole = sums[_PATCH:, _PATCH:] - sums[:-_PATCH, _PATCH:] - sums[_PATCH:, :-_PATCH]
@@ -61,7 +61,7 @@ def _patch_means(values: Float) -> Float:
 
 
 def measure_sharpness(grey: Byte, box: Box | None = None) -> float:
-    """How crisp the edges are: root mean square of the Laplacian, of 255, apart from the mouth, whose shape changes them."""
+    """How crisp the edges of a frame [y, x] are: root mean square of the Laplacian, of 255, outside of the mouth's box, whose shape changes them."""
     values = grey.astype(np.int16)
     edges = 4 * values[1:-1, 1:-1] - values[:-2, 1:-1] - values[2:, 1:-1]
     edges = edges - values[1:-1, :-2] - values[1:-1, 2:]

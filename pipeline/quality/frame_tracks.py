@@ -72,21 +72,21 @@ class FrameTracks:
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """Number of frames in the film."""
         return len(self.change)
 
     @property
     def clips(self) -> int:
-        """The same in clips."""
+        """Number of clips in the film, the last one perhaps shorter."""
         return -(-self.frames // self.clip_frames)
 
     def span(self, clip: int) -> slice:
-        """A clip's frames."""
+        """The slice of frames that a clip has."""
         return slice(clip * self.clip_frames, min((clip + 1) * self.clip_frames, self.frames))
 
 
 class FrameMeter:
-    """Looks at a film's frames in their order and keeps a few numbers of each, and half a second of small pictures."""
+    """Measures a film's frames in their order; keeps a few numbers of each, and half a second of small pictures."""
 
     def __init__(self, fps: float, mouth: Mouth | None, reference: FrameViews | None) -> None:
         self._mouth, self._reference = mouth, reference
@@ -98,7 +98,7 @@ class FrameMeter:
         self._sharp = 0.0
 
     def add_frame(self, views: FrameViews) -> None:
-        """One frame more."""
+        """Measure the next frame."""
         self._first = self._first or views
         cells = views.cells.astype(np.float32) / 255
         before = self._past[-1] if self._past else views.grey
@@ -126,7 +126,7 @@ class FrameMeter:
     def finish(
         self, sound: SoundLevels | None, clip_frames: int, *, fps: float, joints: bool
     ) -> FrameTracks:
-        """All of it, after the last frame."""
+        """The tracks of all frames that were added."""
         numbers = np.array(self._numbers, np.float32).reshape(-1, _EACH)
         given = self._reference
         shut = None if given is None or self._mouth is None else self._darkness(given)

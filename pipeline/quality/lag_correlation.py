@@ -14,7 +14,7 @@ REACH = 6
 
 
 def remove_trend(track: Float) -> Float:
-    """The track without its slow part, along its first axis."""
+    """A track [frame, …] without its slow part: its moving mean along the first axis."""
     padding = [(REACH, REACH)] + [(0, 0)] * (track.ndim - 1)
     sums = np.cumsum(np.pad(track.astype(np.float64), padding, mode="edge"), axis=0)
     sums = np.concatenate([np.zeros_like(sums[:1]), sums])
@@ -34,18 +34,18 @@ def correlate_at_lag(late: Float, first: Float, lag: int = 0) -> float:
 
 
 def lag_profile(late: Float, first: Float) -> Float:
-    """Pearson's r at each of LAGS."""
+    """Pearson's r of two tracks at each lag of LAGS, in frames."""
     return np.array([correlate_at_lag(late, first, lag) for lag in LAGS], np.float32)
 
 
 def find_peak(values: Float) -> tuple[int, float]:
-    """The lag with the highest r, and that r."""
+    """The lag in frames with the highest r, and that r, of a profile over LAGS."""
     place = int(np.argmax(values))
     return LAGS[place], float(values[place])
 
 
 def peak_confidence(values: Float) -> float:
-    """How far the best r stands above any that is more than two frames away from it."""
+    """How far the best r of a profile over LAGS stands above any that is more than two frames away from it."""
     place = int(np.argmax(values))
     far = np.abs(np.arange(len(values)) - place) > 2
     return float(values[place] - values[far].max())

@@ -22,7 +22,7 @@ _HEARD = 0.4
 
 @dataclass(frozen=True)
 class ClipSync:
-    """One clip, heard and seen together with the one before and the one after."""
+    """The lag of mouth against sound in one clip, measured together with the clip before and the one after."""
 
     clip: int
     offset: int | None
@@ -33,7 +33,7 @@ class ClipSync:
 
 @dataclass(frozen=True)
 class LipSync:
-    """Lips against sound."""
+    """The lag of mouth against sound over a whole film, and in each clip."""
 
     offset: int
     """Frames by which the mouth is late; below 0 it is early."""
@@ -46,7 +46,7 @@ class LipSync:
 
 
 def measure_lip_sync(tracks: FrameTracks, track: Float) -> LipSync:
-    """The opening of the mouth against the loudness of the sound."""
+    """Correlate the opening of the mouth [frame] with the loudness of the sound."""
     assert tracks.sound is not None, "who hears nothing has no mouth either"
     seen, heard = remove_trend(track), remove_trend(np.sqrt(tracks.sound.loud))
     whole = lag_profile(seen, heard)
@@ -60,7 +60,7 @@ def measure_lip_sync(tracks: FrameTracks, track: Float) -> LipSync:
 
 
 def mouth_opening_of(tracks: FrameTracks) -> Float:
-    """How far the mouth is open [frame]; empty where none was found."""
+    """How far the mouth is open [frame]; empty where no mouth was found."""
     if tracks.sound is None or not tracks.dark.shape[1]:
         return np.zeros(0, np.float32)
     return measure_opening(tracks.dark, tracks.sound.loud, tracks.shut).track

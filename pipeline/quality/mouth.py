@@ -45,13 +45,13 @@ class Mouth:
     """How well its best cell follows the sound, 0 to 1."""
 
     def box(self, width: int, height: int) -> Box:
-        """In pixels of a picture of this size."""
+        """The mouth's box in pixels of a picture of this size: left, top, right, bottom."""
         left, right = int(self.left * width), int(np.ceil(self.right * width))
         top, bottom = int(self.top * height), int(np.ceil(self.bottom * height))
         return left, top, max(right, left + 1), max(bottom, top + 1)
 
     def jaw(self, width: int, height: int) -> Box:
-        """With all that moves along with it."""
+        """The box, in pixels, of the mouth and all that moves along with it."""
         wide, tall = (self.right - self.left) * 0.4, (self.bottom - self.top) * 0.8
         left, top = max(0.0, self.left - wide), max(0.0, self.top - tall)
         right, bottom = min(1.0, self.right + wide), min(1.0, self.bottom + tall)
@@ -59,7 +59,7 @@ class Mouth:
 
 
 class MouthFinder:
-    """Looks at small grey frames in their order; its size does not grow with the film."""
+    """Finds the mouth in small grey frames, given in their order; its size does not grow with the film."""
 
     def __init__(self, loud: Float) -> None:
         self._sound = remove_trend(np.sqrt(loud))
@@ -68,7 +68,7 @@ class MouthFinder:
         self._sums: list[Float] = []
 
     def add_frame(self, grey: Float) -> None:
-        """One frame [y, x], 0 to 1."""
+        """Take one more frame [y, x], 0 to 1, into account."""
         self._near.append(grey)
         self._seen += 1
         if len(self._near) < self._near.maxlen:  # type: ignore[operator]
@@ -86,7 +86,7 @@ class MouthFinder:
         self._used += 1
 
     def finish(self) -> Mouth | None:
-        """The mouth; None where nothing moves with the sound."""
+        """The place of the mouth; None where nothing moves with the sound."""
         if not self._used or self._sums[2].max() <= 0:
             return None
         products, cells, sound = self._sums
@@ -110,7 +110,7 @@ def _window_sums(values: Float, tall: int, wide: int) -> Float:
 
 
 def _grow_region(dark: Float, corner: tuple[int, int], window: tuple[int, int]) -> Mouth | None:
-    """From the best cell of a window to all that hang together with it and follow at least half as well."""
+    """The region around the best cell of a window: all cells that touch it and follow the sound at least half as well."""
     (y, x), (tall, wide) = corner, window
     inside = dark[y : y + tall, x : x + wide]
     at = np.unravel_index(int(inside.argmax()), inside.shape)

@@ -24,7 +24,7 @@ LONG = 4.0
 
 @dataclass(frozen=True)
 class Pause:
-    """One of them."""
+    """One stretch in which nobody speaks, and what mouth and body do in it."""
 
     second: float
     seconds: float
@@ -38,7 +38,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Pauses:
-    """All of them."""
+    """All pauses of a film, and what mouth and body do over all of them."""
 
     pauses: tuple[Pause, ...]
     mouth: float | None
@@ -48,7 +48,7 @@ class Pauses:
 
 
 def find_pauses(tracks: FrameTracks, opening: Float) -> Pauses | None:
-    """None where there is no pause, or no sound."""
+    """The pauses of a film, by its loudness; None where there is none, or no sound."""
     if tracks.sound is None:
         return None
     silent = find_silence(tracks.sound.loud)
@@ -77,7 +77,7 @@ def find_pauses(tracks: FrameTracks, opening: Float) -> Pauses | None:
 
 
 def find_silence(loud: Float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Which frames have nothing to hear but the room."""
+    """True for each frame [frame] in which only the room is heard."""
     speech = float(np.percentile(loud, 95))
     room = ROOM * float(np.percentile(loud, 5))
     level = min(max(room, speech * 10 ** (QUIET / 20)), speech * 10 ** (LOUDEST / 20))
@@ -102,6 +102,6 @@ def _measure_pause(
 
 
 def _first_shut_frame(opening: Float) -> int:
-    """The frame at which it is first shut; its length where it never is."""
+    """The index of the first frame with a shut mouth; the length where there is none."""
     shut = np.flatnonzero(opening <= OPEN)
     return int(shut[0]) if len(shut) else len(opening)

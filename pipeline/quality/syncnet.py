@@ -29,10 +29,10 @@ _FACE, _ABOVE = 2.6, 0.68
 
 
 class SyncNet:
-    """SyncNet, loaded."""
+    """SyncNet with its weights loaded."""
 
     def __init__(self, weights: Path) -> None:
-        """Raises BadWeights."""
+        """Load the weights of a file. Raises BadWeights."""
         import torch
 
         self._parts = build_layers()
@@ -97,7 +97,7 @@ class SyncNet:
 
 
 def build_layers() -> "dict[str, nn.Module]":
-    """Its four parts, by the names of the checkpoint."""
+    """The four parts of the network, by their names in the checkpoint."""
     from torch import nn
 
     def sound(into: int, out: int, **shape: Any) -> list[nn.Module]:
@@ -195,7 +195,7 @@ def _mel_filters(bands: int, size: int) -> NDArray[np.float64]:
 
 
 def _read_samples(film: Path) -> NDArray[np.float32]:
-    """All of it, mono, at 16 kHz: an hour is 230 MB, which is little beside the network."""
+    """All samples of a film's sound, mono, at 16 kHz: an hour is 230 MB, which is little beside the network."""
     from av import AudioResampler
 
     resampler = AudioResampler("flt", "mono", RATE)

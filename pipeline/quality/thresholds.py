@@ -31,7 +31,7 @@ MOST_MOMENTS = 50
 
 @dataclass(frozen=True)
 class SoundFaults:
-    """The sound."""
+    """What is wrong with a film's sound: peak, clipped stretches, gaps."""
 
     peak: float
     """dB of full scale."""
@@ -43,7 +43,7 @@ class SoundFaults:
 
 @dataclass(frozen=True)
 class LevelResult:
-    """One line of the verdict."""
+    """One level of the verdict: what was measured, against what, and whether it is met."""
 
     what: str
     value: float | None
@@ -65,7 +65,7 @@ class LevelResult:
 
 @dataclass(frozen=True)
 class FilmQuality:
-    """What a film is like; `as_json` is for machines."""
+    """All that is measured of a film, with its verdict; `as_json` is for machines."""
 
     film: str
     seconds: float
@@ -88,12 +88,12 @@ class FilmQuality:
 
     @property
     def missed(self) -> tuple[LevelResult, ...]:
-        """The levels that are not met."""
+        """The levels that the film misses."""
         return tuple(each for each in self.levels if each.met is False)
 
     @property
     def verdict(self) -> str:
-        """`meets all 14 levels that could be measured`."""
+        """The verdict in words: `meets all 14 levels that could be measured`."""
         measured = sum(each.met is not None for each in self.levels)
         if not measured:
             return "has nothing that could be measured"
@@ -103,12 +103,12 @@ class FilmQuality:
         return f"meets {'all ' if measured > 1 else ''}{levels}"
 
     def as_json(self) -> str:
-        """All of it."""
+        """All figures as one JSON object, for machines."""
         return to_json(self)
 
 
 def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None) -> FilmQuality:
-    """A film by its tracks; `meant` is the sound that it was made of, where that is known."""
+    """Hold a film's tracks against every level; `meant` is the sound that it was made of, where that is known."""
     opening = mouth_opening_of(tracks)
     sync = measure_lip_sync(tracks, opening) if len(opening) else None
     drift, seams = measure_drift(tracks), continuity.measure_seams(tracks)
@@ -144,7 +144,7 @@ def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None)
 
 
 def find_sound_faults(sound: SoundLevels, fps: float, meant: SoundLevels | None) -> SoundFaults:
-    """What is wrong with the sound."""
+    """Faults of a film's sound; `meant` is the sound that it was made of, where that is known."""
     peak = max(float(sound.peak.max(initial=0)), 1e-6)
     # AAC rounds off what was cut off: 13 of 1688 samples are still at full scale after it.
     full = (meant or sound).full

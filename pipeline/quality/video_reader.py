@@ -45,7 +45,7 @@ class FilmFile:
 
 @dataclass(frozen=True)
 class StreamFacts:
-    """What the file says of its picture."""
+    """What a film's file says of its picture: size, frame rate, sound."""
 
     fps: float
     start: float
@@ -56,7 +56,7 @@ class StreamFacts:
 def measure_film(
     film: FilmFile, watch: Callable[[str, int], None] = lambda *_: None
 ) -> FrameTracks:
-    """Everything that is measured of a film; `watch` hears what is being done and how many frames of it. Raises BadFilm."""
+    """Read a film and measure every frame; `watch` hears what is being done and how many frames of it. Raises BadFilm."""
     stream = read_stream_facts(film.path)
     sound = measure_sound(film.path, stream) if stream.sounds else None
     mouth = None if sound is None else find_mouth(film.path, sound, lambda n: watch("mouth", n))
@@ -89,7 +89,7 @@ def find_film(path: Path) -> FilmFile:
 
 
 def read_source_sound(film: FilmFile) -> SoundLevels | None:
-    """The sound that the film was made of, where the film begins with it."""
+    """The levels of the sound that the film was made of, where the film begins with it; None otherwise."""
     run = film.run
     if run is None or film.path.stem not in {"video", "partial"} or not run.audio_path.exists():
         return None
@@ -97,7 +97,7 @@ def read_source_sound(film: FilmFile) -> SoundLevels | None:
 
 
 def read_stream_facts(path: Path) -> StreamFacts:
-    """What the file says of itself."""
+    """What a film's file says of its picture. Raises BadFilm."""
     with open_video(path) as container:
         if not container.streams.video:
             raise BadFilm(path, "it has no picture")
@@ -110,13 +110,13 @@ def read_stream_facts(path: Path) -> StreamFacts:
 
 
 def count_frames(path: Path) -> int | None:
-    """What the file says; None where it does not say."""
+    """The number of frames that a film's file states; None where it states none."""
     with open_video(path) as container:
         return container.streams.video[0].frames or None
 
 
 def measure_sound(path: Path, stream: StreamFacts) -> SoundLevels | None:
-    """The film's sound, a number a frame; None where it has none after all."""
+    """The levels of the film's sound; None where it has none after all."""
     with open_video(path) as container:
         rate = container.streams.audio[0].rate
         ear, frames = SoundMeter(rate, stream.fps), 0
@@ -130,7 +130,7 @@ def measure_sound(path: Path, stream: StreamFacts) -> SoundLevels | None:
 
 
 def find_mouth(path: Path, sound: SoundLevels, watch: Callable[[int], None]) -> Mouth | None:
-    """Where the mouth is, by the first two minutes in which there is something to hear."""
+    """The place of the mouth, by the first two minutes in which there is something to hear; None where none is found."""
     finder, glass, heard = MouthFinder(sound.loud), FrameScaler(), 0
     audible = sound.loud > float(np.percentile(sound.loud, 95)) / 100
     for number, frame in enumerate(read_frames(path)):
@@ -143,7 +143,7 @@ def find_mouth(path: Path, sound: SoundLevels, watch: Callable[[int], None]) -> 
 
 
 def view_picture(picture: Byte) -> FrameViews:
-    """A picture [y, x, rgb] as a frame of the film would show it."""
+    """A picture [y, x, rgb] in the sizes in which frames of the film are looked at."""
     from av import VideoFrame
 
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
@@ -154,7 +154,7 @@ def view_picture(picture: Byte) -> FrameViews:
 
 
 def read_frames(path: Path) -> "Iterator[VideoFrame]":
-    """The frames, in their order."""
+    """The film's frames, in their order. Raises BadFilm."""
     with open_video(path) as container:
         container.streams.video[0].thread_type = "AUTO"
         yield from container.decode(video=0)
@@ -162,7 +162,7 @@ def read_frames(path: Path) -> "Iterator[VideoFrame]":
 
 @contextmanager
 def open_video(path: Path) -> "Iterator[InputContainer]":
-    """The file, for reading. Raises BadFilm."""
+    """A film's file, open for reading. Raises BadFilm."""
     import av
 
     try:
@@ -173,12 +173,12 @@ def open_video(path: Path) -> "Iterator[InputContainer]":
 
 
 def frame_pixels(frame: "VideoFrame", kind: str) -> Byte:
-    """The frame as bytes: gray [y, x], rgb24 or bgr24 [y, x, channel]."""
+    """A frame's pixels as bytes: gray [y, x], rgb24 or bgr24 [y, x, channel]."""
     return np.asarray(frame.to_ndarray(format=kind), np.uint8)
 
 
 class FrameScaler:
-    """Makes frames small; it keeps what libav prepares for each size."""
+    """Scales frames down; keeps what libav prepares for each size."""
 
     def __init__(self) -> None:
         from av.video.reformatter import VideoReformatter
@@ -194,7 +194,7 @@ class FrameScaler:
         )
 
     def scale_grey(self, frame: "VideoFrame", name: str) -> Byte:
-        """Its brightness alone."""
+        """A frame's brightness alone [y, x], in the size of this name."""
         return self._scaled(frame, name, "gray")
 
     def _scaled(self, frame: "VideoFrame", name: str, kind: str) -> Byte:

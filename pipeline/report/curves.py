@@ -15,7 +15,7 @@ Titled = tuple[str, str, Plot | None]
 
 
 def film_plots(each: FilmReading, beside: Sequence[FilmReading]) -> list[Titled]:
-    """All of them, always in the same order."""
+    """The plots of a film with their titles, always in the same order; films beside each other share scales."""
     return [
         ("Mouth and sound", f"{_KEY.format('a', 'how far the mouth is open')} {_KEY.format('b', 'loudness')}, each against its most", _mouth_plot(each)),
         ("Lips against sound", "Agreement (r) at each offset: a sharp peak at 0 is a mouth in time; right of it the mouth is late", _lag_plot(each)),

@@ -15,7 +15,7 @@ MOST = 12
 
 @dataclass(frozen=True)
 class NotableMoment:
-    """One of them."""
+    """A place in a film that is worth a look, and why."""
 
     second: float
     what: str
@@ -26,7 +26,7 @@ class NotableMoment:
 
 
 def notable_moments(quality: FilmQuality) -> list[NotableMoment]:
-    """Those beyond a level first; a dozen at most."""
+    """The moments of a film that are worth a look, those beyond a level first; a dozen at most."""
     found = [
         *_lip_moments(quality),
         *_motion_moments(quality),

@@ -26,7 +26,7 @@ ROWS = 500
 
 
 def write_page(readings: Sequence[FilmReading], target: OutputFile) -> None:
-    """Publish the page. The films stay where they are; it names them as they lie from where it is."""
+    """Write the report page of some films. The films stay where they are; the page names them as they lie from where it is. Raises NotWritable."""
     shell = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     title = " · ".join(each.film.name for each in readings)
     body = "\n".join(_render_body(readings, target.real.parent))
@@ -78,7 +78,7 @@ def _render_films(readings: Sequence[FilmReading], folder: Path) -> str:
 
 
 def _render_levels(readings: Sequence[FilmReading]) -> str:
-    """One row a level, one column a film; a level may have other words where a film has no picture to be held against."""
+    """The table of levels as HTML: a row a level, a column a film; a level may have other words where a film has no picture to be held against."""
     rows: dict[str, dict[int, str]] = {}
     bounds: dict[str, str] = {}
     for column, each in enumerate(readings):
@@ -102,7 +102,7 @@ def _render_levels(readings: Sequence[FilmReading]) -> str:
 
 
 def _list_opinions(each: FilmReading) -> Iterator[tuple[str, float]]:
-    """What networks of others say, where they were asked."""
+    """Name and figure of each opinion of a network, where one was asked."""
     said = each.quality.opinions
     if said is None:
         return
@@ -208,7 +208,7 @@ def _side_by_side(readings: Sequence[FilmReading], tell: Callable[[FilmReading],
 
 
 def _player_name(each: FilmReading) -> str:
-    """What its player is called in the page: by its path, the same at any time."""
+    """The name of a film's player in the page: by its path, so that it is the same at any time."""
     return f"film{crc32(os.fsencode(each.film.path.absolute()))}"
 
 
@@ -217,7 +217,7 @@ def _film_link(each: FilmReading, folder: Path) -> str:
 
 
 def escape_words(words: object) -> str:
-    """Words that somebody may have chosen, as text of the page."""
+    """Words that somebody may have chosen, as text of an HTML page."""
     return escape(spell_unprintable(words))
 
 

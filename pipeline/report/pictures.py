@@ -18,7 +18,7 @@ _QUALITY = 78
 
 
 def draw_contact_sheet(path: Path, seconds: float, fps: float, mouth: Mouth | None) -> str:
-    """A dozen frames, evenly over the film, as a data address; the first has the mouth's place drawn in."""
+    """A dozen frames, evenly over the film, as a data URL; the first has the mouth's box drawn in."""
     from PIL import Image, ImageDraw
 
     count = COLUMNS * ROWS
@@ -38,12 +38,12 @@ def draw_contact_sheet(path: Path, seconds: float, fps: float, mouth: Mouth | No
 
 
 def render_frame(path: Path, second: float) -> str:
-    """One frame."""
+    """The frame at a time in seconds, as a data URL."""
     return "".join(to_data_url(frame) for frame in read_frames_at(path, [second]))
 
 
 def render_pair(path: Path, before: float, second: float) -> str:
-    """Two frames beside each other."""
+    """The frames at two times in seconds, beside each other, as a data URL."""
     from PIL import Image
 
     both = list(read_frames_at(path, [before, second]))
@@ -57,7 +57,7 @@ def render_pair(path: Path, before: float, second: float) -> str:
 
 
 def read_frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
-    """The frames that are shown at these times, small; a time behind the end shows the last one."""
+    """Images of the frames that are shown at these times in seconds, scaled down; a time behind the end shows the last one."""
     from PIL import Image
 
     for time in times:
@@ -80,7 +80,7 @@ def read_frames_at(path: Path, times: Iterable[float]) -> "Iterator[Image]":
 
 
 def to_data_url(image: "Image") -> str:
-    """The picture as a data address."""
+    """An image as a data URL."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

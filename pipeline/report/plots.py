@@ -16,7 +16,7 @@ POINTS = 400
 
 @dataclass(frozen=True)
 class Curve:
-    """One of a plot."""
+    """One curve of a plot."""
 
     name: str
     x: Float
@@ -28,7 +28,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture: curves over the same axis."""
+    """One picture: curves over a shared axis."""
 
     curves: Sequence[Curve]
     unit: str
@@ -57,7 +57,7 @@ def draw_plot(plot: Plot) -> str:
 
 
 def thin_track(x: Float, y: Float) -> tuple[Float, Float]:
-    """A track in few enough points that keep its peaks: of each span the lowest and the highest."""
+    """A track thinned to few enough points that keep its peaks: of each span the lowest and the highest."""
     if len(y) <= POINTS:
         return x, y
     places: list[int] = []

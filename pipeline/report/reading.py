@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FilmMaking:
-    """How a run's film was made, by its events."""
+    """How a run's film was made: model, mode, speed, retries, by its events."""
 
     model: str
     size: str
@@ -45,7 +45,7 @@ class FilmMaking:
 
 @dataclass(frozen=True)
 class FilmReading:
-    """One film of the page."""
+    """One film of the report page, measured and judged."""
 
     film: FilmFile
     tracks: FrameTracks
@@ -54,20 +54,20 @@ class FilmReading:
     making: FilmMaking | None
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines: the verdict, and how it was made."""
+        """The film's figures and how it was made, as plain values for JSON."""
         return {**to_plain(self.quality), "made": to_plain(self.making)}
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a page goes."""
+    """The path that a report page goes to."""
 
     path: Path | None = None
     """None: report.html in the run, or beside the film's file, of the first film."""
     overwrite: bool = False
 
     def output(self, films: Sequence[FilmFile], inputs: Iterable[Path | None]) -> "OutputFile":
-        """The same, checked; the first of the films that comes of a run has its run remember it. Raises BadOutput, NotWritable."""
+        """The checked output file of the page; the first film that comes of a run has its run remember it. Raises BadOutput, NotWritable."""
         from storage.output_file import PAGE, Maker, OutputFile
 
         first = films[0]
@@ -101,7 +101,7 @@ def _read_target(film: FilmFile, judges: Judges, console: "Console | None") -> F
 def _reading_progress(
     film: FilmFile, console: "Console | None"
 ) -> Iterator[Callable[[str, int], None]]:
-    """A bar on a terminal: first the mouth is looked for, then every frame is looked at."""
+    """A progress bar on a terminal: first the mouth is looked for, then every frame is measured."""
     if console is None:
         yield lambda *_: None
         return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """A page that was written, and what it is of."""
+    """A page that was written, and the films that it is about."""
 
     page: Path
     readings: tuple[FilmReading, ...]

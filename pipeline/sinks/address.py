@@ -29,7 +29,7 @@ _HIDDEN = "…"
 
 @dataclass(frozen=True)
 class SinkAddress:
-    """One place."""
+    """One place that events are sent to: its URL, its kind, and its name without secrets."""
 
     kind: Kind
     url: str = field(repr=False)
@@ -38,7 +38,7 @@ class SinkAddress:
 
 
 def add_events_to(parser: ArgumentParser) -> None:
-    """Read --events-to."""
+    """Add --events-to to a parser."""
     parser.add_argument(
         FLAG,
         action="append",
@@ -51,7 +51,7 @@ def add_events_to(parser: ArgumentParser) -> None:
 def choose_addresses(
     given: object, environment: Mapping[str, str], folder: Path
 ) -> tuple[SinkAddress, ...]:
-    """The places by the flag, or else the environment, or else longtake.toml; raises BadOption."""
+    """The places that the flag names, or else the environment, or else longtake.toml. Raises BadOption."""
     flags = [str(each) for each in given] if isinstance(given, list) else []
     for words, place in (
         (flags, FLAG),
@@ -74,7 +74,7 @@ def _read_config(folder: Path) -> Sequence[str]:
 
 
 def read_address(url: str, place: str) -> SinkAddress:
-    """The place of a URL; raises BadOption, which does not say the URL."""
+    """The address of a URL that stands in `place`. Raises BadOption, which does not show the URL."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class EventListener(Protocol):
-    """What hears of every event, and is ended in two steps, so that several end at a time."""
+    """What is told of every event; it ends in two steps, so that several end at a time."""
 
     def tell(self, event: str, facts: Mapping[str, object]) -> None:
-        """Take note; never wait."""
+        """Take an event; never waits."""
 
     def end(self) -> None:
-        """Begin to end."""
+        """Begin to end; does not wait."""
 
     def close(self) -> None:
-        """End."""
+        """Wait for the end, as long as is allowed."""
 
 
 _NEEDS = {
@@ -41,7 +41,7 @@ _NEEDS = {
 
 
 def connect_sink(address: "SinkAddress") -> EventListener:
-    """A listener that brings events there; raises BadOption where a package is missing."""
+    """A listener that sends events to an address. Raises BadOption where a package is missing."""
     package, extra = _NEEDS[address.kind]
     try:
         import_module(package)

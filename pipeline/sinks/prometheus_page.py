@@ -21,7 +21,7 @@ DEFAULT_HOST = "127.0.0.1"
 
 
 class PrometheusPage:
-    """http://HOST:PORT/metrics for the life of a command."""
+    """The page http://HOST:PORT/metrics, served as long as a command runs."""
 
     def __init__(self, address: "SinkAddress") -> None:
         from tasks.luigi_metrics import collect_metrics
@@ -47,18 +47,18 @@ class PrometheusPage:
             emit_event("sink_failing", sink=address.name, error=describe_reason(fault))
 
     def tell(self, event: str, facts: Mapping[str, object]) -> None:
-        """Take note of an event."""
+        """Take an event into the figures."""
         with self._lock:
             self._at = time.time()
             self._told.add_event(event, facts, self._at)
             self._counts[event] += 1
 
     def describe(self) -> "Iterator[Metric]":
-        """Nothing before it is scraped: prometheus_client asks for names when it is registered."""
+        """No metrics: prometheus_client asks for their names when it is registered, before anything is known."""
         yield from ()
 
     def collect(self) -> "Iterator[Metric]":
-        """Everything, now; prometheus_client calls it at each scrape."""
+        """All metrics as they are now; prometheus_client calls it at each scrape."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         with self._lock:
@@ -90,10 +90,10 @@ class PrometheusPage:
                 yield told, (does, float(str(self._told.device[name])))
 
     def end(self) -> None:
-        """Nothing to wait for."""
+        """Do nothing: no event waits to be sent."""
 
     def close(self) -> None:
-        """Serve no more."""
+        """Stop serving the page."""
         with suppress(KeyError):
             self._registry.unregister(self)
         if self._server is not None:

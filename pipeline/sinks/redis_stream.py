@@ -14,7 +14,7 @@ LONGEST = 100_000
 
 
 class RedisStream:
-    """A client that connects when it is first needed."""
+    """A transport that appends events to a Redis stream; it connects at the first message."""
 
     batch = 64
 
@@ -35,7 +35,7 @@ class RedisStream:
         )
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Append them, all or none."""
+        """Append the messages to the stream, all or none."""
         with self._redis.pipeline(transaction=True) as pipe:
             for message in messages:
                 entry = {"event": str(message["event"]), "data": json.dumps(message)}
@@ -43,5 +43,5 @@ class RedisStream:
             pipe.execute()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to Redis."""
         self._redis.close()

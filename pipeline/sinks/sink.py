@@ -18,26 +18,26 @@ Message = Mapping[str, object]
 
 
 class Refused(Exception):  # noqa: N818 - it says what is the matter
-    """The place will not have it, and the same again would be refused again."""
+    """The place refuses a message, and would refuse it again."""
 
 
 class Transport(Protocol):
-    """How messages get to one place."""
+    """A connection that sends messages to one place."""
 
     @property
     def batch(self) -> int:
-        """How many it takes at once."""
+        """Number of messages it sends at once, at most."""
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Bring them there, and return when they have arrived; whatever it raises means that none of them may have. Raises Refused."""
+        """Send the messages, and return when they have arrived; whatever it raises means that none of them may have. Raises Refused."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True)
 class SinkLimits:
-    """How much and how long."""
+    """How many events may wait for a place, and how long."""
 
     queue: int = 1000
     """Messages that wait; beyond it the oldest are dropped."""
@@ -49,7 +49,7 @@ class SinkLimits:
 
 
 class EventSink:
-    """A listener that never waits: it notes the event, and its thread brings it where it belongs, in order, at least once."""
+    """A listener that never waits: it queues events, and a thread of its own sends them in order, each at least once."""
 
     def __init__(self, name: str, way: Transport, limits: SinkLimits | None = None) -> None:
         self._name, self._way, self._limits = name, way, limits or SinkLimits()
@@ -65,7 +65,7 @@ class EventSink:
         self._thread.start()
 
     def tell(self, event: str, facts: Mapping[str, object]) -> None:
-        """Take note of an event."""
+        """Queue an event."""
         if event == "run_started":
             self._run = str(facts["run"])
         with self._changed:
@@ -81,13 +81,13 @@ class EventSink:
             self._flush(0.8 * self._limits.flush)
 
     def end(self) -> None:
-        """Begin to end: what waits has so many seconds to arrive."""
+        """Begin to end: what waits has `flush` seconds to arrive."""
         with self._changed:
             self._deadline = time.monotonic() + self._limits.flush
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait for that, and say how many did not arrive."""
+        """Wait until what is queued has arrived or its time is over, and log how many events did not arrive."""
         deadline = self._deadline or time.monotonic()
         self._flush(max(0.0, deadline - time.monotonic()))
         with self._changed:
@@ -115,7 +115,7 @@ class EventSink:
             self._way.close()
 
     def _next(self) -> list[Message]:
-        """The next ones; none when the end has come."""
+        """The next batch of messages; empty when the end has come."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._deadline is not None)
             count = min(self._way.batch, len(self._waiting))
@@ -140,7 +140,7 @@ class EventSink:
             pause = min(2 * pause, self._limits.longest_pause)
 
     def _wait(self, pause: float) -> bool:
-        """Before the next try; False if there is none. Near the end it is not long."""
+        """Wait before the next try; False if there is to be none. Near the end the wait is short."""
         with self._changed:
             self._changed.wait_for(lambda: self._deadline is not None, pause)
             if self._deadline is None:
@@ -151,7 +151,7 @@ class EventSink:
             return self._deadline > time.monotonic()
 
     def _fail(self, fault: Exception) -> None:
-        """Say so, once."""
+        """Log that the place does not take events, once."""
         self._reason = describe_reason(fault)
         if not self._told:
             self._told = True
@@ -166,7 +166,7 @@ class EventSink:
         log_line(f"[WARN] {what}; events.jsonl has them all", logging.WARNING)
 
     def _record(self, event: str, **facts: str | int) -> None:
-        """In the run's own file, too, also when its session, which has that open, has ended."""
+        """Emit an event into the run's own file, too, also when the session that had it open has ended."""
         from tasks.events import emit_event, record_events
 
         with ExitStack() as stack:
@@ -176,7 +176,7 @@ class EventSink:
 
 
 def describe_reason(fault: BaseException) -> str:
-    """What went wrong by kind, and by the system's own words: a library's text may hold the URL, and with it a secret."""
+    """The kind of a fault and the system's own words for it: a library's text may hold the URL, and with it a secret."""
     kinds = [type(fault).__name__]
     cause: BaseException | None = fault
     while cause is not None:
@@ -187,7 +187,7 @@ def describe_reason(fault: BaseException) -> str:
 
 
 def _inner_cause(fault: BaseException) -> BaseException | None:
-    """What is behind it: the chain, or what a library put into its arguments."""
+    """The fault behind a fault: its cause, its context, or what a library put into its arguments."""
     inner = [each for each in fault.args if isinstance(each, BaseException)]
     reason = getattr(fault, "reason", None)
     if isinstance(reason, BaseException):

@@ -12,7 +12,7 @@ _COLUMNS = ("time", "machine", "pid", "run", "sequence", "event")
 
 
 class SqlTable:
-    """The table `longtake_events`, made where it is not there; rows are inserted in one transaction."""
+    """A transport that inserts events into the table `longtake_events`, made where it is not there; one transaction a batch."""
 
     batch = 64
 
@@ -41,7 +41,7 @@ class SqlTable:
         self._is_there = False
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Insert them, all or none."""
+        """Insert the messages, all or none."""
         if not self._is_there:
             self._table.metadata.create_all(self._engine)
             self._is_there = True
@@ -49,7 +49,7 @@ class SqlTable:
             connection.execute(self._table.insert(), [_to_row(message) for message in messages])
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the database."""
         self._engine.dispose()
 
 

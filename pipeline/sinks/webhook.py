@@ -11,7 +11,7 @@ _LATER = {408, 425, 429}
 
 
 class Webhook:
-    """One connection that is kept; an answer that is no 2xx is a failure, 4xx (but for a few) a final one."""
+    """A transport that POSTs events over one kept connection; an answer that is no 2xx is a failure, 4xx (but for a few) a final one."""
 
     batch = 1
 
@@ -23,7 +23,7 @@ class Webhook:
         self._url, self._session = url, requests.Session()
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Post it."""
+        """POST the message. Raises Refused, and what requests raises."""
         for message in messages:
             # A redirected POST becomes a GET without a body: not followed.
             answer = self._session.post(
@@ -35,5 +35,5 @@ class Webhook:
             answer.raise_for_status()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the webhook."""
         self._session.close()

@@ -15,7 +15,7 @@ TIMEOUT = 10.0
 
 
 class WebSocketTransport:
-    """One connection, made again where it was lost."""
+    """A transport that sends events over one WebSocket, opened again where it was lost."""
 
     batch = 64
 
@@ -26,7 +26,7 @@ class WebSocketTransport:
         self._quiet = logging.Logger("quiet", logging.CRITICAL + 1)
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Send them, then ping: the answer says that all before it were received. Raises what the library raises."""
+        """Send the messages, then ping: the answer says that all before it were received. Raises what the library raises."""
         from websockets.sync.client import connect
 
         if self._there is None:
@@ -43,7 +43,7 @@ class WebSocketTransport:
             raise
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Close the WebSocket with a closing handshake."""
         there, self._there = self._there, None
         if there is not None:
             with suppress(Exception):

@@ -38,7 +38,7 @@ Given = list[tuple[Flag, str]]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One check of an acceptance, and whether it passed."""
 
     what: str
     found: str
@@ -47,14 +47,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What came of it."""
+    """The checks of an acceptance, and the page about them."""
 
     checks: tuple[Check, ...]
     page: Path
 
     @property
     def passed(self) -> bool:
-        """True if everything did."""
+        """True if every check passed."""
         return all(check.passed for check in self.checks)
 
 
@@ -104,7 +104,7 @@ def _accept_in(given: Given, root: Path, tell: Callable[[Check], None]) -> Accep
 
 
 def outputs_of(given: Given, root: Path) -> tuple[OutputFile, OutputFile]:
-    """Where the page and its picture go, checked. Raises BadOutput, NotWritable."""
+    """The output files of the page and of its picture, checked. Raises BadOutput, NotWritable."""
     overwrite = any("overwrite" in flag.fields for flag, _ in given)
     page = OutputFile(root / "accept.html", PAGE, overwrite=overwrite)
     sheet = OutputFile(root / "frames.png", PICTURE, overwrite=overwrite)
@@ -129,7 +129,7 @@ def build_words(given: Given) -> list[str]:
 
 
 def weights_checks(given: Given) -> Iterator[Check]:
-    """What `doctor` says, where a folder of weights was named."""
+    """The checks that `doctor` makes of a folder of weights, where one was named."""
     said = {name: word for flag, word in given for name in flag.fields}
     if weights := said.get("weights"):
         found = examine_weights(said.get("model", "live-avatar"), weights, said.get("lora"))
@@ -139,7 +139,7 @@ def weights_checks(given: Given) -> Iterator[Check]:
 
 
 def run_film(words: list[str], run: Path | None = None) -> float:
-    """A film in a process of its own; seconds. Raises LongtakeError with its last line."""
+    """Make a film in a process of its own; seconds that it took. Raises LongtakeError with its last line."""
     begun = time.monotonic()
     with tie_to_parent() as tether:
         done = subprocess.run(
@@ -156,7 +156,7 @@ def run_film(words: list[str], run: Path | None = None) -> float:
 
 
 def longtake_command(words: list[str], run: Path | None) -> list[str]:
-    """longtake, as it runs here."""
+    """The command line of a longtake process, as it runs here."""
     where = [] if run is None else [f"--run={run}"]
     return [sys.executable, "-m", "pipeline", *words, *where]
 
@@ -179,7 +179,7 @@ def kill_and_check(words: list[str], run: Path) -> Check:
 
 
 def compare_runs(what: str, whole: Path, other: Path) -> Check:
-    """Every segment, latent and the film itself, byte by byte."""
+    """A check that every segment, every latent and the film of two runs are equal, byte by byte."""
     here, there = hash_files(whole), hash_files(other)
     differ = sorted(
         name for name in here.keys() | there.keys() if here.get(name) != there.get(name)
@@ -193,7 +193,7 @@ def compare_runs(what: str, whole: Path, other: Path) -> Check:
 
 
 def hash_files(run: Path) -> dict[str, str]:
-    """SHA-256 of what a film consists of."""
+    """SHA-256 of each file that a film consists of, by its path in the run."""
     found = {}
     for pattern in COMPARED:
         for path in run.glob(pattern):
@@ -203,7 +203,7 @@ def hash_files(run: Path) -> dict[str, str]:
 
 
 def lose_last_segment(run: Path) -> None:
-    """Remove the last clip's video and its frames: it must be decoded again, without those before it."""
+    """Remove the last clip's segment and frames: it must be decoded again, without the clips before it."""
     last = CLIPS - 1
     for path in (run / "segments" / f"{last:05d}.mp4", run / "frames" / f"c.{last}.0.0.0.0"):
         path.unlink(missing_ok=True)
@@ -211,7 +211,7 @@ def lose_last_segment(run: Path) -> None:
 
 
 def read_figures(run: Path) -> Iterator[Check]:
-    """Speed and memory, from the run's events."""
+    """Checks that tell speed and memory, from the run's events."""
     events = [
         json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
     ]
@@ -231,7 +231,7 @@ def read_figures(run: Path) -> Iterator[Check]:
 
 
 def write_page(page: OutputFile, run: Path, checks: list[Check], picture: str) -> None:
-    """accept.html: the checks, and frames of the film."""
+    """Write accept.html: the checks, and frames of the film."""
     rows = "\n".join(
         f"<tr><td>{'ok' if c.passed else 'FAILED'}</td><td>{html.escape(c.what)}</td><td>{html.escape(c.found)}</td></tr>"
         for c in checks
@@ -250,7 +250,7 @@ def write_page(page: OutputFile, run: Path, checks: list[Check], picture: str) -
 
 
 def save_contact_sheet(film: Path, target: OutputFile, columns: int = 8) -> None:
-    """Frames of each clip, evenly spread, a row for each."""
+    """Write frames of each clip, evenly spread, a row for each, as one PNG."""
     from PIL import Image
 
     with open_media(film) as container:

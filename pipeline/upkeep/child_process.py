@@ -36,7 +36,7 @@ def tie_to_parent(end: signal.Signals = signal.SIGKILL) -> Iterator[dict[str, An
 
 @contextmanager
 def signals_to(forward: Callable[[int], None]) -> Iterator[None]:
-    """Hand over SIGINT and SIGTERM meanwhile, to the one who knows the child."""
+    """Call `forward` with SIGINT and SIGTERM meanwhile, for one who passes them on to a child."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         forward(number)
@@ -50,7 +50,7 @@ def signals_to(forward: Callable[[int], None]) -> Iterator[None]:
 
 
 def follow_parent() -> None:
-    """Let this process end with the one that started it in `tie_to_parent`; nothing where none did. Before any work."""
+    """Let this process end with its parent, if that started it in `tie_to_parent`. Called before any work."""
     words = os.environ.pop(VARIABLE, "").split()
     if len(words) != 3:
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found."""
+    """What was found in a folder of weights: each part, and what to do about those that cannot be used."""
 
     lines: tuple[str, ...]
     """One for each part, and one on all of them."""

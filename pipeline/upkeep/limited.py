@@ -26,7 +26,7 @@ FATAL = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL, signal.S
 
 
 def beat_for_parent() -> bool:
-    """Begin to beat, in such a child; False in any other process."""
+    """Begin to send a heartbeat to the parent, in a child of `run_limited`; False in any other process."""
     told = os.environ.pop(VARIABLE, "")
     if not told:
         return False
@@ -36,7 +36,7 @@ def beat_for_parent() -> bool:
 
 
 def run_limited(words: Sequence[str], patience: float = PATIENCE) -> int | None:
-    """The exit code of the same command in a child; None where memory has no limit, or this is the child."""
+    """Run the command again in a child and give its exit code; None where memory has no limit, or this is the child."""
     if beat_for_parent() or not is_limited():
         return None
     read, heart = os.pipe()

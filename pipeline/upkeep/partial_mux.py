@@ -70,7 +70,7 @@ def _has_segment(run: "Run", clip: int) -> bool:
 
 @contextmanager
 def _soundtrack_file(run: "Run") -> Iterator[Path]:
-    """The run's encoded sound; encoded beside it for this once where the run has not come so far."""
+    """The run's encoded sound; encoded into a scratch folder for this once where the run has not come so far."""
     if run.records.complete("soundtrack") and run.soundtrack_path.is_file():
         yield run.verified_path("soundtrack")
         return

@@ -16,7 +16,7 @@ STAGE = "seam"
 
 @dataclass(frozen=True)
 class SeamChange:
-    """The change from one picture (or latent) to the next."""
+    """How much pictures (or latents) change at a seam, against inside of the clips beside it."""
 
     joint: float
     """At the seam."""
@@ -28,7 +28,7 @@ class SeamChange:
 
 @dataclass(frozen=True)
 class Seam:
-    """The joint before a clip."""
+    """The joint before a clip, and how much it shows."""
 
     clip: int
     seconds: float
@@ -118,7 +118,7 @@ def _latents_apart(run: "Run", clip: int) -> float | None:
 
 
 def _split_time(latents: "NDArray[Any]") -> "Iterator[NDArray[Any]]":
-    """[c, t, h, w] one after the other."""
+    """The frames [c, h, w] of latents [c, t, h, w], one after the other."""
     return (latents[:, number] for number in range(latents.shape[1]))
 
 

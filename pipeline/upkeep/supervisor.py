@@ -25,7 +25,7 @@ LITTLE_BYTES = 64 << 20
 
 
 class Supervisor:
-    """One film and the process that makes it just now."""
+    """Makes one film by a process that is started again whenever it ends before the film is done."""
 
     def __init__(self, command: Sequence[str], root: Path, tell: Callable[[str], None]) -> None:
         """`command` makes the film of the run in `root`, or goes on with it; `tell` gets a line now and then."""
@@ -34,7 +34,7 @@ class Supervisor:
         self._signal = 0
 
     def run(self) -> int:
-        """Make the film; the exit code of the last process, or that of the signal that came."""
+        """Make the film; the exit code of the last process, or 128 + the number of the signal that came."""
         failures, there = 0, count_pieces(self._root)
         with signals_to(self._forward):
             while True:
@@ -60,7 +60,7 @@ class Supervisor:
         return True
 
     def _code_of(self, code: int) -> int:
-        """A process that a signal killed has no code of its own."""
+        """The exit code for a process's return code, which is negative where a signal killed it."""
         if code < 0:
             return 128 + self._signal if self._signal else 1
         return code
@@ -115,7 +115,7 @@ class Supervisor:
 
 
 def count_pieces(root: Path) -> int:
-    """How many pieces of clips are done."""
+    """The number of clips' latents and segments that have a record."""
     folder = path_inside(root, "commits")
     if not folder.is_dir():
         return 0
@@ -123,7 +123,7 @@ def count_pieces(root: Path) -> int:
 
 
 def bytes_needed_by(root: Path) -> int | None:
-    """Bytes that the run said it needed, if that is what it ended with."""
+    """Bytes that a run said it needed when it ended for lack of room; None if it ended otherwise."""
     needed = None
     for event, facts, _ in EventTail(path_inside(root, "events.jsonl")).read():
         if event == "space_short" and isinstance(facts.get("needed"), int):
@@ -134,7 +134,7 @@ def bytes_needed_by(root: Path) -> int | None:
 
 
 def same_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
-    """The same program with these words: as it was started with the words that were asked, whichever door that was."""
+    """The command line that starts this program with other words, by the door it was started by (`longtake`, `python -m pipeline`); `asked` are the words it was started with."""
     original = sys.orig_argv
     own = original[: len(original) - len(asked)]
     if not asked or original[len(own) :] != list(asked):

@@ -30,7 +30,7 @@ _MEMORY = 32
 
 @dataclass(frozen=True)
 class LostInput:
-    """A copied input, or what a join of a retake was made of: only a person can bring it back."""
+    """A copied input, or what a join of a retake was made of, that is lost or damaged: only a person can bring it back."""
 
     path: str
     flaw: str
@@ -42,7 +42,7 @@ class LostInput:
 
 @dataclass(frozen=True)
 class Verification:
-    """All that `longtake verify` says; `asdict` is its JSON."""
+    """All that `longtake verify` says of a run; `asdict` is its JSON."""
 
     run: str
     state: State
@@ -64,12 +64,12 @@ class Verification:
     """What was broken before, where a repair was asked for."""
 
     def as_json(self) -> str:
-        """The same, for machines."""
+        """The verification as one JSON object, for machines."""
         return to_json(self)
 
 
 def verify_run(run: "Run", console: "Console | None" = None, *, held: bool = False) -> Verification:
-    """Look through a finished, running or crashed run. Takes no lock, loads no model, writes nothing.
+    """Check every record and file of a finished, running or crashed run. Takes no lock, loads no model, writes nothing.
 
     `held`: the caller has the run's lock, and makes nothing meanwhile.
     """
@@ -103,7 +103,7 @@ def repair_run(
     console: "Console | None" = None,
     tell: Callable[[Verification], None] = lambda _: None,
 ) -> Verification:
-    """Look through a run, `tell` what is broken and the price, make exactly that again, and look through it once more; drafts of a crash go."""
+    """Verify a run, `tell` what is broken and the price, make exactly that again, and verify it once more; drafts of a crash are removed."""
     from tasks.film import DAMAGE_PASSES
     from tasks.repair import ONLY_A_PERSON_RESTORES
     from tasks.repair import repair_run as make_again
@@ -128,7 +128,7 @@ def repair_run(
 
 
 def measure_rates(run: "Run") -> Mapping[str, float]:
-    """Seconds that one of each kind has taken in this run of late: `denoise`, and the stages as in records."""
+    """Mean seconds of each stage's last pieces of work in this run: `denoise` for a clip, and the stages as in records."""
     times: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_MEMORY))
     for event, facts, _ in EventTail(run.events_path).read():
         seconds = facts.get("seconds")
@@ -141,7 +141,7 @@ def measure_rates(run: "Run") -> Mapping[str, float]:
 
 
 def estimate_repair_seconds(price: "RepairCost", rate: Mapping[str, float]) -> float | None:
-    """Seconds that a repair will take; None where the run has not done yet what there is to do."""
+    """Seconds that a repair will take; None where the run has not yet done what is to be done."""
     counts = {
         "denoise": len(price.denoise) + sum(map(len, price.replay)),
         "segment": len(price.decode) + price.warm_up + len(price.encode),
@@ -157,7 +157,7 @@ def estimate_repair_seconds(price: "RepairCost", rate: Mapping[str, float]) -> f
 
 
 def estimate_retake_seconds(old: "Run", plan: "RetakePlan") -> float | None:
-    """Seconds that a retake will take, by the old run's own events; None where they do not say."""
+    """Seconds that a retake will take, by the old run's events; None where they do not say."""
     rate = measure_rates(old)
     if plan.begun or not {"denoise", "segment"} <= rate.keys():
         return None
@@ -186,7 +186,7 @@ def _find_lost_contexts(run: "Run", found: Iterable[Finding]) -> Iterator[LostIn
 
 @contextmanager
 def _clip_progress(run: "Run", console: "Console | None") -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, moved on clip by clip."""
+    """A function that moves a progress bar on a terminal to a clip; it does nothing without a console."""
     if console is None:
         yield lambda _: None
         return
