@@ -22,6 +22,7 @@ from tasks.film_part import FilmPart
 from tasks.host_memory import host_bytes_peak
 from tasks.inputs import EncodeInputs
 from tasks.luigi_batches import build_clips, build_task
+from tasks.options import OPTIONS, SWITCH, Option
 from tasks.request import Request
 from tasks.resolve import ResolvedRequest, freeze_resolved, resolve_request
 from tasks.retention import prune_unwanted, withdraw_pruned_frames
@@ -217,106 +218,34 @@ def _interruption(run: "Run", part: FilmPart, signal: str) -> Interrupted:
     return kind(signal, command)
 
 
+class OptionParameter(luigi.Parameter[Any]):
+    """An option as Luigi's parameter: a word, which Request.from_words reads, or the value itself; None where nothing is said."""
+
+    def __init__(self, option: Option) -> None:
+        more: dict[str, Any] = {} if option.name in {"image", "audio"} else {"default": None}
+        super().__init__(description=option.help, **more)
+
+    def serialize(self, x: Any) -> str:
+        """The value as a word."""
+        return "" if x is None else str(x)
+
+
+def luigi_parameters() -> dict[str, Any]:
+    """One for each option by its name, but for the run's folder, which every task has."""
+    return {
+        name: luigi.BoolParameter(default=False, description=option.help)
+        if option.kind is SWITCH
+        else OptionParameter(option)
+        for name, option in OPTIONS.items()
+        if name != "run" and not option.cli_only
+    }
+
+
 class LongVideo(luigi.Task):
     """A picture and a soundtrack become a film: what a person names on Luigi's command line. Freezes the spec, drives the rest."""
 
-    image: str = luigi.Parameter(description="The picture.")
-    audio: str = luigi.Parameter(description="The soundtrack.")
-    prompt: str | None = luigi.OptionalParameter(default=None, description="What the film shows.")
-    model: str | None = luigi.OptionalParameter(default=None, description="Who draws it.")
     run: Any = RunParameter(default="", description="The run's folder.")
-    output_dir: str | None = luigi.OptionalParameter(
-        default=None, description="The run's folder, too."
-    )
-    output_file: str | None = luigi.OptionalParameter(
-        default=None, description="Also put the film here."
-    )
-    overwrite: bool = luigi.BoolParameter(default=False, description="In place of what lies there.")
-    size: str | None = luigi.OptionalParameter(
-        default=None, description="width*height of the film."
-    )
-    crop: str | None = luigi.OptionalParameter(
-        default=None, description="How the picture fits: cover, contain, exact, top …"
-    )
-    num_clip: int | None = luigi.OptionalIntParameter(
-        default=None, description="At most this many clips."
-    )
-    start_clip: int | None = luigi.OptionalIntParameter(
-        default=None, description="A part, from this clip."
-    )
-    infer_frames: int | None = luigi.OptionalIntParameter(
-        default=None, description="Frames of a clip."
-    )
-    sample_steps: int | None = luigi.OptionalIntParameter(
-        default=None, description="Denoising steps."
-    )
-    base_seed: int | None = luigi.OptionalIntParameter(
-        default=None, description="The seed; -1 draws one."
-    )
-    guidance: str | None = luigi.OptionalParameter(
-        default=None, description="How much the prompt is followed."
-    )
-    whole_audio: bool | None = luigi.OptionalBoolParameter(
-        default=None, description="Hear the whole sound for every clip."
-    )
-    precision: str | None = luigi.OptionalParameter(
-        default=None, description="fp8: linear layers in eight-bit floats."
-    )
-    weights: str | None = luigi.OptionalParameter(
-        default=None, description="The folder of published weights."
-    )
-    lora: str | None = luigi.OptionalParameter(default=None, description="The LoRA's file.")
-    device: str | None = luigi.OptionalParameter(default=None, description="auto, cpu or cuda.")
-    offload_model: bool | None = luigi.OptionalBoolParameter(
-        default=None, description="Idle parts wait on the host."
-    )
-    device_memory: int | None = luigi.OptionalIntParameter(
-        default=None, description="Bytes of the card to use."
-    )
-    on_low_memory: str | None = luigi.OptionalParameter(
-        default=None, description="refuse or step-down."
-    )
-    audio_lead: int | None = luigi.OptionalIntParameter(
-        default=None, description="Frames the sound leads."
-    )
-    offline: bool = luigi.BoolParameter(default=False, description="Denoise all, then decode.")
-    ahead: int | None = luigi.OptionalIntParameter(
-        default=None, description="Clips the denoiser may lead."
-    )
-    clip_batch_size: int | None = luigi.OptionalIntParameter(
-        default=None, description="Clips that may wait."
-    )
-    threads: int | None = luigi.OptionalIntParameter(
-        default=None, description="CPU threads of a stream."
-    )
-    accept_joint: bool = luigi.BoolParameter(
-        default=False, description="Go on under other numerics."
-    )
-    accept_short_audio: bool = luigi.BoolParameter(
-        default=False, description="Take a sound that is cut off."
-    )
-    keep_frames: str | None = luigi.OptionalParameter(
-        default=None, description="auto, all, none, number."
-    )
-    keep_steps: str | None = luigi.OptionalParameter(
-        default=None, description="all, none or a number."
-    )
-    disk_budget: int | None = luigi.OptionalIntParameter(
-        default=None, description="Bytes for raw frames."
-    )
-    carry_every: int | None = luigi.OptionalIntParameter(
-        default=None, description="Clips between carries; -1: by their cost."
-    )
-    carry_anchors: int | None = luigi.OptionalIntParameter(
-        default=None, description="Keep every N-th carry."
-    )
-    retry_limit: int | None = luigi.OptionalIntParameter(default=None, description="Tries a clip.")
-    retry_delay: float | None = luigi.OptionalFloatParameter(
-        default=None, description="Seconds before the second try."
-    )
-    stall_limit: float | None = luigi.OptionalFloatParameter(
-        default=None, description="Seconds without a move that end it."
-    )
+    locals().update(luigi_parameters())
     _made = False
     _count, _total = 0, 1
 

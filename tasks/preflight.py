@@ -16,6 +16,7 @@ from storage.disk import (
 from storage.errors import (
     BadImage,
     BadInput,
+    BadOption,
     BadSize,
     BadSound,
     NoSpace,
@@ -29,7 +30,7 @@ from storage.reserve import DiskReserve
 from storage.run import Run, describe_spec_difference, refuse_strangers
 from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
-from storage.spec import CROPS, LONGEST_PROMPT, LONGEST_SIDE, Settings
+from storage.spec import LONGEST_SIDE, Settings
 from tasks.cached_runs import cached_run
 from tasks.defaults import (
     Media,
@@ -53,6 +54,7 @@ from tasks.disk_plan import (
 from tasks.film_part import FilmPart
 from tasks.kept import parse_kept
 from tasks.loaded_model import model_traits_of
+from tasks.options import OPTIONS
 from tasks.request import Request, require_option
 from tasks.timeline import clock_tenths
 
@@ -62,42 +64,10 @@ if TYPE_CHECKING:
     from storage.spec import Spec
     from tasks.resolve import ResolvedRequest
 
-RANGES = {
-    "num_clip": (1, 10**9),
-    "start_clip": (0, 10**9),
-    "infer_frames": (1, 1200),
-    "sample_steps": (1, 1000),
-    "base_seed": (-1, (1 << 63) - 1),
-    "audio_lead": (-25, 25),  # a second of either; nobody's lips are further off
-    "ahead": (0, 1000),
-    "clip_batch_size": (1, 1000),
-    "threads": (1, 1024),
-    "disk_budget": (1, 10**18),
-    "device_memory": (1, 10**15),
-    "carry_every": (-1, 10**6),  # -1: by its cost
-    "carry_anchors": (0, 10**6),
-    "retry_limit": (1, 1000),
-    "retry_delay": (0, 3600),
-    "stall_limit": (0, 10**6),
-}
-"""Numbers of a request: the least and the most."""
-TEXTS = {
-    **dict.fromkeys(("weights", "lora", "run", "output_dir", "output_file"), 4096),
-    "prompt": LONGEST_PROMPT,
-}
-"""Words of a request that are written into the run: so many characters at the most."""
-WORDS = {
-    "crop": CROPS,
-    "device": ("auto", "cpu", "cuda"),
-    "on_low_memory": ("refuse", "step-down"),
-    "precision": ("fp8",),
-}
-
 
 def check_options(request: Request) -> "ModelTraits":
     """The model's numbers for these options; raises BadOption, BadSize."""
-    _check_numbers(request)
-    _check_words(request)
+    _check_values(request)
     name = request.model or next(iter(avatar.MODELS))
     require_option(
         name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed"
@@ -119,8 +89,7 @@ def check_options(request: Request) -> "ModelTraits":
 
 def check_settings(request: Request, run: Run) -> None:
     """The settings alone, for a run that is there; raises BadOption."""
-    _check_numbers(request)
-    _check_words(request)
+    _check_values(request)
     reason = (
         f"the next clip of {run.spec.model} is made from the decoded one before it: leave it out"
     )
@@ -129,31 +98,15 @@ def check_settings(request: Request, run: Run) -> None:
     check_budget(run.spec, settings, model_traits_of(run), inputs_bytes(request))
 
 
-def _check_numbers(request: Request) -> None:
-    for name, (least, most) in RANGES.items():
-        value = getattr(request, name)
-        if value is not None:
-            reason = f"a number from {least} to {most} is needed"
-            require_option(least <= value <= most, option_of(request, name), value, reason)
-
-
-def _check_words(request: Request) -> None:
-    for name, longest in TEXTS.items():
-        if (value := getattr(request, name)) is not None:
-            require_option(
-                is_utf8(str(value)), option_of(request, name), value, "it is no UTF-8 text"
-            )
-            reason = f"at most {longest} characters are possible"
-            require_option(len(str(value)) <= longest, option_of(request, name), value, reason)
-    for name, words in WORDS.items():
-        value = getattr(request, name) or words[0]
-        option = option_of(request, name)
-        require_option(value in words, option, value, f"one of {', '.join(words)} is needed")
-    for name, words in (("keep_frames", ("auto", "all", "none")), ("keep_steps", ("all", "none"))):
-        value = getattr(request, name) or "all"
-        fits = value in words or (value.isdecimal() and value.isascii() and len(value) < 10)
-        reason = f"{', '.join(words)} or a number of clips is needed"
-        require_option(fits, option_of(request, name), value, reason)
+def _check_values(request: Request) -> None:
+    """Each option by itself, by the table: also those that came from no shell."""
+    for option in OPTIONS.values():
+        value = getattr(request, option.name, None)
+        try:
+            if value is not None:
+                option.check(value)
+        except ValueError as error:
+            raise BadOption(option_of(request, option.name), value, str(error)) from None
 
 
 def option_of(request: Request, name: str) -> str:

@@ -1,31 +1,37 @@
-"""What a person asks for, checked in whole before any work and frozen into a run."""
+"""What a person asks for, as a value; tasks/resolve.py checks it in whole before any work and freezes it into a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from storage.errors import BadOption, BadSize
+from storage.errors import BadOption
 from tasks.film_part import FilmPart
+from tasks.options import OPTIONS, SWITCH
 
-if TYPE_CHECKING:
-    pass
+_NAMES = [name for each in OPTIONS.values() if not each.cli_only for name in each.fields]
+_Asked: Any = make_dataclass(
+    "_Asked",
+    [
+        (name, Any, field(default=None, kw_only=True)) for name in _NAMES[2:]
+    ],  # image and audio must be given
+    frozen=True,
+)
 
 
 @dataclass(frozen=True)
-class Request:
-    """All that may be asked for; None is what was not asked, and gets the default."""
+class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be read by mypy
+    """A field for each of OPTIONS, which says what it is; None is what was not asked, and gets the default.
+
+    Typed here are those that decide the film or that code puts another value into. A new option needs no line here: its field has
+    what the option reads.
+    """
 
     image: Path
     audio: Path
+    _: KW_ONLY
     prompt: str | None = None
     model: str | None = None
-    run: Path | None = None
-    output_dir: Path | None = None
-    """The run's folder too, by its published name; `run` wins."""
-    output_file: Path | None = None
-    overwrite: bool | None = None
-    """The output file may take the place of another."""
     width: int | None = None
     height: int | None = None
     crop: str | None = None
@@ -35,38 +41,24 @@ class Request:
     infer_frames: int | None = None
     sample_steps: int | None = None
     guidance: str | None = None
-    """A decimal number, as text: the spec holds no floats."""
     whole_audio: bool | None = None
-    """Each clip is heard with the whole sound, not with a window of it."""
     precision: str | None = None
-    """fp8: linear layers in eight-bit floats."""
     weights: str | None = None
-    """The folder of published weights, or what the hub calls owner/name."""
     lora: str | None = None
-    device: str | None = None
-    offload_model: bool | None = None
-    device_memory: int | None = None
-    on_low_memory: str | None = None
-    asked_size: str | None = None
-    """Filled in where width and height became smaller for want of memory."""
     base_seed: int | None = None
     """-1 draws one (or takes that of the run that is there)."""
     audio_lead: int | None = None
-    offline: bool | None = None
-    ahead: int | None = None
-    clip_batch_size: int | None = None
-    threads: int | None = None
-    accept_joint: bool | None = None
-    accept_short_audio: bool | None = None
-    """A sound that is cut off is taken as long as it is."""
+    on_low_memory: str | None = None
+    offload_model: bool | None = None
     keep_frames: str | None = None
-    keep_steps: str | None = None
-    disk_budget: int | None = None
     carry_every: int | None = None
     carry_anchors: int | None = None
-    retry_limit: int | None = None
-    retry_delay: float | None = None
-    stall_limit: float | None = None
+    run: Path | None = None
+    """Wins over `output_dir`."""
+    output_dir: Path | None = None
+    output_file: Path | None = None
+    asked_size: str | None = None
+    """Filled in where width and height became smaller for want of memory."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each given field came from: flag, environment, file, published flag …"""
 
@@ -74,43 +66,32 @@ class Request:
     def part(self) -> FilmPart:
         """Which clips of the run this request is about, and what to do with them."""
         of_whole = self.start_clip is None
+        read = (self.image, self.audio, self.weights, self.lora)
         return FilmPart(
             first_clip=self.start_clip or 0,
             clips=None if of_whole else self.num_clip,
             output_file=self.output_file,
             overwrite=bool(self.overwrite),
-            inputs=tuple(Path(each) for each in self._read if each),
+            inputs=tuple(Path(each) for each in read if each),
             accept_joint=bool(self.accept_joint),
             threads=self.threads,
         )
 
-    @property
-    def _read(self) -> tuple[Path | str | None, ...]:
-        return self.image, self.audio, self.weights, self.lora
-
     @classmethod
     def from_words(cls, values: Mapping[str, Any], source: str) -> Self:
-        """A request out of what a shell was given: `size` as W*H, paths as text; what is empty or False was not given."""
-        given: dict[str, Any] = {
-            name: value
-            for name, value in values.items()
+        """A request out of what a shell was given, text as the options read it; what is empty, or False of a switch, was not given. Raises BadOption, BadSize."""
+        given: dict[str, Any] = {}
+        for name, value in values.items():
+            option = OPTIONS[name]
             # By identity: 0 is a number that was given, and equals False.
-            if not (value is None or value == "" or (value is False and name != "offload_model"))
-        }
-        if size := given.pop("size", None):
-            given["width"], given["height"] = parse_size(size)
-        for name in ("image", "audio", "run", "output_dir", "output_file"):
-            if name in given:
-                given[name] = Path(given[name])
+            if value is None or value == "" or (value is False and option.kind is SWITCH):
+                continue
+            try:
+                found = option.read(value) if isinstance(value, str) else value
+            except ValueError as error:
+                raise BadOption(f"--{name.replace('_', '-')}", value, str(error)) from None
+            given |= zip(option.fields, found if len(option.fields) > 1 else (found,), strict=True)
         return cls(**given, sources=dict.fromkeys(given, source))
-
-
-def parse_size(words: str) -> tuple[int, int]:
-    """Width and height out of 704*384."""
-    sides = words.lower().replace("x", "*").replace("×", "*").split("*")
-    if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
-        raise BadSize(words, "width*height is needed, such as 256*256")
-    return int(sides[0]), int(sides[1])
 
 
 def require_option(fits: bool, option: str, value: object, reason: str) -> None:

@@ -10,6 +10,7 @@ from pipeline.inspection.contact_sheet import picture_of, save_sheet
 from pipeline.inspection.plots import plot_audio, render_figure
 from pipeline.json_output import to_json
 from storage.errors import BadOption, count_noun
+from tasks.timeline import sound_span
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -51,8 +52,6 @@ def view_audio(
     run: "Run", clip: int, output_file: Path | None = None, *, overwrite: bool = False
 ) -> AudioView:
     """Draw a clip's audio features beside its wave into a PNG, and give them as numbers. Raises BadOption, BadOutput, NotMade, Damaged."""
-    from tasks.timeline import sound_span
-
     spec = run.spec
     if not 0 <= clip < spec.clips:
         raise BadOption(

@@ -13,6 +13,7 @@ from pipeline.inspection.location import blocks_per_clip, latents_per_block
 from pipeline.json_output import to_json
 from pipeline.upkeep.verify import measure_rates
 from storage.errors import BadOption, NotMade, Pruned, count_noun
+from tasks.replay import find_kept_steps, replay_steps, route_to, scratch_folder
 
 if TYPE_CHECKING:
     from pipeline.inspection.latent_pictures import Byte, Float, Painter
@@ -153,8 +154,6 @@ def _read_steps(run: "Run", look: ClipView, tell: Notice) -> "tuple[Float, str]"
 
 
 def _replay_steps(run: "Run", clip: int, tell: Notice) -> "tuple[Float, str]":
-    from tasks.replay import find_kept_steps, replay_steps, route_to, scratch_folder
-
     scratch = scratch_folder(run)
     if (before := find_kept_steps(run, clip, scratch)) is not None:
         return before, f"steps made again before, in {scratch}"

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from shlex import quote
@@ -12,27 +12,23 @@ from pipeline.monitor.eta import EtaEstimator, Facts
 from pipeline.monitor.log_output import log_line
 from pipeline.monitor.words import clips_in_words
 from storage.errors import count_noun
+from tasks import events
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
-
-    from pipeline.sinks.address import SinkAddress
 
 OnClipComplete = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class ProgressOptions:
-    """Where it is seen how a film is made."""
+    """Who is told while a film is made."""
 
+    on_clip_complete: OnClipComplete | None = None
+    """Called as (clip_index, total_clips) after each published clip."""
     console: "Console | None" = None
     """A terminal for the bar."""
-    events_to: "Sequence[SinkAddress]" = ()
-    """Places that every event is sent to."""
-
-
-NOT_SHOWN = ProgressOptions()
 
 
 class LogLines:
@@ -218,28 +214,22 @@ def make_progress(console: "Console", *, unit: str = "clip", transient: bool = F
 
 
 @contextmanager
-def follow_progress(
-    clip_frames: int,
-    on_clip_complete: OnClipComplete | None = None,
-    console: "Console | None" = None,
-) -> Iterator[EtaEstimator]:
-    """Listen to the events meanwhile: lines for the log, a bar on the terminal, the caller's own function after each published clip."""
-    from tasks import events
-
-    eta = EtaEstimator()
-    followers = [LogLines(eta).add_event]
+def follow_progress(clip_frames: int, watching: ProgressOptions) -> Iterator[EtaEstimator]:
+    """Listen to the events meanwhile: lines for the log, the bar on a terminal, the caller's own function."""
+    pace = EtaEstimator()
+    followers = [LogLines(pace).add_event]
     with ExitStack() as stack:
-        if console is not None:
-            bar = ProgressBar(eta, clip_frames, console)
+        if watching.console is not None:
+            bar = ProgressBar(pace, clip_frames, watching.console)
             stack.enter_context(bar.progress)
             followers.append(bar.add_event)
 
         def tell(event: str, facts: Facts) -> None:
-            eta.add_event(event, facts, time.time())
+            pace.add_event(event, facts, time.time())
             for follower in followers:
                 follower(event, facts)
-            if event == "clip_published" and on_clip_complete is not None:
-                on_clip_complete(int(str(facts["clip"])), eta.clips)
+            if event == "clip_published" and watching.on_clip_complete is not None:
+                watching.on_clip_complete(int(str(facts["clip"])), pace.clips)
 
         stack.enter_context(events.listen_to_events(tell))
-        yield eta
+        yield pace

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
 from storage.seed_history import Take
+from tasks.timeline import format_duration
 
 if TYPE_CHECKING:
     from pipeline.monitor.status import Status
@@ -43,8 +44,6 @@ def value_in_words(value: object) -> str:
 
 def film_length(frames: int, fps: float) -> str:
     """The length of a film in words: `0:12:07`, `0:00:00.48`."""
-    from tasks.timeline import format_duration
-
     return format_duration(Fraction(frames) / Fraction(fps))
 
 

@@ -1,265 +1,12 @@
-"""Live Avatar's flags and ours: one table, from which come the parser of `new`, its help and docs/flags.md."""
+"""The flags of the command line: a flag or two for each of tasks/options.py, and what Live Avatar and Wan2.2 have besides."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.options.flag import (
-    Flag,
-    read_bytes,
-    read_choice,
-    read_crop,
-    read_decimal,
-    read_kept,
-    read_number,
-    read_size,
-    read_spacing,
-    read_truth,
-    read_whole,
-    write_table,
-)
-
-# What a person asks for; in the order of the help.
-FILM = (
-    Flag("image", "The picture, as the first argument.", ("image",), Path, "FILE", published=True),
-    Flag(
-        "audio",
-        "The soundtrack, or a film that has one; the same as the second argument.",
-        ("audio",),
-        Path,
-        "FILE",
-        published=True,
-    ),
-    Flag("prompt", "What the film shows, in words.", ("prompt",), published=True),
-    Flag("model", "Who draws it: pocket, live-avatar or wan-s2v.", ("model",), metavar="NAME"),
-    Flag(
-        "size",
-        "Width*height of the film (256*256).",
-        ("width", "height"),
-        read_size,
-        "W*H",
-        published=True,
-    ),
-    Flag(
-        "size-as-area",
-        "Take --size for an area and fill it in the picture's shape, as published.",
-        ("size_as_area",),
-        constant=True,
-    ),
-    Flag(
-        "crop",
-        "How the picture fits: cover cuts both sides alike, top, centre, bottom, left and right say what is kept, contain shows all, exact changes nothing.",
-        ("crop",),
-        read_crop,
-        "HOW",
-    ),
-    Flag(
-        "num-clip",
-        "At most this many clips; the sound may end before.",
-        ("num_clip",),
-        read_whole,
-        "N",
-        published=True,
-    ),
-    Flag(
-        "start-clip",
-        "Only from this clip on (counted from 0): a part of the film, to --output-file.",
-        ("start_clip",),
-        read_whole,
-        "N",
-        published=True,
-    ),
-    Flag(
-        "infer-frames", "Frames of a clip (48).", ("infer_frames",), read_whole, "N", published=True
-    ),
-    Flag(
-        "sample-steps", "Denoising steps (4).", ("sample_steps",), read_whole, "N", published=True
-    ),
-    Flag("base-seed", "The seed; -1 draws one.", ("base_seed",), read_whole, "N", published=True),
-    Flag(
-        "accept-short-audio",
-        "Take a sound that is cut off as long as it is.",
-        ("accept_short_audio",),
-        constant=True,
-    ),
-    Flag(
-        "audio-lead",
-        "Frames by which the sound leads the picture (0).",
-        ("audio_lead",),
-        read_whole,
-        "N",
-    ),
-)
-FOLDERS = (
-    Flag("run", "The run's folder (runs/ and the film's hash).", ("run",), Path, "DIR"),
-    Flag(
-        "output-dir",
-        "The run's folder too; a second film in it gets a folder of its own there.",
-        ("output_dir",),
-        Path,
-        "DIR",
-        published=True,
-    ),
-    Flag("output-file", "Also put the film here.", ("output_file",), Path, "FILE", published=True),
-    Flag("overwrite", "--output-file may replace a file.", ("overwrite",), constant=True),
-    Flag("save-dir", "The same as --output-dir.", ("output_dir",), Path, "DIR", published=True),
-    Flag("save-file", "The same as --output-file.", ("output_file",), Path, "FILE", published=True),
-)
-ORDER = (
-    Flag(
-        "enable-online-decode",
-        "Decode each clip as soon as it is denoised; the default.",
-        ("offline",),
-        constant=False,
-        published=True,
-    ),
-    Flag(
-        "offline",
-        "Denoise everything first, then decode; the same bytes.",
-        ("offline",),
-        constant=True,
-    ),
-    Flag(
-        "ahead",
-        "How many clips the denoiser may run ahead of the disk (2).",
-        ("ahead",),
-        read_whole,
-        "N",
-    ),
-    Flag(
-        "clip-batch-size",
-        "At most this many clips wait for the decoder; the same bytes for each.",
-        ("clip_batch_size",),
-        read_whole,
-        "N",
-        published=True,
-    ),
-    Flag(
-        "threads",
-        "CPU threads of the denoiser and of the decoder; decides the last bits.",
-        ("threads",),
-        read_whole,
-        "N",
-    ),
-    Flag(
-        "accept-joint",
-        "Go on with a run that another machine or version began.",
-        ("accept_joint",),
-        constant=True,
-    ),
-    Flag("retry-limit", "Tries a clip (3).", ("retry_limit",), read_whole, "N"),
-    Flag(
-        "retry-delay",
-        "Seconds before the second try (1); before each later one twice as many.",
-        ("retry_delay",),
-        read_number,
-        "SECONDS",
-    ),
-    Flag(
-        "stall-limit",
-        "Seconds without a move after which a device is held for hung (900; 0: never).",
-        ("stall_limit",),
-        read_number,
-        "SECONDS",
-    ),
-)
-DISK = (
-    Flag(
-        "keep-frames",
-        "Raw frames to keep: auto, all, none or a number of clips.",
-        ("keep_frames",),
-        read_kept("auto", "all", "none"),
-        "WHICH",
-    ),
-    Flag(
-        "keep-steps",
-        "Latents of every step to keep: all, none or a number of clips.",
-        ("keep_steps",),
-        read_kept("all", "none"),
-        "WHICH",
-    ),
-    Flag(
-        "disk-budget",
-        "What the run may take, such as 20GB: raw frames stay if all of it fits (half of what is free).",
-        ("disk_budget",),
-        read_bytes,
-        "SIZE",
-    ),
-    Flag(
-        "carry-every",
-        "Clips between two saved states of the denoiser; auto, by what they cost (the default), or 0 for none.",
-        ("carry_every",),
-        read_spacing,
-        "N",
-    ),
-    Flag(
-        "carry-anchors",
-        "Keep every N-th saved state for retakes (0: none).",
-        ("carry_anchors",),
-        read_whole,
-        "N",
-    ),
-)
-
-WEIGHTS = (
-    Flag(
-        "weights",
-        "The folder of the published weights (or owner/name, as the hub calls it).",
-        ("weights",),
-        metavar="DIR",
-    ),
-    Flag("ckpt-dir", "The same as --weights.", ("weights",), metavar="DIR", published=True),
-    Flag(
-        "lora-path-dmd",
-        "liveavatar.safetensors, where it does not lie with the weights.",
-        ("lora",),
-        metavar="FILE",
-        published=True,
-    ),
-    Flag(
-        "sample-guide-scale",
-        "How much prompt and sound are followed (4.5); for wan-s2v.",
-        ("guidance",),
-        read_decimal,
-        "N",
-        published=True,
-    ),
-    Flag(
-        "whole-audio",
-        "Hear the whole sound for every clip, as published, and not a window; slow where it is long.",
-        ("whole_audio",),
-        constant=True,
-    ),
-    Flag(
-        "fp8",
-        "Linear layers and attention in eight bits: half the memory, a third quicker, other last bits.",
-        ("precision",),
-        constant="fp8",
-        published=True,
-    ),
-    Flag("device", "auto, cpu or cuda.", ("device",), read_choice("auto", "cpu", "cuda"), "NAME"),
-    Flag(
-        "device-memory",
-        "What may be used of the card, such as 60GB (all that is free).",
-        ("device_memory",),
-        read_bytes,
-        "SIZE",
-    ),
-    Flag(
-        "on-low-memory",
-        "Where the card has no room for the size: refuse, or step-down to a smaller one.",
-        ("on_low_memory",),
-        read_choice("refuse", "step-down"),
-        "HOW",
-    ),
-    Flag(
-        "offload-model",
-        "Parts that are not in use wait on the host: True or False; the same bytes.",
-        ("offload_model",),
-        read_truth,
-        "TRUTH",
-        published=True,
-    ),
-)
+from pipeline.options.flag import Flag
+from tasks.options import GROUPS as OPTIONS_IN_GROUPS
+from tasks.options import OPTIONS, Option
 
 _PLACED = (
     "longtake places the parts by itself, on one device; --offload-model is what there is to say"
@@ -373,15 +120,76 @@ PUBLISHED_ONLY = (
     _refused_flag("use-relighting-lora", "Relight the actor (Wan2.2).", _ANIMATE, takes=False),
 )
 
+
+def _flags_of(option: Option) -> Iterator[Flag]:
+    """Its own, then its aliases."""
+    own = Flag(option.spelling, option.help, option, option.value, published=option.published)
+    yield own
+    for alias in option.aliases:
+        does = alias.help or f"The same as {own.spelling}."
+        yield Flag(alias.flag, does, option, alias.value, published=True)
+
+
 GROUPS = {
-    "the film": FILM,
-    "where it goes": FOLDERS,
-    "the large models": WEIGHTS,
-    "order and speed": ORDER,
-    "what stays on disk": DISK,
+    title: tuple(flag for option in options for flag in _flags_of(option))
+    for title, options in OPTIONS_IN_GROUPS.items()
 }
-FLAGS = (*FILM, *FOLDERS, *WEIGHTS, *ORDER, *DISK, *PUBLISHED_ONLY)
+"""Those that work, in the order of the help."""
+FLAGS = (*(flag for flags in GROUPS.values() for flag in flags), *PUBLISHED_ONLY)
+
+
+def write_page() -> str:
+    """docs/flags.md: all that can be asked, and what becomes of every published flag."""
+    title = "| flag | what it says | here | why |"
+    return "\n".join(
+        [
+            "# Flags",
+            "",
+            "Made from `tasks/options.py` and `pipeline/options/flags.py` by `python -m pipeline.options.flags`; a test holds them together.",
+            "",
+            "## All that can be asked",
+            "",
+            "What a flag says, `LONGTAKE_…` says for every film (`LONGTAKE_CARRY_EVERY=8`), and so does `longtake.toml` of the working directory (`carry_every = 8`),",
+            'but for what is marked "one film". A flag wins over the environment, that over the file.',
+            "",
+            "| flag | what it does | values | decides |",
+            "|---|---|---|---|",
+            *(_option_row(option) for option in OPTIONS.values()),
+            "",
+            "## Live Avatar's and Wan2.2's flags",
+            "",
+            "`longtake --prompt … --image … --audio …` reads a Live Avatar command line as it is published, with dashes or underscores, also with the",
+            "launcher and the script in front (`torchrun … s2v_streaming_interact.py`), whose words are dropped. Each flag works, is ignored with one line,",
+            "or is refused with the reason before any work. `longtake new` takes the same flags.",
+            "",
+            title,
+            "|---|---|---|---|",
+            *(_published_row(flag) for flag in FLAGS if flag.published),
+            "",
+        ]
+    )
+
+
+def _option_row(option: Option) -> str:
+    values = ", ".join(option.words) or option.kind.metavar
+    if option.bounds:
+        values = f"{option.bounds[0]} to {option.bounds[1]}"
+    more = [f"for {', '.join(option.models)}"] if option.models else []
+    more += ["one film"] if option.one_film else []
+    if option.value is not None:
+        values = ""
+    values = "; ".join(part for part in (values, *more) if part)
+    return f"| `--{option.spelling}` | {option.help} | {values} | {option.decides} |"
+
+
+def _published_row(flag: Flag) -> str:
+    outcome: str = flag.outcome
+    reason = flag.ignored or flag.refused
+    if flag.only:
+        outcome = f"ignored for {', '.join(flag.only)}, else refused"
+        reason = f"{flag.ignored}; {flag.refused}"
+    return f"| `{flag.spelling}` | {flag.does} | {outcome} | {reason} |"
 
 
 if __name__ == "__main__":
-    Path("docs/flags.md").write_text(write_table(FLAGS), encoding="utf-8")
+    Path("docs/flags.md").write_text(write_page(), encoding="utf-8")

@@ -5,34 +5,10 @@ from typing import TYPE_CHECKING
 
 from model.weights.checkpoint import HUB_NAME
 from storage.errors import BadOption
+from tasks.options import LARGE, OPTIONS
 
 if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
-
-LARGE = ("live-avatar", "wan-s2v")
-SUPPORTED_BY = {
-    "weights": LARGE,
-    "lora": ("live-avatar",),
-    "guidance": ("wan-s2v",),
-    "whole_audio": LARGE,
-    "precision": LARGE,
-    "offload_model": LARGE,
-    "device": LARGE,
-    "device_memory": LARGE,
-    "on_low_memory": LARGE,
-}
-"""Fields of the Request that only some models know."""
-REASONS = {
-    "weights": "its own weights are in the package",
-    "lora": "live-avatar always has its LoRA, the others have none",
-    "guidance": "it was distilled without guidance",
-    "precision": "two CPU cores are slower in eight bits",
-    "whole_audio": "it hears no further than its margin",
-    "offload_model": "a placement, and two CPU cores have nothing to place",
-    "device": "it is at home on a CPU",
-    "device_memory": "it needs none of a card",
-    "on_low_memory": "it needs none of a card",
-}
 
 
 def drop_unsupported(wishes: "GivenOptions") -> None:
@@ -42,13 +18,13 @@ def drop_unsupported(wishes: "GivenOptions") -> None:
 
 def leave_out(wishes: "GivenOptions", model: str) -> None:
     """Leave out what a model does not know, with one line each; raises BadOption where that names weights that are not there."""
-    for name in [name for name in SUPPORTED_BY if name in wishes.fields]:
-        if model not in SUPPORTED_BY[name]:
+    for name, option in OPTIONS.items():
+        if name in wishes.fields and option.models and model not in option.models:
             word, source = wishes.fields.pop(name), wishes.sources.pop(name)
             if name in {"weights", "lora"}:
                 require_place(source, str(word))
             if not (name == "guidance" and float(str(word)) == 0):  # the published scripts say 0
-                wishes.costly.append(f"{source} does nothing here: {model} draws; {REASONS[name]}")
+                wishes.costly.append(f"{source} does nothing here: {model} draws; {option.unknown}")
 
 
 def _choose_model(wishes: "GivenOptions") -> str:

@@ -18,19 +18,8 @@ if TYPE_CHECKING:
     from tasks.request import Request
 
 VARIABLE_PREFIX = "LONGTAKE_"
-# One film's own: a picture set for all films by accident would be worse than one more flag to type.
-_ONE_FILM = {
-    "image",
-    "audio",
-    "run",
-    "start_clip",
-    "accept_joint",
-    "accept_short_audio",
-    "overwrite",
-}
-_SETTABLE = {
-    flag.name: flag for flag in FLAGS if flag.fields and not _ONE_FILM.intersection(flag.fields)
-}
+_SETTABLE = {flag.name: flag for flag in FLAGS if flag.option and not flag.option.one_film}
+"""One film's own words are none: a picture set for all films by accident would be worse than one more flag to type."""
 
 
 @dataclass
@@ -161,7 +150,9 @@ def _read_values(flag: Flag, word: str, place: str) -> Mapping[str, object]:
     if word.lower() in {"1", "true", "yes", "on"}:
         return flag.values("")
     if word.lower() in {"0", "false", "no", "off", ""}:
-        return dict.fromkeys(flag.fields, not flag.constant)
+        # What is no switch (--fp8) is then not asked for.
+        other = not flag.constant if isinstance(flag.constant, bool) else None
+        return dict.fromkeys(flag.fields, other)
     raise BadOption(place, word, "1 or 0 is needed")
 
 

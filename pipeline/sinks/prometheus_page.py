@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pipeline.monitor.event_reader import EventSummary
 from pipeline.sinks.sink import describe_reason
+from tasks.events import emit_event
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -35,8 +36,6 @@ class PrometheusPage:
 
     def _serve(self, address: "SinkAddress") -> None:
         from prometheus_client import start_http_server
-
-        from tasks.events import emit_event
 
         parts = urlsplit(address.url)
         try:

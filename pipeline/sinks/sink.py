@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.monitor.log_output import log_line
+from tasks.events import emit_event, record_events
 
 Message = Mapping[str, object]
 
@@ -167,8 +168,6 @@ class EventSink:
 
     def _record(self, event: str, **facts: str | int) -> None:
         """Emit an event into the run's own file, too, also when the session that had it open has ended."""
-        from tasks.events import emit_event, record_events
-
         with ExitStack() as stack:
             if self._run and Path(self._run).is_dir():
                 stack.enter_context(record_events(Path(self._run) / "events.jsonl"))

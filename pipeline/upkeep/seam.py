@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tasks.events import emit_event, record_events
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -57,8 +59,6 @@ def _read_seam(run: "Run", clip: int) -> Seam | None:
 
 
 def _measure_seam(run: "Run", clip: int) -> Seam:
-    from tasks.events import emit_event, record_events
-
     seconds = round(clip * run.spec.clip_frames / run.spec.fps, 3)
     seam = Seam(
         clip,

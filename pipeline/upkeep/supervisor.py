@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipeline.upkeep.child_process import signals_to, tie_to_parent
 from storage.disk import format_bytes, nearest_existing, read_file_system
 from storage.errors import BadInput, NoSpace, RunError, RunLocked, count_times
 from storage.run_paths import path_inside
+from tasks import events
 
 FAILURES = 3
 """In a row, without a clip between them."""
@@ -100,8 +102,6 @@ class Supervisor:
             time.sleep(min(left, 0.1))
 
     def _say_again(self, code: int, failures: int) -> None:
-        from tasks import events
-
         why = f"signal {-code}" if code < 0 else f"code {code}"
         with events.record_events(path_inside(self._root, "events.jsonl")):
             events.emit_event("run_restarted", code=code, failures=failures)
@@ -130,3 +130,12 @@ def bytes_needed_by(root: Path) -> int | None:
         elif event == "run_started":
             needed = None
     return needed
+
+
+def same_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """The command line that starts this program with other words, by the door it was started by (`longtake`, `python -m pipeline`); `asked` are the words it was started with."""
+    original = sys.orig_argv
+    own = original[: len(original) - len(asked)]
+    if not asked or original[len(own) :] != list(asked):
+        own = ["", "-m", "pipeline"]
+    return [sys.executable, *own[1:], *words]

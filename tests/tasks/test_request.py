@@ -21,7 +21,8 @@ from storage.errors import (
 )
 from tasks import preflight
 from tasks.events import listen_to_events
-from tasks.request import Request, parse_size
+from tasks.options import OPTIONS
+from tasks.request import Request
 from tasks.resolve import check_request, find_run_folder, freeze_run
 
 Ask = Callable[..., Request]
@@ -70,10 +71,10 @@ def test_bad_request_is_one_line(
     assert not request.run.exists()
 
 
-@pytest.mark.parametrize("name", preflight.RANGES)
+@pytest.mark.parametrize("name", [name for name, each in OPTIONS.items() if each.bounds])
 def test_a_number_out_of_its_range_is_refused_with_the_range(ask: Ask, name: str) -> None:
     """Below, above, and neither; by the name that the person gave it."""
-    least, most = preflight.RANGES[name]
+    least, most = OPTIONS[name].bounds
     for value in (least - 1, most + 1, 10**30, float("inf"), float("nan")):
         for source, said in (("", f"--{name.replace('_', '-')} "), ("LONGTAKE_X", "LONGTAKE_X ")):
             request = ask(1.0, **{name: value}, sources={name: source})
@@ -163,24 +164,6 @@ def test_fewer_clips_make_a_shorter_film(ask: Ask) -> None:
     assert freeze_run(replace(request, run=request.run.with_name("other"))).spec.frames == 150
 
 
-def test_size_is_read_in_every_spelling() -> None:
-    """704*384, 704x384 and 704×384 are one size; anything else is refused."""
-    assert {parse_size(words) for words in ("704*384", "704x384", "704×384")} == {(704, 384)}
-    with pytest.raises(BadSize, match="such as 256"):
-        parse_size("704")
-
-
-def test_luigi_takes_what_a_request_does() -> None:
-    """LongVideo has a parameter for everything that can be asked for."""
-    from dataclasses import fields
-
-    from tasks.film import LongVideo
-
-    asked = {field.name for field in fields(Request)} - {"sources", "asked_size"}
-    named = {name for name, _ in LongVideo.get_params()}
-    assert asked - {"width", "height"} == named - {"size"}
-
-
 def test_words_of_a_shell_keep_a_no(tmp_path: Path) -> None:
     """offload_model=False is an answer, and so is 0; an empty word or a flag that was not given is none."""
     words = {
@@ -190,10 +173,12 @@ def test_words_of_a_shell_keep_a_no(tmp_path: Path) -> None:
         "offline": False,
         "prompt": "",
         "ahead": 0,
-        "carry_every": 0,
+        "carry_every": "auto",
+        "size": "96*64",
     }
     request = Request.from_words(words, "luigi")
     assert request.offload_model is False
     assert (request.offline, request.prompt) == (None, None)
-    assert (request.ahead, request.carry_every) == (0, 0)
+    assert (request.ahead, request.carry_every) == (0, -1)
+    assert (request.width, request.height) == (96, 64)
     assert request.sources["ahead"] == "luigi"

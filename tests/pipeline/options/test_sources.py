@@ -42,6 +42,8 @@ def test_flag_wins_over_environment_over_file(tmp_path: Path):
     ("words", "environment", "text", "named"),
     [
         (["--ahead", "many"], {}, "", "--ahead many"),
+        ([], {"LONGTAKE_AHEAD": "1001"}, "", "LONGTAKE_AHEAD 1001 .* from 0 to 1000"),
+        ([], {}, "crop = 'face'", "longtake.toml: crop face .* nobody looks for the face"),
         ([], {"LONGTAKE_AHEAD": "many"}, "", "LONGTAKE_AHEAD many"),
         ([], {"LONGTAKE_OFFLINE": "perhaps"}, "", "LONGTAKE_OFFLINE perhaps"),
         ([], {}, "ahead = 'many'", "longtake.toml: ahead many"),
@@ -80,17 +82,6 @@ def test_the_same_folder_said_twice_is_no_contradiction(tmp_path: Path):
         ["--save_dir", "a", "--output_dir", "a", "--ahead", "1", "--ahead", "2"], tmp_path
     )
     assert wishes.fields == {"output_dir": Path("a"), "ahead": 2}
-
-
-def test_sizes_on_disk_are_decimal():
-    """GB = 1e9."""
-    from pipeline.options.flag import read_bytes
-
-    assert read_bytes("20GB") == 20 * 10**9
-    assert read_bytes("1.5 mb") == 1_500_000
-    assert read_bytes("4096") == 4096
-    with pytest.raises(ValueError, match="20GB"):
-        read_bytes("some")
 
 
 def test_a_film_needs_a_picture_and_a_sound(tmp_path: Path):

@@ -7,8 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.upkeep.child_process import same_command
-from pipeline.upkeep.supervisor import Supervisor, bytes_needed_by, count_pieces
+from pipeline.upkeep.supervisor import Supervisor, bytes_needed_by, count_pieces, same_command
 from storage.film_file import inspect_film
 from tests.faults.disks import memory_disk
 from tests.waiting import LONG, held, wait_until
