@@ -20,7 +20,7 @@ from storage.named_arrays import MOST, find_named_array_flaws, read_named_array,
 from storage.names import clips_in
 from storage.publish import publish_bytes, remove_path
 from storage.records import Facts, Records
-from storage.refusals import spare_file
+from storage.refusals import raise_if_machine_refused
 from storage.run_paths import open_own, path_inside, read_plain
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class ClipArray:
         try:
             array = np.memmap(path, np.dtype(self.dtype).newbyteorder("<"), "r", 0, self.shape)
         except (ValueError, OSError) as error:
-            spare_file(error)
+            raise_if_machine_refused(error)
             raise Damaged(name, f"it {CONTENT_CHANGED}") from error
         if checked and hash_array(array) != facts["digest"]:
             raise Damaged(name, "it is not what its record vouches for")

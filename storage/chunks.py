@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.digest import CONTENT_CHANGED
-from storage.refusals import spare_file
+from storage.refusals import raise_if_machine_refused
 from storage.run_paths import open_plain
 
 Array = NDArray[Any]
@@ -80,7 +80,7 @@ def _open_chunk(path: Path, size: int) -> Iterator[int]:
     except FileNotFoundError:
         raise ChunkUnreadable("is missing") from None
     except OSError as error:
-        spare_file(error)
+        raise_if_machine_refused(error)
         raise ChunkUnreadable(f"cannot be read ({error.strerror})") from error
     try:
         found = os.fstat(file).st_size
@@ -88,7 +88,7 @@ def _open_chunk(path: Path, size: int) -> Iterator[int]:
             raise ChunkUnreadable(f"has {found} bytes, not {size}" if found else "is empty")
         yield file
     except OSError as error:
-        spare_file(error)
+        raise_if_machine_refused(error)
         raise ChunkUnreadable(f"cannot be read ({error.strerror})") from error
     finally:
         os.close(file)

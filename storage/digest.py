@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.refusals import spare_file
+from storage.refusals import raise_if_machine_refused
 
 
 def hash_array(array: NDArray[Any]) -> str:
@@ -46,7 +46,7 @@ def find_hash_flaw(path: Path, digest: str) -> str | None:
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
-            spare_file(error)
+            raise_if_machine_refused(error)
             reason = error.strerror
     return f"cannot be read ({reason})"
 

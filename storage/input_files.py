@@ -5,7 +5,7 @@ from pathlib import Path
 
 from storage.digest import CONTENT_CHANGED, find_hash_flaw
 from storage.errors import InputChanged, InputDamaged
-from storage.publish import blocks_of, link_files, publish
+from storage.publish import link_files, publish, read_blocks
 
 
 def plain_suffix(path: Path) -> str:
@@ -24,7 +24,7 @@ def copy_input(source: Path, target: Path, digest: str) -> None:
     """Publish a copy of an input, hashed on the way; raises InputChanged where it is another file by now."""
     found = hashlib.sha256()
     with publish(target) as draft, draft.open("wb") as here:
-        for block in blocks_of(source):
+        for block in read_blocks(source):
             found.update(block)
             here.write(block)
         if found.hexdigest() != digest:

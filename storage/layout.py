@@ -12,7 +12,7 @@ from storage.chunks import ChunkUnreadable, read_chunk
 from storage.digest import CONTENT_CHANGED
 from storage.names import GROUP
 from storage.publish import make_folder, publish_bytes
-from storage.refusals import spare_file
+from storage.refusals import raise_if_machine_refused
 from storage.run_paths import path_inside
 from storage.schema import Unfit, read_json
 from storage.spec import Spec
@@ -97,7 +97,7 @@ def find_json_flaw(path: Path, wanted: bytes) -> str | None:
     except FileNotFoundError:
         return "is missing"
     except (OSError, Unfit) as error:
-        spare_file(error)
+        raise_if_machine_refused(error)
         return CONTENT_CHANGED
     return None if found == json.loads(wanted) else CONTENT_CHANGED
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from storage.errors import LockLost, MachineLimit, NotReadable, NotWritable, RunLocked
 from storage.publish import set_aside
-from storage.refusals import spare_input
+from storage.refusals import raise_if_unreadable
 from storage.run_paths import open_plain, path_inside, read_plain
 from storage.schema import Unfit, parse_json, table_with, text_matching, whole_number
 
@@ -273,7 +273,7 @@ def _read_holder_file(path: Path) -> Holder:
             return holder
     if refused is not None:
         # Held by nobody that one could ask: to go on would be to write without it.
-        spare_input(path, refused)
+        raise_if_unreadable(path, refused)
     return {}
 
 

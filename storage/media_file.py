@@ -53,7 +53,7 @@ class MediaFile(ABC):
         """The position in bytes from the beginning."""
         return self._position
 
-    def again(self, *_: object) -> Self:
+    def reopen(self, *_: object) -> Self:
         """A second view of this file, from its beginning, for libav to move the index before the packets (`io_open`). A failure of one is the other's."""
         other = copy.copy(self)
         other._position = 0
@@ -67,7 +67,7 @@ class MediaFile(ABC):
             raise failure from after
 
     @contextmanager
-    def heeded(self) -> Iterator[None]:
+    def failures_raised(self) -> Iterator[None]:
         """Raise the first failure of the disk in place of what libav makes of it, or where libav makes nothing of it."""
         try:
             yield
@@ -192,7 +192,7 @@ def open_media(
 def _open_container(file: MediaFile, kind: str | None) -> Iterator["InputContainer"]:
     import av
 
-    with file.heeded():
+    with file.failures_raised():
         container = av.open(file, "r", format=kind, options=BOUNDED)
     with container:
         for stream in container.streams.video:

@@ -34,10 +34,10 @@ class MemoryGuard:
     """A thread that looks every two seconds whether a process that gets no more memory stands still, and then ends it."""
 
     def __init__(
-        self, patience: float = PATIENCE, tick: float = _TICK, heart: int | None = None
+        self, patience: float = PATIENCE, tick: float = _TICK, heartbeat: int | None = None
     ) -> None:
-        """`heart`: a pipe that gets a byte at each look, for one who waits outside."""
-        self._patience, self._tick, self._heart = patience, tick, heart
+        """`heartbeat`: a pipe that gets a byte at each look, for one who waits outside."""
+        self._patience, self._tick, self._heartbeat = patience, tick, heartbeat
         self._moved = time.monotonic()
         self._spare: bytearray | None = bytearray(1 << 20)  # for the last words
         self._line = f"longtake: {_memory_refused('a process that stood still')}\n".encode()
@@ -63,9 +63,9 @@ class MemoryGuard:
                 self._spare = None
 
     def _beat(self) -> None:
-        if self._heart is not None:
+        if self._heartbeat is not None:
             with suppress(OSError):
-                os.write(self._heart, b".")
+                os.write(self._heartbeat, b".")
 
     def _end(self) -> None:
         try:
@@ -75,11 +75,11 @@ class MemoryGuard:
             os._exit(MachineLimit.exit_code)
 
 
-def start_guard(heart: int | None = None) -> None:
+def start_guard(heartbeat: int | None = None) -> None:
     """Guard this process, once, if it has a limit; where there is none, the system itself ends who takes too much."""
     global _guard  # noqa: PLW0603 - one a process
-    if _guard is None and (heart is not None or is_limited()):
-        guard = MemoryGuard(heart=heart)
+    if _guard is None and (heartbeat is not None or is_limited()):
+        guard = MemoryGuard(heartbeat=heartbeat)
         guard.start()
         _guard = guard
 
@@ -132,7 +132,7 @@ def _memory_refused(why: str) -> MachineLimit:
 
 def _counts_strictly() -> bool:
     try:
-        told = Path("/proc/sys/vm/overcommit_memory").read_text(encoding="ascii")
+        content = Path("/proc/sys/vm/overcommit_memory").read_text(encoding="ascii")
     except OSError:
         return False
-    return told.strip() == "2"
+    return content.strip() == "2"

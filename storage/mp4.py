@@ -92,12 +92,12 @@ def write_mp4(file: MediaFile, **options: str) -> Iterator[Mp4Writer]:
     # Else libav hands over every packet by itself.
     chosen = {**options, "flush_packets": "0"}
     with (
-        file.heeded(),
-        av.open(file, "w", "mp4", chosen, buffer_size=BUFFER, io_open=file.again) as container,
+        file.failures_raised(),
+        av.open(file, "w", "mp4", chosen, buffer_size=BUFFER, io_open=file.reopen) as container,
     ):
         writer = Mp4Writer(container, file)
         yield writer
-    if (flaw := _find_flaw(file.again(), writer, starts_fast="movflags" in options)) is not None:
+    if (flaw := _find_flaw(file.reopen(), writer, starts_fast="movflags" in options)) is not None:
         raise OSError(EIO, f"what was written reads back otherwise: {flaw}")
 
 
@@ -106,11 +106,11 @@ def _find_flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str 
     import av
 
     order = [b"ftyp", b"moov", b"mdat"] if starts_fast else [b"ftyp", b"mdat", b"moov"]
-    with file.heeded():
+    with file.failures_raised():
         try:
             if (found := [name for name in _read_boxes(file) if name != b"free"]) != order:
                 return f"its boxes are {b' '.join(found).decode(errors='replace')}"
-            with av.open(file.again(), "r", format="mp4") as container:
+            with av.open(file.reopen(), "r", format="mp4") as container:
                 read = _read_tracks(container)
                 units = [stream.time_base or Fraction(0) for stream in container.streams]
         except (av.FFmpegError, ValueError) as error:

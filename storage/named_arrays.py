@@ -19,7 +19,7 @@ from storage.layout import LARGEST_METADATA, find_json_flaw, find_metadata_flaw
 from storage.names import GROUP
 from storage.publish import make_folder, publish_folder, remove_path
 from storage.records import Facts
-from storage.refusals import spare_file
+from storage.refusals import raise_if_machine_refused
 from storage.run_paths import path_inside
 from storage.schema import Unfit, list_of, one_of, read_json, table_with, whole_number
 
@@ -112,7 +112,7 @@ def _shape_of(folder: Path, fact: Facts, most: int) -> tuple[Shape, str]:
         found = read_json(path_inside(folder, fact["folder"], GROUP), LARGEST_METADATA)
         _SHAPED(found)
     except (OSError, Unfit) as error:
-        spare_file(error)
+        raise_if_machine_refused(error)
         raise ChunkUnreadable(f"{CONTENT_CHANGED} ({GROUP})") from error
     shape, kind = tuple(found["shape"]), found["data_type"]
     if chunk_bytes(shape, kind) > most:

@@ -71,7 +71,7 @@ def clips_in(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
                 yield int(found[0])
 
 
-def find_strangers(root: Path) -> list[str]:
+def find_conflicting_names(root: Path) -> list[str]:
     """Names in a folder that a run uses where there is no run, not even the beginning of one."""
     if is_run(root) or is_begun(root):
         return []

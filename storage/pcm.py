@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from storage.errors import BadSound
 from storage.joined_mp3 import inner_tags
 from storage.media_file import open_media, reading_named
-from storage.refusals import spare_input
+from storage.refusals import raise_if_unreadable
 from storage.stated_length import (
     StatedLength,
     counted_frames,
@@ -101,7 +101,7 @@ class DecodeFacts:
     def count(self, frame: bytes, stream: "AudioStream") -> bool:
         """Take note of a frame that holds no sound but counts those of a file that was joined to the one before; False for a frame with sound."""
         if frames := counted_frames(frame):
-            self.stated = self.stated.followed(length_of_frames(frames, stream.rate))
+            self.stated = self.stated.followed_by(length_of_frames(frames, stream.rate))
         return frames > 0
 
     def padding_start(self, rate: int) -> int:
@@ -110,11 +110,11 @@ class DecodeFacts:
         return max(round((self.last_packet if rounded else self.seconds) * rate), 1)
 
 
-def decode_sound(path: Path, told: DecodeFacts | None = None) -> Iterator[AudioBlock]:
-    """All of the file's samples in order, at least one; `told` learns the rest, in whole by the last piece. Raises BadSound."""
+def decode_sound(path: Path, facts: DecodeFacts | None = None) -> Iterator[AudioBlock]:
+    """All of the file's samples in order, at least one; `facts` has the rest, in whole after the last block. Raises BadSound."""
     import av
 
-    told = told or DecodeFacts()
+    facts = facts or DecodeFacts()
     _refuse_path(path)
     try:
         with _open_sound(path) as container:
@@ -123,9 +123,9 @@ def decode_sound(path: Path, told: DecodeFacts | None = None) -> Iterator[AudioB
                 raise BadSound(
                     path, "it holds no sound; give a WAV, FLAC, MP3 or M4A, or a video with sound"
                 )
-            _read_facts(path, container, stream, told)
-            pieces = _require_one_format(path, _decode_blocks(path, container, stream, told))
-            yield from _trim_padding(pieces, told)
+            _read_facts(path, container, stream, facts)
+            blocks = _require_one_format(path, _decode_blocks(path, container, stream, facts))
+            yield from _trim_padding(blocks, facts)
     except av.FFmpegError as error:
         with reading_named(path):
             reason = why_unfinished(path)
@@ -146,16 +146,16 @@ def _open_sound(path: Path) -> Iterator["InputContainer"]:
 
 
 def _read_facts(
-    path: Path, container: "InputContainer", stream: "AudioStream", told: DecodeFacts
+    path: Path, container: "InputContainer", stream: "AudioStream", facts: DecodeFacts
 ) -> None:
     name = container.format.name.split(",")[0]
     with reading_named(path):
-        told.stated = stated_length(path, container, stream)
-    told.padded = name == "mov" and told.seconds > 0
-    told.counts = name == "mp3"
-    told.hole = HOLES.get(name)
-    told._unit, told._begin = Fraction(stream.time_base or 0), max(stream.start_time or 0, 0)
-    told.start = _late_start(container, stream) if name in TIMED else Fraction(0)
+        facts.stated = stated_length(path, container, stream)
+    facts.padded = name == "mov" and facts.seconds > 0
+    facts.counts = name == "mp3"
+    facts.hole = HOLES.get(name)
+    facts._unit, facts._begin = Fraction(stream.time_base or 0), max(stream.start_time or 0, 0)
+    facts.start = _late_start(container, stream) if name in TIMED else Fraction(0)
 
 
 def _late_start(container: "InputContainer", stream: "AudioStream") -> Fraction:
@@ -183,7 +183,7 @@ def _refuse_path(path: Path) -> None:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        spare_input(path, error)
+        raise_if_unreadable(path, error)
         raise BadSound(
             path, f"it cannot be read ({error.strerror}); check its permissions"
         ) from error
@@ -192,21 +192,21 @@ def _refuse_path(path: Path) -> None:
 
 
 def _decode_blocks(
-    path: Path, container: "InputContainer", stream: "AudioStream", told: DecodeFacts
+    path: Path, container: "InputContainer", stream: "AudioStream", facts: DecodeFacts
 ) -> Iterator[AudioBlock]:
     """The blocks that decode. Junk before and after the sound is common and harmless; a hole in it would shift what follows, and raises BadSound."""
     import av
 
     holes, samples, rate = 0, 0, 1
-    for packet in _demux_packets(container, stream, told):
-        if told.counts and told.count(bytes(packet)[:60], stream):
+    for packet in _demux_packets(container, stream, facts):
+        if facts.counts and facts.count(bytes(packet)[:60], stream):
             continue
         try:
             frames = packet.decode()
         except av.InvalidDataError:
             holes += samples > 0
             continue
-        told.note_packet(packet)
+        facts.note_packet(packet)
         for frame in frames:
             if holes and packet.size:  # else the decoder gives what it held
                 raise BadSound(
@@ -214,15 +214,15 @@ def _decode_blocks(
                 )
             samples, rate = samples + frame.samples, frame.sample_rate
             yield _to_block(frame)
-    told.ends_in_junk |= bool(holes)
+    facts.ends_in_junk |= bool(holes)
     found = Fraction(samples, rate)
-    if told.hole is not None and told.last_packet - found > told.hole:
-        lengths = f"{float(found):.1f} of {float(told.last_packet):.1f} seconds"
+    if facts.hole is not None and facts.last_packet - found > facts.hole:
+        lengths = f"{float(found):.1f} of {float(facts.last_packet):.1f} seconds"
         raise BadSound(path, f"{lengths} can be read, so it is damaged; {CONVERT_IT}")
 
 
 def _demux_packets(
-    container: "InputContainer", stream: "AudioStream", told: DecodeFacts
+    container: "InputContainer", stream: "AudioStream", facts: DecodeFacts
 ) -> Iterator["Packet[AudioStream]"]:
     """All packets that can be read. A file that says how long it is may break off: what is missing is then known by its length."""
     import av
@@ -230,19 +230,19 @@ def _demux_packets(
     try:
         yield from container.demux(stream)
     except av.InvalidDataError:
-        if not told.seconds:
+        if not facts.seconds:
             raise
-        told.ends_in_junk = True
+        facts.ends_in_junk = True
 
 
 def _to_block(frame: "AudioFrame") -> AudioBlock:
     names = tuple(channel.name for channel in frame.layout.channels)
     plain = len(set(names)) == len(names) and "NONE" not in names
     speakers = names if plain else USUAL_SPEAKERS.get(len(names), names)
-    return AudioBlock(samples_of(frame), frame.sample_rate, speakers)
+    return AudioBlock(to_samples(frame), frame.sample_rate, speakers)
 
 
-def samples_of(frame: "AudioFrame") -> Samples:
+def to_samples(frame: "AudioFrame") -> Samples:
     """A decoded frame of any sample format as float32 [channel, sample], full scale ±1."""
     kind = np.dtype(KINDS[frame.format.name.removesuffix("p")])
     channels = frame.layout.nb_channels
@@ -259,48 +259,48 @@ def samples_of(frame: "AudioFrame") -> Samples:
     return np.ascontiguousarray(values, np.float32)
 
 
-def _require_one_format(path: Path, pieces: Iterator[AudioBlock]) -> Iterator[AudioBlock]:
+def _require_one_format(path: Path, blocks: Iterator[AudioBlock]) -> Iterator[AudioBlock]:
     """Hand blocks of sound on, at least one; raises BadSound where their rate or layout changes."""
     first, samples = None, 0
-    for piece in pieces:
-        first = first or piece
-        if (piece.rate, piece.speakers) != (first.rate, first.speakers):
+    for block in blocks:
+        first = first or block
+        if (block.rate, block.speakers) != (first.rate, first.speakers):
             raise BadSound(
                 path,
                 f"its rate or its channels change after {samples / first.rate:.1f} seconds; {CONVERT_IT}",
             )
-        samples += piece.samples.shape[1]
-        yield piece
+        samples += block.samples.shape[1]
+        yield block
     if not samples:
         raise BadSound(path, "it holds not one sample; give another")
 
 
-def _trim_padding(pieces: Iterator[AudioBlock], told: DecodeFacts) -> Iterator[AudioBlock]:
+def _trim_padding(blocks: Iterator[AudioBlock], facts: DecodeFacts) -> Iterator[AudioBlock]:
     """Blocks of sound without the padding of the last frames.
 
     libav cuts that of MP3, Opus and Vorbis itself, but not that of AAC in MP4. What lies beyond the edit list's end is held back until it is known to
     be no more than padding: a fragmented file may state only its first fragment.
     """
-    if not told.padded:
-        yield from pieces
+    if not facts.padded:
+        yield from blocks
         return
     held: list[AudioBlock] = []
     released = rate = 0
-    for piece in pieces:
-        rate = piece.rate
-        held.append(piece)
-        begin = (told.seconds - ROUNDING) * rate
+    for block in blocks:
+        rate = block.rate
+        held.append(block)
+        begin = (facts.seconds - ROUNDING) * rate
         if not 0 < released + _count_samples(held) - begin <= LONGEST_PADDING:
             released += _count_samples(held)
             yield from held
             held.clear()
-    for piece in held:
+    for block in held:
         kept = replace(
-            piece, samples=piece.samples[:, : max(told.padding_start(rate) - released, 0)]
+            block, samples=block.samples[:, : max(facts.padding_start(rate) - released, 0)]
         )
         released += _count_samples([kept])
         yield kept
 
 
-def _count_samples(pieces: list[AudioBlock]) -> int:
-    return sum(piece.samples.shape[1] for piece in pieces)
+def _count_samples(blocks: list[AudioBlock]) -> int:
+    return sum(block.samples.shape[1] for block in blocks)

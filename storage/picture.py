@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import BadImage
-from storage.refusals import spare_input
+from storage.refusals import raise_if_unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -106,7 +106,7 @@ def _decode_picture(path: Path, side: int, done: Treatment) -> "Image":
     except MemoryError:
         raise BadImage(path, "there is not enough memory to read it; make it smaller") from None
     except Exception as error:  # PIL's readers raise anything at a broken file
-        spare_input(path, error)
+        raise_if_unreadable(path, error)
         reason = str(error) or type(error).__name__
         raise BadImage(
             path, f"it is damaged ({reason}); save it again from a viewer, or give another"
@@ -136,7 +136,7 @@ def _refuse_path(path: Path) -> None:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        spare_input(path, error)
+        raise_if_unreadable(path, error)
         raise BadImage(
             path, f"it cannot be read ({error.strerror}); check its permissions"
         ) from error

@@ -219,13 +219,13 @@ def _link_file(source: Path, target: Path) -> int:
         if error.errno not in NO_LINK_ERRORS:
             raise
         with publish(target) as draft, draft.open("wb") as here:
-            for block in blocks_of(source):
+            for block in read_blocks(source):
                 here.write(block)
         return target.stat().st_size
     return 0
 
 
-def blocks_of(path: Path) -> Iterator[bytes]:
+def read_blocks(path: Path) -> Iterator[bytes]:
     """A file's bytes, a block at a time. Raises NotReadable."""
     try:
         with path.open("rb") as file:

@@ -15,7 +15,7 @@ from storage.digest import CONTENT_CHANGED
 from storage.errors import NotReadable
 from storage.names import clips_in
 from storage.publish import publish_bytes, remove_path
-from storage.refusals import spare_file
+from storage.refusals import raise_if_machine_refused
 from storage.run_paths import path_inside, read_plain
 from storage.schema import (
     Check,
@@ -168,7 +168,7 @@ class Records:
         try:
             facts = unseal_facts(read_plain(path, LARGEST))
         except OSError as error:
-            spare_file(error)
+            raise_if_machine_refused(error)
             return f"cannot be read ({error.strerror})"
         return CONTENT_CHANGED if facts is None else self._flaw_of(facts, stage, clip)
 
@@ -215,7 +215,7 @@ class Records:
                 return None
             except OSError as error:
                 self.path(stage, clip)  # a link is told
-                spare_file(error)
+                raise_if_machine_refused(error)
         return b""
 
     def _flaw_of(self, facts: Facts, stage: str, clip: int | None) -> str | None:

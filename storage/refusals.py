@@ -55,15 +55,15 @@ def machine_limit(fault: BaseException) -> MachineLimit | None:
     return None
 
 
-def spare_file(fault: BaseException) -> None:
+def raise_if_machine_refused(fault: BaseException) -> None:
     """Raise MachineLimit where it was the machine that refused: that says nothing of the file that was to be read."""
     if (limit := machine_limit(fault)) is not None:
         raise limit from fault
 
 
-def spare_input(path: Path, fault: BaseException) -> None:
+def raise_if_unreadable(path: Path, fault: BaseException) -> None:
     """Raise MachineLimit where the machine refused, NotReadable where the disk does not give an input, which nobody can make again; return where the file itself is at fault."""
-    spare_file(fault)
+    raise_if_machine_refused(fault)
     for each in iterate_causes(fault):
         if getattr(each, "errno", None) in PASSING_ERRORS:
             raise NotReadable(

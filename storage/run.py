@@ -20,7 +20,7 @@ from storage.names import (
     BEGUN,
     FOLDERS,
     OWN,
-    find_strangers,
+    find_conflicting_names,
     is_begun,
     is_run,
     segment_name,
@@ -112,7 +112,7 @@ class Run:
         The same run again is simply opened. Raises OtherSpec where it is another, NotARun where the folder holds other things, RunLocked, NotWritable,
         NoSpace, InputChanged.
         """
-        refuse_strangers(root)
+        refuse_conflicting_names(root)
         publish.make_folder(root)
         with hold_lock(root):
             if is_run(root):
@@ -322,13 +322,13 @@ def describe_spec_difference(there: Spec, asked: Spec) -> str:
     return words
 
 
-def refuse_strangers(root: Path) -> None:
+def refuse_conflicting_names(root: Path) -> None:
     """Raise NotARun where a folder holds other things by the names that a run uses, RunDamaged where it holds clips without their run.json."""
     if is_run(root) or is_begun(root):
         return
     if is_lock(root) and any((root / "commits").glob("*.json")):
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
-    if names := ", ".join(find_strangers(root)):
+    if names := ", ".join(find_conflicting_names(root)):
         raise NotARun(root, f"it holds other things by the names that a run uses ({names})")
 
 

@@ -10,7 +10,7 @@ from storage.digest import CONTENT_CHANGED
 from storage.errors import RunDamaged, RunTooNew
 from storage.names import COPY, MAIN
 from storage.publish import publish_bytes
-from storage.refusals import spare_file, spare_input
+from storage.refusals import raise_if_machine_refused, raise_if_unreadable
 from storage.run_paths import path_inside, read_plain
 from storage.schema import (
     Unfit,
@@ -90,7 +90,7 @@ def _require_readable(path: Path) -> None:
     try:
         read_plain(path, LARGEST)
     except OSError as error:
-        spare_input(path, error)
+        raise_if_unreadable(path, error)
 
 
 def read_either(root: Path) -> Facts | None:
@@ -105,7 +105,7 @@ def read_file(root: Path, name: str) -> Found:
     except FileNotFoundError:
         return None, "is missing"
     except OSError as error:
-        spare_file(error)
+        raise_if_machine_refused(error)
         return None, f"cannot be read ({error.strerror})"
     except Unfit:
         return None, CONTENT_CHANGED

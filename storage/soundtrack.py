@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage import pcm
-from storage.channel_mix import Balance, mix_film, mix_mono
+from storage.channel_mix import StereoBalance, mix_film, mix_mono
 from storage.mp4 import create_mp4
 from storage.spec import Reading
 
@@ -68,29 +68,29 @@ class SoundFacts:
 
 def probe_sound(path: Path) -> SoundFacts:
     """Decode the whole file once, in bounded memory: count, and find how it is best read. Raises BadSound."""
-    told, balance, samples = pcm.DecodeFacts(), None, 0
-    for piece in pcm.decode_sound(path, told):
-        balance = balance or Balance(len(piece.speakers), piece.rate)
-        balance.add(piece)
-        samples += piece.samples.shape[1]
+    facts, balance, samples = pcm.DecodeFacts(), None, 0
+    for block in pcm.decode_sound(path, facts):
+        balance = balance or StereoBalance(len(block.speakers), block.rate)
+        balance.add(block)
+        samples += block.samples.shape[1]
     assert balance is not None, "decode gives one piece at least"
-    found, silence = Fraction(samples, piece.rate), round(told.start * piece.rate)
-    stated = told.stated.length(found)
+    found, silence = Fraction(samples, block.rate), round(facts.start * block.rate)
+    stated = facts.stated.length(found)
     return SoundFacts(
         samples=samples + silence,
-        rate=piece.rate,
-        channels=len(piece.speakers),
+        rate=block.rate,
+        channels=len(block.speakers),
         reading=replace(balance.reading(), silence=silence),
-        cut=told.stated.is_cut(found),
+        cut=facts.stated.is_cut(found),
         stated=stated if stated > found else Fraction(0),
-        ends_in_junk=told.ends_in_junk,
+        ends_in_junk=facts.ends_in_junk,
         silent=balance.silent,
     )
 
 
 def stream_sound(path: Path, rate: int, reading: Reading = DEFAULT) -> Iterator[Samples]:
     """Blocks of mono samples at `rate`, round half up(samples · rate / own rate) in all, without delay; raises BadSound."""
-    mono = ((piece.rate, mix_mono(piece, reading)) for piece in _read_blocks(path, reading))
+    mono = ((block.rate, mix_mono(block, reading)) for block in _read_blocks(path, reading))
     for block in _regroup_blocks(_resample_blocks(mono, rate), BLOCK):
         yield block[0]
 
@@ -103,11 +103,11 @@ def encode_soundtrack(
 ) -> None:
     """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. `pulse` is called now and then, and may raise."""
 
-    def mix(piece: pcm.AudioBlock) -> tuple[int, Samples]:
+    def mix(block: pcm.AudioBlock) -> tuple[int, Samples]:
         pulse()
-        return piece.rate, mix_film(piece, reading)
+        return block.rate, mix_film(block, reading)
 
-    mixed = (mix(piece) for piece in _read_blocks(source, reading))
+    mixed = (mix(block) for block in _read_blocks(source, reading))
     blocks = _regroup_blocks(_resample_blocks(mixed, FILM_RATE), AAC_FRAME)
     first = next(blocks)  # tells the channels, and that there is sound at all
     with create_mp4(target, units=FILM_RATE) as mp4:
@@ -125,22 +125,22 @@ def encode_soundtrack(
 
 def _read_blocks(path: Path, reading: Reading) -> Iterator[pcm.AudioBlock]:
     """All blocks of the file's sound, after the silence that the reading puts before it."""
-    pieces = pcm.decode_sound(path)
-    first = next(pieces)
+    blocks = pcm.decode_sound(path)
+    first = next(blocks)
     for start in range(0, reading.silence, BLOCK):
         length = min(BLOCK, reading.silence - start)
         yield replace(first, samples=np.zeros((len(first.speakers), length), np.float32))
     yield first
-    yield from pieces
+    yield from blocks
 
 
-def _resample_blocks(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterator[Samples]:
+def _resample_blocks(blocks: Iterable[tuple[int, Samples]], rate: int) -> Iterator[Samples]:
     """Blocks (own rate, [channel, sample]) at another rate: the same moments, round half up(samples · rate / own rate) samples."""
     from av import AudioResampler
 
     given = made = 0
     own, resampler = rate, None
-    for own, samples in pieces:
+    for own, samples in blocks:
         if own == rate:
             yield samples
             continue
@@ -162,13 +162,13 @@ def _resample_blocks(pieces: Iterable[tuple[int, Samples]], rate: int) -> Iterat
         ]
 
 
-def _regroup_blocks(pieces: Iterable[Samples], size: int) -> Iterator[Samples]:
+def _regroup_blocks(blocks: Iterable[Samples], size: int) -> Iterator[Samples]:
     """Blocks of sound [channel, sample] cut anew into blocks of `size` samples; the last may be shorter."""
     held: list[Samples] = []
     waiting = 0
-    for piece in pieces:
-        held.append(piece)
-        waiting += piece.shape[1]
+    for block in blocks:
+        held.append(block)
+        waiting += block.shape[1]
         if waiting >= size:
             joined = np.concatenate(held, axis=1)
             whole = waiting - waiting % size

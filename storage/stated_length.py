@@ -46,7 +46,7 @@ class StatedLength:
         whole = max(self.seconds, found / self.share if self.share else found)
         return whole if whole - found > self.slack else found
 
-    def followed(self, other: "StatedLength") -> "StatedLength":
+    def followed_by(self, other: "StatedLength") -> "StatedLength":
         """The length of two sounds joined to one file, the other's after this one; where this one states nothing, the two state nothing."""
         if not self.seconds:
             return self
@@ -224,11 +224,11 @@ def counted_frames(frame: bytes) -> int:
         return int.from_bytes(frame[50:54], "big")
     first, mono = frame[1] & 8, frame[3] >> 6 == 3
     place = 4 + ((17 if mono else 32) if first else (9 if mono else 17))
-    told = frame[place : place + 12]
-    flags = int.from_bytes(told[4:8], "big")
-    if told[:4] not in {b"Xing", b"Info"} or flags > 15 or not flags & 1:
+    header = frame[place : place + 12]
+    flags = int.from_bytes(header[4:8], "big")
+    if header[:4] not in {b"Xing", b"Info"} or flags > 15 or not flags & 1:
         return 0
-    return int.from_bytes(told[8:12], "big")
+    return int.from_bytes(header[8:12], "big")
 
 
 def tag_length(head: bytes) -> int:

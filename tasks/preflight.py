@@ -27,7 +27,7 @@ from storage.errors import (
 from storage.names import is_run
 from storage.picture import treat_picture
 from storage.reserve import DiskReserve
-from storage.run import Run, describe_spec_difference, refuse_strangers
+from storage.run import Run, describe_spec_difference, refuse_conflicting_names
 from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
 from storage.spec import LONGEST_SIDE, Settings
@@ -177,7 +177,7 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
     elif root.exists() and not root.is_dir():
         raise NotARun(root, "it is a file")
     else:
-        refuse_strangers(root)
+        refuse_conflicting_names(root)
     check_writable(root)
     return spec
 

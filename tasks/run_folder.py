@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.names import find_strangers, is_run
+from storage.names import find_conflicting_names, is_run
 from storage.run import Run
 from storage.spec import Spec
 
@@ -30,7 +30,7 @@ def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:
         return own
     if is_run(place):
         return place if is_of(place, spec, any_seed=any_seed) else own
-    return own if find_strangers(place) else place
+    return own if find_conflicting_names(place) else place
 
 
 def is_of(root: Path, spec: Spec, *, any_seed: bool) -> bool:

@@ -96,7 +96,7 @@ def listen(film: Drawn, block: int = 1024) -> SoundLevels:
 def watch(film: Drawn, *, picture: bool = True) -> FrameTracks:
     """The film's tracks, without a file between."""
     sound = listen(film)
-    finder = MouthFinder(sound.loud)
+    finder = MouthFinder(sound.loudness)
     for frame in film.frames:
         finder.add_frame(grey(frame).astype(np.float32) / 255)
     eye = FrameMeter(FPS, finder.finish(), views(film.picture) if picture else None)

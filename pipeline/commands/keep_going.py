@@ -10,7 +10,7 @@ from storage.printable import spell_unprintable
 
 def keep_going(command: Command, words: list[str], root: Path) -> int:
     """Do it in a process of its own, and again, until the film is done or a clip has failed for good."""
-    from pipeline.upkeep.supervisor import Supervisor, same_command
+    from pipeline.upkeep.supervisor import Supervisor, restart_command
 
     prepare_logging(command)
 
@@ -24,7 +24,7 @@ def keep_going(command: Command, words: list[str], root: Path) -> int:
     ]
     more += ["--debug"] if command.debug else []
     more += [f"{FLAG}={url}" for url in _event_urls(command)]
-    return Supervisor(same_command([*words, *more], command.asked), root, tell).run()
+    return Supervisor(restart_command([*words, *more], command.asked), root, tell).run()
 
 
 def _event_urls(command: Command) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.inspection.contact_sheet import picture_of, save_sheet
+from pipeline.inspection.contact_sheet import prepare_picture, save_sheet
 from pipeline.inspection.plots import plot_audio, render_figure
 from pipeline.json_output import to_json
 from storage.errors import BadOption, count_noun
@@ -58,7 +58,7 @@ def view_audio(
             "--clip", clip, f"the film has {count_noun(spec.clips, 'clip')}, counted from 0"
         )
     own = Path(f"{run.root.name}-clip{clip}-audio.png")
-    target = picture_of(run, output_file or own, overwrite=overwrite)
+    target = prepare_picture(run, output_file or own, overwrite=overwrite)
     features = run.audio.view(clip)
     span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
     wave = run.sound.read(span.start, span.stop)

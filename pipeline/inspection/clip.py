@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.inspection.contact_sheet import draw_strip, picture_of, save_sheet
+from pipeline.inspection.contact_sheet import draw_strip, prepare_picture, save_sheet
 from pipeline.inspection.latent_pictures import ModelDecoder, choose_painter
 from pipeline.inspection.location import blocks_per_clip, latents_per_block
 from pipeline.json_output import to_json
@@ -79,35 +79,35 @@ class ClipInspection:
         return to_json({name: value for name, value in vars(self).items() if name != "shown"})
 
 
-def inspect_clip(run: "Run", look: ClipView, tell: Notice = lambda _: None) -> ClipInspection:
+def inspect_clip(run: "Run", view: ClipView, tell: Notice = lambda _: None) -> ClipInspection:
     """Look into a clip of a finished, running or crashed run; writes one PNG, and steps that are made again into a scratch folder.
 
     `tell` hears what a replay will cost, before it begins.
     """
-    check_view(run, look)
-    target = picture_of(
-        run, look.output_file or Path(_file_name(run, look)), overwrite=look.overwrite
+    check_view(run, view)
+    target = prepare_picture(
+        run, view.output_file or Path(_file_name(run, view)), overwrite=view.overwrite
     )
-    steps, source = _read_steps(run, look, tell)
+    steps, source = _read_steps(run, view, tell)
     last = len(steps) - 1
-    if look.step is not None and not 0 <= look.step <= last:
+    if view.step is not None and not 0 <= view.step <= last:
         raise BadOption(
-            "--step", look.step, f"this clip has {count_noun(last + 1, 'step')}, counted from 0"
+            "--step", view.step, f"this clip has {count_noun(last + 1, 'step')}, counted from 0"
         )
-    chosen = range(len(steps)) if look.step is None else [look.step]
+    chosen = range(len(steps)) if view.step is None else [view.step]
     painter: Painter = (
-        ModelDecoder(run, look.clip) if look.decode else choose_painter(run, lambda: steps[-1])
+        ModelDecoder(run, view.clip) if view.decode else choose_painter(run, lambda: steps[-1])
     )
-    part = frames_of_block(run, look.block)
+    part = block_slice(run, view.block)
     rows = [(number, painter.paint(steps[number])[part]) for number in chosen]
-    _save_picture(target, run, look, rows)
+    _save_picture(target, run, view, rows)
     numbers = tuple(row for n in chosen for row in measure_channels(n, steps[n][:, part]))
     says = f"by {painter.says}"
     row = np.concatenate(rows[-1][1], 1)
     return ClipInspection(
         str(run.root),
-        look.clip,
-        look.block,
+        view.clip,
+        view.block,
         len(steps),
         source,
         str(target.path),
@@ -117,35 +117,35 @@ def inspect_clip(run: "Run", look: ClipView, tell: Notice = lambda _: None) -> C
     )
 
 
-def check_view(run: "Run", look: ClipView) -> None:
+def check_view(run: "Run", view: ClipView) -> None:
     """Raise BadOption where the film has no such clip or block."""
     last, blocks = run.spec.clips - 1, blocks_per_clip(run.spec)
-    if not 0 <= look.clip <= last:
+    if not 0 <= view.clip <= last:
         raise BadOption(
-            "--clip", look.clip, f"the film has {count_noun(last + 1, 'clip')}, counted from 0"
+            "--clip", view.clip, f"the film has {count_noun(last + 1, 'clip')}, counted from 0"
         )
-    if look.block is not None and not 0 <= look.block < blocks:
+    if view.block is not None and not 0 <= view.block < blocks:
         raise BadOption(
-            "--block", look.block, f"a clip has {count_noun(blocks, 'block')}, counted from 0"
+            "--block", view.block, f"a clip has {count_noun(blocks, 'block')}, counted from 0"
         )
 
 
-def frames_of_block(run: "Run", block: int | None) -> slice:
+def block_slice(run: "Run", block: int | None) -> slice:
     """The slice of latent frames of a block, or of the whole clip for None."""
     each = latents_per_block(run.spec)
     return slice(None) if block is None else slice(block * each, (block + 1) * each)
 
 
-def _read_steps(run: "Run", look: ClipView, tell: Notice) -> "tuple[Float, str]":
+def _read_steps(run: "Run", view: ClipView, tell: Notice) -> "tuple[Float, str]":
     """A clip's latents after each step [step, c, t, h, w], and in words where they come from."""
     try:
-        return run.steps.view(look.clip), "the steps as they are kept"
+        return run.steps.view(view.clip), "the steps as they are kept"
     except (NotMade, Pruned):
-        latents = run.latents.view(look.clip)
-    wanted = look.replay or (look.step is not None and 0 <= look.step < run.spec.steps - 1)
+        latents = run.latents.view(view.clip)
+    wanted = view.replay or (view.step is not None and 0 <= view.step < run.spec.steps - 1)
     if wanted:
-        return _replay_steps(run, look.clip, tell)
-    if look.step == run.spec.steps - 1:
+        return _replay_steps(run, view.clip, tell)
+    if view.step == run.spec.steps - 1:
         # The last step is what the latents are; the others are not asked for.
         return np.broadcast_to(
             latents, (run.spec.steps, *latents.shape)
@@ -158,23 +158,23 @@ def _replay_steps(run: "Run", clip: int, tell: Notice) -> "tuple[Float, str]":
     if (before := find_kept_steps(run, clip, scratch)) is not None:
         return before, f"steps made again before, in {scratch}"
     tell(describe_replay_cost(run, route_to(run, clip).clips, scratch))
-    steps, way = replay_steps(
+    steps, clips = replay_steps(
         run, clip, scratch, lambda each: tell(f"clip {each}: equal to what is published")
     )
-    made = f"steps made again: {count_noun(len(way), 'clip')} denoised"
+    made = f"steps made again: {count_noun(len(clips), 'clip')} denoised"
     return steps, f"{made}, each equal to what is published; kept in {scratch}"
 
 
-def describe_replay_cost(run: "Run", way: range, scratch: Path) -> str:
+def describe_replay_cost(run: "Run", clips: range, scratch: Path) -> str:
     """What a replay of these clips takes, in one line, before it begins."""
     each = measure_rates(run).get("denoise")
     long = (
-        f"about {each * len(way):.0f} s once the model is loaded"
+        f"about {each * len(clips):.0f} s once the model is loaded"
         if each
         else "this run cannot tell how long"
     )
-    clips = f"clip {way[-1]} is" if len(way) == 1 else f"clips {way[0]} to {way[-1]} are"
-    return f"The steps of clip {way[-1]} are not kept: {clips} denoised again ({long}). The run stays as it is; they go to {scratch}."
+    phrase = f"clip {clips[-1]} is" if len(clips) == 1 else f"clips {clips[0]} to {clips[-1]} are"
+    return f"The steps of clip {clips[-1]} are not kept: {phrase} denoised again ({long}). The run stays as it is; they go to {scratch}."
 
 
 def measure_channels(step: int, latents: "Float") -> Iterator[ChannelStatistics]:
@@ -188,17 +188,17 @@ def measure_channels(step: int, latents: "Float") -> Iterator[ChannelStatistics]
         yield ChannelStatistics(step, channel, low, high, mean, float(good.std()), nan)
 
 
-def _file_name(run: "Run", look: ClipView) -> str:
-    parts = (("clip", look.clip), ("block", look.block), ("step", look.step))
+def _file_name(run: "Run", view: ClipView) -> str:
+    parts = (("clip", view.clip), ("block", view.block), ("step", view.step))
     words = "-".join(f"{name}{value}" for name, value in parts if value is not None)
     return f"{run.root.name}-{words}.png"
 
 
 def _save_picture(
-    target: "OutputFile", run: "Run", look: ClipView, rows: "list[tuple[int, Byte]]"
+    target: "OutputFile", run: "Run", view: ClipView, rows: "list[tuple[int, Byte]]"
 ) -> None:
     spec = run.spec
-    first = (frames_of_block(run, look.block).start or 0) * spec.frames_per_latent
-    begin = look.clip * spec.clip_frames + first
+    first = (block_slice(run, view.block).start or 0) * spec.frames_per_latent
+    begin = view.clip * spec.clip_frames + first
     seconds = [(begin + n * spec.frames_per_latent) / spec.fps for n in range(len(rows[0][1]))]
     save_sheet(target, draw_strip([(f"step {number}", list(row)) for number, row in rows], seconds))

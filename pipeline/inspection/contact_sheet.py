@@ -56,7 +56,7 @@ def draw_contact_sheet(
     return sheet
 
 
-def picture_of(run: "Run", path: Path, *, overwrite: bool) -> "OutputFile":
+def prepare_picture(run: "Run", path: Path, *, overwrite: bool) -> "OutputFile":
     """Where a picture of a run goes, checked; raises BadOutput, NotWritable."""
     from storage.output_file import PICTURE, Maker, OutputFile
 

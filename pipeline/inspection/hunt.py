@@ -101,9 +101,9 @@ def find_anomalies(run: "Run", watch: Callable[[int], None] = lambda _: None) ->
                 )
                 continue
             values += measured.values
-            for spot in _outlying_blocks(stage, clip, measured, usual.get(stage)):
+            for outlier in _outlying_blocks(stage, clip, measured, usual.get(stage)):
                 if len(found) < MOST_FINDS:
-                    found.append(_describe_anomaly(run, spot, measured, usual.get(stage)))
+                    found.append(_describe_anomaly(run, outlier, measured, usual.get(stage)))
                 else:
                     more += 1
     return AnomalyReport(str(run.root), clips, values, tuple(found), more)
@@ -178,31 +178,31 @@ def _outlying_blocks(
 
 
 def _describe_anomaly(
-    run: "Run", spot: OutlyingBlock, measured: BlockStatistics, usual: UsualStatistics | None
+    run: "Run", outlier: OutlyingBlock, measured: BlockStatistics, usual: UsualStatistics | None
 ) -> Anomaly:
-    array: ClipArray = getattr(run, spot.stage)
-    vouched = _is_vouched(array, spot.clip)
-    values = split_blocks(run, spot.stage, array.view(spot.clip, checked=False))[spot.at]
-    if spot.measure == "nan":
-        place = _locate_number(run, spot, tuple(np.argwhere(~np.isfinite(values))[0]))
-        count = int(measured.nan[spot.at])
+    array: ClipArray = getattr(run, outlier.stage)
+    vouched = _is_vouched(array, outlier.clip)
+    values = split_blocks(run, outlier.stage, array.view(outlier.clip, checked=False))[outlier.at]
+    if outlier.measure == "nan":
+        place = _locate_number(run, outlier, tuple(np.argwhere(~np.isfinite(values))[0]))
+        count = int(measured.nan[outlier.at])
         says = f"{count} of {values.size} values NaN or infinite"
         return Anomaly("nan", place, says, count, None, vouched)
     assert usual is not None
-    first = _locate_number(run, spot, (0,) * values.ndim)
-    place = Location(spot.stage, spot.clip, first.block, first.step, first.channel)
-    says = usual.describe(spot.measure, measured, spot.at)
-    return Anomaly("outlier", place, says, 0, round(spot.score, 1), vouched)
+    first = _locate_number(run, outlier, (0,) * values.ndim)
+    place = Location(outlier.stage, outlier.clip, first.block, first.step, first.channel)
+    says = usual.describe(outlier.measure, measured, outlier.at)
+    return Anomaly("outlier", place, says, 0, round(outlier.score, 1), vouched)
 
 
-def _locate_number(run: "Run", spot: OutlyingBlock, inside: tuple[int, ...]) -> Location:
+def _locate_number(run: "Run", outlier: OutlyingBlock, inside: tuple[int, ...]) -> Location:
     """The place of a number in the run, by its index inside of an outlying block."""
-    step, channel, block = spot.at
-    before = (step, channel) if spot.stage in {"audio", "steps"} else (channel,)
-    length = getattr(run, spot.stage).shape[len(before)]
-    each = length if spot.stage == "motion" else length // blocks_per_clip(run.spec)
+    step, channel, block = outlier.at
+    before = (step, channel) if outlier.stage in {"audio", "steps"} else (channel,)
+    length = getattr(run, outlier.stage).shape[len(before)]
+    each = length if outlier.stage == "motion" else length // blocks_per_clip(run.spec)
     index = (*before, block * each + int(inside[0]), *(int(n) for n in inside[1:]))
-    return locate_index(run.spec, spot.stage, spot.clip, index)
+    return locate_index(run.spec, outlier.stage, outlier.clip, index)
 
 
 def _is_vouched(array: "ClipArray", clip: int) -> bool:

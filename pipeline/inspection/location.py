@@ -29,8 +29,8 @@ class Location:
     def __str__(self) -> str:
         """The place in words: `clip 17, block 2, step 3, channel 5 of latents, at [5, 7, 3, 1]`."""
         names = ("clip", "block", "step", "channel")
-        told = [(name, getattr(self, name)) for name in names]
-        words = ", ".join(f"{name} {value}" for name, value in told if value is not None)
+        parts = [(name, getattr(self, name)) for name in names]
+        words = ", ".join(f"{name} {value}" for name, value in parts if value is not None)
         where = f"{words} of {self.stage}" if words else self.stage
         return f"{where}, at {list(self.index)}" if self.index else where
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.inspection.contact_sheet import GAP, PAPER, draw_contact_sheet, picture_of, save_sheet
+from pipeline.inspection.contact_sheet import (
+    GAP,
+    PAPER,
+    draw_contact_sheet,
+    prepare_picture,
+    save_sheet,
+)
 from pipeline.inspection.latent_pictures import choose_painter
 from pipeline.inspection.plots import WIDTH, plot_overview, render_figure
 from pipeline.json_output import to_json
@@ -67,7 +73,7 @@ def survey_film(
     overwrite: bool = False,
 ) -> FilmOverview:
     """Measure clips evenly over what there is of a run, and draw them into one PNG. Raises NotMade where there is no clip yet, BadOutput."""
-    target = picture_of(run, output_file or Path(f"{run.root.name}.png"), overwrite=overwrite)
+    target = prepare_picture(run, output_file or Path(f"{run.root.name}.png"), overwrite=overwrite)
     made = run.records.clips("latents", run.spec.clips)
     if not made:
         raise NotMade("the first clip's latents")

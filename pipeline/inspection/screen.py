@@ -54,13 +54,13 @@ def show_inspection(inspection: "ClipInspection") -> Iterator["RenderableType"]:
     yield table
 
 
-def show_overview(course: "FilmOverview") -> Iterator["RenderableType"]:
+def show_overview(overview: "FilmOverview") -> Iterator["RenderableType"]:
     """An overview of a film on a terminal: a line of bars for the norm, the drift and each channel."""
     from rich.text import Text
 
-    samples = course.samples
-    yield f"{course.run}: {course.made} of {count_noun(course.clips, 'clip')} there, {len(samples)} looked at, drawn {course.drawn}:"
-    yield course.picture
+    samples = overview.samples
+    yield f"{overview.run}: {overview.made} of {count_noun(overview.clips, 'clip')} there, {len(samples)} looked at, drawn {overview.drawn}:"
+    yield overview.picture
     yield ""
     rows = [("norm", [s.norm for s in samples]), ("drift", [s.drift for s in samples])]
     channels = range(len(samples[0].means))
@@ -76,7 +76,7 @@ def show_overview(course: "FilmOverview") -> Iterator["RenderableType"]:
     yield render_grid([head, *(_course_row(name, values) for name, values in rows)])
     if bad := [s.clip for s in samples if s.nan]:
         words = (f"clip {bad[0]} has values that are no number", "red")
-        yield Text.assemble(words, f": longtake inspect {spell_unprintable(course.run)} --hunt")
+        yield Text.assemble(words, f": longtake inspect {spell_unprintable(overview.run)} --hunt")
 
 
 def _course_row(name: str, values: list[float]) -> tuple[str, ...]:
@@ -84,34 +84,34 @@ def _course_row(name: str, values: list[float]) -> tuple[str, ...]:
     return (name, *(f"{figure:6.3f}" for figure in figures), draw_sparkline(values, 40))
 
 
-def show_anomalies(hunt: "AnomalyReport") -> Iterator["RenderableType"]:
+def show_anomalies(report: "AnomalyReport") -> Iterator["RenderableType"]:
     """The anomalies on a terminal, in the order in which the film is made."""
     from rich.text import Text
 
-    found = len(hunt.found) + hunt.more
-    looked = f"{count_noun(hunt.clips, 'clip')}, {hunt.values / 1e6:.1f} million values"
+    found = len(report.found) + report.more
+    looked = f"{count_noun(report.clips, 'clip')}, {report.values / 1e6:.1f} million values"
     if not found:
-        yield Text(f"{spell_unprintable(hunt.run)}: nothing stands out in {looked}")
+        yield Text(f"{spell_unprintable(report.run)}: nothing stands out in {looked}")
         return
     yield Text(
-        f"{spell_unprintable(hunt.run)}: {found} found in {looked}; the first is where it began"
+        f"{spell_unprintable(report.run)}: {found} found in {looked}; the first is where it began"
     )
     yield ""
-    shown = hunt.found[:_LINES]
+    shown = report.found[:_LINES]
     yield render_grid(
         [("clip", "block", "step", "channel", "stage", ""), *map(_anomaly_row, shown)]
     )
     if found > len(shown):
-        yield Text(f"  … and {found - len(shown)} more; --json names {len(hunt.found)}")
+        yield Text(f"  … and {found - len(shown)} more; --json names {len(report.found)}")
 
 
-def _anomaly_row(find: "Anomaly") -> tuple[str, ...]:
-    place, says = find.place, f"{find.kind}: {find.says}"
+def _anomaly_row(anomaly: "Anomaly") -> tuple[str, ...]:
+    place, says = anomaly.place, f"{anomaly.kind}: {anomaly.says}"
     if place.index:
         says += f", the first at {list(place.index)}"
-    if find.score is not None:
-        says += f" ({find.score:.0f} deviations)"
-    if not find.vouched and find.kind != "damaged":
+    if anomaly.score is not None:
+        says += f" ({anomaly.score:.0f} deviations)"
+    if not anomaly.vouched and anomaly.kind != "damaged":
         says += "; and the file is not what was written"
     numbers = (place.clip, place.block, place.step, place.channel)
     return (*("–" if n is None else str(n) for n in numbers), place.stage, says)
@@ -156,15 +156,15 @@ def _stage_row(stage: "StageDiff") -> tuple[str, ...]:
     return (stage.stage, *counts, largest, draw_sparkline(sizes, 24) if len(sizes) > 1 else "")
 
 
-def show_audio(hearing: "AudioView") -> Iterator["RenderableType"]:
+def show_audio(view: "AudioView") -> Iterator["RenderableType"]:
     """A clip's sound on a terminal: its loudness as bars, then a line for each layer."""
-    yield f"clip {hearing.clip} of {hearing.run}, from {hearing.seconds:.2f} s:"
-    yield hearing.picture
+    yield f"clip {view.clip} of {view.run}, from {view.seconds:.2f} s:"
+    yield view.picture
     yield ""
-    yield f"loudness  {draw_sparkline(list(hearing.loudness))}"
+    yield f"loudness  {draw_sparkline(list(view.loudness))}"
     yield ""
     table = make_table("layer", "min", "max", "mean", "std", "follows loudness", "NaN")
-    for row in hearing.layers:
+    for row in view.layers:
         figures = (row.low, row.high, row.mean, row.deviation, row.follows)
         table.add_row(str(row.layer), *(f"{figure:.3f}" for figure in figures), str(row.nan))
     yield table

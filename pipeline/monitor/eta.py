@@ -11,7 +11,7 @@ Facts = Mapping[str, object]
 _CLIPS_KEPT = 32
 
 
-_TOLD = {
+_HANDLED = {
     *("run_asked", "run_started", "repair_started", "stage_seconds"),
     *("clip_denoised", "clip_published", "clip_replayed", "replay_planned", "clip_retry"),
 }
@@ -55,20 +55,20 @@ class EtaEstimator:
     redone: int = 0
     retries: int = 0
     _denoised: int = 0
-    _beats: dict[str, StageInterval] = field(
+    _intervals: dict[str, StageInterval] = field(
         default_factory=lambda: {"denoised": StageInterval(), "published": StageInterval()}
     )
-    _stage: dict[str, float] = field(default_factory=dict)
-    _each: dict[str, deque[float]] = field(default_factory=dict)
+    _latest: dict[str, float] = field(default_factory=dict)
+    _recent: dict[str, deque[float]] = field(default_factory=dict)
     _denoised_at: float | None = None
     _published_at: float | None = None
-    _kept: float | None = None
+    _before_restart: float | None = None
     _encoded_again: object = None
 
     def add_event(self, event: str, facts: Facts, now: float) -> None:
         """Take note of one event that happened at `now` (seconds)."""
         # By name from a list: an event's name may come out of somebody else's file.
-        if event in _TOLD:
+        if event in _HANDLED:
             getattr(self, f"_{event}")(facts, now)
 
     def _run_asked(self, facts: Facts, now: float) -> None:
@@ -88,7 +88,7 @@ class EtaEstimator:
 
     def _clip_denoised(self, facts: Facts, now: float) -> None:
         self._denoised += 1
-        self._beats["denoised"].add_clip(now)
+        self._intervals["denoised"].add_clip(now)
         self._note_stage("denoise", float(str(facts["seconds"])))
 
     def _stage_seconds(self, facts: Facts, now: float) -> None:
@@ -100,8 +100,8 @@ class EtaEstimator:
             self._denoised_at = now
 
     def _note_stage(self, stage: str, seconds: float) -> None:
-        self._stage[stage] = seconds
-        self._each.setdefault(stage, deque(maxlen=_CLIPS_KEPT)).append(seconds)
+        self._latest[stage] = seconds
+        self._recent.setdefault(stage, deque(maxlen=_CLIPS_KEPT)).append(seconds)
 
     def _clip_published(self, facts: Facts, now: float) -> None:
         self.done, self.made = self.done + 1, self.made + 1
@@ -111,9 +111,9 @@ class EtaEstimator:
             self._encoded_again = facts.get("clip")
             self._restart_intervals()
         else:
-            self._beats["published"].add_clip(now)
+            self._intervals["published"].add_clip(now)
             # Its own stage_seconds comes after it.
-            self._stage.setdefault("segment", now - (self._denoised_at or now))
+            self._latest.setdefault("segment", now - (self._denoised_at or now))
         if self.first_playable is None:
             self.first_playable = now
 
@@ -128,9 +128,9 @@ class EtaEstimator:
         self._restart_intervals()
 
     def _restart_intervals(self) -> None:
-        self._kept = self.seconds_a_clip
-        for beat in self._beats.values():
-            beat.restart()
+        self._before_restart = self.seconds_a_clip
+        for interval in self._intervals.values():
+            interval.restart()
 
     @property
     def first_playable_after(self) -> float | None:
@@ -142,13 +142,13 @@ class EtaEstimator:
     @property
     def seconds_a_clip(self) -> float | None:
         """Seconds from one published clip to the next; before the second, what the stages of the first promise."""
-        measured = self._beats["published"].seconds
+        measured = self._intervals["published"].seconds
         if self.offline and measured is None and (denoise := self._denoise_seconds):
             measured = denoise + self._decode_seconds(denoise)
         if not self.offline and measured is not None:
             # Clips that piled up while the first was decoded for the first time come out quicker than they are made.
-            measured = max(measured, self._beats["denoised"].seconds or 0.0)
-        return measured or self._kept or self._predicted_seconds
+            measured = max(measured, self._intervals["denoised"].seconds or 0.0)
+        return measured or self._before_restart or self._predicted_seconds
 
     @property
     def eta(self) -> float | None:
@@ -159,7 +159,7 @@ class EtaEstimator:
         if not self.offline:
             return (self.clips - self.done) * each
         denoise = self._denoise_seconds or each
-        decode = self._beats["published"].seconds or self._decode_seconds(denoise)
+        decode = self._intervals["published"].seconds or self._decode_seconds(denoise)
         return max(0, self.clips - self._denoised) * denoise + (self.clips - self.done) * decode
 
     def seconds_left(self, now: float) -> float | None:
@@ -174,22 +174,22 @@ class EtaEstimator:
         """Usual seconds a clip of each stage that works by itself; two of them work at a time."""
         # That of the latents is mostly waiting for the denoiser, which is counted.
         return {
-            name: median(self._each[stage])
+            name: median(self._recent[stage])
             for stage, name in (("denoise", "denoise"), ("audio", "hear"), ("segment", "decode"))
-            if stage in self._each
+            if stage in self._recent
         }
 
     @property
     def _predicted_seconds(self) -> float | None:
         """Seconds a clip by the stages of the first one: two threads work at a time, the denoiser and all else, and the slower one sets the pace."""
-        if "segment" not in self._stage:
+        if "segment" not in self._latest:
             return None
-        rest = self._stage["segment"] + self._stage.get("audio", 0.0)
-        return max(rest, self._stage.get("denoise", 0.0))
+        rest = self._latest["segment"] + self._latest.get("audio", 0.0)
+        return max(rest, self._latest.get("denoise", 0.0))
 
     @property
     def _denoise_seconds(self) -> float | None:
-        return self._beats["denoised"].seconds or self._stage.get("denoise")
+        return self._intervals["denoised"].seconds or self._latest.get("denoise")
 
     def _decode_seconds(self, otherwise: float) -> float:
-        return self._stage.get("segment", otherwise)
+        return self._latest.get("segment", otherwise)

@@ -7,7 +7,7 @@ from pipeline.monitor.progress import format_seconds_left
 from pipeline.monitor.words import (
     film_length,
     format_bytes,
-    pace_in_words,
+    speed_in_words,
     state_in_words,
     time_in_words,
 )
@@ -51,7 +51,7 @@ def _fact_rows(status: "Status") -> Iterator[tuple[str, str, str]]:
     length = film_length(status.frames, status.fps)
     yield "film", f"{length}, {count_noun(status.frames, 'frame')} at {status.fps} fps", ""
     if status.seconds_a_clip and status.frames_a_second:
-        yield "pace", pace_in_words(status.seconds_a_clip, status.frames_a_second), ""
+        yield "pace", speed_in_words(status.seconds_a_clip, status.frames_a_second), ""
     if status.stages:
         yield "stages", describe_stages(status.stages), ""
     if status.state == "working":

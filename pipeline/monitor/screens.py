@@ -10,7 +10,7 @@ from pipeline.monitor.words import (
     clips_in_words,
     film_length,
     format_bytes,
-    pace_in_words,
+    speed_in_words,
     state_in_words,
     time_in_words,
     value_in_words,
@@ -60,7 +60,7 @@ def _fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
     if status.first_playable_clip_after is not None:
         yield "first clip", f"playable after {status.first_playable_clip_after:.1f} s"
     if status.seconds_a_clip and status.frames_a_second:
-        yield "pace", pace_in_words(status.seconds_a_clip, status.frames_a_second)
+        yield "pace", speed_in_words(status.seconds_a_clip, status.frames_a_second)
     yield from _progress_rows(status)
     if status.retries:
         yield "retries", str(status.retries)

@@ -80,7 +80,7 @@ class Status:
         return to_json(self, indent=indent)
 
 
-class CostlyNumber:
+class ThrottledCount:
     """A number that is slow to find: found again when that costs at most a hundredth of the time, or when it must be exact."""
 
     def __init__(self, find: Callable[[], int]) -> None:
@@ -106,11 +106,11 @@ class StatusReader:
     """Reads a run's status again and again: a look costs what is new, not what is there. Writes nothing and takes no lock."""
 
     def __init__(self, run: "Run") -> None:
-        self._run, self._tail, self._told = run, EventTail(run.events_path), EventSummary()
+        self._run, self._tail, self._summary = run, EventTail(run.events_path), EventSummary()
         records, clips = run.records, run.spec.clips
-        self._done = CostlyNumber(lambda: len(records.clips("segment", clips)))
-        self._denoised = CostlyNumber(lambda: len(records.clips("latents", clips)))
-        self._bytes = CostlyNumber(
+        self._done = ThrottledCount(lambda: len(records.clips("segment", clips)))
+        self._denoised = ThrottledCount(lambda: len(records.clips("latents", clips)))
+        self._bytes = ThrottledCount(
             lambda: sum(path.lstat().st_size for path in _walk_files(run.root))
         )
 
@@ -118,7 +118,7 @@ class StatusReader:
         """Read the new events; True if fewer clips may be there than before."""
         fewer = False
         for event, facts, when in self._tail.read():
-            self._told.add_event(event, facts, when)
+            self._summary.add_event(event, facts, when)
             fewer = fewer or event in _LOSSES
             if event == "clip_published":
                 self._done.grow(when)
@@ -129,13 +129,15 @@ class StatusReader:
     def read(self) -> Status:
         """The run's status now."""
         fewer = self._follow()
-        run, spec, told, now = self._run, self._run.spec, self._told, time.time()
-        pace, who = told.eta, find_worker(run.root)
+        run, spec, summary, now = self._run, self._run.spec, self._summary, time.time()
+        eta, who = summary.eta, find_worker(run.root)
         finished = run.records.complete("video") and run.video_path.exists()
-        state = _derive_state(who, finished=finished, fault=told.fault)
-        exactly, each = fewer or state != "working", pace.seconds_a_clip
-        quiet = None if told.last_at is None else max(0.0, now - told.last_at)
-        hangs = describe_stall(run.settings.stall_limit, quiet, told.usual_seconds) if who else None
+        state = _derive_state(who, finished=finished, fault=summary.fault)
+        exactly, each = fewer or state != "working", eta.seconds_a_clip
+        quiet = None if summary.last_at is None else max(0.0, now - summary.last_at)
+        hangs = (
+            describe_stall(run.settings.stall_limit, quiet, summary.usual_seconds) if who else None
+        )
         return Status(
             run=str(run.root),
             state=state,
@@ -149,17 +151,17 @@ class StatusReader:
             fps=spec.fps,
             seconds_a_clip=each,
             frames_a_second=spec.clip_frames / each if each else None,
-            stages=pace.stages,
-            device=dict(told.device),
-            first_playable_clip_after=pace.first_playable_after,
-            eta=pace.seconds_left(now) if state == "working" and hangs is None else None,
-            retries=pace.retries,
-            last_event=told.last,
+            stages=eta.stages,
+            device=dict(summary.device),
+            first_playable_clip_after=eta.first_playable_after,
+            eta=eta.seconds_left(now) if state == "working" and hangs is None else None,
+            retries=eta.retries,
+            last_event=summary.last,
             quiet=quiet,
             stall=hangs,
-            fault=told.fault if state == "failed" else None,
+            fault=summary.fault if state == "failed" else None,
             bytes_on_disk=self._bytes.now(exactly=exactly),
-            settings=tuple(_effective_settings(run, told.carry_interval)),
+            settings=tuple(_effective_settings(run, summary.carry_interval)),
             parent=run.parent,
         )
 

@@ -57,7 +57,7 @@ def time_in_words(seconds: float, digits: int = 1) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
 
 
-def pace_in_words(seconds_a_clip: float, frames_a_second: float) -> str:
+def speed_in_words(seconds_a_clip: float, frames_a_second: float) -> str:
     """A speed in words: `0.61 s a clip, 78.7 frames a second`."""
     return f"{time_in_words(seconds_a_clip, 2)} a clip, {frames_a_second:.1f} frames a second"
 
@@ -77,12 +77,12 @@ def clips_in_words(clips: Iterable[int]) -> str:
     return f"clip {several}" if number == 1 else f"{count_noun(number, 'clip')}: {several}{more}"
 
 
-def in_figures(value: float, digits: int) -> str:
+def format_figure(value: float, digits: int) -> str:
     """A number in figures with a true minus sign: `−0.25`."""
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def tell_apart(value: float, bounds: Iterable[float], digits: int = 2) -> str:
+def format_beside_bounds(value: float, bounds: Iterable[float], digits: int = 2) -> str:
     """The value with as many digits as it takes to see on which side of each bound it lies, and at least so many."""
     known = tuple(bounds)
     while digits < _ALL_DIGITS:
@@ -90,7 +90,7 @@ def tell_apart(value: float, bounds: Iterable[float], digits: int = 2) -> str:
         if all((shown < each, shown > each) == (value < each, value > each) for each in known):
             break
         digits += 1
-    return in_figures(value, digits)
+    return format_figure(value, digits)
 
 
 _ALL_DIGITS = 17

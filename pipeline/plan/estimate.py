@@ -142,7 +142,7 @@ class PlanInput:
 
     resolved: ResolvedRequest
     traits: "ModelTraits"
-    place: "PlanMachine"
+    machine: "PlanMachine"
     costs: RehearsalCosts | None = None
     """None: nothing was rehearsed."""
 
@@ -152,7 +152,7 @@ class PlanInput:
         return merge_settings(self.resolved.request, Settings(), {})[0]
 
     @property
-    def known(self) -> MeasuredSizes:
+    def measured_sizes(self) -> MeasuredSizes:
         """Sizes in bytes that the rehearsal measured, scaled to the film's clip length."""
         if (costs := self.costs) is None:
             return MeasuredSizes()
@@ -161,60 +161,60 @@ class PlanInput:
         return MeasuredSizes(int(costs.segment * ratio), costs.sound, costs.carry, costs.log)
 
     @property
-    def every(self) -> int:
+    def carry_interval(self) -> int:
         """Number of clips between two carries, where that is chosen by their cost."""
-        costs, labour = self.costs, self.labour
+        costs, time_estimate = self.costs, self.time_estimate
         if costs is not None and costs.carry_seconds:
             clip = costs.frame_seconds * self.resolved.spec.clip_frames
             return choose_interval(costs.carry_seconds, costs.carry_cost, clip)
-        if labour is None or self.place.speed is None:
+        if time_estimate is None or self.machine.speed is None:
             return 1
         size = self.traits.carry_bytes
-        return choose_interval(size / DISK_RATE, size / self.place.speed.link, labour.denoise)
+        return choose_interval(
+            size / DISK_RATE, size / self.machine.speed.link, time_estimate.denoise
+        )
 
     @property
-    def labour(self) -> "TimeEstimate | None":
+    def time_estimate(self) -> "TimeEstimate | None":
         """How long the device takes, by arithmetic; None where there is none, or only measuring tells."""
-        resolved, where = self.resolved, self.place
-        if where.free is None or where.speed is None:
+        resolved, machine = self.resolved, self.machine
+        if machine.free is None or machine.speed is None:
             return None
         request, spec = resolved.request, resolved.spec
-        options, machine = (
-            build_model_options(request, spec.width, spec.height),
-            requested_device(request),
-        )
-        return avatar.estimate_time(spec.model, options, machine, where.free, where.speed)
+        options = build_model_options(request, spec.width, spec.height)
+        device = requested_device(request)
+        return avatar.estimate_time(spec.model, options, device, machine.free, machine.speed)
 
-    def carries(self, most: int) -> int:
+    def count_carries(self, most: int) -> int:
         """Number of saved states of the denoiser on the disk: at most `most`, and the anchors."""
         clips = self.resolved.part.span(self.resolved.spec.clips)
         return count_carries_kept(
-            self.resolved.spec, self.settings, clips, every=self.every, most=most
+            self.resolved.spec, self.settings, clips, every=self.carry_interval, most=most
         )
 
 
-def estimate_film(setting: PlanInput) -> Estimate:
+def estimate_film(plan_input: PlanInput) -> Estimate:
     """Estimate memory, disk and time of a film on a machine."""
-    resolved, traits, where = setting.resolved, setting.traits, setting.place
-    notes = [where.note] if where.note else []
+    resolved, traits, machine = plan_input.resolved, plan_input.traits, plan_input.machine
+    notes = [machine.note] if machine.note else []
     if resolved.clips_asked is not None and resolved.clips_asked > resolved.spec.clips:
         notes.append(
             f"{resolved.clips_asked} clips asked, the sound ends after {resolved.spec.clips}."
         )
     if resolved.media is not None:
         notes.extend(lines_about(resolved.media))
-    memory = estimate_memory(setting)
+    memory = estimate_memory(plan_input)
     return Estimate(
         run=str(resolved.root),
-        machine=where.name,
+        machine=machine.name,
         notes=tuple(notes),
         film=describe_film(resolved, traits),
-        offline=setting.settings.offline,
-        device=device_need(setting, memory),
-        host=host_need(setting, memory),
-        disk=disk_need(setting),
-        time=estimate_time(setting),
-        carries=setting.carries(RESTING_CLIPS),
+        offline=plan_input.settings.offline,
+        device=device_need(plan_input, memory),
+        host=host_need(plan_input, memory),
+        disk=disk_need(plan_input),
+        time=estimate_time(plan_input),
+        carries=plan_input.count_carries(RESTING_CLIPS),
     )
 
 
@@ -227,34 +227,36 @@ def describe_film(resolved: ResolvedRequest, traits: "ModelTraits") -> PlannedFi
     return PlannedFilm(traits.name, *size, *counts, seconds, resolved.length)
 
 
-def estimate_memory(setting: PlanInput) -> "MemoryEstimate":
+def estimate_memory(plan_input: PlanInput) -> "MemoryEstimate":
     """Bytes of memory by part, by arithmetic."""
-    request, spec = setting.resolved.request, setting.resolved.spec
+    request, spec = plan_input.resolved.request, plan_input.resolved.spec
     options = build_model_options(request, spec.width, spec.height)
     return avatar.estimate_memory(
-        setting.traits.name, options, requested_device(request), setting.place.free
+        plan_input.traits.name, options, requested_device(request), plan_input.machine.free
     )
 
 
-def device_need(setting: PlanInput, memory: "MemoryEstimate") -> RoomNeed | None:
+def device_need(plan_input: PlanInput, memory: "MemoryEstimate") -> RoomNeed | None:
     """What the film takes of the device's memory; None where it takes none."""
     if not memory.device:
         return None
     note = memory.way
     if memory.first > sum(memory.device.values()):
         note += f"; the prompt's encoder alone needs {memory.first / 1e9:.1f} GB for a moment"
-    where = setting.place
-    return RoomNeed("device", where.name, dict(memory.device), memory.peak, where.free, note)
+    machine = plan_input.machine
+    return RoomNeed("device", machine.name, dict(memory.device), memory.peak, machine.free, note)
 
 
-def host_need(setting: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
+def host_need(plan_input: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
     """What the film takes of the host's memory: weights that wait there, clips on their way, and the program."""
-    costs, plan = setting.costs, build_disk_plan(setting)
+    costs, plan = plan_input.costs, build_disk_plan(plan_input)
     parts = {name: size for name, size in memory.host.items() if size}
-    parts["clips on their way"] = (setting.settings.ahead + 1) * plan.step_bytes
+    parts["clips on their way"] = (plan_input.settings.ahead + 1) * plan.step_bytes
     parts["frames"] = plan.frame_bytes
-    if setting.carries(1):
-        parts["a state to be written"] = setting.known.carry or setting.traits.carry_bytes
+    if plan_input.count_carries(1):
+        parts["a state to be written"] = (
+            plan_input.measured_sizes.carry or plan_input.traits.carry_bytes
+        )
     on_card = bool(memory.device)
     if costs is None:
         parts["program"] = int(PROGRAM_BYTES[on_card])
@@ -263,50 +265,58 @@ def host_need(setting: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
         parts = {"program and all that it holds": costs.host}
     else:
         parts["program"] = costs.host - sum(parts.values())
-    here = setting.place.here
+    here = plan_input.machine.here
     needed = sum(parts.values()) - (0 if costs else parts.pop("a state to be written", 0))
     note = "measured" if costs else "by arithmetic"
     return RoomNeed(
-        "host", setting.place.name, parts, needed, host_bytes_free() if here else None, note
+        "host", plan_input.machine.name, parts, needed, host_bytes_free() if here else None, note
     )
 
 
-def build_disk_plan(setting: PlanInput, *, bounds: bool = False) -> DiskPlan:
+def build_disk_plan(plan_input: PlanInput, *, bounds: bool = False) -> DiskPlan:
     """What the run keeps on the disk: frames, steps, and the size of each; `bounds`: without the sizes a rehearsal measured."""
-    resolved, settings = setting.resolved, setting.settings
-    beside = setting.traits, inputs_bytes(resolved.request)
+    resolved, settings = plan_input.resolved, plan_input.settings
+    beside = plan_input.traits, inputs_bytes(resolved.request)
     free = read_file_system(nearest_existing(resolved.root)).free
     frames = choose_frames_kept(resolved.spec, settings, free, beside)
-    known = MeasuredSizes() if bounds else setting.known
-    return DiskPlan(resolved.spec, frames, parse_kept(settings.keep_steps), known, resolved.seconds)
+    measured_sizes = MeasuredSizes() if bounds else plan_input.measured_sizes
+    return DiskPlan(
+        resolved.spec, frames, parse_kept(settings.keep_steps), measured_sizes, resolved.seconds
+    )
 
 
-def disk_need(setting: PlanInput) -> RoomNeed:
+def disk_need(plan_input: PlanInput) -> RoomNeed:
     """What the film takes of the disk that its run lies on."""
-    resolved, settings, plan = setting.resolved, setting.settings, build_disk_plan(setting)
+    resolved, settings, plan = plan_input.resolved, plan_input.settings, build_disk_plan(plan_input)
     spec = resolved.spec
     parts = plan.parts(len(resolved.part.span(spec.clips)))
-    parts |= plan.once(once_per_run(resolved, setting.traits, setting.carries(RESTING_CLIPS)))
-    needed, _ = disk_needed_for(resolved, setting.traits)
+    parts |= plan.once(
+        once_per_run(resolved, plan_input.traits, plan_input.count_carries(RESTING_CLIPS))
+    )
+    needed, _ = disk_needed_for(resolved, plan_input.traits)
     free = read_file_system(nearest_existing(resolved.root)).free
     note = f"frames {_describe_kept(plan.frames)}, steps {_describe_kept(plan.steps)}"
     if settings.keep_frames == "auto":
         room = "half of what is free" if settings.disk_budget is None else "the budget"
         note += f" (auto: {room} holds them all)" if plan.frames is None else " (auto)"
-    note += "" if setting.place.here else "; this machine's disk"
+    note += "" if plan_input.machine.here else "; this machine's disk"
     there = {name: size for name, size in parts.items() if size}
     return RoomNeed("disk", describe_place(resolved.root), there, needed, free, note)
 
 
-def estimate_time(setting: PlanInput) -> PlannedTime:
+def estimate_time(plan_input: PlanInput) -> PlannedTime:
     """How long the film takes: by the rehearsal, or else by arithmetic."""
-    costs, spec = setting.costs, setting.resolved.spec
+    costs, spec = plan_input.costs, plan_input.resolved.spec
     if costs is None:
-        labour = setting.labour
-        return time_by_arithmetic(setting, labour) if labour else PlannedTime(UNKNOWN, None)
+        time_estimate = plan_input.time_estimate
+        return (
+            time_by_arithmetic(plan_input, time_estimate)
+            if time_estimate
+            else PlannedTime(UNKNOWN, None)
+        )
     return PlannedTime(
         f"its first clips, made here in {costs.took:.0f} s",
-        costs.film_seconds(spec.frames, float(setting.resolved.seconds)),
+        costs.film_seconds(spec.frames, float(plan_input.resolved.seconds)),
         costs.first_clip_seconds(spec.frames),
         costs.frame_seconds * spec.clip_frames,
         1 / costs.frame_seconds if costs.frame_seconds else None,
@@ -314,17 +324,21 @@ def estimate_time(setting: PlanInput) -> PlannedTime:
     )
 
 
-def time_by_arithmetic(setting: PlanInput, labour: "TimeEstimate") -> PlannedTime:
+def time_by_arithmetic(plan_input: PlanInput, time_estimate: "TimeEstimate") -> PlannedTime:
     """How long the film takes, from the seconds that one H200 took for each part, scaled by operations and speed."""
-    spec = setting.resolved.spec
-    clip = max(labour.host, labour.denoise + labour.beside * labour.decode)
-    ending, first = labour.decode, labour.load + clip
-    if setting.settings.offline:
-        clip, ending = max(labour.host, labour.denoise) + labour.decode, 0.0
-        first = labour.load + spec.clips * (clip - labour.decode) + labour.decode
-    film = labour.load + spec.clips * clip + ending + labour.end
+    spec = plan_input.resolved.spec
+    clip = max(
+        time_estimate.host, time_estimate.denoise + time_estimate.beside * time_estimate.decode
+    )
+    ending, first = time_estimate.decode, time_estimate.load + clip
+    if plan_input.settings.offline:
+        clip, ending = max(time_estimate.host, time_estimate.denoise) + time_estimate.decode, 0.0
+        first = (
+            time_estimate.load + spec.clips * (clip - time_estimate.decode) + time_estimate.decode
+        )
+    film = time_estimate.load + spec.clips * clip + ending + time_estimate.end
     source = "one H200's measured clips, scaled by operations and by this machine's speed"
-    carry = setting.traits.carry_bytes / DISK_RATE or None
+    carry = plan_input.traits.carry_bytes / DISK_RATE or None
     return PlannedTime(source, film, first, clip, spec.clip_frames / clip, carry)
 
 

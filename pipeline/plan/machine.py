@@ -32,38 +32,38 @@ class PlanMachine:
 
 def find_named_machine(words: str, request: "Request") -> PlanMachine:
     """A machine with the GPU that these words name. Raises BadOption."""
-    card, count = find_gpu(words)
-    if request.precision == FP8 and not card.fp8:
+    gpu, count = find_gpu(words)
+    if request.precision == FP8 and not gpu.fp8:
         from model.ops.fp8 import fp8_refusal
 
-        raise fp8_refusal(card.name)
-    limit = request.device_memory or card.usable
+        raise fp8_refusal(gpu.name)
+    limit = request.device_memory or gpu.usable
     idle = f"longtake uses one card today: {count - 1} of the {count} would be idle. "
-    note = (idle if count > 1 else "") + f"Memory and speed by the {card.source}."
-    name = card.name if count == 1 else f"one of {count} × {card.name}"
+    note = (idle if count > 1 else "") + f"Memory and speed by the {gpu.source}."
+    name = gpu.name if count == 1 else f"one of {count} × {gpu.name}"
     return PlanMachine(
-        name, False, min(limit, card.usable), MachineSpeed(card.relative, card.link), note
+        name, False, min(limit, gpu.usable), MachineSpeed(gpu.relative, gpu.link), note
     )
 
 
-def find_local_machine(model: str, request: "Request", *, gauged: bool = True) -> PlanMachine:
+def find_local_machine(model: str, request: "Request", *, measured: bool = True) -> PlanMachine:
     """The machine that this runs on, with its card if the model would use one; raises BadOption where a card is asked for and there is none, or none that can do what is asked.
 
-    `gauged`: its speed is measured, in a few seconds; else it is the data sheet's, where the card is known.
+    `measured`: its speed is measured, in a few seconds; else it is the data sheet's, where the card is known.
     """
     machine = requested_device(request)
     if model == next(iter(avatar.MODELS)):
         return PlanMachine("this machine", True, None)
-    card = find_local_gpu(machine)
-    if card is None and machine.device != "cuda":
+    gpu = find_local_gpu(machine)
+    if gpu is None and machine.device != "cuda":
         note = "This machine has no card that torch can use; --gpu NAME plans for one that has."
         return PlanMachine("this machine", True, None, note=note)
     if request.precision == FP8:
         require_fp8()
-    speed = measure_speed(weights=request.weights or "") if gauged else data_sheet_speed(card)
+    speed = measure_speed(weights=request.weights or "") if measured else data_sheet_speed(gpu)
     free = avatar.bytes_free(model, machine)
     return PlanMachine(
-        f"this machine's {card}", True, free, speed, note=UNBUILT if lacks_kernels() else ""
+        f"this machine's {gpu}", True, free, speed, note=UNBUILT if lacks_kernels() else ""
     )
 
 
@@ -86,5 +86,5 @@ def lacks_kernels() -> bool:
 def data_sheet_speed(name: str | None) -> MachineSpeed | None:
     """The speed of a GPU by its data sheet; None for a name that is not in the table."""
     words = (name or "").lower().split()
-    known = next((card for key, card in GPUS.items() if key in words), None)
+    known = next((gpu for key, gpu in GPUS.items() if key in words), None)
     return MachineSpeed(known.relative, known.link) if known else None

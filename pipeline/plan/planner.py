@@ -88,7 +88,7 @@ def notices_before_film(resolved: ResolvedRequest) -> Iterator[str]:
         return
     request = resolved.request
     traits = preflight.check_options(request)
-    where = find_local_machine(traits.name, request, gauged=False)
+    where = find_local_machine(traits.name, request, measured=False)
     yield summarize_plan(estimate_film(PlanInput(resolved, traits, where)))
     if where.free is not None and where.note:
         yield f"[WARNING] {where.note}"
@@ -105,7 +105,7 @@ def settle_request(request: Request, how: PlanOptions, like: PlanInput | None = 
     unknown = None if has_weights(request, traits.name) else ""
     resolved = apply_defaults(request, traits, media, weights=unknown)
     return PlanInput(
-        resolved, traits, like.place if like else choose_machine(request, how, traits.name)
+        resolved, traits, like.machine if like else choose_machine(request, how, traits.name)
     )
 
 
@@ -113,7 +113,7 @@ def choose_machine(request: Request, how: PlanOptions, model: str) -> PlanMachin
     """The machine."""
     if how.gpu:
         return find_named_machine(how.gpu, request)
-    return find_local_machine(model, request, gauged=how.rehearse is not False)
+    return find_local_machine(model, request, measured=how.rehearse is not False)
 
 
 def has_weights(request: Request, model: str) -> bool:

@@ -68,11 +68,11 @@ class RehearsalCosts:
 
     def eta_for(self, frames: int) -> EtaEstimator:
         """An estimator of the time left for a film of so many frames, as `status` would have it at this moment."""
-        pace, clips = EtaEstimator(), -(-frames // self.clip_frames)
+        eta, clips = EtaEstimator(), -(-frames // self.clip_frames)
         for event, facts, when in self.events:
             told = {**facts, "clips": clips} if event == "run_started" else facts
-            pace.add_event(event, told, when)
-        return pace
+            eta.add_event(event, told, when)
+        return eta
 
     def film_seconds(self, frames: int, seconds: float) -> float:
         """Seconds from the command to a film of so many frames and so many seconds of sound."""
@@ -84,18 +84,18 @@ class RehearsalCosts:
     @property
     def frame_seconds(self) -> float:
         """Seconds a frame, once the film is under way."""
-        pace = self.eta_for(0)
-        each = pace.seconds_a_clip or 0.0
+        eta = self.eta_for(0)
+        each = eta.seconds_a_clip or 0.0
         return each / self.clip_frames
 
     def first_clip_seconds(self, frames: int) -> float:
         """Seconds from the command to the first clip that can be played; offline, all are denoised before it."""
-        pace = self.eta_for(frames)
-        playable = (pace.first_playable or 0.0) - self.events[0][2]
-        if pace.offline:
+        eta = self.eta_for(frames)
+        playable = (eta.first_playable or 0.0) - self.events[0][2]
+        if eta.offline:
             made = [when for name, _, when in self.events if name == "clip_denoised"]
             each = (made[-1] - made[0]) / max(1, len(made) - 1)
-            playable += max(0, pace.clips - len(made)) * each
+            playable += max(0, eta.clips - len(made)) * each
         return self.start + playable
 
 

@@ -58,50 +58,50 @@ def possible_changes(request: "Request") -> Iterator[Change]:
 
 
 def find_remedies(
-    request: "Request", now: "Estimate", unit: int, judge: "Callable[[Request], Estimate]"
+    request: "Request", now: "Estimate", unit: int, estimate: "Callable[[Request], Estimate]"
 ) -> tuple[Remedy, ...]:
-    """The remedies that would make a film fit, the cheapest first; `judge` estimates another request."""
+    """The remedies that would make a film fit, the cheapest first; `estimate` estimates another request."""
     short, asked = now.short, (now.film.width, now.film.height)
     taken: list[Change] = []
     found: list[Remedy] = []
     for change in possible_changes(request):
         if change.relieves in short:
             taken.append(change)
-            if _try_remedy(request, taken, None, judge) is not None:
-                found.append(_build_remedy(_drop_unneeded(request, taken, judge), None))
+            if _try_remedy(request, taken, None, estimate) is not None:
+                found.append(_build_remedy(_drop_unneeded(request, taken, estimate), None))
                 break
     sizes = list(smaller_sizes(asked, unit))
-    for less in ([], taken) if taken and not found else ([],):
-        if (size := _largest_fitting_size(request, less, sizes, judge)) is not None:
-            found.append(_build_remedy(less, size))
+    for changes in ([], taken) if taken and not found else ([],):
+        if (size := _largest_fitting_size(request, changes, sizes, estimate)) is not None:
+            found.append(_build_remedy(changes, size))
             break
     return tuple(found)
 
 
 def _drop_unneeded(
-    request: "Request", taken: list[Change], judge: "Callable[[Request], Estimate]"
+    request: "Request", taken: list[Change], estimate: "Callable[[Request], Estimate]"
 ) -> list[Change]:
     """The changes without those that turned out not to be needed."""
     for change in taken[:-1]:
         fewer = [each for each in taken if each is not change]
-        if _try_remedy(request, fewer, None, judge) is not None:
+        if _try_remedy(request, fewer, None, estimate) is not None:
             taken = fewer
     return taken
 
 
 def _largest_fitting_size(
     request: "Request",
-    less: list[Change],
+    changes: list[Change],
     sizes: list[Size],
-    judge: "Callable[[Request], Estimate]",
+    estimate: "Callable[[Request], Estimate]",
 ) -> Size | None:
     """The largest of these sizes at which the film fits, by bisection, since a smaller film takes no more of anything; None where none does."""
-    if not sizes or _try_remedy(request, less, sizes[-1], judge) is None:
+    if not sizes or _try_remedy(request, changes, sizes[-1], estimate) is None:
         return None
     low, high = 0, len(sizes) - 1
     while low < high:
         middle = (low + high) // 2
-        if _try_remedy(request, less, sizes[middle], judge) is None:
+        if _try_remedy(request, changes, sizes[middle], estimate) is None:
             low = middle + 1
         else:
             high = middle
@@ -110,19 +110,19 @@ def _largest_fitting_size(
 
 def _try_remedy(
     request: "Request",
-    less: list[Change],
+    changes: list[Change],
     size: Size | None,
-    judge: "Callable[[Request], Estimate]",
+    estimate: "Callable[[Request], Estimate]",
 ) -> Remedy | None:
-    way = _build_remedy(less, size)
-    return way if judge(replace(request, **way.fields)).fits else None
+    remedy = _build_remedy(changes, size)
+    return remedy if estimate(replace(request, **remedy.fields)).fits else None
 
 
-def _build_remedy(less: list[Change], size: Size | None) -> Remedy:
+def _build_remedy(changes: list[Change], size: Size | None) -> Remedy:
     fields: dict[str, Any] = {}
-    for change in less:
+    for change in changes:
         fields |= change.fields
-    flags, costs = [change.flag for change in less], [change.costs for change in less]
+    flags, costs = [change.flag for change in changes], [change.costs for change in changes]
     if size is not None:
         fields |= {"width": size[0], "height": size[1]}
         flags.append(f"--size {size[0]}*{size[1]}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.monitor.progress import format_seconds_left
-from pipeline.monitor.words import format_bytes, pace_in_words, time_in_words
+from pipeline.monitor.words import format_bytes, speed_in_words, time_in_words
 from storage.errors import count_noun
 from storage.printable import spell_unprintable
 
@@ -60,7 +60,7 @@ def _time_rows(plan: "Estimate") -> Iterator[tuple[str, str]]:
     yield "film", f"{time_in_words(time.film)} after the command (by {time.source})"
     order = "offline" if plan.offline else "online"
     yield "first clip", f"playable after {time_in_words(time.first)}, {order}"
-    yield "pace", pace_in_words(time.clip, time.frames_a_second or 0)
+    yield "pace", speed_in_words(time.clip, time.frames_a_second or 0)
     if time.carry and plan.carries:
         yield "its state", f"saved in {time_in_words(time.carry)}, behind the work"
 

@@ -42,10 +42,10 @@ def _iterate_variants(
     for words, other in _other_requests(request, asked.resolved.spec):
         tell(words)
         try:
-            setting = settle_request(other, how, asked)
+            plan_input = settle_request(other, how, asked)
         except BadInput:  # a clip of this length, or a size, that the model has not
             continue
-        yield _to_variant(words, estimate_film(with_rehearsal(setting, how)))
+        yield _to_variant(words, estimate_film(with_rehearsal(plan_input, how)))
 
 
 def _other_requests(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]]":

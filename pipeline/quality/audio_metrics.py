@@ -27,10 +27,10 @@ SLACK = 3
 class SoundLevels:
     """Loudness, peak and clipping of a film's sound, a number a frame."""
 
-    loud: Float
+    loudness: Float
     """Root mean square of each frame's samples, over all channels."""
     peak: Float
-    full: Float
+    clipped: Float
     """Samples of each frame in runs at full scale."""
     levels: Float
     """dB of each hop."""
@@ -40,11 +40,11 @@ class SoundLevels:
 
     def fit_to_frames(self, frames: int) -> "SoundLevels":
         """The levels of a film of so many frames: silence where the sound has ended, nothing beyond the last frame."""
-        pad = (0, max(0, frames - len(self.loud)))
-        loud, peak, full = (
-            np.pad(each[:frames], pad) for each in (self.loud, self.peak, self.full)
+        pad = (0, max(0, frames - len(self.loudness)))
+        loudness, peak, clipped = (
+            np.pad(each[:frames], pad) for each in (self.loudness, self.peak, self.clipped)
         )
-        return replace(self, loud=loud, peak=peak, full=full)
+        return replace(self, loudness=loudness, peak=peak, clipped=clipped)
 
 
 class SoundMeter:
@@ -163,13 +163,13 @@ def find_gaps(sound: SoundLevels, meant: SoundLevels | None = None) -> list[Gap]
         silent &= (
             _lowest_nearby(meant.levels, len(silent)) > np.percentile(meant.levels, 95) - HEARD
         )
-    for start, stop in find_runs(silent):
+    for start, stop in find_stretches(silent):
         if meant is not None or _is_abrupt(sound.levels, start, stop, usual - ABRUPT):
             found.append(Gap(start / HOPS, (stop - start) / HOPS))
     return found
 
 
-def find_runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def find_stretches(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Stretches of True as pairs: the first index, and the one behind the last."""
     edges = np.flatnonzero(np.diff(true.astype(np.int8), prepend=0, append=0))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
@@ -192,4 +192,4 @@ def _lowest_nearby(levels: Float, count: int) -> Float:
 
 def find_clipped_frames(sound: SoundLevels) -> NDArray[np.int64]:
     """Numbers of the frames whose sound is cut off at full scale."""
-    return np.flatnonzero(sound.full)
+    return np.flatnonzero(sound.clipped)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.quality.audio_metrics import find_runs
+from pipeline.quality.audio_metrics import find_stretches
 from pipeline.quality.frame_tracks import FrameTracks
 from pipeline.quality.lag_correlation import Float
 
@@ -83,7 +83,7 @@ def find_frozen(tracks: FrameTracks) -> list[Moment]:
     still |= _find_refreshes(still, tracks.change)
     found = [
         Moment((start - 1) / tracks.fps, (stop - start + 1) / tracks.fps, stop - start)
-        for start, stop in find_runs(still)
+        for start, stop in find_stretches(still)
         if stop - start > 1
     ]
     return sorted(found, key=lambda moment: -moment.seconds)

@@ -49,14 +49,14 @@ class Drift:
 
 def measure_drift(tracks: FrameTracks) -> Drift:
     """The looks of each clip against the reference picture; sharpness against the first clip's: no film is as sharp as its picture."""
-    given = tracks.colour_picture is not None
-    reference = tracks.colour_picture if given else tracks.colour[tracks.span(0)].mean(0)
-    first = max(float(np.median(tracks.sharp[tracks.span(0)])), 1e-3)
+    given = tracks.picture_colour is not None
+    reference = tracks.picture_colour if given else tracks.colour[tracks.span(0)].mean(0)
+    first = max(float(np.median(tracks.sharpness[tracks.span(0)])), 1e-3)
     clips = []
     for clip in range(tracks.clips):
         span = tracks.span(clip)
         shift = np.abs(tracks.colour[span].mean(0) - reference).max()
-        ratio = max(float(np.median(tracks.sharp[span])), 1e-3) / first
-        like = float(np.percentile(tracks.like[span], _NEAREST))
+        ratio = max(float(np.median(tracks.sharpness[span])), 1e-3) / first
+        like = float(np.percentile(tracks.likeness[span], _NEAREST))
         clips.append(ClipLooks(clip, float(shift), ratio, like))
     return Drift("the picture" if given else "its own beginning", tuple(clips))

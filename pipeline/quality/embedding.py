@@ -21,13 +21,13 @@ def measure_likeness(film: FilmFile, folder: Path) -> tuple[float, ...]:
     """Cosine of the middle frame of each clip to the reference picture (to the first frame where there is none), by a vision model's embedding. Raises BadWeights."""
     from PIL import Image
 
-    eye = _Embedder(folder)
-    reference = None if film.picture is None else eye.see(Image.fromarray(film.picture))
+    embedder = _Embedder(folder)
+    reference = None if film.picture is None else embedder.embed(Image.fromarray(film.picture))
     found = []
     for number, frame in enumerate(read_frames(film.path)):
         middle = number % film.clip_frames == film.clip_frames // 2
         if middle or reference is None:
-            seen = eye.see(Image.fromarray(frame_pixels(frame, "rgb24")))
+            seen = embedder.embed(Image.fromarray(frame_pixels(frame, "rgb24")))
             reference = seen if reference is None else reference
             if middle:
                 found.append(float(seen @ reference))
@@ -51,7 +51,7 @@ class _Embedder:
         self._mean = np.array(facts.get("image_mean", _MEAN), np.float32)
         self._deviation = np.array(facts.get("image_std", _DEVIATION), np.float32)
 
-    def see(self, image: "Image") -> "Tensor":
+    def embed(self, image: "Image") -> "Tensor":
         """The embedding of an image, of length 1: its shorter side fitted, the middle taken."""
         import torch
         from PIL import Image, ImageOps

@@ -52,9 +52,9 @@ class FrameTracks:
     """Whether clips meet there; else they are spans of the film of another tool."""
     sound: SoundLevels | None
     mouth: Mouth | None
-    dark: NDArray[np.uint16]
+    darkness: NDArray[np.uint16]
     """[frame, level] of the mouth's place; no levels where no mouth was found."""
-    shut: NDArray[np.uint16] | None
+    shut_darkness: NDArray[np.uint16] | None
     """The same of the reference picture."""
     change: Float
     """Against the frame before, of 255; 0 at the first."""
@@ -62,13 +62,13 @@ class FrameTracks:
     """The same as motion, in parts of the width."""
     sway: Float
     """Change over half a second without mouth and jaw, of 255; 0 in the first half second."""
-    sharp: Float
+    sharpness: Float
     colour: Float
     """[frame, rgb] of 255."""
-    like: Float
-    sharp_picture: float | None
+    likeness: Float
+    picture_sharpness: float | None
     """Of the reference picture."""
-    colour_picture: Float | None
+    picture_colour: Float | None
 
     @property
     def frames(self) -> int:
@@ -129,25 +129,25 @@ class FrameMeter:
         """The tracks of all frames that were added."""
         numbers = np.array(self._numbers, np.float32).reshape(-1, _EACH)
         given = self._reference
-        shut = None if given is None or self._mouth is None else self._darkness(given)
+        shut_darkness = None if given is None or self._mouth is None else self._darkness(given)
         return FrameTracks(
             fps=fps,
             clip_frames=clip_frames,
             joints=joints,
             sound=None if sound is None else sound.fit_to_frames(len(numbers)),
             mouth=self._mouth,
-            dark=np.array(self._dark, np.uint16).reshape(
+            darkness=np.array(self._dark, np.uint16).reshape(
                 len(numbers), LEVELS if self._mouth else 0
             ),
-            shut=shut,
+            shut_darkness=shut_darkness,
             change=numbers[:, 0],
             flow=numbers[:, 1],
             sway=numbers[:, 2],
-            sharp=numbers[:, 3],
+            sharpness=numbers[:, 3],
             colour=np.array(self._colours, np.float32).reshape(-1, 3),
-            like=numbers[:, 4],
-            sharp_picture=None if given is None else self._sharpness(given),
-            colour_picture=None if given is None else given.rgb.mean((0, 1), dtype=np.float32),
+            likeness=numbers[:, 4],
+            picture_sharpness=None if given is None else self._sharpness(given),
+            picture_colour=None if given is None else given.rgb.mean((0, 1), dtype=np.float32),
         )
 
     def _box(self, grey: Byte, *, jaw: bool = False) -> tuple[int, int, int, int]:

@@ -48,10 +48,10 @@ class LipSync:
 def measure_lip_sync(tracks: FrameTracks, track: Float) -> LipSync:
     """Correlate the opening of the mouth [frame] with the loudness of the sound."""
     assert tracks.sound is not None, "who hears nothing has no mouth either"
-    seen, heard = remove_trend(track), remove_trend(np.sqrt(tracks.sound.loud))
+    seen, heard = remove_trend(track), remove_trend(np.sqrt(tracks.sound.loudness))
     whole = lag_profile(seen, heard)
     offset, r = find_peak(whole)
-    audible = tracks.sound.loud > float(np.percentile(tracks.sound.loud, 95)) / 100
+    audible = tracks.sound.loudness > float(np.percentile(tracks.sound.loudness, 95)) / 100
     clips = [
         _sync_of_clip(tracks, clip, (seen, heard), audible)  # type: ignore[arg-type]
         for clip in range(tracks.clips)
@@ -59,11 +59,11 @@ def measure_lip_sync(tracks: FrameTracks, track: Float) -> LipSync:
     return LipSync(offset, r, peak_confidence(whole), tuple(float(v) for v in whole), tuple(clips))
 
 
-def mouth_opening_of(tracks: FrameTracks) -> Float:
+def track_mouth_opening(tracks: FrameTracks) -> Float:
     """How far the mouth is open [frame]; empty where no mouth was found."""
-    if tracks.sound is None or not tracks.dark.shape[1]:
+    if tracks.sound is None or not tracks.darkness.shape[1]:
         return np.zeros(0, np.float32)
-    return measure_opening(tracks.dark, tracks.sound.loud, tracks.shut).track
+    return measure_opening(tracks.darkness, tracks.sound.loudness, tracks.shut_darkness).track
 
 
 def _sync_of_clip(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.quality.audio_metrics import find_runs
+from pipeline.quality.audio_metrics import find_stretches
 from pipeline.quality.frame_tracks import SWAY, FrameTracks
 from pipeline.quality.lag_correlation import Float
 
@@ -51,27 +51,29 @@ def find_pauses(tracks: FrameTracks, opening: Float) -> Pauses | None:
     """The pauses of a film, by its loudness; None where there is none, or no sound."""
     if tracks.sound is None:
         return None
-    silent = find_silence(tracks.sound.loud)
+    silent = find_silence(tracks.sound.loudness)
     least = SHORTEST * tracks.fps
-    spans = [(start, stop) for start, stop in find_runs(silent) if stop - start >= least]
+    spans = [(start, stop) for start, stop in find_stretches(silent) if stop - start >= least]
     if not spans or silent.all():
         return None
     speech = ~silent
     spoken = float(opening[speech].mean()) if len(opening) else 0.0
     reach = round(SWAY * tracks.fps)
-    alive = float(tracks.sway[reach:][speech[reach:]].mean()) if speech[reach:].any() else 0.0
+    speech_motion = (
+        float(tracks.sway[reach:][speech[reach:]].mean()) if speech[reach:].any() else 0.0
+    )
     pauses = [
-        _measure_pause(tracks, span, opening / spoken if spoken > 0 else None, alive)
+        _measure_pause(tracks, span, opening / spoken if spoken > 0 else None, speech_motion)
         for span in spans
     ]
     mouths = [(each.mouth, each.seconds) for each in pauses if each.mouth is not None]
     moved = np.concatenate([tracks.sway[start + reach : stop] for start, stop in spans])
     shut = [each.shuts_after for each in pauses if each.shuts_after is not None]
-    enough = len(moved) >= tracks.fps and alive > 0
+    enough = len(moved) >= tracks.fps and speech_motion > 0
     return Pauses(
         tuple(pauses),
         sum(m * s for m, s in mouths) / sum(s for _, s in mouths) if mouths else None,
-        float(moved.mean()) / alive if enough else None,
+        float(moved.mean()) / speech_motion if enough else None,
         max(shut, default=None),
     )
 
@@ -85,19 +87,19 @@ def find_silence(loud: Float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
 
 
 def _measure_pause(
-    tracks: FrameTracks, span: tuple[int, int], opening: Float | None, alive: float
+    tracks: FrameTracks, span: tuple[int, int], opening: Float | None, speech_motion: float
 ) -> Pause:
     start, stop = span
     reach = round(SWAY * tracks.fps)
     moved = tracks.sway[start + reach : stop]
-    told = stop - start >= LONG * tracks.fps and alive > 0
+    long_enough = stop - start >= LONG * tracks.fps and speech_motion > 0
     mouth = None if opening is None else float(opening[start + EDGE : stop - EDGE].mean())
     return Pause(
         start / tracks.fps,
         (stop - start) / tracks.fps,
         None if opening is None or start == 0 else _first_shut_frame(opening[start : stop - EDGE]),
         mouth,
-        float(moved.mean()) / alive if told else None,
+        float(moved.mean()) / speech_motion if long_enough else None,
     )
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.json_output import to_json
-from pipeline.monitor.words import tell_apart
+from pipeline.monitor.words import format_beside_bounds
 from pipeline.quality import audio_metrics, continuity, pauses
 from pipeline.quality.audio_metrics import SoundLevels
 from pipeline.quality.continuity import Moment, Repeat, Seams
 from pipeline.quality.drift import Drift, measure_drift
 from pipeline.quality.external_judges import Opinions
 from pipeline.quality.frame_tracks import FrameTracks
-from pipeline.quality.lip_sync import LipSync, measure_lip_sync, mouth_opening_of
+from pipeline.quality.lip_sync import LipSync, measure_lip_sync, track_mouth_opening
 from pipeline.quality.mouth import Mouth
 from pipeline.quality.pauses import Pauses
 from storage.errors import count_noun
@@ -60,7 +60,7 @@ class LevelResult:
         if self.value is None:
             return "–"
         digits = 0 if float(self.value).is_integer() else 2
-        return tell_apart(self.value, self.bounds, digits)
+        return format_beside_bounds(self.value, self.bounds, digits)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class FilmQuality:
 
 def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None) -> FilmQuality:
     """Hold a film's tracks against every level; `meant` is the sound that it was made of, where that is known."""
-    opening = mouth_opening_of(tracks)
+    opening = track_mouth_opening(tracks)
     sync = measure_lip_sync(tracks, opening) if len(opening) else None
     drift, seams = measure_drift(tracks), continuity.measure_seams(tracks)
     still, jumps = continuity.find_frozen(tracks), continuity.find_jumps(tracks)
@@ -120,7 +120,7 @@ def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None)
         *_lip_levels(sync),
         *_looks_levels(drift),
         *_motion_levels(seams, still, jumps, again),
-        *_pause_levels(quiet, shut_known=tracks.shut is not None),
+        *_pause_levels(quiet, shut_known=tracks.shut_darkness is not None),
         *_sound_levels(heard, seconds),
     ]
     return FilmQuality(
@@ -147,10 +147,10 @@ def find_sound_faults(sound: SoundLevels, fps: float, meant: SoundLevels | None)
     """Faults of a film's sound; `meant` is the sound that it was made of, where that is known."""
     peak = max(float(sound.peak.max(initial=0)), 1e-6)
     # AAC rounds off what was cut off: 13 of 1688 samples are still at full scale after it.
-    full = (meant or sound).full
+    full = (meant or sound).clipped
     clipped = (
         Moment(start / fps, (stop - start) / fps, float(full[start:stop].sum()))
-        for start, stop in audio_metrics.find_runs(full > 0)
+        for start, stop in audio_metrics.find_stretches(full > 0)
     )
     gaps = (
         Moment(each.second, each.seconds, 1.0) for each in audio_metrics.find_gaps(sound, meant)
@@ -171,8 +171,8 @@ def _lip_levels(sync: LipSync | None) -> Iterator[LevelResult]:
     # Where nothing follows the sound, the best offset is a guess; the confidence says that it is.
     yield _is_within("lips: frames late", sync.offset, -OFFSET, OFFSET)
     yield _at_least("lips: confidence", sync.confidence, TRUSTED_CONFIDENCE)
-    told = [each.offset for each in sync.clips if each.offset is not None]
-    worst = max(told, key=abs) if told else None
+    known = [each.offset for each in sync.clips if each.offset is not None]
+    worst = max(known, key=abs) if known else None
     yield _is_within("lips: frames late, worst clip", worst, -CLIP_OFFSET, CLIP_OFFSET)
 
 

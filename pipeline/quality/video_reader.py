@@ -14,7 +14,7 @@ from pipeline.quality.frame_tracks import FrameMeter, FrameTracks, FrameViews
 from pipeline.quality.mouth import SIDE, Mouth, MouthFinder
 from storage.errors import BadFilm, NotMade
 from storage.media_file import open_media
-from storage.pcm import samples_of
+from storage.pcm import to_samples
 from storage.picture import read_picture
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ def measure_film(
     sound = measure_sound(film.path, stream) if stream.sounds else None
     mouth = None if sound is None else find_mouth(film.path, sound, lambda n: watch("mouth", n))
     reference = None if film.picture is None else view_picture(film.picture)
-    eye = FrameMeter(stream.fps, mouth, reference)
-    glass = FrameScaler()
+    meter = FrameMeter(stream.fps, mouth, reference)
+    scaler = FrameScaler()
     for number, frame in enumerate(read_frames(film.path)):
-        eye.add_frame(glass.scale_frame(frame))
+        meter.add_frame(scaler.scale_frame(frame))
         watch("frames", number)
-    tracks = eye.finish(sound, film.clip_frames, fps=stream.fps, joints=film.joints)
+    tracks = meter.finish(sound, film.clip_frames, fps=stream.fps, joints=film.joints)
     if tracks.frames < 2:
         one = "it is one picture, and a film is needed"
         raise BadFilm(film.path, one if tracks.frames else "it has no frames")
@@ -119,22 +119,22 @@ def measure_sound(path: Path, stream: StreamFacts) -> SoundLevels | None:
     """The levels of the film's sound; None where it has none after all."""
     with open_video(path) as container:
         rate = container.streams.audio[0].rate
-        ear, frames = SoundMeter(rate, stream.fps), 0
+        meter, frames = SoundMeter(rate, stream.fps), 0
         for frame in container.decode(audio=0):
-            samples = samples_of(frame)
+            samples = to_samples(frame)
             second = (frame.time or 0.0) - stream.start
             first = round(second * rate)
-            ear.add_samples(samples, first)
+            meter.add_samples(samples, first)
             frames = max(frames, int((first + samples.shape[1]) / rate * stream.fps))
-    return ear.finish(frames) if frames else None
+    return meter.finish(frames) if frames else None
 
 
 def find_mouth(path: Path, sound: SoundLevels, watch: Callable[[int], None]) -> Mouth | None:
     """The place of the mouth, by the first two minutes in which there is something to hear; None where none is found."""
-    finder, glass, heard = MouthFinder(sound.loud), FrameScaler(), 0
-    audible = sound.loud > float(np.percentile(sound.loud, 95)) / 100
+    finder, scaler, heard = MouthFinder(sound.loudness), FrameScaler(), 0
+    audible = sound.loudness > float(np.percentile(sound.loudness, 95)) / 100
     for number, frame in enumerate(read_frames(path)):
-        finder.add_frame(glass.scale_grey(frame, "cells").astype(np.float32) / 255)
+        finder.add_frame(scaler.scale_grey(frame, "cells").astype(np.float32) / 255)
         heard += bool(number < len(audible) and audible[number])
         watch(number)
         if heard > _LESSON:

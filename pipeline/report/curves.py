@@ -14,7 +14,7 @@ Titled = tuple[str, str, Plot | None]
 """Title, what it shows, and the plot; None where it was not measured."""
 
 
-def film_plots(each: FilmReading, beside: Sequence[FilmReading]) -> list[Titled]:
+def build_film_plots(each: FilmReading, beside: Sequence[FilmReading]) -> list[Titled]:
     """The plots of a film with their titles, always in the same order; films beside each other share scales."""
     return [
         ("Mouth and sound", f"{_KEY.format('a', 'how far the mouth is open')} {_KEY.format('b', 'loudness')}, each against its most", _mouth_plot(each)),
@@ -34,7 +34,7 @@ def _mouth_plot(each: FilmReading) -> Plot | None:
     sound = each.tracks.sound
     if sound is None or not len(each.opening):
         return None
-    loud, track = np.sqrt(sound.loud), each.opening
+    loud, track = np.sqrt(sound.loudness), each.opening
     curves = [
         Curve("loudness", _frame_times(each), _normalize_track(loud), "b"),
         Curve("mouth", _frame_times(each), _normalize_track(track), "a"),
@@ -54,9 +54,9 @@ def _lag_plot(each: FilmReading) -> Plot | None:
 def _offset_plot(each: FilmReading) -> Plot | None:
     if each.quality.sync is None:
         return None
-    told = [(c.clip, c.offset) for c in each.quality.sync.clips if c.offset is not None]
-    middles = np.array([_clip_middle(each, clip) for clip, _ in told], np.float32)
-    curve = Curve("late", middles, np.array([late for _, late in told], np.float32), dots=True)
+    known = [(c.clip, c.offset) for c in each.quality.sync.clips if c.offset is not None]
+    middles = np.array([_clip_middle(each, clip) for clip, _ in known], np.float32)
+    curve = Curve("late", middles, np.array([late for _, late in known], np.float32), dots=True)
     return _plot_over_time(each, [curve], (-10, 10), (-CLIP_OFFSET, CLIP_OFFSET))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.monitor.words import tell_apart
+from pipeline.monitor.words import format_beside_bounds
 from pipeline.quality import continuity
 from pipeline.quality.pauses import OPEN
 from pipeline.quality.thresholds import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS, FilmQuality
@@ -25,7 +25,7 @@ class NotableMoment:
     """Whether it came slowly: then it is shown beside the film's first frame, and not beside the one before."""
 
 
-def notable_moments(quality: FilmQuality) -> list[NotableMoment]:
+def find_notable_moments(quality: FilmQuality) -> list[NotableMoment]:
     """The moments of a film that are worth a look, those beyond a level first; a dozen at most."""
     found = [
         *_lip_moments(quality),
@@ -38,29 +38,31 @@ def notable_moments(quality: FilmQuality) -> list[NotableMoment]:
 
 def _lip_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     clips = [] if quality.sync is None else quality.sync.clips
-    told = [(each.offset, each.clip) for each in clips if each.offset]
-    for offset, clip in sorted(told, key=lambda one: -abs(one[0]))[:_OF_A_KIND]:
-        way = "late" if offset > 0 else "early"
+    known = [(each.offset, each.clip) for each in clips if each.offset]
+    for offset, clip in sorted(known, key=lambda one: -abs(one[0]))[:_OF_A_KIND]:
+        when = "late" if offset > 0 else "early"
         yield NotableMoment(
             _clip_start(quality, clip),
-            f"mouth {count_noun(abs(offset), 'frame')} {way}",
+            f"mouth {count_noun(abs(offset), 'frame')} {when}",
             abs(offset) > CLIP_OFFSET,
         )
     for pause in quality.quiet.pauses if quality.quiet else ():
         if pause.mouth is not None and pause.mouth > OPEN:
-            share = tell_apart(100 * pause.mouth, [100 * OPEN], 0)
+            share = format_beside_bounds(100 * pause.mouth, [100 * OPEN], 0)
             yield NotableMoment(pause.second, f"mouth {share} % open in a pause", alarm=True)
 
 
 def _motion_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     for jump in quality.jumps[:_OF_A_KIND]:
-        words = f"a change of {tell_apart(jump.size, [continuity.JUMP], 1)} times the usual"
+        words = (
+            f"a change of {format_beside_bounds(jump.size, [continuity.JUMP], 1)} times the usual"
+        )
         yield NotableMoment(jump.second, words, jump.size > continuity.JUMP)
     for seam in quality.seams.worst[:_OF_A_KIND] if quality.seams else ():
         words = f"clips meet: {seam.size:.1f} times the change inside"
         yield NotableMoment(seam.second, words, alarm=False)
     for still in quality.frozen[:_OF_A_KIND]:
-        words = f"stands still for {tell_apart(still.seconds, [continuity.FROZEN])} s"
+        words = f"stands still for {format_beside_bounds(still.seconds, [continuity.FROZEN])} s"
         yield NotableMoment(still.second, words, still.seconds > continuity.FROZEN)
     for again in quality.repeats[:_OF_A_KIND]:
         yield NotableMoment(again.second, f"clip {again.clip} is clip {again.of} again", alarm=True)
@@ -69,16 +71,16 @@ def _motion_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
 def _looks_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     clips = quality.drift.clips
     colour = max(clips, key=lambda clip: clip.colour)
-    words = f"colour {tell_apart(colour.colour, [COLOUR], 1)} of 255 from {quality.drift.reference}"
+    words = f"colour {format_beside_bounds(colour.colour, [COLOUR], 1)} of 255 from {quality.drift.reference}"
     yield NotableMoment(_clip_start(quality, colour.clip), words, colour.colour > COLOUR, slow=True)
     soft = min(clips, key=lambda clip: clip.sharpness)
-    words = f"{tell_apart(soft.sharpness, SHARPNESS)} as sharp as the first clip"
+    words = f"{format_beside_bounds(soft.sharpness, SHARPNESS)} as sharp as the first clip"
     yield NotableMoment(
         _clip_start(quality, soft.clip), words, soft.sharpness < SHARPNESS[0], slow=True
     )
     other = min(clips, key=lambda clip: clip.likeness)
     if other.likeness < LIKENESS:
-        words = f"likeness to {quality.drift.reference} {tell_apart(other.likeness, [LIKENESS])}"
+        words = f"likeness to {quality.drift.reference} {format_beside_bounds(other.likeness, [LIKENESS])}"
         yield NotableMoment(_clip_start(quality, other.clip), words, alarm=True, slow=True)
 
 

@@ -9,9 +9,9 @@ from string import Template
 from urllib.parse import quote
 from zlib import crc32
 
-from pipeline.monitor.words import film_length, in_figures
-from pipeline.report.curves import film_plots
-from pipeline.report.moments import NotableMoment, notable_moments
+from pipeline.monitor.words import film_length, format_figure
+from pipeline.report.curves import build_film_plots
+from pipeline.report.moments import NotableMoment, find_notable_moments
 from pipeline.report.pictures import draw_contact_sheet, render_frame, render_pair
 from pipeline.report.plots import draw_plot
 from pipeline.report.reading import FilmReading
@@ -116,8 +116,8 @@ def _list_opinions(each: FilmReading) -> Iterator[tuple[str, float]]:
 
 def _render_makings(readings: Sequence[FilmReading]) -> str:
     def cell(value: object, unit: str = "") -> str:
-        told = "–" if value is None else f"{value:.1f}{unit}" if isinstance(value, float) else value
-        return f"<td>{escape_words(str(told))}</td>"
+        text = "–" if value is None else f"{value:.1f}{unit}" if isinstance(value, float) else value
+        return f"<td>{escape_words(str(text))}</td>"
 
     facts: list[tuple[str, Callable[[FilmReading], str]]] = [
         ("model", lambda each: cell(each.making and each.making.model)),
@@ -132,14 +132,14 @@ def _render_makings(readings: Sequence[FilmReading]) -> str:
     ]
     heads = "".join(f"<th>{escape_words(each.film.name)}</th>" for each in readings)
     lines = "".join(
-        f"<tr><th scope=row>{name}</th>{''.join(told(each) for each in readings)}</tr>"
-        for name, told in facts
+        f"<tr><th scope=row>{name}</th>{''.join(show(each) for each in readings)}</tr>"
+        for name, show in facts
     )
     return f"<div class=wide><table><tr><th></th>{heads}</tr>{lines}</table></div>"
 
 
 def _render_moments(each: FilmReading, link: str) -> str:
-    found = notable_moments(each.quality)
+    found = find_notable_moments(each.quality)
     shown = "".join(_render_figure(each, place, link) for place in found[:MOMENTS_SHOWN])
     rest = "".join(
         f"<li>{_render_moment_link(each, place, link)}</li>" for place in found[MOMENTS_SHOWN:]
@@ -166,7 +166,7 @@ def _render_moment_link(each: FilmReading, place: NotableMoment, link: str) -> s
 
 def _render_curves(readings: Sequence[FilmReading]) -> str:
     parts = []
-    for row in zip(*(film_plots(each, readings) for each in readings), strict=True):
+    for row in zip(*(build_film_plots(each, readings) for each in readings), strict=True):
         title, words, _ = row[0]
         cells = "".join(
             f"<div>{draw_plot(plot)}</div>" if plot else "<div class=note>not measured</div>"
@@ -222,4 +222,4 @@ def escape_words(words: object) -> str:
 
 
 def _format_number(value: float) -> str:
-    return in_figures(value, 0 if float(value).is_integer() else 2)
+    return format_figure(value, 0 if float(value).is_integer() else 2)

@@ -11,7 +11,7 @@ from pipeline.monitor.progress import make_progress
 from pipeline.quality.external_judges import Judges, ask_judges
 from pipeline.quality.frame_tracks import FrameTracks
 from pipeline.quality.lag_correlation import Float
-from pipeline.quality.lip_sync import mouth_opening_of
+from pipeline.quality.lip_sync import track_mouth_opening
 from pipeline.quality.thresholds import FilmQuality, judge_film
 from pipeline.quality.video_reader import (
     FilmFile,
@@ -94,7 +94,7 @@ def _read_target(film: FilmFile, judges: Judges, console: "Console | None") -> F
         tracks = measure_film(film, watch)
     quality = judge_film(tracks, film.name, read_source_sound(film))
     quality = replace(quality, opinions=ask_judges(judges, film, tracks.mouth))
-    return FilmReading(film, tracks, mouth_opening_of(tracks), quality, _read_making(film))
+    return FilmReading(film, tracks, track_mouth_opening(tracks), quality, _read_making(film))
 
 
 @contextmanager

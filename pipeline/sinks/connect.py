@@ -47,10 +47,10 @@ def connect_sink(address: "SinkAddress") -> EventListener:
         import_module(package)
         return _CONNECTORS[address.kind](address)
     except ModuleNotFoundError as missing:
-        way = (
+        hint = (
             f" (in longtake's folder: pip install '.[{extra}]')" if missing.name == package else ""
         )
-        reason = f"it needs the package {missing.name}, which is not installed{way}"
+        reason = f"it needs the package {missing.name}, which is not installed{hint}"
         raise BadOption(FLAG, address.name, reason) from None
 
 

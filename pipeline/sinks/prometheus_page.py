@@ -27,7 +27,7 @@ class PrometheusPage:
     def __init__(self, address: "SinkAddress") -> None:
         from tasks.luigi_metrics import collect_metrics
 
-        self._told, self._counts, self._at = EventSummary(), Counter[str](), 0.0
+        self._summary, self._counts, self._at = EventSummary(), Counter[str](), 0.0
         self._lock = threading.Lock()
         self._server: tuple[Any, threading.Thread] | None = None
         self._registry = collect_metrics()
@@ -49,7 +49,7 @@ class PrometheusPage:
         """Take an event into the figures."""
         with self._lock:
             self._at = time.time()
-            self._told.add_event(event, facts, self._at)
+            self._summary.add_event(event, facts, self._at)
             self._counts[event] += 1
 
     def describe(self) -> "Iterator[Metric]":
@@ -62,7 +62,7 @@ class PrometheusPage:
 
         with self._lock:
             gauges, counts = dict(self._gauges()), dict(self._counts)
-            stages = self._told.eta.stages
+            stages = self._summary.eta.stages
         for name, (does, value) in gauges.items():
             yield GaugeMetricFamily(f"longtake_{name}", does, value)
         each = GaugeMetricFamily("longtake_stage_seconds", "Usual seconds a clip", labels=["stage"])
@@ -75,18 +75,18 @@ class PrometheusPage:
         yield events
 
     def _gauges(self) -> Iterator[tuple[str, tuple[str, float]]]:
-        pace = self._told.eta
-        yield "clips", ("Clips that this command makes or finds", pace.clips)
-        yield "clips_done", ("Clips that are there to be played", pace.done)
-        yield "retries", ("Tries beyond the first", pace.retries)
+        eta = self._summary.eta
+        yield "clips", ("Clips that this command makes or finds", eta.clips)
+        yield "clips_done", ("Clips that are there to be played", eta.done)
+        yield "retries", ("Tries beyond the first", eta.retries)
         yield "last_event_timestamp_seconds", ("When something was told last", self._at)
-        if (each := pace.seconds_a_clip) is not None:
+        if (each := eta.seconds_a_clip) is not None:
             yield "clip_seconds", ("Seconds from one clip to the next", each)
-        if (left := pace.seconds_left(time.time())) is not None:
+        if (left := eta.seconds_left(time.time())) is not None:
             yield "left_seconds", ("Seconds until the last clip is there", left)
-        for name, (told, does) in _DEVICE.items():
-            if name in self._told.device:
-                yield told, (does, float(str(self._told.device[name])))
+        for name, (metric, does) in _DEVICE.items():
+            if name in self._summary.device:
+                yield metric, (does, float(str(self._summary.device[name])))
 
     def end(self) -> None:
         """Do nothing: no event waits to be sent."""

@@ -52,15 +52,15 @@ class SinkLimits:
 class EventSink:
     """A listener that never waits: it queues events, and a thread of its own sends them in order, each at least once."""
 
-    def __init__(self, name: str, way: Transport, limits: SinkLimits | None = None) -> None:
-        self._name, self._way, self._limits = name, way, limits or SinkLimits()
+    def __init__(self, name: str, transport: Transport, limits: SinkLimits | None = None) -> None:
+        self._name, self._transport, self._limits = name, transport, limits or SinkLimits()
         self._waiting: deque[Message] = deque()
         self._changed = threading.Condition()
         self._sending = self._sequence = self._dropped = 0
-        self._told = self._early = False
+        self._warned = self._failed_early = False
         self._reason = "no answer in time"
         self._deadline: float | None = None
-        self._who = {"machine": socket.gethostname(), "pid": os.getpid()}
+        self._sender = {"machine": socket.gethostname(), "pid": os.getpid()}
         self._run = ""
         self._thread = threading.Thread(target=self._work, name="events", daemon=True)
         self._thread.start()
@@ -72,7 +72,12 @@ class EventSink:
         with self._changed:
             self._sequence += 1
             run = {"run": self._run} if self._run else {}
-            head = {"sequence": self._sequence, "time": round(time.time(), 3), **self._who, **run}
+            head = {
+                "sequence": self._sequence,
+                "time": round(time.time(), 3),
+                **self._sender,
+                **run,
+            }
             self._waiting.append({**head, "event": event, **facts})
             if len(self._waiting) > self._limits.queue:
                 self._waiting.popleft()
@@ -97,7 +102,7 @@ class EventSink:
             self._waiting.clear()
             self._changed.notify_all()
         self._thread.join(0.1)
-        if self._early and self._run:  # it failed before there was a file to say so in
+        if self._failed_early and self._run:  # it failed before there was a file to say so in
             self._record("sink_failing", sink=self._name, error=self._reason)
         if lost:
             self._say_lost(lost)
@@ -113,13 +118,13 @@ class EventSink:
                 self._sending, self._dropped = 0, self._dropped + len(batch) * (not arrived)
                 self._changed.notify_all()
         with suppress(Exception):
-            self._way.close()
+            self._transport.close()
 
     def _next(self) -> list[Message]:
         """The next batch of messages; empty when the end has come."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._deadline is not None)
-            count = min(self._way.batch, len(self._waiting))
+            count = min(self._transport.batch, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
             self._sending = count
             return batch
@@ -128,7 +133,7 @@ class EventSink:
         pause = self._limits.first_pause
         while True:
             try:
-                self._way.send(batch)
+                self._transport.send(batch)
             except Refused as fault:
                 self._fail(fault)
                 return False
@@ -154,9 +159,9 @@ class EventSink:
     def _fail(self, fault: Exception) -> None:
         """Log that the place does not take events, once."""
         self._reason = describe_reason(fault)
-        if not self._told:
-            self._told = True
-            self._early = not self._run
+        if not self._warned:
+            self._warned = True
+            self._failed_early = not self._run
             self._record("sink_failing", sink=self._name, error=self._reason)
             words = f"{self._name} does not take events ({self._reason}); the film goes on"
             log_line(f"[WARN] {words}", logging.WARNING)

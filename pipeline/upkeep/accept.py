@@ -79,7 +79,7 @@ def _accept_in(given: Given, root: Path, tell: Callable[[Check], None]) -> Accep
             raise BadInput(
                 f"{run} is there from before. Remove it, or name another folder with --run."
             )
-    page, sheet = outputs_of(given, root)
+    page, sheet = prepare_outputs(given, root)
     checks: list[Check] = []
 
     def note(check: Check) -> None:
@@ -103,7 +103,7 @@ def _accept_in(given: Given, root: Path, tell: Callable[[Check], None]) -> Accep
     return Acceptance(tuple(checks), page.path)
 
 
-def outputs_of(given: Given, root: Path) -> tuple[OutputFile, OutputFile]:
+def prepare_outputs(given: Given, root: Path) -> tuple[OutputFile, OutputFile]:
     """The output files of the page and of its picture, checked. Raises BadOutput, NotWritable."""
     overwrite = any("overwrite" in flag.fields for flag, _ in given)
     page = OutputFile(root / "accept.html", PAGE, overwrite=overwrite)

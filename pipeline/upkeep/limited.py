@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.upkeep.child_process import signals_to, tie_to_parent
-from pipeline.upkeep.supervisor import same_command
+from pipeline.upkeep.supervisor import restart_command
 from storage.errors import MachineLimit
 from storage.memory_guard import is_limited, start_guard
 
@@ -25,29 +25,29 @@ FATAL = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL, signal.S
 """What a process dies of that gets no memory."""
 
 
-def beat_for_parent() -> bool:
+def start_heartbeat() -> bool:
     """Begin to send a heartbeat to the parent, in a child of `run_limited`; False in any other process."""
-    told = os.environ.pop(VARIABLE, "")
-    if not told:
+    descriptor = os.environ.pop(VARIABLE, "")
+    if not descriptor:
         return False
-    os.set_inheritable(int(told), False)
-    start_guard(int(told))
+    os.set_inheritable(int(descriptor), False)
+    start_guard(int(descriptor))
     return True
 
 
 def run_limited(words: Sequence[str], patience: float = PATIENCE) -> int | None:
     """Run the command again in a child and give its exit code; None where memory has no limit, or this is the child."""
-    if beat_for_parent() or not is_limited():
+    if start_heartbeat() or not is_limited():
         return None
-    read, heart = os.pipe()
+    read, heartbeat = os.pipe()
     with tie_to_parent(signal.SIGTERM) as tether:
         options: dict[str, Any] = {
-            "env": {**tether["env"], VARIABLE: str(heart)},
-            "pass_fds": (*tether["pass_fds"], heart),
+            "env": {**tether["env"], VARIABLE: str(heartbeat)},
+            "pass_fds": (*tether["pass_fds"], heartbeat),
         }
         # A group of its own: Ctrl-C on a terminal would else reach it twice.
-        child = subprocess.Popen(same_command(words, words), process_group=0, **options)
-        os.close(heart)
+        child = subprocess.Popen(restart_command(words, words), process_group=0, **options)
+        os.close(heartbeat)
         with signals_to(child.send_signal):
             return _run_limited(child, read, patience)
 

@@ -36,11 +36,11 @@ class Supervisor:
 
     def run(self) -> int:
         """Make the film; the exit code of the last process, or 128 + the number of the signal that came."""
-        failures, there = 0, count_pieces(self._root)
+        failures, there = 0, count_finished_stages(self._root)
         with signals_to(self._forward):
             while True:
                 code = self._start()
-                now = count_pieces(self._root)
+                now = count_finished_stages(self._root)
                 failures, there = (1 if now > there else failures + 1), now
                 if self._is_over(code, failures):
                     return self._code_of(code)
@@ -113,7 +113,7 @@ class Supervisor:
             self._child.send_signal(number)
 
 
-def count_pieces(root: Path) -> int:
+def count_finished_stages(root: Path) -> int:
     """The number of clips' latents and segments that have a record."""
     folder = path_inside(root, "commits")
     if not folder.is_dir():
@@ -132,7 +132,7 @@ def bytes_needed_by(root: Path) -> int | None:
     return needed
 
 
-def same_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
+def restart_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
     """The command line that starts this program with other words, by the door it was started by (`longtake`, `python -m pipeline`); `asked` are the words it was started with."""
     original = sys.orig_argv
     own = original[: len(original) - len(asked)]

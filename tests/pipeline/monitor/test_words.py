@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.monitor.words import clips_in_words, film_length, tell_apart, value_in_words
+from pipeline.monitor.words import clips_in_words, film_length, format_beside_bounds, value_in_words
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from pipeline.monitor.words import clips_in_words, film_length, tell_apart, valu
 )
 def test_a_rounded_figure_stays_on_its_side(value: float, bounds: tuple[float, ...], shown: str):
     """As many digits as show whether a level is met, and two otherwise."""
-    assert tell_apart(value, bounds) == shown
+    assert format_beside_bounds(value, bounds) == shown
 
 
 def test_values_have_no_python_in_them():

@@ -29,7 +29,7 @@ def test_a_machine_that_cannot_build_kernels_is_told(
 ) -> None:
     """Before hours are spent on it, with what is missing."""
     monkeypatch.setattr(machine, "lacks_kernels", lambda: unbuilt)
-    found = find_local_machine("live-avatar", ASKED, gauged=False)
+    found = find_local_machine("live-avatar", ASKED, measured=False)
     assert found.note == (UNBUILT if unbuilt else "")
     assert found.free == int(140e9)
     assert found.speed is not None
@@ -46,5 +46,5 @@ def test_eight_bits_on_a_card_that_has_none(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A100")
     with pytest.raises(BadOption, match="on A100 cannot be used: it has no eight-bit floats"):
-        find_local_machine("live-avatar", replace(ASKED, precision=FP8), gauged=False)
-    assert find_local_machine("live-avatar", ASKED, gauged=False).free == int(140e9)
+        find_local_machine("live-avatar", replace(ASKED, precision=FP8), measured=False)
+    assert find_local_machine("live-avatar", ASKED, measured=False).free == int(140e9)

@@ -15,7 +15,7 @@ from pipeline.quality.thresholds import FilmQuality, judge_film
 def test_blocks_do_not_matter(block: int, drawn: Drawn):
     """The same numbers, whatever the blocks in which samples come."""
     one, other = listen(drawn), listen(drawn, block)
-    for name in ("loud", "peak", "full", "levels"):
+    for name in ("loudness", "peak", "clipped", "levels"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5, atol=1e-6)
     assert one.seconds == other.seconds == 20.0
 

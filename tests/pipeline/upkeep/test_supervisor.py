@@ -7,7 +7,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.upkeep.supervisor import Supervisor, bytes_needed_by, count_pieces, same_command
+from pipeline.upkeep.supervisor import (
+    Supervisor,
+    bytes_needed_by,
+    count_finished_stages,
+    restart_command,
+)
 from storage.film_file import inspect_film
 from tests.faults.disks import memory_disk
 from tests.waiting import LONG, held, wait_until
@@ -83,7 +88,7 @@ def test_a_hung_device_and_a_killed_process_are_gone_on_with(
     words = ["new", face, speech, "--run", "x", "--keep-going"]
     with held(tmp_path / "hold", "denoise", 2) as fakes:
         process = started(*words, fakes=fakes)
-        wait_until(lambda: count_pieces(tmp_path / "x") >= 3, of=process)
+        wait_until(lambda: count_finished_stages(tmp_path / "x") >= 3, of=process)
         holder = json.loads((tmp_path / "x/run.lock").read_text())
         assert holder["process"] != process.pid
         os.kill(holder["process"], signal.SIGKILL)
@@ -109,7 +114,7 @@ def test_a_signal_ends_all_of_it(face: Path, speech: Path, tmp_path: Path, start
     words = ["new", face, speech, "--run", "x", "--keep-going"]
     with held(tmp_path / "hold", "denoise", 2) as fakes:
         process = started(*words, fakes=fakes)
-        wait_until(lambda: count_pieces(tmp_path / "x") >= 3, of=process)
+        wait_until(lambda: count_finished_stages(tmp_path / "x") >= 3, of=process)
         process.send_signal(signal.SIGTERM)
     code, _, err = said_by(process)
     assert code == 143
@@ -138,7 +143,7 @@ def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
 
 def test_the_same_door_is_taken_again() -> None:
     """However the program was started; called from Python, `python -m pipeline`."""
-    assert same_command(["resume", "x"], ["no", "such", "words"])[1:] == [
+    assert restart_command(["resume", "x"], ["no", "such", "words"])[1:] == [
         "-m",
         "pipeline",
         "resume",
