@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Processes that test, each with a gigabyte of memory; 0 is none beside pytest itself (for a debugger).
 WORKERS ?= 2
 
-.PHONY: setup demo test screens check format bench bench-online bench-plan faults soak hunt known-answers card-smoke
+.PHONY: setup demo test screens check format bench bench-online bench-plan faults soak hunt known-answers card-smoke wheel
 
 setup: $(READY)
 
@@ -23,6 +23,10 @@ test: export OMP_WAIT_POLICY := passive
 test: $(READY)
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
+# The built wheel, in an environment without the development extras.
+wheel: $(READY)
+	$(BIN)/python tests/wheel.py
+
 # Every screen, help page and error line as it is now; read the diff.
 screens: export WRITE_SCREENS := 1
 screens: $(READY)
@@ -33,6 +37,7 @@ screens: $(READY)
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/house.py --check

@@ -50,33 +50,6 @@ class FilmSpan:
         return min(self.clip_frames, self.frames - segment * self.clip_frames)
 
 
-@dataclass(frozen=True)
-class FilmFacts:
-    """What a film file holds, read from its packets."""
-
-    frames: int
-    fps: Fraction
-    width: int
-    height: int
-    keyframes: int
-    audio_start: int
-    """Samples of silence before the sound: up to a packet in a part whose clips are no whole number of packets."""
-    audio_samples: int
-    """Samples per channel that a player hears, at audio_rate; 0 without sound."""
-    audio_rate: int
-    tags: dict[str, str]
-
-    @property
-    def seconds(self) -> Fraction:
-        """Length of the picture in seconds."""
-        return self.frames / self.fps
-
-    @property
-    def audio_seconds(self) -> Fraction:
-        """Length of the sound in seconds."""
-        return Fraction(self.audio_samples, self.audio_rate or 1)
-
-
 def mux_film(
     target: Path, segments: Iterable[Path], soundtrack: Path | None, span: FilmSpan
 ) -> None:
@@ -90,17 +63,6 @@ def mux_film(
             streams.append(_add_audio(film, _open_soundtrack(stack, soundtrack), span))
         mp4.mux(merge(*streams, key=_shown_at))
         mp4.expect(film.streams.video[0], Fraction(span.frames, span.fps))
-
-
-def inspect_film(path: Path) -> FilmFacts:
-    """The facts of a film or a segment, from one pass over its packets (nothing is decoded)."""
-    import av
-
-    try:
-        with open_media(path) as container:
-            return _read_facts(container)
-    except (av.FFmpegError, OSError, IndexError) as error:
-        raise Damaged(path, f"it is no film ({error})") from error
 
 
 def _shown_at(packet: "Packet[Any]") -> float:
@@ -244,31 +206,3 @@ def _demux_audio(source: "InputContainer", stream: "AudioStream") -> Iterator["P
         yield from source.demux(stream)
     except av.FFmpegError as error:
         raise Damaged(source.name, error.strerror) from error
-
-
-def _read_facts(container: "InputContainer") -> FilmFacts:
-    video = container.streams.video[0]
-    audio = next(iter(container.streams.audio), None)
-    frames = keyframes = end = 0
-    begin: int | None = None
-    for packet in container.demux(*filter(None, (video, audio))):
-        if packet.dts is None or packet.pts is None:
-            continue
-        if packet.stream.index == video.index:
-            frames += 1
-            keyframes += packet.is_keyframe
-        else:
-            begin = max(packet.pts, 0) if begin is None else begin
-            end = packet.pts + (packet.duration or 0)
-    start, rate = begin or 0, audio.rate if audio else 0
-    return FilmFacts(
-        frames,
-        video.average_rate or Fraction(0),
-        video.width,
-        video.height,
-        keyframes,
-        start,
-        end - start,
-        rate,
-        dict(container.metadata),
-    )

@@ -17,8 +17,8 @@ from PIL import Image
 
 from model.encoders.wav2vec2 import FilmRate, Wav2VecEncoder
 from model.weights.checkpoint import FOLDER, SPEECH
-from storage.film_file import inspect_film
 from storage.run import Run
+from tests.film_facts import inspect_film
 from tests.waiting import wait_until
 from tests.wavefile import write_wave
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from storage.errors import BadSize
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 _UNIT = 64
 _SCALES = 100
@@ -45,22 +45,3 @@ def read_picture_size(picture: Path) -> tuple[int, int] | None:
             return (image.width, image.height) if turned else (image.height, image.width)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
-
-
-def published_fit(picture: "Image", width: int, height: int) -> "Image":
-    """An RGB picture as the published programs show it to the model, to compare with them: its short side made as long as the film's, the middle cut out.
-
-    Where the long side then falls short there are black bars. longtake itself draws none: storage.picture fills the film.
-    """
-    from PIL.Image import Resampling
-
-    shorter = min(picture.size)
-    wide, tall = (int(min(width, height) * side / shorter) for side in picture.size)
-    left, top = _crop_margin(wide, width), _crop_margin(tall, height)
-    box = (left, top, left + width, top + height)
-    return picture.resize((wide, tall), Resampling.BILINEAR).crop(box)
-
-
-def _crop_margin(there: int, wanted: int) -> int:
-    """Where a window begins in the middle of a side; below zero where it is longer than the side."""
-    return round((there - wanted) / 2) if there > wanted else -((wanted - there) // 2)

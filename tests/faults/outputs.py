@@ -380,8 +380,8 @@ def matrix(folder: Path, *, few: bool) -> dict[str, object]:
 def names(folder: Path, *, few: bool) -> dict[str, object]:
     """By each name that a run uses, a file, a link or a folder of somebody's: no run is made there, and nothing of it is touched."""
     prepared, counts, wrong = prepare(folder), Counter[str](), []
-    whats = ("file", "link", "folder")
-    cases = [*zip(sorted(OWN), cycle(whats))][::5] if few else [*product(sorted(OWN), whats)]
+    things = ("file", "link", "folder")
+    cases = [*zip(sorted(OWN), cycle(things))][::5] if few else [*product(sorted(OWN), things)]
     for number, (name, what) in enumerate(cases):
         place = folder / f"case{number}"
         (place / "mine").mkdir(parents=True)

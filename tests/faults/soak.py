@@ -201,8 +201,8 @@ def scheduling(lines: Sequence[dict]) -> float:
 
 
 def _film_levels(name: str, part: Part, folder: Path) -> Iterator[Level]:
-    from storage.film_file import inspect_film
     from storage.run import Run
+    from tests.film_facts import inspect_film
 
     run = Run.open(folder / "film")
     film = inspect_film(run.video_path)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import api
-from storage.film_file import inspect_film
 from storage.run import Run
 from tasks.request import Request
+from tests.film_facts import inspect_film
 from tests.waiting import LONG, held, holds, wait_until
 
 Call = Callable[..., tuple[int, str, str]]

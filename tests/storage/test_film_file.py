@@ -16,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from recording import click_errors, clicks, hear, numbered, see, write_segments, write_sound
 
 from storage.errors import BadSegment, Damaged
-from storage.film_file import SOUND_RATE, FilmFacts, FilmSpan, inspect_film, mux_film
+from storage.film_file import SOUND_RATE, FilmSpan, mux_film
 from storage.segments import encode_segment
 from storage.soundtrack import encode_soundtrack, probe_sound
+from tests.film_facts import FilmFacts, inspect_film
 
 Make = Callable[..., tuple[list[Path], Path, int]]
 
@@ -270,14 +271,6 @@ def test_a_damaged_soundtrack_is_named(tmp_path: Path, make: Make) -> None:
     soundtrack.write_bytes(soundtrack.read_bytes()[:1000])
     with pytest.raises(Damaged, match=r"soundtrack\.m4a"):
         mux_film(tmp_path / "film.mp4", segments, soundtrack, FilmSpan(25, 48, frames))
-
-
-@pytest.mark.parametrize("content", [b"", b"a letter" * 99])
-def test_inspecting_what_is_no_film_says_so(tmp_path: Path, content: bytes) -> None:
-    """With its path."""
-    (tmp_path / "film.mp4").write_bytes(content)
-    with pytest.raises(Damaged, match=r"film\.mp4"):
-        inspect_film(tmp_path / "film.mp4")
 
 
 GROWTH = """

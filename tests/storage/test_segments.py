@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from recording import numbered, see
 
-from storage.film_file import inspect_film
 from storage.segments import encode_h264, encode_segment
+from tests.film_facts import inspect_film
 
 SETTINGS = {"fps": 25, "crf": 18, "preset": "veryfast"}
 

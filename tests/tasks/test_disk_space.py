@@ -146,7 +146,7 @@ def test_no_inodes_is_a_full_disk_too(begin: Begin, disk: Path) -> None:
 
     with (
         listen_to_events(when(3, take)),
-        pytest.raises(NoSpace, match=r"more files can be made, 28 are neede"),
+        pytest.raises(NoSpace, match=r"more files can be made, 28 are needed"),
     ):
         make_film(run)
     subprocess.run(["mount", "-o", "remount,nr_inodes=10000", str(disk)], check=True)

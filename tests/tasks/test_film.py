@@ -49,7 +49,7 @@ def whole(begin: Begin) -> dict[str, str]:
 
 def test_film_has_every_clip_and_frame(begin: Begin) -> None:
     """A film of 10 s has 250 frames in 21 clips, the last one cut."""
-    from storage.film_file import inspect_film
+    from tests.film_facts import inspect_film
 
     run = begin()
     path = make_film(run)
@@ -242,7 +242,7 @@ def test_denoiser_stays_within_its_bound(
 
 def test_parts_are_made_of_one_run(ask: Callable[..., object], tmp_path: Path) -> None:
     """Clips 5 and 6 alone, then the rest: one run, and the part has its own frames."""
-    from storage.film_file import inspect_film
+    from tests.film_facts import inspect_film
 
     target = tmp_path / "part.mp4"
     request = ask(infer_frames=12, start_clip=5, num_clip=2, output_file=target)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.options.area import fit_area, published_fit
+from pipeline.options.area import fit_area
 
 
 def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
@@ -35,3 +35,20 @@ def bars(image: list[int], size: tuple[int, int]) -> dict[str, int]:
 def run(dark: np.ndarray) -> int:
     """How many are true before the first that is not."""
     return int(dark.argmin())
+
+
+def published_fit(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """An RGB picture as the published programs show it to the model, to compare with them: its short side made as long as the film's, the middle cut out.
+
+    Where the long side then falls short there are black bars. longtake itself draws none: storage.picture fills the film.
+    """
+    shorter = min(picture.size)
+    wide, tall = (int(min(width, height) * side / shorter) for side in picture.size)
+    left, top = _crop_margin(wide, width), _crop_margin(tall, height)
+    box = (left, top, left + width, top + height)
+    return picture.resize((wide, tall), Image.Resampling.BILINEAR).crop(box)
+
+
+def _crop_margin(there: int, wanted: int) -> int:
+    """Where a window begins in the middle of a side; below zero where it is longer than the side."""
+    return round((there - wanted) / 2) if there > wanted else -((wanted - there) // 2)

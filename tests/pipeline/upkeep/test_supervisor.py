@@ -13,8 +13,8 @@ from pipeline.upkeep.supervisor import (
     count_finished_stages,
     restart_command,
 )
-from storage.film_file import inspect_film
 from tests.faults.disks import memory_disk
+from tests.film_facts import inspect_film
 from tests.waiting import LONG, held, wait_until
 
 Start = Callable[..., "subprocess.Popen[str]"]
