@@ -1,5 +1,4 @@
 """The command line: words in, one line out, an exit code that means something."""
-# ruff: noqa: T201 - one of the few places that print
 
 import errno
 import os
@@ -9,12 +8,11 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
-from pipeline.commands.command import Command, print_renderables, print_words
-from pipeline.commands.help_screen import colour_help
-from pipeline.commands.parser import parse_command
-from pipeline.commands.registry import VERBS
+from pipeline.commands.command import print_words
+from pipeline.commands.parser import prepare_job
 from pipeline.monitor.streams import guarded_streams, loss_of
 from pipeline.upkeep.child_process import follow_parent
 from pipeline.upkeep.limited import run_limited
@@ -28,6 +26,13 @@ _AGAIN = 2.0
 """Seconds after which a signal that nobody heard is raised again."""
 
 
+@dataclass
+class Ending:
+    """How the process ends."""
+
+    code: int = 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say; the exit code (docs/cli.md)."""
     follow_parent()
@@ -35,38 +40,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with guarded_streams():
         if arguments is None and (limited := run_limited(words)) is not None:
             return limited
-        code = _run_command(words)
-        sys.stdout.flush()
-        loss = loss_of(sys.stdout)
-        # A reader that has seen enough (`| head`) is no fault; a full disk under `> file` is one, also of a verb that ended well.
-        if loss is None or loss.errno == errno.EPIPE:
-            return code
-        lost = NotWritable("stdout", loss.strerror)
-        return _report_end(str(lost), code or lost.exit_code, words)
-
-
-def _run_command(words: list[str]) -> int:
-    try:
-        with _signals_raise():
+        with exit_code_of(words) as end, _signals_raise():
             start_guard()
-            command = parse_command(words)
-            command.asked = words
-            return (
-                _print_help(command) if command.verb == "help" else VERBS[command.verb].run(command)
-            )
+            job = prepare_job(words)
+            end.code = job.show(job.work())
+        return _flush_stdout(end.code, words)
+
+
+@contextmanager
+def exit_code_of(words: list[str]) -> Iterator[Ending]:
+    """Turn each error into one line and its code."""
+    end = Ending()
+    try:
+        yield end
     except LongtakeError as error:
-        return _report_end(str(error), error.exit_code, words)
+        end.code = _report_end(str(error), error.exit_code, words)
     except KeyboardInterrupt as stopped:
         code = TERMINATED if str(stopped) == "SIGTERM" else STOPPED
-        return _report_end("Stopped. The same command goes on from what is finished.", code, words)
+        line = "Stopped. The same command goes on from what is finished."
+        end.code = _report_end(line, code, words)
     except Exception as error:  # noqa: BLE001 - the last door: one line, and the whole story for those who ask
         if _is_nowhere():
             line = "The working directory is gone. Change into one that is there, then give the same command again."
-            return _report_end(line, BadInput.exit_code, words)
-        if (refused := translate_refusal(error)) is not None:
-            return _report_end(str(refused), refused.exit_code, words)
-        line = f"A fault of longtake itself: {type(error).__name__}: {error}. --debug shows where."
-        return _report_end(line, 1, words)
+            end.code = _report_end(line, BadInput.exit_code, words)
+        elif (refused := translate_refusal(error)) is not None:
+            end.code = _report_end(str(refused), refused.exit_code, words)
+        else:
+            line = (
+                f"A fault of longtake itself: {type(error).__name__}: {error}. --debug shows where."
+            )
+            end.code = _report_end(line, 1, words)
+
+
+def _flush_stdout(code: int, words: list[str]) -> int:
+    """The exit code, which also says whether all has been written.
+
+    A reader that has seen enough (`| head`) is no fault; a full disk under `> file` is one, also of a verb that ended well.
+    """
+    sys.stdout.flush()
+    loss = loss_of(sys.stdout)
+    if loss is None or loss.errno == errno.EPIPE:
+        return code
+    lost = NotWritable("stdout", loss.strerror)
+    return _report_end(str(lost), code or lost.exit_code, words)
 
 
 def _is_nowhere() -> bool:
@@ -112,12 +128,3 @@ def _report_end(line: str, code: int, words: list[str]) -> int:
         print_words(traceback.format_exc().rstrip(), sys.stderr)
     print_words(spell_unprintable(f"longtake: {line}"), sys.stderr)
     return code
-
-
-def _print_help(command: Command) -> int:
-    text = str(command.options["text"])
-    if sys.stdout.isatty():
-        print_renderables([colour_help(text)])
-    else:
-        print(text, end="")
-    return 0

@@ -1,22 +1,29 @@
 """What must exist before what: the stages of a film as Luigi's tasks, for `luigi --module tasks LongVideo …`.
 
-Luigi takes .2 s to load, and the table of options is wanted without it: the tasks are here where Luigi is.
+Luigi takes .2 s to load, and much of this package is wanted without it: a task is loaded when it is asked for.
 """
 
 import sys
+from importlib import import_module
+from typing import Any
 
-if "luigi" in sys.modules:
-    from tasks.audio import ExtractAudio
-    from tasks.clip import DecodeClip, DenoiseClip
-    from tasks.film import EncodeSoundtrack, LongVideo, MuxVideo
-    from tasks.inputs import EncodeInputs
+_TASKS = {
+    "DecodeClip": "clip",
+    "DenoiseClip": "clip",
+    "EncodeInputs": "inputs",
+    "EncodeSoundtrack": "film",
+    "ExtractAudio": "audio",
+    "LongVideo": "film",
+    "MuxVideo": "film",
+}
 
-    __all__ = [
-        "DecodeClip",
-        "DenoiseClip",
-        "EncodeInputs",
-        "EncodeSoundtrack",
-        "ExtractAudio",
-        "LongVideo",
-        "MuxVideo",
-    ]
+
+def __getattr__(name: str) -> Any:
+    """A task by its name."""
+    if name not in _TASKS:
+        raise AttributeError(f"module tasks has no attribute {name}")
+    return getattr(import_module(f"tasks.{_TASKS[name]}"), name)
+
+
+if "luigi" in sys.modules:  # its command line knows the tasks whose classes are there
+    import_module("tasks.film")

@@ -110,8 +110,6 @@ def walk_imports(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.stmt
             yield child, inside
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             yield from walk_imports(ast.Module(child.orelse, []), inside)
-        elif isinstance(child, ast.If) and "sys.modules" in ast.unparse(child.test):
-            yield from walk_imports(child, inside=True)  # where another has loaded it already
         else:
             yield from walk_imports(child, inside or isinstance(child, ast.FunctionDef))
 

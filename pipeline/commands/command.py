@@ -1,23 +1,23 @@
-"""What a verb of the command line is: a line about it, an example, its words, and what it does with them."""
+"""What words ask for, what is to be called for it, and how a verb prints what came out."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from pipeline.options.flag import Flag
-from storage.errors import BadInput, count_noun
+from storage.errors import count_noun
 from storage.printable import spell_unprintable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from pipeline.monitor.progress import ProgressOptions
+    from pipeline.options.flag import Flag
     from pipeline.results import FinishedFilm
 
-Given = list[tuple[Flag, str]]
+Given = list[tuple["Flag", str]]
 
 
 @dataclass
@@ -28,9 +28,12 @@ class Command:
     options: dict[str, object] = field(default_factory=dict)
     given: Given = field(default_factory=list)
     """Flags of `new` in their order, each with its word."""
-    debug: bool = False
     asked: list[str] = field(default_factory=list)
     """The words themselves."""
+
+    def has(self, name: str) -> bool:
+        """True if an option without a value is given."""
+        return bool(self.options.get(name))
 
     def path(self, name: str) -> Path:
         """An option that is a path."""
@@ -46,122 +49,11 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Verb:
-    """One word of ours; pipeline/verbs has a file for each."""
+class Job:
+    """What a command comes to: something to call, and what shows its result and says the exit code (docs/cli.md)."""
 
-    name: str
-    summary: str
-    example: str
-    add_arguments: Callable[["Parser"], None]
-    """Tell the parser what words it takes."""
-    run: Callable[[Command], int]
-    """Do it; the exit code (docs/cli.md)."""
-
-    def parser(self) -> "Parser":
-        """What reads its words."""
-        parser = Parser(self)
-        self.add_arguments(parser)
-        return parser
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and leaves ending to the caller."""
-
-    def __init__(self, verb: Verb) -> None:
-        super().__init__(
-            prog=f"longtake {verb.name}",
-            description=verb.summary,
-            epilog=f"example:\n  {verb.example}",
-            formatter_class=_HelpFormatter,
-            allow_abbrev=False,
-            add_help=False,
-        )
-        self.color = (
-            False  # from Python 3.14 on it would colour by itself; pipeline/monitor/screens.py does
-        )
-        self.add_argument(
-            "--debug", action="store_true", help="Show all log lines, and where a fault comes from."
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """One line instead of the usage."""
-        raise BadInput(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
-
-    def add_run(self) -> None:
-        """The first word is a run."""
-        self.add_argument("run", metavar="RUN", help="The folder of the run.")
-
-    def take_output(self, text: str) -> None:
-        """The result may be put elsewhere."""
-        self.add_argument("--output-file", metavar="FILE", help=text)
-        self.add_argument(
-            "--overwrite",
-            action="store_true",
-            help="That file may take the place of another (never of an input, or of a run's).",
-        )
-
-    def add_json(self) -> None:
-        """The result may be for machines."""
-        self.add_argument("--json", action="store_true", help="For machines.")
-
-
-def whole_number(word: str) -> int:
-    """What an option that counts reads."""
-    try:
-        return int(word)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a whole number is needed, not {word}") from None
-
-
-def one_of(*words: str) -> Callable[[str], str]:
-    """What an option with a few words reads."""
-
-    def read(word: str) -> str:
-        if word not in words:
-            raise argparse.ArgumentTypeError(f"one of {', '.join(words)} is needed, not {word}")
-        return word
-
-    return read
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30, width=100)
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        """As argparse does it, but for a flag, which is not broken at its dashes."""
-        import textwrap
-
-        return textwrap.wrap(text, width, break_on_hyphens=False)
-
-
-class NoteFlag(argparse.Action):
-    """Puts the flag and its word into the list of what was given."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's own signature
-        space: argparse.Namespace,
-        values: object,
-        option: str | None = None,  # noqa: ARG002
-    ) -> None:
-        """Keep it."""
-        word = "" if self.nargs == 0 else str(values)
-        space.given = [*(getattr(space, "given", None) or []), (self.const, word)]
-
-
-def add_flag(group: "argparse._ActionsContainer", flag: Flag, text: str) -> None:
-    """Take one of the flags of `new`."""
-    words = 0 if flag.constant is not None else None
-    group.add_argument(
-        flag.spelling,
-        action=NoteFlag,
-        const=flag,
-        nargs=words,
-        metavar=flag.metavar,
-        help=text,
-        dest="given",
-    )
+    work: Callable[[], Any]
+    show: Callable[[Any], int]
 
 
 def prepare_logging(command: Command) -> "Console | None":
@@ -174,8 +66,17 @@ def prepare_logging(command: Command) -> "Console | None":
         sweep_scratch(Path(str(run)).absolute().parent)
 
     console = make_console(sys.stderr) if is_drawable(sys.stderr) else None
-    log_output.configure_logging(debug=command.debug, console=console)
+    log_output.configure_logging(debug=command.has("debug"), console=console)
     return console
+
+
+def read_progress(command: Command) -> "ProgressOptions":
+    """Where it is to be seen how a film is made: on this terminal, and at the places of --events-to; raises BadOption."""
+    from pipeline.monitor.progress import ProgressOptions
+    from pipeline.sinks.address import KEY, choose_addresses
+
+    console, urls = prepare_logging(command), command.options[KEY]
+    return ProgressOptions(console, choose_addresses(urls, os.environ, Path.cwd()))
 
 
 def report_film(film: "FinishedFilm") -> int:
@@ -190,6 +91,18 @@ def report_film(film: "FinishedFilm") -> int:
     print_words(said, sys.stderr)
     put_path(film.path)
     return 0
+
+
+class _Shown(Protocol):
+    def as_json(self) -> str: ...
+
+
+def print_result(command: Command, result: _Shown, screen: "Iterable[RenderableType]") -> None:
+    """Print what was found, for machines with --json, else as a screen."""
+    if command.has("json"):
+        print(result.as_json())
+    else:
+        print_renderables(screen)
 
 
 def print_words(words: str, stream: TextIO | None = None) -> None:

@@ -1,20 +1,33 @@
 """longtake doctor: whether weights are whole."""
 
-from pipeline.commands.command import Command, Parser, Verb, print_words
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pipeline.commands.arguments import Parser
+from pipeline.commands.command import Command, Job, print_words
 from storage.errors import ModelError
 from storage.printable import spell_unprintable
 
+if TYPE_CHECKING:
+    from pipeline.upkeep.doctor import Diagnosis
 
-def _run_doctor(command: Command) -> int:
+
+def prepare(command: Command) -> Job:
+    """The folder, and of which model."""
     from pipeline.upkeep.doctor import examine_weights
 
     model, weights, lora = (command.options[name] for name in ("model", "weights", "lora"))
-    found = examine_weights(str(model), str(weights or ""), str(lora) if lora else None)
+    words = str(model), str(weights or ""), str(lora) if lora else None
+    return Job(partial(examine_weights, *words), _show_lines)
+
+
+def _show_lines(found: "Diagnosis") -> int:
     print_words("\n".join(map(spell_unprintable, found.lines)))
     return 0 if found.well else ModelError.exit_code
 
 
-def _add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """A model and its files."""
     parser.add_argument(
         "--model",
         default="live-avatar",
@@ -29,12 +42,3 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--lora", metavar="FILE", help="liveavatar.safetensors, where it does not lie with them."
     )
-
-
-VERB = Verb(
-    "doctor",
-    "Whether a folder of weights is whole and fits its model, without loading it.",
-    "longtake doctor --model live-avatar --weights ckpt",
-    _add_arguments,
-    _run_doctor,
-)

@@ -1,9 +1,21 @@
-"""A help screen on a terminal."""
+"""A help screen, which stands out on a terminal."""
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+def print_help(text: str) -> int:
+    """Print it on stdout, coloured where that is a terminal; the exit code."""
+    if sys.stdout.isatty():
+        from pipeline.commands.command import print_renderables
+
+        print_renderables([colour_help(text)])
+    else:
+        print(text, end="")
+    return 0
 
 
 def colour_help(text: str) -> "RenderableType":

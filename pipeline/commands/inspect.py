@@ -1,25 +1,20 @@
 """longtake inspect: look into a run."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING
 
-from pipeline.commands.command import (
-    Command,
-    Parser,
-    Verb,
-    prepare_logging,
-    print_renderables,
-    print_words,
-    whole_number,
-)
+from pipeline.commands.arguments import Parser
+from pipeline.commands.command import Command, Job, prepare_logging, print_result, print_words
 from storage.errors import BadInput, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from rich.console import Console
 
-    from rich.console import Console, RenderableType
+    from storage.run import Run
 
 PICTURES = ("step", "block", "decode", "replay", "terminal")
 OUTPUT = ("output_file", "overwrite")
@@ -33,19 +28,20 @@ VIEWS = {
 """Each way of looking, and what may be said with it; what is said first wins, and the whole film is what is left."""
 
 
-class _Shown(Protocol):
-    def as_json(self) -> str: ...
+def prepare(command: Command) -> Job:
+    """The run, and how it is looked at."""
+    from storage.run import Run
 
-
-def _run_inspect(command: Command) -> int:
-    acts = {
+    looks = {
         "hunt": _find_anomalies,
         "diff": _compare_runs,
         "audio": _inspect_audio,
         "clip": _inspect_clip,
         "film": _inspect_film,
     }
-    return acts[_choose_view(command)](command)
+    look = looks[_choose_view(command)]
+    console = prepare_logging(command)
+    return Job(partial(look, Run.open(command.path("run")), command, console), int)
 
 
 def _choose_view(command: Command) -> str:
@@ -66,88 +62,72 @@ def _is_given(value: object) -> bool:
     return value is not None and value is not False
 
 
-def _inspect_clip(command: Command) -> int:
-    from pipeline import api
-    from pipeline.inspection.clip import ClipView
+def _inspect_clip(run: "Run", command: Command, _console: "Console | None") -> int:
+    from pipeline.inspection.clip import ClipView, inspect_clip
+    from pipeline.inspection.latent_pictures import render_in_terminal
     from pipeline.inspection.screen import show_inspection
 
-    prepare_logging(command)
-    look = ClipView(
+    view = ClipView(
         clip=int(str(command.options["clip"])),
         step=command.number("step"),
         block=command.number("block"),
         output_file=command.file("output_file"),
-        overwrite=bool(command.options["overwrite"]),
-        decode=bool(command.options["decode"]),
-        replay=bool(command.options["replay"]),
+        overwrite=command.has("overwrite"),
+        decode=command.has("decode"),
+        replay=command.has("replay"),
     )
-    seen = api.inspect(command.path("run"), look, _print_line)
-    _print_shown(command, seen, show_inspection(seen))
-    if command.options["terminal"] and not command.options["json"]:
-        from pipeline.inspection.latent_pictures import render_in_terminal
-
-        print(render_in_terminal(seen.shown, _terminal_columns()))
+    seen = inspect_clip(run, view, _print_line)
+    print_result(command, seen, show_inspection(seen))
+    if command.has("terminal") and not command.has("json"):
+        print(render_in_terminal(seen.shown, shutil.get_terminal_size((100, 40)).columns))
     return 0
 
 
-def _inspect_film(command: Command) -> int:
-    from pipeline import api
+def _inspect_film(run: "Run", command: Command, console: "Console | None") -> int:
+    from pipeline.inspection.overview import survey_film
     from pipeline.inspection.screen import show_overview
 
-    with _looking_progress(prepare_logging(command)) as watch:
-        target, over = command.file("output_file"), bool(command.options["overwrite"])
-        seen = api.inspect_film(command.path("run"), target, watch, overwrite=over)
-    _print_shown(command, seen, show_overview(seen))
+    with _looking_progress(console) as watch:
+        target, over = command.file("output_file"), command.has("overwrite")
+        seen = survey_film(run, target, watch, overwrite=over)
+    print_result(command, seen, show_overview(seen))
     return 0
 
 
-def _find_anomalies(command: Command) -> int:
-    from pipeline import api
+def _find_anomalies(run: "Run", command: Command, console: "Console | None") -> int:
+    from pipeline.inspection.hunt import find_anomalies
     from pipeline.inspection.screen import show_anomalies
 
-    with _looking_progress(prepare_logging(command)) as watch:
-        seen = api.find_anomalies(command.path("run"), watch)
-    _print_shown(command, seen, show_anomalies(seen))
+    with _looking_progress(console) as watch:
+        seen = find_anomalies(run, watch)
+    print_result(command, seen, show_anomalies(seen))
     return RunError.exit_code if seen.found else 0
 
 
-def _compare_runs(command: Command) -> int:
-    from pipeline import api
+def _compare_runs(run: "Run", command: Command, console: "Console | None") -> int:
+    from pipeline.inspection.diff import compare_runs
     from pipeline.inspection.screen import show_comparison
+    from storage.run import Run
 
-    with _looking_progress(prepare_logging(command)) as watch:
-        seen = api.diff(command.path("run"), command.path("diff"), watch)
-    _print_shown(command, seen, show_comparison(seen))
+    with _looking_progress(console) as watch:
+        seen = compare_runs(run, Run.open(command.path("diff")), watch)
+    print_result(command, seen, show_comparison(seen))
     return 0 if seen.equal else RunError.exit_code
 
 
-def _inspect_audio(command: Command) -> int:
-    from pipeline import api
+def _inspect_audio(run: "Run", command: Command, _console: "Console | None") -> int:
+    from pipeline.inspection.audio_view import view_audio
     from pipeline.inspection.screen import show_audio
 
-    prepare_logging(command)
     clip = int(str(command.options["clip"]))
-    target, over = command.file("output_file"), bool(command.options["overwrite"])
-    seen = api.inspect_audio(command.path("run"), clip, target, overwrite=over)
-    _print_shown(command, seen, show_audio(seen))
+    target, over = command.file("output_file"), command.has("overwrite")
+    seen = view_audio(run, clip, target, overwrite=over)
+    print_result(command, seen, show_audio(seen))
     return 0
-
-
-def _print_shown(command: Command, seen: _Shown, screen: "Iterable[RenderableType]") -> None:
-    if command.options["json"]:
-        print(seen.as_json())
-    else:
-        print_renderables(screen)
 
 
 def _print_line(line: str) -> None:
     print_words(line, sys.stderr)
-
-
-def _terminal_columns() -> int:
-    import shutil
-
-    return shutil.get_terminal_size((100, 40)).columns
 
 
 @contextmanager
@@ -160,57 +140,30 @@ def _looking_progress(console: "Console | None") -> Iterator[Callable[[int], Non
         yield lambda clip: line.update(f"looking at clip {clip}")
 
 
-def _add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """A run, and how it is looked at."""
     parser.add_run()
-    add = parser.add_argument
-    add(
-        "--clip",
-        type=whole_number,
-        metavar="N",
-        help="One clip, counted from 0; else the whole film.",
-    )
-    add(
-        "--block",
-        type=whole_number,
-        metavar="B",
-        help="This block of the clip only, counted from 0.",
-    )
-    add(
+    parser.add_number("--clip", "N", "One clip, counted from 0; else the whole film.")
+    parser.add_number("--block", "B", "This block of the clip only, counted from 0.")
+    parser.add_number(
         "--step",
-        type=whole_number,
-        metavar="S",
-        help="This step only, counted from 0; larger pictures. One that is not kept is made again, at a price said first.",
+        "S",
+        "This step only, counted from 0; larger pictures. One that is not kept is made again, at a price said first.",
     )
-    add(
-        "--decode",
-        action="store_true",
-        help="Pictures by the model's own decoder, which is loaded.",
-    )
-    add(
+    parser.add_switch("--decode", "Pictures by the model's own decoder, which is loaded.")
+    parser.add_switch(
         "--replay",
-        action="store_true",
-        help="Make the clip's steps again where they are not kept, into a scratch folder.",
+        "Make the clip's steps again where they are not kept, into a scratch folder.",
     )
-    add("--audio", action="store_true", help="What the model hears of the clip, beside the wave.")
-    add(
-        "--hunt",
-        action="store_true",
-        help="NaN and outliers in the whole run, each with clip, block, step and channel.",
+    parser.add_switch("--audio", "What the model hears of the clip, beside the wave.")
+    parser.add_switch(
+        "--hunt", "NaN and outliers in the whole run, each with clip, block, step and channel."
     )
-    add(
+    parser.add_argument(
         "--diff",
         metavar="OTHER_RUN",
         help="Where two runs first differ, and by how much, stage by stage.",
     )
-    add("--terminal", action="store_true", help="The picture in the terminal, too.")
-    parser.take_output("Where the PNG goes (RUN-clipN.png in this folder).")
+    parser.add_switch("--terminal", "The picture in the terminal, too.")
+    parser.add_output("Where the PNG goes (RUN-clipN.png in this folder).")
     parser.add_json()
-
-
-VERB = Verb(
-    "inspect",
-    "What is in a run: latents as pictures (PNG) and numbers, drift, NaN, outliers; --diff OTHER_RUN.",
-    "longtake inspect runs/mine --clip 3 --step 2",
-    _add_arguments,
-    _run_inspect,
-)

@@ -1,35 +1,29 @@
 """longtake mux: join what is there."""
 
-from pipeline.commands.command import Command, Parser, Verb, prepare_logging, report_film
+from functools import partial
+
+from pipeline.commands.arguments import Parser
+from pipeline.commands.command import Command, Job, prepare_logging, report_film
 
 
-def _run_mux(command: Command) -> int:
-    from pipeline import api
+def prepare(command: Command) -> Job:
+    """The run, how much of it, and where it goes."""
+    from pipeline.upkeep.partial_mux import mux_finished
+    from tasks.open_run import open_run
 
     prepare_logging(command)
-    film = api.mux(
-        command.path("run"),
-        partial=bool(command.options["partial"]),
+    joining = partial(
+        mux_finished,
+        open_run(command.path("run")),
+        partial=command.has("partial"),
         output_file=command.file("output_file"),
-        overwrite=bool(command.options["overwrite"]),
+        overwrite=command.has("overwrite"),
     )
-    return report_film(film)
+    return Job(joining, report_film)
 
 
-def _add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """A run, and how much of it."""
     parser.add_run()
-    parser.add_argument(
-        "--partial",
-        action="store_true",
-        help="The longest finished beginning, also while the film is made.",
-    )
-    parser.take_output("Where the film goes (RUN/video.mp4, RUN/partial.mp4).")
-
-
-VERB = Verb(
-    "mux",
-    "Join the finished clips and their sound, at any time.",
-    "longtake mux runs/mine --partial --output-file so-far.mp4",
-    _add_arguments,
-    _run_mux,
-)
+    parser.add_switch("--partial", "The longest finished beginning, also while the film is made.")
+    parser.add_output("Where the film goes (RUN/video.mp4, RUN/partial.mp4).")

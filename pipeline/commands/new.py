@@ -1,81 +1,62 @@
 """longtake new: a film."""
 
-import argparse
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.commands.command import Command, Parser, Verb, add_flag, prepare_logging, report_film
-from pipeline.commands.keep_going import add_keep_going, flags_as_words, keep_going
-from pipeline.options.flags import FLAGS, GROUPS
-from pipeline.sinks import attach_sinks
-from pipeline.sinks.address import KEY, add_events_to, choose_addresses
+from pipeline.commands.arguments import Parser
+from pipeline.commands.command import Command, Job, read_progress, report_film
+from pipeline.commands.keep_going import flags_as_words, keep_going
+from pipeline.sinks.address import add_events_to
 
-NOTHING: tuple[str, ...] = ()
+if TYPE_CHECKING:
+    from pipeline.options.sources import GivenOptions
+    from tasks.request import Request
 
 
-def _run_new(command: Command) -> int:
+def prepare(command: Command) -> Job:
+    """Flags, environment and longtake.toml become one request."""
     from pipeline import api
-    from pipeline.options import sources
+    from pipeline.options.sources import gather_options
 
-    wishes = sources.gather_options(command.given, os.environ, Path.cwd())
-    request, changes = wishes.to_request(), NOTHING
-    if command.options["fit"]:
-        request, changes = api.fit_request(request)
-    if changes:
-        wishes.notices.append(f"[PLAN] It does not fit as asked; --fit takes {' '.join(changes)}")
-    if command.options["keep_going"]:
+    given = gather_options(command.given, os.environ, Path.cwd())
+    request = given.to_request()
+    if command.has("fit"):
+        request = _fit_request(request, given)
+    if command.has("keep_going"):
         from tasks.resolve import resolve_request
 
         root = resolve_request(request).root
         # By its name: where the seed is drawn, each start would else be another film. What fits is found once, and then stands in the run beside what was asked.
-        more = ["--fit"] if command.options["fit"] else []
+        fit = ["--fit"] if command.has("fit") else []
         return keep_going(
-            command, ["new", *flags_as_words(command), *more, "--run", str(root)], root
+            command, ["new", *flags_as_words(command), *fit, "--run", str(root)], root
         )
-    console, breaks = prepare_logging(command), bool(command.options["break_lock"])
-    with attach_sinks(choose_addresses(command.options[KEY], os.environ, Path.cwd())):
-        film = api.new(request, console=console, notices=wishes.told, break_lock=breaks)
-    return report_film(film)
-
-
-def add_film_flags(parser: Parser) -> None:
-    """IMAGE, AUDIO and everything that a film is made of."""
-    parser.usage = f"{parser.prog} IMAGE AUDIO [flags]"
-    parser.add_argument(
-        "files",
-        nargs="*",
-        metavar="IMAGE AUDIO",
-        help="The picture, and the sound or a film with sound.",
+    making = partial(
+        api.new,
+        request,
+        progress=read_progress(command),
+        notices=given.told,
+        break_lock=command.has("break_lock"),
     )
-    for title, flags in GROUPS.items():
-        group = parser.add_argument_group(title)
-        for flag in flags:
-            add_flag(group, flag, flag.does)
-    for flag in FLAGS:
-        if not flag.fields:
-            add_flag(parser, flag, argparse.SUPPRESS)
+    return Job(making, report_film)
 
 
-def _add_arguments(parser: Parser) -> None:
-    add_film_flags(parser)
-    add_keep_going(parser)
+def _fit_request(request: "Request", given: "GivenOptions") -> "Request":
+    """The request, where there is no room for it with the first of the ways that fit, which is noted; makes nothing."""
+    from pipeline.plan.planner import PlanOptions, plan_film
+
+    request, plan = plan_film(request, PlanOptions(rehearse=False, fit=True))
+    if plan.changes:
+        ways = " ".join(plan.changes)
+        given.notices.append(f"[PLAN] It does not fit as asked; --fit takes {ways}")
+    return request
+
+
+def add_arguments(parser: Parser) -> None:
+    """What a film is made of, and how."""
+    parser.add_film_flags()
+    parser.add_keep_going()
     add_events_to(parser)
-    add_fit(parser)
-
-
-def add_fit(parser: Parser) -> None:
-    """What `new` and `plan` do where there is no room."""
-    parser.add_argument(
-        "--fit",
-        action="store_true",
-        help="Where it does not fit, take the first way that does (longtake plan tells them).",
-    )
-
-
-VERB = Verb(
-    "new",
-    "Make a film; the same command again goes on where it stopped.",
-    "longtake new face.png speech.wav --run runs/mine",
-    _add_arguments,
-    _run_new,
-)
+    parser.add_fit()

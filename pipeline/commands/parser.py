@@ -1,13 +1,16 @@
 """Words into a command: our verbs, and Live Avatar's command lines, which have none."""
 
-import argparse
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
-from pipeline.commands.command import Command, Given
+from pipeline.commands.command import Command, Given, Job
+from pipeline.commands.help_screen import print_help
 from pipeline.commands.registry import VERBS
-from pipeline.options.flags import FLAGS
 from storage.errors import BadInput
+
+if TYPE_CHECKING:
+    from pipeline.commands.arguments import Parser
 
 ABOUT = """A picture and a soundtrack become a talking film of any length; what is finished survives any crash."""
 _CODES = """exit codes:
@@ -19,6 +22,15 @@ _CODES = """exit codes:
                                     130, 143 interrupted"""
 
 
+def prepare_job(words: Sequence[str]) -> Job:
+    """What is to be called for these words; raises BadInput, BadOption or Refused."""
+    command = parse_command(words)
+    if command.verb == "help":
+        return Job(partial(print_help, str(command.options["text"])), int)
+    job: Job = VERBS[command.verb].module.prepare(command)
+    return job
+
+
 def parse_command(words: Sequence[str]) -> Command:
     """The command that the words ask for; raises BadInput, BadOption or Refused."""
     words = list(words)
@@ -27,14 +39,11 @@ def parse_command(words: Sequence[str]) -> Command:
     if words[0] == "--version":
         return Command("help", {"text": _read_version()})
     if words[0] in VERBS:
-        return _parse_verb(words[0], words[1:])
-    if words[0] == "run":
-        return _parse_verb("new", _cut_launcher(words[1:]))
-    after = _cut_launcher(words)
-    if after and after[0].startswith("-"):
-        return _parse_verb("new", after)
-    near = difflib.get_close_matches(words[0], VERBS, 1)
-    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(VERBS)}."
+        return _parse_verb(words[0], words[1:], words)
+    after = _cut_launcher(words[words[0] == "run" :])
+    if words[0] == "run" or (after and after[0].startswith("-")):
+        return _parse_verb("new", after, words)
+    hint = _closest_word(words[0], VERBS) or f"There are {', '.join(VERBS)}."
     raise BadInput(f"{words[0]} is no verb of longtake. {hint}")
 
 
@@ -47,6 +56,8 @@ def _cut_launcher(words: list[str]) -> list[str]:
 
 def _is_value(words: list[str], place: int) -> bool:
     """Whether the word belongs to a flag of ours before it (`--prompt x.py`)."""
+    from pipeline.options.flags import FLAGS
+
     before = words[place - 1].lstrip("-").replace("_", "-") if place else ""
     return any(flag.name == before and flag.constant is None for flag in FLAGS)
 
@@ -79,8 +90,11 @@ def _read_version() -> str:
         return "longtake straight from its sources\n"
 
 
-def _parse_verb(verb: str, words: list[str]) -> Command:
-    parser = VERBS[verb].parser()
+def _parse_verb(verb: str, words: list[str], asked: list[str]) -> Command:
+    from pipeline.commands.arguments import Parser
+
+    parser = Parser(VERBS[verb])
+    VERBS[verb].module.add_arguments(parser)
     if "-h" in words or "--help" in words:
         return Command("help", {"text": parser.format_help()})
     # Intermixed: `IMAGE --run DIR AUDIO` too.
@@ -88,22 +102,23 @@ def _parse_verb(verb: str, words: list[str]) -> Command:
     if unknown:
         raise _unknown_word(parser, unknown[0])
     options = vars(space)
-    given, debug = options.pop("given", None) or [], bool(options.pop("debug"))
-    return Command(verb, options, [*_file_flags(options), *given], debug)
+    given = options.pop("given", None) or []
+    return Command(verb, options, [*_file_flags(options), *given], asked)
 
 
 def _file_flags(options: dict[str, object]) -> Given:
     """IMAGE and AUDIO as the flags that they stand for."""
+    from pipeline.options.flags import FLAGS
+
     files = options.pop("files", [])
     words = [str(word) for word in files] if isinstance(files, list) else []
     if len(words) > 2:
         raise BadInput(f"{words[2]} is one file too many: a picture and a sound make a film.")
-    return list(
-        zip((flag for flag in FLAGS if flag.name in {"image", "audio"}), words, strict=False)
-    )
+    names = [flag for flag in FLAGS if flag.name in {"image", "audio"}]
+    return list(zip(names, words, strict=False))
 
 
-def _bind_values(parser: argparse.ArgumentParser, words: list[str]) -> Iterator[str]:
+def _bind_values(parser: "Parser", words: list[str]) -> Iterator[str]:
     """Dashes for underscores in names, and each value bound to its flag: a prompt may begin with a dash."""
     takes = {name for act in parser._actions if act.nargs is None for name in act.option_strings}
     rest = iter(words)
@@ -118,11 +133,17 @@ def _bind_values(parser: argparse.ArgumentParser, words: list[str]) -> Iterator[
             yield name + equals + value
 
 
-def _unknown_word(parser: argparse.ArgumentParser, word: str) -> BadInput:
+def _unknown_word(parser: "Parser", word: str) -> BadInput:
     if not word.startswith("-"):
         return BadInput(f"{word} is one word too many. See `{parser.prog} --help`.")
     name = word.partition("=")[0]
     known = [option for action in parser._actions for option in action.option_strings]
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"Did you mean {near[0]}?" if near else f"See `{parser.prog} --help`."
+    hint = _closest_word(name, known) or f"See `{parser.prog} --help`."
     return BadInput(f"{name} is no flag of longtake. {hint}")
+
+
+def _closest_word(word: str, known: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, known, 1)
+    return f"Did you mean {near[0]}?" if near else ""

@@ -1,22 +1,81 @@
-"""The verbs of the command line, a file each: `longtake VERB --help`. Importing them loads nothing heavy."""
+"""The verbs of the command line, in the order of the first screen."""
 
-from pipeline.commands import (
-    accept,
-    doctor,
-    inspect,
-    mux,
-    new,
-    plan,
-    report,
-    resume,
-    retake,
-    status,
-    verify,
-)
-from pipeline.commands.command import Verb
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 
-VERBS: dict[str, Verb] = {
-    each.VERB.name: each.VERB
-    for each in (plan, new, resume, status, mux, inspect, verify, report, retake, doctor, accept)
+
+@dataclass(frozen=True)
+class Verb:
+    """One word of ours. The file of its name has `add_arguments(parser)`, and `prepare(command)`, which gives the Job."""
+
+    name: str
+    summary: str
+    example: str
+
+    @property
+    def module(self) -> ModuleType:
+        """Its file, which is imported when the verb is asked for."""
+        return import_module(f"pipeline.commands.{self.name}")
+
+
+VERBS = {
+    each.name: each
+    for each in (
+        Verb(
+            "plan",
+            "What a film will take: clips, memory, disk, hours; and what would fit.",
+            "longtake plan face.png speech.wav --run runs/mine",
+        ),
+        Verb(
+            "new",
+            "Make a film; the same command again goes on where it stopped.",
+            "longtake new face.png speech.wav --run runs/mine",
+        ),
+        Verb(
+            "resume",
+            "Go on with a run.",
+            "longtake resume runs/mine",
+        ),
+        Verb(
+            "status",
+            "What a run has, how fast it goes, and where each setting came from.",
+            "longtake status runs/mine --watch",
+        ),
+        Verb(
+            "mux",
+            "Join the finished clips and their sound, at any time.",
+            "longtake mux runs/mine --partial --output-file so-far.mp4",
+        ),
+        Verb(
+            "inspect",
+            "What is in a run: latents as pictures (PNG) and numbers, drift, NaN, outliers; --diff OTHER_RUN.",
+            "longtake inspect runs/mine --clip 3 --step 2",
+        ),
+        Verb(
+            "verify",
+            "Whether a run is whole, byte by byte; what is broken, what that costs, and --repair.",
+            "longtake verify runs/mine --repair",
+        ),
+        Verb(
+            "report",
+            "One page about a film: lips, drift, seams, pauses, sound, and its worst moments.",
+            "longtake report runs/mine runs/other",
+        ),
+        Verb(
+            "retake",
+            "Some clips again with another seed, in a new run that shares all else with the old one.",
+            "longtake retake runs/mine --clip 4 --until 6",
+        ),
+        Verb(
+            "doctor",
+            "Whether a folder of weights is whole and fits its model, without loading it.",
+            "longtake doctor --model live-avatar --weights ckpt",
+        ),
+        Verb(
+            "accept",
+            "Three clips, a kill, a resume, the bytes compared, and a page about it; takes the flags of `new`.",
+            "longtake accept --model live-avatar --weights ckpt --size 704*384",
+        ),
+    )
 }
-"""In the order of the first screen."""

@@ -1,33 +1,45 @@
 """longtake report: one page about a film, or about several."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline.commands.arguments import Parser
 from pipeline.commands.command import (
     Command,
-    Parser,
-    Verb,
+    Job,
     prepare_logging,
     print_renderables,
     put_path,
 )
 from pipeline.json_output import to_json
 
+if TYPE_CHECKING:
+    from pipeline.report.write import Report
 
-def _run_report(command: Command) -> int:
-    from pipeline import api
-    from pipeline.monitor.screens import show_quality
 
-    console = prepare_logging(command)
+def prepare(command: Command) -> Job:
+    """The films, and where the page goes."""
+    from pipeline.quality.external_judges import Judges
+    from pipeline.report.reading import Target
+    from pipeline.report.write import write_report
+
     words = command.options["films"]
     assert isinstance(words, list)
-    made = api.report(
+    writing = partial(
+        write_report,
         [Path(word) for word in words],
-        command.file("output_file"),
-        overwrite=bool(command.options["overwrite"]),
-        judges=api.choose_judges(command.file("syncnet"), command.file("likeness")),
-        console=console,
+        Target(command.file("output_file"), command.has("overwrite")),
+        judges=Judges(command.file("syncnet"), command.file("likeness")),
+        console=prepare_logging(command),
     )
-    if command.options["json"]:
+    return Job(writing, partial(_show_page, command))
+
+
+def _show_page(command: Command, made: "Report") -> int:
+    from pipeline.monitor.screens import show_quality
+
+    if command.has("json"):
         facts = [reading.as_dict() for reading in made.readings]
         print(to_json({"page": made.page, "films": facts}))
         return 0
@@ -37,32 +49,14 @@ def _run_report(command: Command) -> int:
     return 0
 
 
-def _add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """Films, and what judges them."""
     parser.add_argument(
         "films",
         nargs="+",
         metavar="RUN",
         help="The folder of a run, or a film's file; several stand beside each other.",
     )
-    parser.take_output("Where the page goes (report.html in the first RUN).")
-    add_judges(parser)
+    parser.add_output("Where the page goes (report.html in the first RUN).")
+    parser.add_judges()
     parser.add_json()
-
-
-def add_judges(parser: Parser) -> None:
-    """Weights that somebody else has trained to judge films."""
-    parser.add_argument(
-        "--syncnet", metavar="FILE", help="SyncNet's weights (syncnet_v2.model), for lips as well."
-    )
-    parser.add_argument(
-        "--likeness", metavar="DIR", help="A folder of DINO's or CLIP's weights, for likeness."
-    )
-
-
-VERB = Verb(
-    "report",
-    "One page about a film: lips, drift, seams, pauses, sound, and its worst moments.",
-    "longtake report runs/mine runs/other",
-    _add_arguments,
-    _run_report,
-)

@@ -1,52 +1,53 @@
 """longtake retake: some clips again, with another seed."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pipeline.commands.arguments import Parser
 from pipeline.commands.command import (
     Command,
-    Parser,
-    Verb,
-    add_flag,
+    Job,
     prepare_logging,
     print_renderables,
     report_film,
-    whole_number,
 )
-from pipeline.commands.keep_going import add_keep_going, flags_as_words, keep_going
-from pipeline.commands.resume import SETTINGS
+from pipeline.commands.keep_going import flags_as_words, keep_going
 
 if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
+    from pipeline.results import RetakenFilm
     from tasks.retake import RetakePlan, RetakeRequest
 
 
-def _run_retake(command: Command) -> int:
+def prepare(command: Command) -> Job:
+    """The old run, which clips, and what shall be another than there."""
     from pipeline import api
-    from pipeline.monitor.screens import show_plan_of_retake, show_seams
+    from pipeline.monitor.progress import ProgressOptions
+    from pipeline.monitor.screens import show_plan_of_retake
 
     root = command.path("run")
     changes = _changed_settings(command)
     wish = _read_request(command, changes)
-    if command.options["keep_going"]:
+    if command.has("keep_going"):
         from tasks.open_run import open_run
         from tasks.retake import choose_retake_folder
 
         target = wish.run or choose_retake_folder(open_run(root.resolve()), wish)
         return keep_going(command, _command_again(command, target), target)
-    console = prepare_logging(command)
 
-    def say_price(found: "RetakePlan", seconds: float | None) -> None:
-        print_renderables([*show_plan_of_retake(found, seconds), *changes.told], sys.stderr)
+    def say_price(plan: "RetakePlan", seconds: float | None) -> None:
+        print_renderables([*show_plan_of_retake(plan, seconds), *changes.told], sys.stderr)
 
-    found = api.retake(
-        root,
-        wish,
-        console=console,
-        tell=say_price,
-    )
-    print_renderables(show_seams(found.seams), sys.stderr)
-    return report_film(found.film)
+    progress = ProgressOptions(prepare_logging(command))
+    return Job(partial(api.retake, root, wish, progress=progress, tell=say_price), _show_film)
+
+
+def _show_film(retaken: "RetakenFilm") -> int:
+    from pipeline.monitor.screens import show_seams
+
+    print_renderables(show_seams(retaken.seams), sys.stderr)
+    return report_film(retaken.film)
 
 
 def _changed_settings(command: Command) -> "GivenOptions":
@@ -70,9 +71,9 @@ def _read_request(command: Command, changes: "GivenOptions") -> "RetakeRequest":
         until=command.number("until"),
         seed=command.number("seed"),
         run=command.file("new"),
-        redecode=bool(command.options["redecode"]),
-        accept_joint=bool(command.options["accept_joint"]),
-        break_lock=bool(command.options["break_lock"]),
+        redecode=command.has("redecode"),
+        accept_joint=command.has("accept_joint"),
+        break_lock=command.has("break_lock"),
         settings=changes.fields,
         sources=changes.sources,
     )
@@ -84,53 +85,32 @@ def _command_again(command: Command, target: object) -> list[str]:
     for name in ("clip", "until", "seed"):
         if command.options[name] is not None:
             words.append(f"--{name}={command.options[name]}")
-    if command.options["redecode"]:
+    if command.has("redecode"):
         words.append("--redecode")
     return [*words, *flags_as_words(command)]
 
 
-def _add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """A run, which clips of it, and what may change."""
     parser.add_run()
     parser.usage = "longtake retake RUN --clip N [--until M] [--seed S] [--run NEW] [settings]"
-    parser.add_argument(
-        "--clip",
-        type=whole_number,
-        required=True,
-        metavar="N",
-        help="The first clip to make again, from 0.",
-    )
-    parser.add_argument(
+    parser.add_number("--clip", "N", "The first clip to make again, from 0.", required=True)
+    parser.add_number(
         "--until",
-        type=whole_number,
-        metavar="M",
-        help="Clips N to M-1 are made again; from clip M on it is the old film (to the end).",
+        "M",
+        "Clips N to M-1 are made again; from clip M on it is the old film (to the end).",
     )
-    parser.add_argument(
-        "--seed", type=whole_number, metavar="S", help="The seed from clip N on (drawn, and said)."
-    )
+    parser.add_number("--seed", "S", "The seed from clip N on (drawn, and said).")
     parser.add_argument(
         "--run", dest="new", metavar="NEW", help="The new run's folder (RUN-clipN…, beside RUN)."
     )
-    parser.add_argument(
+    parser.add_switch(
         "--redecode",
-        action="store_true",
-        help="Decode old clips after M again, as far as the new past reaches: a softer join.",
+        "Decode old clips after M again, as far as the new past reaches: a softer join.",
     )
-    parser.add_argument(
+    parser.add_switch(
         "--accept-joint",
-        action="store_true",
-        help="Do it although another machine or version made the old film.",
+        "Do it although another machine or version made the old film.",
     )
-    add_keep_going(parser)
-    group = parser.add_argument_group("settings of the new run, which decide no pixel")
-    for flag in SETTINGS:
-        add_flag(group, flag, flag.does)
-
-
-VERB = Verb(
-    "retake",
-    "Some clips again with another seed, in a new run that shares all else with the old one.",
-    "longtake retake runs/mine --clip 4 --until 6",
-    _add_arguments,
-    _run_retake,
-)
+    parser.add_keep_going()
+    parser.add_settings("settings of the new run, which decide no pixel")

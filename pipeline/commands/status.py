@@ -1,16 +1,17 @@
 """longtake status: what a run has, once or until it is done."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pipeline.commands.arguments import Parser
 from pipeline.commands.command import (
     Command,
-    Parser,
-    Verb,
+    Job,
     is_drawable,
     make_console,
     prepare_logging,
-    print_renderables,
+    print_result,
     print_words,
 )
 from pipeline.monitor.streams import is_read
@@ -18,27 +19,32 @@ from storage.errors import Interrupted, Terminated, WorkFailed
 
 if TYPE_CHECKING:
     from pipeline.monitor.status import Status
+    from storage.run import Run
 
 
-def _run_status(command: Command) -> int:
-    from pipeline import api
-    from pipeline.monitor.screens import show_status
+def prepare(command: Command) -> Job:
+    """The run, and whether it is looked at once."""
+    from pipeline.monitor.status import read_status
+    from tasks.open_run import open_run
 
     prepare_logging(command)
-    if command.options["watch"]:
-        return _watch_run(command)
-    status = api.status(command.path("run"))
-    if command.options["json"]:
-        print(status.as_json())
-    else:
-        print_renderables(show_status(status))
+    run = open_run(command.path("run"))
+    if command.has("watch"):
+        return Job(partial(_watch_run, run, json=command.has("json")), int)
+    return Job(partial(read_status, run), partial(_show_status, command))
+
+
+def _show_status(command: Command, status: "Status") -> int:
+    from pipeline.monitor.screens import show_status
+
+    print_result(command, status, show_status(status))
     return 0
 
 
-def _watch_run(command: Command) -> int:
+def _watch_run(run: "Run", *, json: bool) -> int:
     """0 when the film is done or nobody reads on, 4 when the run stands still without."""
     try:
-        status = _last_status(command)
+        status = _last_status(run, json=json)
     except KeyboardInterrupt as stopped:
         print_words("longtake: No longer watching; the run goes on.", sys.stderr)
         kind = Terminated if str(stopped) == "SIGTERM" else Interrupted
@@ -46,11 +52,9 @@ def _watch_run(command: Command) -> int:
     return 0 if status.state == "finished" or not is_read(sys.stdout) else WorkFailed.exit_code
 
 
-def _last_status(command: Command) -> "Status":
+def _last_status(run: "Run", *, json: bool) -> "Status":
     from pipeline.monitor import watch
-    from tasks.open_run import open_run
 
-    run, json = open_run(command.path("run")), bool(command.options["json"])
     if is_drawable(sys.stdout) and not json:
         return watch.show_live(run, make_console(sys.stdout))
     for status, line in watch.report_changes(run):
@@ -58,20 +62,11 @@ def _last_status(command: Command) -> "Status":
     return status
 
 
-def _add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """A run, and for how long."""
     parser.add_run()
-    parser.add_argument(
+    parser.add_switch(
         "--watch",
-        action="store_true",
-        help="Look on until the film is done or the run stands still: in place on a terminal, else a line a change.",
+        "Look on until the film is done or the run stands still: in place on a terminal, else a line a change.",
     )
     parser.add_json()
-
-
-VERB = Verb(
-    "status",
-    "What a run has, how fast it goes, and where each setting came from.",
-    "longtake status runs/mine --watch",
-    _add_arguments,
-    _run_status,
-)

@@ -1,10 +1,17 @@
 """longtake verify: whether a run is whole."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pipeline.commands.command import Command, Parser, Verb, prepare_logging, print_renderables
-from pipeline.commands.report import add_judges
+from pipeline.commands.arguments import Parser
+from pipeline.commands.command import (
+    Command,
+    Job,
+    prepare_logging,
+    print_renderables,
+    print_result,
+)
 from pipeline.json_output import to_json, to_plain
 from storage.errors import BadInput, BelowLevel, RunError
 
@@ -12,43 +19,45 @@ if TYPE_CHECKING:
     from pipeline.upkeep.verify import Verification
 
 
-def _run_verify(command: Command) -> int:
-    from pipeline import api
+def prepare(command: Command) -> Job:
+    """The run, whether it is only looked at, and how it is judged."""
+    from pipeline.upkeep.verify import repair_run, verify_run
+    from tasks.open_run import open_run
+
+    judges = [name for name in ("syncnet", "likeness") if command.options[name]]
+    if judges and not command.has("quality"):
+        raise BadInput(f"--{judges[0]} is asked with --quality: add it.")
+    console, run = prepare_logging(command), open_run(command.path("run"))
+    work = (
+        partial(repair_run, run, console, _show_price)
+        if command.has("repair")
+        else partial(verify_run, run, console)
+    )
+    return Job(work, partial(_judge_film if command.has("quality") else _show_state, command))
+
+
+def _show_price(before: "Verification") -> None:
     from pipeline.monitor.screens import show_verification
 
-    if not command.options["quality"] and (idle := _judges_of(command)):
-        raise BadInput(f"--{idle[0]} is asked with --quality: add it.")
-    console = prepare_logging(command)
+    print_renderables(show_verification(before, repairing=True), sys.stderr)
 
-    def tell(before: "Verification") -> None:
-        print_renderables(show_verification(before, repairing=True), sys.stderr)
 
-    if command.options["repair"]:
-        found = api.repair(command.path("run"), console, tell)
-    else:
-        found = api.verify(command.path("run"), console)
-    if command.options["quality"]:
-        return _judge_quality(command, found)
-    if command.options["json"]:
-        print(found.as_json())
-    else:
-        print_renderables(show_verification(found))
+def _show_state(command: Command, found: "Verification") -> int:
+    from pipeline.monitor.screens import show_verification
+
+    print_result(command, found, show_verification(found))
     return 0 if found.state == "whole" else RunError.exit_code
 
 
-def _judges_of(command: Command) -> list[str]:
-    return [name for name in ("syncnet", "likeness") if command.options[name]]
-
-
-def _judge_quality(command: Command, found: "Verification") -> int:
+def _judge_film(command: Command, found: "Verification") -> int:
     """Whether it is whole, and whether it is good: damage first."""
-    from pipeline import api
     from pipeline.monitor.screens import show_quality, show_verification
+    from pipeline.quality.external_judges import Judges
+    from pipeline.report.reading import read_film
 
-    quality = api.quality(
-        command.path("run"), api.choose_judges(command.file("syncnet"), command.file("likeness"))
-    )
-    if command.options["json"]:
+    judges = Judges(command.file("syncnet"), command.file("likeness"))
+    quality = read_film(command.path("run"), judges=judges).quality
+    if command.has("json"):
         print(to_json({**to_plain(found), "quality": quality}))
     else:
         print_renderables(show_verification(found))
@@ -60,26 +69,13 @@ def _judge_quality(command: Command, found: "Verification") -> int:
     return 0
 
 
-def _add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """A run, and what is done about it."""
     parser.add_run()
-    parser.add_argument(
-        "--repair",
-        action="store_true",
-        help="Make again exactly what is broken; the price is said first.",
-    )
-    parser.add_argument(
+    parser.add_switch("--repair", "Make again exactly what is broken; the price is said first.")
+    parser.add_switch(
         "--quality",
-        action="store_true",
-        help="Also whether the film is good: lips, drift, seams, pauses, sound (code 7: not).",
+        "Also whether the film is good: lips, drift, seams, pauses, sound (code 7: not).",
     )
-    add_judges(parser)
+    parser.add_judges()
     parser.add_json()
-
-
-VERB = Verb(
-    "verify",
-    "Whether a run is whole, byte by byte; what is broken, what that costs, and --repair.",
-    "longtake verify runs/mine --repair",
-    _add_arguments,
-    _run_verify,
-)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from shlex import quote
@@ -18,17 +18,22 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from pipeline.sinks.address import SinkAddress
+
 OnClipComplete = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class ProgressOptions:
-    """Who is told while a film is made."""
+    """Where it is seen how a film is made."""
 
-    on_clip_complete: OnClipComplete | None = None
-    """Called as (clip_index, total_clips) after each published clip."""
     console: "Console | None" = None
     """A terminal for the bar."""
+    events_to: "Sequence[SinkAddress]" = ()
+    """Places that every event is sent to."""
+
+
+NOT_SHOWN = ProgressOptions()
 
 
 class LogLines:
@@ -214,22 +219,26 @@ def make_progress(console: "Console", *, unit: str = "clip", transient: bool = F
 
 
 @contextmanager
-def follow_progress(clip_frames: int, watching: ProgressOptions) -> Iterator[EtaEstimator]:
-    """Listen to the events meanwhile: lines for the log, the bar on a terminal, the caller's own function."""
-    pace = EtaEstimator()
-    followers = [LogLines(pace).add_event]
+def follow_progress(
+    clip_frames: int,
+    on_clip_complete: OnClipComplete | None = None,
+    console: "Console | None" = None,
+) -> Iterator[EtaEstimator]:
+    """Listen to the events meanwhile: lines for the log, a bar on the terminal, the caller's own function after each published clip."""
+    eta = EtaEstimator()
+    followers = [LogLines(eta).add_event]
     with ExitStack() as stack:
-        if watching.console is not None:
-            bar = ProgressBar(pace, clip_frames, watching.console)
+        if console is not None:
+            bar = ProgressBar(eta, clip_frames, console)
             stack.enter_context(bar.progress)
             followers.append(bar.add_event)
 
         def tell(event: str, facts: Facts) -> None:
-            pace.add_event(event, facts, time.time())
+            eta.add_event(event, facts, time.time())
             for follower in followers:
                 follower(event, facts)
-            if event == "clip_published" and watching.on_clip_complete is not None:
-                watching.on_clip_complete(int(str(facts["clip"])), pace.clips)
+            if event == "clip_published" and on_clip_complete is not None:
+                on_clip_complete(int(str(facts["clip"])), eta.clips)
 
         stack.enter_context(events.listen_to_events(tell))
-        yield pace
+        yield eta

@@ -1,17 +1,14 @@
 """The way to an address, by its kind; what it needs is looked for before any work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.sinks.address import FLAG
-from pipeline.sinks.prometheus_page import PrometheusPage
-from pipeline.sinks.redis_stream import RedisStream
 from pipeline.sinks.sink import EventSink
-from pipeline.sinks.sql_table import SqlTable
-from pipeline.sinks.webhook import Webhook
-from pipeline.sinks.websocket import WebSocketTransport
 from storage.errors import BadOption
+from tasks import events
 
 if TYPE_CHECKING:
     from pipeline.sinks.address import SinkAddress
@@ -31,53 +28,51 @@ class EventListener(Protocol):
 
 
 _NEEDS = {
-    "webhook": ("requests", "requests"),
-    "websocket": ("websockets", "websocket"),
-    "redis": ("redis", "redis"),
-    "sql": ("sqlalchemy", "sql"),
-    "prometheus": ("prometheus_client", "prometheus"),
+    "webhook": ("requests", "requests", "webhook", "Webhook"),
+    "websocket": ("websockets", "websocket", "websocket", "WebSocketTransport"),
+    "redis": ("redis", "redis", "redis_stream", "RedisStream"),
+    "sql": ("sqlalchemy", "sql", "sql_table", "SqlTable"),
+    "prometheus": ("prometheus_client", "prometheus", "prometheus_page", "PrometheusPage"),
 }
-"""The package behind each kind, and the extra of longtake that brings it."""
+"""The package behind each kind, the extra of longtake that brings it, and the file and class of ours."""
+
+
+@contextmanager
+def attach_sinks(addresses: "Sequence[SinkAddress]") -> Iterator[None]:
+    """Tell every event of this process to each of these places meanwhile; what has not arrived a few seconds after the end is counted and given up.
+
+    Raises BadOption where a place needs a package that is not installed.
+    """
+    if not addresses:
+        yield
+        return
+    ways = [connect_sink(address) for address in addresses]
+    try:
+        with ExitStack() as stack:
+            for way in ways:
+                stack.enter_context(events.listen_to_events(way.tell))
+            yield
+    finally:
+        # All at once: one that does not answer takes no time from the others.
+        for way in ways:
+            way.end()
+        for way in ways:
+            way.close()
 
 
 def connect_sink(address: "SinkAddress") -> EventListener:
     """A listener that sends events to an address. Raises BadOption where a package is missing."""
-    package, extra = _NEEDS[address.kind]
+    package, extra, module, name = _NEEDS[address.kind]
     try:
         import_module(package)
-        return _CONNECTORS[address.kind](address)
+        kind = getattr(import_module(f"pipeline.sinks.{module}"), name)
+        if address.kind != "prometheus":
+            return EventSink(address.name, kind(address.url))
+        page: EventListener = kind(address)
+        return page
     except ModuleNotFoundError as missing:
         hint = (
             f" (in longtake's folder: pip install '.[{extra}]')" if missing.name == package else ""
         )
         reason = f"it needs the package {missing.name}, which is not installed{hint}"
         raise BadOption(FLAG, address.name, reason) from None
-
-
-def _connect_webhook(address: "SinkAddress") -> EventListener:
-    return EventSink(address.name, Webhook(address.url))
-
-
-def _connect_websocket(address: "SinkAddress") -> EventListener:
-    return EventSink(address.name, WebSocketTransport(address.url))
-
-
-def _connect_redis(address: "SinkAddress") -> EventListener:
-    return EventSink(address.name, RedisStream(address.url))
-
-
-def _connect_sql(address: "SinkAddress") -> EventListener:
-    return EventSink(address.name, SqlTable(address.url))
-
-
-def _open_prometheus(address: "SinkAddress") -> EventListener:
-    return PrometheusPage(address)
-
-
-_CONNECTORS: "Mapping[str, Callable[[SinkAddress], EventListener]]" = {
-    "webhook": _connect_webhook,
-    "websocket": _connect_websocket,
-    "redis": _connect_redis,
-    "sql": _connect_sql,
-    "prometheus": _open_prometheus,
-}

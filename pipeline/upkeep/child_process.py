@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -66,3 +66,12 @@ def follow_parent() -> None:
 def _end_with_parent(read: int, end: int) -> None:
     os.read(read, 1)  # nothing is ever written: it returns when the other end is closed
     os.kill(os.getpid(), end)
+
+
+def restart_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """The command line that starts this program with other words, by the door it was started by (`longtake`, `python -m pipeline`); `asked` are the words it was started with."""
+    original = sys.orig_argv
+    own = original[: len(original) - len(asked)]
+    if not asked or original[len(own) :] != list(asked):
+        own = ["", "-m", "pipeline"]
+    return [sys.executable, *own[1:], *words]

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.upkeep.child_process import signals_to, tie_to_parent
-from pipeline.upkeep.supervisor import restart_command
+from pipeline.upkeep.child_process import restart_command, signals_to, tie_to_parent
 from storage.errors import MachineLimit
 from storage.memory_guard import is_limited, start_guard
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -130,12 +129,3 @@ def bytes_needed_by(root: Path) -> int | None:
         elif event == "run_started":
             needed = None
     return needed
-
-
-def restart_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
-    """The command line that starts this program with other words, by the door it was started by (`longtake`, `python -m pipeline`); `asked` are the words it was started with."""
-    original = sys.orig_argv
-    own = original[: len(original) - len(asked)]
-    if not asked or original[len(own) :] != list(asked):
-        own = ["", "-m", "pipeline"]
-    return [sys.executable, *own[1:], *words]

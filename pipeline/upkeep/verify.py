@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pipeline.json_output import to_json
 from pipeline.monitor.event_reader import EventTail
 from pipeline.monitor.log_output import RunLog
-from pipeline.monitor.progress import ProgressOptions, follow_progress, make_progress
+from pipeline.monitor.progress import follow_progress, make_progress
 from storage.scan import Finding, RunScan
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def repair_run(
             tell(now)
             with (
                 RunLog() as journal,
-                follow_progress(run.spec.clip_frames, ProgressOptions(console=console)),
+                follow_progress(run.spec.clip_frames, console=console),
             ):
                 journal.open(run.log_path)
                 make_again(run, now.found)

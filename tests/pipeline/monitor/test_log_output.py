@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pipeline import api
 from pipeline.monitor.log_output import RunLog, configure_logging, log_line
+from pipeline.monitor.progress import ProgressOptions
 from tasks.request import Request
 
 Call = Callable[..., tuple[int, str, str]]
@@ -78,7 +79,9 @@ def test_a_terminal_has_a_bar_and_the_log_has_the_lines(face: Path, speech: Path
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
     configure_logging(console=console)
-    api.new(Request(face, speech, run=tmp_path / "x", prompt="A smith."), console=console)
+    api.new(
+        Request(face, speech, run=tmp_path / "x", prompt="A smith."), None, ProgressOptions(console)
+    )
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
     assert re.search(r"done .*5/5 clips +\d+ fps 0:00:00 left", shown)
     assert "loading the model" in shown

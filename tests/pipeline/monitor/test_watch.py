@@ -13,7 +13,7 @@ import pytest
 from pipeline import api
 from pipeline.monitor import status, watch
 from pipeline.monitor.event_reader import EventTail
-from pipeline.monitor.status import StatusReader, describe_stall
+from pipeline.monitor.status import StatusReader, describe_stall, read_status
 from storage.run import Run
 from tasks.request import Request
 from tests.waiting import held, wait_until
@@ -232,7 +232,7 @@ def test_without_a_card_nothing_is_said_of_one(face: Path, speech: Path, tmp_pat
     """No event, no figure, no fault."""
     api.new(Request(face, speech, run=tmp_path / "x"))
     assert "device_sampled" not in (tmp_path / "x/events.jsonl").read_text()
-    assert api.status(tmp_path / "x").device == {}
+    assert read_status(Run.open(tmp_path / "x")).device == {}
 
 
 def test_a_tail_gives_each_event_once(tmp_path: Path):

@@ -30,7 +30,7 @@ def asked(face: Path, speech: Path, tmp_path: Path) -> Callable[..., Request]:
 
 def test_clips_minutes_frames(asked: Callable[..., Request]) -> None:
     """Nine seconds at 25 frames a second: 225 frames in five clips of 48."""
-    film = api.plan(asked(), BARE).film
+    film = plan_film(asked(), BARE)[1].film
     assert (film.clips, film.frames, film.clip_frames, film.seconds) == (5, 225, 48, 9.0)
     assert film.length == "0:00:09"
 
@@ -38,7 +38,7 @@ def test_clips_minutes_frames(asked: Callable[..., Request]) -> None:
 def test_the_disk_by_part_is_what_is_there_then(asked: Callable[..., Request]) -> None:
     """Every array to the block; with sizes that are only known afterwards left to their bounds."""
     request = asked(width=64, height=64, keep_frames="2", keep_steps="3")
-    parts = api.plan(request, BARE).disk.parts
+    parts = plan_film(request, BARE)[1].disk.parts
     run = Run.open(api.new(request).run)
     for name in ("latents", "steps", "frames", "audio"):
         chunks = (path for path in (run.root / name).iterdir() if path.name.startswith("c."))
@@ -50,7 +50,7 @@ def test_the_disk_by_part_is_what_is_there_then(asked: Callable[..., Request]) -
 def test_nothing_is_written(asked: Callable[..., Request], tmp_path: Path) -> None:
     """Not even the run's folder."""
     before = set(tmp_path.iterdir())
-    api.plan(asked(), BARE)
+    plan_film(asked(), BARE)
     assert set(tmp_path.iterdir()) == before
 
 
@@ -61,14 +61,14 @@ def test_where_the_disk_is_short_less_is_kept_first(
     with memory_disk(tmp_path / "disk", "size=9m") as disk:
         request = asked(width=256, height=256, keep_frames="all", carry_every=0)
         request = Request(**{**vars(request), "run": disk / "run"})
-        found = api.plan(request, BARE)
+        found = plan_film(request, BARE)[1]
         assert found.short == ("disk",)
         assert not found.fits
         assert found.ways[0].flags == ("--keep-frames none",)
         with pytest.raises(NoSpace):
             api.new(request)
-        fitted, flags = api.fit_request(request)
-        assert flags == ("--keep-frames none",)
+        fitted, found = plan_film(request, PlanOptions(rehearse=False, fit=True))
+        assert found.changes == ("--keep-frames none",)
         assert api.new(fitted).path.exists()
         assert read_file_system(disk).free > 0
 
@@ -95,18 +95,18 @@ def test_what_nothing_helps_is_said(
 ) -> None:
     """No way is made up."""
     monkeypatch.setenv("FAKE_BYTES", "100000000")
-    found = api.plan(asked(width=64, height=64), PlanOptions(gpu="4090"))
+    found = plan_film(asked(width=64, height=64), PlanOptions(gpu="4090"))[1]
     assert not found.fits
     assert found.ways == ()
 
 
 def test_hours_of_a_named_card(asked: Callable[..., Request]) -> None:
     """Loading once, then every clip with the decoder's share; offline one after the other; several cards are told as one."""
-    found = api.plan(asked(), PlanOptions(gpu="4090x4"))
+    found = plan_film(asked(), PlanOptions(gpu="4090x4"))[1]
     assert found.time.film == pytest.approx(10 + 5 * 4.5 + 1)
     assert found.time.frames_a_second == pytest.approx(48 / 4.5)
     assert "one card today: 3 of the 4" in found.notes[0]
-    slower = api.plan(asked(offline=True), PlanOptions(gpu="4090"))
+    slower = plan_film(asked(offline=True), PlanOptions(gpu="4090"))[1]
     assert slower.time.film == pytest.approx(10 + 5 * 5)
     assert slower.time.first == pytest.approx(10 + 5 * 4 + 1)
 
@@ -114,8 +114,8 @@ def test_hours_of_a_named_card(asked: Callable[..., Request]) -> None:
 def test_a_card_without_eight_bit_floats(asked: Callable[..., Request]) -> None:
     """Is told before anything is reckoned; one that has them is not."""
     with pytest.raises(BadOption, match="on A100 80GB cannot be used: it has no eight-bit floats"):
-        api.plan(asked(precision="fp8"), PlanOptions(gpu="a100"))
-    assert api.plan(asked(precision="fp8"), PlanOptions(gpu="4090")).fits
+        plan_film(asked(precision="fp8"), PlanOptions(gpu="a100"))
+    assert plan_film(asked(precision="fp8"), PlanOptions(gpu="4090"))[1].fits
 
 
 def test_the_command_line(longtake: Longtake, face: Path, speech: Path, tmp_path: Path) -> None:

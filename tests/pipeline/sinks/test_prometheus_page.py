@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import api
-from pipeline.sinks import attach_sinks
 from pipeline.sinks.address import read_address
+from pipeline.sinks.connect import attach_sinks
 from tasks.request import Request
 from tests.pipeline.sinks.conftest import free_port
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from pipeline.monitor.event_reader import EventTail
-from pipeline.sinks import attach_sinks
 from pipeline.sinks.address import choose_addresses, read_address
+from pipeline.sinks.connect import attach_sinks
 from pipeline.sinks.sink import EventSink, Message, Refused, SinkLimits, describe_reason
 from pipeline.sinks.webhook import Webhook
 from storage.errors import BadInput, BadOption

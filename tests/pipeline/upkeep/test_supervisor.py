@@ -7,12 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.upkeep.supervisor import (
-    Supervisor,
-    bytes_needed_by,
-    count_finished_stages,
-    restart_command,
-)
+from pipeline.upkeep.child_process import restart_command
+from pipeline.upkeep.supervisor import Supervisor, bytes_needed_by, count_finished_stages
 from tests.faults.disks import memory_disk
 from tests.film_facts import inspect_film
 from tests.waiting import LONG, held, wait_until
