@@ -265,7 +265,7 @@ def _read_holder_file(path: Path) -> Holder:
         try:
             holder: Holder = parse_json(read_plain(path, 8 * HOLDER_BYTES))
             _HOLDER(holder)
-        except Unfit:
+        except (Unfit, FileNotFoundError):
             return {}
         except OSError as error:
             refused = error

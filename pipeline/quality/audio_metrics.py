@@ -188,8 +188,3 @@ def _lowest_nearby(levels: Float, count: int) -> Float:
         levels[:count], (SLACK, SLACK + max(0, count - len(levels))), constant_values=-120
     )
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * SLACK + 1).min(1))
-
-
-def find_clipped_frames(sound: SoundLevels) -> NDArray[np.int64]:
-    """Numbers of the frames whose sound is cut off at full scale."""
-    return np.flatnonzero(sound.clipped)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drawn_film import FPS, RATE, Drawn, listen
 
-from pipeline.quality.audio_metrics import SoundMeter, find_clipped_frames, find_gaps
+from pipeline.quality.audio_metrics import SoundMeter, find_gaps
 from pipeline.quality.frame_tracks import FrameTracks
 from pipeline.quality.thresholds import FilmQuality, judge_film
 
@@ -55,7 +55,7 @@ def test_clipping_is_found_where_it_is(drawn: Drawn, tracks: FrameTracks):
     samples[:, span] = np.clip(8 * samples[:, span], -1, 1)
     samples[:, 9 * RATE] = 1.0
     sound = listen(replace(drawn, samples=samples))
-    frames = find_clipped_frames(sound)
+    frames = np.flatnonzero(sound.clipped)
     assert 2 * FPS <= frames.min() <= 2.3 * FPS
     assert 2.7 * FPS <= frames.max() < 3 * FPS
     found = judge_film(replace(tracks, sound=sound), "loud")
