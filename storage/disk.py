@@ -3,6 +3,7 @@
 import errno
 import os
 import pwd
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def read_file_system(path: Path) -> FileSystem:
     found = os.statvfs(path)
     files = found.f_favail if found.f_files else None
     return FileSystem(found.f_bavail * found.f_frsize, files, bool(found.f_flag & os.ST_RDONLY))
+
+
+def count_bytes(root: Path) -> int:
+    """Bytes of all files in a folder; one that a running film removes meanwhile is no fault."""
+    total = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(folder, name).lstat().st_size
+    return total
 
 
 def describe_place(path: Path) -> str:

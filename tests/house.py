@@ -14,6 +14,7 @@ What is counted:
 """
 
 import ast
+import inspect
 import os
 import shutil
 import sys
@@ -320,6 +321,9 @@ def walk(folder: str) -> None:
     def look(frame, event, _):
         code = frame.f_code
         if event != "call" or not code.co_filename.startswith(OURS) or code.co_name[0] == "<":
+            return
+        # Not the body of a class, which runs while its file is imported.
+        if not code.co_flags & inspect.CO_OPTIMIZED:
             return
         ran.add((code.co_filename, code.co_qualname))
         # A probe of the machine goes through the model, too, and is not the film.

@@ -20,6 +20,7 @@ from statistics import mean
 from typing import Any
 
 from pipeline.bench.material import PICTURE, SPEECH
+from pipeline.plan.rehearsal import disk_usage
 
 Facts = dict[str, Any]
 
@@ -134,11 +135,6 @@ def measure_disk(root: Path, *, noisy: bool) -> dict[str, float]:
     whole = {"disk": float(disk_usage(root))}
     video = disk_usage(root / "segments") + (root / "video.mp4").stat().st_size
     return {**whole, "disk, no video": whole["disk"] - video} if noisy else whole
-
-
-def disk_usage(folder: Path) -> int:
-    """Bytes that a folder takes of the disk."""
-    return sum(each.lstat().st_blocks * 512 for each in (folder, *folder.rglob("*")))
 
 
 def list_films(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:

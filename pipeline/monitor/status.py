@@ -1,16 +1,15 @@
 """What a run has, how fast it goes, and where each of its settings came from."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.json_output import to_json
 from pipeline.monitor.event_reader import EventSummary, EventTail
 from pipeline.monitor.words import time_in_words
+from storage.disk import count_bytes
 from storage.errors import count_noun
 from storage.lock import find_worker
 from storage.spec import STALL_PATIENCE, STALL_TIMES
@@ -110,9 +109,7 @@ class StatusReader:
         records, clips = run.records, run.spec.clips
         self._done = ThrottledCount(lambda: len(records.clips("segment", clips)))
         self._denoised = ThrottledCount(lambda: len(records.clips("latents", clips)))
-        self._bytes = ThrottledCount(
-            lambda: sum(path.lstat().st_size for path in _walk_files(run.root))
-        )
+        self._bytes = ThrottledCount(lambda: count_bytes(run.root))
 
     def _follow(self) -> bool:
         """Read the new events; True if fewer clips may be there than before."""
@@ -205,15 +202,6 @@ _ASKED_AS = {
 }
 _OF_THE_SOUND = ("audio", "frames", "clips", "silence", "mix", "gain")
 _GIVEN = {"image": "the picture", **dict.fromkeys(_OF_THE_SOUND, "the sound")}
-
-
-def _walk_files(root: Path) -> Iterator[Path]:
-    """Paths of all files in a folder; one that a running film removes meanwhile is no fault."""
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            if path.exists():
-                yield path
 
 
 def _effective_settings(run: "Run", every: int) -> Iterator[EffectiveSetting]:

@@ -6,7 +6,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +13,7 @@ from pipeline.json_output import to_json
 from pipeline.monitor.event_reader import EventTail
 from pipeline.monitor.log_output import RunLog
 from pipeline.monitor.progress import follow_progress, make_progress
+from storage.disk import count_bytes
 from storage.scan import Finding, RunScan
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def verify_run(run: "Run", console: "Console | None" = None, *, held: bool = Fal
         lost=lost,
         price=price,
         seconds=estimate_repair_seconds(price, measure_rates(run)),
-        bytes_on_disk=sum(path.lstat().st_size for path in _walk_files(run.root)),
+        bytes_on_disk=count_bytes(run.root),
         took=round(time.monotonic() - begun, 3),
     )
 
@@ -193,8 +193,3 @@ def _clip_progress(run: "Run", console: "Console | None") -> Iterator[Callable[[
     with make_progress(console, transient=True) as bar:
         task = bar.add_task("reading every file", total=run.spec.clips, left="", speed="")
         yield lambda clip: bar.update(task, completed=clip + 1)
-
-
-def _walk_files(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
-        yield from (path for name in names if (path := Path(folder, name)).exists())
