@@ -139,11 +139,23 @@ def test_links_lead_somewhere(page: str):
     assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_files_that_commands_read_are_there(page: str):
-    """Every file of examples/ that a page names is in the repository."""
+# Files of other programs.
+FOREIGN = {"batch_eval.py", "comfy/latent_formats.py"}
+SOURCES = [
+    f"/{path.relative_to(ROOT)}"
+    for top in ["pipeline", "tasks", "storage", "model", "tests"]
+    for path in (ROOT / top).rglob("*.py")
+]
+DECISIONS = [f"docs/adr/{path.name}" for path in (ROOT / "docs/adr").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *DECISIONS])
+def test_files_that_are_named_are_there(page: str):
+    """Every file of examples/ that a page names is in the repository, and every `file.py`, by its path or the end of it."""
     named = set(re.findall(r"examples/[\w.-]+\.\w+", read(page)))
     assert not [name for name in named if not (ROOT / name).is_file()]
+    code = set(re.findall(r"`([\w./]+\.py)`", read(page))) - FOREIGN
+    assert not [name for name in code if not any(path.endswith(f"/{name}") for path in SOURCES)]
 
 
 def test_the_tree_is_the_tree():
