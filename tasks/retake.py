@@ -98,9 +98,9 @@ class RetakePlan:
 
     @property
     def seed_before(self) -> int:
-        """That of the clip before the first; of the film, where there is none."""
-        before = max(0, self.take.clip - 1)
-        return self.spec.seed_history(before)[-1][1]
+        """The seed with which the old film made the first clip that is made again."""
+        old = replace(self.spec, takes=self.spec.takes[:-1])
+        return old.seed_history(self.take.clip)[-1][1]
 
 
 def plan_retake(root: Path, wish: RetakeRequest) -> RetakePlan:

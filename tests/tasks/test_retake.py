@@ -133,6 +133,13 @@ def test_the_spec_says_what_it_is(old: Run, tmp_path: Path) -> None:
     assert new.spec.joins == (6,)
 
 
+def test_the_seed_before_is_that_of_the_old_film(old: Run, tmp_path: Path) -> None:
+    """Clip 0 was made with the film's seed; a clip that had been retaken, with that take's."""
+    assert planned(old, tmp_path / "first", 0).seed_before == 420
+    once = retake(old, tmp_path / "once", 4, until=6)
+    assert planned(once, tmp_path / "again", 5, seed=7).seed_before == SEED
+
+
 @pytest.mark.parametrize("clip", [0, 1, 4, 8])
 def test_the_same_seed_gives_the_same_film(old: Run, tmp_path: Path, clip: int) -> None:
     """With the seed that the film had, all that is made again comes out to the byte, the film included."""
