@@ -1,6 +1,7 @@
 """The one error tree. It imports nothing, and every room may import it.
 
 LongtakeError
+├── FilmNotMade         in a process of its own (accept, plan), with its line and its code
 ├── BadInput            what was given cannot be used: nothing was written
 │   ├── BadImage  BadSound  BadSize  BadOption
 │   ├── BadFilm  BadWeights  one that is to be measured, what is to judge it
@@ -31,8 +32,6 @@ LongtakeError
 # An error's name says what is the matter, not that it is an error, and its docstring is its message.
 # ruff: noqa: N818, D400, D415
 
-from typing import ClassVar
-
 
 def count_noun(number: int, noun: str) -> str:
     """`1 clip`, `3 clips`, `2 retries`: the one place that knows the plural."""
@@ -54,7 +53,7 @@ class LongtakeError(Exception):
     """{}"""
 
     # The docstring of the class is its message, filled with the arguments: borg's way, so that a page can list them all.
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __str__(self) -> str:
         """The docstring, filled in; without a second stop after a reason's own, or a second blank round nothing."""
@@ -142,6 +141,14 @@ class Damaged(RunError):
 
 class InputDamaged(RunError):
     """{} {}, and cannot be made again. Copy the original there (SHA-256 {}), or give the same `longtake new` command again with it."""
+
+
+class FilmNotMade(LongtakeError):
+    """{}"""
+
+    def __init__(self, line: str, exit_code: int = 1) -> None:
+        super().__init__(line)
+        self.exit_code = exit_code
 
 
 class BadInput(LongtakeError):

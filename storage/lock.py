@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.errors import LockLost, MachineLimit, NotReadable, NotWritable, RunLocked
-from storage.publish import set_aside
+from storage.publish import process_exists, set_aside
 from storage.refusals import raise_if_unreadable
 from storage.run_paths import open_plain, path_inside, read_plain
 from storage.schema import Unfit, parse_json, table_with, text_matching, whole_number
@@ -132,12 +132,8 @@ def process_start(process: int) -> str:
 
 def _is_alive(holder: Holder) -> bool:
     process = int(holder["process"])
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+    if not process_exists(process):
         return False
-    except PermissionError:
-        pass
     now, then = process_start(process), str(holder.get("born", ""))
     return not now or not then or now == then
 

@@ -42,7 +42,7 @@ NO_LINK_ERRORS = (
     errno.ENOSYS,
 )
 """Another file system, one that knows no links, or too many of them to one file."""
-DRAFT_NAME = re.compile(r"^\..*\.(\d+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
+DRAFT_NAME = re.compile(r"^\..*\.([0-9]+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
 
 log = structlog.get_logger()
 
@@ -383,13 +383,17 @@ def _translate_errors(path: Path) -> Iterator[None]:
         raise NotWritable(path, error) from error
 
 
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return False  # a sweep comes before our own work, so it is an earlier life's number
+def process_exists(process: int) -> bool:
+    """True if a process of this number runs on this machine, whosever it is; the number may be one that none can have, out of a foreign file."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
     except PermissionError:
         return True
-    return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return process > 0  # 0 and below are groups of processes
+
+
+def _is_alive(process: int) -> bool:
+    # A sweep comes before our own work, so our own number is an earlier life's.
+    return process != os.getpid() and process_exists(process)

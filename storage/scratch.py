@@ -14,6 +14,8 @@ from storage.errors import BadInput, NotWritable
 _PREFIX, _LOCK = ".longtake-", "lock"
 _UNLOCKED = f"{_PREFIX}new."
 """Until it is locked a folder has this name, by which no sweep knows it."""
+_OWN = b"longtake\n"
+"""What a lock and a mark hold, so that a file of somebody's that has such a name is told from them."""
 
 
 def private_folder() -> Path:
@@ -44,6 +46,7 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
     try:
         with suppress(OSError):  # a file system without locks: nobody sweeps there
             _try_lock(lock)
+        os.write(lock, _OWN)
         named = folder.with_name(folder.name.replace(_UNLOCKED, f"{_PREFIX}{what}."))
         folder = folder.rename(named)
         yield folder
@@ -56,9 +59,11 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
 def hold_marker(mark: Path) -> Iterator[bool]:
     """Hold a file that says that somebody works beside it; True where a killed process left it. Gone on leaving, unless a signal ends the work.
 
-    Raises BadInput where a living process holds it.
+    Raises BadInput where a living process holds it or a file of somebody's has its name, NotWritable.
     """
-    before = mark.exists()
+    before = os.path.lexists(mark)
+    if before and not _is_own(mark):
+        raise BadInput(f"{mark} is there, and is not longtake's. Move it, or name another folder.")
     try:
         lock = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -67,6 +72,7 @@ def hold_marker(mark: Path) -> Iterator[bool]:
         with suppress(OSError):  # a file system without locks
             if not _try_lock(lock):
                 raise BadInput(f"Another process works in {mark.parent}. Wait for it.")
+        os.pwrite(lock, _OWN, 0)
         try:
             yield before
         except Exception:
@@ -104,6 +110,8 @@ def _sweep_folder(folder: Path) -> bool:
     try:
         if folder.lstat().st_uid != os.getuid() or not _try_lock(lock):
             return False
+        if os.pread(lock, 2 * len(_OWN), 0) != _OWN:
+            return False
     except OSError:  # nobody can tell
         return False
     else:
@@ -111,6 +119,15 @@ def _sweep_folder(folder: Path) -> bool:
         return True
     finally:
         os.close(lock)
+
+
+def _is_own(mark: Path) -> bool:
+    try:
+        file = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with os.fdopen(file, "rb") as opened:
+        return stat.S_ISREG(os.fstat(file).st_mode) and opened.read(2 * len(_OWN)) == _OWN
 
 
 def _try_lock(file: int) -> bool:

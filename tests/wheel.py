@@ -27,7 +27,11 @@ COMMANDS = (
     ["luigi", "--module", "tasks", "MuxVideo", "--run", "run", "--local-scheduler"],
     ["longtake", "retake", "run", "--clip", "1", "--run", "again"],
     ["longtake", "verify", "again"],
-    ["python", "-c", "from pathlib import Path; from pipeline import api; print(api.verify(Path('again')))"],
+    [
+        "python",
+        "-c",
+        "from pathlib import Path; from pipeline import api; print(api.verify(Path('again')))",
+    ],
 )
 UNWANTED = ("pytest", "scipy", "xarray", "hypothesis")
 """Brought by the development extras alone."""

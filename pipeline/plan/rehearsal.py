@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.monitor.eta import EtaEstimator
 from pipeline.monitor.event_reader import EventTail
-from pipeline.upkeep.child_process import tie_to_parent
+from pipeline.upkeep.child_process import raise_if_failed, tie_to_parent
 from storage.disk import nearest_existing
-from storage.errors import LongtakeError
 from storage.scratch import private_folder, scratch_folder
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class RehearsalCosts:
 
 
 def rehearse_film(resolved: "ResolvedRequest", frames_kept: int | None) -> RehearsalCosts:
-    """Make the first clips, in a process of its own, on the disk that the film will lie on. Raises LongtakeError."""
+    """Make the first clips, in a process of its own, on the disk that the film will lie on. Raises FilmNotMade."""
     spec = resolved.spec
     clip_frames = spec.clip_frames
     if clip_frames > LONGEST and not spec.motion_latents:
@@ -141,7 +140,7 @@ def shorten_request(
 
 
 def run_film(request: "Request", path: Path) -> None:
-    """Make a film in a process of its own. Raises LongtakeError with its last line."""
+    """Make a film in a process of its own. Raises FilmNotMade."""
     given = {each.name: getattr(request, each.name) for each in fields(request)}
     del given["sources"]
     path.write_text(
@@ -152,9 +151,7 @@ def run_film(request: "Request", path: Path) -> None:
         done = subprocess.run(
             words, check=False, capture_output=True, text=True, timeout=LONGEST_SECONDS, **tether
         )
-    if done.returncode:
-        told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise LongtakeError(f"The first clips could not be made: {told}")
+    raise_if_failed(done, "The first clips could not be made: ")
 
 
 @contextmanager

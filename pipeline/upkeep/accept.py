@@ -3,6 +3,7 @@
 import hashlib
 import html
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,12 @@ from typing import Any
 
 from pipeline.monitor.words import format_bytes
 from pipeline.options.flag import Flag
-from pipeline.upkeep.child_process import tie_to_parent
+from pipeline.upkeep.child_process import raise_if_failed, tie_to_parent
 from pipeline.upkeep.doctor import examine_weights
-from storage.errors import BadInput, LongtakeError
+from storage.errors import BadInput, FilmNotMade, ModelError
+from storage.lock import is_lock
 from storage.media_file import open_media
+from storage.names import is_begun, is_run
 from storage.output_file import PAGE, PICTURE, OutputFile
 from storage.publish import make_folder
 from storage.scratch import hold_marker
@@ -61,21 +64,28 @@ class Acceptance:
 def accept_model(given: Given, root: Path, tell: Callable[[Check], None]) -> Acceptance:
     """Make a short film twice in `root`, once undisturbed and once killed and resumed. Raises BadInput, and what stands in a film's way.
 
-    What an acceptance that was killed has left there goes first.
+    The films of an acceptance that was killed go first; whatever else lies there stays.
     """
+    words = build_words(given)
     make_folder(root)
     with hold_marker(root / MARK) as cut_short:
-        for folder in ("whole", "broken") if cut_short else ():
-            shutil.rmtree(root / folder, ignore_errors=True)
-        return _accept_in(given, root, tell)
+        for run in _films(root) if cut_short else ():
+            if not run.parent.is_symlink() and (is_run(run) or is_begun(run) or is_lock(run)):
+                shutil.rmtree(run, ignore_errors=True)
+        return _accept_in(words, given, root, tell)
 
 
-def _accept_in(given: Given, root: Path, tell: Callable[[Check], None]) -> Acceptance:
-    words = build_words(given)
+def _films(root: Path) -> tuple[Path, Path]:
     # The folder's name is in the film's title: both have the same.
-    whole, broken = root / "whole" / "film", root / "broken" / "film"
+    return root / "whole" / "film", root / "broken" / "film"
+
+
+def _accept_in(
+    words: list[str], given: Given, root: Path, tell: Callable[[Check], None]
+) -> Acceptance:
+    whole, broken = _films(root)
     for run in (whole, broken):
-        if run.exists():
+        if os.path.lexists(run):
             raise BadInput(
                 f"{run} is there from before. Remove it, or name another folder with --run."
             )
@@ -135,11 +145,11 @@ def weights_checks(given: Given) -> Iterator[Check]:
         found = examine_weights(said.get("model", "live-avatar"), weights, said.get("lora"))
         yield Check("weights", found.lines[-1], found.well)
         if not found.well:
-            raise LongtakeError(" ".join(found.lines))
+            raise FilmNotMade(" ".join(found.lines), ModelError.exit_code)
 
 
 def run_film(words: list[str], run: Path | None = None) -> float:
-    """Make a film in a process of its own; seconds that it took. Raises LongtakeError with its last line."""
+    """Make a film in a process of its own; seconds that it took. Raises FilmNotMade."""
     begun = time.monotonic()
     with tie_to_parent() as tether:
         done = subprocess.run(
@@ -150,8 +160,7 @@ def run_film(words: list[str], run: Path | None = None) -> float:
             timeout=LONGEST_SECONDS,
             **tether,
         )
-    if done.returncode:
-        raise LongtakeError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+    raise_if_failed(done)
     return time.monotonic() - begun
 
 

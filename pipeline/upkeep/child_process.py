@@ -11,8 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from subprocess import CompletedProcess
 from types import FrameType
 from typing import Any
+
+from storage.errors import FilmNotMade, LongtakeError
 
 VARIABLE = "LONGTAKE_PARENT"
 _SET_DEATH_SIGNAL = 1
@@ -47,6 +50,14 @@ def signals_to(forward: Callable[[int], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def raise_if_failed(done: "CompletedProcess[str]", before: str = "") -> None:
+    """Raise FilmNotMade with the last line that a longtake said, and its exit code, unless it ended well; `before` stands before the line."""
+    if done.returncode:
+        line = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        code = done.returncode if done.returncode > 0 else LongtakeError.exit_code
+        raise FilmNotMade(before + line.removeprefix("longtake: "), code)
 
 
 def follow_parent() -> None:

@@ -1,4 +1,4 @@
-"""The finished beginning of a film, joined at any time: no lock, no model, the run gets a note of what was written, and nothing else."""
+"""The finished beginning of a film, joined at any time: no lock and no model; the run gets a note of what was written elsewhere, or the record of its own film."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.results import FinishedFilm
-from storage.digest import find_file_flaw
+from storage.digest import find_file_flaw, hash_file
 from storage.errors import BadOutput, NotMade
 from storage.film_file import FilmSpan, mux_film
 from storage.names import VIDEO, is_film_of
@@ -38,6 +38,9 @@ def mux_finished(
             raise BadOutput(target, "it is the whole film's place; name another file")
         if not _is_joined(run):
             _mux_to(run, run.video_path, film)
+            # Its title is the folder's name: that of a run that was moved is not what the record vouched for.
+            size = run.video_path.stat().st_size
+            run.records.commit("video", sha256=hash_file(run.video_path), bytes=size)
         return film
     maker = Maker(run.root, spec)
     content = maker.film if clips == spec.clips else None

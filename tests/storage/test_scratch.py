@@ -63,6 +63,15 @@ def test_what_a_killed_process_left_is_swept_and_a_living_ones_is_not(tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("mine", ["", "mine", "longtake\nmine"])
+def test_a_mark_of_somebodys_stays(tmp_path: Path, mine: str) -> None:
+    """Refused with its name, as it was."""
+    (tmp_path / "mark").write_text(mine)
+    with pytest.raises(BadInput, match="mark is there"), hold_marker(tmp_path / "mark"):
+        pass
+    assert (tmp_path / "mark").read_text() == mine
+
+
 def test_what_only_has_such_a_name_stays(tmp_path: Path) -> None:
     """A folder of somebody's, a file, a link to a folder elsewhere, one that is not locked yet."""
     elsewhere = tmp_path / "elsewhere"
@@ -76,6 +85,8 @@ def test_what_only_has_such_a_name_stays(tmp_path: Path) -> None:
     (place / ".longtake-new.begun" / "lock").write_text("")
     (place / ".longtake-plan.trap").mkdir()
     (place / ".longtake-plan.trap" / "lock").symlink_to(elsewhere / "lock")
+    (place / ".longtake-plan.somebodys").mkdir()
+    (place / ".longtake-plan.somebodys" / "lock").write_text("mine")
     before = sorted(place.rglob("*"))
     assert sweep_scratch(place) == 0
     assert sorted(place.rglob("*")) == before

@@ -45,6 +45,35 @@ def test_a_page_of_somebodys_stays(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["accept.html"]
 
 
+def test_folders_of_somebodys_stay(tmp_path: Path) -> None:
+    """With a file that has the mark's name: refused. With a mark of ours that a killed acceptance left: only a film that it had begun goes."""
+    thesis = tmp_path / "whole" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("mine")
+    (tmp_path / "accept.lock").write_text("mine")
+    done = run(*POCKET, "--run", str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "accept.lock is there, and is not longtake's" in done.stderr
+    (tmp_path / "accept.lock").write_text("longtake\n")
+    (tmp_path / "broken" / "film").mkdir(parents=True)
+    (tmp_path / "broken" / "film" / "thesis.txt").write_text("mine, too")
+    done = run(*POCKET, "--run", str(tmp_path))
+    assert done.returncode == 2
+    assert "broken/film is there from before" in done.stderr
+    assert thesis.read_text() == "mine"
+    assert (tmp_path / "broken" / "film" / "thesis.txt").read_text() == "mine, too"
+
+
+def test_a_film_that_is_refused_is_told_once_with_its_code(tmp_path: Path) -> None:
+    """A sound that is none: code 2 and one line, not a fault of longtake."""
+    (tmp_path / "talk.wav").write_text("no sound")
+    done = run(
+        "examples/mila.png", str(tmp_path / "talk.wav"), *POCKET, "--run", str(tmp_path / "a")
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].count("longtake: ") == 1
+
+
 def test_other_bytes_are_seen(tmp_path: Path) -> None:
     """One changed bit of one segment fails the comparison, and is named."""
     for name, last in (("a", b"1"), ("b", b"2")):

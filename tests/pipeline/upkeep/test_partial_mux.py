@@ -1,0 +1,23 @@
+"""longtake mux, on the film's own place."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline import api
+from tasks.request import Request
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def test_a_film_that_was_damaged_in_a_moved_run_is_whole_again(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call
+) -> None:
+    """Its title is the new folder's name, so its bytes are others: they are vouched for, and `verify` says whole."""
+    run = api.new(Request(face, speech, run=tmp_path / "x")).run
+    moved = shutil.move(run, tmp_path / "another")
+    film = moved / "video.mp4"
+    film.write_bytes(film.read_bytes()[:-9])
+    assert longtake("verify", moved)[0] == 3
+    assert longtake("mux", moved)[0] == 0
+    assert longtake("verify", moved)[0] == 0
