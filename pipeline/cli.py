@@ -56,11 +56,11 @@ def exit_code_of(words: list[str]) -> Iterator[Ending]:
     except LongtakeError as error:
         end.code = _report_end(str(error), error.exit_code, words)
     except KeyboardInterrupt as stopped:
-        code = TERMINATED if str(stopped) == "SIGTERM" else STOPPED
-        line = "Stopped. The same command goes on from what is finished."
-        end.code = _report_end(line, code, words)
+        end.code = _report_stop(stopped, words)
     except Exception as error:  # noqa: BLE001 - the last door: one line, and the whole story for those who ask
-        if _is_nowhere():
+        if (stop := _interruption_under(error)) is not None:
+            end.code = _report_stop(stop, words)
+        elif _is_nowhere():
             line = "The working directory is gone. Change into one that is there, then give the same command again."
             end.code = _report_end(line, BadInput.exit_code, words)
         elif (refused := translate_refusal(error)) is not None:
@@ -121,6 +121,19 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
         for timer in again:
             timer.cancel()
+
+
+def _interruption_under(error: BaseException) -> KeyboardInterrupt | None:
+    """The interruption in whose course the error arose, as where it landed in a library whose `finally` then failed."""
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, KeyboardInterrupt):
+        below = below.__context__
+    return below
+
+
+def _report_stop(stopped: KeyboardInterrupt, words: list[str]) -> int:
+    code = TERMINATED if str(stopped) == "SIGTERM" else STOPPED
+    return _report_end("Stopped. The same command goes on from what is finished.", code, words)
 
 
 def _report_end(line: str, code: int, words: list[str]) -> int:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 import wave
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.monitor.eta import EtaEstimator
 from pipeline.monitor.event_reader import EventTail
-from pipeline.upkeep.child_process import raise_if_failed, tie_to_parent
+from pipeline.upkeep.child_process import module_command, raise_if_failed, tie_to_parent
 from storage.disk import nearest_existing
 from storage.scratch import private_folder, scratch_folder
 
@@ -146,7 +145,7 @@ def run_film(request: "Request", path: Path) -> None:
     path.write_text(
         json.dumps({k: v for k, v in given.items() if v is not None}, default=str), encoding="utf-8"
     )
-    words = [sys.executable, "-m", "pipeline.plan.rehearsal_process", str(path)]
+    words = module_command("pipeline.plan.rehearsal_process", str(path))
     with tie_to_parent() as tether:
         done = subprocess.run(
             words, check=False, capture_output=True, text=True, timeout=LONGEST_SECONDS, **tether

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.avatar import MachineSpeed, release_memory
-from pipeline.upkeep.child_process import tie_to_parent
+from pipeline.upkeep.child_process import code_command, tie_to_parent
 
 if TYPE_CHECKING:
     import torch
@@ -121,9 +121,7 @@ def measure_import_seconds() -> float:
     begun = time.perf_counter()
     code = f"from pipeline.upkeep.child_process import follow_parent; follow_parent(); import {', '.join(LIBRARIES)}"
     with tie_to_parent() as tether:
-        subprocess.run(
-            [sys.executable, "-c", code], check=False, stderr=subprocess.DEVNULL, **tether
-        )
+        subprocess.run(code_command(code), check=False, stderr=subprocess.DEVNULL, **tether)
     return time.perf_counter() - begun
 
 

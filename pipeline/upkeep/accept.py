@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from pipeline.monitor.words import format_bytes
 from pipeline.options.flag import Flag
-from pipeline.upkeep.child_process import raise_if_failed, tie_to_parent
+from pipeline.upkeep.child_process import module_command, raise_if_failed, tie_to_parent
 from pipeline.upkeep.doctor import examine_weights
 from storage.errors import BadInput, FilmNotMade, ModelError
 from storage.lock import is_lock
@@ -167,7 +166,7 @@ def run_film(words: list[str], run: Path | None = None) -> float:
 def longtake_command(words: list[str], run: Path | None) -> list[str]:
     """The command line of a longtake process, as it runs here."""
     where = [] if run is None else [f"--run={run}"]
-    return [sys.executable, "-m", "pipeline", *words, *where]
+    return module_command("pipeline", *words, *where)
 
 
 def kill_and_check(words: list[str], run: Path) -> Check:

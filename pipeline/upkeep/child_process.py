@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from subprocess import CompletedProcess
 from types import FrameType
 from typing import Any
@@ -79,10 +80,22 @@ def _end_with_parent(read: int, end: int) -> None:
     os.kill(os.getpid(), end)
 
 
+def code_command(code: str, *words: str) -> list[str]:
+    """The command line of a Python process that runs this code, which finds our packages and imports nothing out of the working directory."""
+    start = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); {code}"
+    return [sys.executable, "-P", "-c", start, *words]
+
+
+def module_command(module: str, *words: str) -> list[str]:
+    """The command line that runs a module of ours as `python -m` does, but for the working directory."""
+    run = f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    return code_command(run, *words)
+
+
 def restart_command(words: Sequence[str], asked: Sequence[str]) -> list[str]:
     """The command line that starts this program with other words, by the door it was started by (`longtake`, `python -m pipeline`); `asked` are the words it was started with."""
     original = sys.orig_argv
     own = original[: len(original) - len(asked)]
     if not asked or original[len(own) :] != list(asked):
-        own = ["", "-m", "pipeline"]
+        return module_command("pipeline", *words)
     return [sys.executable, *own[1:], *words]

@@ -123,6 +123,23 @@ def test_a_fault_of_our_own_is_one_line_too(longtake: Call, monkeypatch: pytest.
     )
 
 
+def test_an_interruption_that_a_library_covers_is_one(
+    longtake: Call, monkeypatch: pytest.MonkeyPatch
+):
+    """Ctrl-C or SIGTERM inside of argparse, whose `finally` then fails: 130 or 143, and no fault of longtake."""
+
+    def interrupted(*_: object) -> None:
+        try:
+            raise KeyboardInterrupt("SIGTERM")
+        finally:
+            raise AttributeError("'_StoreAction' object has no attribute 'save_nargs'")
+
+    monkeypatch.setattr("pipeline.cli.prepare_job", interrupted)
+    code, _, err = longtake("verify", "x")
+    assert (code, err.count("\n")) == (143, 1)
+    assert "Stopped." in err
+
+
 def test_version(longtake: Call):
     """One line."""
     code, out, _ = longtake("--version")

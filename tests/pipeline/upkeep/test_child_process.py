@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.upkeep.child_process import code_command, module_command
+
 ROOT = Path(__file__).parents[3]
 PARENT = """
 import subprocess, sys, threading, time
@@ -30,6 +32,22 @@ follow_parent()
 """
 BUSY = "import re; re.match(r'(a+)+$', 'a' * 64 + 'b')"
 """Holds the interpreter's lock for ever: no thread of its own can end it."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        module_command("pipeline", "--version"),
+        code_command("import json, storage.errors, pipeline.cli; print('longtake')"),
+    ],
+)
+def test_files_of_the_working_directory_are_not_imported(words: list[str], tmp_path: Path) -> None:
+    """Whatever Python files lie where a person stands: a child of ours takes its modules from where its parent has them."""
+    for name in ("pipeline", "tasks", "storage", "model", "json", "luigi", "torch", "av"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('theirs')")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "longtake" in done.stdout
 
 
 def ended(process: psutil.Process, seconds: float = 30) -> bool:

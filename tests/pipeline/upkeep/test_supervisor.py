@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.upkeep.child_process import restart_command
+from pipeline.upkeep.child_process import module_command, restart_command
 from pipeline.upkeep.supervisor import Supervisor, bytes_needed_by, count_finished_stages
 from tests.faults.disks import memory_disk
 from tests.film_facts import inspect_film
@@ -138,10 +138,6 @@ def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_same_door_is_taken_again() -> None:
-    """However the program was started; called from Python, `python -m pipeline`."""
-    assert restart_command(["resume", "x"], ["no", "such", "words"])[1:] == [
-        "-m",
-        "pipeline",
-        "resume",
-        "x",
-    ]
+    """However the program was started; called from Python, as `python -m pipeline`."""
+    words = restart_command(["resume", "x"], ["no", "such", "words"])
+    assert words == module_command("pipeline", "resume", "x")
