@@ -30,7 +30,7 @@ COMMANDS = (
     [
         "python",
         "-c",
-        "from pathlib import Path; from pipeline import api; print(api.verify(Path('again')))",
+        "from pathlib import Path; from pipeline import api; print(api.verify_run(api.open_run(Path('again'))))",
     ],
 )
 UNWANTED = ("pytest", "scipy", "xarray", "hypothesis")

@@ -1,7 +1,7 @@
 """What is asked for and where it was said: flag over environment over longtake.toml; the rest is default."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,9 +154,3 @@ def _read_values(flag: Flag, word: str, place: str) -> Mapping[str, object]:
         other = not flag.constant if isinstance(flag.constant, bool) else None
         return dict.fromkeys(flag.fields, other)
     raise BadOption(place, word, "1 or 0 is needed")
-
-
-def list_variables() -> Iterator[tuple[str, str]]:
-    """Every variable that is read, and the flag that it stands for."""
-    for name, flag in _SETTABLE.items():
-        yield VARIABLE_PREFIX + name.upper().replace("-", "_"), flag.spelling

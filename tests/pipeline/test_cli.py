@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from pipeline.commands.parser import parse_command
 from pipeline.commands.registry import VERBS
+from storage.errors import NotMade
+from tasks import film
 
 Call = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -138,6 +141,25 @@ def test_an_interruption_that_a_library_covers_is_one(
     code, _, err = longtake("verify", "x")
     assert (code, err.count("\n")) == (143, 1)
     assert "Stopped." in err
+
+
+def test_the_walk_to_the_film_has_three_hops(
+    face: Path, speech: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing of ours stands between `main`, `new` and `make_film`; the plan and the notices are said before."""
+    hops = []
+
+    def make_film(*_: object) -> None:
+        rooms = tuple(str(ROOT / room) for room in ("pipeline", "tasks", "storage", "model"))
+        hops.extend(
+            each.name for each in traceback.extract_stack() if each.filename.startswith(rooms)
+        )
+        raise NotMade("The film")
+
+    monkeypatch.setattr(film, "make_film", make_film)
+    code, _, err = longtake("new", face, speech, "--run", "x", "--infer-frames", "12")
+    assert (code, hops) == (NotMade.exit_code, ["main", "new"])
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["[PLAN]", "The", "longtake:"]
 
 
 def test_version(longtake: Call):
