@@ -173,12 +173,13 @@ def _print_warnings(lines: Iterable[str]) -> None:
 def _lines_before(resolved: "ResolvedRequest") -> Iterator[str]:
     """What is said of a film before its run is there: another folder than was named, the plan, what was done to the inputs."""
     from pipeline.plan.planner import notices_before_film
+    from tasks.run_folder import resolve_folder
 
     asked = resolved.request
     if (
         asked.run is None
         and asked.output_dir is not None
-        and resolved.root.parent == asked.output_dir.resolve()
+        and resolved.root.parent == resolve_folder(asked.output_dir)
     ):
         taken = "is another film's, or holds other things"
         yield f"{asked.output_dir} {taken}: this film's run is {resolved.root}"

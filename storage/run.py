@@ -22,6 +22,7 @@ from storage.names import (
     OWN,
     find_conflicting_names,
     is_begun,
+    is_own,
     is_run,
     segment_name,
 )
@@ -323,9 +324,12 @@ def describe_spec_difference(there: Spec, asked: Spec) -> str:
 
 
 def refuse_conflicting_names(root: Path) -> None:
-    """Raise NotARun where a folder holds other things by the names that a run uses, RunDamaged where it holds clips without their run.json."""
+    """Raise NotARun where a folder holds other things by the names that a run uses or is itself a part of a run, RunDamaged where it holds clips without their run.json."""
     if is_run(root) or is_begun(root):
         return
+    for run in root.parents:
+        if is_own(root.relative_to(run).parts[0]) and is_run(run):
+            raise NotARun(root, f"it would lie among the files of the run {run}")
     if is_lock(root) and any((root / "commits").glob("*.json")):
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
     if names := ", ".join(find_conflicting_names(root)):

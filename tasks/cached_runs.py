@@ -4,6 +4,7 @@ from pathlib import Path
 
 from storage.run import Run
 from tasks.open_run import open_run
+from tasks.run_folder import resolve_folder
 
 _runs: dict[str, Run] = {}
 
@@ -11,6 +12,6 @@ _runs: dict[str, Run] = {}
 def cached_run(folder: str) -> Run:
     """The run in a folder; read once a process."""
     if folder not in _runs:
-        root = Path(folder).resolve()
+        root = resolve_folder(Path(folder))
         _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or open_run(root)
     return _runs[folder]

@@ -136,6 +136,13 @@ def read_decimal(word: str) -> str:
     return f"{value:g}"
 
 
+def read_path(word: str) -> Path:
+    """A path; not the empty one, which an unset variable of a script makes and Python takes for the working directory."""
+    if not word:
+        raise ValueError("a path is needed, and it is empty")
+    return Path(word)
+
+
 def read_truth(word: str) -> bool:
     """True or False."""
     if word.lower() not in {"true", "false", "1", "0", "yes", "no"}:
@@ -174,7 +181,7 @@ def read_bytes(word: str) -> int:
 
 
 TEXT, NAME, HOW, KEPT = Kind("TEXT"), Kind("NAME"), Kind("HOW"), Kind("WHICH")
-FILE, FOLDER = Kind("FILE", Path), Kind("DIR", Path)
+FILE, FOLDER = Kind("FILE", read_path), Kind("DIR", read_path)
 WHOLE, SPACING, SECONDS = (
     Kind("N", read_whole),
     Kind("N", read_spacing),

@@ -37,6 +37,7 @@ from tasks.preflight import check_folder, check_settings, disk_needed_by_clips
 from tasks.request import Request, require_option
 from tasks.resolve import ResolvedRequest
 from tasks.route import find_route, shared_carries
+from tasks.run_folder import resolve_folder
 
 if TYPE_CHECKING:
     from storage.spec import Spec
@@ -105,8 +106,8 @@ class RetakePlan:
 
 def plan_retake(root: Path, wish: RetakeRequest) -> RetakePlan:
     """Check the whole wish, writing nothing. Raises NotRetakable, BadOption, RunLocked, OtherSpec, OtherNumerics, NoSpace, NotWritable, ModelError."""
-    old = open_run(root.resolve())
-    target = (wish.run or choose_retake_folder(old, wish)).resolve()
+    old = open_run(resolve_folder(root))
+    target = resolve_folder(wish.run or choose_retake_folder(old, wish))
     require_option(
         target != old.root, "--run", target, "a retake is a new run, in a folder of its own"
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.errors import NotARun
 from storage.names import find_conflicting_names, is_run
 from storage.run import Run
 from storage.spec import Spec
@@ -15,8 +16,17 @@ if TYPE_CHECKING:
 def choose_folder(request: "Request", spec: Spec) -> Path:
     """The folder, absolute."""
     if request.run is None and request.output_dir is not None:
-        return room_in(request.output_dir.resolve(), spec, any_seed=request.base_seed == -1)
-    return (request.run or Path("runs") / spec.digest[:12]).resolve()
+        place = resolve_folder(request.output_dir)
+        return room_in(place, spec, any_seed=request.base_seed == -1)
+    return resolve_folder(request.run or Path("runs") / spec.digest[:12])
+
+
+def resolve_folder(path: Path) -> Path:
+    """The folder without links on the way, absolute; it need not be there. Raises NotARun where its links lead round in a circle."""
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError):
+        raise NotARun(path, "its links lead round in a circle") from None
 
 
 def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from storage.errors import count_noun
+from storage.errors import BadInput, count_noun
 from storage.printable import spell_unprintable
 
 if TYPE_CHECKING:
@@ -37,15 +37,30 @@ class Command:
 
     def path(self, name: str) -> Path:
         """An option that is a path."""
-        return Path(str(self.options[name]))
+        return _read_path(name, self.options[name])
+
+    def paths(self, name: str) -> list[Path]:
+        """An option that is several paths."""
+        words = self.options[name]
+        assert isinstance(words, list)
+        return [_read_path(name, word) for word in words]
 
     def file(self, name: str) -> Path | None:
         """An option that is a path, or is not given."""
-        return Path(str(self.options[name])) if self.options[name] else None
+        return None if self.options[name] is None else _read_path(name, self.options[name])
 
     def number(self, name: str) -> int | None:
         """An option that is a whole number, or is not given."""
         return None if self.options[name] is None else int(str(self.options[name]))
+
+
+def _read_path(name: str, word: object) -> Path:
+    from tasks.options import read_path
+
+    try:
+        return read_path(str(word))
+    except ValueError as reason:
+        raise BadInput(f"{name}: {reason}.") from None
 
 
 @dataclass(frozen=True)

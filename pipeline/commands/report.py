@@ -1,7 +1,6 @@
 """longtake report: one page about a film, or about several."""
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
@@ -24,11 +23,9 @@ def prepare(command: Command) -> Job:
     from pipeline.report.reading import Target
     from pipeline.report.write import write_report
 
-    words = command.options["films"]
-    assert isinstance(words, list)
     writing = partial(
         write_report,
-        [Path(word) for word in words],
+        command.paths("films"),
         Target(command.file("output_file"), command.has("overwrite")),
         judges=Judges(command.file("syncnet"), command.file("likeness")),
         console=prepare_logging(command),

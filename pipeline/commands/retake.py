@@ -32,8 +32,9 @@ def prepare(command: Command) -> Job:
     if command.has("keep_going"):
         from tasks.open_run import open_run
         from tasks.retake import choose_retake_folder
+        from tasks.run_folder import resolve_folder
 
-        target = wish.run or choose_retake_folder(open_run(root.resolve()), wish)
+        target = wish.run or choose_retake_folder(open_run(resolve_folder(root)), wish)
         return keep_going(command, _command_again(command, target), target)
 
     def say_price(plan: "RetakePlan", seconds: float | None) -> None:

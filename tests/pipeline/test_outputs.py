@@ -164,3 +164,25 @@ def test_inspect_and_report_refuse_before_they_work(
         code, _, err = longtake(*words, "--output-file", "x.mp4")
         assert code == 2, err
         assert "must end with" in err
+
+
+def test_a_run_lies_in_no_other_run_and_nowhere_by_mistake(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call
+) -> None:
+    """Among another run's files, through links that lead round, by an empty word (an unset variable): refused, and nothing is made; a folder beside a run's files may be one."""
+    assert longtake("new", face, speech, "--run", "old", *SHORT)[0] == 0
+    Path("loop").symlink_to("loop")
+    before = sorted(tmp_path.rglob("*"))
+    for place, why in (
+        ("old/carry/00001", "it would lie among the files of the run"),
+        ("old/segments", "it would lie among the files of the run"),
+        ("loop", "its links lead round in a circle"),
+        ("", "it is empty"),
+    ):
+        for words in (("new", face, speech, *SHORT), ("retake", "old", "--clip", "0")):
+            code, _, err = longtake(*words, "--run", place)
+            assert (code, err.count("\n")) == (2, 1), err
+            assert why in err
+    assert longtake("resume", "")[0] == longtake("report", "")[0] == 2
+    assert sorted(tmp_path.rglob("*")) == before
+    assert longtake("new", face, speech, "--run", "old/mine", *SHORT)[0] == 0
