@@ -36,6 +36,11 @@ class _Beside(TorchDispatchMode):
         super().__init__()
         self._seen: set[Any] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: being hidden from torch's compiler, which nobody uses here, would import it (2 s)."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         made = func(*args, **kwargs)

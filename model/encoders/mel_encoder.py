@@ -6,8 +6,6 @@ An encoder turns sound into the hidden states of several of its layers, [b, laye
 from typing import Any
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -36,10 +34,9 @@ class Residual(nn.Module):
         return x + rearrange(h, "b t c -> b c t")
 
 
-class MelEncoder(ModelMixin, ConfigMixin):
+class MelEncoder(nn.Module):
     """Log-mel at 100 Hz to features at 25 frames a second; hears CONTEXT frames to either side."""
 
-    @register_to_config
     def __init__(
         self, *, bands: int = 80, channels: int = 192, depth: int = 5, layers: int = 3
     ) -> None:

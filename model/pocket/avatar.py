@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.avatar import AudioWindow, Byte, DeviceConfig, Float, ModelTraits, Named, Options, Seed
 from model.device.precision import require_precision
@@ -24,7 +24,7 @@ from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
 from model.sampling.noise import SeededNoise
 from model.sampling.probe import hash_bits
-from model.sampling.schedule import make_schedule
+from model.sampling.schedule import Schedule, make_schedule
 
 
 def load_model(options: Options, machine: DeviceConfig) -> "PocketAvatar":
@@ -51,16 +51,16 @@ class PocketAvatar:
         self._threads, self._dtype = threads, choose_precision()
         self._traits = model_traits.describe_model(options)
         weights = load_file(model_traits.WEIGHTS / model_traits.AVATAR_FILE)
-        self._ear = MelEncoder(**model_traits.AUDIO_CONFIG)
+        self._ear = MelEncoder()
         self._ear.load_state_dict(weights_of_part(weights, "audio."))
         self._ear.eval()
-        self._transformer = S2VTransformer(**model_traits.TRANSFORMER_CONFIG)
+        self._transformer = S2VTransformer(model_traits.TRANSFORMER)
         self._transformer.load_state_dict(weights_of_part(weights, "transformer."))
-        cast_model(self._transformer, self._dtype)
+        self._transformer.eval().to(self._dtype)
         widen_convolutions(self._transformer)
-        self._vae = PocketVAE(**model_traits.vae_config()).eval()
+        self._vae = PocketVAE(**model_traits.vae_config())
         self._vae.load_state_dict(load_file(model_traits.WEIGHTS / model_traits.VAE_FILE))
-        cast_model(self._vae.to(memory_format=torch.channels_last), self._dtype)
+        self._vae.eval().to(memory_format=torch.channels_last).to(self._dtype)  # type: ignore[call-overload] # torch's stub lacks memory_format
         self._remembering = KVCacheConfig()
 
     def round_to_eight_bits(self) -> None:
@@ -136,7 +136,7 @@ class PocketAvatar:
         scene = Conditioning(
             reference, reference.repeat(1, 1, past, 1, 1), None, self._traits.clip_latents
         )
-        schedule = make_schedule(self._traits.steps, config.sigmas)
+        schedule = choose_schedule(self._traits.steps)
         draws = SeededNoise(seed, config.roll)
         return CausalDenoiser(self._transformer, schedule, scene, draws, self._remembering)
 
@@ -208,9 +208,11 @@ def cut_from_canvas(frames: Tensor, options: Options) -> Tensor:
     )
 
 
-def cast_model(model: nn.Module, dtype: torch.dtype) -> None:
-    """Ready to run in a precision; not by diffusers' own `to`, which warns of layers it would keep in float32 and names none."""
-    nn.Module.to(model.eval(), dtype)
+def choose_schedule(steps: int) -> Schedule:
+    """Noise levels for so many steps, without diffusers where they are pocket's own number."""
+    if steps == model_traits.STEPS:
+        return Schedule(model_traits.TIMESTEPS, model_traits.SIGMAS)
+    return make_schedule(steps, model_traits.TRANSFORMER.sigmas)
 
 
 def weights_of_part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from model.avatar import (
     Options,
     TimeEstimate,
 )
+from model.s2v.config import S2VConfig
 from model.vae import preview as previews
 from model.vae.preview import LatentPreview
 
@@ -24,27 +25,31 @@ AVATAR_FILE, VAE_FILE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "va
 SAMPLE_RATE, FPS = 16_000, 25
 AUDIO_MARGIN = 12 * SAMPLE_RATE // FPS + 160
 """What model.encoders.mel_encoder.MelEncoder.margin says, without torch."""
-AUDIO_CONFIG: dict[str, Any] = {"bands": 80, "channels": 192, "depth": 5, "layers": 3}
-TRANSFORMER_CONFIG: dict[str, Any] = {
-    "dim": 256,
-    "ffn_dim": 512,
-    "num_heads": 4,
-    "num_layers": 6,
-    "text_dim": None,
-    "cond_dim": None,
-    "audio_dim": AUDIO_CONFIG["channels"],
-    "audio_layers": AUDIO_CONFIG["layers"],
-    "audio_inject_layers": (0, 1, 2, 3, 4, 5),
-    "motion_buckets": (1, 2),
-    "motion_edged": False,
-    "rope_theta": 100.0,
-    "motion_follows": True,
-    "sigmas": "flow_match_even",
-    "rounding": "layer",
-    "rounded_latents": False,
-}
+AUDIO_CHANNELS, AUDIO_LAYERS = 192, 3
+"""What MelEncoder gives: channels of each layer, and layers."""
+TRANSFORMER = S2VConfig(
+    dim=256,
+    ffn_dim=512,
+    num_heads=4,
+    num_layers=6,
+    text_dim=None,
+    cond_dim=None,
+    audio_dim=AUDIO_CHANNELS,
+    audio_layers=AUDIO_LAYERS,
+    audio_inject_layers=(0, 1, 2, 3, 4, 5),
+    motion_buckets=(1, 2),
+    motion_edged=False,
+    rope_theta=100.0,
+    motion_follows=True,
+    sigmas="flow_match_even",
+    rounding="layer",
+    rounded_latents=False,
+)
 BLOCK_LATENTS, RING_LATENTS, FRAMES_PER_LATENT = 3, 12, 4
 CLIP_FRAMES, STEPS = 48, 4
+TIMESTEPS = (1000.0, 900.0, 750.0, 500.0)
+SIGMAS = (1.0, 0.8999999761581421, 0.75, 0.5, 0.0)
+"""What diffusers makes of STEPS steps, to the bit: importing it would take longer than the film's first clip."""
 SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
 SMALLEST = 64
 """A side of the smallest canvas: one token of the older motion latents."""
@@ -78,22 +83,22 @@ def describe_model(options: Options) -> ModelTraits:
         default_height=SIZE,
         steps=options.steps,
         sample_rate=SAMPLE_RATE,
-        audio_layers=AUDIO_CONFIG["layers"],
-        audio_channels=AUDIO_CONFIG["channels"],
+        audio_layers=AUDIO_LAYERS,
+        audio_channels=AUDIO_CHANNELS,
         audio_margin=AUDIO_MARGIN,
         decoder_memory=2,
         prompt_acts=False,
         carry_bytes=carry_bytes(options),
-        carry_pieces=2 + options.steps * TRANSFORMER_CONFIG["num_layers"],
+        carry_pieces=2 + options.steps * TRANSFORMER.num_layers,
     )
 
 
 def carry_bytes(options: Options) -> int:
     """Keys and values of every ring, of the latents that the next block can still see; half of it in bf16."""
     tokens = choose_canvas(options).width * choose_canvas(options).height // PIXELS_PER_TOKEN**2
-    row = 2 * TRANSFORMER_CONFIG["dim"] * 4
+    row = 2 * TRANSFORMER.dim * 4
     seen = RING_LATENTS - BLOCK_LATENTS
-    return options.steps * int(TRANSFORMER_CONFIG["num_layers"]) * seen * tokens * row
+    return options.steps * TRANSFORMER.num_layers * seen * tokens * row
 
 
 @dataclass(frozen=True)

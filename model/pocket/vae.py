@@ -4,12 +4,11 @@ Residual convolutions without norms (the shape of TAESD and TAEHV, github.com/ma
 milliseconds. Time enters where frames are merged, where they are split again, and in Memory.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -67,20 +66,19 @@ def scaled_conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> 
     return layer
 
 
-class PocketVAE(ModelMixin, ConfigMixin):
+class PocketVAE(nn.Module):
     """Pictures in -1..1 and latents of about zero mean and unit spread."""
 
-    @register_to_config
     def __init__(
         self,
         *,
         latent_channels: int = 16,
         widths: tuple[int, ...] = (32, 64, 80, 96),
-        latents_mean: tuple[float, ...] | None = None,
-        latents_std: tuple[float, ...] | None = None,
+        latents_mean: Sequence[float] = (),
+        latents_std: Sequence[float] = (),
     ) -> None:
         super().__init__()
-        del latents_mean, latents_std  # read from the configuration
+        self.latents_mean, self.latents_std = latents_mean, latents_std
         w1, w2, w3, w4 = widths
         self.shrink = nn.Sequential(
             nn.PixelUnshuffle(2), scaled_conv(12, w1), Residual(w1),
@@ -123,13 +121,13 @@ class PocketVAE(ModelMixin, ConfigMixin):
     def encode(self, frames: Tensor) -> Tensor:
         """Normalised latents [b, c, k, h, w], float32, of frames [b, 3, 4k, y, x] in -1..1."""
         mean, std = self.scale()
-        return (self.posterior(frames.to(self.dtype))[0].float() - mean) / std
+        return (self.posterior(frames.to(self.open.weight.dtype))[0].float() - mean) / std
 
     def scale(self) -> tuple[Tensor, Tensor]:
         """Mean and spread [c, 1, 1, 1] of the raw latents."""
         return tuple(  # type: ignore[return-value]
-            torch.tensor(v, device=self.device).view(-1, 1, 1, 1)
-            for v in (self.config.latents_mean, self.config.latents_std)
+            torch.tensor(v, device=self.open.weight.device).view(-1, 1, 1, 1)
+            for v in (self.latents_mean, self.latents_std)
         )
 
 
@@ -151,7 +149,7 @@ class FrameStream:
     @torch.inference_mode()
     def push(self, latents: Tensor) -> Tensor:
         """The four frames [b, 3, 4k, y, x] in -1..1 of each of the next normalised latents [b, c, k, h, w]."""
-        raw = (latents.float() * self._std + self._mean).to(self._vae.dtype)
+        raw = (latents.float() * self._std + self._mean).to(self._vae.open.weight.dtype)
         return torch.cat([self._vae.frames(one, self._past) for one in raw.split(1, 2)], 2).clamp_(
             -1, 1
         )

@@ -21,7 +21,7 @@ class FramePacker(nn.Module):
 
     def __init__(self, channels: int, dim: int, buckets: tuple[int, ...], *, edged: bool) -> None:
         super().__init__()
-        self.buckets, self.edged = tuple(buckets), edged
+        self.buckets, self.edged = buckets, edged
         for bucket in self.buckets:
             size = BUCKET_PATCHES[bucket]
             self.add_module(BUCKET_NAMES[bucket], nn.Conv3d(channels, dim, size, size))

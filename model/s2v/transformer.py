@@ -1,6 +1,6 @@
 """The speech-to-video transformer of Wan2.2-S2V and LiveAvatar, at any size: one class for all models.
 
-Module names are the keys of the published checkpoint. Every switch that differs between the models is a field of the configuration.
+Module names are the keys of the published checkpoint.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -18,6 +16,7 @@ from model.device.layer_offload import LayerStream
 from model.device.prefetch import send_to_device
 from model.s2v.attention import Attend, Block
 from model.s2v.audio_injector import AudioInjector, AudioStates, CausalAudioEncoder
+from model.s2v.config import S2VConfig
 from model.s2v.frame_packer import FramePacker
 from model.s2v.rope import Rope, grid_positions
 
@@ -50,75 +49,39 @@ class ForwardContext:
     """Where each of several speakers is heard: [speaker, token of the first segment]."""
 
 
-class S2VTransformer(ModelMixin, ConfigMixin):
-    """Velocity (noise - x0) of video latents, given a reference, motion, sound and maybe a prompt.
+class S2VTransformer(nn.Module):
+    """Velocity (noise - x0) of video latents, given a reference, motion, sound and maybe a prompt. The switches are fields of S2VConfig."""
 
-    Attributes of the configuration that are switches: `text_dim` and `cond_dim` (None: no prompt, no pose), `motion_buckets` (FramePack), `motion_edged` (see there),
-    `motion_follows` (motion latents are the ones just made, placed before the block; else they stay at the picture's), `sink_from_first_clip` (the reference becomes the film's first
-    latent after clip 0), `roll` (how far ahead of a block the reference may stand), `sigmas` (the schedule), `rounding` (where tokens are rounded to the weights'
-    precision: after each "layer" of a block, after each "block", "never"; unless it is "layer", modulations, the injector's norm and the audio encoder are in
-    float32), `rounded_latents` (the latents are rounded after every step too).
-    """
-
-    @register_to_config
-    def __init__(  # noqa: PLR0913 - diffusers' ConfigMixin makes the arguments the configuration
-        self,
-        *,
-        dim: int = 5120,
-        ffn_dim: int = 13824,
-        freq_dim: int = 256,
-        num_heads: int = 40,
-        num_layers: int = 40,
-        in_dim: int = 16,
-        out_dim: int = 16,
-        patch_size: tuple[int, int, int] = (1, 2, 2),
-        text_dim: int | None = 4096,
-        text_len: int = 512,
-        cond_dim: int | None = 16,
-        audio_dim: int = 1024,
-        audio_layers: int = 25,
-        num_audio_token: int = 4,
-        audio_inject_layers: tuple[int, ...] = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39),
-        motion_buckets: tuple[int, ...] = (1, 2, 16),
-        motion_edged: bool = True,
-        rope_theta: float = 10000.0,
-        eps: float = 1e-6,
-        block_latents: int = 3,
-        ring_latents: int = 12,
-        reference_time: int = 30,
-        roll: tuple[int, int] = (4, 30),
-        motion_follows: bool = False,
-        sink_from_first_clip: bool = True,
-        sigmas: str = "flow_match_shift_twice",
-        rounding: str = "block",
-        rounded_latents: bool = True,
-    ) -> None:
+    def __init__(self, config: S2VConfig) -> None:
         super().__init__()
-        del block_latents, ring_latents, reference_time, roll  # these are read from config
-        del motion_follows, sink_from_first_clip, sigmas, text_len, rounding, rounded_latents
-        pt, ph, pw = patch_size
+        self.config, dim, eps = config, config.dim, config.eps
+        pt, ph, pw = config.patch_size
         size = (pt, ph, pw)
-        self.patch_embedding = nn.Conv3d(in_dim, dim, size, size)
-        if cond_dim is not None:
-            self.cond_encoder: Any = nn.Conv3d(cond_dim, dim, size, size)
-        if text_dim is not None:
-            self.text_embedding = make_mlp(text_dim, dim, nn.GELU(approximate="tanh"))
-        self.time_embedding = make_mlp(freq_dim, dim, nn.SiLU())
+        self.patch_embedding = nn.Conv3d(config.in_dim, dim, size, size)
+        if config.cond_dim is not None:
+            self.cond_encoder: Any = nn.Conv3d(config.cond_dim, dim, size, size)
+        if config.text_dim is not None:
+            self.text_embedding = make_mlp(config.text_dim, dim, nn.GELU(approximate="tanh"))
+        self.time_embedding = make_mlp(config.freq_dim, dim, nn.SiLU())
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.trainable_cond_mask = nn.Embedding(3, dim)
-        told = text_dim is not None
-        blocks = [Block(dim, ffn_dim, num_heads, eps, text=told) for _ in range(num_layers)]
-        self.blocks: Any = nn.ModuleList(blocks)
-        self.head = Head(dim, out_dim * size[0] * size[1] * size[2], eps)
-        self.casual_audio_encoder = CausalAudioEncoder(
-            audio_layers, audio_dim, dim, num_audio_token
+        prompted, heads = config.text_dim is not None, config.num_heads
+        self.blocks: Any = nn.ModuleList(
+            Block(dim, config.ffn_dim, heads, eps, text=prompted) for _ in range(config.num_layers)
         )
-        self.audio_injector = AudioInjector(dim, num_heads, len(audio_inject_layers), eps)
-        self.frame_packer = FramePacker(in_dim, dim, tuple(motion_buckets), edged=motion_edged)
-        self.rope = Rope(dim // num_heads, rope_theta)
+        self.head = Head(dim, config.out_dim * pt * ph * pw, eps)
+        self.casual_audio_encoder = CausalAudioEncoder(
+            config.audio_layers, config.audio_dim, dim, config.num_audio_token
+        )
+        injected = sorted(config.audio_inject_layers)
+        self.audio_injector = AudioInjector(dim, heads, len(injected), eps)
+        self.frame_packer = FramePacker(
+            config.in_dim, dim, config.motion_buckets, edged=config.motion_edged
+        )
+        self.rope = Rope(dim // heads, config.rope_theta)
         self.stream: LayerStream | None = None
         """Brings the blocks that wait on the host."""
-        self.injector_of = {block: j for j, block in enumerate(sorted(audio_inject_layers))}
+        self.injector_of = {block: j for j, block in enumerate(injected)}
 
     def tokens_per_latent(self, height: int, width: int) -> int:
         """Tokens of one latent frame of height × width latent pixels."""

@@ -5,7 +5,7 @@ encoder is left out; its products are the transformer's.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from model.avatar import ModelTraits
 from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
+from model.s2v.config import S2VConfig
 from model.s2v.transformer import S2VTransformer
 from model.sampling.probe import compute_formulas, denoise_block, draw_noise
 from model.vae.wan_layout import STATISTICS, bare_names, read_configuration
@@ -79,9 +80,10 @@ class Miniature:
 
     def transformer(self) -> S2VTransformer:
         """Its transformer with a single block."""
-        single = {"num_layers": 1, "audio_inject_layers": (0,)}
+        config = S2VConfig(**self.place.config, **self.kind.switches)
+        single = replace(config, num_layers=1, audio_inject_layers=(0,))
         with torch.device("meta"):
-            model = S2VTransformer(**{**self.place.config, **self.kind.switches, **single}).eval()
+            model = S2VTransformer(single).eval()
         self._fill(model, self.placement.dtype)
         if self.placement.fp8:
             quantize_linears(model.blocks)

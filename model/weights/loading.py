@@ -16,6 +16,7 @@ from torch import Tensor
 from model.avatar import trim_heap
 from model.device.layer_offload import LayerStream
 from model.ops.fp8 import FP8_DTYPE, Fp8Linear, replace_linears
+from model.s2v.config import S2VConfig
 from model.s2v.transformer import S2VTransformer
 from model.weights import checks, published_shapes
 from model.weights.checkpoint import WeightsLocation
@@ -94,7 +95,7 @@ def load_transformer(
     source = open_source(place)
     require_memory(placement, source)
     with init_empty_weights():
-        model = S2VTransformer(**{**place.config, **switches})
+        model = S2VTransformer(S2VConfig(**{**place.config, **switches}))
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if said := checks.describe_differences(expected, source.contents, source.contents):
         raise OtherWeights(place.folder, said)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from model.s2v.conditioning import Conditioning
+from model.s2v.config import S2VConfig
 from model.s2v.transformer import S2VTransformer
 
 SIZES: dict[str, Any] = {
@@ -28,7 +29,7 @@ def small_transformer(**switches: Any) -> S2VTransformer:
     """It, with all of its weights random, those too that begin as zeros."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        model = S2VTransformer(**(SIZES | switches))
+        model = S2VTransformer(S2VConfig(**(SIZES | switches)))
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.15)
     return model.eval().requires_grad_(False)
@@ -36,8 +37,7 @@ def small_transformer(**switches: Any) -> S2VTransformer:
 
 def rounded(model: S2VTransformer) -> S2VTransformer:
     """The same with its weights in bfloat16."""
-    nn.Module.to(model, torch.bfloat16)
-    return model
+    return model.to(torch.bfloat16)
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from model.encoders.mel_encoder import CONTEXT_FRAMES, MelEncoder
 from model.pocket.model_traits import (
-    AUDIO_CONFIG,
+    AUDIO_CHANNELS,
     AVATAR_FILE,
-    TRANSFORMER_CONFIG,
+    TRANSFORMER,
     VAE_CONFIG,
     VAE_FILE,
 )
@@ -64,9 +64,9 @@ class TrainedModules(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.transformer = S2VTransformer(**TRANSFORMER_CONFIG)
-        self.audio = MelEncoder(**AUDIO_CONFIG)
-        self.viseme = nn.Linear(AUDIO_CONFIG["channels"], 3)
+        self.transformer = S2VTransformer(TRANSFORMER)
+        self.audio = MelEncoder()
+        self.viseme = nn.Linear(AUDIO_CHANNELS, 3)
         init_as_identity(self.transformer)
 
     def forward(
@@ -260,7 +260,7 @@ def load_vae(folder: Path, device: torch.device) -> PocketVAE:
     """The finished VAE, in float32, frozen."""
     vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text(encoding="utf-8")))
     vae.load_state_dict(load_file(folder / VAE_FILE))
-    vae.to(device, memory_format=torch.channels_last)
+    vae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks memory_format
     return vae.eval().requires_grad_(False)
 
 

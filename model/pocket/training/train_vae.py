@@ -149,7 +149,7 @@ class VaeTrainer:
 
     def __init__(self, vae: PocketVAE, recipe: VaeRecipe) -> None:
         self.vae, self.recipe, self.step = vae, recipe, 0
-        device = vae.device
+        device = vae.open.weight.device
         self.learnt = [p for p in vae.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
             self.learnt,
@@ -159,7 +159,7 @@ class VaeTrainer:
             fused=device.type == "cuda",
         )
         self.average = [p.detach().clone() for p in self.learnt]
-        self.spread = torch.ones(vae.config.latent_channels, 1, 1, 1, device=device)
+        self.spread = torch.ones(vae.open.in_channels, 1, 1, 1, device=device)
         self.strict = torch.zeros((), device=device)
         self.judge: Callable[..., VaeLosses] = compute_losses
         if device.type == "cuda":
@@ -171,7 +171,7 @@ class VaeTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
         self.strict.fill_(min(1.0, max(0.0, (self.step - 200) / 600)))
-        with torch.autocast(self.vae.device.type, torch.bfloat16):
+        with torch.autocast(self.vae.open.weight.device.type, torch.bfloat16):
             made, prior = self.rebuild(pictures)
         losses = self.judge(made, pictures, worth)
         loss = losses.total(self.recipe, self.strict) + self.recipe.prior * self.strict * prior
@@ -228,7 +228,7 @@ def keep_encoder(folder: Path) -> PocketVAE:
 @torch.no_grad()
 def measure_latents(vae: PocketVAE, pool: ClipPool) -> dict[str, list[float]]:
     """Mean and spread of each latent channel."""
-    with torch.autocast(vae.device.type, torch.bfloat16):
+    with torch.autocast(vae.open.weight.device.type, torch.bfloat16):
         means = [vae.posterior(pool.batch(24)[0])[0].float() for _ in range(32)]
     whole = torch.cat(means).transpose(0, 1).flatten(1).double()
     return {"latents_mean": whole.mean(1).tolist(), "latents_std": whole.std(1).tolist()}
@@ -248,10 +248,11 @@ def save_vae(vae: PocketVAE, facts: dict[str, list[float]], folder: Path) -> Non
 def evaluate_vae(vae: PocketVAE, size: int) -> dict[str, float]:
     """PSNR in decibels of unseen faces, whole and weighted to mouth and eyes; edges against the truth's; frame differences at latent boundaries against inside."""
     pool = ClipPool(
-        VaeRecipe(1, size=size, pool=16, clip=48), torch.Generator(vae.device).manual_seed(UNSEEN)
+        VaeRecipe(1, size=size, pool=16, clip=48),
+        torch.Generator(vae.open.weight.device).manual_seed(UNSEEN),
     )
     pictures = pool.pictures.transpose(1, 2).to(torch.bfloat16) / 127.5 - 1
-    with torch.autocast(vae.device.type, torch.bfloat16):
+    with torch.autocast(vae.open.weight.device.type, torch.bfloat16):
         made = torch.cat(
             [vae.frames(vae.posterior(p)[0], FeatureCache()) for p in pictures.split(4)]
         )
@@ -289,7 +290,7 @@ def main() -> None:
         recipe = replace(recipe, size=64, pool=4, batch=2)
     pool = ClipPool(recipe, torch.Generator(device).manual_seed(1))
     start = keep_encoder(args.keep) if args.keep else PocketVAE()
-    vae = train_vae(start.to(device, memory_format=torch.channels_last), pool, recipe)
+    vae = train_vae(start.to(device, memory_format=torch.channels_last), pool, recipe)  # type: ignore[call-overload] # torch's stub lacks memory_format
     facts = json.loads((args.keep / VAE_CONFIG).read_text(encoding="utf-8")) if args.keep else None
     save_vae(vae, facts or measure_latents(vae, pool), args.out)
     _log.info("%s", json.dumps(evaluate_vae(vae, recipe.size)))

@@ -1,11 +1,12 @@
 """What golden tensors of a transformer have in common: their parts, and the model that they are of."""
 
-from inspect import signature
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import torch
 
+from model.s2v.config import S2VConfig
 from model.s2v.transformer import S2VTransformer
 
 PROOF = "patch_embedding.weight"
@@ -23,10 +24,10 @@ def transformer(
     told: dict[str, Any], weights: dict[str, torch.Tensor], **more: Any
 ) -> S2VTransformer:
     """Our class with the sizes and the weights of the fixture, whatever stands before the weights' names."""
-    known = signature(S2VTransformer.__init__).parameters
+    known = {each.name for each in fields(S2VConfig)}
     sizes = {name: value for name, value in told["config"].items() if name in known}
     layers = weights[next(k for k in weights if k.endswith("casual_audio_encoder.weights"))]
-    model = S2VTransformer(**sizes, audio_layers=layers.shape[1], **more)
+    model = S2VTransformer(S2VConfig(**sizes, audio_layers=layers.shape[1], **more))
     prefix = next(k for k in weights if k.endswith(PROOF)).removesuffix(PROOF)
     model.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items()})
     return model.eval()

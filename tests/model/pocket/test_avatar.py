@@ -12,7 +12,8 @@ from model import avatar
 from model.avatar import Options
 from model.kv.kv_cache import from_bits
 from model.pocket import model_traits
-from model.pocket.avatar import PocketAvatar
+from model.pocket.avatar import PocketAvatar, choose_schedule
+from model.sampling.schedule import make_schedule
 
 OPTIONS = Options(width=64, height=96, clip_frames=24, steps=2)
 CLIPS = 3
@@ -106,7 +107,7 @@ def test_the_carry_is_small_and_whole(pocket, picture, sounds) -> None:
     for sound in sounds:
         denoiser.denoise(sound)
     pieces = dict(denoiser.carry())
-    assert len(pieces) == OPTIONS.steps * model_traits.TRANSFORMER_CONFIG["num_layers"] + 2
+    assert len(pieces) == OPTIONS.steps * model_traits.TRANSFORMER.num_layers + 2
     tokens = pocket.traits.latent_width * pocket.traits.latent_height // 4
     kind = denoiser.memory.dtype
     for name in [name for name in pieces if name.startswith("ring.")]:
@@ -179,19 +180,27 @@ def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     assert not np.array_equal(*films)
 
 
-def test_inference_imports_no_renderer() -> None:
-    """Loading and running pocket brings in no renderer, no synthesiser and no training."""
+def test_a_film_imports_what_it_needs(tmp_path: Path) -> None:
+    """A whole film in a fresh process brings in no library of the large models, no compiler, no renderer, no synthesiser and no training."""
     code = (
-        "import sys; from model import avatar; from model.avatar import Options;"
-        "avatar.load_model('pocket', Options(64, 64, 12, 1), avatar.DeviceConfig());"
-        "bad = {'face', 'motion', 'speech', 'scenes', 'train_vae', 'train_avatar', 'evaluate'};"
-        "print(sorted(m for m in sys.modules if m.startswith('model.pocket.') and m.split('.')[-1] in bad))"
+        "import sys; from pipeline.cli import main; assert main(sys.argv[1:]) == 0;"
+        "heavy = {'diffusers', 'transformers', 'accelerate', 'torch._dynamo', 'torch._inductor', 'sympy', 'model.pocket.training'};"
+        "print(sorted(heavy & {*sys.modules}))"
     )
-    root = Path(__file__).parents[3]
+    film = ("examples/mila.png", "examples/tea.wav", "--run", str(tmp_path / "x"))
+    small = ("--size", "64*64", "--infer-frames", "12", "--num-clip", "2")
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+        [sys.executable, "-c", code, "new", *film, *small],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_noise_levels_are_diffusers_own() -> None:
+    """To the bit: those of pocket's own number of steps are written down, any other number asks diffusers."""
+    sigmas, steps = model_traits.TRANSFORMER.sigmas, model_traits.STEPS
+    for count in (steps, steps - 1):
+        assert choose_schedule(count) == make_schedule(count, sigmas)
 
 
 def test_weights_fit_their_budget() -> None:

@@ -1,7 +1,7 @@
 """The transformer itself: precision, edges of the motion, padded prompts, places without end."""
 
 import re
-from inspect import signature
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,10 @@ import torch
 
 from model.live_avatar import model_traits as live_avatar
 from model.pocket import model_traits as pocket
+from model.s2v.config import S2VConfig
 from model.s2v.frame_packer import FramePacker
 from model.s2v.rope import Rope, apply_rope
-from model.s2v.transformer import ForwardContext, S2VTransformer
+from model.s2v.transformer import ForwardContext
 from model.wan_s2v import model_traits as wan_s2v
 from model.weights import published_shapes
 from tests.model.small import CHANNELS, SIZES, draw, rounded, small_transformer, sound
@@ -119,20 +120,19 @@ def test_the_table_of_switches_is_the_code() -> None:
     page = (Path(__file__).parents[3] / "docs/adr/0004-one-transformer.md").read_text("utf-8")
     published = published_shapes.build_config(published_shapes.PUBLISHED)
     models = (
-        pocket.TRANSFORMER_CONFIG,
-        published | live_avatar.KIND.switches,
-        published | wan_s2v.KIND.switches,
+        pocket.TRANSFORMER,
+        S2VConfig(**published, **live_avatar.KIND.switches),
+        S2VConfig(**published, **wan_s2v.KIND.switches),
     )
-    fields = {name: each.default for name, each in signature(S2VTransformer).parameters.items()}
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in page.splitlines()
         if line.startswith("| `")
     ]
     told = {name: cells for names, *cells, _ in rows for name in re.findall(r"`(\w+)`", names)}
-    assert told.keys() == fields.keys()
+    assert told.keys() == asdict(S2VConfig()).keys()
     for name in ("sigmas", "rounding", "rounded_latents", "motion_edged", "motion_follows"):
         for cell, config in zip(told[name], models, strict=True):
-            value = config.get(name, fields[name])
+            value = getattr(config, name)
             words = {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"`{value}`"
             assert cell in {words, "–"}, name

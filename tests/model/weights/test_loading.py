@@ -26,7 +26,7 @@ import torch
 from model.weights import tensor_reader, loading
 from model.weights.checkpoint import locate_weights
 from model.s2v.transformer import S2VTransformer
-import accelerate.utils
+import accelerate.utils, torch._dynamo
 
 def held():
     status = open("/proc/self/status").read()

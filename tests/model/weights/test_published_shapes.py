@@ -5,6 +5,7 @@ from math import prod
 import pytest
 from accelerate import init_empty_weights
 
+from model.s2v.config import S2VConfig
 from model.s2v.transformer import S2VTransformer
 from model.tools.make_checkpoint import TINY
 from model.weights import published_shapes
@@ -24,7 +25,7 @@ def test_the_table_is_the_transformer(told: dict):
     """S2VTransformer has these names and shapes, all and no others, in every configuration."""
     config = published_shapes.build_config(told)
     with init_empty_weights():
-        module = S2VTransformer(**config)
+        module = S2VTransformer(S2VConfig(**config))
     assert published_shapes.transformer_shapes(config) == {
         name: tuple(weight.shape) for name, weight in module.state_dict().items()
     }

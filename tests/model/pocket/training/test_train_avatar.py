@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.pocket.model_traits import TRANSFORMER_CONFIG
+from model.pocket.model_traits import TRANSFORMER
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
 from model.pocket.training.scenes import CLIP, WARM, Clips
 from model.pocket.training.train_avatar import AvatarRecipe, iterate_batches
@@ -32,7 +32,7 @@ class Written:
 def test_the_masked_forward_equals_the_streaming_loop() -> None:
     """One masked forward of a clip gives the velocities that the ring gives block by block, to 1e-4 in float32."""
     torch.manual_seed(0)
-    model = S2VTransformer(**TRANSFORMER_CONFIG).eval()
+    model = S2VTransformer(TRANSFORMER).eval()
     reference, past = torch.randn(1, 16, 1, 16, 16), torch.randn(1, 16, WARM, 16, 16)
     noise, features = torch.randn(16, CLIP, 16, 16), torch.randn(1, 3, 192, 4 * CLIP)
     # Before time 26 the reference stands at 30 whatever is drawn.
