@@ -16,7 +16,7 @@ from model.wan.parts import Parts, placement_of
 from model.weights.loading import Placement
 from storage.errors import BadOption
 
-NAMES = ("transformer", "vae", "ear", "transformer", "vae")
+NAMES = ("transformer", "vae", "audio_encoder", "transformer", "vae")
 
 
 @pytest.fixture(scope="module")
