@@ -240,6 +240,7 @@ def _write_holder(file: int, root: Path, holder: Holder) -> None:
     text = json.dumps(holder).encode().ljust(HOLDER_BYTES - 1) + b"\n"
     try:
         os.pwrite(file, text, 0)
+        os.ftruncate(file, len(text))  # what is no text of ours may be longer
         if (root / HELD_FILE).exists():
             other = open_plain(root / HELD_FILE, os.O_WRONLY | os.O_TRUNC)
             try:

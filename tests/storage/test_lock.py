@@ -219,6 +219,17 @@ def test_a_holder_that_cannot_be_asked_is_broken_by_hand(tmp_path: Path, text: s
         assert is_held(tmp_path)
 
 
+@pytest.mark.parametrize("longer", [b"{}" * 400, b"\x00" * 9000, os.urandom(600)])
+def test_what_lies_in_the_locks_place_is_written_over(tmp_path: Path, longer: bytes) -> None:
+    """Whatever its length: the kernel's lock decides, and its holder is held to be one."""
+    (tmp_path / LOCK_FILE).write_bytes(longer)
+    with hold_lock(tmp_path):
+        require_lock(tmp_path)
+        assert find_worker(tmp_path)
+    assert find_worker(tmp_path) is None
+    assert is_lock(tmp_path)
+
+
 def test_a_full_disk_does_not_keep_a_run_from_being_locked(tmp_path: Path) -> None:
     """The text is always of one length and written over in place."""
     with hold_lock(tmp_path):
