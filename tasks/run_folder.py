@@ -1,5 +1,6 @@
 """Where the run of a film lies: in its own folder, or in one for several films."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,9 @@ from storage.errors import NotARun
 from storage.names import find_conflicting_names, is_run
 from storage.run import Run
 from storage.spec import Spec
+
+FILE_BYTES = 128
+"""Of the longest path in a run, from its folder on, as a draft."""
 
 if TYPE_CHECKING:
     from tasks.request import Request
@@ -22,11 +26,18 @@ def choose_folder(request: "Request", spec: Spec) -> Path:
 
 
 def resolve_folder(path: Path) -> Path:
-    """The folder without links on the way, absolute; it need not be there. Raises NotARun where its links lead round in a circle."""
+    """The folder without links on the way, absolute; it need not be there. Raises NotARun where its links lead round in a circle, or no file of a run could be named in it."""
     try:
-        return path.resolve()
-    except (RuntimeError, OSError):
+        folder = path.resolve()
+        folder.exists()  # a name that is too long
+    except RuntimeError:
         raise NotARun(path, "its links lead round in a circle") from None
+    except OSError as error:
+        raise NotARun(path, error.strerror) from None
+    longest = os.pathconf("/", "PC_PATH_MAX") - FILE_BYTES
+    if len(os.fsencode(folder)) > longest:
+        raise NotARun(path, f"its path is longer than {longest} bytes")
+    return folder
 
 
 def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:

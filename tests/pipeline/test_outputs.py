@@ -169,7 +169,7 @@ def test_inspect_and_report_refuse_before_they_work(
 def test_a_run_lies_in_no_other_run_and_nowhere_by_mistake(
     face: Path, speech: Path, tmp_path: Path, longtake: Call
 ) -> None:
-    """Among another run's files, through links that lead round, by an empty word (an unset variable): refused, and nothing is made; a folder beside a run's files may be one."""
+    """Among another run's files, through links that lead round, by an empty word (an unset variable), by a name that is too long: refused, and nothing is made; a folder beside a run's files may be one."""
     assert longtake("new", face, speech, "--run", "old", *SHORT)[0] == 0
     Path("loop").symlink_to("loop")
     before = sorted(tmp_path.rglob("*"))
@@ -178,6 +178,8 @@ def test_a_run_lies_in_no_other_run_and_nowhere_by_mistake(
         ("old/segments", "it would lie among the files of the run"),
         ("loop", "its links lead round in a circle"),
         ("", "it is empty"),
+        ("a" * 300, "File name too long"),
+        ("a/" * 2000, "is longer than"),
     ):
         for words in (("new", face, speech, *SHORT), ("retake", "old", "--clip", "0")):
             code, _, err = longtake(*words, "--run", place)
