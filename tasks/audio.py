@@ -6,7 +6,6 @@ import luigi
 
 from tasks.base import ClipTask
 from tasks.inputs import EncodeInputs
-from tasks.session import Session
 
 
 class ExtractAudio(ClipTask):
@@ -23,10 +22,13 @@ class ExtractAudio(ClipTask):
 
     def requires(self) -> Iterator[luigi.Task]:
         """The sound."""
-        yield EncodeInputs(run=self.folder)
+        yield EncodeInputs(folder=self.folder)
 
-    def produce(self, session: Session) -> None:
+    def run(self) -> None:
         """Extract, publish, and let the denoiser look again."""
-        session.agree()
-        session.run.audio.publish(self.clip, session.extract_features(self.clip))
-        session.denoise_ahead.wake()
+        for attempt in self.attempts():
+            with attempt as session:
+                session.disk.check()
+                session.agree()
+                session.run.audio.publish(self.clip, session.extract_features(self.clip))
+                session.denoise_ahead.wake()

@@ -1,6 +1,7 @@
-"""A task of a run (and a clip): its record is its target, its tries are counted here."""
+"""A task on a run (or on a clip of it): its commit record is its target, its tries are counted here."""
 
 import time
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,7 +29,8 @@ from tasks.out_of_memory import reduce_memory, smaller_film_command
 from tasks.session import Session, get_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from storage.run import Run
 
@@ -40,29 +42,37 @@ DAMAGE_ERRORS = (Damaged, BadSegment)
 """What a reader says of a file that its record does not vouch for."""
 
 
-class RunFolder(str):
-    """A task's `run`: the folder's path as text; called, the task does its work.
-
-    Luigi's method has the name that the parameter has on the command line, so it must be both.
-    """
-
-    _task: Any
-
-    def __call__(self) -> None:
-        """What Luigi calls `run`."""
-        self._task.work()
+PUBLISHED = {"folder": "run"}
+"""What a parameter is called on the command line."""
 
 
-class RunParameter(luigi.Parameter):
-    """The folder of the run, called `run` as on the command line."""
+class FolderTask(luigi.Task):
+    """A task on a run: `--run FOLDER` on the command line and in task ids, `folder` in Python, as `run` is Luigi's own method."""
 
-    def __get__(self, instance: Any, owner: Any) -> Any:
-        """The parameter itself for Luigi's register, the folder for a task."""
-        if instance is None:
-            return self
-        folder = RunFolder(instance.__dict__["run"])
-        folder._task = instance
-        return folder
+    folder: str = luigi.Parameter(description="The folder of the run.")
+
+    @classmethod
+    @cache
+    def get_params(cls) -> list[tuple[str, Any]]:
+        """Luigi's list of the parameters, made once a class: Luigi looks through all attributes, 100 times a clip."""
+        named = super().get_params()  # type: ignore[no-untyped-call]
+        return [(PUBLISHED.get(name, name), each) for name, each in named]
+
+    @classmethod
+    def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
+        """Luigi's values of the parameters, by either name of the folder."""
+        named = {PUBLISHED.get(name, name): value for name, value in kwargs.items()}
+        return super().get_param_values(params, args, named)  # type: ignore[no-untyped-call]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        # Luigi has put it over the method, by its name on the command line.
+        self.folder = self.__dict__.pop("run")
+
+    @property
+    def opened_run(self) -> "Run":
+        """The run in the folder, read once a process."""
+        return cached_run(self.folder)
 
 
 class RecordTarget(luigi.Target):
@@ -76,34 +86,13 @@ class RecordTarget(luigi.Target):
         return cached_run(self.folder).records.complete(self.stage, self.clip)
 
 
-@cache
-def _parameters_of(kind: "type[RunTask]") -> Any:
-    return super(RunTask, kind).get_params()  # type: ignore[no-untyped-call]
+class RunTask(FolderTask):
+    """Something that is made once a run, in at most `retry_limit` tries. `run` makes it within one of its `attempts`, and commits it."""
 
-
-class RunTask(luigi.Task):
-    """Something that is made once a run, in at most `retry_limit` tries."""
-
-    run: Any = RunParameter(description="The folder of the run.")
     stage: ClassVar[str]
     """The stage of its record."""
     doing: ClassVar[str]
     """What it is doing, for the line that says that it failed."""
-
-    @classmethod
-    def get_params(cls) -> Any:
-        """Luigi's list of the parameters, made once a class: Luigi looks through all attributes, 100 times a clip."""
-        return _parameters_of(cls)
-
-    @property
-    def folder(self) -> str:
-        """The run's folder, as plain text."""
-        return str(self.run)
-
-    @property
-    def opened_run(self) -> "Run":
-        """The run."""
-        return cached_run(self.folder)
 
     @property
     def clip_index(self) -> int | None:
@@ -114,41 +103,40 @@ class RunTask(luigi.Task):
         """Its record."""
         return RecordTarget(self.folder, self.stage, self.clip_index)
 
-    def produce(self, session: Session) -> None:
-        """Make it and commit it."""
-        raise NotImplementedError
+    def attempts(self) -> "Iterator[AbstractContextManager[Session]]":
+        """Tries to work in, until one ends well: `for attempt in self.attempts(): with attempt as session: …`.
 
-    def prepare(self, session: Session) -> None:
-        """See that the disk has room for it."""
-        session.disk.check()
-
-    def work(self) -> None:
-        """Make it, again after a fault that may pass; what Luigi calls `run`."""
-        session = get_session(self.folder)
-        if (
-            session.failure is not None
-        ):  # the film has failed: what Luigi still gives out ends at once
+        A fault that may pass is kept by its try, and there is another. Raises what ends the film: Stopped, damage (Damaged, BadSegment), or one
+        LongtakeError that the session then keeps as its failure.
+        """
+        session, number = get_session(self.folder), 1
+        if session.failure is not None:  # what Luigi still gives out ends at once
             raise session.failure.with_traceback(None)
-        attempt = 1
         while True:
             session.stop.raise_if_stopped()
-            try:
-                return self._produce_once(session)
-            except Exception as fault:  # noqa: BLE001 - whatever a model or a disk raises is a try
-                if self._free_something(fault, session):
-                    continue
-                self._retry_or_raise(fault, attempt, session)
-                session.stop.wait(retry_pause(attempt, session.run.settings.retry_delay))
-                attempt += 1
+            faults: list[Exception] = []
+            yield self._attempt(session, faults)
+            if not faults:
+                return
+            fault = faults.pop()
+            if not self._free_something(fault, session):
+                self._retry_or_raise(fault, number, session)
+                session.stop.wait(retry_pause(number, session.run.settings.retry_delay))
+                number += 1
+            del fault  # its frames hold memory that the next try needs
 
-    def _produce_once(self, session: Session) -> None:
+    @contextmanager
+    def _attempt(self, session: Session, faults: list[Exception]) -> "Iterator[Session]":
+        """One try, watched; its fault goes to `faults`."""
         begun = time.monotonic()
-        with session.watchdog.watch(self.stage, self.clip_index):
-            self.prepare(session)
-            self.produce(session)
-        seconds = round(time.monotonic() - begun, 4)
-        emit_event("stage_seconds", stage=self.stage, clip=self.clip_index, seconds=seconds)
-        show_status(self, f"{self.stage} in {seconds:.2f} s")
+        try:
+            with session.watchdog.watch(self.stage, self.clip_index):
+                yield session
+            seconds = round(time.monotonic() - begun, 4)
+            emit_event("stage_seconds", stage=self.stage, clip=self.clip_index, seconds=seconds)
+            show_status(self, f"{self.stage} in {seconds:.2f} s")
+        except Exception as fault:  # noqa: BLE001 - whatever a model or a disk raises is a try
+            faults.append(fault)
 
     def _free_something(self, fault: Exception, session: Session) -> bool:
         """True if it was memory or room, and there was something left to give up: that is no try of the clip's own."""

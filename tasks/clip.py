@@ -35,26 +35,28 @@ class DenoiseClip(ClipTask):
 
     def requires(self) -> Iterator[luigi.Task]:
         """The inputs, the sound, and the clip before: rings, or what was seen last, go from clip to clip."""
-        yield EncodeInputs(run=self.folder)
-        yield ExtractAudio(run=self.folder, clip=self.clip)
+        yield EncodeInputs(folder=self.folder)
+        yield ExtractAudio(folder=self.folder, clip=self.clip)
         if self.clip:
             kind = DecodeClip if self.opened_run.spec.motion_latents else DenoiseClip
-            yield kind(run=self.folder, clip=self.clip - 1)
+            yield kind(folder=self.folder, clip=self.clip - 1)
 
-    def produce(self, session: Session) -> None:
-        """Take the clip from the denoiser, which is ahead, and publish it."""
-        if was_made_before(session.run, self.clip) and restore_from_steps(session.run, self.clip):
-            return
-        session.agree()
-        made = session.denoise_ahead.take(self.clip)
-        publish_made(session.run, made)
-        session.denoise_ahead.release(self.clip)
-        if made.carry is not None:
-            session.checkpoints.write(self.clip + 1, made.carry)
-        if (
-            session.part.alone
-        ):  # the process may end with this task, and nothing can be written then
-            session.checkpoints.wait_until_written()
+    def run(self) -> None:
+        """Take the clip from the denoiser, which is ahead, and publish it; lost latents come out of their steps, where these are there."""
+        for attempt in self.attempts():
+            with attempt as session:
+                session.disk.check()
+                run, clip = session.run, self.clip
+                if was_made_before(run, clip) and restore_from_steps(run, clip):
+                    continue
+                session.agree()
+                made = session.denoise_ahead.take(clip)
+                publish_made(run, made)
+                session.denoise_ahead.release(clip)
+                if made.carry is not None:
+                    session.checkpoints.write(clip + 1, made.carry)
+                if session.part.alone:  # the process may end with this task
+                    session.checkpoints.wait_until_written()
 
 
 def was_made_before(run: "Run", clip: int) -> bool:
@@ -91,7 +93,7 @@ class DecodeClip(ClipTask):
             self.opened_run, self.clip
         ):
             return
-        yield DenoiseClip(run=self.folder, clip=self.clip)
+        yield DenoiseClip(folder=self.folder, clip=self.clip)
         if self.opened_run.latents.complete(self.clip):
             yield from self._lost_before()
 
@@ -99,40 +101,42 @@ class DecodeClip(ClipTask):
         spec = self.opened_run.spec
         if spec.motion_latents:
             if self.clip:
-                yield DecodeClip(run=self.folder, clip=self.clip - 1)
+                yield DecodeClip(folder=self.folder, clip=self.clip - 1)
             return
         for clip in warm_up_clips(spec, self.clip, model_traits_of(self.opened_run).decoder_memory):
             if not self.opened_run.latents.complete(clip):
-                yield DenoiseClip(run=self.folder, clip=clip)
+                yield DenoiseClip(folder=self.folder, clip=clip)
 
-    def produce(self, session: Session) -> None:
+    def run(self) -> None:
         """Decode, keep the frames if they are to be kept, encode."""
-        run, spec = session.run, session.run.spec
-        frames = read_stored_frames(session, self.clip)
-        redone = frames is not None
-        if frames is None:
-            frames = session.decode(self.clip)
-        shown, path = spec.frames_in(self.clip), run.segment_path(self.clip)
-        # Frames go to the disk, which mostly waits, while the encoder works; the record is written when both are there.
-        with ThreadPoolExecutor(1, "frames") as beside:
-            kept = beside.submit(keep_frames, session, self.clip, None if redone else frames)
-            digest = encode_segment(
-                path, frames[:shown], fps=spec.fps, crf=spec.crf, preset=spec.preset
-            )
-        kept.result()
-        run.records.commit(
-            self.stage, self.clip, sha256=digest, bytes=path.stat().st_size, frames=shown
+        for attempt in self.attempts():
+            with attempt as session:
+                session.disk.check()
+                publish_segment(session, self.clip)
+
+
+def publish_segment(session: Session, clip: int) -> None:
+    """Decode a clip or take its stored frames, encode it, and commit it; by-product: the frames."""
+    run, spec = session.run, session.run.spec
+    frames = read_stored_frames(session, clip)
+    redone = frames is not None
+    if frames is None:
+        frames = session.decode(clip)
+    shown, path = spec.frames_in(clip), run.segment_path(clip)
+    # Frames go to the disk, which mostly waits, while the encoder works; the record is written when both are there.
+    with ThreadPoolExecutor(1, "frames") as beside:
+        kept = beside.submit(keep_frames, session, clip, None if redone else frames)
+        digest = encode_segment(
+            path, frames[:shown], fps=spec.fps, crf=spec.crf, preset=spec.preset
         )
-        session.disk.count(path.stat().st_size)
-        emit_event(
-            "clip_published",
-            clip=self.clip,
-            frames=shown,
-            redone=redone,
-            seconds=session.lap_seconds(),
-        )
-        if device := session.read_device():
-            emit_event("device_sampled", clip=self.clip, **device)
+    kept.result()
+    size = path.stat().st_size
+    run.records.commit(DecodeClip.stage, clip, sha256=digest, bytes=size, frames=shown)
+    session.disk.count(size)
+    seconds = session.lap_seconds()
+    emit_event("clip_published", clip=clip, frames=shown, redone=redone, seconds=seconds)
+    if device := session.read_device():
+        emit_event("device_sampled", clip=clip, **device)
 
 
 def segment_is_there(run: "Run", clip: int) -> bool:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,14 @@ from storage.film_file import FilmSpan, mux_film
 from storage.names import is_run
 from storage.scan import RunScan
 from storage.soundtrack import encode_soundtrack
-from tasks.base import DAMAGE_ERRORS, RunParameter, RunTask, call_luigid
+from tasks.base import DAMAGE_ERRORS, FolderTask, RunTask, call_luigid
 from tasks.clip import DecodeClip, segment_is_there
 from tasks.damage import withdraw_damaged
 from tasks.events import Fact, emit_event, listen_to_events
 from tasks.film_part import FilmPart
 from tasks.host_memory import host_bytes_peak
 from tasks.inputs import EncodeInputs
-from tasks.luigi_batches import build_clips, build_task
+from tasks.luigi_batches import clip_batches, luigi_settings, require_built
 from tasks.options import OPTIONS, SWITCH, Option
 from tasks.request import Request
 from tasks.resolve import ResolvedRequest, freeze_resolved, resolve_request
@@ -42,17 +43,15 @@ class EncodeSoundtrack(RunTask):
     stage = "soundtrack"
     doing = "encoding the soundtrack"
 
-    def produce(self, session: Session) -> None:
+    def run(self) -> None:
         """Encode it once; parts and partial films cut their span out of it."""
-        session.run.check_inputs()
-        path = session.run.soundtrack_path
-        reading = session.run.spec.reading
-        encode_soundtrack(session.run.audio_path, path, reading, session.pulse)
-        commit_file(session.run, self.stage, path)
-
-    def prepare(self, session: Session) -> None:
-        """Take what was held back for it."""
-        session.disk.free_for_soundtrack()
+        for attempt in self.attempts():
+            with attempt as session:
+                session.disk.free_for_soundtrack()
+                run, path = session.run, session.run.soundtrack_path
+                run.check_inputs()
+                encode_soundtrack(run.audio_path, path, run.spec.reading, session.pulse)
+                commit_file(run, self.stage, path)
 
 
 class MuxVideo(RunTask):
@@ -71,26 +70,20 @@ class MuxVideo(RunTask):
 
         Those that are there are not named: Luigi would keep 16 kB of each.
         """
-        yield EncodeSoundtrack(run=self.folder)
+        yield EncodeSoundtrack(folder=self.folder)
         for clip in range(self.opened_run.spec.clips):
             if not segment_is_there(self.opened_run, clip):
-                yield DecodeClip(run=self.folder, clip=clip)
+                yield DecodeClip(folder=self.folder, clip=clip)
 
-    def produce(self, session: Session) -> None:
-        """Join."""
-        run = session.run
-        join_clips(session, range(run.spec.clips), run.video_path)
-        commit_file(run, self.stage, run.video_path)
-        emit_event(
-            "film_published",
-            path=str(run.video_path),
-            clips=run.spec.clips,
-            frames=run.spec.frames,
-        )
-
-    def prepare(self, session: Session) -> None:
-        """Take what was held back for it."""
-        session.disk.free_for_film()
+    def run(self) -> None:
+        """Join every clip and the soundtrack."""
+        for attempt in self.attempts():
+            with attempt as session:
+                session.disk.free_for_film()
+                run, path, clips = session.run, session.run.video_path, session.run.spec.clips
+                frames = join_clips(session, range(clips), path)
+                commit_file(run, self.stage, path)
+                emit_event("film_published", path=str(path), clips=clips, frames=frames)
 
 
 def join_clips(session: Session, clips: range, target: Path) -> int:
@@ -124,23 +117,35 @@ def make_film(
     """
     part = part or FilmPart()
     with handle_signals() as stop:
-        for chance in reversed(range(DAMAGE_PASSES)):
-            with open_session(run, part, stop) as session, session.watchdog.watch("film"):
-                try:
-                    return _make_part(session, local_scheduler)
-                except Stopped as stopped:
-                    raise _interruption(run, part, str(stopped)) from None
-                except DAMAGE_ERRORS:
-                    # A quick look did not see it. The thorough one withdraws it, and a few times the work begins anew; then the disk is to blame.
-                    if not withdraw_damaged(run, session.pulse, thorough=True) or not chance:
-                        raise
-    raise AssertionError("the last chance returns or raises")
+        for left in reversed(range(DAMAGE_PASSES)):
+            with open_session(run, part, stop) as session, film_pass(session, last=not left):
+                for task in require_built(session, film_tasks(session)):
+                    luigi.build([task], **luigi_settings(local_scheduler))
+                return publish_film(session)
+    raise AssertionError("the last pass returns or raises")
 
 
-def _make_part(session: Session, local_scheduler: bool | None) -> Path:
+@contextmanager
+def film_pass(session: Session, *, last: bool) -> Iterator[None]:
+    """One pass over the film. Damage that a reader meets is withdrawn and ends the pass quietly: the next makes it again.
+
+    Raises Interrupted or Terminated after a signal, and the damage where nothing is found to withdraw, or in the last pass.
+    """
+    with session.watchdog.watch("film"):
+        try:
+            yield
+        except Stopped as stopped:
+            raise _interruption(session.run, session.part, str(stopped)) from None
+        except DAMAGE_ERRORS:
+            # A quick look did not see it, the thorough one does. Damage that comes again and again is the disk's.
+            if not withdraw_damaged(session.run, session.pulse, thorough=True) or last:
+                raise
+
+
+def film_tasks(session: Session) -> Iterator[luigi.Task]:
+    """What Luigi is to make, each when the one before is made, and what is to be done in between. What is there is looked through first."""
     run, part = session.run, session.part
-    output = part.output(run.root, run.spec)
-    if output is not None:
+    if (output := part.output(run.root, run.spec)) is not None:
         output.check()
     withdraw_damaged(run, session.pulse)
     withdraw_pruned_frames(run)
@@ -149,27 +154,36 @@ def _make_part(session: Session, local_scheduler: bool | None) -> Path:
         session.accept_joint()
     _emit_start(session)
     # Clips that are there ask no more for what is made once; those that were lost do.
-    build_if_missing(session, EncodeInputs, local_scheduler)
-    build_clips(session, local_scheduler)
+    yield from missing_tasks(session, EncodeInputs)
+    yield from clip_batches(session)
     _emit_memory_peak(session)
-    span = part.span(run.spec.clips)
-    whole = len(span) == run.spec.clips
-    for kind in (EncodeSoundtrack, MuxVideo) if whole else (EncodeSoundtrack,):
-        build_if_missing(session, kind, local_scheduler)
+    yield from missing_tasks(session, EncodeSoundtrack)
+    if len(part.span(run.spec.clips)) == run.spec.clips:
+        yield from missing_tasks(session, MuxVideo)
+
+
+def missing_tasks(session: Session, *kinds: type[RunTask]) -> Iterator[luigi.Task]:
+    """The tasks of these kinds, made once a run, that are not complete."""
+    for kind in kinds:
+        if not (task := kind(folder=str(session.run.root))).complete():  # type: ignore[no-untyped-call]
+            yield task
+
+
+def publish_film(session: Session) -> Path:
+    """Put the film, or the part of it that is asked for, where it is to lie; its path."""
+    run, span = session.run, session.part.span(session.run.spec.clips)
     session.disk.free_for_film()
-    if whole:
-        return copy_to_output(run, part)
-    assert output is not None
-    with output.write() as draft:
-        frames = join_clips(session, span, draft)
-    emit_event("film_published", path=str(output.path), clips=len(span), frames=frames)
+    if (output := session.part.output(run.root, run.spec)) is None:
+        return run.video_path
+    if len(span) < run.spec.clips:
+        with output.write() as draft:
+            frames = join_clips(session, span, draft)
+        emit_event("film_published", path=str(output.path), clips=len(span), frames=frames)
+    elif not output.is_done:
+        film = run.verified_path("video")
+        with output.write() as draft:
+            shutil.copyfile(film, draft)
     return output.path
-
-
-def build_if_missing(session: Session, kind: type[RunTask], local_scheduler: bool | None) -> None:
-    """Let Luigi make what is made once, if it is not there."""
-    if not (task := kind(run=str(session.run.root))).complete():  # type: ignore[no-untyped-call]
-        build_task(session, task, local_scheduler)
 
 
 def _emit_start(session: Session) -> None:
@@ -196,18 +210,6 @@ def _emit_memory_peak(session: Session) -> None:
     if "avatar" not in session.__dict__:
         return
     emit_event("memory_peak", host=host_bytes_peak(), **session.avatar.peaks)
-
-
-def copy_to_output(run: "Run", part: FilmPart) -> Path:
-    """The film under the name that was asked for, too: a copy, unless it is there already."""
-    output = part.output(run.root, run.spec)
-    if output is None:
-        return run.video_path
-    if not output.is_done:
-        film = run.verified_path("video")
-        with output.write() as draft:
-            shutil.copyfile(film, draft)
-    return output.path
 
 
 def _interruption(run: "Run", part: FilmPart, signal: str) -> Interrupted:
@@ -241,10 +243,10 @@ def luigi_parameters() -> dict[str, Any]:
     }
 
 
-class LongVideo(luigi.Task):
+class LongVideo(FolderTask):
     """A picture and a soundtrack become a film: what a person names on Luigi's command line. Freezes the spec, drives the rest."""
 
-    run: Any = RunParameter(default="", description="The run's folder.")
+    folder: str = luigi.Parameter(default="", description="The run's folder.")
     locals().update(luigi_parameters())
     _made = False
     _count, _total = 0, 1
@@ -252,7 +254,7 @@ class LongVideo(luigi.Task):
     @cached_property
     def request(self) -> Request:
         """The same as a request; what was not given stays so."""
-        return Request.from_words({**self.param_kwargs, "run": str(self.run)}, source="luigi")
+        return Request.from_words(self.param_kwargs, source="luigi")
 
     @cached_property
     def resolved(self) -> ResolvedRequest:
@@ -267,8 +269,8 @@ class LongVideo(luigi.Task):
             return False
         return self._made or is_done(resolved)
 
-    def work(self) -> None:
-        """Freeze the spec, make the film; what Luigi calls `run`."""
+    def run(self) -> None:
+        """Freeze the spec, make the film."""
         run = freeze_resolved(self.resolved)
         call_luigid(self.set_tracking_url, run.root.as_uri())
         with listen_to_events(self._show_progress):
@@ -291,7 +293,7 @@ def is_done(resolved: ResolvedRequest) -> bool:
     if not is_run(resolved.root) or len(span) < resolved.spec.clips:
         return False
     film, output = (
-        MuxVideo(run=str(resolved.root)),
+        MuxVideo(folder=str(resolved.root)),
         resolved.part.output(resolved.root, resolved.spec),
     )
     there = film.complete() and all(segment_is_there(film.opened_run, clip) for clip in span)

@@ -27,27 +27,34 @@ class EncodeInputs(RunTask):
         """True if the sound and the inputs are there."""
         return bool(self.opened_run.sound.complete() and self.opened_run.inputs.complete())
 
-    def produce(self, session: Session) -> None:
+    def run(self) -> None:
         """Stream the sound once, encode picture and prompt."""
-        run, spec = session.run, session.run.spec
-        run.check_inputs()
-        avatar = (
-            session.avatar
-        )  # a machine that computes otherwise is refused before anything is written
-        moments = SoundMoments()
-        sound = stream_sound(run.audio_path, spec.sample_rate, spec.reading)
-        run.sound.publish(moments.count_blocks(pulse_between(sound, session)))
-        picture, done = treat_picture(
-            run.image_path, width=spec.width, height=spec.height, crop=spec.crop
-        )
-        encoded = dict(avatar.encode_inputs(picture, spec.prompt))
-        # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
-        session.inputs = {**encoded, "sound_moments": moments.array}
-        session.agree()
-        run.inputs.publish(session.inputs)
-        emit_event(
-            "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
-        )
+        for attempt in self.attempts():
+            with attempt as session:
+                session.disk.check()
+                encode_inputs(session)
+
+
+def encode_inputs(session: Session) -> None:
+    """Publish the sound at the model's rate, then what the model makes of picture and prompt."""
+    run, spec = session.run, session.run.spec
+    run.check_inputs()
+    # A machine that computes otherwise is refused before anything is written.
+    avatar = session.avatar
+    moments = SoundMoments()
+    sound = stream_sound(run.audio_path, spec.sample_rate, spec.reading)
+    run.sound.publish(moments.count_blocks(pulse_between(sound, session)))
+    picture, done = treat_picture(
+        run.image_path, width=spec.width, height=spec.height, crop=spec.crop
+    )
+    encoded = dict(avatar.encode_inputs(picture, spec.prompt))
+    # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
+    session.inputs = {**encoded, "sound_moments": moments.array}
+    session.agree()
+    run.inputs.publish(session.inputs)
+    emit_event(
+        "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
+    )
 
 
 def pulse_between(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Sound]":

@@ -10,7 +10,7 @@ import luigi
 
 from storage.errors import StageFailed, count_times
 from tasks.audio import ExtractAudio
-from tasks.base import RunParameter
+from tasks.base import FolderTask
 from tasks.clip import DecodeClip, DenoiseClip, segment_is_there
 from tasks.session import Session
 
@@ -53,10 +53,9 @@ class SchedulerFactory(luigi.interface._WorkerSchedulerFactory):
         )
 
 
-class ClipBatch(luigi.WrapperTask):
+class ClipBatch(FolderTask, luigi.WrapperTask):
     """Some clips at once. One root: of several, Luigi would walk the chain anew for each."""
 
-    run: Any = RunParameter(description="The folder of the run.")
     stage: str = luigi.Parameter(description="latents, segment or audio.")
     clips: tuple[int, ...] = luigi.ListParameter(description="The clips.")
     heard: tuple[int, ...] = luigi.ListParameter(
@@ -68,29 +67,19 @@ class ClipBatch(luigi.WrapperTask):
     def requires(self) -> Iterator[luigi.Task]:
         """The clips, and the sound of those that the denoiser comes to, running ahead."""
         for clip in self.clips:
-            yield KINDS[self.stage](run=str(self.run), clip=clip)
+            yield KINDS[self.stage](folder=self.folder, clip=clip)
         for clip in self.heard:
-            yield ExtractAudio(run=str(self.run), clip=clip)
-
-    def work(self) -> None:
-        """Nothing; Luigi calls it all the same."""
+            yield ExtractAudio(folder=self.folder, clip=clip)
 
 
-def build_clips(session: Session, local_scheduler: bool | None) -> None:
-    """Make all clips of the session's part that are missing, in the order that the settings name."""
+def clip_batches(session: Session) -> Iterator[ClipBatch]:
+    """All clips of the session's part that are missing, a window at a time, in the order that the settings name."""
     span = session.part.span(session.run.spec.clips)
-    offline = session.run.settings.offline
-    denoised = range(span.stop if offline else span.start)
+    denoised = range(span.stop if session.run.settings.offline else span.start)
     lost = chain(denoised, find_lost_clips(session.run, range(denoised.stop, span.stop)))
-    try:
-        for window in chain(
-            make_batches(session, DenoiseClip, lost, span),
-            make_batches(session, DecodeClip, span, span),
-            make_batches(session, ExtractAudio, clips_without_features(session.run)),
-        ):
-            build_task(session, window, local_scheduler)
-    finally:
-        gc.unfreeze()
+    yield from make_batches(session, DenoiseClip, lost, span)
+    yield from make_batches(session, DecodeClip, span, span)
+    yield from make_batches(session, ExtractAudio, clips_without_features(session.run))
 
 
 def find_lost_clips(run: "Run", span: range) -> Iterator[int]:
@@ -118,7 +107,7 @@ def make_batches(
     for window in chunk_clips(missing, CLIPS_PER_BATCH):
         beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
         heard = [clip for clip in beyond if clip in coming]
-        yield ClipBatch(run=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
+        yield ClipBatch(folder=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
         release_luigi_memory()
 
 
@@ -134,18 +123,22 @@ def release_luigi_memory() -> None:
         gc.freeze()
 
 
-def build_task(session: Session, root: luigi.Task, local_scheduler: bool | None) -> None:
-    """Let Luigi make this and what it needs; raises what failed. Its own word is not trusted: the records are."""
+def luigi_settings(local_scheduler: bool | None) -> dict[str, Any]:
+    """What luigi.build is called with for every root; `local_scheduler=None` takes what Luigi's own command line says."""
     chosen = {} if local_scheduler is None else {"local_scheduler": local_scheduler}
-    luigi.build([root], worker_scheduler_factory=SchedulerFactory(), workers=1, **chosen)
-    session.stop.raise_if_stopped()
-    if session.failure is not None:
-        raise session.failure
-    if not root.complete():
-        command = f"longtake resume {session.run.root}"
-        raise StageFailed(
-            count_times(1), f"waiting for {root}", "Luigi did not run it; its log says why", command
-        )
+    return {"worker_scheduler_factory": SchedulerFactory(), "workers": 1, **chosen}
+
+
+def require_built(session: Session, roots: Iterable[luigi.Task]) -> Iterator[luigi.Task]:
+    """These, one by one: each is to be built before the next is asked for, or what failed is raised. Luigi's own word is not trusted: the records are."""
+    for root in roots:
+        yield root
+        session.stop.raise_if_stopped()
+        if session.failure is not None:
+            raise session.failure
+        if not root.complete():
+            told = (f"waiting for {root}", "Luigi did not run it; its log says why")
+            raise StageFailed(count_times(1), *told, f"longtake resume {session.run.root}")
 
 
 def chunk_clips(clips: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -4,17 +4,19 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import luigi
+
 from storage.scan import Finding
 from tasks.audio import ExtractAudio
 from tasks.clip import DecodeClip, DenoiseClip
 from tasks.clip_context import warm_up_clips
 from tasks.damage import is_made_again, withdraw_findings
 from tasks.events import emit_event
-from tasks.film import EncodeSoundtrack, MuxVideo, build_if_missing
+from tasks.film import EncodeSoundtrack, MuxVideo, missing_tasks
 from tasks.film_part import FilmPart
 from tasks.inputs import EncodeInputs
 from tasks.loaded_model import model_traits_of
-from tasks.luigi_batches import ClipKind, build_task, make_batches
+from tasks.luigi_batches import ClipKind, luigi_settings, make_batches, require_built
 from tasks.route import find_route
 from tasks.session import Session, open_session
 from tasks.signals import handle_signals
@@ -97,21 +99,21 @@ def repair_run(run: "Run", found: Iterable[Finding]) -> None:
         shown = {each.clip for each in found if each.stage in FROM_DECODER}
         emit_event("repair_started", files=len(found), clips=len(shown))
         withdraw_findings(run, found)
-        remake_findings(session, found)
+        for task in require_built(session, repair_tasks(session, found)):
+            luigi.build([task], **luigi_settings(True))
 
 
-def remake_findings(session: Session, found: list[Finding]) -> None:
-    """Let Luigi make what was withdrawn; what is made once first where clips are made of it."""
+def repair_tasks(session: Session, found: list[Finding]) -> Iterator[luigi.Task]:
+    """What Luigi is to make of what was withdrawn; what is made once first where clips are made of it."""
     run, stages = session.run, {each.stage for each in found}
     again = [each for each in found if is_made_again(run, each)]
     if stages & {"inputs", "sound"}:
-        build_if_missing(session, EncodeInputs, True)
+        yield from missing_tasks(session, EncodeInputs)
     for kind, made in MADE_BY:
-        for window in make_batches(session, kind, _clips_of(again, made)):
-            build_task(session, window, True)
+        yield from make_batches(session, kind, _clips_of(again, made))
     for stage, task in (("soundtrack", EncodeSoundtrack), ("video", MuxVideo)):
         if stage in stages:
-            build_if_missing(session, task, True)
+            yield from missing_tasks(session, task)
 
 
 def _clips_of(found: Iterable[Finding], stages: Container[str]) -> list[int]:

@@ -4,6 +4,7 @@ A film has one session; a task that is asked for by itself opens one, which live
 """
 
 import atexit
+import gc
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -58,6 +59,8 @@ class Session:
 
     def open(self) -> None:
         """Take the lock, remove what a crash left."""
+        # luigi_batches.release_luigi_memory puts objects out of Python's sight.
+        self._closing.callback(gc.unfreeze)
         before = self._closing.enter_context(self.run.lock())
         self._closing.enter_context(record_events(self.run.events_path))
         if before is not None:

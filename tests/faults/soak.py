@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -122,15 +123,17 @@ class Gauge:
         from tasks.base import RunTask
 
         self._file, self._me, self._inside = file, psutil.Process(), 0.0
-        make = RunTask._produce_once
+        attempt = RunTask._attempt
 
-        def timed(task: RunTask, session: object) -> None:
+        @contextmanager
+        def timed(*given: object) -> Iterator[object]:
             # The processor's time, not the clock's: the model computes meanwhile, and other programs do.
             begun = time.thread_time()
-            make(task, session)
+            with attempt(*given) as session:
+                yield session
             self._inside += time.thread_time() - begun
 
-        RunTask._produce_once = timed
+        RunTask._attempt = timed
 
     def tell(self, event: str, facts: dict[str, object]) -> None:
         """Listen."""

@@ -447,7 +447,7 @@ def test_a_task_by_itself_that_meets_damage_works_the_second_time(
     for wanted in (False, True):
         cached_runs._runs.clear()
         luigi.Task.clear_instance_cache()
-        task = DecodeClip(run=str(run.root), clip=5)
+        task = DecodeClip(folder=str(run.root), clip=5)
         luigi.build([task], local_scheduler=True)
         assert task.complete() == wanted
         for one in tuple(session._sessions.values()):

@@ -108,7 +108,7 @@ def test_refused_machine_publishes_no_single_stage(
     before = files_of(run)
     monkeypatch.setenv("FAKE_DRIFT", "1")
     with pytest.raises(NotReproduced):
-        kind(run=str(run.root), clip={ExtractAudio: 10, DecodeClip: 5}[kind]).work()
+        kind(folder=str(run.root), clip={ExtractAudio: 10, DecodeClip: 5}[kind]).run()
     assert files_of(run) == before
 
 
