@@ -7,8 +7,10 @@ and each of these must equal what is published, bit for bit.
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import LongtakeError, NotFinite, NotReproduced, ReplayFailed
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
 
     from model.avatar import Denoised, Denoiser, Float
     from storage.run import Run
+
+
+class Purpose(Enum):
+    """What a clip is denoised for."""
+
+    SHOW = "the film has none yet"
+    COMPARE = "on the way to another; it must equal what is published"
+    FORGET = "on the way to another, in an older take that the film does not show"
 
 
 @dataclass(frozen=True)
@@ -74,30 +84,39 @@ class DenoiseAhead:
         self._made: dict[int, DenoisedClip] = {}
         self._wanted = self._position = 0
         self._route = Route(run.spec, 0, 0)
-        self._fault: BaseException | None = None
+        self._faults: list[BaseException] = []
         self._thread: threading.Thread | None = None
         self._quit = self._busy = self._restoring = False
 
     def take(self, clip: int) -> DenoisedClip:
         """The clip, made by now or soon; raises what went wrong while making it. The same again until it is released."""
         self._request_clip(clip, clip)
-        self._wait_until(lambda: clip in self._made)
-        return self._made[clip]
+        with self._changed:
+            while clip not in self._made:
+                self._check_thread()
+                self._changed.wait(0.1)
+            return self._made[clip]
 
     def replay_until(self, clip: int) -> None:
         """Come to stand before a clip: those since the newest carry are made again. Raises NotReproduced where one has other bits than are published."""
         self._request_clip(clip, clip - 1)
-        self._wait_until(lambda: self._position >= clip and not self._restoring)
-
-    def _wait_until(self, reached: Callable[[], bool]) -> None:
         with self._changed:
-            while not reached():
-                self._raise_fault()
-                self._require_life()
+            while self._restoring or self._position < clip:
+                self._check_thread()
                 self._changed.wait(0.1)
-                self._stop.raise_if_stopped()
-                if self._busy:
-                    self._watchdog.wait_for_other()
+
+    def _check_thread(self) -> None:
+        """Raise the thread's fault, or that it ended without one, or Stopped; tell the watchdog that it is waited for."""
+        if self._faults:
+            self._thread = None
+            raise self._faults.pop()  # no name of it is left here: its frames hold a clip's memory
+        if self._thread is None or not self._thread.is_alive():
+            self._thread, self._busy = None, False
+            # Without memory it cannot even hand over its fault.
+            raise MemoryError("the denoiser's thread ended without a word")
+        self._stop.raise_if_stopped()
+        if self._busy:
+            self._watchdog.wait_for_other()
 
     def release(self, clip: int) -> None:
         """The clip is published: its memory goes, and the denoiser may go on."""
@@ -126,22 +145,12 @@ class DenoiseAhead:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
-        self._thread, self._quit, self._fault = None, False, None
+        self._thread, self._quit = None, False
+        self._faults.clear()
         left = [self._made[clip] for clip in sorted(self._made)]
         self._made.clear()
         self._source.carries.drop_copy()
         return left
-
-    def _raise_fault(self) -> None:
-        if self._fault is not None:
-            fault, self._fault, self._thread = self._fault, None, None
-            raise fault
-
-    def _require_life(self) -> None:
-        """Raise where the thread is gone and has left no word: without memory it cannot even hand over its fault."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread, self._busy = None, False
-            raise MemoryError("the denoiser's thread ended without a word")
 
     def _request_clip(self, clip: int, wanted: int) -> None:
         """Let the denoiser be on its way to a clip; all up to `wanted` are due at once."""
@@ -173,16 +182,24 @@ class DenoiseAhead:
         return False
 
     def _run_thread(self, wanted: int) -> None:
+        """Make clip after clip, from where the wanted one can be reached; what goes wrong is raised where a clip is taken."""
         try:
             self._busy = True
             with self._watchdog.watch("load"):
                 denoiser = self._position_denoiser(wanted)
-            while self._wait_until_due(denoiser.next_clip):
-                self._make_next(denoiser)
+            while self._wait_until_due(clip := denoiser.next_clip):
+                features, purpose = self._enter_clip(denoiser)
+                begun = time.monotonic()
+                with self._blame_replay(clip, purpose):
+                    denoised = denoiser.denoise(features)
+                seconds = time.monotonic() - begun
+                check_finite(clip, denoised)
+                self._hand_over(denoiser, DenoisedClip(clip, denoised, None, seconds), purpose)
+                del denoised  # the one who takes it lets it go
         except BaseException as fault:  # noqa: BLE001 - handed over, and raised where the clip is taken
             with self._changed:
                 self._busy = False
-                self._fault = fault
+                self._faults.append(fault)
                 self._changed.notify_all()
 
     def _position_denoiser(self, wanted: int) -> "Denoiser":
@@ -225,41 +242,41 @@ class DenoiseAhead:
         follows = leads_to(self._run.spec, self._route.stand_before(clip), clip)
         return follows and self._run.audio.complete(clip)
 
-    def _make_next(self, denoiser: "Denoiser") -> None:
+    def _enter_clip(self, denoiser: "Denoiser") -> "tuple[Float, Purpose]":
+        """What the next clip hears, and what for it is made; a clip-wise model is given the motion before it."""
         clip = denoiser.next_clip
         features = self._source.features(clip)
         if self._run.spec.motion_latents and clip:
             denoiser.restore(clip, [("motion", read_motion_before(self._run, clip))])
-        shown = self._route.shows(clip)
-        published = shown and self._run.latents.complete(clip)
-        begun = time.monotonic()
-        denoised = self._denoise(denoiser, features, replaying=published or not shown)
-        seconds = time.monotonic() - begun
-        check_finite(clip, denoised)
-        self._source.carries.note_clip(seconds)
-        if published or not shown:
-            if published:
-                self._require_reproduced(clip, denoised)
-            emit_event("clip_replayed", clip=clip, seconds=round(seconds, 4))
-            return
-        emit_event("clip_denoised", clip=clip, seconds=round(seconds, 4))
-        made = DenoisedClip(clip, denoised, self._copy_state(denoiser), seconds)
-        with self._changed:
-            self._made[clip] = made
-            self._changed.notify_all()
+        if not self._route.shows(clip):
+            return features, Purpose.FORGET
+        return features, Purpose.COMPARE if self._run.latents.complete(clip) else Purpose.SHOW
 
-    def _denoise(self, denoiser: "Denoiser", features: "Float", *, replaying: bool) -> "Denoised":
-        clip = denoiser.next_clip
+    @contextmanager
+    def _blame_replay(self, clip: int, purpose: Purpose) -> Iterator[None]:
+        """Watch the denoising of a clip; a fault of one that is made again is no fault of the clip that will be taken: raises ReplayFailed."""
+        replaying = purpose is not Purpose.SHOW
         try:
             with self._watchdog.watch("replay" if replaying else "denoise", clip):
-                return denoiser.denoise(features)
+                yield
         except Exception as fault:
             if not replaying or isinstance(fault, LongtakeError):
                 raise
-            # It is raised where another clip is taken, which is not to be blamed.
-            raise ReplayFailed(
-                clip, self._route.clip, f"{type(fault).__name__}: {fault}"
-            ) from fault
+            told = f"{type(fault).__name__}: {fault}"
+            raise ReplayFailed(clip, self._route.clip, told) from fault
+
+    def _hand_over(self, denoiser: "Denoiser", made: DenoisedClip, purpose: Purpose) -> None:
+        """Give a new clip, and the state after it where that is due, to the one who takes it; one that was made again is compared, or forgotten."""
+        self._source.carries.note_clip(made.seconds)
+        if purpose is Purpose.COMPARE:
+            self._require_reproduced(made.clip, made.denoised)
+        event = "clip_denoised" if purpose is Purpose.SHOW else "clip_replayed"
+        emit_event(event, clip=made.clip, seconds=round(made.seconds, 4))
+        if purpose is Purpose.SHOW:
+            made = replace(made, carry=self._copy_state(denoiser))
+            with self._changed:
+                self._made[made.clip] = made
+                self._changed.notify_all()
 
     def _require_reproduced(self, clip: int, denoised: "Denoised") -> None:
         if denoised.latents.tobytes() != self._run.latents.read(clip).tobytes():

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 
 from storage.errors import (
     DeviceLost,
-    MachineLimit,
     NoSpace,
     NotWritable,
     OutOfMemory,
@@ -24,8 +22,6 @@ from storage.errors import (
 from storage.publish import publish_bytes
 from storage.refusals import is_out_of_memory
 from storage.run import Run
-from tasks.base import retry_pause
-from tasks.denoise_ahead import DenoiseAhead
 from tasks.events import listen_to_events
 from tasks.faults import is_device_lost, is_transient
 from tasks.film import make_film
@@ -170,22 +166,6 @@ def test_a_decode_fault_costs_no_denoise(begin: Begin, script: Callable[[str, st
     assert made.isdisjoint(each["clip"] for each in of(told, "clip_denoised"))
 
 
-def test_a_fault_while_replaying_names_the_clip_that_is_replayed(
-    begin: Begin, script: Callable[[str, str], None]
-) -> None:
-    """The clip that is wanted is not to blame."""
-    script("denoise.5", "3")
-    run = begin(4.0)
-    with pytest.raises(WorkFailed):
-        make_film(run)
-    script("denoise.5", "0")
-    script("denoise.2", "99")
-    with pytest.raises(
-        WorkFailed, match=r"clip 2, which is there, could not be denoised again on t"
-    ):
-        make_film(run)
-
-
 def test_a_disk_that_fails_once_is_asked_again(
     begin: Begin, whole: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,13 +239,6 @@ def test_frames_that_were_pruned_can_be_had_again(begin: Begin, whole: dict[str,
     assert bytes_of(run) == whole
 
 
-def test_pauses_grow_to_a_minute() -> None:
-    """1, 2, 4 … 60 seconds; a longer one that was asked for is kept."""
-    assert [retry_pause(n, 1.0) for n in (1, 2, 3, 7, 20)] == [1, 2, 4, 60, 60]
-    assert retry_pause(3, 0.0) == 0
-    assert retry_pause(2, 90.0) == 90
-
-
 def cause(fault: Exception, of: Exception) -> Exception:
     """The fault, which came from another."""
     fault.__cause__ = of
@@ -301,34 +274,3 @@ def test_memory_and_device_are_known_by_their_words(tmp_path: Path) -> None:
     assert is_device_lost(RuntimeError("CUDA error: device-side assert triggered"))
     assert not is_out_of_memory(ValueError("out of memory"))
     publish_bytes(tmp_path / "x", b"")
-
-
-@pytest.mark.parametrize("times", [1, 99])
-def test_a_denoiser_whose_thread_does_not_start_is_not_waited_for(
-    begin: Begin, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
-    """Once: the film is made. For ever: the machine's line, at once."""
-    left, real = [times], threading.Thread.start
-
-    def start(thread: threading.Thread) -> None:
-        if thread.name == "denoiser" and left[0]:
-            left[0] -= 1
-            raise RuntimeError("can't start new thread")
-        real(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    run = begin(2.0)
-    if times == 1:
-        make_film(run)
-    else:
-        with pytest.raises(MachineLimit, match="threads"):
-            make_film(run)
-
-
-def test_a_denoiser_that_ends_without_a_word_is_not_waited_for(
-    begin: Begin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without memory its thread cannot even hand over the fault."""
-    monkeypatch.setattr(DenoiseAhead, "_run_thread", lambda *_: None)
-    with pytest.raises(OutOfMemory, match="without a word"):
-        make_film(begin(2.0))

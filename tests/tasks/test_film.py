@@ -1,6 +1,5 @@
 """The film as a whole: the same bytes in every order, from every state."""
 
-import gc
 import hashlib
 import shutil
 from collections.abc import Callable
@@ -217,29 +216,6 @@ def test_other_numerics_are_refused_or_joined(
     assert run.joints[0]["clip"] == 8
 
 
-def test_denoiser_stays_within_its_bound(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No clip is begun that is more than `ahead` beyond the first one that is not published."""
-    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
-    monkeypatch.setenv("FAKE_DECODE", "0.05")
-    run = begin(ahead=2)
-    published: list[int] = []
-
-    def note(event: str, facts: dict[str, object]) -> None:
-        if event == "clip_denoised":
-            assert int(str(facts["clip"])) - len(published) <= 2
-            furthest.append(int(str(facts["clip"])) - len(published))
-        if event == "clip_published":
-            published.append(int(str(facts["clip"])))
-
-    furthest: list[int] = []
-    with listen_to_events(note):
-        make_film(run)
-    assert published == list(range(21))
-    assert max(furthest) == 2
-
-
 def test_parts_are_made_of_one_run(ask: Callable[..., object], tmp_path: Path) -> None:
     """Clips 5 and 6 alone, then the rest: one run, and the part has its own frames."""
     from tests.film_facts import inspect_film
@@ -307,26 +283,3 @@ def test_damaged_carry_is_passed_over(
     assert ("damage_found", 16) in told
     assert ("replay_planned", 8) in told
     assert bytes_of(run) == whole
-
-
-def test_a_long_film_holds_no_more_objects(begin: Begin) -> None:
-    """What Luigi leaves of a window is gone after it, though Python by itself never looks; nothing stays out of Python's sight."""
-    held: dict[object, int] = {}
-    gc.disable()
-    try:
-        with listen_to_events(lambda event, facts: held.update(_objects(event, facts))):
-            make_film(begin(25.0))
-    finally:
-        gc.enable()
-    # After the same clip of windows that are far apart. Of Luigi's and our own things, as threads of other tests may be at work beside it.
-    assert held[43] - held[13] < 20
-    assert gc.get_freeze_count() == 0
-
-
-def _objects(event: str, facts: dict[str, Any]) -> dict[object, int]:
-    if event != "clip_published":
-        return {}
-    ours = ("luigi", "tasks", "storage")
-    # Not every type says its module in words.
-    kinds = (str(type(each).__module__).split(".")[0] for each in gc.get_objects())
-    return {facts["clip"]: sum(kind in ours for kind in kinds)}
