@@ -20,6 +20,15 @@ def find_input_flaw(path: Path, digest: str) -> str | None:
     return "is not the file that the film was begun with" if flaw == CONTENT_CHANGED else flaw
 
 
+def identify_file(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written or replaced: device, inode, size, both times in ns; None where it cannot be asked."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 def copy_input(source: Path, target: Path, digest: str) -> None:
     """Publish a copy of an input, hashed on the way; raises InputChanged where it is another file by now."""
     found = hashlib.sha256()

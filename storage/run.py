@@ -14,7 +14,13 @@ from storage.audio_array import AudioArray
 from storage.carry import CarryStore
 from storage.digest import find_file_flaw
 from storage.errors import Damaged, InputDamaged, NotARun, NotMade, OtherSpec, RunDamaged
-from storage.input_files import copy_input, find_input_flaw, link_input, plain_suffix
+from storage.input_files import (
+    copy_input,
+    find_input_flaw,
+    identify_file,
+    link_input,
+    plain_suffix,
+)
 from storage.lock import hold_lock, is_held, is_lock
 from storage.names import (
     BEGUN,
@@ -90,6 +96,7 @@ class Run:
         self.parent: Facts | None = facts.get("parent")
         """The run that a retake was taken from: its folder then, its spec's digest, the clips, the seeds."""
         self._facts = facts
+        self._hashed_inputs: tuple[object, ...] = ()
         self.records = Records(root, self.spec.digest)
         self.presence = Presence(root, self.records, self.spec.clips)
         self.records.changed = self.presence.refresh
@@ -119,8 +126,11 @@ class Run:
             if is_run(root):
                 return cls._open_same(root, start)
             publish.sweep_drafts(root, OWN)
-            facts = run_json.read_file(root, BEGUN)[0] or _prepare_folder(root, start)
+            begun = run_json.read_file(root, BEGUN)[0]
+            facts = begun or _prepare_folder(root, start)
             run = cls(root, facts)
+            if begun is None:  # hashed on the way
+                run._hashed_inputs = run._identify_inputs()
             if run.spec != start.spec:
                 raise OtherSpec(root, describe_spec_difference(run.spec, start.spec))
             if start.origin is not None:
@@ -161,9 +171,17 @@ class Run:
                 yield path, flaw, digest
 
     def check_inputs(self) -> None:
-        """Raise InputDamaged unless both copied inputs are what the film was begun with."""
-        for path, flaw, digest in self.find_input_flaws():
-            raise InputDamaged(path, flaw, digest)
+        """Raise InputDamaged unless both copied inputs are what the film was begun with.
+
+        They are hashed once: not again, nor after this process has copied them, while inode, size and times of both stay.
+        """
+        if self._hashed_inputs != (found := self._identify_inputs()) or None in found:
+            for path, flaw, digest in self.find_input_flaws():
+                raise InputDamaged(path, flaw, digest)
+            self._hashed_inputs = found
+
+    def _identify_inputs(self) -> tuple[object, ...]:
+        return tuple(identify_file(path) for path in (self.image_path, self.audio_path))
 
     def restore_inputs(self, image: Path, audio: Path) -> None:
         """Put lost or damaged inputs back from the files that a person has; others than those are not taken."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from storage import digest
 from storage.errors import NotReproduced, OtherNumerics, WorkFailed, WrongPrecision
 from storage.run import Run
 from tasks import cached_runs, loaded_model
@@ -170,3 +171,22 @@ def test_wrong_machine_is_told_before_a_folder_is_made(
     half.records.withdraw("frames", 10)
     with pytest.raises(WrongPrecision):
         make_film(half, FilmPart(accept_joint=True))
+
+
+def test_inputs_are_hashed_once(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not again by the process that copied them; by another once, for both stages that read them; and where one was written since."""
+    hashed, real = [], digest.hash_file
+    monkeypatch.setattr(digest, "hash_file", lambda path: hashed.append(path) or real(path))
+    run = begin(2.0)
+    copies = [run.image_path, run.audio_path]
+    make_film(run)
+    assert not set(hashed) & set(copies)
+    for again in (copies, copies * 2):
+        for stage in ("inputs", "sound", "soundtrack"):
+            run.records.withdraw(stage)
+        if again != copies:
+            run.image_path.touch()
+        else:
+            run = Run.open(run.root)
+        make_film(run)
+        assert [path for path in hashed if path in copies] == again
