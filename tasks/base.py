@@ -93,15 +93,11 @@ class RunTask(FolderTask):
     """The stage of its record."""
     doing: ClassVar[str]
     """What it is doing, for the line that says that it failed."""
-
-    @property
-    def clip_index(self) -> int | None:
-        """Its clip."""
-        return None
+    clip: int | None = None
 
     def output(self) -> RecordTarget:
-        """Its record."""
-        return RecordTarget(self.folder, self.stage, self.clip_index)
+        """The commit record of its stage (and clip)."""
+        return RecordTarget(self.folder, self.stage, self.clip)
 
     def attempts(self) -> "Iterator[AbstractContextManager[Session]]":
         """Tries to work in, until one ends well: `for attempt in self.attempts(): with attempt as session: …`.
@@ -130,10 +126,10 @@ class RunTask(FolderTask):
         """One try, watched; its fault goes to `faults`."""
         begun = time.monotonic()
         try:
-            with session.watchdog.watch(self.stage, self.clip_index):
+            with session.watchdog.watch(self.stage, self.clip):
                 yield session
             seconds = round(time.monotonic() - begun, 4)
-            emit_event("stage_seconds", stage=self.stage, clip=self.clip_index, seconds=seconds)
+            emit_event("stage_seconds", stage=self.stage, clip=self.clip, seconds=seconds)
             show_status(self, f"{self.stage} in {seconds:.2f} s")
         except Exception as fault:  # noqa: BLE001 - whatever a model or a disk raises is a try
             faults.append(fault)
@@ -145,7 +141,7 @@ class RunTask(FolderTask):
             return session.disk.make_room() and session.disk.pruned > pruned
         if not is_out_of_memory(fault) or (change := reduce_memory(session)) is None:
             return False
-        facts = {"stage": self.stage, "clip": self.clip_index, "error": describe_fault(fault)}
+        facts = {"stage": self.stage, "clip": self.clip, "error": describe_fault(fault)}
         emit_event("memory_relieved", change=change, **facts)
         return True
 
@@ -156,7 +152,7 @@ class RunTask(FolderTask):
             session.failure = fault
             session.note_damage(fault)
             raise fault
-        facts = {"stage": self.stage, "clip": self.clip_index, "error": describe_fault(fault)}
+        facts = {"stage": self.stage, "clip": self.clip, "error": describe_fault(fault)}
         if is_device_lost(fault) or not is_transient(fault):
             session.failure = self._final_error(fault, session)
         elif attempt >= session.run.settings.retry_limit:
@@ -169,9 +165,10 @@ class RunTask(FolderTask):
         emit_event("clip_retry", attempt=attempt + 1, **facts)
 
     def _final_error(self, fault: Exception, session: Session) -> LongtakeError:
-        """A fault that the same again would not mend, as one of our errors."""
+        """The error that ends the film at once, for a fault that another try would not mend."""
         if is_device_lost(fault):
-            return DeviceLost(self._activity, describe_fault(fault), self._resume_command)
+            activity = self.doing if self.clip is None else f"{self.doing} clip {self.clip}"
+            return DeviceLost(activity, describe_fault(fault), self._resume_command)
         if is_disk_full(fault):
             return NoSpace(session.disk.describe(fault))
         if isinstance(fault, LongtakeError):
@@ -179,21 +176,18 @@ class RunTask(FolderTask):
         return NotWritable(self.folder, describe_fault(fault))
 
     def _failure_error(self, attempts: int, fault: Exception) -> LongtakeError:
+        """The error that ends the film after the last try."""
         told = (count_times(attempts), self.doing, describe_fault(fault))
-        if is_out_of_memory(fault) and self.clip_index is not None:
+        if is_out_of_memory(fault) and self.clip is not None:
             smaller = smaller_film_command(
                 self.opened_run, model_traits_of(self.opened_run).size_multiple
             )
-            return OutOfMemory(self.clip_index, *told, smaller)
+            return OutOfMemory(self.clip, *told, smaller)
         if (limit := machine_limit(fault)) is not None:
             return limit
-        if self.clip_index is None:
+        if self.clip is None:
             return StageFailed(*told, self._resume_command)
-        return WorkFailed(self.clip_index, *told, self._resume_command)
-
-    @property
-    def _activity(self) -> str:
-        return self.doing if self.clip_index is None else f"{self.doing} clip {self.clip_index}"
+        return WorkFailed(self.clip, *told, self._resume_command)
 
     @property
     def _resume_command(self) -> str:
@@ -210,18 +204,13 @@ class ClipTask(RunTask):
 
     @property
     def due(self) -> int:
-        """The clip whose turn is its own."""
+        """The clip in whose turn this is made."""
         return self.clip
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # a plain attribute there, a property by Luigi's own manual
         """Clip by clip; falling along the chain, as Luigi recurses where it rises."""
         return -4 * self.due + self.order
-
-    @property
-    def clip_index(self) -> int | None:
-        """Its clip."""
-        return self.clip
 
 
 def retry_pause(attempt: int, delay: float) -> float:

@@ -253,7 +253,7 @@ class LongVideo(FolderTask):
 
     @cached_property
     def request(self) -> Request:
-        """The same as a request; what was not given stays so."""
+        """These parameters as a Request; what was not given stays so."""
         return Request.from_words(self.param_kwargs, source="luigi")
 
     @cached_property

@@ -58,7 +58,7 @@ def encode_inputs(session: Session) -> None:
 
 
 def pulse_between(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Sound]":
-    """The same blocks; between two of them a signal is heeded."""
+    """Pass the blocks of a sound on; between two of them the watchdog hears of it, and a signal is heeded."""
     for block in blocks:
         session.pulse()
         yield block
@@ -71,7 +71,7 @@ class SoundMoments:
         self._count, self._sum, self._squares = 0, 0.0, 0.0
 
     def count_blocks(self, blocks: "Iterable[Sound]") -> "Iterator[Sound]":
-        """The same blocks, counted."""
+        """Pass the blocks on, and count them in."""
         for block in blocks:
             wide = block.astype("float64")
             self._count += wide.size
