@@ -17,7 +17,7 @@ from storage.chunks import ChunkUnreadable, chunk_bytes, digest_of_chunk, read_c
 from storage.digest import CONTENT_CHANGED, find_size_flaw, hash_array
 from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from storage.named_arrays import MOST, find_named_array_flaws, read_named_array, write_named_arrays
-from storage.names import clips_in
+from storage.names import find_clips
 from storage.publish import publish_bytes, remove_path
 from storage.records import Facts, Records
 from storage.refusals import raise_if_machine_refused
@@ -223,7 +223,7 @@ class ClipArray:
 
     def on_disk(self) -> Iterator[int]:
         """The clips that there is a chunk for on the disk, vouched for or not."""
-        return clips_in(self.folder, self.chunk_name)
+        return find_clips(self.folder, self.chunk_name)
 
     def chunk_path(self, clip: int) -> Path:
         """The file that holds a clip. Raises LinkInRun."""

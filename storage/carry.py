@@ -12,7 +12,7 @@ from storage.named_arrays import (
     read_named_array,
     write_named_arrays,
 )
-from storage.names import clips_in
+from storage.names import find_clips
 from storage.publish import link_folder, remove_path
 from storage.records import Records
 from storage.run_paths import path_inside
@@ -110,7 +110,7 @@ class CarryStore:
         return {clip for clip in self._clips_with_folder() if self.records.complete(STAGE, clip)}
 
     def _clips_with_folder(self) -> set[int]:
-        return set(clips_in(self.folder, _folder_name))
+        return set(find_clips(self.folder, _folder_name))
 
     def path(self, clip: int) -> Path:
         """The folder of the carry before a clip. Raises LinkInRun."""

@@ -40,7 +40,7 @@ def is_begun(root: Path) -> bool:
     return path.is_file() and not path.is_symlink() and is_lock(root)
 
 
-def is_own(name: str) -> bool:
+def is_reserved_name(name: str) -> bool:
     """True if a run keeps this name in its folder for itself; also on a disk that does not tell capitals apart."""
     return name.casefold() in OWN
 
@@ -55,7 +55,7 @@ def segment_name(clip: int) -> str:
     return f"{clip:05d}.mp4"
 
 
-def clips_in(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
+def find_clips(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
     """Numbers of the clips that something lies in a folder for, in no order; `name` gives the one name that a clip's file has there.
 
     Backups, copies of a synchroniser and files of editors and file managers have other names. A folder that is lost has none.

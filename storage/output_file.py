@@ -20,7 +20,7 @@ import structlog
 from storage.digest import hash_file
 from storage.disk import check_writable
 from storage.errors import BadOutput, NotWritable, RunError
-from storage.names import is_own, is_run
+from storage.names import is_reserved_name, is_run
 from storage.publish import NAME_BYTES, make_folder, publish, sweep_beside
 from storage.records import Facts, Records
 
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Maker:
+class SourceRun:
     """The run that an output comes from; it need not be there yet."""
 
     root: Path
@@ -101,7 +101,7 @@ class OutputFile:
     """As it was named."""
     suffixes: tuple[str, ...]
     """FILM, PICTURE or PAGE."""
-    maker: Maker | None = None
+    maker: SourceRun | None = None
     """None: it comes from no run, and nothing remembers it."""
     inputs: tuple[Path, ...] = ()
     """Files that the command reads. Those of the run are known by their hashes, wherever they lie."""
@@ -206,7 +206,7 @@ class OutputFile:
             raise self._refusal("the run's folder is to lie there; name another file")
         for folder in real.parents:
             if folder == own or is_run(folder):
-                if is_own(real.relative_to(folder).parts[0]):
+                if is_reserved_name(real.relative_to(folder).parts[0]):
                     raise self._refusal(f"it is a file of the run {folder}; name another")
                 return
 

@@ -13,7 +13,7 @@ import structlog
 
 from storage.digest import CONTENT_CHANGED
 from storage.errors import NotReadable
-from storage.names import clips_in
+from storage.names import find_clips
 from storage.publish import publish_bytes, remove_path
 from storage.refusals import raise_if_machine_refused
 from storage.run_paths import path_inside, read_plain
@@ -134,7 +134,7 @@ class Records:
 
     def named(self, stage: str) -> Iterator[int]:
         """The clips that there is a file for among the records of a stage, whatever it says."""
-        return clips_in(self.folder, lambda clip: name_of(stage, clip))
+        return find_clips(self.folder, lambda clip: name_of(stage, clip))
 
     def clips(self, stage: str, stop: int | None = None) -> list[int]:
         """The clips before `stop` whose record says done, in order. Reads every record of the stage: for a report, not for every clip.

@@ -31,7 +31,7 @@ class DiskReserve:
 
     def hold(self, size: int) -> None:
         """Hold exactly `size` bytes. Raises NoSpace, NotWritable, and then holds what it held."""
-        self._separate()
+        self._unlink_shared()
         there = self.size
         try:
             file = open_plain(self.path, os.O_RDWR | os.O_CREAT)
@@ -46,7 +46,7 @@ class DiskReserve:
                 raise NoSpace(describe_shortage(self.path.parent, size - there)) from error
             raise NotWritable(self.path, error.strerror) from error
 
-    def _separate(self) -> None:
+    def _unlink_shared(self) -> None:
         """Remove the file where it has another name elsewhere: that one would be made longer or shorter."""
         with suppress(FileNotFoundError):
             if self.path.lstat().st_nlink > 1:

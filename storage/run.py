@@ -28,7 +28,7 @@ from storage.names import (
     OWN,
     find_conflicting_names,
     is_begun,
-    is_own,
+    is_reserved_name,
     is_run,
     segment_name,
 )
@@ -346,7 +346,7 @@ def refuse_conflicting_names(root: Path) -> None:
     if is_run(root) or is_begun(root):
         return
     for run in root.parents:
-        if is_own(root.relative_to(run).parts[0]) and is_run(run):
+        if is_reserved_name(root.relative_to(run).parts[0]) and is_run(run):
             raise NotARun(root, f"it would lie among the files of the run {run}")
     if is_lock(root) and any((root / "commits").glob("*.json")):
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")

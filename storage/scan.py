@@ -16,7 +16,7 @@ from storage import layout, video_check
 from storage.digest import find_file_flaw
 from storage.film_file import FilmSpan
 from storage.lock import find_worker
-from storage.names import clips_in, segment_name
+from storage.names import find_clips, segment_name
 from storage.publish import DRAFT_NAME
 from storage.strays import find_strays
 
@@ -78,7 +78,7 @@ class RunScan:
         yield from _confirm_twice(self._scan_join_contexts)
         yield from _confirm_twice(self._scan_film)
         if self.thorough:
-            yield from _confirm_twice(self._memos)
+            yield from _confirm_twice(self._scan_memos)
             yield from _confirm_twice(self._scan_presence)
             yield from _confirm_twice(self._scan_strays)
 
@@ -99,7 +99,7 @@ class RunScan:
         arrays = [run.audio, run.latents, *([run.motion] if run.spec.motion_latents else [])]
         newest = {array.name: self._last(array.on_disk()) for array in arrays}
         segments = run.segment_path(0).parent
-        there = clips_in(segments, segment_name)
+        there = find_clips(segments, segment_name)
         return {**newest, "segment": self._last(there)}
 
     def _last(self, clips: Iterable[int]) -> dict[int, int]:
@@ -231,10 +231,12 @@ class RunScan:
             facts = self.records.vouched(stage)
             if facts is None:
                 yield from self._scan_unrecorded(stage, None, path, needed=joined)
-            elif (flaw := self._file_flaw(path, facts) or self._played_flaw(stage)) is not None:
+            elif (
+                flaw := self._file_flaw(path, facts) or self._find_playback_flaw(stage)
+            ) is not None:
                 yield Finding(stage, None, self._relative_name(path), flaw)
 
-    def _played_flaw(self, stage: str) -> str | None:
+    def _find_playback_flaw(self, stage: str) -> str | None:
         """What is wrong with the soundtrack or the film for one who plays it, if all is to be looked at."""
         run = self.run
         if not self.thorough:
@@ -272,7 +274,7 @@ class RunScan:
             lost = self._film_was_there or not presence.has_its_size
             yield Finding("present", None, self._relative_name(presence.path), flaw, lost)
 
-    def _memos(self) -> Iterator[Finding]:
+    def _scan_memos(self) -> Iterator[Finding]:
         """Flaws of records that vouch for no file of the run: seams that were measured, outputs that were written."""
         seams = [("seam", clip) for clip in self.records.named("seam")]
         outputs = [(path.stem, None) for path in self.records.folder.glob("output-*.json")]

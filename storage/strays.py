@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from storage.layout import clip_arrays
 from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run, segment_name
-from storage.output_file import Maker
+from storage.output_file import SourceRun
 from storage.publish import DRAFT_NAME
 from storage.records import name_of
 
@@ -112,5 +112,5 @@ def _clip_number(name: str) -> int:
 
 
 def _named_by_run(run: "Run") -> tuple[Path, ...]:
-    outputs = (run.root / name for name in Maker(run.root, run.spec).outputs())
+    outputs = (run.root / name for name in SourceRun(run.root, run.spec).outputs())
     return run.image_path, run.audio_path, *outputs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.names import is_film_of
-from storage.output_file import FILM, Maker, OutputFile
+from storage.output_file import FILM, OutputFile, SourceRun
 from storage.run_paths import path_inside
 from storage.spec import Spec
 
@@ -36,7 +36,7 @@ class FilmPart:
 
     def output(self, root: Path, spec: Spec) -> OutputFile | None:
         """Where the film, or the part of it, goes beside the run in `root`; None: nowhere."""
-        span, maker = self.span(spec.clips), Maker(root, spec)
+        span, maker = self.span(spec.clips), SourceRun(root, spec)
         whole = len(span) == spec.clips
         if whole and (self.output_file is None or is_film_of(root, self.output_file)):
             return None

@@ -18,7 +18,7 @@ def keep_frames(frames: Frames) -> Frames:
     return frames
 
 
-def keep_sound(samples: Float, rate: int) -> Float:  # noqa: ARG001 - every harm of a sound is told its rate
+def keep_sound(samples: Float, rate: int) -> Float:  # noqa: ARG001 - every degradation of a sound is given its rate
     """Samples [channel, sample], unchanged."""
     return samples
 

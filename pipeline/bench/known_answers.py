@@ -58,9 +58,9 @@ class Answer:
 def check_case(film: FilmFile, case: Case, meant: SoundLevels | None, folder: Path) -> Answer:
     """Degrade a film, measure it, and say whether what was done was found."""
     path = folder / "harmed.mp4"
-    write_harmed(film, path, case.harm)
+    write_degraded(film, path, case.degradation)
     if case.of_source:
-        meant = _harmed_sound(film, case.harm)
+        meant = _degraded_sound(film, case.degradation)
     found = judge_film(measure_film(replace(film, path=path)), case.done, meant)
     said, right = case.find(found)
     others = (each.what for each in found.missed)
@@ -72,22 +72,22 @@ def check_case(film: FilmFile, case: Case, meant: SoundLevels | None, folder: Pa
     )
 
 
-def _harmed_sound(film: FilmFile, harm: Degradation) -> SoundLevels:
+def _degraded_sound(film: FilmFile, degradation: Degradation) -> SoundLevels:
     samples, rate = _read_samples(film.path)
     fps = read_stream_facts(film.path).fps
     ear = SoundMeter(rate, fps)
-    ear.add_samples(harm.sound(samples, rate), 0)
+    ear.add_samples(degradation.sound(samples, rate), 0)
     return ear.finish(int(samples.shape[1] / rate * fps))
 
 
-def write_harmed(film: FilmFile, target: Path, harm: Degradation) -> None:
+def write_degraded(film: FilmFile, target: Path, degradation: Degradation) -> None:
     """Write the film with a degradation. A picture that nothing is done to is copied; else it is encoded with a key frame where clips meet, as in the film."""
     from storage.mp4 import create_mp4
 
     samples, rate = _read_samples(film.path)
     with open_video(film.path) as source, create_mp4(target, units=rate) as mp4:
         out, given = mp4.container, source.streams.video[0]
-        copied = harm.picture is degradations.keep_frames
+        copied = degradation.picture is degradations.keep_frames
         video = out.add_stream_from_template(given) if copied else _add_encoder(out, given, film)
         layout = "mono" if len(samples) == 1 else "stereo"
         sound = out.add_stream("aac", rate=rate, layout=layout)
@@ -98,10 +98,10 @@ def write_harmed(film: FilmFile, target: Path, harm: Degradation) -> None:
                     packet.stream = video
                     mp4.mux([packet])
         else:
-            for frame in harm.picture(_read_pixels(film.path)):
+            for frame in degradation.picture(_read_pixels(film.path)):
                 mp4.mux(video.encode(_to_studio_range(frame)))
             mp4.mux(video.encode(None))
-        for heard in _split_sound(harm.sound(samples, rate), rate, layout):
+        for heard in _split_sound(degradation.sound(samples, rate), rate, layout):
             mp4.mux(sound.encode(heard))
         mp4.mux(sound.encode(None))
 

@@ -21,7 +21,7 @@ class Case:
     """One degradation of a film, and what must be found of it."""
 
     done: str
-    harm: Degradation
+    degradation: Degradation
     find: Find
     other: frozenset[str] = frozenset()
     """Beginnings of levels that may be missed as well, since they are of the same thing."""
@@ -37,7 +37,7 @@ def all_cases(film: FilmFile, first: FilmQuality) -> Iterator[Case]:
     yield from _shift_cases(first.fps)
     yield from _sound_cases()
     yield from _motion_cases(first)
-    yield from _looks_cases(film, first)
+    yield from _appearance_cases(film, first)
     yield from _pause_cases(first)
 
 
@@ -199,7 +199,7 @@ def _find_jump_at(second: float) -> Find:
     return find
 
 
-def _looks_cases(film: FilmFile, first: FilmQuality) -> Iterator[Case]:
+def _appearance_cases(film: FilmFile, first: FilmQuality) -> Iterator[Case]:
     def red(found: FilmQuality) -> tuple[str, bool]:
         last = found.drift.clips[-1].colour
         return f"last clip {last:.1f} of 255", abs(last - 11.7) < 1

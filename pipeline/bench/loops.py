@@ -47,7 +47,7 @@ class LoopFilm:
             self.inputs: Named = self.avatar.encode_inputs(np.asarray(picture), "")
         self._sound = _read_sound(material.audio)
 
-    def listen(self, clip: int) -> Float:
+    def extract_features(self, clip: int) -> Float:
         """Audio features of a clip, from its span of sound and the margins; silence beyond both ends."""
         traits = self.avatar.traits
         samples, margin = traits.clip_frames * traits.samples_per_frame, traits.audio_margin
@@ -71,7 +71,7 @@ def run_bare(film: LoopFilm, encoding: dict[str, str]) -> Result:
     heard, segments, stamps = 0, [], []
     for clip in range(clips):
         while heard < min(clip + AHEAD + 1, clips):
-            features.put(film.listen(heard))
+            features.put(film.extract_features(heard))
             heard += 1
         segments.append(encode_frames(decoder.decode(made.get()), film.avatar.traits.fps, encoding))
         stamps.append(time.time())
@@ -98,7 +98,7 @@ def _denoise_all(
 def run_keeping(film: LoopFilm, encoding: dict[str, str], target: Path) -> Result:
     """Denoise all, decode all, write all, holding everything in memory until the end (frames as bytes, a quarter of what floats would take)."""
     clips = film.material.clips
-    features = [film.listen(clip) for clip in range(clips)]
+    features = [film.extract_features(clip) for clip in range(clips)]
     denoiser = film.avatar.denoiser(film.inputs, film.material.seed)
     begun = time.time()
     latents = [denoiser.denoise(heard).latents for heard in features]
@@ -115,7 +115,7 @@ def run_alone(film: LoopFilm, encoding: dict[str, str]) -> Result:
     fps, laps = film.avatar.traits.fps, []
     for clip in range(film.material.clips):
         stamps = [time.perf_counter()]
-        heard = film.listen(clip)
+        heard = film.extract_features(clip)
         stamps.append(time.perf_counter())
         latents = denoiser.denoise(heard).latents
         stamps.append(time.perf_counter())
@@ -191,14 +191,14 @@ def loop_command(
     """The command line of a loop in a process of its own."""
     words = {"--crf": encoding[0], "--preset": encoding[1], "--target": target}
     flags = [str(part) for pair in words.items() for part in pair]
-    return [sys.executable, "-m", "pipeline.bench.loops", kind, material.words, *flags]
+    return [sys.executable, "-m", "pipeline.bench.loops", kind, material.text, *flags]
 
 
 def main() -> None:
     """Run one loop and print its result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("bare", "keep", "alone"))
-    parser.add_argument("material", type=Material.from_words, help="what Material.words says")
+    parser.add_argument("material", type=Material.from_text, help="what Material.text says")
     parser.add_argument("--target", type=Path, required=True)
     parser.add_argument("--crf", type=int, required=True)
     parser.add_argument("--preset", required=True)

@@ -26,14 +26,14 @@ class Material:
     seed: int = 0
 
     @property
-    def words(self) -> str:
-        """The material as one JSON text, for a process that reads it by `from_words`."""
+    def text(self) -> str:
+        """The material as one JSON text, for a process that reads it by `from_text`."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
-    def from_words(cls, words: str) -> Self:
-        """The material of a JSON text that `words` gave."""
-        facts = json.loads(words)
+    def from_text(cls, text: str) -> Self:
+        """The material of a JSON text that `text` gave."""
+        facts = json.loads(text)
         paths = {name: Path(facts[name]) for name in ("image", "audio")}
         return cls(**{**facts, **paths, "options": Options(**facts["options"])})
 
@@ -64,11 +64,11 @@ def _repeat_speech(speech: Path, target: Path, rate: int, samples: int) -> None:
             for frame in (*container.decode(audio=0), None)
             for piece in resampler.resample(frame)
         ]
-    words = np.concatenate(heard)
+    text = np.concatenate(heard)
     with wave.open(str(target), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         while samples > 0:  # bit by bit: an hour of sound must not make this process big
-            file.writeframes(words[:samples].tobytes())
-            samples -= len(words)
+            file.writeframes(text[:samples].tobytes())
+            samples -= len(text)

@@ -58,9 +58,9 @@ def draw_contact_sheet(
 
 def prepare_picture(run: "Run", path: Path, *, overwrite: bool) -> "OutputFile":
     """Where a picture of a run goes, checked; raises BadOutput, NotWritable."""
-    from storage.output_file import PICTURE, Maker, OutputFile
+    from storage.output_file import PICTURE, OutputFile, SourceRun
 
-    output = OutputFile(path, PICTURE, Maker(run.root, run.spec), overwrite=overwrite)
+    output = OutputFile(path, PICTURE, SourceRun(run.root, run.spec), overwrite=overwrite)
     output.check()
     return output
 

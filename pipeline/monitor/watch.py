@@ -57,13 +57,13 @@ def report_changes(run: "Run") -> Iterator[tuple[Status, str]]:
     """Each status of a run that differs from the one before, with a line about it."""
     before: object = None
     for status in follow_status(run):
-        now = _what_counts(status)
+        now = _progress_key(status)
         if now != before:
             yield status, format_line(status)
         before = now
 
 
-def _what_counts(status: Status) -> object:
+def _progress_key(status: Status) -> object:
     # Before the first clip is there, as offline for the first half of the time, the denoiser's are all that changes.
     denoised = 0 if status.clips_done else status.clips_denoised
     stalls = status.stall is not None

@@ -11,7 +11,7 @@ _NEAREST = 90
 
 
 @dataclass(frozen=True)
-class ClipLooks:
+class ClipAppearance:
     """How one clip looks: colour, sharpness, likeness to the picture."""
 
     clip: int
@@ -29,7 +29,7 @@ class Drift:
 
     reference: str
     """What it is held against: the picture, or the film's first frame."""
-    clips: tuple[ClipLooks, ...]
+    clips: tuple[ClipAppearance, ...]
 
     @property
     def colour(self) -> float:
@@ -58,5 +58,5 @@ def measure_drift(tracks: FrameTracks) -> Drift:
         shift = np.abs(tracks.colour[span].mean(0) - reference).max()
         ratio = max(float(np.median(tracks.sharpness[span])), 1e-3) / first
         like = float(np.percentile(tracks.likeness[span], _NEAREST))
-        clips.append(ClipLooks(clip, float(shift), ratio, like))
+        clips.append(ClipAppearance(clip, float(shift), ratio, like))
     return Drift("the picture" if given else "its own beginning", tuple(clips))

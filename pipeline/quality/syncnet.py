@@ -66,8 +66,8 @@ class SyncNet:
                 near = sound[:, 4 * number : 4 * number + 4 * WINDOW]
                 if near.shape[1] < 4 * WINDOW:
                     break
-                seen.append(self._see(window))
-                heard.append(self._hear(near))
+                seen.append(self._embed_faces(window))
+                heard.append(self._embed_sound(near))
                 if len(heard) == heard.maxlen:
                     # The picture in the middle of the sounds: SHIFTS before it, SHIFTS after it.
                     distances = [float((seen[0] - each).norm()) for each in heard]
@@ -79,7 +79,7 @@ class SyncNet:
         # A sound from before the picture agrees with it best where the mouth is late.
         return SHIFTS - best, float(np.median(mean) - mean.min()), float(mean.min())
 
-    def _see(self, window: NDArray[np.float32]) -> "Tensor":
+    def _embed_faces(self, window: NDArray[np.float32]) -> "Tensor":
         import torch
 
         given = torch.from_numpy(window)[None]
@@ -87,7 +87,7 @@ class SyncNet:
         found: Tensor = self._parts["netfclip"](flat)[0]
         return found
 
-    def _hear(self, near: NDArray[np.float32]) -> "Tensor":
+    def _embed_sound(self, near: NDArray[np.float32]) -> "Tensor":
         import torch
 
         given = torch.from_numpy(np.ascontiguousarray(near))[None, None]

@@ -118,7 +118,7 @@ def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None)
     seconds = tracks.frames / tracks.fps
     levels = [
         *_lip_levels(sync),
-        *_looks_levels(drift),
+        *_appearance_levels(drift),
         *_motion_levels(seams, still, jumps, again),
         *_pause_levels(quiet, shut_known=tracks.shut_darkness is not None),
         *_sound_levels(heard, seconds),
@@ -176,7 +176,7 @@ def _lip_levels(sync: LipSync | None) -> Iterator[LevelResult]:
     yield _is_within("lips: frames late, worst clip", worst, -CLIP_OFFSET, CLIP_OFFSET)
 
 
-def _looks_levels(drift: Drift) -> Iterator[LevelResult]:
+def _appearance_levels(drift: Drift) -> Iterator[LevelResult]:
     yield _at_most(f"colour against {drift.reference}, of 255", drift.colour, COLOUR)
     yield _is_within("sharpness against the first clip", drift.sharpness, *SHARPNESS)
     yield _at_least(f"likeness to {drift.reference}", drift.likeness, LIKENESS)

@@ -30,7 +30,7 @@ def find_notable_moments(quality: FilmQuality) -> list[NotableMoment]:
     found = [
         *_lip_moments(quality),
         *_motion_moments(quality),
-        *_looks_moments(quality),
+        *_appearance_moments(quality),
         *_sound_moments(quality),
     ]
     return sorted(found, key=lambda place: not place.alarm)[:MOST]
@@ -68,7 +68,7 @@ def _motion_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
         yield NotableMoment(again.second, f"clip {again.clip} is clip {again.of} again", alarm=True)
 
 
-def _looks_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
+def _appearance_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     clips = quality.drift.clips
     colour = max(clips, key=lambda clip: clip.colour)
     words = f"colour {format_beside_bounds(colour.colour, [COLOUR], 1)} of 255 from {quality.drift.reference}"

@@ -68,13 +68,13 @@ class Target:
 
     def output(self, films: Sequence[FilmFile], inputs: Iterable[Path | None]) -> "OutputFile":
         """The checked output file of the page; the first film that comes of a run has its run remember it. Raises BadOutput, NotWritable."""
-        from storage.output_file import PAGE, Maker, OutputFile
+        from storage.output_file import PAGE, OutputFile, SourceRun
 
         first = films[0]
         # Beside the film, so that the page finds it wherever both are carried.
         beside = first.path.with_name(f"{first.path.stem}-report.html")
         own = beside if first.run is None else path_inside(first.run.root, "report.html")
-        makers = [Maker(film.run.root, film.run.spec) for film in films if film.run is not None]
+        makers = [SourceRun(film.run.root, film.run.spec) for film in films if film.run is not None]
         read = (*(film.path for film in films), *(each for each in inputs if each is not None))
         maker = next(iter(makers), None)
         output = OutputFile(self.path or own, PAGE, maker, read, self.overwrite)

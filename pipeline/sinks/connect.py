@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class EventListener(Protocol):
     """What is told of every event; it ends in two steps, so that several end at a time."""
 
-    def tell(self, event: str, facts: Mapping[str, object]) -> None:
+    def add_event(self, event: str, facts: Mapping[str, object]) -> None:
         """Take an event; never waits."""
 
     def end(self) -> None:
@@ -46,18 +46,18 @@ def attach_sinks(addresses: "Sequence[SinkAddress]") -> Iterator[None]:
     if not addresses:
         yield
         return
-    ways = [connect_sink(address) for address in addresses]
+    listeners = [connect_sink(address) for address in addresses]
     try:
         with ExitStack() as stack:
-            for way in ways:
-                stack.enter_context(events.listen_to_events(way.tell))
+            for listener in listeners:
+                stack.enter_context(events.listen_to_events(listener.add_event))
             yield
     finally:
         # All at once: one that does not answer takes no time from the others.
-        for way in ways:
-            way.end()
-        for way in ways:
-            way.close()
+        for listener in listeners:
+            listener.end()
+        for listener in listeners:
+            listener.close()
 
 
 def connect_sink(address: "SinkAddress") -> EventListener:

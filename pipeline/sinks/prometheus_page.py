@@ -45,7 +45,7 @@ class PrometheusPage:
         except OSError as fault:  # a port that is taken is no reason not to make the film
             emit_event("sink_failing", sink=address.name, error=describe_reason(fault))
 
-    def tell(self, event: str, facts: Mapping[str, object]) -> None:
+    def add_event(self, event: str, facts: Mapping[str, object]) -> None:
         """Take an event into the figures."""
         with self._lock:
             self._at = time.time()

@@ -65,7 +65,7 @@ class EventSink:
         self._thread = threading.Thread(target=self._work, name="events", daemon=True)
         self._thread.start()
 
-    def tell(self, event: str, facts: Mapping[str, object]) -> None:
+    def add_event(self, event: str, facts: Mapping[str, object]) -> None:
         """Queue an event."""
         if event == "run_started":
             self._run = str(facts["run"])

@@ -11,7 +11,7 @@ from storage.digest import find_file_flaw, hash_file
 from storage.errors import BadOutput, NotMade
 from storage.film_file import FilmSpan, mux_film
 from storage.names import VIDEO, is_film_of
-from storage.output_file import FILM, Maker, OutputFile
+from storage.output_file import FILM, OutputFile, SourceRun
 from storage.run_paths import path_inside
 from storage.scratch import private_folder, scratch_folder
 from storage.soundtrack import encode_soundtrack
@@ -42,7 +42,7 @@ def mux_finished(
             size = run.video_path.stat().st_size
             run.records.commit("video", sha256=hash_file(run.video_path), bytes=size)
         return film
-    maker = Maker(run.root, spec)
+    maker = SourceRun(run.root, spec)
     content = maker.film if clips == spec.clips else None
     output = OutputFile(target, FILM, maker, (), overwrite, content)
     output.check()

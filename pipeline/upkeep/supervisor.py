@@ -46,7 +46,7 @@ class Supervisor:
                 self._wait(code, failures)
                 if self._signal:
                     return 128 + self._signal
-                self._say_again(code, failures)
+                self._announce_restart(code, failures)
 
     def _is_over(self, code: int, failures: int) -> bool:
         begun = any(self._root.glob("run*.json"))
@@ -100,7 +100,7 @@ class Supervisor:
         while not self._signal and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
 
-    def _say_again(self, code: int, failures: int) -> None:
+    def _announce_restart(self, code: int, failures: int) -> None:
         why = f"signal {-code}" if code < 0 else f"code {code}"
         with events.record_events(path_inside(self._root, "events.jsonl")):
             events.emit_event("run_restarted", code=code, failures=failures)

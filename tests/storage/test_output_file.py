@@ -11,7 +11,7 @@ import pytest
 
 from storage import publish
 from storage.errors import BadOutput, NotWritable
-from storage.output_file import FILM, PAGE, Maker, OutputFile
+from storage.output_file import FILM, PAGE, OutputFile, SourceRun
 from storage.run import Run
 
 Put = Callable[[Path], Path]
@@ -28,7 +28,7 @@ def there(tmp_path: Path) -> Path:
 
 def output(run: Run, path: Path, **more: object) -> OutputFile:
     """A film of the run that is put somewhere."""
-    return replace(OutputFile(path, FILM, Maker(run.root, run.spec)), **more)  # type: ignore[arg-type]
+    return replace(OutputFile(path, FILM, SourceRun(run.root, run.spec)), **more)  # type: ignore[arg-type]
 
 
 def write(target: OutputFile, content: bytes = b"film") -> None:
@@ -266,7 +266,7 @@ def test_a_run_that_cannot_be_written_is_looked_into_all_the_same(
         raise NotWritable(run.root, "read-only")
 
     monkeypatch.setattr("storage.records.Records.commit", refuse)
-    page = OutputFile(there / "page.html", PAGE, Maker(run.root, run.spec))
+    page = OutputFile(there / "page.html", PAGE, SourceRun(run.root, run.spec))
     write(page)
     with pytest.raises(BadOutput, match="did not write it"):
         write(page)

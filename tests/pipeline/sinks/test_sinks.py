@@ -69,7 +69,7 @@ def test_what_failed_is_sent_again_and_in_order(hook: HookServer):
     with capture() as told:
         sink = EventSink("http://there", Webhook(hook.url), QUICK)
         for number in range(5):
-            sink.tell("clip_published", {"clip": number})
+            sink.add_event("clip_published", {"clip": number})
         close(sink)
     assert [each["clip"] for each in hook.messages] == list(range(5))
     assert told == [("sink_failing", {"sink": "http://there", "error": "HTTPError"})]
@@ -82,7 +82,7 @@ def test_a_place_that_comes_up_later_gets_all():
     failed = threading.Event()
     with listening(lambda event, _: failed.set() if event == "sink_failing" else None):
         for number in range(20):
-            sink.tell("clip_published", {"clip": number})
+            sink.add_event("clip_published", {"clip": number})
         assert failed.wait(LONG)
     server = HookServer(port)
     with serving(server):
@@ -106,7 +106,7 @@ def test_a_connection_that_is_lost_is_made_again():
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
         sink = EventSink("ws://there", WebSocketTransport(url), QUICK)
         for number in range(1, 4):
-            sink.tell("clip_denoised", {})
+            sink.add_event("clip_denoised", {})
             sink._flush(
                 LONG
             )  # it knows by the pong that the server has it, who may yet have to read it
@@ -122,8 +122,8 @@ def test_what_will_never_be_taken_is_given_up(hook: HookServer, code: int):
     hook.answers = [code]
     with capture() as told:
         sink = EventSink("http://there", Webhook(hook.url), QUICK)
-        sink.tell("run_asked", {})
-        sink.tell("film_published", {})
+        sink.add_event("run_asked", {})
+        sink.add_event("film_published", {})
         close(sink)
     assert [each["event"] for each in hook.messages] == ["film_published"]
     assert set(hook.paths) == {"/hook"}
@@ -153,7 +153,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them():
     with capture() as told:
         sink = EventSink("a place", way, SinkLimits(queue=10, flush=LONG))
         for _ in range(1000):
-            sink.tell("clip_denoised", {})
+            sink.add_event("clip_denoised", {})
         way.go.set()
         close(sink)
     assert way.sent[-10:] == list(range(991, 1001))
@@ -167,7 +167,7 @@ def test_a_place_that_never_answers_ends_with_the_limit():
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         sink = EventSink("http://there", Webhook(url), SinkLimits(flush=0.2))
         for _ in range(3):
-            sink.tell("clip_denoised", {})
+            sink.add_event("clip_denoised", {})
         close(sink)
     assert [(event, facts["count"]) for event, facts in told] == [("events_dropped", 3)]
 
@@ -205,9 +205,9 @@ def test_a_failure_before_there_is_a_run_stands_in_its_file_too(tmp_path: Path):
     """A place may be found dead before the run's folder is known."""
     way = Deaf()
     sink = EventSink("redis://there", way, QUICK)
-    sink.tell("asked", {})
+    sink.add_event("asked", {})
     assert way.asked.wait(LONG)
-    sink.tell("run_started", {"run": str(tmp_path)})
+    sink.add_event("run_started", {"run": str(tmp_path)})
     sink.end()
     sink.close()
     assert names(tmp_path / "events.jsonl") == ["sink_failing", "events_dropped"]
@@ -216,8 +216,8 @@ def test_a_failure_before_there_is_a_run_stands_in_its_file_too(tmp_path: Path):
 def test_the_last_words_of_a_hung_process_arrive(hook: HookServer):
     """The watchdog ends the process when the event is told: so telling it waits until it has arrived."""
     sink = EventSink("http://there", Webhook(hook.url), QUICK)
-    sink.tell("clip_denoised", {"clip": 1})
-    sink.tell("stalled", {"clip": 2})
+    sink.add_event("clip_denoised", {"clip": 1})
+    sink.add_event("stalled", {"clip": 2})
     assert [each["event"] for each in hook.messages] == ["clip_denoised", "stalled"]
     close(sink)
 
