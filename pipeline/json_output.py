@@ -15,7 +15,7 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
 
 
 def to_plain(value: Any) -> Any:
-    """The same of dicts, lists, words, numbers and None alone: a dataclass as the dict of its fields, a range as its numbers, a path as text.
+    """A value as dicts, lists, words, numbers and None alone: a dataclass as the dict of its fields, a range as its numbers, a path as text.
 
     What is no finite number is None.
     """

@@ -121,34 +121,34 @@ class DiskPlan:
 
     @property
     def frame_bytes(self) -> int:
-        """Of one clip's frames."""
+        """Bytes of one clip's frames."""
         return self._arrays["frames"]
 
     @property
     def step_bytes(self) -> int:
-        """Of one clip's latents after each step."""
+        """Bytes of one clip's latents after each step."""
         return self._arrays["steps"]
 
     @property
     def segment(self) -> int:
-        """Of one clip as video."""
+        """Bytes of one clip as video."""
         pixels = self.spec.clip_frames * self.spec.width * self.spec.height
         return pixels // PIXELS_PER_BYTE if self.known.segment is None else self.known.segment
 
     @property
     def soundtrack(self) -> int:
-        """Of the whole sound as AAC, in two channels unless it is known better."""
+        """Bytes of the whole sound as AAC, in two channels unless it is known better."""
         return int(self._sound_a_second * (self._length + 1))
 
     @property
     def heard(self) -> int:
-        """Of the sound as the model hears it: whole chunks."""
+        """Bytes of the sound as the model hears it: whole chunks."""
         samples = int(self._length * self.spec.sample_rate)
         return -(-samples // CHUNK_SAMPLES) * round_to_blocks(4 * CHUNK_SAMPLES + CHECKSUM_BYTES)
 
     @property
     def film(self) -> int:
-        """Of the joined film: segments and their sound."""
+        """Bytes of the joined film: segments and their sound."""
         spec = self.spec
         return self.segment * spec.frames // spec.clip_frames + int(
             self._sound_a_second * spec.frames / spec.fps

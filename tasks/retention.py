@@ -29,7 +29,7 @@ def count_frames_kept(run: "Run") -> int | None:
 def choose_frames_kept(
     spec: "Spec", settings: "Settings", free: int, beside: tuple["ModelTraits", int]
 ) -> int | None:
-    """The same for a disk with so much free; `beside`: what the model leaves on it, and bytes of picture and sound."""
+    """How many clips' frames stay on a disk with `free` bytes; None is all. `beside`: what the model leaves on it, and bytes of picture and sound."""
     if settings.keep_frames != "auto":
         return parse_kept(settings.keep_frames)
     if settings.disk_budget is None:

@@ -34,6 +34,6 @@ def format_duration(seconds: Fraction) -> str:
 
 
 def clock_tenths(seconds: Fraction) -> str:
-    """The same to a tenth, as h:mm:ss.s."""
+    """A time in the film as h:mm:ss.s, rounded half up to a tenth of a second."""
     tenths = int(10 * seconds + Fraction(1, 2))
     return f"{tenths // 36_000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
