@@ -86,7 +86,7 @@ class CarryStore:
 
     def clips(self) -> list[int]:
         """The clips before which a carry stands, whole or not: there is a folder or a record for each."""
-        return sorted({*self.records.named(STAGE), *self._clips_with_folder()})
+        return sorted({*self.records.clips_with_record(STAGE), *self._clips_with_folder()})
 
     def discard(self, next_clip: int) -> None:
         """Remove a carry, for instance a damaged one: record first."""

@@ -132,8 +132,8 @@ class Records:
         """True if a valid record says done (not pruned, not doubted). About 20 µs."""
         return self.vouched(stage, clip) is not None
 
-    def named(self, stage: str) -> Iterator[int]:
-        """The clips that there is a file for among the records of a stage, whatever it says."""
+    def clips_with_record(self, stage: str) -> Iterator[int]:
+        """The clips that a record of the stage has a file for, whatever it says."""
         return find_clips(self.folder, lambda clip: name_of(stage, clip))
 
     def clips(self, stage: str, stop: int | None = None) -> list[int]:
@@ -141,7 +141,7 @@ class Records:
 
         Where few are there it is quick, however long the film is said to be.
         """
-        there = (clip for clip in self.named(stage) if stop is None or clip < stop)
+        there = (clip for clip in self.clips_with_record(stage) if stop is None or clip < stop)
         return sorted(clip for clip in there if self.complete(stage, clip))
 
     def withdraw(self, stage: str, clip: int | None = None) -> None:

@@ -90,7 +90,7 @@ class RunScan:
     @cached_property
     def _newest(self) -> dict[str, dict[int, int]]:
         """For each stage the last clip of each stretch that has a record, by the records' names."""
-        return {stage: self._last(self.records.named(stage)) for stage in CLIP_STAGES}
+        return {stage: self._last(self.records.clips_with_record(stage)) for stage in CLIP_STAGES}
 
     @cached_property
     def _newest_file(self) -> dict[str, dict[int, int]]:
@@ -276,7 +276,7 @@ class RunScan:
 
     def _scan_memos(self) -> Iterator[Finding]:
         """Flaws of records that vouch for no file of the run: seams that were measured, outputs that were written."""
-        seams = [("seam", clip) for clip in self.records.named("seam")]
+        seams = [("seam", clip) for clip in self.records.clips_with_record("seam")]
         outputs = [(path.stem, None) for path in self.records.folder.glob("output-*.json")]
         for stage, clip in (*seams, *outputs):
             if (flaw := self.records.flaw(stage, clip)) is not None:

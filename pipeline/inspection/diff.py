@@ -118,7 +118,9 @@ def _compare_clips(run: "Run", other: "Run", stage: str, watch: Callable[[int], 
     """How a stage differs, clip by clip, by the hashes in its records; clips that differ are read."""
     equal = only_here = only_there = 0
     differing: list[int] = []
-    for clip in sorted({*run.records.named(stage), *other.records.named(stage)}):
+    for clip in sorted(
+        {*run.records.clips_with_record(stage), *other.records.clips_with_record(stage)}
+    ):
         watch(clip)
         here, there = _recorded_digest(run, stage, clip), _recorded_digest(other, stage, clip)
         if here is None or there is None:

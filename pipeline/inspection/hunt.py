@@ -125,8 +125,10 @@ def _float_stages(run: "Run") -> tuple[str, ...]:
 
 def _recorded_clips(run: "Run") -> set[int]:
     """The clips that any array of floats has a record for."""
-    named = (clip for stage in _float_stages(run) for clip in run.records.named(stage))
-    return {clip for clip in named if clip < run.spec.clips}
+    recorded = (
+        clip for stage in _float_stages(run) for clip in run.records.clips_with_record(stage)
+    )
+    return {clip for clip in recorded if clip < run.spec.clips}
 
 
 def _measure_clip(run: "Run", clip: int) -> "dict[str, BlockStatistics | Damaged]":
