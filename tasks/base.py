@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 
 from storage.errors import (
+    BadOption,
     BadSegment,
     Damaged,
     DeviceLost,
@@ -17,6 +18,7 @@ from storage.errors import (
     OutOfMemory,
     StageFailed,
     WorkFailed,
+    count_noun,
     count_times,
 )
 from storage.printable import spell_unprintable
@@ -201,6 +203,15 @@ class ClipTask(RunTask):
 
     order: ClassVar[int] = 0
     """Its place among the stages of its clip; the larger, the sooner."""
+
+    @property
+    def opened_run(self) -> "Run":
+        """The run in the folder, read once a process; raises BadOption where its film has no such clip."""
+        run = super().opened_run
+        if not 0 <= self.clip < run.spec.clips:
+            clips = count_noun(run.spec.clips, "clip")
+            raise BadOption("--clip", self.clip, f"the film has {clips}, counted from 0")
+        return run
 
     @property
     def due(self) -> int:

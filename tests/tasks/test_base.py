@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from storage.errors import StageFailed
+from storage.errors import BadOption, StageFailed
 from storage.run import Run
 from tasks.base import RunTask, retry_pause
-from tasks.clip import DenoiseClip
+from tasks.clip import DecodeClip, DenoiseClip
 from tasks.events import listen_to_events
 from tasks.film import LongVideo, MuxVideo
 from tasks.session import get_session
@@ -42,6 +42,17 @@ def test_the_folder_is_called_run_outside() -> None:
     assert MuxVideo(run="/a/b").task_id == "MuxVideo__a_b_0c55507255"
     film = LongVideo(image="i", audio="a", run="/r")
     assert (film.folder, film.to_str_params()["run"], str(film.request.run)) == ("/r", "/r", "/r")
+
+
+@pytest.mark.parametrize("clip", [-1, 13, 10**30])
+def test_a_clip_that_the_film_has_not_is_named(begin: Begin, clip: int) -> None:
+    """Through Luigi, too, and none before it is asked for without end."""
+    run = begin(6.0)
+    assert run.spec.clips == 13
+    task = DecodeClip(run=str(run.root), clip=clip)
+    for ask in (task.complete, lambda: list(task.requires())):
+        with pytest.raises(BadOption, match="the film has 13 clips, counted from 0"):
+            ask()
 
 
 def test_what_a_failed_try_held_is_gone_before_the_next(begin: Begin) -> None:
