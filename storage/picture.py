@@ -61,6 +61,10 @@ class Treatment:
     exif_broken: bool = False
 
 
+TreatedPicture = tuple[NDArray[np.uint8], Treatment]
+"""A picture as the film shows it [y, x, rgb], and what was done to it."""
+
+
 def read_picture(path: Path, *, width: int, height: int, crop: str = "cover") -> NDArray[np.uint8]:
     """The picture as sRGB [y, x, rgb], upright, of exactly width × height; raises BadImage.
 
@@ -70,9 +74,7 @@ def read_picture(path: Path, *, width: int, height: int, crop: str = "cover") ->
     return treat_picture(path, width=width, height=height, crop=crop)[0]
 
 
-def treat_picture(
-    path: Path, *, width: int, height: int, crop: str = "cover"
-) -> tuple[NDArray[np.uint8], Treatment]:
+def treat_picture(path: Path, *, width: int, height: int, crop: str = "cover") -> TreatedPicture:
     """The picture as `read_picture` gives it, and what was done to it. Raises BadImage."""
     _refuse_path(path)
     done = Treatment()

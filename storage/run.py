@@ -32,6 +32,7 @@ from storage.names import (
     is_run,
     segment_name,
 )
+from storage.picture import TreatedPicture
 from storage.records import Facts, Records
 from storage.run_paths import path_inside
 from storage.schema import is_utf8
@@ -97,6 +98,7 @@ class Run:
         """The run that a retake was taken from: its folder then, its spec's digest, the clips, the seeds."""
         self._facts = facts
         self._hashed_inputs: tuple[object, ...] = ()
+        self.picture: TreatedPicture | None = None  # decoded by this process, and not taken yet
         self.records = Records(root, self.spec.digest)
         self.presence = Presence(root, self.records, self.spec.clips)
         self.records.changed = self.presence.refresh

@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
-from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import Options
-from storage.digest import hash_file
-from storage.names import is_run
-from storage.run import Run
 from storage.spec import Settings, Spec
 from tasks.request import Request
 from tasks.timeline import count_clips, count_frames
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from model.avatar import ModelTraits
     from storage.picture import Treatment
     from storage.soundtrack import SoundFacts
@@ -34,10 +33,18 @@ CRF, PRESET = 18, "veryfast"
 
 @dataclass(frozen=True)
 class Media:
-    """What was given, as it was found."""
+    """What was given, looked at, listened to and hashed: once for a request."""
 
     picture: "Treatment"
+    pixels: "NDArray[np.uint8]"
+    """The picture as the film shows it [y, x, rgb], at the size that was asked for."""
     sound: "SoundFacts"
+    image: str
+    """SHA-256 of the picture's file."""
+    audio: str
+    """SHA-256 of the sound's file."""
+    identity: tuple[int, ...] | None
+    """Of the picture's file before it was read (storage/input_files.py): while it stays, pixels and hash are of the same bytes."""
 
 
 def merge_settings(
@@ -55,11 +62,6 @@ def merge_settings(
     return Settings.from_mapping(asdict(present) | given), whole
 
 
-def settings_there(root: Path) -> Settings:
-    """Those of the run in a folder; the defaults where there is none."""
-    return Run.open(root).settings if is_run(root) else Settings()
-
-
 def build_spec(
     request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
 ) -> Spec:
@@ -71,8 +73,8 @@ def build_spec(
     return Spec(
         model=traits.name,
         weights=digest,
-        image=hash_file(request.image),
-        audio=hash_file(request.audio),
+        image=media.image,
+        audio=media.audio,
         prompt=request.prompt or "",
         seed=choose_seed(request),
         width=width,

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model import avatar
+from model.avatar import DeviceConfig
 from storage.errors import FilmTooLarge
 from storage.names import is_run
 from storage.run import Run
 from storage.spec import Settings
-from tasks.defaults import build_model_options, build_spec, film_sides, merge_settings
+from tasks.defaults import build_model_options, build_spec, film_sides
 from tasks.film_sizes import format_size, smaller_sizes
-from tasks.loaded_model import device_config_of
 from tasks.request import Request
 from tasks.run_folder import choose_folder
 
 if TYPE_CHECKING:
-    from model.avatar import DeviceConfig, ModelTraits
+    from model.avatar import ModelTraits
     from storage.spec import Spec
     from tasks.defaults import Media
     from tasks.film_sizes import Size
@@ -44,10 +44,10 @@ def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Re
     return resize_request(request, asked, fits)
 
 
-def requested_device(request: Request) -> "DeviceConfig":
+def requested_device(request: Request) -> DeviceConfig:
     """Where a new run would put the model."""
-    settings, _ = merge_settings(request, Settings(), {})
-    return device_config_of(settings, request.threads or 1)
+    threads, device = request.threads or 1, request.device or Settings.device
+    return DeviceConfig(threads, device, request.offload_model, request.device_memory)
 
 
 def bytes_needed(request: Request, model: str, size: "Size") -> int:

@@ -44,9 +44,10 @@ def encode_inputs(session: Session) -> None:
     moments = SoundMoments()
     sound = stream_sound(run.audio_path, spec.sample_rate, spec.reading)
     run.sound.publish(moments.count_blocks(pulse_between(sound, session)))
-    picture, done = treat_picture(
+    picture, done = run.picture or treat_picture(
         run.image_path, width=spec.width, height=spec.height, crop=spec.crop
     )
+    run.picture = None
     encoded = dict(avatar.encode_inputs(picture, spec.prompt))
     # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
     session.inputs = {**encoded, "sound_moments": moments.array}

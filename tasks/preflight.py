@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model import avatar
+from storage.digest import hash_file
 from storage.disk import (
     check_writable,
     describe_place,
@@ -24,6 +25,7 @@ from storage.errors import (
     OtherSpec,
     count_noun,
 )
+from storage.input_files import identify_file
 from storage.names import is_run
 from storage.picture import treat_picture
 from storage.reserve import DiskReserve
@@ -38,14 +40,12 @@ from tasks.defaults import (
     crop_of,
     film_sides,
     merge_settings,
-    settings_there,
 )
 from tasks.disk_plan import (
     FILES_PER_CLIP,
     FILES_PER_PIECE,
     SPARE_CLIPS,
     DiskPlan,
-    MeasuredSizes,
     OncePerRun,
     count_carries_kept,
     is_copied,
@@ -87,15 +87,16 @@ def check_options(request: Request) -> "ModelTraits":
     return avatar.describe_model(name, build_model_options(request, width, height))
 
 
-def check_settings(request: Request, run: Run) -> None:
-    """The settings alone, for a run that is there; raises BadOption."""
+def check_settings(request: Request, run: Run) -> tuple[Settings, dict[str, str]]:
+    """The settings of a run that is there with those that were given put in, and where each came from; raises BadOption."""
     _check_values(request)
     reason = (
         f"the next clip of {run.spec.model} is made from the decoded one before it: leave it out"
     )
     require_option(not (run.spec.motion_latents and request.offline), "--offline", "asked", reason)
-    settings, _ = merge_settings(request, run.settings, {})
-    check_budget(run.spec, settings, model_traits_of(run), inputs_bytes(request))
+    merged = merge_settings(request, run.settings, run.sources)
+    check_budget(run.spec, merged[0], model_traits_of(run), inputs_bytes(request))
+    return merged
 
 
 def _check_values(request: Request) -> None:
@@ -142,13 +143,14 @@ def check_media(request: Request, traits: "ModelTraits") -> Media:
     for path, bad in ((request.image, BadImage), (request.audio, BadSound)):
         if not path.is_file():
             raise bad(path, "there is no such file" if not path.exists() else "it is no file")
-    crop = crop_of(request)
-    _, picture = treat_picture(request.image, width=width, height=height, crop=crop)
+    identity, crop = identify_file(request.image), crop_of(request)
+    pixels, picture = treat_picture(request.image, width=width, height=height, crop=crop)
     sound = probe_sound(request.audio)
     if sound.cut and not request.accept_short_audio:
         way = "get all of it, or take what is there with --accept-short-audio"
         raise BadSound(request.audio, f"it is cut off: {lengths_of(sound)}; {way}")
-    return Media(picture, sound)
+    image, audio = hash_file(request.image), hash_file(request.audio)
+    return Media(picture, pixels, sound, image, audio, identity)
 
 
 def lengths_of(sound: "SoundFacts") -> str:
@@ -188,10 +190,10 @@ def check_part(part: FilmPart, spec: "Spec") -> None:
     require_option(part.first_clip < spec.clips, "--start-clip", part.first_clip, reason)
 
 
-def check_disk_space(resolved: "ResolvedRequest", traits: "ModelTraits") -> None:
+def check_disk_space(resolved: "ResolvedRequest") -> None:
     """The film fits on the disk, with its carries and what is held back for joining; raises NoSpace."""
     root = resolved.root
-    needed, files = disk_needed_for(resolved, traits)
+    needed, files = disk_needed_for(resolved)
     disk = read_file_system(nearest_existing(root))
     if needed > disk.free:
         raise NoSpace(describe_shortage(root, needed))
@@ -200,48 +202,40 @@ def check_disk_space(resolved: "ResolvedRequest", traits: "ModelTraits") -> None
         raise NoSpace(f"{describe_place(root)}: {words}")
 
 
-def disk_needed_for(
-    resolved: "ResolvedRequest", traits: "ModelTraits", known: MeasuredSizes | None = None
-) -> tuple[int, int]:
+def disk_needed_for(resolved: "ResolvedRequest") -> tuple[int, int]:
     """Bytes and files that the clips that are not there, the carries and the film will take at the most; of frames by `auto` there are as many as have room."""
-    request, spec, root = resolved.request, resolved.spec, resolved.root
+    spec, root = resolved.spec, resolved.root
     run = cached_run(str(root)) if is_run(root) else None
     span = resolved.part.span(spec.clips)
     clips = sum(not (run and run.records.complete("segment", clip)) for clip in span)
     if not clips:
         return 0, 0
-    settings, _ = merge_settings(request, settings_there(root), {})
-    needed, files, once = disk_needed_by_clips(resolved, traits, settings, clips, known)
+    needed, files, once = disk_needed_by_clips(resolved, clips)
     if run is None:
         return needed, files
     there = len(run.carry.complete)
-    carries = count_carries_kept(spec, settings, span)
-    held = DiskReserve(run.reserve_path).size + min(there, carries) * traits.carry_bytes
+    carries = count_carries_kept(spec, resolved.settings, span)
+    held = DiskReserve(run.reserve_path).size + min(there, carries) * resolved.traits.carry_bytes
     return max(needed - once["inputs"] - once["run"] - held, 0), files
 
 
 def disk_needed_by_clips(
-    resolved: "ResolvedRequest",
-    traits: "ModelTraits",
-    settings: Settings,
-    clips: int,
-    known: MeasuredSizes | None = None,
+    resolved: "ResolvedRequest", clips: int
 ) -> tuple[int, int, dict[str, int]]:
     """Bytes and files of so many clips of a new run, and of what it has once, by its parts."""
-    spec, auto = resolved.spec, settings.keep_frames == "auto"
-    frames = 0 if auto else parse_kept(settings.keep_frames)
-    plan = DiskPlan(
-        spec, frames, parse_kept(settings.keep_steps), known or MeasuredSizes(), resolved.seconds
-    )
+    spec, settings, pieces = resolved.spec, resolved.settings, resolved.traits.carry_pieces
+    frames = 0 if settings.keep_frames == "auto" else parse_kept(settings.keep_frames)
+    steps = parse_kept(settings.keep_steps)
+    plan = DiskPlan(spec, frames, steps, seconds=resolved.seconds)
     carries = count_carries_kept(spec, settings, resolved.part.span(spec.clips))
-    once = plan.once(once_per_run(resolved, traits, carries))
+    once = plan.once(once_per_run(resolved, carries))
     needed = plan.clips(clips) + SPARE_CLIPS * plan.clip + sum(once.values())
-    return needed, clips * FILES_PER_CLIP + carries * traits.carry_pieces * FILES_PER_PIECE, once
+    return needed, clips * FILES_PER_CLIP + carries * pieces * FILES_PER_PIECE, once
 
 
-def once_per_run(resolved: "ResolvedRequest", traits: "ModelTraits", carries: int) -> OncePerRun:
+def once_per_run(resolved: "ResolvedRequest", carries: int) -> OncePerRun:
     """What the run has beside its clips."""
-    request = resolved.request
+    request, traits = resolved.request, resolved.traits
     inputs = inputs_bytes(request) + traits.encoded_bytes
     copies = int(is_copied(request.output_file, resolved.root))
     return OncePerRun(carries, traits.carry_bytes, traits.carry_pieces, inputs, copies)

@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from storage.input_files import identify_file
 from storage.names import is_run
 from storage.run import NewRun, Run
 from storage.spec import Settings, Spec
 from tasks import preflight
-from tasks.defaults import Media, build_spec, merge_settings, settings_there
+from tasks.defaults import Media, build_spec, merge_settings
 from tasks.device_memory import fit_to_device
 from tasks.events import emit_event
 from tasks.film_part import FilmPart
@@ -25,18 +26,23 @@ if TYPE_CHECKING:
     from model.avatar import ModelTraits
 
 
-@dataclass
+@dataclass(frozen=True)
 class ResolvedRequest:
-    """A request that nothing stands in the way of."""
+    """A request that nothing stands in the way of, and all that was found out about it on the way."""
 
     request: Request
     spec: Spec
     root: Path
     """Absolute."""
-    clips_asked: int | None
+    traits: "ModelTraits"
+    settings: Settings
+    """As the run will have them: those given, else the run's own where it is there, else the defaults."""
+    sources: Mapping[str, str]
+    """Where each came from."""
     seconds: Fraction
     """Length of the whole sound."""
-    media: "Media | None" = None
+    clips_asked: int | None = None
+    media: Media | None = None
     """None where a run is at hand, which was asked for before."""
 
     @cached_property
@@ -54,15 +60,16 @@ def resolve_request(request: Request) -> ResolvedRequest:
     """Check the whole request, before any work and writing nothing; raises the one error that stands in the way."""
     traits = preflight.check_options(request)
     media = preflight.check_media(request, traits)
-    request = fit_to_device(request, traits, media)
-    traits = preflight.check_options(request)
-    resolved = apply_defaults(request, traits, media)
-    preflight.check_disk_space(resolved, traits)
+    fitted = fit_to_device(request, traits, media)
+    if fitted is not request:
+        traits = preflight.check_options(fitted)
+    resolved = apply_defaults(fitted, traits, media)
+    preflight.check_disk_space(resolved)
     return resolved
 
 
 def apply_defaults(
-    request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
+    request: Request, traits: "ModelTraits", media: Media, *, weights: str | None = None
 ) -> ResolvedRequest:
     """The request with every default filled in, and every check but those of room. `weights`: their digest, where they are not to be looked at."""
     spec = build_spec(request, traits, media, weights=weights)
@@ -71,10 +78,13 @@ def apply_defaults(
     preflight.check_part(request.part, spec)
     if (output := request.part.output(root, spec)) is not None:
         output.check()
-    settings, _ = merge_settings(request, settings_there(root), {})
+    there = Run.open(root) if is_run(root) else None
+    present = (there.settings, there.sources) if there else (Settings(), {})
+    settings, sources = merge_settings(request, *present)
     preflight.check_budget(spec, settings, traits, preflight.inputs_bytes(request))
     asked = request.num_clip if request.start_clip is None else None
-    return ResolvedRequest(request, spec, root, asked, media.sound.seconds, media)
+    found = (traits, settings, sources, media.sound.seconds)
+    return ResolvedRequest(request, spec, root, *found, asked, media)
 
 
 def check_request(request: Request) -> None:
@@ -94,12 +104,14 @@ def freeze_run(request: Request) -> "Run":
 
 def freeze_resolved(resolved: ResolvedRequest) -> "Run":
     """The run of a request that has been checked."""
+    request = resolved.request
     if is_run(resolved.root):
         run = Run.open(resolved.root)
-        run.restore_inputs(resolved.request.image, resolved.request.audio)
-        adopt_settings(run, resolved.request)
+        run.restore_inputs(request.image, request.audio)
+        adopt_settings(run, *merge_settings(request, run.settings, run.sources))
     else:
         run = create_run(resolved)
+    hand_on_picture(run, resolved)
     if run.settings.asked_size and not run.events_path.exists():
         made = f"{run.spec.width}*{run.spec.height}"
         emit_event("size_stepped_down", asked=run.settings.asked_size, made=made)
@@ -112,18 +124,25 @@ def freeze_resolved(resolved: ResolvedRequest) -> "Run":
 
 def create_run(resolved: ResolvedRequest) -> "Run":
     """A new run. The model is loaded first: its numerics are frozen with the spec, and one that cannot be loaded leaves no folder."""
-    request, spec = resolved.request, resolved.spec
-    settings, sources = merge_settings(request, Settings(), {})
+    request, spec, settings = resolved.request, resolved.spec, resolved.settings
     avatar = load_avatar(spec, settings, request.threads or 1)
     avatar.require_precision()
-    came = {**request.sources, **sources}
+    came = {**request.sources, **resolved.sources}
     start = NewRun(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
     return Run.create(resolved.root, start)
 
 
-def adopt_settings(run: "Run", request: Request) -> None:
-    """Put the settings that were given in place of the run's; those not given stay."""
-    settings, sources = merge_settings(request, run.settings, run.sources)
+def hand_on_picture(run: "Run", resolved: ResolvedRequest) -> None:
+    """Spare EncodeInputs to decode the picture again, where it is of the film's size and its file was not touched since."""
+    media, spec = resolved.media, run.spec
+    if media is None or media.pixels.shape[:2] != (spec.height, spec.width):
+        return
+    if media.identity is not None and media.identity == identify_file(resolved.request.image):
+        run.picture = media.pixels, media.picture
+
+
+def adopt_settings(run: "Run", settings: Settings, sources: Mapping[str, str]) -> None:
+    """Put these in place of the run's, under its lock, if they are others."""
     if settings != run.settings or dict(sources) != dict(run.sources):
         with run.lock():
             run.update_settings(settings, sources)
@@ -132,5 +151,4 @@ def adopt_settings(run: "Run", request: Request) -> None:
 def change_settings(run: "Run", values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
     """Put these settings in place of the run's; raises BadOption."""
     request = Request(run.image_path, run.audio_path, **values, sources=sources)
-    check_settings(request, run)
-    adopt_settings(run, request)
+    adopt_settings(run, *check_settings(request, run))

@@ -280,7 +280,8 @@ def check_disk_space(old: Run, found: RetakePlan) -> None:
     made = len(found.clips) + len(found.missing) + len(found.redecode)
     clips = spec.clips if found.copies else made
     request = Request(old.image_path, old.audio_path)
-    whole = ResolvedRequest(request, spec, found.root, None, Fraction(spec.frames, spec.fps))
-    needed, _, _ = disk_needed_by_clips(whole, model_traits_of(old), found.settings, clips)
+    settled = (model_traits_of(old), found.settings, found.sources)
+    whole = ResolvedRequest(request, spec, found.root, *settled, Fraction(spec.frames, spec.fps))
+    needed, _, _ = disk_needed_by_clips(whole, clips)
     if needed > read_file_system(nearest_existing(found.root)).free:
         raise NoSpace(describe_shortage(found.root, needed))

@@ -9,8 +9,7 @@ from pipeline.input_notes import lines_about
 from pipeline.json_output import to_json, to_plain
 from pipeline.plan.rehearsal import RehearsalCosts
 from storage.disk import describe_place, nearest_existing, read_file_system
-from storage.spec import Settings
-from tasks.defaults import build_model_options, merge_settings
+from tasks.defaults import build_model_options
 from tasks.device_memory import requested_device
 from tasks.disk_plan import DiskPlan, MeasuredSizes, count_carries_kept
 from tasks.host_memory import host_bytes_free
@@ -141,15 +140,9 @@ class PlanInput:
     """All that an estimate is made from: the resolved request, the model, the machine, and what a rehearsal cost."""
 
     resolved: ResolvedRequest
-    traits: "ModelTraits"
     machine: "PlanMachine"
     costs: RehearsalCosts | None = None
     """None: nothing was rehearsed."""
-
-    @property
-    def settings(self) -> Settings:
-        """The settings as the run would have them."""
-        return merge_settings(self.resolved.request, Settings(), {})[0]
 
     @property
     def measured_sizes(self) -> MeasuredSizes:
@@ -169,7 +162,7 @@ class PlanInput:
             return choose_interval(costs.carry_seconds, costs.carry_cost, clip)
         if time_estimate is None or self.machine.speed is None:
             return 1
-        size = self.traits.carry_bytes
+        size = self.resolved.traits.carry_bytes
         return choose_interval(
             size / DISK_RATE, size / self.machine.speed.link, time_estimate.denoise
         )
@@ -189,13 +182,13 @@ class PlanInput:
         """Number of saved states of the denoiser on the disk: at most `most`, and the anchors."""
         clips = self.resolved.part.span(self.resolved.spec.clips)
         return count_carries_kept(
-            self.resolved.spec, self.settings, clips, every=self.carry_interval, most=most
+            self.resolved.spec, self.resolved.settings, clips, every=self.carry_interval, most=most
         )
 
 
 def estimate_film(plan_input: PlanInput) -> Estimate:
     """Estimate memory, disk and time of a film on a machine."""
-    resolved, traits, machine = plan_input.resolved, plan_input.traits, plan_input.machine
+    resolved, traits, machine = plan_input.resolved, plan_input.resolved.traits, plan_input.machine
     notes = [machine.note] if machine.note else []
     if resolved.clips_asked is not None and resolved.clips_asked > resolved.spec.clips:
         notes.append(
@@ -209,7 +202,7 @@ def estimate_film(plan_input: PlanInput) -> Estimate:
         machine=machine.name,
         notes=tuple(notes),
         film=describe_film(resolved, traits),
-        offline=plan_input.settings.offline,
+        offline=plan_input.resolved.settings.offline,
         device=device_need(plan_input, memory),
         host=host_need(plan_input, memory),
         disk=disk_need(plan_input),
@@ -232,7 +225,7 @@ def estimate_memory(plan_input: PlanInput) -> "MemoryEstimate":
     request, spec = plan_input.resolved.request, plan_input.resolved.spec
     options = build_model_options(request, spec.width, spec.height)
     return avatar.estimate_memory(
-        plan_input.traits.name, options, requested_device(request), plan_input.machine.free
+        plan_input.resolved.traits.name, options, requested_device(request), plan_input.machine.free
     )
 
 
@@ -251,11 +244,11 @@ def host_need(plan_input: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
     """What the film takes of the host's memory: weights that wait there, clips on their way, and the program."""
     costs, plan = plan_input.costs, build_disk_plan(plan_input)
     parts = {name: size for name, size in memory.host.items() if size}
-    parts["clips on their way"] = (plan_input.settings.ahead + 1) * plan.step_bytes
+    parts["clips on their way"] = (plan_input.resolved.settings.ahead + 1) * plan.step_bytes
     parts["frames"] = plan.frame_bytes
     if plan_input.count_carries(1):
         parts["a state to be written"] = (
-            plan_input.measured_sizes.carry or plan_input.traits.carry_bytes
+            plan_input.measured_sizes.carry or plan_input.resolved.traits.carry_bytes
         )
     on_card = bool(memory.device)
     if costs is None:
@@ -275,8 +268,8 @@ def host_need(plan_input: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
 
 def build_disk_plan(plan_input: PlanInput, *, bounds: bool = False) -> DiskPlan:
     """What the run keeps on the disk: frames, steps, and the size of each; `bounds`: without the sizes a rehearsal measured."""
-    resolved, settings = plan_input.resolved, plan_input.settings
-    beside = plan_input.traits, inputs_bytes(resolved.request)
+    resolved, settings = plan_input.resolved, plan_input.resolved.settings
+    beside = plan_input.resolved.traits, inputs_bytes(resolved.request)
     free = read_file_system(nearest_existing(resolved.root)).free
     frames = choose_frames_kept(resolved.spec, settings, free, beside)
     measured_sizes = MeasuredSizes() if bounds else plan_input.measured_sizes
@@ -287,13 +280,15 @@ def build_disk_plan(plan_input: PlanInput, *, bounds: bool = False) -> DiskPlan:
 
 def disk_need(plan_input: PlanInput) -> RoomNeed:
     """What the film takes of the disk that its run lies on."""
-    resolved, settings, plan = plan_input.resolved, plan_input.settings, build_disk_plan(plan_input)
+    resolved, settings, plan = (
+        plan_input.resolved,
+        plan_input.resolved.settings,
+        build_disk_plan(plan_input),
+    )
     spec = resolved.spec
     parts = plan.parts(len(resolved.part.span(spec.clips)))
-    parts |= plan.once(
-        once_per_run(resolved, plan_input.traits, plan_input.count_carries(RESTING_CLIPS))
-    )
-    needed, _ = disk_needed_for(resolved, plan_input.traits)
+    parts |= plan.once(once_per_run(resolved, plan_input.count_carries(RESTING_CLIPS)))
+    needed, _ = disk_needed_for(resolved)
     free = read_file_system(nearest_existing(resolved.root)).free
     note = f"frames {_describe_kept(plan.frames)}, steps {_describe_kept(plan.steps)}"
     if settings.keep_frames == "auto":
@@ -331,14 +326,14 @@ def time_by_arithmetic(plan_input: PlanInput, time_estimate: "TimeEstimate") -> 
         time_estimate.host, time_estimate.denoise + time_estimate.beside * time_estimate.decode
     )
     ending, first = time_estimate.decode, time_estimate.load + clip
-    if plan_input.settings.offline:
+    if plan_input.resolved.settings.offline:
         clip, ending = max(time_estimate.host, time_estimate.denoise) + time_estimate.decode, 0.0
         first = (
             time_estimate.load + spec.clips * (clip - time_estimate.decode) + time_estimate.decode
         )
     film = time_estimate.load + spec.clips * clip + ending + time_estimate.end
     source = "one H200's measured clips, scaled by operations and by this machine's speed"
-    carry = plan_input.traits.carry_bytes / DISK_RATE or None
+    carry = plan_input.resolved.traits.carry_bytes / DISK_RATE or None
     return PlannedTime(source, film, first, clip, spec.clip_frames / clip, carry)
 
 

@@ -20,7 +20,7 @@ from storage.disk import nearest_existing, read_file_system
 from storage.names import is_run
 from storage.scratch import sweep_scratch
 from tasks import preflight
-from tasks.defaults import film_sides
+from tasks.defaults import Media, film_sides
 from tasks.device_memory import resize_request, size_of_begun_run
 from tasks.request import Request
 from tasks.resolve import ResolvedRequest, apply_defaults
@@ -45,9 +45,10 @@ class PlanOptions:
 
 def plan_film(request: Request, how: PlanOptions) -> tuple[Request, Estimate]:
     """The plan and the request that it is for: the one that was given, or (`fit`) one that fits."""
+    media = None
     if how.fit:
-        request = resize_to_begun(request)
-    setting = settle_request(request, how)
+        request, media = resize_to_begun(request)
+    setting = settle_request(request, how, media=media)
     sweep_scratch(nearest_existing(setting.resolved.root.parent))
     rough = estimate_film(setting)
     if rough.fits:
@@ -56,7 +57,7 @@ def plan_film(request: Request, how: PlanOptions) -> tuple[Request, Estimate]:
     def judge(other: Request) -> Estimate:
         return estimate_film(settle_request(other, how, setting))
 
-    ways = find_remedies(request, rough, setting.traits.size_multiple, judge)
+    ways = find_remedies(request, rough, setting.resolved.traits.size_multiple, judge)
     if how.fit and ways:
         fitted = apply_remedy(request, ways[0], (rough.film.width, rough.film.height))
         other = with_rehearsal(settle_request(fitted, how, setting), how)
@@ -73,40 +74,41 @@ def apply_remedy(request: Request, way: Remedy, asked: tuple[int, int]) -> Reque
     return replace(fitted, sources={**fitted.sources, **came})
 
 
-def resize_to_begun(request: Request) -> Request:
-    """The request at the size of the run that it goes on with, if it was begun smaller than asked."""
+def resize_to_begun(request: Request) -> tuple[Request, Media]:
+    """The request at the size of the run that it goes on with, if it was begun smaller than asked, and what was given."""
     traits = preflight.check_options(request)
     media = preflight.check_media(request, traits)
     asked = film_sides(request, traits)
     size = size_of_begun_run(replace(request, on_low_memory="step-down"), traits, media)
-    return resize_request(request, asked, size or asked)
+    return resize_request(request, asked, size or asked), media
 
 
 def notices_before_film(resolved: ResolvedRequest) -> Iterator[str]:
     """What `new` says before a film: by arithmetic alone, since the film itself is the rehearsal. A run that is there has been told of."""
     if is_run(resolved.root):
         return
-    request = resolved.request
-    traits = preflight.check_options(request)
-    where = find_local_machine(traits.name, request, measured=False)
-    yield summarize_plan(estimate_film(PlanInput(resolved, traits, where)))
+    where = find_local_machine(resolved.traits.name, resolved.request, measured=False)
+    yield summarize_plan(estimate_film(PlanInput(resolved, where)))
     if where.free is not None and where.note:
         yield f"[WARNING] {where.note}"
     if resolved.media is not None:
         yield from (f"[INFO] {line}" for line in lines_about(resolved.media))
 
 
-def settle_request(request: Request, how: PlanOptions, like: PlanInput | None = None) -> PlanInput:
-    """The request with every default filled in, and the machine; `like`: those of the same sound, which is not measured again."""
+def settle_request(
+    request: Request,
+    how: PlanOptions,
+    like: PlanInput | None = None,
+    *,
+    media: Media | None = None,
+) -> PlanInput:
+    """The request with every default filled in, and the machine. `like`: those of the same picture and sound, `media`: these, which are not read again."""
     traits = preflight.check_options(request)
-    known = like.resolved.media if like else None
-    media = known or preflight.check_media(request, traits)
+    media = (like.resolved.media if like else media) or preflight.check_media(request, traits)
     # A plan needs no weights: their published sizes tell all.
     unknown = None if has_weights(request, traits.name) else ""
     resolved = apply_defaults(request, traits, media, weights=unknown)
-    return PlanInput(
-        resolved, traits, like.machine if like else choose_machine(request, how, traits.name)
-    )
+    return PlanInput(resolved, like.machine if like else choose_machine(request, how, traits.name))
 
 
 def choose_machine(request: Request, how: PlanOptions, model: str) -> PlanMachine:
@@ -126,7 +128,7 @@ def with_rehearsal(setting: PlanInput, how: PlanOptions, short: tuple[str, ...] 
     if how.gpu or how.rehearse is False or set(short) - {"disk"}:
         return setting
     resolved = setting.resolved
-    if not has_weights(resolved.request, setting.traits.name):
+    if not has_weights(resolved.request, setting.resolved.traits.name):
         return setting
     if how.rehearse is None and weights_bytes(setting) > QUICK_BYTES:
         return setting

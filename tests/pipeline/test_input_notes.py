@@ -152,8 +152,7 @@ def test_a_run_that_read_its_sound_otherwise_goes_on_as_it_was_begun(
     """`new` says what differs and what goes on; `resume` ends it with the mix of its version."""
     path, root = stereo(tmp_path / "a.wav", 1, -1), tmp_path / "x"
     resolved = resolve_request(Request(face, path, run=root))
-    resolved.spec = replace(resolved.spec, mix="")
-    create_run(resolved)
+    create_run(replace(resolved, spec=replace(resolved.spec, mix="")))
     code, _, err = longtake("new", face, path, "--run", "x")
     assert code == 3
     assert "mix is , not turned (it was begun by a version that read this sound otherwise" in err

@@ -1,5 +1,7 @@
 """Everything is checked before any work: one error, one line, the way out, and nothing written."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,16 @@ from storage.errors import (
 )
 from tasks import preflight
 from tasks.events import listen_to_events
+from tasks.film import make_film
 from tasks.options import OPTIONS
 from tasks.request import Request
-from tasks.resolve import check_request, find_run_folder, freeze_run
+from tasks.resolve import (
+    check_request,
+    find_run_folder,
+    freeze_resolved,
+    freeze_run,
+    resolve_request,
+)
 
 Ask = Callable[..., Request]
 
@@ -182,3 +191,31 @@ def test_words_of_a_shell_keep_a_no(tmp_path: Path) -> None:
     assert (request.ahead, request.carry_every) == (0, -1)
     assert (request.width, request.height) == (96, 64)
     assert request.sources["ahead"] == "luigi"
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_the_picture_is_decoded_once(
+    ask: Ask, touched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the film and for it: opened to see that it can be, to decode, to hash and to copy it; decoded twice where it was touched in between."""
+    from PIL import Image
+
+    opened, decoded, real = [], [], Image.open
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(note)  # for good: Python takes none back
+    monkeypatch.setattr(
+        Image, "open", lambda path, **more: decoded.append(path) or real(path, **more)
+    )
+    request = ask(1.0)
+    resolved = resolve_request(request)
+    if touched:
+        os.utime(request.image)
+    run = freeze_resolved(resolved)
+    make_film(run)
+    assert opened.count(str(request.image)) == 4
+    assert decoded == [request.image, *([run.image_path] if touched else [])]
+    assert run.picture is None
