@@ -39,8 +39,8 @@ NOT_SHOWN = ProgressOptions()
 class LogLines:
     """Events in, the lines of the articles out."""
 
-    def __init__(self, pace: EtaEstimator) -> None:
-        self._pace = pace
+    def __init__(self, eta: EtaEstimator) -> None:
+        self._eta = eta
 
     def add_event(self, event: str, facts: Facts) -> None:
         """Say what there is to say about one event."""
@@ -112,7 +112,7 @@ class LogLines:
         log_line(f"[SUCCESS] Clip {facts['clip']} generated")
 
     def _clip_published(self, facts: Facts) -> None:
-        done, clips = self._pace.done, self._pace.clips
+        done, clips = self._eta.done, self._eta.clips
         share, clip = 100 * done / max(clips, 1), facts["clip"]
         log_line(f"[PROGRESS] {share:.1f}% ({done}/{clips}) - Clip {clip} saved")
 
@@ -133,7 +133,7 @@ def _format_number(fact: object, noun: str) -> str:
 
 
 def _name_clip(facts: Facts) -> str:
-    """The clip, or the stage of the whole film."""
+    """The clip of an event in words, or the stage where it is of the whole film."""
     clip = facts.get("clip")
     return f"The film's {facts.get('stage')}" if clip is None else f"Clip {clip}"
 
@@ -147,17 +147,17 @@ def format_seconds_left(seconds: float | None) -> str:
 
 
 class ProgressBar:
-    """Clips done, frames a second and the time that is left, in one line of a terminal."""
+    """A line of a terminal: clips done, frames a second and the time that is left."""
 
-    def __init__(self, pace: EtaEstimator, clip_frames: int, console: "Console") -> None:
-        self._pace, self._clip_frames = pace, clip_frames
+    def __init__(self, eta: EtaEstimator, clip_frames: int, console: "Console") -> None:
+        self._eta, self._clip_frames = eta, clip_frames
         self._doing = "loading the model"
         self.progress = make_progress(console)
         self._task = self.progress.add_task(self._doing, total=None, left="", speed="")
 
     def add_event(self, event: str, facts: Facts) -> None:
-        """Move the bar on."""
-        pace, each = self._pace, self._pace.seconds_a_clip
+        """Move the bar on by one event."""
+        eta, each = self._eta, self._eta.seconds_a_clip
         if event == "stalled":  # the process ends at once, and the cursor is to be there again
             self.progress.stop()
         if event == "replay_planned":
@@ -168,10 +168,10 @@ class ProgressBar:
         self.progress.update(
             self._task,
             description=self._doing,
-            total=pace.clips or None,
-            completed=pace.done,
+            total=eta.clips or None,
+            completed=eta.done,
             speed=f"{self._clip_frames / each:.0f} fps" if each else "",
-            left=f"{format_seconds_left(pace.eta)} left" if each else "",
+            left=f"{format_seconds_left(eta.eta)} left" if each else "",
         )
 
 

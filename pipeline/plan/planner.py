@@ -33,7 +33,7 @@ SPARE = 30
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """How a plan is made."""
+    """The options of `longtake plan` beside those of the film: machine, rehearsal, fitting."""
 
     gpu: str | None = None
     """A machine with this card; None: this one."""
@@ -43,34 +43,36 @@ class PlanOptions:
     """Take the first way that fits."""
 
 
-def plan_film(request: Request, how: PlanOptions) -> tuple[Request, Estimate]:
-    """The plan and the request that it is for: the one that was given, or (`fit`) one that fits."""
+def plan_film(request: Request, options: PlanOptions) -> tuple[Request, Estimate]:
+    """The estimate and the request that it is for: the one that was given, or (`fit`) one that fits. Raises BadInput."""
     media = None
-    if how.fit:
+    if options.fit:
         request, media = resize_to_begun(request)
-    setting = settle_request(request, how, media=media)
-    sweep_scratch(nearest_existing(setting.resolved.root.parent))
-    rough = estimate_film(setting)
+    plan_input = settle_request(request, options, media=media)
+    sweep_scratch(nearest_existing(plan_input.resolved.root.parent))
+    rough = estimate_film(plan_input)
     if rough.fits:
-        return request, estimate_film(with_rehearsal(setting, how))
+        return request, estimate_film(with_rehearsal(plan_input, options))
 
-    def judge(other: Request) -> Estimate:
-        return estimate_film(settle_request(other, how, setting))
+    def estimate(other: Request) -> Estimate:
+        return estimate_film(settle_request(other, options, plan_input))
 
-    ways = find_remedies(request, rough, setting.resolved.traits.size_multiple, judge)
-    if how.fit and ways:
-        fitted = apply_remedy(request, ways[0], (rough.film.width, rough.film.height))
-        other = with_rehearsal(settle_request(fitted, how, setting), how)
-        return fitted, replace(estimate_film(other), changes=ways[0].flags)
-    return request, replace(estimate_film(with_rehearsal(setting, how, rough.short)), ways=ways)
+    remedies = find_remedies(request, rough, plan_input.resolved.traits.size_multiple, estimate)
+    if options.fit and remedies:
+        fitted = apply_remedy(request, remedies[0], (rough.film.width, rough.film.height))
+        other = with_rehearsal(settle_request(fitted, options, plan_input), options)
+        return fitted, replace(estimate_film(other), changes=remedies[0].flags)
+    return request, replace(
+        estimate_film(with_rehearsal(plan_input, options, rough.short)), ways=remedies
+    )
 
 
-def apply_remedy(request: Request, way: Remedy, asked: tuple[int, int]) -> Request:
-    """The request with the changes of a way; it remembers the size that was asked for."""
-    fields = dict(way.fields)
+def apply_remedy(request: Request, remedy: Remedy, asked: tuple[int, int]) -> Request:
+    """The request with a remedy's changes; it remembers the size that was asked for."""
+    fields = dict(remedy.fields)
     size = (fields.pop("width", asked[0]), fields.pop("height", asked[1]))
     fitted = resize_request(replace(request, **fields), asked, size)
-    came = dict.fromkeys((*way.fields, *({"asked_size"} if size != asked else ())), "--fit")
+    came = dict.fromkeys((*remedy.fields, *({"asked_size"} if size != asked else ())), "--fit")
     return replace(fitted, sources={**fitted.sources, **came})
 
 
@@ -84,38 +86,40 @@ def resize_to_begun(request: Request) -> tuple[Request, Media]:
 
 
 def notices_before_film(resolved: ResolvedRequest) -> Iterator[str]:
-    """What `new` says before a film: by arithmetic alone, since the film itself is the rehearsal. A run that is there has been told of."""
+    """Lines that `new` says before a film: by arithmetic alone, since the film itself is the rehearsal. None for a run that is there already."""
     if is_run(resolved.root):
         return
-    where = find_local_machine(resolved.traits.name, resolved.request, measured=False)
-    yield summarize_plan(estimate_film(PlanInput(resolved, where)))
-    if where.free is not None and where.note:
-        yield f"[WARNING] {where.note}"
+    machine = find_local_machine(resolved.traits.name, resolved.request, measured=False)
+    yield summarize_plan(estimate_film(PlanInput(resolved, machine)))
+    if machine.free is not None and machine.note:
+        yield f"[WARNING] {machine.note}"
     if resolved.media is not None:
         yield from (f"[INFO] {line}" for line in lines_about(resolved.media))
 
 
 def settle_request(
     request: Request,
-    how: PlanOptions,
-    like: PlanInput | None = None,
+    options: PlanOptions,
+    known: PlanInput | None = None,
     *,
     media: Media | None = None,
 ) -> PlanInput:
-    """The request with every default filled in, and the machine. `like`: those of the same picture and sound, `media`: these, which are not read again."""
+    """The input of an estimate: the request with every default filled in, and the machine. `known`: an input with the same picture and sound, `media`: these themselves; they are not read again."""
     traits = preflight.check_options(request)
-    media = (like.resolved.media if like else media) or preflight.check_media(request, traits)
+    media = (known.resolved.media if known else media) or preflight.check_media(request, traits)
     # A plan needs no weights: their published sizes tell all.
     unknown = None if has_weights(request, traits.name) else ""
     resolved = apply_defaults(request, traits, media, weights=unknown)
-    return PlanInput(resolved, like.machine if like else choose_machine(request, how, traits.name))
+    return PlanInput(
+        resolved, known.machine if known else choose_machine(request, options, traits.name)
+    )
 
 
-def choose_machine(request: Request, how: PlanOptions, model: str) -> PlanMachine:
-    """The machine."""
-    if how.gpu:
-        return find_named_machine(how.gpu, request)
-    return find_local_machine(model, request, measured=how.rehearse is not False)
+def choose_machine(request: Request, options: PlanOptions, model: str) -> PlanMachine:
+    """The machine that is planned for: the one that `--gpu` names, or this one."""
+    if options.gpu:
+        return find_named_machine(options.gpu, request)
+    return find_local_machine(model, request, measured=options.rehearse is not False)
 
 
 def has_weights(request: Request, model: str) -> bool:
@@ -123,22 +127,24 @@ def has_weights(request: Request, model: str) -> bool:
     return model == next(iter(avatar.MODELS)) or bool(request.weights)
 
 
-def with_rehearsal(setting: PlanInput, how: PlanOptions, short: tuple[str, ...] = ()) -> PlanInput:
-    """With what its first clips took, where they can and shall be made."""
-    if how.gpu or how.rehearse is False or set(short) - {"disk"}:
-        return setting
-    resolved = setting.resolved
-    if not has_weights(resolved.request, setting.resolved.traits.name):
-        return setting
-    if how.rehearse is None and weights_bytes(setting) > QUICK_BYTES:
-        return setting
-    plan = build_disk_plan(setting)
+def with_rehearsal(
+    plan_input: PlanInput, options: PlanOptions, short: tuple[str, ...] = ()
+) -> PlanInput:
+    """The input with what the film's first clips took, where they can and shall be made."""
+    if options.gpu or options.rehearse is False or set(short) - {"disk"}:
+        return plan_input
+    resolved = plan_input.resolved
+    if not has_weights(resolved.request, plan_input.resolved.traits.name):
+        return plan_input
+    if options.rehearse is None and weights_bytes(plan_input) > QUICK_BYTES:
+        return plan_input
+    plan = build_disk_plan(plan_input)
     if short and read_file_system(nearest_existing(resolved.root)).free < SPARE * plan.clip:
-        return setting
-    return replace(setting, costs=rehearse_film(resolved, plan.frames))
+        return plan_input
+    return replace(plan_input, costs=rehearse_film(resolved, plan.frames))
 
 
-def weights_bytes(setting: PlanInput) -> int:
-    """Bytes of them."""
-    memory = estimate_memory(setting)
+def weights_bytes(plan_input: PlanInput) -> int:
+    """Bytes of the model's weights."""
+    memory = estimate_memory(plan_input)
     return {**memory.host, **memory.device}["weights"]

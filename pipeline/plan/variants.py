@@ -29,23 +29,23 @@ class PlanVariant:
 
 
 def plan_variants(
-    request: "Request", how: PlanOptions, tell: "Callable[[str], None]"
+    request: "Request", options: PlanOptions, tell: "Callable[[str], None]"
 ) -> tuple[PlanVariant, ...]:
     """Plans of the film with one option changed each, rehearsed where the plan is; `tell` is called with the next one's flags."""
-    return tuple(_iterate_variants(request, how, tell))
+    return tuple(_iterate_variants(request, options, tell))
 
 
 def _iterate_variants(
-    request: "Request", how: PlanOptions, tell: "Callable[[str], None]"
+    request: "Request", options: PlanOptions, tell: "Callable[[str], None]"
 ) -> Iterator[PlanVariant]:
-    asked = settle_request(request, how)
+    asked = settle_request(request, options)
     for words, other in _other_requests(request, asked.resolved.spec):
         tell(words)
         try:
-            plan_input = settle_request(other, how, asked)
+            plan_input = settle_request(other, options, asked)
         except BadInput:  # a clip of this length, or a size, that the model has not
             continue
-        yield _to_variant(words, estimate_film(with_rehearsal(plan_input, how)))
+        yield _to_variant(words, estimate_film(with_rehearsal(plan_input, options)))
 
 
 def _other_requests(request: "Request", spec: "object") -> "Iterator[tuple[str, Request]]":
