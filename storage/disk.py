@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.errors import NotWritable
+from storage.trees import walk_folders
 
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 PASSING_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
@@ -41,7 +42,7 @@ def read_file_system(path: Path) -> FileSystem:
 def count_bytes(root: Path) -> int:
     """Bytes of all files in a folder; one that a running film removes meanwhile is no fault."""
     total = 0
-    for folder, _, names in os.walk(root):
+    for folder, _, names in walk_folders(root):
         for name in names:
             with suppress(FileNotFoundError):
                 total += Path(folder, name).lstat().st_size

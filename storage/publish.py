@@ -9,7 +9,6 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
@@ -21,6 +20,7 @@ import structlog
 from storage.disk import DISK_FULL_ERRORS, PASSING_ERRORS, REFUSED, describe_place
 from storage.errors import NoSpace, NotReadable, NotWritable
 from storage.run_paths import path_inside
+from storage.trees import remove_tree, walk_folders
 
 KillPoint = Callable[[str, Path], None]
 
@@ -159,7 +159,7 @@ def remove_path(path: Path) -> None:
             # Renamed first: half a folder under its own name would look like a whole one.
             draft = _draft_path(path)
             _rename_draft(path, draft)
-            shutil.rmtree(draft)
+            remove_tree(draft)
         else:
             _reach_kill_point("unlink", path)
             path.unlink()
@@ -180,7 +180,7 @@ def sweep_drafts(root: Path, own: Container[str]) -> int:
     Only under the run's lock. Other folders may hold other runs, which have locks of their own.
     """
     count = 0
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in walk_folders(root):
         if Path(folder) == root:
             folders[:] = [name for name in folders if name in own or DRAFT_NAME.match(name)]
         for name in (*folders, *names):
@@ -329,7 +329,7 @@ def _discard_on_error(draft: Path) -> Iterator[None]:
 def _discard_draft(draft: Path) -> None:
     with suppress(OSError):
         if is_folder(draft):
-            shutil.rmtree(draft)
+            remove_tree(draft)
         else:
             draft.unlink()
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import BadInput, NotWritable
+from storage.trees import remove_tree
 
 _PREFIX, _LOCK = ".longtake-", "lock"
 _UNLOCKED = f"{_PREFIX}new."
@@ -51,7 +51,8 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
         folder = folder.rename(named)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(folder)
         os.close(lock)
 
 
@@ -115,7 +116,8 @@ def _sweep_folder(folder: Path) -> bool:
     except OSError:  # nobody can tell
         return False
     else:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(folder)
         return True
     finally:
         os.close(lock)

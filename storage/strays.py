@@ -12,6 +12,7 @@ from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run, segment_name
 from storage.output_file import SourceRun
 from storage.publish import DRAFT_NAME
 from storage.records import name_of
+from storage.trees import walk_folders
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -30,7 +31,7 @@ _CHUNK = re.compile(r"c(\.(0|[1-9][0-9]*))*")
 
 def find_strays(run: "Run") -> Iterator[Path]:
     """Each file and folder that is none of the run's, those in a folder that is none of it not one by one. The run of another film is no stray."""
-    for folder, folders, names in os.walk(run.root):
+    for folder, folders, names in walk_folders(run.root):
         here = Path(folder)
         inside = here.relative_to(run.root).parts
         foreign = {each for each in folders if not _is_folder(run, (*inside, each))}

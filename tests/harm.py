@@ -50,6 +50,16 @@ HARMS: dict[str, Callable[[Path], None]] = {
 }
 
 
+def nest_folders(path: Path, deep: int) -> None:
+    """So many folders in each other, made from the inside: no call takes such a path."""
+    path.mkdir(parents=True)
+    for _ in range(deep):
+        outer = path.with_name(f"{path.name}.outer")
+        outer.mkdir()
+        path.rename(outer / "d")
+        outer.rename(path)
+
+
 def neighbour(path: Path) -> Path:
     """The next file of its folder (the first after the last); of a lone one, that of the folder beside it."""
     folder = sorted(

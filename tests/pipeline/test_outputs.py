@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from storage.run import Run
+from storage.trees import remove_tree
+from tests.harm import nest_folders
 
 Call = Callable[..., tuple[int, str, str]]
 SHORT = ("--num-clip", "1")
@@ -188,3 +190,19 @@ def test_a_run_lies_in_no_other_run_and_nowhere_by_mistake(
     assert longtake("resume", "")[0] == longtake("report", "")[0] == 2
     assert sorted(tmp_path.rglob("*")) == before
     assert longtake("new", face, speech, "--run", "old/mine", *SHORT)[0] == 0
+
+
+@pytest.mark.parametrize("place", ["deep", "segments/deep", "carry/00009", "latents/c.9"])
+def test_folders_without_end_in_a_run_stop_nothing(
+    place: str, face: Path, speech: Path, longtake: Call
+) -> None:
+    """Folders of somebody's, nested deeper than Python can follow: every verb ends as without them."""
+    assert longtake("new", face, speech, "--run", "x", *SHORT)[0] == 0
+    nest_folders(Path("x") / place, 1200)
+    for words in (
+        ("status",), ("verify",), ("verify", "--repair"), ("resume",), ("mux", "--output-file", "a.mp4"), ("retake", "--clip", "0"),
+    ):  # fmt: skip
+        code, _, err = longtake(words[0], "x", *words[1:])
+        assert code == 0, (words, err)
+    for each in Path().glob(f"*/{place}"):
+        remove_tree(each)  # pytest could not
