@@ -261,7 +261,7 @@ class Avatar(Protocol):
         """The most device memory that was taken so far, in bytes, by who says so; nothing on a CPU."""
 
     def look(self) -> Mapping[str, int | str]:
-        """The device now: `card` (its name), `used` and `total` (bytes), `temperature`, `load_model` (percent), as far as it tells; nothing on a CPU."""
+        """The device now: `card` (its name), `used` and `total` (bytes), `temperature`, `load` (percent), as far as it tells; nothing on a CPU."""
 
     def denoiser(self, inputs: Named, seed: Seed) -> Denoiser:
         """A denoiser that stands before clip 0."""
@@ -280,7 +280,7 @@ MODELS = {
     "live-avatar": "model.live_avatar",
     "wan-s2v": "model.wan_s2v",
 }
-"""A model → its package, with a module `card` (what it is) and a module `avatar` (loads it)."""
+"""A model → its package, with a module `model_traits` (what it is) and a module `avatar` (loads it)."""
 
 
 class TraitsModule(Protocol):
@@ -321,14 +321,14 @@ class AvatarModule(Protocol):
 
 def describe_model(name: str, options: Options) -> ModelTraits:
     """The traits of a model, without loading it (and without torch)."""
-    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return card.describe_model(options)
+    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return traits.describe_model(options)
 
 
 def weights_digest(name: str, options: Options, *, fetch: bool = True) -> str:
     """The SHA-256 that stands for all weight files of a model: part of the spec. Without torch."""
-    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return card.weights_digest(options, fetch=fetch)
+    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return traits.weights_digest(options, fetch=fetch)
 
 
 def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
@@ -339,32 +339,32 @@ def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
 
 def bytes_needed(name: str, options: Options, machine: DeviceConfig) -> int:
     """Device memory without which a film cannot be made; 0 where that is no question. Without torch."""
-    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return card.bytes_needed(options, machine)
+    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return traits.bytes_needed(options, machine)
 
 
 def read_preview(name: str, options: Options) -> "LatentPreview | None":
     """The matrix that makes small pictures of a model's latents; None for a model that is not known here. Without torch."""
     if name not in MODELS:
         return None
-    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return card.read_preview(options)
+    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return traits.read_preview(options)
 
 
 def estimate_memory(
     name: str, options: Options, machine: DeviceConfig, free: int | None
 ) -> MemoryEstimate:
     """What a film takes, by part. Without torch."""
-    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return card.estimate_memory(options, machine, free)
+    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return traits.estimate_memory(options, machine, free)
 
 
 def estimate_time(
     name: str, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed
 ) -> TimeEstimate | None:
     """How long a card takes, by arithmetic; None where only measuring tells. Without torch."""
-    card: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return card.estimate_time(options, machine, free, speed)
+    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
+    return traits.estimate_time(options, machine, free, speed)
 
 
 def release_memory() -> None:

@@ -16,7 +16,7 @@ ALIGNED = 256
 
 @dataclass(frozen=True)
 class _Layer:
-    home: Tensor
+    host_buffer: Tensor
     weights: list[Tensor]
     views: list[list[Tensor]]
     """Of each place on the card, the weights as they lie there."""
@@ -34,16 +34,17 @@ class LayerStream:
     ) -> None:
         """Of these blocks, which are on the host, those with the numbers `waiting` stay there."""
         sizes = {i: _block_bytes(blocks[i]) for i in waiting}
-        self._courier = HostDeviceCopier(max(sizes.values()), device)
+        self._copier = HostDeviceCopier(max(sizes.values()), device)
         self._host = HostMemory(sum(sizes.values()), device)
-        homes = self._host.bytes.split(list(sizes.values()))
-        places = self._courier.buffers(max(sizes.values()))
+        buffers = self._host.bytes.split(list(sizes.values()))
+        gpu_buffers = self._copier.buffers(max(sizes.values()))
         self._layers = {
-            i: _move_to_host(blocks[i], home, places) for i, home in zip(sizes, homes, strict=True)
+            i: _move_to_host(blocks[i], host_buffer, gpu_buffers)
+            for i, host_buffer in zip(sizes, buffers, strict=True)
         }
-        self._coming = cycle(layer.home for layer in self._layers.values())
-        for home in islice(self._coming, BUFFERS):
-            self._courier.fetch(home)
+        self._coming = cycle(layer.host_buffer for layer in self._layers.values())
+        for host_buffer in islice(self._coming, BUFFERS):
+            self._copier.fetch(host_buffer)
 
     def walk(self, blocks: Sequence[Any]) -> Iterator[Any]:
         """The blocks in their order, each on the card until the next is asked for; the walk goes to its end."""
@@ -52,12 +53,12 @@ class LayerStream:
             if layer is None:
                 yield block
                 continue
-            place = self._courier.take().place
-            for weight, there in zip(layer.weights, layer.views[place], strict=True):
-                weight.data = there
+            index = self._copier.take().index
+            for weight, on_gpu in zip(layer.weights, layer.views[index], strict=True):
+                weight.data = on_gpu
             yield block
-            self._courier.release()
-            self._courier.fetch(next(self._coming))
+            self._copier.release()
+            self._copier.fetch(next(self._coming))
 
 
 def _block_tensors(block: nn.Module) -> list[Tensor]:
@@ -72,15 +73,15 @@ def _block_bytes(block: nn.Module) -> int:
     return sum(_aligned_bytes(tensor) for tensor in _block_tensors(block))
 
 
-def _move_to_host(block: nn.Module, home: Tensor, places: Sequence[Tensor]) -> _Layer:
+def _move_to_host(block: nn.Module, host_buffer: Tensor, gpu_buffers: Sequence[Tensor]) -> _Layer:
     """Move a block's weights into its run of bytes, one after the other, so that hardly anything is there twice."""
-    weights, views = _block_tensors(block), [list[Tensor]() for _ in places]
+    weights, views = _block_tensors(block), [list[Tensor]() for _ in gpu_buffers]
     at = 0
     for weight in weights:
         span = slice(at, at + weight.nbytes)
-        home[span].copy_(weight.data.contiguous().view(-1).view(torch.uint8))
-        for view, place in zip(views, places, strict=True):
-            view.append(place[span].view(weight.dtype).view(weight.shape))
+        host_buffer[span].copy_(weight.data.contiguous().view(-1).view(torch.uint8))
+        for view, gpu_buffer in zip(views, gpu_buffers, strict=True):
+            view.append(gpu_buffer[span].view(weight.dtype).view(weight.shape))
         weight.data = views[0][-1]
         at += _aligned_bytes(weight)
-    return _Layer(home, weights, views)
+    return _Layer(host_buffer, weights, views)

@@ -16,9 +16,9 @@ BUFFERS = 2
 class StagedBuffer:
     """A run of bytes on the card."""
 
-    place: int
+    index: int
     bytes: Tensor
-    there: Any
+    arrived: Any
     """The event of its arrival; None on a CPU."""
 
 
@@ -30,59 +30,59 @@ class HostDeviceCopier:
 
     def __init__(self, size: int, device: torch.device) -> None:
         """For runs of at most `size` bytes."""
-        self._card = device.type == "cuda"
-        self._places = torch.empty(BUFFERS, size, dtype=torch.uint8, device=device)
-        self._parcels: deque[StagedBuffer] = deque()
-        self._left: list[Any] = [None] * BUFFERS
+        self._on_gpu = device.type == "cuda"
+        self._buffers = torch.empty(BUFFERS, size, dtype=torch.uint8, device=device)
+        self._staged: deque[StagedBuffer] = deque()
+        self._released: list[Any] = [None] * BUFFERS
         self._next = 0
-        if self._card:
+        if self._on_gpu:
             self._up, self._down = torch.cuda.Stream(device), torch.cuda.Stream(device)
 
     def buffers(self, size: int) -> list[Tensor]:
         """Where runs of so many bytes come to lie, in turn."""
-        return [place[:size] for place in self._places]
+        return [buffer[:size] for buffer in self._buffers]
 
-    def fetch(self, home: Tensor) -> None:
-        """Begin to bring what lies at `home`, bytes in pinned memory."""
-        place, self._next = self._next, (self._next + 1) % BUFFERS
-        target = self._places[place, : home.numel()]
-        if not self._card:
-            self._parcels.append(StagedBuffer(place, target.copy_(home), None))
+    def fetch(self, host_buffer: Tensor) -> None:
+        """Begin to bring what lies at `host_buffer`, bytes in pinned memory."""
+        index, self._next = self._next, (self._next + 1) % BUFFERS
+        target = self._buffers[index, : host_buffer.numel()]
+        if not self._on_gpu:
+            self._staged.append(StagedBuffer(index, target.copy_(host_buffer), None))
             return
         with torch.cuda.stream(self._up):
-            if self._left[place] is not None:
-                self._up.wait_event(self._left[place])
-            # What was delivered to this home is there: it was delivered a forward ago, and the host's memory knows no order by itself.
+            if self._released[index] is not None:
+                self._up.wait_event(self._released[index])
+            # What was delivered to this buffer is there: it was delivered a forward ago, and the host's memory knows no order by itself.
             self._up.wait_stream(self._down)
-            target.copy_(home, non_blocking=True)
-            self._parcels.append(StagedBuffer(place, target, self._up.record_event()))
+            target.copy_(host_buffer, non_blocking=True)
+            self._staged.append(StagedBuffer(index, target, self._up.record_event()))
 
     def take(self) -> StagedBuffer:
         """The oldest that was fetched; whatever is computed from now on finds it whole."""
-        parcel = self._parcels[0]
-        if parcel.there is not None:
-            torch.cuda.current_stream().wait_event(parcel.there)
-        return parcel
+        staged = self._staged[0]
+        if staged.arrived is not None:
+            torch.cuda.current_stream().wait_event(staged.arrived)
+        return staged
 
     def release(self) -> None:
         """What was taken is not needed after what was computed so far."""
-        parcel = self._parcels.popleft()
-        if self._card:
-            self._left[parcel.place] = torch.cuda.current_stream().record_event()
+        staged = self._staged.popleft()
+        if self._on_gpu:
+            self._released[staged.index] = torch.cuda.current_stream().record_event()
 
-    def write_back(self, source: Tensor, home: Tensor) -> None:
+    def write_back(self, source: Tensor, host_buffer: Tensor) -> None:
         """Begin to write what was computed to the host."""
-        if not self._card:
-            home.copy_(source)
+        if not self._on_gpu:
+            host_buffer.copy_(source)
             return
         self._down.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._down):
-            home.copy_(source, non_blocking=True)
+            host_buffer.copy_(source, non_blocking=True)
             source.record_stream(self._down)
 
     def wait_written(self) -> None:
         """Wait until everything that was delivered lies on the host."""
-        if self._card:
+        if self._on_gpu:
             self._down.synchronize()
 
 

@@ -32,44 +32,45 @@ class KVCacheConfig:
 class LayerKVCache:
     """One layer's memory at one step: bytes, a slot for each block. A block of time t lies in slot t / block: the oldest is overwritten."""
 
-    def __init__(self, shape: KVShape, home: Tensor) -> None:
-        self.shape, self.home = shape, home
+    def __init__(self, shape: KVShape, buffer: Tensor) -> None:
+        self.shape, self.buffer = shape, buffer
 
-    def slots(self, there: Tensor) -> Tensor:
+    def slots(self, source: Tensor) -> Tensor:
         """Its bytes [slot, byte], which lie at home or were brought from there."""
-        return there.view(self.shape.slots, -1)
+        return source.view(self.shape.slots, -1)
 
     def slot(self, start: int) -> Tensor:
         """Those of the block that begins at a latent time."""
-        return self.slots(self.home)[start // self.shape.block % self.shape.slots]
+        return self.slots(self.buffer)[start // self.shape.block % self.shape.slots]
 
 
 class KVCache:
     """The rings of all steps and layers, the condition of every layer, and the window."""
 
     def __init__(
-        self, shape: KVShape, like: Tensor, steps: int, layers: int, how: KVCacheConfig
+        self, shape: KVShape, like: Tensor, steps: int, layers: int, config: KVCacheConfig
     ) -> None:
         """Where `like` is, in its precision; rings may wait on the host."""
         self.shape, self.dtype, self._layers = shape, like.dtype, layers
         self.window: KVWindow = (
-            QuantizedKVWindow(shape, like) if how.eight else DenseKVWindow(shape, like)
+            QuantizedKVWindow(shape, like) if config.eight else DenseKVWindow(shape, like)
         )
         size = shape.slots * self.window.slot_bytes
-        self._courier = HostDeviceCopier(size, like.device) if how.on_host else None
-        self._host = HostMemory(steps * layers * size, like.device) if how.on_host else None
-        homes = (
+        self._copier = HostDeviceCopier(size, like.device) if config.on_host else None
+        self._host = HostMemory(steps * layers * size, like.device) if config.on_host else None
+        self._buffers = (
             self._host.bytes.view(steps, layers, size)
             if self._host
             else torch.zeros(steps, layers, size, dtype=torch.uint8, device=like.device)
         )
-        self.rings = [[LayerKVCache(shape, home) for home in of_step] for of_step in homes]
+        self.layer_caches = [
+            [LayerKVCache(shape, buffer) for buffer in of_step] for of_step in self._buffers
+        ]
         self._condition: list[Any] = []
 
     def reset(self) -> None:
         """As if nothing had been."""
-        for ring in self._layer_caches():
-            ring.home.zero_()
+        self._buffers.zero_()
 
     def reset_condition(self) -> None:
         """Before it is kept anew, layer after layer."""
@@ -81,40 +82,36 @@ class KVCache:
 
     def begin(self, step: int) -> None:
         """A forward through all layers follows."""
-        if self._courier:
-            self._courier.fetch(self.rings[step][0].home)
+        if self._copier:
+            self._copier.fetch(self.layer_caches[step][0].buffer)
 
     def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
         """Attention of a block's queries to itself, to what is remembered and to the condition, [b, l, head, d] each; the block is then remembered."""
-        ring = self.rings[step][layer]
-        there = self._courier.take().bytes if self._courier else ring.home
-        slot = ring.slot(place.start)
+        cache = self.layer_caches[step][layer]
+        source = self._copier.take().bytes if self._copier else cache.buffer
+        slot = cache.slot(place.start)
         # On its way to the host it stays on the card for a while.
-        room = torch.zeros_like(slot, device=qkv[0].device) if self._courier else slot
-        q = self.window.fill(ring.slots(there), room, self._condition[layer], place, qkv)
-        if self._courier:
-            self._courier.write_back(room, slot)
-            self._courier.release()
+        slot_buffer = torch.zeros_like(slot, device=qkv[0].device) if self._copier else slot
+        q = self.window.fill(cache.slots(source), slot_buffer, self._condition[layer], place, qkv)
+        if self._copier:
+            self._copier.write_back(slot_buffer, slot)
+            self._copier.release()
             if layer + 1 < self._layers:
-                self._courier.fetch(self.rings[step][layer + 1].home)
+                self._copier.fetch(self.layer_caches[step][layer + 1].buffer)
         before = min(place.start // self.shape.block, self.shape.slots)
         return self.window.attend(q, place, 1 + before)
 
     def save(self) -> Iterator[tuple[str, Bits]]:
         """Every ring's bytes under a name, as copies."""
-        if self._courier:
-            self._courier.wait_written()
-        for s, of_step in enumerate(self.rings):
-            for i, ring in enumerate(of_step):
-                yield f"ring.{s}.{i}", ring.home.cpu().numpy().copy()
+        if self._copier:
+            self._copier.wait_written()
+        for s, of_step in enumerate(self.layer_caches):
+            for i, cache in enumerate(of_step):
+                yield f"ring.{s}.{i}", cache.buffer.cpu().numpy().copy()
 
     def load(self, step: int, layer: int, bits: Bits) -> None:
         """Take back what `save` gave."""
-        self.rings[step][layer].home.copy_(torch.from_numpy(bits))
-
-    def _layer_caches(self) -> Iterator[LayerKVCache]:
-        for of_step in self.rings:
-            yield from of_step
+        self.layer_caches[step][layer].buffer.copy_(torch.from_numpy(bits))
 
 
 def to_bits(x: Tensor) -> Bits:

@@ -28,16 +28,16 @@ class LiveAvatar(WanAvatar):
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         transformer = self._parts.transformer
-        scene = Conditioning(
+        conditioning = Conditioning(
             self.tensor(inputs["reference"]),
             self.tensor(inputs["motion"]),
             self.tensor(inputs["text"]),
             self._traits.clip_latents,
         )
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
-        draws = SeededNoise(seed, transformer.config.roll)
-        remembering = KVCacheConfig(self._place.fp8, self._parts.placing.rings_on_host)
-        return CausalDenoiser(transformer, schedule, scene, draws, remembering)
+        noise = SeededNoise(seed, transformer.config.roll)
+        cache = KVCacheConfig(self._place.fp8, self._parts.placing.kv_on_host)
+        return CausalDenoiser(transformer, schedule, conditioning, noise, cache)
 
     def decoder(self, inputs: Named) -> "StreamDecoder":
         """A decoder that stands before clip 0."""

@@ -1,4 +1,4 @@
-"""Pocket, loaded: a small transformer, a small VAE and a small ear behind the Protocols that the 14B models have, too."""
+"""Pocket, loaded: a small transformer, a small VAE and a small audio encoder behind the Protocols that the 14B models have, too."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -51,9 +51,9 @@ class PocketAvatar:
         self._threads, self._dtype = threads, choose_precision()
         self._traits = model_traits.describe_model(options)
         weights = load_file(model_traits.WEIGHTS / model_traits.AVATAR_FILE)
-        self._ear = MelEncoder()
-        self._ear.load_state_dict(weights_of_part(weights, "audio."))
-        self._ear.eval()
+        self._audio_encoder = MelEncoder()
+        self._audio_encoder.load_state_dict(weights_of_part(weights, "audio."))
+        self._audio_encoder.eval()
         self._transformer = S2VTransformer(model_traits.TRANSFORMER)
         self._transformer.load_state_dict(weights_of_part(weights, "transformer."))
         self._transformer.eval().to(self._dtype)
@@ -61,12 +61,12 @@ class PocketAvatar:
         self._vae = PocketVAE(**model_traits.vae_config())
         self._vae.load_state_dict(load_file(model_traits.WEIGHTS / model_traits.VAE_FILE))
         self._vae.eval().to(memory_format=torch.channels_last).to(self._dtype)  # type: ignore[call-overload] # torch's stub lacks memory_format
-        self._remembering = KVCacheConfig()
+        self._cache = KVCacheConfig()
 
     def round_to_eight_bits(self) -> None:
         """Compute as `--fp8` does on a card: layers, keys and values, attention. Slower here; for measuring what it costs (model.pocket.training.evaluate --eight)."""
         quantize_linears(self._transformer.blocks)
-        self._remembering = KVCacheConfig(eight=True)
+        self._cache = KVCacheConfig(eight=True)
 
     @property
     def traits(self) -> ModelTraits:
@@ -97,7 +97,7 @@ class PocketAvatar:
             require_precision(self._compute(whole=uses_amx()))
 
     def _compute(self, *, whole: bool = False) -> Iterator[Tensor]:
-        parts = Parts(self._ear, self._transformer, self._vae, self._remembering)
+        parts = Parts(self._audio_encoder, self._transformer, self._vae, self._cache)
         return compute_probe(parts, self._options, whole=whole)
 
     @property
@@ -125,7 +125,7 @@ class PocketAvatar:
     @torch.inference_mode()
     def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of a clip's span of sound with its margins."""
-        features: Float = self._ear.hear(torch.from_numpy(heard.sound)[None])[0].numpy()
+        features: Float = self._audio_encoder.hear(torch.from_numpy(heard.sound)[None])[0].numpy()
         return features
 
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
@@ -133,12 +133,12 @@ class PocketAvatar:
         config = self._transformer.config
         reference = to_batch(inputs["reference"])
         past = sum(config.motion_buckets)
-        scene = Conditioning(
+        conditioning = Conditioning(
             reference, reference.repeat(1, 1, past, 1, 1), None, self._traits.clip_latents
         )
         schedule = choose_schedule(self._traits.steps)
-        draws = SeededNoise(seed, config.roll)
-        return CausalDenoiser(self._transformer, schedule, scene, draws, self._remembering)
+        noise = SeededNoise(seed, config.roll)
+        return CausalDenoiser(self._transformer, schedule, conditioning, noise, self._cache)
 
     def decoder(self, inputs: Named) -> "PocketDecoder":
         """A decoder that stands before clip 0."""

@@ -24,10 +24,10 @@ BLOCKS = 2
 class Parts:
     """What computes."""
 
-    ear: MelEncoder
+    audio_encoder: MelEncoder
     transformer: S2VTransformer
     vae: PocketVAE
-    remembering: KVCacheConfig
+    cache: KVCacheConfig
 
 
 @torch.inference_mode()
@@ -42,7 +42,7 @@ def compute_probe(parts: Parts, options: Options, *, whole: bool = False) -> Ite
         * model_traits.SAMPLE_RATE
         // model_traits.FPS
     )
-    features = parts.ear.hear(draw_noise(1, span + 2 * model_traits.AUDIO_MARGIN) / 10)
+    features = parts.audio_encoder.hear(draw_noise(1, span + 2 * model_traits.AUDIO_MARGIN) / 10)
     yield features
     traits = model_traits.describe_model(options)
     width, height = traits.latent_width, traits.latent_height
@@ -52,5 +52,5 @@ def compute_probe(parts: Parts, options: Options, *, whole: bool = False) -> Ite
     yield parts.vae.encode(frames)
     latents = draw_noise(1, traits.latent_channels, 1, height, width)
     shallow = keep_first_blocks(parts.transformer, BLOCKS)
-    yield denoise_block(shallow, latents, features[..., :FEATURES], parts.remembering)
+    yield denoise_block(shallow, latents, features[..., :FEATURES], parts.cache)
     yield FrameStream(parts.vae).push(latents[..., :rows, :])

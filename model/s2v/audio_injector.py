@@ -118,10 +118,10 @@ class AudioInjector(nn.Module):
         """
         like = self.injector[0].norm_k.weight.dtype
         local = rearrange(local, "b t n d -> (b t) n d").to(like)
-        told = F.silu(rearrange(whole, "b t d -> (b t) 1 d")).to(like)
+        embedded = F.silu(rearrange(whole, "b t d -> (b t) 1 d")).to(like)
         states = []
         for attention, adain in zip(self.injector, self.injector_adain_layers, strict=True):
-            shift, scale = (row.to(whole.dtype) for row in adain(told))
+            shift, scale = (row.to(whole.dtype) for row in adain(embedded))
             keys, values = attention.keys_values(local)
             states.append(AudioStates(keys, values, shift, scale))
         return states
@@ -136,10 +136,10 @@ class AudioInjector(nn.Module):
         attention = self.injector[layer]
         if masks is None:
             return x + attend_to_audio(attention, x, states)
-        crowd = repeat(x, "b l d -> (s b) l d", s=len(masks))
-        heard = attend_to_audio(attention, crowd, states)
-        heard = rearrange(heard, "(s b) l d -> s b l d", s=len(masks))
-        return x + (heard * masks[:, None, :, None].to(heard)).sum(0)
+        repeated = repeat(x, "b l d -> (s b) l d", s=len(masks))
+        attended = attend_to_audio(attention, repeated, states)
+        attended = rearrange(attended, "(s b) l d -> s b l d", s=len(masks))
+        return x + (attended * masks[:, None, :, None].to(attended)).sum(0)
 
 
 def attend_to_audio(attention: Attention, x: Tensor, states: AudioStates) -> Tensor:
@@ -152,5 +152,5 @@ def attend_to_audio(attention: Attention, x: Tensor, states: AudioStates) -> Ten
     lengths = (x.shape[1] // frames,) * frames
     h = fused.norm_modulate(wide, Modulation(scale, shift, lengths, 1e-5), attention.q)
     q = rearrange(attention.queries(h), "b (t l) n d -> (b t) l n d", t=frames)
-    heard = attend_all(q, states.keys, states.values)
-    return attention.out(rearrange(heard, "(b t) l n d -> b (t l) n d", t=frames))
+    attended = attend_all(q, states.keys, states.values)
+    return attention.out(rearrange(attended, "(b t) l n d -> b (t l) n d", t=frames))

@@ -37,10 +37,11 @@ class EmbeddedTime:
 
 @dataclass(frozen=True)
 class ForwardContext:
-    """One way through all blocks: whose rows modulate which tokens, and who attends to what."""
+    """Inputs of one forward through all blocks beside its tokens: times, prompt, sound, and each layer's attention."""
 
     times: tuple[EmbeddedTime, ...]
     lengths: tuple[int, ...]
+    """Tokens of each segment, which is modulated by the time of its number."""
     attends: list[Attend]
     text: TextStates
     audio: list[AudioStates]
@@ -132,8 +133,8 @@ class S2VTransformer(nn.Module):
     def embed_audio(self, features: Tensor) -> list[AudioStates]:
         """Features [b, layer, channel, frame] of a slice to the states of every injector layer; of several speakers, [(speaker b), …]."""
         precision = self.precision if self.config.rounding == "layer" else torch.float32
-        heard = send_to_device(features, self.patch_embedding.weight.device).to(precision)
-        return self.audio_injector.states(*self.casual_audio_encoder(heard))
+        features = send_to_device(features, self.patch_embedding.weight.device).to(precision)
+        return self.audio_injector.states(*self.casual_audio_encoder(features))
 
     def embed_latents(self, latents: Tensor, kind: int) -> Tensor:
         """Latents [b, c, t, h, w] to tokens [b, (t h w), dim] of a kind."""
@@ -181,21 +182,21 @@ class S2VTransformer(nn.Module):
         """Rotary factors [l, head_dim/2, 2] of tokens at places [l, 3], one run after the other, computed where the model is."""
         return self.rope.factors(torch.cat(places).to(self.patch_embedding.weight.device))
 
-    def through_blocks(self, x: Tensor, way: ForwardContext) -> Tensor:
+    def through_blocks(self, x: Tensor, context: ForwardContext) -> Tensor:
         """Tokens [b, l, dim] through every block; sound is injected into the first segment."""
         rounding = self.config.rounding
         inside = self.precision if rounding == "layer" else torch.float32
         between = torch.float32 if rounding == "never" else x.dtype
-        rows = torch.stack([time.rows for time in way.times], 1)
-        heard = way.lengths[0]
+        rows = torch.stack([time.rows for time in context.times], 1)
+        first = context.lengths[0]
         for i, block in enumerate(self.layers()):
-            text = way.text[i] if way.text else None
+            text = context.text[i] if context.text else None
             modulations = block.modulations(rows, inside)
-            x = block(x, modulations, way.lengths, way.attends[i], text).to(between)
-            if way.audio and i in self.injector_of:
+            x = block(x, modulations, context.lengths, context.attends[i], text).to(between)
+            if context.audio and i in self.injector_of:
                 j = self.injector_of[i]
-                told = self.audio_injector(x[:, :heard], j, way.audio[j], way.masks)
-                x = torch.cat([told, x[:, heard:]], 1) if heard < x.shape[1] else told
+                injected = self.audio_injector(x[:, :first], j, context.audio[j], context.masks)
+                x = torch.cat([injected, x[:, first:]], 1) if first < x.shape[1] else injected
         return x
 
     def to_velocity(self, x: Tensor, time: EmbeddedTime, shape: Sequence[int]) -> Tensor:

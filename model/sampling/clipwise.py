@@ -34,7 +34,7 @@ class Guidance:
 
 @dataclass(frozen=True)
 class ClipConditioning:
-    """What a forward is told: keys and values of a prompt, and what is heard."""
+    """Keys and values of a prompt at every layer, and of the sound at every injector layer: what one forward is conditioned on."""
 
     text: TextStates
     audio: list[AudioStates]
@@ -58,16 +58,16 @@ class ClipwiseDenoiser:
         self,
         transformer: S2VTransformer,
         schedule: Schedule,
-        scene: Conditioning,
-        draws: NoiseSource,
+        conditioning: Conditioning,
+        noise: NoiseSource,
         guidance: Guidance,
     ) -> None:
-        self.transformer, self.schedule, self.scene, self.draws, self.guidance = (
-            transformer, schedule, scene, draws, guidance,
+        self.transformer, self.schedule, self.conditioning, self.noise, self.guidance = (
+            transformer, schedule, conditioning, noise, guidance,
         )  # fmt: skip
         with torch.inference_mode():
-            *self.times, self.still = transformer.embed_times((*schedule.timesteps, 0.0))
-            self.text = transformer.embed_text(scene.text)
+            *self.times, self.time_zero = transformer.embed_times((*schedule.timesteps, 0.0))
+            self.text = transformer.embed_text(conditioning.text)
             guided = guidance.scale != 1
             self.negative = transformer.embed_text(guidance.negative) if guided else []
         self._clip = 0
@@ -81,19 +81,17 @@ class ClipwiseDenoiser:
 
     @torch.inference_mode()
     def denoise(self, audio: Float) -> Denoised:
-        """Make the next clip from its features [layer, channel, frame], or [speaker, layer, channel, frame] where the scene has masks.
+        """Make the next clip from its features [layer, channel, frame], or [speaker, layer, channel, frame] where the conditioning has masks.
 
         Every clip but the first needs the end of the decoded one before it (`continue_from` or `restore`), and raises LongtakeError without.
         """
-        shot, (told, untold) = (
-            self._build_context(),
-            self._build_conditioning(self.scene.audio_tensor(audio)),
-        )
-        x, solve, steps = self._noise(), self.schedule.begin(), []
+        context = self._build_context()
+        conditional, unconditional = self._build_conditioning(self.conditioning.audio_tensor(audio))
+        x, solve, steps = self._draw_noise(), self.schedule.begin(), []
         for step, time in enumerate(self.times):
-            velocity = self._velocity(x, time, shot, told)
-            if untold is not None:
-                base = self._velocity(x, time, shot, untold)
+            velocity = self._velocity(x, time, context, conditional)
+            if unconditional is not None:
+                base = self._velocity(x, time, context, unconditional)
                 velocity = base + self.guidance.scale * (velocity - base)
             x = solve(step, velocity, x)
             steps.append(x[0].float().cpu().numpy())
@@ -105,7 +103,7 @@ class ClipwiseDenoiser:
 
         The published model takes 73 frames, 19 latents. Before clip 0 they are a past that the film has not shown.
         """
-        self._take(torch.from_numpy(motion))
+        self._set_motion(torch.from_numpy(motion))
 
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """What the next clip takes from the one before, "motion" [c, m, h, w], once it has been handed over; before that there is nothing."""
@@ -114,14 +112,14 @@ class ClipwiseDenoiser:
 
     def restore(self, clip: int, carry: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
         """Stand before `clip` again, with its "motion" [c, m, h, w] if it is there; `restore(0, ())` starts over."""
-        past = self.scene.motion
+        past = self.conditioning.motion
         self._clip, self.motion = clip, past if clip == 0 and past.shape[2] else None
         for name, bits in carry:
             if name == "motion":
-                self._take(from_bits(bits))  # type: ignore[arg-type]
+                self._set_motion(from_bits(bits))  # type: ignore[arg-type]
 
-    def _take(self, motion: Tensor) -> None:
-        reference = self.scene.reference
+    def _set_motion(self, motion: Tensor) -> None:
+        reference = self.conditioning.reference
         if motion.ndim != 4 or motion[:, :1].shape != reference[0].shape:
             has, needs = tuple(motion.shape), (reference.shape[1], "m", *reference.shape[3:])
             raise LongtakeError(f"Motion latents {has} do not fit a film of latents {needs}.")
@@ -133,55 +131,60 @@ class ClipwiseDenoiser:
             raise LongtakeError(
                 f"Clip {self._clip} follows clip {self._clip - 1} as it was decoded: hand over its last latents with continue_from or restore."
             )
-        model, scene = self.transformer, self.scene
-        (h, w), count = scene.reference.shape[-2:], scene.clip_latents
-        places = [
+        model, conditioning = self.transformer, self.conditioning
+        (h, w), count = conditioning.reference.shape[-2:], conditioning.clip_latents
+        positions = [
             model.latent_positions(0, count, h, w),
             model.latent_positions(model.config.reference_time, 1, h, w),
         ]
         if self.motion is not None:
-            places.append(model.motion_positions(0, h, w))
+            positions.append(model.motion_positions(0, h, w))
         return ClipContext(
-            model.embed_condition(scene.reference, self.motion),
-            attend_rotated(model.factors(*places)),
-            scene.pose_of(self._clip),
-            scene.token_masks(count),
+            model.embed_condition(conditioning.reference, self.motion),
+            attend_rotated(model.factors(*positions)),
+            conditioning.pose_of(self._clip),
+            conditioning.token_masks(count),
         )
 
     def _build_conditioning(
-        self, heard: Tensor
+        self, features: Tensor
     ) -> tuple[ClipConditioning, ClipConditioning | None]:
         """With prompt and sound, and what guidance goes away from: the negative prompt and features of zeros (which are not silence)."""
-        told = ClipConditioning(self.text, self.transformer.embed_audio(heard))
+        conditional = ClipConditioning(self.text, self.transformer.embed_audio(features))
         if self.guidance.scale == 1:
-            return told, None
-        return told, ClipConditioning(
-            self.negative, self.transformer.embed_audio(torch.zeros_like(heard))
+            return conditional, None
+        return conditional, ClipConditioning(
+            self.negative, self.transformer.embed_audio(torch.zeros_like(features))
         )
 
     def _velocity(
-        self, x: Tensor, time: EmbeddedTime, shot: ClipContext, told: ClipConditioning
+        self, x: Tensor, time: EmbeddedTime, context: ClipContext, conditional: ClipConditioning
     ) -> Tensor:
         """One forward: noisy tokens follow the timestep, reference and motion follow t = 0."""
         model = self.transformer
-        noisy = model.embed_noisy(x, shot.pose)
-        lengths = (noisy.shape[1], shot.condition.shape[1])
-        attends = [shot.attend] * len(model.blocks)
-        way = ForwardContext(
-            (time, self.still), lengths, attends, told.text, told.audio, shot.masks
+        noisy = model.embed_noisy(x, context.pose)
+        lengths = (noisy.shape[1], context.condition.shape[1])
+        attends = [context.attend] * len(model.blocks)
+        forward = ForwardContext(
+            (time, self.time_zero),
+            lengths,
+            attends,
+            conditional.text,
+            conditional.audio,
+            context.masks,
         )
-        tokens = model.through_blocks(torch.cat([noisy, shot.condition], 1), way)
+        tokens = model.through_blocks(torch.cat([noisy, context.condition], 1), forward)
         return model.to_velocity(tokens[:, : lengths[0]], time, x.shape[2:])
 
-    def _noise(self) -> Tensor:
-        _, c, _, h, w = self.scene.reference.shape
-        noise = self.draws.noise(self._clip, 0, (c, self.scene.clip_latents, h, w))
-        like = self.scene.reference.device, self.transformer.latents_precision
+    def _draw_noise(self) -> Tensor:
+        _, c, _, h, w = self.conditioning.reference.shape
+        noise = self.noise.noise(self._clip, 0, (c, self.conditioning.clip_latents, h, w))
+        like = self.conditioning.reference.device, self.transformer.latents_precision
         return torch.from_numpy(noise)[None].to(*like)
 
 
 def attend_rotated(factors: Tensor) -> Attend:
-    """Attention of all tokens to all tokens, at their places."""
+    """Attention of all tokens to all tokens, at their positions."""
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return attend_all(apply_rope(q, factors), apply_rope(k, factors), v)

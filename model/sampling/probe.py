@@ -61,7 +61,7 @@ def keep_first_blocks(transformer: S2VTransformer, count: int) -> S2VTransformer
 
 
 def denoise_block(
-    transformer: S2VTransformer, latents: Tensor, features: Tensor, how: KVCacheConfig
+    transformer: S2VTransformer, latents: Tensor, features: Tensor, cache: KVCacheConfig
 ) -> Tensor:
     """A block of latents after one step, given the picture's latent [1, c, 1, h, w] and the block's features [1, layer, channel, frame]."""
     config = transformer.config
@@ -69,8 +69,8 @@ def denoise_block(
     text = None
     if config.text_dim is not None:
         text = draw_noise(1, config.text_len // 4, config.text_dim).to(latents.device)
-    scene = Conditioning(latents, motion, text, config.block_latents)
-    draws = SeededNoise(SEED, config.roll)
-    denoiser = CausalDenoiser(transformer, ONE_STEP, scene, draws, how)
+    conditioning = Conditioning(latents, motion, text, config.block_latents)
+    noise = SeededNoise(SEED, config.roll)
+    denoiser = CausalDenoiser(transformer, ONE_STEP, conditioning, noise, cache)
     denoiser.restore(BLOCKS_BEFORE, ())
     return torch.from_numpy(denoiser.denoise(features[0].numpy()).latents)

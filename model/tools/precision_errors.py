@@ -72,7 +72,7 @@ def compute_outputs(way: Precision, trial: Trial) -> list[Tensor]:
     scene, draws = noise_conditioning(trial, place), SeededNoise(0, transformer.config.roll)
     loop = CausalDenoiser(transformer, schedule, scene, draws, how)
     loop.restore(1, ())
-    fill_cache(loop.memory)
+    fill_cache(loop.cache)
     velocities = [velocity.float().cpu() for velocity in run_forwards(loop, place)]
     loop.restore(0, ())
     clips = [
@@ -103,11 +103,15 @@ def noise_features(place: checkpoint.WeightsLocation, frames: int, seed: int) ->
 def run_forwards(loop: CausalDenoiser, place: checkpoint.WeightsLocation) -> Iterator[Tensor]:
     """One forward for each step, of latents of noise."""
     told = loop.embed_conditioning(
-        loop.scene.audio_tensor(noise_features(place, 4 * loop.block, 0))
+        loop.conditioning.audio_tensor(noise_features(place, 4 * loop.block, 0))
     )
-    shape = (*loop.scene.reference.shape[:2], loop.block, *loop.scene.reference.shape[3:])
+    shape = (
+        *loop.conditioning.reference.shape[:2],
+        loop.block,
+        *loop.conditioning.reference.shape[3:],
+    )
     x = draw_normal(*shape, seed=4).to(
-        loop.scene.reference.device, loop.transformer.latents_precision
+        loop.conditioning.reference.device, loop.transformer.latents_precision
     )
     for step in range(STEPS):
         yield loop.velocity(step, 0, x, told)
@@ -118,9 +122,9 @@ def fill_cache(memory: KVCache) -> None:
     """Let every ring remember normal numbers, the same in every precision but for their rounding."""
     shape = memory.shape
     sizes = (2, shape.batch, shape.own, shape.heads, shape.head_dim)
-    for s, of_step in enumerate(memory.rings):
+    for s, of_step in enumerate(memory.layer_caches):
         for i, ring in enumerate(of_step):
-            for slot, room in enumerate(ring.slots(ring.home)):
+            for slot, room in enumerate(ring.slots(ring.buffer)):
                 seed = 1000 * s + 10 * i + slot
                 k, v = draw_normal(*sizes, seed=seed, device=room.device).to(memory.dtype)
                 memory.window.remember(k, v, None, room)

@@ -30,7 +30,7 @@ class MemoryInput:
     steps: int
     together: int
     """Latents that are denoised together."""
-    ring_latents: int
+    kv_latents: int
     """Latents that a block sees through its ring; 0 where there are no rings."""
     fp8: bool = False
     """Layers in eight-bit floats, and rings in eight bits."""
@@ -40,7 +40,7 @@ class MemoryInput:
 class OffloadPlan:
     """What waits on the host."""
 
-    rings_on_host: bool = False
+    kv_on_host: bool = False
     layers_on_host: int = 0
     """So many of the transformer's blocks."""
 
@@ -52,7 +52,7 @@ class OffloadPlan:
     @property
     def description(self) -> str:
         """The same for people."""
-        rings = "rings" if self.rings_on_host else ""
+        rings = "rings" if self.kv_on_host else ""
         layers = f"{self.layers_on_host} layers" if self.layers_on_host else ""
         waiting = " and ".join(filter(None, (rings, layers)))
         return f"{waiting} wait on the host" if waiting else "all on the card"
@@ -68,45 +68,47 @@ class MemoryNeed:
     """Weights of one; they can wait on the host."""
     other: int
     """The transformer's other weights."""
-    rings: int
+    kv_caches: int
     """What is remembered of keys and values at all steps; it can wait on the host, all but two layers'."""
-    ring: int
+    layer_kv_cache: int
     """One layer's at one step."""
     denoising: int
     """What is worked with while latents are denoised, and the keys and values of prompt and condition."""
     vae: int
     """The VAE with all that it works with while it decodes."""
-    ear: int
+    audio_encoder: int
     """The speech encoder."""
     text_encoder: int
     """What the prompt's encoder takes, before anything else is there."""
 
-    def parts(self, way: OffloadPlan) -> dict[str, int]:
+    def parts(self, plan: OffloadPlan) -> dict[str, int]:
         """All of it but what waits on the host."""
-        resident = self.blocks - way.layers_on_host + (BUFFERS if way.layers_on_host else 0)
+        resident = self.blocks - plan.layers_on_host + (BUFFERS if plan.layers_on_host else 0)
         return {
             "weights": min(resident, self.blocks) * self.block + self.other,
-            "rings": min(self.rings, BUFFERS * self.ring) if way.rings_on_host else self.rings,
+            "rings": min(self.kv_caches, BUFFERS * self.layer_kv_cache)
+            if plan.kv_on_host
+            else self.kv_caches,
             "activations": self.denoising,
             "VAE": self.vae,
-            "speech encoder": self.ear,
+            "speech encoder": self.audio_encoder,
             "CUDA": int(CONTEXT),
         }
 
-    def total(self, way: OffloadPlan) -> int:
+    def total(self, plan: OffloadPlan) -> int:
         """All parts; the prompt's encoder, where that is more."""
-        return max(self.text_encoder, sum(self.parts(way).values()))
+        return max(self.text_encoder, sum(self.parts(plan).values()))
 
-    def host(self, way: OffloadPlan) -> dict[str, int]:
+    def host(self, plan: OffloadPlan) -> dict[str, int]:
         """What waits on the host."""
         return {
-            "weights": way.layers_on_host * self.block,
-            "rings": self.rings if way.rings_on_host else 0,
+            "weights": plan.layers_on_host * self.block,
+            "rings": self.kv_caches if plan.kv_on_host else 0,
         }
 
-    def fetched(self, way: OffloadPlan, blocks: int, passes: int) -> int:
+    def fetched(self, plan: OffloadPlan, blocks: int, passes: int) -> int:
         """Bytes that come over from the host for so many blocks of latents and passes through the layers."""
-        waiting = self.host(way)
+        waiting = self.host(plan)
         return waiting["weights"] * passes + waiting["rings"] * blocks
 
     def choices(self, offload: bool | None) -> list[OffloadPlan]:
@@ -122,15 +124,15 @@ class MemoryNeed:
 
 
 def choose_offload(needed: MemoryNeed, free: float | None, offload: bool | None) -> OffloadPlan:
-    """The fastest way that fits into what is free (None: nobody knows); the smallest where none does."""
-    ways = needed.choices(offload)
-    fitting = (way for way in ways if free is None or needed.total(way) <= free)
-    return next(fitting, ways[-1])
+    """The fastest plan that fits into what is free (None: nobody knows); the smallest where none does."""
+    plans = needed.choices(offload)
+    fitting = (plan for plan in plans if free is None or needed.total(plan) <= free)
+    return next(fitting, plans[-1])
 
 
 def least_bytes(needed: MemoryNeed, offload: bool | None) -> int:
     """Bytes without which nothing goes."""
-    return min(needed.total(way) for way in needed.choices(offload))
+    return min(needed.total(plan) for plan in needed.choices(offload))
 
 
 def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
@@ -139,27 +141,27 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
         name: prod(shape) for name, shape in published_shapes.transformer_shapes(config).items()
     }
     weight = FP8_BYTES if film.fp8 else BF16_BYTES
-    told = {
+    weight_bytes = {
         name: size * (weight if published_shapes.is_linear(name) else BF16_BYTES)
         for name, size in sizes.items()
     }
-    blocks = sum(size for name, size in told.items() if name.startswith("blocks."))
+    blocks = sum(size for name, size in weight_bytes.items() if name.startswith("blocks."))
     tokens = film.width * film.height // 256
-    condition = _kv_bytes(config, film, 5 * tokens // 2) if film.ring_latents else 0
+    condition = _kv_bytes(config, film, 5 * tokens // 2) if film.kv_latents else 0
     own = _kv_bytes(config, film, film.together * tokens)
-    slots = max(film.ring_latents // film.together - 1, 0)
-    window = condition + (1 + slots) * own if film.ring_latents else 0
-    heard = config["num_layers"] * (condition + 2 * BF16_BYTES * config["dim"] * config["text_len"])
+    slots = max(film.kv_latents // film.together - 1, 0)
+    window = condition + (1 + slots) * own if film.kv_latents else 0
+    cross = config["num_layers"] * (condition + 2 * BF16_BYTES * config["dim"] * config["text_len"])
     pixels = film.width * film.height
     return MemoryNeed(
         blocks=config["num_layers"],
         block=blocks // config["num_layers"],
-        other=sum(told.values()) - blocks,
-        rings=slots * own * config["num_layers"] * film.steps,
-        ring=slots * own,
-        denoising=int(DENOISING * film.together / 3 * pixels) + heard + window,
+        other=sum(weight_bytes.values()) - blocks,
+        kv_caches=slots * own * config["num_layers"] * film.steps,
+        layer_kv_cache=slots * own,
+        denoising=int(DENOISING * film.together / 3 * pixels) + cross + window,
         vae=int(DECODING * pixels + VAE_BYTES),
-        ear=int(AUDIO_ENCODER_BYTES),
+        audio_encoder=int(AUDIO_ENCODER_BYTES),
         text_encoder=int(TEXT_ENCODER_BYTES + CONTEXT),
     )
 

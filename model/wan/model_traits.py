@@ -124,8 +124,8 @@ class PublishedModel:
             guidance=self._guidance(options),
             hears_whole=options.whole_audio,
             precision=options.precision,
-            carry_bytes=needed.rings,
-            carry_pieces=2 + needed.rings // needed.ring if needed.rings else 0,
+            carry_bytes=needed.kv_caches,
+            carry_pieces=2 + needed.kv_caches // needed.layer_kv_cache if needed.kv_caches else 0,
             encoded_bytes=encoded_bytes(config, (width, height), guided=bool(self.guidance)),
         )
 
@@ -165,9 +165,9 @@ class PublishedModel:
             taken = {name: 2 * size for name, size in needed.parts(OffloadPlan()).items()}
             taken.pop("CUDA")
             return MemoryEstimate({}, taken, "in the host's memory")
-        way = choose_offload(needed, free, machine.offload)
+        plan = choose_offload(needed, free, machine.offload)
         return MemoryEstimate(
-            needed.parts(way), needed.host(way), way.description, needed.text_encoder
+            needed.parts(plan), needed.host(plan), plan.description, needed.text_encoder
         )
 
     def estimate_time(
@@ -175,7 +175,7 @@ class PublishedModel:
     ) -> TimeEstimate | None:
         """How long a card takes, from what one H200 took."""
         needed = self.needed(options)
-        way, traits = choose_offload(needed, free, machine.offload), self.describe_model(options)
+        plan, traits = choose_offload(needed, free, machine.offload), self.describe_model(options)
         shape = ClipWork(
             self.config(options),
             options.width or WIDTH,
@@ -185,7 +185,7 @@ class PublishedModel:
             traits.steps * (2 if traits.guidance not in {"", "0", "1"} else 1),
             options.precision == FP8,
         )
-        fetched = needed.fetched(way, shape.blocks, shape.passes)
+        fetched = needed.fetched(plan, shape.blocks, shape.passes)
         return estimate_seconds(shape, self.measured, speed, fetched)
 
     def _guidance(self, options: Options) -> str:

@@ -45,7 +45,7 @@ class Miniature:
         """What each part makes of fixed numbers: the speech encoder of a second, the VAE as wide as the film, the transformer at its size."""
         device = self.placement.device
         yield from compute_formulas(device)
-        yield self.ear()(
+        yield self.audio_encoder()(
             draw_noise(1, SAMPLE_RATE).to(device, self.placement.dtype)
         ).last_hidden_state
         latents = draw_noise(
@@ -55,17 +55,19 @@ class Miniature:
         width, frames = traits.latent_width * PIXELS_PER_LATENT, 1 + FRAMES_PER_LATENT
         yield vae.encode(draw_noise(1, 3, frames, ROWS * PIXELS_PER_LATENT, width).to(device))
         yield WanFrameStream(vae).push(latents[..., :ROWS, :].repeat(1, 1, 2, 1, 1))
-        heard = draw_noise(1, traits.audio_layers, traits.audio_channels, traits.block_frames)
-        yield denoise_block(self.transformer(), latents, heard, KVCacheConfig(self.placement.fp8))
+        features = draw_noise(1, traits.audio_layers, traits.audio_channels, traits.block_frames)
+        yield denoise_block(
+            self.transformer(), latents, features, KVCacheConfig(self.placement.fp8)
+        )
 
-    def ear(self) -> nn.Module:
+    def audio_encoder(self) -> nn.Module:
         """Its speech encoder with a single layer."""
         from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-        told = read_json(self.place.folder, checkpoint.SPEECH_CONFIG)
-        told |= {"num_hidden_layers": 1, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+        config = read_json(self.place.folder, checkpoint.SPEECH_CONFIG)
+        config |= {"num_hidden_layers": 1, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
         with torch.device("meta"):
-            model = Wav2Vec2Model(Wav2Vec2Config.from_dict(told)).eval()
+            model = Wav2Vec2Model(Wav2Vec2Config.from_dict(config)).eval()
         return self._fill(model, self.placement.dtype)
 
     def vae(self) -> WanVAE:

@@ -39,13 +39,13 @@ class WanS2V(WanAvatar):
         """A denoiser that stands before clip 0."""
         transformer, reference = self._parts.transformer, self.tensor(inputs["reference"])
         # Before clip 0 there is no past at all: its tokens are left out.
-        scene = Conditioning(
+        conditioning = Conditioning(
             reference, reference[:, :, :0], self.tensor(inputs["text"]), self._traits.clip_latents
         )
         guidance = Guidance(float(self._traits.guidance), self.tensor(inputs["negative"]))
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
-        draws = SeededNoise(seed, transformer.config.roll)
-        return ClipwiseDenoiser(transformer, schedule, scene, draws, guidance)
+        noise = SeededNoise(seed, transformer.config.roll)
+        return ClipwiseDenoiser(transformer, schedule, conditioning, noise, guidance)
 
     def decoder(self, inputs: Named) -> "ClipDecoder":
         """A decoder that stands before clip 0."""

@@ -114,17 +114,17 @@ def load_transformer(
     return model
 
 
-def _assign_weight(model: S2VTransformer, name: str, weight: Tensor, home: torch.device) -> None:
+def _assign_weight(model: S2VTransformer, name: str, weight: Tensor, device: torch.device) -> None:
     from accelerate.utils import set_module_tensor_to_device
 
     path, _, leaf = name.rpartition(".")
     layer = model.get_submodule(path)
     if isinstance(layer, Fp8Linear) and leaf == "weight":
-        layer.take(weight, home)
+        layer.take(weight, device)
         return
     # Emptying the device's cache after each of a thousand tensors would take longer than reading them.
     set_module_tensor_to_device(
-        model, name, home, value=weight, dtype=weight.dtype, clear_cache=False
+        model, name, device, value=weight, dtype=weight.dtype, clear_cache=False
     )
 
 

@@ -109,7 +109,7 @@ def test_the_carry_is_small_and_whole(pocket, picture, sounds) -> None:
     pieces = dict(denoiser.carry())
     assert len(pieces) == OPTIONS.steps * model_traits.TRANSFORMER.num_layers + 2
     tokens = pocket.traits.latent_width * pocket.traits.latent_height // 4
-    kind = denoiser.memory.dtype
+    kind = denoiser.cache.dtype
     for name in [name for name in pieces if name.startswith("ring.")]:
         held = torch.from_numpy(pieces.pop(name)).view(kind)
         assert held.numel() == 2 * 9 * tokens * 4 * 64
@@ -149,7 +149,7 @@ def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
     """Sound beyond audio_margin changes no feature; nor does sound at its far edge; the span's own does."""
     traits = pocket.traits
     span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
-    assert pocket._ear.margin(traits.samples_per_frame) == model_traits.AUDIO_MARGIN
+    assert pocket._audio_encoder.margin(traits.samples_per_frame) == model_traits.AUDIO_MARGIN
     long = np.random.default_rng(1).normal(0, 0.1, 2 * span).astype(np.float32)
     here = pocket.extract_audio(avatar.AudioWindow(long[:span]))
     other = long.copy()
@@ -161,7 +161,7 @@ def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
     assert not np.array_equal(pocket.extract_audio(avatar.AudioWindow(other[:span])), here)
 
 
-@pytest.mark.parametrize("part", ["transformer", "_ear", "_vae"])
+@pytest.mark.parametrize("part", ["transformer", "_audio_encoder", "_vae"])
 def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     """With any part's weights zeroed, the film is another one."""
     whole, broken = (avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig()) for _ in range(2))

@@ -66,7 +66,7 @@ def test_it_is_the_same_at_every_start(pocket: PocketAvatar) -> None:
 
 
 PARTS: dict[str, Callable[[PocketAvatar], nn.Module]] = {
-    "ear": lambda pocket: pocket._ear.blocks[0].time,
+    "ear": lambda pocket: pocket._audio_encoder.blocks[0].time,
     "encoder": lambda pocket: pocket._vae.merge[0],
     "decoder": lambda pocket: pocket._vae.grow,
     "patches": lambda pocket: pocket._transformer.patch_embedding,

@@ -43,7 +43,7 @@ def begun(scene, steps: int = 2, model=None, **switches) -> CausalDenoiser:
 
 
 def film(loop: CausalDenoiser, heard: np.ndarray) -> np.ndarray:
-    clips = heard.shape[-1] // (4 * loop.scene.clip_latents)
+    clips = heard.shape[-1] // (4 * loop.conditioning.clip_latents)
     return np.concatenate([loop.denoise(part).latents for part in np.split(heard, clips, -1)], 1)
 
 
@@ -128,5 +128,6 @@ def test_everything_is_where_the_model_is() -> None:
     masks, pose = torch.ones(2, 1, 4, 4), torch.zeros(1, 16, BLOCK, 8, 8)
     scene = elsewhere(small_scene(latents=BLOCK, masks=masks))
     loop = begun(scene, model=small_transformer().to("meta"))
-    made = loop._denoise_block(0, scene.audio_tensor(sound(BLOCK, speakers=2)), pose)
+    told = loop.embed_conditioning(scene.audio_tensor(sound(BLOCK, speakers=2)), pose)
+    made = loop.velocity(0, 0, loop._draw_noise(0), told)
     assert made.device.type == "meta"

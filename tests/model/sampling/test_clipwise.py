@@ -151,5 +151,5 @@ def test_everything_is_where_the_model_is() -> None:
     loop = begun(scene, small_transformer().to("meta"))
     loop.continue_from(motion())
     _, untold = loop._build_conditioning(scene.audio_tensor(sound(LATENTS, speakers=2)))
-    velocity = loop._velocity(loop._noise(), loop.times[0], loop._build_context(), untold)
-    assert loop.schedule.begin()(0, velocity, loop._noise()).device.type == "meta"
+    velocity = loop._velocity(loop._draw_noise(), loop.times[0], loop._build_context(), untold)
+    assert loop.schedule.begin()(0, velocity, loop._draw_noise()).device.type == "meta"

@@ -43,7 +43,7 @@ def test_the_host_holds_what_waits() -> None:
     """No power of two is taken for it, and nothing where nothing waits."""
     needed = compute_need(PUBLISHED, MemoryInput(704, 384, 4, 3, 12))
     waiting = taken("live-avatar", 140 * GB, offload=True)
-    assert sum(waiting.host.values()) == 40 * needed.block + needed.rings
+    assert sum(waiting.host.values()) == 40 * needed.block + needed.kv_caches
     assert not sum(taken("live-avatar", 140 * GB).host.values())
 
 
@@ -133,7 +133,7 @@ def test_the_fastest_way_that_fits_is_taken(fp8: bool) -> None:
     assert choose_offload(needed, needed.total(OffloadPlan()), None) == OffloadPlan()
     assert choose_offload(needed, needed.total(OffloadPlan()) - 1, None) == OffloadPlan(True)
     some = choose_offload(needed, needed.total(OffloadPlan(True)) - needed.block, None)
-    assert some.rings_on_host
+    assert some.kv_on_host
     assert 0 < some.layers_on_host < 6
     assert needed.total(some) <= needed.total(OffloadPlan(True)) - needed.block
     assert (
@@ -151,7 +151,7 @@ def test_eight_bits_are_half() -> None:
         compute_need(PUBLISHED, MemoryInput(704, 384, 4, 3, 12, fp8)) for fp8 in (False, True)
     )
     assert eight.block == pytest.approx(wide.block / 2, rel=0.01)
-    assert wide.rings / 2 < eight.rings < 1.02 * wide.rings / 2
+    assert wide.kv_caches / 2 < eight.kv_caches < 1.02 * wide.kv_caches / 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 39, 40])
@@ -167,5 +167,5 @@ def test_those_that_wait_are_spread(count: int) -> None:
 def test_no_rings_need_no_rings() -> None:
     """The clip-wise model remembers motion latents alone."""
     needed = compute_need(PUBLISHED, MemoryInput(704, 384, 40, 20, 0))
-    assert needed.rings == 0
+    assert needed.kv_caches == 0
     assert needed.total(OffloadPlan(True)) == needed.total(OffloadPlan())
