@@ -149,9 +149,9 @@ class MemoryEstimate:
     """What a film takes, in bytes by part, by arithmetic."""
 
     device: Mapping[str, int]
-    """Of the card; nothing where none is used."""
+    """Bytes of the card by part; nothing where none is used."""
     host: Mapping[str, int]
-    """Of the host, beside the program itself and what passes through."""
+    """Bytes of the host by part, beside the program itself and what passes through."""
     way: str = ""
     """How the parts are placed."""
     first: int = 0
@@ -159,7 +159,7 @@ class MemoryEstimate:
 
     @property
     def peak(self) -> int:
-        """Of the card."""
+        """The most bytes of the card at any time."""
         return max(self.first, sum(self.device.values()))
 
 

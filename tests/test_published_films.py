@@ -19,6 +19,7 @@ from model.encoders.wav2vec2 import FilmRate, Wav2VecEncoder
 from model.weights.checkpoint import FOLDER, SPEECH
 from storage.run import Run
 from tests.film_facts import inspect_film
+from tests.model.parity.audio_features import extract_whole
 from tests.waiting import wait_until
 from tests.wavefile import write_wave
 
@@ -164,7 +165,7 @@ def test_the_whole_sound_is_heard_where_it_is_asked_for(
     run, windowed = Run.open(tmp_path / "film"), Run.open(unbroken)
     folder = Path(made[made.index("--weights") + 1])
     ear = Wav2VecEncoder.read(folder / FOLDER / SPEECH, torch.float32)
-    whole = ear.extract_whole(run.sound.read(0, run.sound.samples), FilmRate(25, 12))
+    whole = extract_whole(ear, run.sound.read(0, run.sound.samples), FilmRate(25, 12))
     heard = np.concatenate([run.audio.read(clip) for clip in range(5)], -1)
     apart = np.concatenate([windowed.audio.read(clip) for clip in range(5)], -1)
     assert np.allclose(heard, whole[..., :60], atol=1e-5)

@@ -19,7 +19,7 @@ class _Layer:
     host_buffer: Tensor
     weights: list[Tensor]
     views: list[list[Tensor]]
-    """Of each place on the card, the weights as they lie there."""
+    """For each buffer on the card, the weights as views of it."""
 
 
 class LayerStream:
@@ -32,7 +32,7 @@ class LayerStream:
     def __init__(
         self, blocks: Sequence[nn.Module], waiting: Sequence[int], device: torch.device
     ) -> None:
-        """Of these blocks, which are on the host, those with the numbers `waiting` stay there."""
+        """Let the blocks with the numbers `waiting` stay on the host, where all of them are."""
         sizes = {i: _block_bytes(blocks[i]) for i in waiting}
         self._copier = HostDeviceCopier(max(sizes.values()), device)
         self._host = HostMemory(sum(sizes.values()), device)

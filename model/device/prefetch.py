@@ -29,7 +29,7 @@ class HostDeviceCopier:
     """
 
     def __init__(self, size: int, device: torch.device) -> None:
-        """For runs of at most `size` bytes."""
+        """Allocate buffers for runs of at most `size` bytes."""
         self._on_gpu = device.type == "cuda"
         self._buffers = torch.empty(BUFFERS, size, dtype=torch.uint8, device=device)
         self._staged: deque[StagedBuffer] = deque()
@@ -39,7 +39,7 @@ class HostDeviceCopier:
             self._up, self._down = torch.cuda.Stream(device), torch.cuda.Stream(device)
 
     def buffers(self, size: int) -> list[Tensor]:
-        """Where runs of so many bytes come to lie, in turn."""
+        """The first `size` bytes of each buffer on the card, in the order in which they are filled."""
         return [buffer[:size] for buffer in self._buffers]
 
     def fetch(self, host_buffer: Tensor) -> None:
@@ -58,14 +58,14 @@ class HostDeviceCopier:
             self._staged.append(StagedBuffer(index, target, self._up.record_event()))
 
     def take(self) -> StagedBuffer:
-        """The oldest that was fetched; whatever is computed from now on finds it whole."""
+        """The oldest run that was fetched; whatever is computed from now on finds it whole."""
         staged = self._staged[0]
         if staged.arrived is not None:
             torch.cuda.current_stream().wait_event(staged.arrived)
         return staged
 
     def release(self) -> None:
-        """What was taken is not needed after what was computed so far."""
+        """Let the buffer of the run that was taken be filled again, after what was computed so far."""
         staged = self._staged.popleft()
         if self._on_gpu:
             self._released[staged.index] = torch.cuda.current_stream().record_event()
@@ -81,7 +81,7 @@ class HostDeviceCopier:
             source.record_stream(self._down)
 
     def wait_written(self) -> None:
-        """Wait until everything that was delivered lies on the host."""
+        """Wait until everything that was written back lies on the host."""
         if self._on_gpu:
             self._down.synchronize()
 

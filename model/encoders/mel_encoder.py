@@ -61,11 +61,6 @@ class MelEncoder(nn.Module):
         return torch.stack(states, 1)
 
     def hear(self, sound: Tensor) -> Tensor:
-        """Sound [b, samples] of a span and `margin` samples on both sides to the span's features, float32."""
+        """Sound [b, samples] of a span, with CONTEXT_FRAMES and log_mel.MARGIN samples on both sides, to the span's features, float32."""
         bands = log_mel.log_mel(sound).to(self.front[0].weight)
         return self(bands)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES].float()
-
-    @staticmethod
-    def margin(samples_per_frame: int) -> int:
-        """Samples that `hear` reads on either side of a span."""
-        return CONTEXT_FRAMES * samples_per_frame + log_mel.MARGIN

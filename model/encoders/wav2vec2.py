@@ -1,4 +1,4 @@
-"""The speech encoder of Wan2.2-S2V and LiveAvatar: wav2vec 2.0 (arXiv 2006.11477), all its hidden states, at the film's pace.
+"""The speech encoder of Wan2.2-S2V and LiveAvatar: wav2vec 2.0 (arXiv 2006.11477), all its hidden states, at the film's rate.
 
 The reference hears a whole file in one pass, whose memory grows with the file. Here a clip is heard from its own window of sound; of the whole
 only its length, mean and variance come in. The two ways differ in the window and in nothing else.
@@ -26,7 +26,7 @@ SAMPLE_RATE = 16_000
 MARGIN = 4 * SAMPLE_RATE
 """Samples heard on either side of a clip."""
 VIDEO_RATE = 30
-"""Frames a second to which the reference interpolates, whatever the film's own pace."""
+"""Frames a second to which the reference interpolates, whatever the film's own rate."""
 EPS = 1e-7
 """Added to the variance of the sound, as the published processor does."""
 PREFIX = "wav2vec2."
@@ -45,13 +45,8 @@ class FilmRate:
     clip_frames: int
 
     def video_frames(self, first: int, count: int) -> Frames:
-        """Of each film frame from `first` the frame at VIDEO_RATE: the nearest, a half to the even one."""
+        """The frame at VIDEO_RATE of each of `count` film frames from `first`: the nearest, a half to the even one."""
         return np.rint(np.arange(first, first + count) * VIDEO_RATE / self.fps).astype(np.int64)
-
-    def clips(self, video_frames: int) -> int:
-        """Clips that the reference makes of a sound: one more than it fills."""
-        # In this order of operations: near exact multiples another order gives another clip.
-        return int(video_frames / (self.clip_frames * (VIDEO_RATE / self.fps))) + 1
 
 
 class Wav2VecEncoder:
@@ -87,20 +82,13 @@ class Wav2VecEncoder:
         encoder.model.to(device)
         return encoder
 
-    def extract_whole(self, sound: Float, pace: FilmRate) -> Float:
-        """A whole sound [samples] in one pass, as the reference: features [layer, channel, frame] of all clips that it makes of it."""
-        mean, variance = sound.mean(dtype=np.float64), sound.var(dtype=np.float64)
-        heard = AudioWindow(sound, 0, len(sound), float(mean), float(variance))
-        clips = pace.clips(self.lengths(len(sound))[1])
-        return self._extract_window(heard, 0, pace.video_frames(0, clips * pace.clip_frames))
-
-    def extract_clip(self, heard: AudioWindow, pace: FilmRate) -> Float:
+    def extract_clip(self, heard: AudioWindow, rate: FilmRate) -> Float:
         """Features [layer, channel, frame] of one clip, float32; zeros past the sound's end.
 
         `heard.sound` is the clip's span with MARGIN (or any second or more) on both sides; what of it lies outside the sound is not heard at all.
         """
-        margin = (len(heard.sound) - pace.clip_frames * SAMPLE_RATE // pace.fps) // 2
-        frames = pace.video_frames(heard.first * pace.fps // SAMPLE_RATE, pace.clip_frames)
+        margin = (len(heard.sound) - rate.clip_frames * SAMPLE_RATE // rate.fps) // 2
+        frames = rate.video_frames(heard.first * rate.fps // SAMPLE_RATE, rate.clip_frames)
         return self._extract_window(heard, heard.first - margin, frames)
 
     def lengths(self, samples: int) -> tuple[int, int]:

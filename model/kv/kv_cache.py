@@ -1,7 +1,7 @@
-"""What each layer remembers of the last latents, at each step.
+"""The KV cache: keys and values of the last blocks of latents, for each layer at each step.
 
-A block sees `latents` frames, of which it is itself the last: only those before it are remembered, in slots of a block each. So memory is as large as what must
-not be forgotten, wherever it lies; the window through which a block looks at it (model/kv/kv_window.py) is one for all layers and steps.
+A block attends to `latents` frames, of which it is itself the last: only those before it are cached, in slots of a block each, so the cache is as large as what
+must not be forgotten, wherever it lies. The window through which a block attends to it (model/kv/kv_window.py) is one for all layers and steps.
 """
 
 from collections.abc import Iterator
@@ -22,35 +22,35 @@ Bits = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 @dataclass(frozen=True)
 class KVCacheConfig:
-    """How keys and values are remembered."""
+    """How keys and values are kept: in eight bits or the layers' precision, on the host or the device."""
 
     eight: bool = False
-    """In eight bits, and looked at so."""
+    """In eight bits, and attended to so."""
     on_host: bool = False
 
 
 class LayerKVCache:
-    """One layer's memory at one step: bytes, a slot for each block. A block of time t lies in slot t / block: the oldest is overwritten."""
+    """One layer's keys and values at one step: a ring of bytes, a slot for each block. The block at latent time t lies in slot t / block: the oldest is overwritten."""
 
     def __init__(self, shape: KVShape, buffer: Tensor) -> None:
         self.shape, self.buffer = shape, buffer
 
     def slots(self, source: Tensor) -> Tensor:
-        """Its bytes [slot, byte], which lie at home or were brought from there."""
+        """The bytes as [slot, byte], from this layer's buffer or a copy of it that was brought to the device."""
         return source.view(self.shape.slots, -1)
 
     def slot(self, start: int) -> Tensor:
-        """Those of the block that begins at a latent time."""
+        """The slot [byte] of the block that begins at latent time `start`."""
         return self.slots(self.buffer)[start // self.shape.block % self.shape.slots]
 
 
 class KVCache:
-    """The rings of all steps and layers, the condition of every layer, and the window."""
+    """Keys and values of the cached blocks [step][layer], those of every layer's condition, and the window."""
 
     def __init__(
         self, shape: KVShape, like: Tensor, steps: int, layers: int, config: KVCacheConfig
     ) -> None:
-        """Where `like` is, in its precision; rings may wait on the host."""
+        """Allocate where `like` is, in its precision; with `on_host` only the window and two layers' bytes lie there."""
         self.shape, self.dtype, self._layers = shape, like.dtype, layers
         self.window: KVWindow = (
             QuantizedKVWindow(shape, like) if config.eight else DenseKVWindow(shape, like)
@@ -69,24 +69,24 @@ class KVCache:
         self._condition: list[Any] = []
 
     def reset(self) -> None:
-        """As if nothing had been."""
+        """Forget all blocks."""
         self._buffers.zero_()
 
     def reset_condition(self) -> None:
-        """Before it is kept anew, layer after layer."""
+        """Forget the condition, before it is kept anew, layer after layer."""
         self._condition.clear()
 
     def keep_condition(self, keys: Tensor, values: Tensor) -> None:
-        """The next layer's unrotated keys and values [b, l, head, d]."""
+        """Keep the condition's keys, before rotation, and values [b, l, head, d] of the next layer."""
         self._condition.append(self.window.keep(keys, values))
 
     def begin(self, step: int) -> None:
-        """A forward through all layers follows."""
+        """Say that a forward through all layers at this step follows."""
         if self._copier:
             self._copier.fetch(self.layer_caches[step][0].buffer)
 
     def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
-        """Attention of a block's queries to itself, to what is remembered and to the condition, [b, l, head, d] each; the block is then remembered."""
+        """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each; the block is then cached."""
         cache = self.layer_caches[step][layer]
         source = self._copier.take().bytes if self._copier else cache.buffer
         slot = cache.slot(place.start)
@@ -102,7 +102,7 @@ class KVCache:
         return self.window.attend(q, place, 1 + before)
 
     def save(self) -> Iterator[tuple[str, Bits]]:
-        """Every ring's bytes under a name, as copies."""
+        """The bytes of each layer at each step under a name, "ring.STEP.LAYER", as copies."""
         if self._copier:
             self._copier.wait_written()
         for s, of_step in enumerate(self.layer_caches):
@@ -110,7 +110,7 @@ class KVCache:
                 yield f"ring.{s}.{i}", cache.buffer.cpu().numpy().copy()
 
     def load(self, step: int, layer: int, bits: Bits) -> None:
-        """Take back what `save` gave."""
+        """Take back the bytes that `save` gave for one layer at one step."""
         self.layer_caches[step][layer].buffer.copy_(torch.from_numpy(bits))
 
 

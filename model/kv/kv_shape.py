@@ -1,4 +1,4 @@
-"""How much a block looks at, and what of it takes how many bytes. Without torch."""
+"""Sizes of the KV cache and of the window that a block attends to, in rows and bytes. Without torch."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ SCALE_BYTES, LINE_BYTES = 4, 128
 
 @dataclass(frozen=True)
 class KVShape:
-    """Sizes of what a block looks at: rows of the condition, and `latents` frames of `tokens` rows, `block` of them its own."""
+    """Sizes of what a block attends to: rows of the condition, and `latents` latent frames of `tokens` rows, `block` of them its own."""
 
     batch: int
     heads: int
@@ -22,23 +22,23 @@ class KVShape:
 
     @property
     def own(self) -> int:
-        """Rows of a block."""
+        """Rows (tokens) of one block."""
         return self.block * self.tokens
 
     @property
     def slots(self) -> int:
-        """Blocks that are remembered."""
+        """Blocks that the cache keeps of each layer and step."""
         return self.latents // self.block - 1
 
     @property
     def rows(self) -> int:
-        """Rows of all."""
+        """Rows that a block attends to: the condition's, its own and the cached."""
         return self.condition + self.latents * self.tokens
 
 
 @dataclass(frozen=True)
 class PackedSizes:
-    """Of keys and values that are kept in eight bits together (model/kv/quantized_kv.py)."""
+    """Sizes of keys and values [batch, head, row, head_dim] that are kept in eight bits together (model/kv/quantized_kv.py)."""
 
     batch: int
     heads: int
@@ -47,21 +47,21 @@ class PackedSizes:
 
     @property
     def tiles(self) -> int:
-        """That its rows take."""
+        """Tiles that the rows of a head take."""
         return count_tiles(self.rows)
 
     @property
     def codes(self) -> int:
-        """Keys, and as many values."""
+        """Eight-bit numbers of the keys; the values have as many."""
         return self.batch * self.heads * self.tiles * TILE * self.head_dim
 
     @property
     def bytes(self) -> int:
-        """Of keys, values and scales, up to a whole line of memory."""
+        """Bytes of keys, values and scales, up to a whole line of memory."""
         scales = 2 * self.batch * self.heads * self.tiles * SCALE_BYTES
         return -(-(2 * self.codes + scales) // LINE_BYTES) * LINE_BYTES
 
 
 def count_tiles(rows: int) -> int:
-    """That so many rows take; the last may not be full."""
+    """Tiles that so many rows take; the last may not be full."""
     return -(-rows // TILE)

@@ -17,7 +17,7 @@ from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope
 
 QKV = tuple[Tensor, Tensor, Tensor]
-"""Queries, keys and values of a block [b, l, head, d], unturned."""
+"""Queries, keys and values [b, l, head, d] of a block, before rotation."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,21 @@ class BlockPosition:
 
 
 class KVWindow(Protocol):
-    """What a memory needs of one."""
+    """What a KVCache needs of a window."""
 
     slot_bytes: int
-    """Of a block that is remembered."""
+    """Bytes of one block's keys and values in the cache."""
 
     def keep(self, k: Tensor, v: Tensor) -> Any:
-        """The condition's keys and values [b, l, head, d] for later; its keys unturned, as their places change with each block."""
+        """The condition's keys and values [b, l, head, d] for later; its keys before rotation, as their positions change with each block."""
 
     def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
-        """Write a block's keys and values [b, l, head, d] into a slot of bytes; keys are turned where there are factors [l, d/2, 2]."""
+        """Write a block's keys and values [b, l, head, d] into a slot of bytes; keys are rotated where there are factors [l, d/2, 2]."""
 
     def fill(
         self, slots: Tensor, room: Tensor, kept: Any, place: BlockPosition, qkv: QKV
     ) -> Tensor:
-        """Fill the window from slots of bytes [slot, byte], the condition and the block, and the room [byte] with the block as it is remembered; the queries to answer.
+        """Fill the window from cached slots [slot, byte], the condition and the block, and `room` [byte] with the block as it is cached; returns the queries for `attend`.
 
         The room may be one of the slots: they are read before it is filled.
         """
@@ -62,18 +62,18 @@ class DenseKVWindow:
         self.slot_bytes = 2 * shape.batch * shape.heads * shape.own * shape.head_dim * like.itemsize
 
     def keep(self, k: Tensor, v: Tensor) -> Tensor:
-        """[2, b, head, l, d]."""
+        """Keys and values as one tensor [2, b, head, l, d]."""
         return rearrange([k, v], "two b l n d -> two b n l d").contiguous()
 
     def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
-        """See Window."""
+        """See KVWindow."""
         k = k if factors is None else apply_rope(k, factors)
         self._cut(room[None])[0].copy_(rearrange([k, v], "two b l n d -> two b n l d"))
 
     def fill(
         self, slots: Tensor, room: Tensor, kept: Tensor, place: BlockPosition, qkv: QKV
     ) -> Tensor:
-        """See Window; queries come turned."""
+        """See KVWindow; the queries come rotated."""
         past, own, window = self._cut(slots), self._cut(room[None])[0], self._window
         first, second = self._shape.condition, self._shape.condition + self._shape.own
         if has_kernels(qkv[0]):
@@ -92,7 +92,7 @@ class DenseKVWindow:
         return apply_rope(q, place.own)
 
     def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
-        """See Window."""
+        """See KVWindow."""
         del place
         keys, values = self._window[..., : self._shape.condition + blocks * self._shape.own, :]
         attended = attend_heads(rearrange(q, "b l n d -> b n l d"), keys, values)
@@ -120,13 +120,13 @@ class QuantizedKVWindow:
         self.slot_bytes = self._own.bytes
 
     def keep(self, k: Tensor, v: Tensor) -> PackedKV:
-        """Packed."""
+        """Keys and values packed in eight bits."""
         kept = quantized_kv.allocate_packed(self._still, k.device)
         quantized_kv.pack_kv(k, v, None, kept)
         return kept
 
     def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
-        """See Window."""
+        """See KVWindow."""
         quantized_kv.pack_kv(
             k,
             v,
@@ -137,7 +137,7 @@ class QuantizedKVWindow:
     def fill(
         self, slots: Tensor, room: Tensor, kept: PackedKV, place: BlockPosition, qkv: QKV
     ) -> Tensor:
-        """See Window; queries come as they are."""
+        """See KVWindow; the queries come as they are."""
         q, k, v = qkv
         first, second = self._still.tiles, self._still.tiles + self._own.tiles
         quantized_kv.copy_into_window(
@@ -152,6 +152,6 @@ class QuantizedKVWindow:
         return q
 
     def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
-        """See Window."""
+        """See KVWindow."""
         seen = VisibleRows(self._shape.condition, self._shape.own, blocks)
         return quantized_kv.attend_packed(q, place.own, self._window, seen)

@@ -38,21 +38,21 @@ class VisibleRows:
     """Whose rows lie in a window: the condition's, then those of so many blocks, each filled up to whole tiles."""
 
     first: int
-    """The condition's."""
+    """Rows of the condition."""
     block: int
-    """Of one block."""
+    """Rows of one block."""
     blocks: int
 
     @property
     def places(self) -> list[slice]:
-        """Of every piece, in tiles."""
+        """The tiles of the condition, then of each block."""
         first, each = count_tiles(self.first), count_tiles(self.block)
         begins = [first + i * each for i in range(self.blocks)]
         return [slice(0, first), *(slice(at, at + each) for at in begins)]
 
     @property
     def tiles(self) -> int:
-        """All of them."""
+        """Tiles of the condition and all blocks."""
         return self.places[-1].stop
 
     def rows(self) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,7 @@ WIDE = torch.int64
 
 
 def view_slots(slots: Tensor, sizes: PackedSizes) -> PackedKV:
-    """What lies in slots of bytes [slot, byte]: [slot, b, …] each."""
+    """Slots of bytes [slot, byte] as views: keys, values and scales [slot, b, …]."""
     codes, padded = sizes.codes, sizes.tiles * TILE
     lead = (len(slots), sizes.batch)
     keys, values = slots[:, :codes].view(torch.int8), slots[:, codes : 2 * codes].view(EIGHT)
@@ -38,18 +38,18 @@ def view_slots(slots: Tensor, sizes: PackedSizes) -> PackedKV:
 
 
 def allocate_packed(sizes: PackedSizes, device: torch.device) -> PackedKV:
-    """For so much, all zeros."""
+    """Packed keys and values of these sizes, all zeros, without a slot axis."""
     slots = torch.zeros(1, sizes.bytes, dtype=torch.uint8, device=device)
     return drop_slot_axis(view_slots(slots, sizes))
 
 
 def add_slot_axis(packed: PackedKV) -> PackedKV:
-    """As the only one of a row of slots [1, b, …]."""
+    """Packed keys and values [b, …] as the only slot [1, b, …]."""
     return PackedKV(*(part[None] for part in packed))
 
 
 def drop_slot_axis(slots: PackedKV) -> PackedKV:
-    """The one of a row of one."""
+    """The only slot [1, b, …] of packed keys and values as [b, …]."""
     return PackedKV(*(part[0] for part in slots))
 
 
@@ -67,7 +67,7 @@ def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> Non
 
 
 def apply_rope_packed(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
-    """The same keys turned by factors [l, d/2, 2], at the beginning of a window."""
+    """Rotate packed keys by factors [l, d/2, 2] and pack them at the beginning of a window."""
     if has_kernels(packed.keys):
         _load_kernels().turn(packed, factors, window)
         return
@@ -89,7 +89,7 @@ def copy_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
 
 
 def copy_values_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
-    """Of these the values alone."""
+    """Copy the values alone of packed slots [slot, b, …] into a window, one behind the other from tile `begin` on."""
     end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
     values = window.values[..., begin * TILE : end * TILE]
     values = rearrange(values, "b n d (s l) -> s b n d l", s=len(slots.values))
@@ -139,7 +139,7 @@ def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRow
 
 
 def attend_unpacked(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRows) -> Tensor:
-    """The same by torch's own attention, where a card has nobody to compile for it: queries and shares are not rounded."""
+    """attend_packed by torch's own attention, where a card has nobody to compile for it: queries and shares are not rounded."""
     both = []
     for at, rows in zip(seen.places, [seen.first] + [seen.block] * seen.blocks, strict=True):
         lies = slice(at.start * TILE, at.stop * TILE)

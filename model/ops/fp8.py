@@ -98,7 +98,7 @@ def replace_linears(part: nn.Module) -> None:
 
 
 def quantize_linears(part: nn.Module) -> None:
-    """The same with the layers' own numbers, where they are."""
+    """Let linear layers become Fp8Linear, as replace_linears does, with the numbers that they have."""
     before = dict(part.named_modules())
     replace_linears(part)
     for name, layer in part.named_modules():

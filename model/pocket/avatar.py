@@ -33,7 +33,7 @@ def load_model(options: Options, machine: DeviceConfig) -> "PocketAvatar":
 
 
 def bytes_free(machine: DeviceConfig) -> int | None:
-    """Whatever there is, it is enough."""
+    """Bytes that may be used; None: whatever there is, it is enough."""
     return machine.memory
 
 
@@ -70,12 +70,12 @@ class PocketAvatar:
 
     @property
     def traits(self) -> ModelTraits:
-        """Its numbers."""
+        """Pocket's numbers for its options."""
         return self._traits
 
     @property
     def numerics(self) -> Mapping[str, str | int]:
-        """What decides the last bits."""
+        """What decides the last bits, by name: part of the run's fingerprint."""
         return {
             "torch": torch.__version__,
             "device": "cpu",
@@ -102,11 +102,11 @@ class PocketAvatar:
 
     @property
     def peaks(self) -> Mapping[str, int]:
-        """Nothing: it is at home on a CPU."""
+        """Device memory by who says so: none, as pocket runs on a CPU."""
         return {}
 
     def look(self) -> Mapping[str, int | str]:
-        """Nothing, too."""
+        """The device now: nothing is told of a CPU."""
         return {}
 
     @torch.inference_mode()
@@ -174,7 +174,7 @@ class PocketDecoder:
         return made.numpy()
 
     def motion(self) -> Float:
-        """Nothing: a clip takes nothing from the decoded one."""
+        """Raise NotImplementedError: a clip takes nothing from the decoded one."""
         raise NotImplementedError
 
     def seek(self, clip: int, preceding: Float) -> None:

@@ -24,7 +24,7 @@ AVATAR_FILE, VAE_FILE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "va
 
 SAMPLE_RATE, FPS = 16_000, 25
 AUDIO_MARGIN = 12 * SAMPLE_RATE // FPS + 160
-"""What model.encoders.mel_encoder.MelEncoder.margin says, without torch."""
+"""Samples that MelEncoder.hear reads on either side: its CONTEXT_FRAMES and log_mel.MARGIN, without torch."""
 AUDIO_CHANNELS, AUDIO_LAYERS = 192, 3
 """What MelEncoder gives: channels of each layer, and layers."""
 TRANSFORMER = S2VConfig(

@@ -83,7 +83,7 @@ class ClipwiseDenoiser:
     def denoise(self, audio: Float) -> Denoised:
         """Make the next clip from its features [layer, channel, frame], or [speaker, layer, channel, frame] where the conditioning has masks.
 
-        Every clip but the first needs the end of the decoded one before it (`continue_from` or `restore`), and raises LongtakeError without.
+        Every clip but the first needs the end of the decoded one before it (`restore`), and raises LongtakeError without.
         """
         context = self._build_context()
         conditional, unconditional = self._build_conditioning(self.conditioning.audio_tensor(audio))
@@ -98,20 +98,16 @@ class ClipwiseDenoiser:
         self._clip, self.motion = self._clip + 1, None
         return Denoised(steps[-1].copy(), np.stack(steps))
 
-    def continue_from(self, motion: Float) -> None:
-        """Let the next clip follow what was seen last: the latents [c, m, h, w] of the last decoded frames, as the VAE encodes them anew.
-
-        The published model takes 73 frames, 19 latents. Before clip 0 they are a past that the film has not shown.
-        """
-        self._set_motion(torch.from_numpy(motion))
-
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """What the next clip takes from the one before, "motion" [c, m, h, w], once it has been handed over; before that there is nothing."""
         if self.motion is not None:
             yield "motion", to_bits(self.motion[0])
 
     def restore(self, clip: int, carry: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
-        """Stand before `clip` again, with its "motion" [c, m, h, w] if it is there; `restore(0, ())` starts over."""
+        """Stand before `clip`, with its "motion" [c, m, h, w] if it is there; `restore(0, ())` starts over.
+
+        The motion is the last decoded frames as the VAE encodes them anew: 73 frames, 19 latents as published.
+        """
         past = self.conditioning.motion
         self._clip, self.motion = clip, past if clip == 0 and past.shape[2] else None
         for name, bits in carry:
@@ -129,7 +125,7 @@ class ClipwiseDenoiser:
         """Where everything of a clip stands: its latents from time 0, the reference at its own time, the motion before 0."""
         if self._clip and self.motion is None:
             raise LongtakeError(
-                f"Clip {self._clip} follows clip {self._clip - 1} as it was decoded: hand over its last latents with continue_from or restore."
+                f"Clip {self._clip} follows clip {self._clip - 1} as it was decoded: hand over its last latents with restore."
             )
         model, conditioning = self.transformer, self.conditioning
         (h, w), count = conditioning.reference.shape[-2:], conditioning.clip_latents

@@ -53,7 +53,7 @@ def compute_formulas(device: torch.device) -> Iterator[Tensor]:
 
 
 def keep_first_blocks(transformer: S2VTransformer, count: int) -> S2VTransformer:
-    """The same transformer with its first blocks alone, whose weights are shared: all blocks are computed alike."""
+    """A copy of the transformer with its first `count` blocks alone, whose weights are shared: all blocks are computed alike."""
     shallow = copy(transformer)
     shallow._modules = {**transformer._modules, "blocks": transformer.blocks[:count]}
     shallow.stream = None

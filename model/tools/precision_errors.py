@@ -136,7 +136,7 @@ def draw_normal(*shape: int, seed: int, device: torch.device | str = "cpu") -> T
 
 
 def measure_differences(trial: Trial) -> dict[str, list[float]]:
-    """Of each way, the relative L2 difference to float32: of each velocity, then of each clip."""
+    """For each way, the relative L2 difference to float32: of each velocity, then of each clip."""
     exact = compute_outputs(EXACT, trial)
     found = {}
     for way in WAYS:

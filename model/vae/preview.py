@@ -28,7 +28,7 @@ class LatentPreview:
 
     @property
     def channels(self) -> int:
-        """Of the latents that it reads."""
+        """Channels of the latents that it reads."""
         return (len(self.matrix) - 1) // self.around**2
 
     def paint(self, latents: Float) -> Byte:

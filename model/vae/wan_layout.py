@@ -58,7 +58,7 @@ def published_name(name: str, residuals: int) -> str:
 
 
 def bare_names(state: Mapping[str, Held]) -> dict[str, Held]:
-    """The same under bare names: whatever stands before `encoder` is taken off."""
+    """A VAE's tensors under bare names: whatever stands before `encoder` is taken off."""
     before = next(
         (name.removesuffix(FIRST_WEIGHT) for name in state if name.endswith(FIRST_WEIGHT)), ""
     )

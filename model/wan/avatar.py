@@ -39,12 +39,12 @@ class WanAvatar:
 
     @property
     def traits(self) -> ModelTraits:
-        """Its numbers."""
+        """The model's numbers for its options."""
         return self._traits
 
     @property
     def numerics(self) -> Mapping[str, str | int]:
-        """What decides the last bits."""
+        """What decides the last bits, by name: part of the run's fingerprint."""
         device = self._place.device
         card = device.type == "cuda"
         return {
@@ -113,7 +113,7 @@ class WanAvatar:
         }
 
     def encode_words(self, encoder: TextEncoder, prompt: str) -> Named:
-        """The prompt's states."""
+        """The prompt's states, "text" [token, dim]."""
         return {"text": encoder.encode_text(prompt)}
 
     def pixels(self, picture: Byte) -> Tensor:
@@ -139,7 +139,7 @@ def gpu_kernel_versions() -> str:
 
 
 def to_array(latents: Tensor) -> Float:
-    """The one of a batch, as numpy."""
+    """Latents [1, c, t, h, w], a batch of one, as numpy [c, t, h, w] in float32."""
     return latents[0].float().cpu().numpy().copy()
 
 

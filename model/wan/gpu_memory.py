@@ -31,9 +31,9 @@ class MemoryInput:
     together: int
     """Latents that are denoised together."""
     kv_latents: int
-    """Latents that a block sees through its ring; 0 where there are no rings."""
+    """Latents that a block attends to through the KV cache; 0 where there is none."""
     fp8: bool = False
-    """Layers in eight-bit floats, and rings in eight bits."""
+    """Layers in eight-bit floats, and the KV cache in eight bits."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ class OffloadPlan:
 
     kv_on_host: bool = False
     layers_on_host: int = 0
-    """So many of the transformer's blocks."""
+    """How many of the transformer's blocks."""
 
     def waiting(self, blocks: int) -> tuple[int, ...]:
-        """Which ones: spread evenly, so that each has time to come."""
+        """Numbers of the blocks that wait: spread evenly, so that each has time to come."""
         count = self.layers_on_host
         return tuple((2 * i + 1) * blocks // (2 * count) for i in range(count))
 
     @property
     def description(self) -> str:
-        """The same for people."""
+        """What waits on the host, in words."""
         rings = "rings" if self.kv_on_host else ""
         layers = f"{self.layers_on_host} layers" if self.layers_on_host else ""
         waiting = " and ".join(filter(None, (rings, layers)))
@@ -69,9 +69,9 @@ class MemoryNeed:
     other: int
     """The transformer's other weights."""
     kv_caches: int
-    """What is remembered of keys and values at all steps; it can wait on the host, all but two layers'."""
+    """Cached keys and values of all layers at all steps; they can wait on the host, all but two layers'."""
     layer_kv_cache: int
-    """One layer's at one step."""
+    """Cached keys and values of one layer at one step."""
     denoising: int
     """What is worked with while latents are denoised, and the keys and values of prompt and condition."""
     vae: int
@@ -82,7 +82,7 @@ class MemoryNeed:
     """What the prompt's encoder takes, before anything else is there."""
 
     def parts(self, plan: OffloadPlan) -> dict[str, int]:
-        """All of it but what waits on the host."""
+        """Bytes on the card by part, without what waits on the host."""
         resident = self.blocks - plan.layers_on_host + (BUFFERS if plan.layers_on_host else 0)
         return {
             "weights": min(resident, self.blocks) * self.block + self.other,
@@ -96,11 +96,11 @@ class MemoryNeed:
         }
 
     def total(self, plan: OffloadPlan) -> int:
-        """All parts; the prompt's encoder, where that is more."""
+        """Bytes on the card at most: of all parts, or of the prompt's encoder where that is more."""
         return max(self.text_encoder, sum(self.parts(plan).values()))
 
     def host(self, plan: OffloadPlan) -> dict[str, int]:
-        """What waits on the host."""
+        """Bytes that wait on the host, by part."""
         return {
             "weights": plan.layers_on_host * self.block,
             "rings": self.kv_caches if plan.kv_on_host else 0,
@@ -112,9 +112,9 @@ class MemoryNeed:
         return waiting["weights"] * passes + waiting["rings"] * blocks
 
     def choices(self, offload: bool | None) -> list[OffloadPlan]:
-        """What may be tried, the fastest first; None leaves the choice.
+        """Plans that may be tried, the fastest first; None leaves the choice.
 
-        Rings go first: of a ring a quarter passes at each forward, of a layer all of it.
+        The KV cache goes first: a quarter of it passes at each forward, of a layer all.
         """
         resident, both = (
             OffloadPlan(),
@@ -131,7 +131,7 @@ def choose_offload(needed: MemoryNeed, free: float | None, offload: bool | None)
 
 
 def least_bytes(needed: MemoryNeed, offload: bool | None) -> int:
-    """Bytes without which nothing goes."""
+    """Bytes of the card without which no plan fits."""
     return min(needed.total(plan) for plan in needed.choices(offload))
 
 
@@ -167,7 +167,7 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
 
 
 def _kv_bytes(config: Mapping[str, Any], film: MemoryInput, rows: int) -> int:
-    """Bytes of the keys and values of so many rows, as they are remembered."""
+    """Bytes of the keys and values of so many rows, as they are cached."""
     heads, dim = config["num_heads"], config["dim"]
     packed = PackedSizes(1, heads, rows, dim // heads)
     return packed.bytes if film.fp8 else 2 * BF16_BYTES * dim * rows

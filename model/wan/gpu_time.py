@@ -25,7 +25,7 @@ class ClipWork:
     width: int
     height: int
     latents: int
-    """Of a clip."""
+    """Latents of a clip."""
     together: int
     """Latents of a block; 0: the whole clip at once, and its past with it."""
     evaluations: int
@@ -34,22 +34,22 @@ class ClipWork:
 
     @property
     def blocks(self) -> int:
-        """Of a clip."""
+        """Blocks of a clip, each denoised together."""
         return self.latents // self.together if self.together else 1
 
     @property
     def passes(self) -> int:
-        """Through the transformer, for a clip."""
+        """Passes through the transformer for a clip."""
         return self.blocks * self.evaluations
 
     @property
     def pixels(self) -> int:
-        """Of a clip."""
+        """Pixels of a clip, one frame counted a latent."""
         return self.width * self.height * self.latents
 
     @property
     def operations(self) -> float:
-        """Of one clip in the transformer: products of weights, and attention."""
+        """Multiplications and additions of one clip in the transformer: products of weights, and attention."""
         config, tokens = self.config, self.width * self.height // 256
         past = 5 * tokens // 2
         asking = self.together * tokens if self.together else self.latents * tokens + past
@@ -72,14 +72,14 @@ class MeasuredClip:
     fp8: float = 0.72
     """Of the denoiser's time, in eight-bit floats."""
     operations: float = 16 * 120.8e12
-    """Of that clip, by `Shape.operations`."""
+    """Of that clip, by `ClipWork.operations`."""
     pixels: int = 704 * 384 * 12
 
 
 def estimate_seconds(
     shape: ClipWork, measured: MeasuredClip, speed: MachineSpeed, fetched: int
 ) -> TimeEstimate:
-    """Of loading and of a clip, `fetched` being the bytes a clip that come over from the host."""
+    """Seconds of loading and of a clip, `fetched` being the bytes a clip that come over from the host."""
     denoise = measured.denoise * shape.operations / measured.operations / speed.relative
     denoise *= measured.fp8 if shape.fp8 else 1.0
     decode = measured.decode * shape.pixels / measured.pixels / speed.relative

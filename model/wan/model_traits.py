@@ -196,7 +196,7 @@ class PublishedModel:
 
 
 def encoded_bytes(config: Mapping[str, Any], size: tuple[int, int], *, guided: bool) -> int:
-    """Of picture and motion as latents, and of the states of the prompt (guided: and of what is not wanted), in float32."""
+    """Bytes of picture and motion as latents, and of the states of the prompt (guided: and of what is not wanted), in float32."""
     width, height = (side // PIXELS_PER_LATENT for side in size)
     latents = 1 + MOTION_LATENTS
     prompts = (1 + guided) * PROMPT_TOKENS * (config["text_dim"] or 0)

@@ -34,7 +34,7 @@ ROWS = 8
 
 @dataclass(frozen=True)
 class Miniature:
-    """Of which model, from which folder, and where it is computed."""
+    """A published model with one layer of each kind and drawn numbers: which model, from which folder's shapes, and where it is computed."""
 
     kind: PublishedModel
     place: WeightsLocation

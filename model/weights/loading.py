@@ -187,7 +187,7 @@ def require_memory(placement: Placement, source: WeightSource) -> None:
 
 
 def needed_bytes(placement: Placement, source: WeightSource) -> int:
-    """Of device memory while the weights are loaded: they themselves, what is read ahead, and where they are merged."""
+    """Bytes of device memory while the weights are loaded: they themselves, what is read ahead, and where they are merged."""
     there = {name: each for name, each in source.contents.items() if placement.is_kept(name)}
     kept = sum(prod(each.shape) * placement.size_of(name) for name, each in there.items())
     return kept + AHEAD_BYTES + 2 * 4 * source.largest_merged

@@ -101,7 +101,7 @@ def _find_misfits(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def transformer_shapes(config: Mapping[str, Any]) -> Shapes:
-    """Of the transformer with S2VTransformer's configuration `config`."""
+    """Names and shapes of the transformer with S2VTransformer's configuration `config`."""
     return dict(_transformer_entries(config))
 
 
@@ -161,7 +161,7 @@ def is_linear(name: str) -> bool:
 
 
 def lora_shapes(shapes: Shapes, rank: int) -> Shapes:
-    """Of the LoRA for a transformer of these shapes, named as it is published."""
+    """Names and shapes of the LoRA for a transformer of these shapes, named as it is published."""
     pairs: Shapes = {}
     for name in lora_targets(shapes):
         outputs, inputs = shapes[name]
@@ -172,7 +172,7 @@ def lora_shapes(shapes: Shapes, rank: int) -> Shapes:
 
 
 def vae_shapes(width: int, channels: int) -> Shapes:
-    """Of Wan2.1_VAE.pth, with `width` channels at the top (96 as published) and `channels` in a latent."""
+    """Names and shapes of Wan2.1_VAE.pth, with `width` channels at the top (96 as published) and `channels` in a latent."""
     return dict(_vae_entries(width, channels))
 
 
@@ -230,7 +230,7 @@ def _end_entries(name: str, middle: int, outputs: int, last: int) -> ShapeEntrie
 
 
 def text_shapes(sizes: Mapping[str, int]) -> Shapes:
-    """Of umT5's encoder as Wan names it; sizes: vocabulary, dim, inner (of attention), ffn_dim, heads, layers, buckets."""
+    """Names and shapes of umT5's encoder as Wan names it; sizes: vocabulary, dim, inner (of attention), ffn_dim, heads, layers, buckets."""
     dim, inner, ffn = sizes["dim"], sizes["inner"], sizes["ffn_dim"]
     shapes: Shapes = {"token_embedding.weight": (sizes["vocabulary"], dim)}
     for i in range(sizes["layers"]):

@@ -152,7 +152,7 @@ class VaeRoundTrip:
 
     @torch.inference_mode()
     def __call__(self, frames: Byte) -> Byte:
-        """The same frames [frame, y, x, rgb], whole clips of them, after the VAE."""
+        """Frames [frame, y, x, rgb], whole clips of them, encoded and decoded by the VAE."""
         clip = self._avatar.traits.clip_frames
         decoder = self._avatar.decoder(self._avatar.encode_inputs(frames[0], ""))
         made = []

@@ -105,7 +105,7 @@ def mouth_box(identity: Tensor, motion: Tensor) -> Tensor:
 
 
 def eye_boxes(identity: Tensor, motion: Tensor) -> Tensor:
-    """The same for the left and the right eye [n, t, 2, 4]."""
+    """Centre x, centre y, half width, half height [n, t, 2, 4] of boxes that hold the left and the right eye, moving with them."""
     look = Look(identity)
     across, down = (value[..., 0, 0] for value in look.numbers("eye_place"))
     wide, high = (value[..., 0, 0] for value in look.numbers("eye_size"))

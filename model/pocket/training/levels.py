@@ -77,7 +77,7 @@ def found_r(found: Findings, voice: str) -> float:
 
 
 def ceiling_r(found: Findings, voice: str) -> float:
-    """The same of true renders."""
+    """Mean correlation at lag 0 over faces as they were rendered: the most that a film can have."""
     return measures.lag_profile(found.ceilings[voice], found.truth[voice])[0]
 
 

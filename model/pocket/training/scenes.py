@@ -120,7 +120,7 @@ class SceneStudio:
 
 
 def head_only(motion: Tensor) -> Tensor:
-    """The same motion with eyes open and looking straight, and with no mouth."""
+    """A motion with its eyes open and looking straight, and with no mouth."""
     kept = motion.clone()
     kept[..., 4:] = 0
     return kept

@@ -10,6 +10,8 @@ import torch
 
 from model import avatar
 from model.avatar import Options
+from model.encoders import log_mel
+from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.kv.kv_cache import from_bits
 from model.pocket import model_traits
 from model.pocket.avatar import PocketAvatar, choose_schedule
@@ -149,7 +151,8 @@ def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
     """Sound beyond audio_margin changes no feature; nor does sound at its far edge; the span's own does."""
     traits = pocket.traits
     span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
-    assert pocket._audio_encoder.margin(traits.samples_per_frame) == model_traits.AUDIO_MARGIN
+    margin = CONTEXT_FRAMES * traits.samples_per_frame + log_mel.MARGIN
+    assert margin == model_traits.AUDIO_MARGIN
     long = np.random.default_rng(1).normal(0, 0.1, 2 * span).astype(np.float32)
     here = pocket.extract_audio(avatar.AudioWindow(long[:span]))
     other = long.copy()

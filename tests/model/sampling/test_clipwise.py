@@ -35,6 +35,11 @@ def motion(seed: int = 6) -> np.ndarray:
     return draw(CHANNELS, 19, 8, 8, seed=seed).numpy()
 
 
+def follow(loop: ClipwiseDenoiser, latents: np.ndarray) -> None:
+    """Hand over what the next clip follows."""
+    loop.restore(loop.next_clip, [("motion", latents)])
+
+
 def test_a_clip_follows_the_decoded_one() -> None:
     """The first clip needs no motion, a later one refuses to be made without, and what it gets decides it."""
     films = []
@@ -46,7 +51,7 @@ def test_a_clip_follows_the_decoded_one() -> None:
         assert np.array_equal(first.steps[-1], first.latents)
         with pytest.raises(LongtakeError, match="Clip 1 follows clip 0"):
             loop.denoise(sound(LATENTS))
-        loop.continue_from(motion(seed))
+        follow(loop, motion(seed))
         films.append(loop.denoise(sound(LATENTS)).latents)
         assert loop.next_clip == 2
     assert np.array_equal(films[0], films[1])
@@ -58,7 +63,7 @@ def test_a_carry_stands_for_everything_before_it() -> None:
     loop, resumed = begun(), begun()
     loop.denoise(sound(LATENTS))
     assert list(loop.carry()) == []
-    loop.continue_from(motion())
+    follow(loop, motion())
     carried = [(name, bits.copy()) for name, bits in loop.carry()]
     assert [name for name, _ in carried] == ["motion"]
     resumed.restore(1, carried)
@@ -71,7 +76,7 @@ def test_starting_over_forgets() -> None:
     """restore(0, ()) gives the film from its beginning again."""
     loop = begun()
     first = loop.denoise(sound(LATENTS)).latents
-    loop.continue_from(motion())
+    follow(loop, motion())
     loop.restore(0, ())
     assert np.array_equal(loop.denoise(sound(LATENTS)).latents, first)
 
@@ -80,12 +85,12 @@ def test_a_film_may_begin_with_a_past() -> None:
     """Motion latents of the scene, or handed over before clip 0, are seen by it; motion of another size is refused."""
     plain, told = begun(), begun()
     given = begun(small_scene(latents=LATENTS, motion=torch.from_numpy(motion())[None]))
-    told.continue_from(motion())
+    follow(told, motion())
     films = [loop.denoise(sound(LATENTS)).latents for loop in (plain, told, given)]
     assert not np.array_equal(films[0], films[1])
     assert np.array_equal(films[1], films[2])
     with pytest.raises(LongtakeError, match="do not fit"):
-        told.continue_from(motion()[:, :, :4])
+        follow(told, motion()[:, :, :4])
 
 
 def test_guidance_goes_away_from_no_prompt_and_no_sound() -> None:
@@ -113,7 +118,7 @@ def test_any_size_of_whole_tokens_will_do(height: int, width: int) -> None:
     """Sides of 16, 48, 32, 80, 112 … pixels: first clip and later ones."""
     loop = begun(small_scene(height, width, LATENTS, motion=draw(1, CHANNELS, 0, height, width)))
     loop.denoise(sound(LATENTS))
-    loop.continue_from(draw(CHANNELS, 19, height, width).numpy())
+    follow(loop, draw(CHANNELS, 19, height, width).numpy())
     made = loop.denoise(sound(LATENTS)).latents
     assert made.shape == (CHANNELS, LATENTS, height, width)
     assert np.isfinite(made).all()
@@ -149,7 +154,7 @@ def test_everything_is_where_the_model_is() -> None:
     masks, pose = torch.ones(2, 1, 4, 4), torch.zeros(1, 16, LATENTS, 8, 8)
     scene = elsewhere(small_scene(latents=LATENTS, masks=masks, pose=lambda _: pose))
     loop = begun(scene, small_transformer().to("meta"))
-    loop.continue_from(motion())
+    follow(loop, motion())
     _, untold = loop._build_conditioning(scene.audio_tensor(sound(LATENTS, speakers=2)))
     velocity = loop._velocity(loop._draw_noise(), loop.times[0], loop._build_context(), untold)
     assert loop.schedule.begin()(0, velocity, loop._draw_noise()).device.type == "meta"

@@ -1,0 +1,57 @@
+"""Attention by either way that a CPU takes, and the transformer block around it."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.s2v import attention
+from model.s2v.attention import SCORES_AT_ONCE, Attention, Block, attend_all
+from tests.model.small import draw
+
+DIM, HEADS = 24, 2
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
+@pytest.mark.parametrize("at_once", [0, SCORES_AT_ONCE])
+def test_attention_is_its_formula(dtype, error: float, at_once: int, monkeypatch) -> None:
+    """Softmax over all keys, few scores or many; in bfloat16 but for its rounding."""
+    monkeypatch.setattr(attention, "SCORES_AT_ONCE", at_once)
+    q, k, v = (draw(2, rows, 3, 8, seed=rows + i) for i, rows in enumerate((4, 7, 7)))
+    scores = torch.einsum("blnd,bmnd->bnlm", q, k) / 8**0.5
+    exact = torch.einsum("bnlm,bmnd->blnd", scores.softmax(-1), v)
+    made = attend_all(*(x.to(dtype) for x in (q, k, v)))
+    assert made.dtype == dtype
+    assert (made.float() - exact).abs().max() < error
+
+
+@torch.no_grad()
+def test_cross_attention_is_self_attention_to_its_own_keys() -> None:
+    """Keys and values that were computed before give what computing them on the way gives."""
+    layer, x = Attention(DIM, HEADS, 1e-6), draw(1, 5, DIM)
+    assert torch.equal(layer.cross(x, *layer.keys_values(x)), layer(x, attend_all))
+
+
+def through(block: Block, x: Tensor, rows: Tensor) -> Tensor:
+    """Tokens of two segments (3 and 2) through a block that lets no token see another."""
+    modulations = block.modulations(rows, torch.float32)
+    return block(x, modulations, (3, 2), lambda *qkv: qkv[2], None)
+
+
+@torch.no_grad()
+def test_a_segment_follows_its_own_time_alone() -> None:
+    """Another time for the second segment changes its tokens and no other."""
+    block, x = Block(DIM, 32, HEADS, 1e-6, text=False), draw(1, 5, DIM)
+    rows = draw(1, 2, 6, DIM, seed=1)
+    later = rows + torch.tensor([0.0, 1.0])[None, :, None, None]
+    before, after = through(block, x, rows), through(block, x, later)
+    assert torch.equal(before[:, :3], after[:, :3])
+    assert (before[:, 3:] - after[:, 3:]).abs().amin(1).max() > 1e-2
+
+
+@torch.no_grad()
+def test_closed_gates_leave_the_tokens_as_they_are() -> None:
+    """With both gates at zero a block is the identity."""
+    block, x = Block(DIM, 32, HEADS, 1e-6, text=False), draw(1, 5, DIM)
+    rows = draw(1, 2, 6, DIM, seed=1)
+    rows[:, :, [2, 5]] = -block.modulation[:, None, [2, 5]].expand(1, 2, 2, DIM)
+    assert torch.equal(through(block, x, rows), x)
