@@ -6,6 +6,7 @@ must not be forgotten, wherever it lies. The window through which a block attend
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,48 +30,33 @@ class KVCacheConfig:
     on_host: bool = False
 
 
-class LayerKVCache:
-    """One layer's keys and values at one step: a ring of bytes, a slot for each block. The block at latent time t lies in slot t / block: the oldest is overwritten."""
-
-    def __init__(self, shape: KVShape, buffer: Tensor) -> None:
-        self.shape, self.buffer = shape, buffer
-
-    def slots(self, source: Tensor) -> Tensor:
-        """The bytes as [slot, byte], from this layer's buffer or a copy of it that was brought to the device."""
-        return source.view(self.shape.slots, -1)
-
-    def slot(self, start: int) -> Tensor:
-        """The slot [byte] of the block that begins at latent time `start`."""
-        return self.slots(self.buffer)[start // self.shape.block % self.shape.slots]
-
-
 class KVCache:
-    """Keys and values of the cached blocks [step][layer], those of every layer's condition, and the window."""
+    """Keys and values of the cached blocks of every step and layer, those of every layer's condition, and the window."""
+
+    slots: Tensor
+    """Bytes of the cached blocks [step, layer, slot, byte]. The block at latent time t lies in slot t / block: the oldest is overwritten."""
 
     def __init__(
         self, shape: KVShape, like: Tensor, steps: int, layers: int, config: KVCacheConfig
     ) -> None:
         """Allocate where `like` is, in its precision; with `on_host` only the window and two layers' bytes lie there."""
-        self.shape, self.dtype, self._layers = shape, like.dtype, layers
+        self.shape, self.dtype = shape, like.dtype
         self.window: KVWindow = (
             QuantizedKVWindow(shape, like) if config.eight else DenseKVWindow(shape, like)
         )
-        size = shape.slots * self.window.slot_bytes
-        self._copier = HostDeviceCopier(size, like.device) if config.on_host else None
-        self._host = HostMemory(steps * layers * size, like.device) if config.on_host else None
-        self._buffers = (
-            self._host.bytes.view(steps, layers, size)
-            if self._host
-            else torch.zeros(steps, layers, size, dtype=torch.uint8, device=like.device)
-        )
-        self.layer_caches = [
-            [LayerKVCache(shape, buffer) for buffer in of_step] for of_step in self._buffers
-        ]
+        sizes = (steps, layers, shape.slots, self.window.slot_bytes)
+        self._copier: HostDeviceCopier | None = None
+        if config.on_host:
+            self._copier = HostDeviceCopier(prod(sizes[2:]), like.device)
+            self._host = HostMemory(prod(sizes), like.device)
+            self.slots = self._host.bytes.view(sizes)
+        else:
+            self.slots = torch.zeros(sizes, dtype=torch.uint8, device=like.device)
         self._condition: list[Any] = []
 
     def reset(self) -> None:
         """Forget all blocks."""
-        self._buffers.zero_()
+        self.slots.zero_()
 
     def reset_condition(self) -> None:
         """Forget the condition, before it is kept anew, layer after layer."""
@@ -83,35 +69,36 @@ class KVCache:
     def begin(self, step: int) -> None:
         """Say that a forward through all layers at this step follows."""
         if self._copier:
-            self._copier.fetch(self.layer_caches[step][0].buffer)
+            self._copier.fetch(self.slots[step, 0].view(-1))
 
     def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
         """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each; the block is then cached."""
-        cache = self.layer_caches[step][layer]
-        source = self._copier.take().bytes if self._copier else cache.buffer
-        slot = cache.slot(place.start)
-        # On its way to the host it stays on the card for a while.
-        slot_buffer = torch.zeros_like(slot, device=qkv[0].device) if self._copier else slot
-        q = self.window.fill(cache.slots(source), slot_buffer, self._condition[layer], place, qkv)
-        if self._copier:
-            self._copier.write_back(slot_buffer, slot)
-            self._copier.release()
-            if layer + 1 < self._layers:
-                self._copier.fetch(self.layer_caches[step][layer + 1].buffer)
+        cached = self.slots[step, layer]
+        slot = cached[place.start // self.shape.block % self.shape.slots]
         before = min(place.start // self.shape.block, self.shape.slots)
+        if not self._copier:
+            q = self.window.fill(cached, slot, self._condition[layer], place, qkv)
+            return self.window.attend(q, place, 1 + before)
+        fetched = self._copier.take().bytes.view_as(cached)
+        # On its way to the host it stays on the card for a while.
+        room = torch.zeros_like(slot, device=fetched.device)
+        q = self.window.fill(fetched, room, self._condition[layer], place, qkv)
+        self._copier.write_back(room, slot)
+        self._copier.release()
+        if layer + 1 < self.slots.shape[1]:
+            self._copier.fetch(self.slots[step, layer + 1].view(-1))
         return self.window.attend(q, place, 1 + before)
 
     def save(self) -> Iterator[tuple[str, Bits]]:
         """The bytes of each layer at each step under a name, "ring.STEP.LAYER", as copies."""
         if self._copier:
             self._copier.wait_written()
-        for s, of_step in enumerate(self.layer_caches):
-            for i, cache in enumerate(of_step):
-                yield f"ring.{s}.{i}", cache.buffer.cpu().numpy().copy()
+        for step, layer in np.ndindex(*self.slots.shape[:2]):
+            yield f"ring.{step}.{layer}", self.slots[step, layer].flatten().cpu().numpy().copy()
 
     def load(self, step: int, layer: int, bits: Bits) -> None:
         """Take back the bytes that `save` gave for one layer at one step."""
-        self.layer_caches[step][layer].buffer.copy_(torch.from_numpy(bits))
+        self.slots[step, layer].view(-1).copy_(torch.from_numpy(bits))
 
 
 def to_bits(x: Tensor) -> Bits:

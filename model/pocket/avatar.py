@@ -18,7 +18,7 @@ from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.pocket import model_traits
 from model.pocket.probe import Parts, compute_probe
-from model.pocket.vae import CACHED_LATENTS, FrameStream, PocketVAE
+from model.pocket.vae import CACHED_LATENTS, FrameStream, PocketVAE, load_vae
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
@@ -58,9 +58,7 @@ class PocketAvatar:
         self._transformer.load_state_dict(weights_of_part(weights, "transformer."))
         self._transformer.eval().to(self._dtype)
         widen_convolutions(self._transformer)
-        self._vae = PocketVAE(**model_traits.vae_config())
-        self._vae.load_state_dict(load_file(model_traits.WEIGHTS / model_traits.VAE_FILE))
-        self._vae.eval().to(memory_format=torch.channels_last).to(self._dtype)  # type: ignore[call-overload] # torch's stub lacks memory_format
+        self._vae = load_vae().to(self._dtype)
         self._cache = KVCacheConfig()
 
     def round_to_eight_bits(self) -> None:

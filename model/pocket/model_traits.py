@@ -1,11 +1,9 @@
 """What pocket is, in numbers: known without torch and without its weights."""
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from model.avatar import (
     DeviceConfig,
@@ -124,13 +122,6 @@ def choose_canvas(options: Options) -> Canvas:
         return Canvas(width, height, 0, 0, options.width, options.height)
     width, height = (max(1, round(s * SIZE / longest)) for s in (options.width, options.height))
     return Canvas(SIZE, SIZE, (SIZE - width) // 2, (SIZE - height) // 2, width, height)
-
-
-@lru_cache(maxsize=1)
-def vae_config() -> dict[str, Any]:
-    """The configuration of pocket's VAE."""
-    config: dict[str, Any] = json.loads((WEIGHTS / VAE_CONFIG).read_text(encoding="utf-8"))
-    return config
 
 
 def bytes_needed(options: Options, machine: DeviceConfig) -> int:  # noqa: ARG001 - as for every model

@@ -4,13 +4,18 @@ Residual convolutions without norms (the shape of TAESD and TAEHV, github.com/ma
 milliseconds. Time enters where frames are merged, where they are split again, and in Memory.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from model.pocket.model_traits import VAE_CONFIG, VAE_FILE, WEIGHTS
 
 FRAMES = 4
 """Frames of one latent."""
@@ -129,6 +134,13 @@ class PocketVAE(nn.Module):
             torch.tensor(v, device=self.open.weight.device).view(-1, 1, 1, 1)
             for v in (self.latents_mean, self.latents_std)
         )
+
+
+def load_vae(folder: Path = WEIGHTS) -> PocketVAE:
+    """The VAE whose weights and configuration lie in a folder, in float32, channels last, to be evaluated."""
+    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text(encoding="utf-8")))
+    vae.load_state_dict(load_file(folder / VAE_FILE))
+    return vae.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks memory_format
 
 
 CACHED_LATENTS = 2

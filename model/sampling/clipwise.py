@@ -154,7 +154,7 @@ class ClipwiseDenoiser:
         )
 
     def _velocity(
-        self, x: Tensor, time: EmbeddedTime, context: ClipContext, conditional: ClipConditioning
+        self, x: Tensor, time: EmbeddedTime, context: ClipContext, given: ClipConditioning
     ) -> Tensor:
         """One forward: noisy tokens follow the timestep, reference and motion follow t = 0."""
         model = self.transformer
@@ -162,12 +162,7 @@ class ClipwiseDenoiser:
         lengths = (noisy.shape[1], context.condition.shape[1])
         attends = [context.attend] * len(model.blocks)
         forward = ForwardContext(
-            (time, self.time_zero),
-            lengths,
-            attends,
-            conditional.text,
-            conditional.audio,
-            context.masks,
+            (time, self.time_zero), lengths, attends, given.text, given.audio, context.masks
         )
         tokens = model.through_blocks(torch.cat([noisy, context.condition], 1), forward)
         return model.to_velocity(tokens[:, : lengths[0]], time, x.shape[2:])

@@ -66,14 +66,10 @@ class NormalEquations:
 
 def pocket_subject() -> VaeSubject:
     """Pocket's VAE, as it is shipped."""
-    from safetensors.torch import load_file
-
-    from model.pocket import model_traits
     from model.pocket.vae import FRAMES as PER_LATENT
-    from model.pocket.vae import PocketVAE
+    from model.pocket.vae import load_vae
 
-    vae = PocketVAE(**model_traits.vae_config()).eval()
-    vae.load_state_dict(load_file(model_traits.WEIGHTS / model_traits.VAE_FILE))
+    vae = load_vae()
     return VaeSubject(vae.encode, PER_LATENT, PER_LATENT, 3, 8, "pocket's VAE")
 
 

@@ -118,16 +118,14 @@ def run_forwards(loop: CausalDenoiser, place: checkpoint.WeightsLocation) -> Ite
 
 
 @torch.inference_mode()
-def fill_cache(memory: KVCache) -> None:
-    """Let every ring remember normal numbers, the same in every precision but for their rounding."""
-    shape = memory.shape
+def fill_cache(cache: KVCache) -> None:
+    """Fill the KV cache with normal numbers, the same in every precision but for their rounding."""
+    shape = cache.shape
     sizes = (2, shape.batch, shape.own, shape.heads, shape.head_dim)
-    for s, of_step in enumerate(memory.layer_caches):
-        for i, ring in enumerate(of_step):
-            for slot, room in enumerate(ring.slots(ring.buffer)):
-                seed = 1000 * s + 10 * i + slot
-                k, v = draw_normal(*sizes, seed=seed, device=room.device).to(memory.dtype)
-                memory.window.remember(k, v, None, room)
+    for step, layer, slot in np.ndindex(*cache.slots.shape[:3]):
+        room, seed = cache.slots[step, layer, slot], 1000 * step + 10 * layer + slot
+        k, v = draw_normal(*sizes, seed=seed, device=room.device).to(cache.dtype)
+        cache.window.remember(k, v, None, room)
 
 
 def draw_normal(*shape: int, seed: int, device: torch.device | str = "cpu") -> Tensor:

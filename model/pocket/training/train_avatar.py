@@ -4,7 +4,6 @@ Flow matching under a block-causal mask that equals the streaming loop. One stag
 """
 
 import argparse
-import json
 import logging
 import math
 import time
@@ -23,12 +22,10 @@ from model.pocket.model_traits import (
     AUDIO_CHANNELS,
     AVATAR_FILE,
     TRANSFORMER,
-    VAE_CONFIG,
-    VAE_FILE,
 )
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
 from model.pocket.training.scenes import CLIP, WARM, Clips, SceneStudio, Sound
-from model.pocket.vae import PocketVAE
+from model.pocket.vae import load_vae
 from model.s2v.transformer import S2VTransformer
 
 SIGMAS = (1.0, 0.9, 0.75, 0.5)
@@ -256,14 +253,6 @@ def load_sound(path: Path, device: torch.device) -> Sound:
     return Sound(bands.to(device), curves.to(device))
 
 
-def load_vae(folder: Path, device: torch.device) -> PocketVAE:
-    """The finished VAE, in float32, frozen."""
-    vae = PocketVAE(**json.loads((folder / VAE_CONFIG).read_text(encoding="utf-8")))
-    vae.load_state_dict(load_file(folder / VAE_FILE))
-    vae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks memory_format
-    return vae.eval().requires_grad_(False)
-
-
 def save_avatar(pupil: TrainedModules, weights: list[Tensor], folder: Path) -> None:
     """Weights in bf16, one file, the names prefixed by the part they belong to."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -302,7 +291,11 @@ def main() -> None:
     if args.init:
         # The viseme head is not handed over: it is learnt anew in a minute.
         pupil.load_state_dict(load_file(args.init, device=str(device)), strict=False)
-    studio = SceneStudio(load_vae(args.vae, device), load_sound(args.sound, device), generator)
+    studio = SceneStudio(
+        load_vae(args.vae).to(device).requires_grad_(False),
+        load_sound(args.sound, device),
+        generator,
+    )
     for weights in train_avatar(pupil, studio, recipe, generator):
         save_avatar(pupil, weights, args.out)
 

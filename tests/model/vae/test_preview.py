@@ -64,13 +64,10 @@ def test_pockets_preview_shows_the_picture(name: str):
     """Of pictures that it has not learnt from, it shows what the VAE's latents hold: 22 dB of the picture at its own size, and not a grey average."""
     import torch
     from PIL import Image
-    from safetensors.torch import load_file
 
-    from model.pocket import model_traits
-    from model.pocket.vae import PocketVAE
+    from model.pocket.vae import load_vae
 
-    vae = PocketVAE(**model_traits.vae_config()).eval()
-    vae.load_state_dict(load_file(model_traits.WEIGHTS / model_traits.VAE_FILE))
+    vae = load_vae()
     with Image.open(ROOT / "examples" / f"{name}.png") as file:
         picture = np.asarray(file.convert("RGB").resize((256, 256)))
         small = np.asarray(file.convert("RGB").resize((128, 128), Image.Resampling.BOX))
