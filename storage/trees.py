@@ -1,6 +1,5 @@
 """Trees of folders walked and removed, also those of somebody's that are nested deeper than Python can follow."""
 
-import errno
 import os
 import secrets
 import shutil
@@ -23,13 +22,10 @@ def walk_folders(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 def remove_tree(root: Path) -> None:
     """Remove a folder with all that is in it, however deep. Raises OSError."""
-    try:
-        shutil.rmtree(root)
-    except (RecursionError, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
-            raise
+    above = len(root.parts)
+    if any(inner and len(Path(at).parts) - above >= DEEPEST for at, inner, _ in walk_folders(root)):
         _lift_folders(root)
-        shutil.rmtree(root)
+    shutil.rmtree(root)
 
 
 def _lift_folders(root: Path) -> None:
