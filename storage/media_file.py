@@ -193,7 +193,8 @@ def _open_container(file: MediaFile, kind: str | None) -> Iterator["InputContain
     import av
 
     with file.failures_raised():
-        container = av.open(file, "r", format=kind, options=BOUNDED)
+        # Tags are in any encoding (Latin-1 in old WAV and MP3), and nothing is asked of them.
+        container = av.open(file, "r", kind, BOUNDED, metadata_errors="replace")
     with container:
         for stream in container.streams.video:
             stream.codec_context.options = {"max_pixels": BOUNDED["max_pixels"]}

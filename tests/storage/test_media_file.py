@@ -1,14 +1,17 @@
 """What libav is given to read is that one file, and no more of it than a film can have."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from storage.errors import BadSound
 from storage.media_file import MOST_PIXELS, open_media
 from storage.pcm import decode_sound
+from tests.wavefile import write_wave
 
 SIDE = 8400
 
@@ -48,3 +51,19 @@ def test_a_playlist_leads_nowhere(tmp_path: Path):
             list(container.demux())
         with pytest.raises(BadSound):
             list(decode_sound(path))
+
+
+def test_tags_in_any_encoding_are_no_fault(tmp_path: Path):
+    """A WAV with a title in Latin-1, as old programs write it, is heard like one without."""
+    plain, titled = tmp_path / "plain.wav", tmp_path / "titled.wav"
+    write_wave(plain, 1.0)
+    title = b"INFOINAM" + struct.pack("<I", 6) + b"caf\xe9\0\0"
+    data = plain.read_bytes() + b"LIST" + struct.pack("<I", len(title)) + title
+    titled.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+    with open_media(titled) as container:
+        assert container.metadata["title"] == "caf\ufffd"
+    heard, shown = (
+        np.concatenate([block.samples for block in decode_sound(path)], 1)
+        for path in (titled, plain)
+    )
+    assert np.array_equal(heard, shown)
