@@ -12,8 +12,6 @@ from storage.errors import BadInput, NotWritable
 from storage.trees import remove_tree
 
 _PREFIX, _LOCK = ".longtake-", "lock"
-_UNLOCKED = f"{_PREFIX}new."
-"""Until it is locked a folder has this name, by which no sweep knows it."""
 _OWN = b"longtake\n"
 """What a lock and a mark hold, so that a file of somebody's that has such a name is told from them."""
 
@@ -39,16 +37,15 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
     """A new folder in `parent`, mode 0700, named after `what` it is for; gone on leaving. Those of killed processes there go first. Raises NotWritable."""
     sweep_scratch(parent)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_UNLOCKED, dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{what}.", dir=parent))
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise NotWritable(parent, error.strerror) from error
     try:
         with suppress(OSError):  # a file system without locks: nobody sweeps there
             _try_lock(lock)
+        # Once it is locked: whoever finds this text and no lock has found what a dead process left.
         os.write(lock, _OWN)
-        named = folder.with_name(folder.name.replace(_UNLOCKED, f"{_PREFIX}{what}."))
-        folder = folder.rename(named)
         yield folder
     finally:
         with suppress(OSError):
@@ -92,8 +89,7 @@ def sweep_scratch(parent: Path | None = None) -> int:
     count = 0
     with suppress(OSError), os.scandir(_private_path() if parent is None else parent) as entries:
         for entry in entries:
-            mine = entry.name.startswith(_PREFIX) and not entry.name.startswith(_UNLOCKED)
-            if mine and entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
                 count += _sweep_folder(Path(entry.path))
     return count
 

@@ -48,10 +48,18 @@ PUBLISHED = {"folder": "run"}
 """What a parameter is called on the command line."""
 
 
+class FolderParameter(luigi.Parameter[str]):
+    """The folder of a run. Luigi's summary asks a task for `run`, which is its method, and has it written as text here."""
+
+    def serialize(self, x: Any) -> str:
+        """The folder as text; of a task's method, that of its task."""
+        return str(x.__self__.folder if callable(x) else x)
+
+
 class FolderTask(luigi.Task):
     """A task on a run: `--run FOLDER` on the command line and in task ids, `folder` in Python, as `run` is Luigi's own method."""
 
-    folder: str = luigi.Parameter(description="The folder of the run.")
+    folder: str = FolderParameter(description="The folder of the run.")
 
     @classmethod
     @cache

@@ -40,6 +40,8 @@ def test_the_folder_is_called_run_outside() -> None:
     assert DenoiseClip.from_str_params({"run": "/a/b", "clip": "3"}) is task
     assert (task.folder, task.run.__func__) == ("/a/b", DenoiseClip.run)
     assert MuxVideo(run="/a/b").task_id == "MuxVideo__a_b_0c55507255"
+    (_, parameter), *_ = MuxVideo.get_params()
+    assert parameter.serialize(MuxVideo(run="/a/b").run) == "/a/b"  # so Luigi's summary asks
     film = LongVideo(image="i", audio="a", run="/r")
     assert (film.folder, film.to_str_params()["run"], str(film.request.run)) == ("/r", "/r", "/r")
 
