@@ -135,7 +135,7 @@ def _is_alive(holder: Holder) -> bool:
     if not process_exists(process):
         return False
     now, then = process_start(process), str(holder.get("born", ""))
-    return not now or not then or now == then
+    return not now or now == then  # whoever writes no start where one can be known is not longtake
 
 
 def _open_lock_file(root: Path) -> int:

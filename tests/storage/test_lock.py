@@ -144,11 +144,12 @@ def describe() -> dict[str, object]:
 
 
 def test_a_number_that_was_given_again_is_not_the_holder(tmp_path: Path) -> None:
-    """A living process of the same number that was born at another moment does not work on the run."""
+    """A living process of the same number that was born at another moment, or of which nobody wrote when, does not work on the run."""
     stale(tmp_path)
     assert find_worker(tmp_path) is not None
-    stale(tmp_path, born="1 another-boot")
-    assert find_worker(tmp_path) is None
+    for born in ("1 another-boot", ""):
+        stale(tmp_path, born=born)
+        assert find_worker(tmp_path) is None
 
 
 def test_a_lock_that_was_taken_away_is_seen(tmp_path: Path) -> None:
