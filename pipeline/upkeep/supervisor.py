@@ -11,6 +11,7 @@ from pipeline.monitor.event_reader import EventTail
 from pipeline.upkeep.child_process import signals_to, tie_to_parent
 from storage.disk import format_bytes, nearest_existing, read_file_system
 from storage.errors import BadInput, NoSpace, RunError, RunLocked, count_times
+from storage.names import is_run
 from storage.run_paths import path_inside
 from tasks import events
 
@@ -49,8 +50,8 @@ class Supervisor:
                 self._announce_restart(code, failures)
 
     def _is_over(self, code: int, failures: int) -> bool:
-        begun = any(self._root.glob("run*.json"))
-        if code in FINAL_CODES or self._signal or not begun:
+        # What fails before there is a run would fail again; what was killed there need not.
+        if code in FINAL_CODES or self._signal or (code >= 0 and not is_run(self._root)):
             return True
         if failures < FAILURES:
             return False
@@ -102,8 +103,9 @@ class Supervisor:
 
     def _announce_restart(self, code: int, failures: int) -> None:
         why = f"signal {-code}" if code < 0 else f"code {code}"
-        with events.record_events(path_inside(self._root, "events.jsonl")):
-            events.emit_event("run_restarted", code=code, failures=failures)
+        if is_run(self._root):  # else its file would be a stranger's to the run that is to be
+            with events.record_events(path_inside(self._root, "events.jsonl")):
+                events.emit_event("run_restarted", code=code, failures=failures)
         self._tell(f"It ended with {why}; started again.")
 
     def _forward(self, number: int) -> None:

@@ -105,6 +105,17 @@ def test_bad_input_is_not_tried_twice(
     assert not (tmp_path / "x").exists()
 
 
+def test_a_process_killed_before_there_is_a_run_is_started_again(tmp_path: Path) -> None:
+    """Its end says nothing of what was asked; in the folder that the run is to have nothing is written."""
+    root, second = tmp_path / "x", tmp_path / "second"
+    root.mkdir()
+    lines: list[str] = []
+    command = ["sh", "-c", 'test -e "$0" || { touch "$0"; kill -9 $$; }', str(second)]
+    assert Supervisor(command, root, lines.append).run() == 0
+    assert lines == ["It ended with signal 9; started again."]
+    assert not list(root.iterdir())
+
+
 def test_a_signal_ends_all_of_it(face: Path, speech: Path, tmp_path: Path, started: Start) -> None:
     """SIGTERM to the one who watches: the one who works stops politely, nobody is started again, the code is 143."""
     words = ["new", face, speech, "--run", "x", "--keep-going"]
