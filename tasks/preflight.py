@@ -242,7 +242,7 @@ def once_per_run(resolved: "ResolvedRequest", carries: int) -> OncePerRun:
 
 
 def inputs_bytes(request: Request) -> int:
-    """Of the picture and the sound; nothing of a run's own where they are lost."""
+    """Bytes of the picture's and the sound's files; 0 for one that is lost."""
     return sum(path.stat().st_size for path in (request.image, request.audio) if path.is_file())
 
 

@@ -89,12 +89,12 @@ class RetakePlan:
 
     @property
     def take(self) -> Take:
-        """The clips that are made again."""
+        """The take of this retake: which clips it makes again, with which seed."""
         return self.spec.takes[-1]
 
     @property
     def clips(self) -> range:
-        """The same as clips."""
+        """Numbers of the clips that are made again."""
         return range(self.take.clip, self.take.until)
 
     @property
@@ -259,7 +259,7 @@ def _end_of_old_film(old: Run, take: Take) -> int:
 
 
 def check_numerics(old: Run, found: RetakePlan) -> None:
-    """The same weights, and a machine that gives the same bits; raises NotRetakable, OtherNumerics. Loads the model."""
+    """Raise NotRetakable where the weights are others, OtherNumerics where the machine gives other bits. Loads the model."""
     spec, settings, begun = old.spec, found.settings, old.fingerprint
     # The name of the weights comes out of the old run, which may be anybody's: by its word alone nothing is downloaded.
     if (
