@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks import events
 
 ROOT = Path(__file__).parents[2]
-EMIT = {"emit", "_record"}
+EMIT = {"emit_event", "_record"}
 
 
 def emitted() -> Iterator[tuple[str, str]]:
@@ -23,7 +23,7 @@ def emitted() -> Iterator[tuple[str, str]]:
 
 
 def name_of(called: ast.expr) -> str:
-    """`emit` of `emit(…)` and of `events.emit_event(…)`."""
+    """`emit_event` of `emit_event(…)` and of `events.emit_event(…)`."""
     return called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
 
 
