@@ -270,13 +270,15 @@ class DenoiseAhead:
         self._source.carries.note_clip(made.seconds)
         if purpose is Purpose.COMPARE:
             self._require_reproduced(made.clip, made.denoised)
-        event = "clip_denoised" if purpose is Purpose.SHOW else "clip_replayed"
-        emit_event(event, clip=made.clip, seconds=round(made.seconds, 4))
+        seconds = round(made.seconds, 4)
         if purpose is Purpose.SHOW:
+            emit_event("clip_denoised", clip=made.clip, seconds=seconds)
             made = replace(made, carry=self._copy_state(denoiser))
             with self._changed:
                 self._made[made.clip] = made
                 self._changed.notify_all()
+        else:
+            emit_event("clip_replayed", clip=made.clip, seconds=seconds)
 
     def _require_reproduced(self, clip: int, denoised: "Denoised") -> None:
         if denoised.latents.tobytes() != self._run.latents.read(clip).tobytes():
