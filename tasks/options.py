@@ -257,8 +257,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("accept_joint", "Go on with a run that another machine or version began.", SWITCH, value=True, decides="last bits",
                one_film=True),
         Option("retry_limit", "Tries a clip (3).", WHOLE, bounds=(1, 1000)),
-        Option("retry_delay", "Seconds before the second try (1); before each later one twice as many.", SECONDS, bounds=(0, 3600)),
-        Option("stall_limit", "Seconds without a move after which a device is held for hung (900; 0: never).", SECONDS, bounds=(0, 10**6)),
+        Option("retry_delay", "Seconds before the second try (1); before each later one twice as many.", SECONDS, bounds=(0, 86_400)),
+        Option("stall_limit", "Seconds without a move after which a device is held for hung (900; 0: never).", SECONDS, bounds=(0, 31_536_000)),
     ),
     "what stays on disk": (
         Option("keep_frames", "Raw frames to keep: auto, all, none or a number of clips.", KEPT, words=("auto", "all", "none")),

@@ -66,12 +66,18 @@ def accept_model(given: Given, root: Path, tell: Callable[[Check], None]) -> Acc
     The films of an acceptance that was killed go first; whatever else lies there stays.
     """
     words = build_words(given)
+    checked = list(weights_checks(given))
     make_folder(root)
     with hold_marker(root / MARK) as cut_short:
         for run in _films(root) if cut_short else ():
             if not run.parent.is_symlink() and (is_run(run) or is_begun(run) or is_lock(run)):
                 shutil.rmtree(run, ignore_errors=True)
-        return _accept_in(words, given, root, tell)
+        for run in _films(root):
+            if os.path.lexists(run):
+                raise BadInput(
+                    f"{run} is there from before. Remove it, or name another folder with --run."
+                )
+        return _accept_in(words, checked, prepare_outputs(given, root), tell)
 
 
 def _films(root: Path) -> tuple[Path, Path]:
@@ -80,22 +86,20 @@ def _films(root: Path) -> tuple[Path, Path]:
 
 
 def _accept_in(
-    words: list[str], given: Given, root: Path, tell: Callable[[Check], None]
+    words: list[str],
+    checked: list[Check],
+    outputs: tuple[OutputFile, OutputFile],
+    tell: Callable[[Check], None],
 ) -> Acceptance:
-    whole, broken = _films(root)
-    for run in (whole, broken):
-        if os.path.lexists(run):
-            raise BadInput(
-                f"{run} is there from before. Remove it, or name another folder with --run."
-            )
-    page, sheet = prepare_outputs(given, root)
+    page, sheet = outputs
+    whole, broken = _films(page.path.parent)
     checks: list[Check] = []
 
     def note(check: Check) -> None:
         checks.append(check)
         tell(check)
 
-    for check in weights_checks(given):
+    for check in checked:
         note(check)
     seconds = run_film(words, whole)
     note(Check("a film of 3 clips", f"in {seconds:.0f} s, with loading", passed=True))
