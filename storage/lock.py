@@ -239,7 +239,8 @@ def _holder_written(file: int, root: Path) -> Iterator[None]:
 def _write_holder(file: int, root: Path, holder: Holder) -> None:
     text = json.dumps(holder).encode().ljust(HOLDER_BYTES - 1) + b"\n"
     try:
-        os.pwrite(file, text, 0)
+        if os.pwrite(file, text, 0) < len(text):  # a limit of the process, or a full disk
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         os.ftruncate(file, len(text))  # what is no text of ours may be longer
         if (root / HELD_FILE).exists():
             other = open_plain(root / HELD_FILE, os.O_WRONLY | os.O_TRUNC)

@@ -71,6 +71,15 @@ def find_clips(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
                 yield int(found[0])
 
 
+def find_run_around(root: Path) -> Path | None:
+    """The run, also a begun one, among whose own files a folder would lie; some program's run.json alone makes none."""
+    for folder in root.parents:
+        reserved = is_reserved_name(root.relative_to(folder).parts[0])
+        if reserved and (is_begun(folder) or (is_run(folder) and (folder / "commits").is_dir())):
+            return folder
+    return None
+
+
 def find_conflicting_names(root: Path) -> list[str]:
     """Names in a folder that a run uses where there is no run, not even the beginning of one."""
     if is_run(root) or is_begun(root):

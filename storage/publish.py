@@ -119,7 +119,7 @@ def link_folder(source: Path, target: Path) -> int:
     make_folder(target.parent)
     copied = 0
     with publish_folder(target) as draft:
-        for folder, _, names in os.walk(source):
+        for folder, _, names in walk_folders(source):
             within = Path(folder).relative_to(source)
             (draft / within).mkdir(exist_ok=True)
             for name in names:

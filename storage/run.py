@@ -27,8 +27,8 @@ from storage.names import (
     FOLDERS,
     OWN,
     find_conflicting_names,
+    find_run_around,
     is_begun,
-    is_reserved_name,
     is_run,
     segment_name,
 )
@@ -347,9 +347,8 @@ def refuse_conflicting_names(root: Path) -> None:
     """Raise NotARun where a folder holds other things by the names that a run uses or is itself a part of a run, RunDamaged where it holds clips without their run.json."""
     if is_run(root) or is_begun(root):
         return
-    for run in root.parents:
-        if is_reserved_name(root.relative_to(run).parts[0]) and is_run(run):
-            raise NotARun(root, f"it would lie among the files of the run {run}")
+    if run := find_run_around(root):
+        raise NotARun(root, f"it would lie among the files of the run {run}")
     if is_lock(root) and any((root / "commits").glob("*.json")):
         raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
     if names := ", ".join(find_conflicting_names(root)):

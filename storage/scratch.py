@@ -70,8 +70,8 @@ def hold_marker(mark: Path) -> Iterator[bool]:
         with suppress(OSError):  # a file system without locks
             if not _try_lock(lock):
                 raise BadInput(f"Another process works in {mark.parent}. Wait for it.")
-        os.pwrite(lock, _OWN, 0)
         try:
+            _write_own(lock, mark)
             yield before
         except Exception:
             mark.unlink(missing_ok=True)
@@ -117,6 +117,13 @@ def _sweep_folder(folder: Path) -> bool:
         return True
     finally:
         os.close(lock)
+
+
+def _write_own(lock: int, mark: Path) -> None:
+    try:
+        os.pwrite(lock, _OWN, 0)
+    except OSError as error:
+        raise NotWritable(mark, error.strerror) from error
 
 
 def _is_own(mark: Path) -> bool:

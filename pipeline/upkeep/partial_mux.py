@@ -38,9 +38,7 @@ def mux_finished(
             raise BadOutput(target, "it is the whole film's place; name another file")
         if not _is_joined(run):
             _mux_to(run, run.video_path, film)
-            # Its title is the folder's name: that of a run that was moved is not what the record vouched for.
-            size = run.video_path.stat().st_size
-            run.records.commit("video", sha256=hash_file(run.video_path), bytes=size)
+            _renew_record(run)
         return film
     maker = SourceRun(run.root, spec)
     content = maker.film if clips == spec.clips else None
@@ -50,6 +48,13 @@ def mux_finished(
         with output.write() as draft:
             _mux_to(run, draft, film)
     return film
+
+
+def _renew_record(run: "Run") -> None:
+    """Vouch for the film anew where it was vouched for: its title is the folder's name, so that of a moved run has other bytes."""
+    if run.records.vouched("video") is not None:
+        size = run.video_path.stat().st_size
+        run.records.commit("video", sha256=hash_file(run.video_path), bytes=size)
 
 
 def _mux_to(run: "Run", target: Path, film: FinishedFilm) -> None:

@@ -231,6 +231,19 @@ def test_what_lies_in_the_locks_place_is_written_over(tmp_path: Path, longer: by
     assert is_lock(tmp_path)
 
 
+def test_a_lock_that_is_written_in_part_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of the process that cuts the text short (ulimit -f) is said; the next takes the lock."""
+    whole = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, text, at: whole(file, text[:100], at))
+    with pytest.raises(NotWritable, match="its lock cannot be written"), hold_lock(tmp_path):
+        pass
+    monkeypatch.undo()
+    with hold_lock(tmp_path):
+        require_lock(tmp_path)
+
+
 def test_a_full_disk_does_not_keep_a_run_from_being_locked(tmp_path: Path) -> None:
     """The text is always of one length and written over in place."""
     with hold_lock(tmp_path):

@@ -21,3 +21,15 @@ def test_a_film_that_was_damaged_in_a_moved_run_is_whole_again(
     assert longtake("verify", moved)[0] == 3
     assert longtake("mux", moved)[0] == 0
     assert longtake("verify", moved)[0] == 0
+
+
+def test_a_film_that_was_not_vouched_for_stays_so(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call
+) -> None:
+    """Killed between the last segment and the soundtrack: `mux` joins, and no record says what nobody had vouched for."""
+    run = api.new(Request(face, speech, run=tmp_path / "x")).run
+    for name in ("commits/video.json", "commits/soundtrack.json", "video.mp4", "soundtrack.m4a"):
+        (run / name).unlink()
+    assert longtake("mux", run)[0] == 0
+    assert (run / "video.mp4").exists()
+    assert not (run / "commits/video.json").exists()
