@@ -15,3 +15,8 @@ def cached_run(folder: str) -> Run:
         root = resolve_folder(Path(folder))
         _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or open_run(root)
     return _runs[folder]
+
+
+def keep_run(run: Run) -> None:
+    """Have this run, with what it knows already, given to whoever asks for its folder in this process."""
+    _runs[str(run.root)] = run

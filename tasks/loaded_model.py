@@ -40,9 +40,14 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     require_libraries()
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
-        _loaded.clear()  # two big models do not fit a device
+        unload_avatar()  # two big models do not fit a device
         _loaded[key] = avatar.load_model(spec.model, options, machine)
     return _loaded[key]
+
+
+def unload_avatar() -> None:
+    """Forget the model that this process has loaded; the next film loads one anew."""
+    _loaded.clear()
 
 
 def position_decoder(run: Run, avatar: "Avatar", clip: int) -> "Decoder":

@@ -16,7 +16,7 @@ from model.avatar import AudioWindow
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
 from storage.run import Run
-from tasks.cached_runs import _runs, cached_run
+from tasks.cached_runs import cached_run, keep_run
 from tasks.clip_output import publish_made
 from tasks.damage import withdraw_damaged
 from tasks.denoise_ahead import DenoiseAhead, DenoisedClip, DenoiseSources, Lookahead
@@ -24,13 +24,13 @@ from tasks.disk_space import DiskSpace
 from tasks.events import emit_event, record_events
 from tasks.film_part import FilmPart
 from tasks.loaded_model import (
-    _loaded,
     describe_numerics_difference,
     device_config_of,
     load_avatar,
     model_options_of,
     model_traits_of,
     position_decoder,
+    unload_avatar,
 )
 from tasks.numerics_change import accept_numerics
 from tasks.signals import StopFlag
@@ -67,7 +67,8 @@ class Session:
             emit_event("lock_taken_over", before=before)
         folder = str(self.run.root)
         self._closing.callback(_sessions.pop, folder, None)
-        _sessions[folder], _runs[folder] = self, self.run
+        _sessions[folder] = self
+        keep_run(self.run)
         self.watchdog.open()
         self._closing.callback(self.watchdog.close)
         self.run.sweep()
@@ -183,7 +184,7 @@ class Session:
                 self._publish_leftovers(self.denoise_ahead.end())
             for name in ("denoise_ahead", "avatar"):
                 self.__dict__.pop(name, None)
-            _loaded.clear()
+            unload_avatar()
         avatar.release_memory()
 
     @cached_property
