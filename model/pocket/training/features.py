@@ -73,12 +73,12 @@ def draw_beard(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
 def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     """Lips round an opening with teeth above and tongue below; the shape follows aperture, width and rounding alone."""
     half, upper, lower = look.numbers("mouth_size")
-    half = half * (0.86 + 0.28 * pose.width) * (1 - 0.40 * pose.rounding)
+    half = half * (0.86 + 0.28 * pose.width) * (1 - 0.40 * pose.rounding) * (1 + 0.07 * pose.smile)
     gap = 0.006 + 0.25 * pose.aperture * (1 - 0.15 * pose.rounding)
     x, y = spot.face_x, spot.face_y - look.number("mouth_place")
     arch = (1 - (x / half).square()).clamp(-1, 1)
-    # Smiling corners are higher; the more open, the less.
-    y = y - look.number("smile") * arch + 0.4 * look.number("smile")
+    smile = look.number("smile") + 0.32 * half * pose.smile
+    y = y - smile * arch + 0.4 * smile
     top, bottom = -0.25 * gap * arch, 0.75 * gap * arch
     plump = 1 + 0.5 * pose.rounding
     bow = 1 - 0.35 * torch.exp(-((x / (0.22 * half)) ** 2))
@@ -115,8 +115,12 @@ def draw_eye(picture: Tensor, look: Look, pose: Pose, spot: Spot, side: float) -
     arch = (1 - (x / wide).square()).clamp(-1, 1)
     # The upper lid comes all the way down, the lower one a little up.
     droop = 1 - (1 - look.number("lid")) * (1 - pose.blink)
-    upper = -high * (1 - 1.55 * droop) * arch
-    lower = high * (0.85 - 0.30 * pose.blink) * arch
+    narrow, round_eyed = pose.squint.clamp(min=0), (-pose.squint).clamp(min=0)
+    cheek = 0.22 * pose.smile.clamp(min=0)
+    upper = -high * (1 - 1.55 * droop) * (1 - 0.35 * narrow + 0.35 * round_eyed) * arch
+    lower = (
+        high * (0.85 - 0.30 * pose.blink) * (1 - 0.35 * narrow - cheek + 0.15 * round_eyed) * arch
+    )
     upper = torch.minimum(upper, lower)
     eye = torch.maximum(torch.maximum(upper - y, y - lower), x.abs() - wide)
     open_eye = soft_mask(eye)
@@ -143,12 +147,12 @@ def draw_eye(picture: Tensor, look: Look, pose: Pose, spot: Spot, side: float) -
 
 
 def draw_brows(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
-    """Both brows."""
+    """Both brows, which rise, fall and slant."""
     across, down = look.numbers("eye_place")
     wide, thick, slant, bow = look.numbers("brow_shape")
     x = spot.face_x.abs() - across
-    y = spot.face_y - down + look.number("brow_place") + 0.045 * pose.brow
-    middle = -slant * 0.5 * x * -1 - bow * (1 - (x / wide).square())
+    y = spot.face_y - down + look.number("brow_place") + 0.05 * pose.brow
+    middle = (0.5 * slant + 0.4 * pose.brow_slant) * x - bow * (1 - (x / wide).square())
     taper = thick * (1 - 0.5 * ((x / wide + 1) / 2).clamp(0, 1))
     brow = torch.maximum((y - middle).abs() - taper, x.abs() - wide)
     colour = torch.lerp(look.colour("hair") * 0.7, look.colour("skin") * 0.4, 0.25)

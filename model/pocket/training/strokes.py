@@ -17,9 +17,12 @@ class Pose:
     tilt: Tensor
     scale: Tensor
     blink: Tensor
+    squint: Tensor
     gaze_x: Tensor
     gaze_y: Tensor
     brow: Tensor
+    brow_slant: Tensor
+    smile: Tensor
     aperture: Tensor
     width: Tensor
     rounding: Tensor
