@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import BadImage
+from storage.picture_fit import measure_fit
 from storage.refusals import raise_if_unreadable
 
 if TYPE_CHECKING:
@@ -27,16 +28,6 @@ LEAST_CUT = 1e-3
 """A share below this is a rounding of the film's sides."""
 MOST_PIXELS = 100_000_000
 """Of what is decoded at once: 0.8 GB at the peak, 1.3 GB with transparency."""
-
-
-GRAVITY = {
-    "cover": (0.5, 0.5),
-    "top": (0.5, 0.0),
-    "bottom": (0.5, 1.0),
-    "left": (0.0, 0.5),
-    "right": (1.0, 0.5),
-}
-"""Ways to fill the frame: how much of what is cut off goes from the left, and from above."""
 
 
 @dataclass
@@ -261,27 +252,13 @@ def _fit_size(
 ) -> NDArray[np.uint8]:
     from PIL.Image import Resampling
 
-    width, height = size
+    fit = measure_fit(image.size, size, crop)
     if image.size == size:
         return np.array(image)
-    scale = (min if crop == "contain" else max)(width / image.width, height / image.height)
-    if crop == "contain":
-        inner = image.resize(
-            (_scale_side(image.width, scale, width), _scale_side(image.height, scale, height)),
-            Resampling.LANCZOS,
-        )
-        done.added = 1 - inner.width * inner.height / (width * height)
-        return _pad_edges(np.array(inner), width, height)
-    across, down = GRAVITY[crop]
-    left, top = (image.width - width / scale) * across, (image.height - height / scale) * down
-    box = (
-        max(left, 0),
-        max(top, 0),
-        min(left + width / scale, image.width),
-        min(top + height / scale, image.height),
-    )
-    done.cut = _cut_share(image, box)
-    return np.array(image.resize(size, Resampling.LANCZOS, box=box))
+    inner = image.resize(fit.placed[2:], Resampling.LANCZOS, box=fit.shown)
+    done.added = 1 - inner.width * inner.height / (size[0] * size[1])
+    done.cut = _cut_share(image, fit.shown)
+    return _pad_edges(np.array(inner), fit.placed[:2], size)
 
 
 def _cut_share(image: "Image", box: tuple[float, float, float, float]) -> dict[str, float]:
@@ -296,14 +273,13 @@ def _cut_share(image: "Image", box: tuple[float, float, float, float]) -> dict[s
     return {side: share for side, share in shares.items() if share > LEAST_CUT}
 
 
-def _scale_side(side: int, scale: float, most: int) -> int:
-    return min(max(round(side * scale), 1), most)
-
-
-def _pad_edges(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """The pixels [y, x, rgb] with their edges repeated outwards to this size: a model that has seen no black bars makes something of them."""
-    y, x = height - pixels.shape[0], width - pixels.shape[1]
-    return np.pad(pixels, ((y // 2, y - y // 2), (x // 2, x - x // 2), (0, 0)), mode="edge")
+def _pad_edges(
+    pixels: NDArray[np.uint8], place: tuple[int, int], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The pixels [y, x, rgb] at this place of a frame of this size, their edges repeated outwards: a model that has seen no black bars makes something of them."""
+    x, y = size[0] - pixels.shape[1], size[1] - pixels.shape[0]
+    left, top = place
+    return np.pad(pixels, ((top, y - top), (left, x - left), (0, 0)), mode="edge")
 
 
 def _format_size(image: "Image") -> str:
