@@ -1,0 +1,277 @@
+"""Where the faces are in a picture, photographed or drawn: a detector and a face mesh (NOTICE names them) look at several sizes of it, and the views vote.
+
+Without torch, one thread, some 0.1 s a picture; the same picture gives the same boxes.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.pocket.face_boxes import Box, FaceBoxes, clip_box
+from model.pocket.face_network import FaceNetwork
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Float = NDArray[np.floating[Any]]
+Byte = NDArray[np.uint8]
+
+WEIGHTS = Path(__file__).parent / "weights"
+DETECTION_FILE, MESH_FILE = "face_detection.safetensors", "face_mesh.safetensors"
+
+ZOOMS = (1.0, 1.5, 2.2)
+"""The views: the picture fills the detector's square, and is so many times smaller in it. A drawn face is mostly found where it is no larger than a photographed one would be."""
+FACES_A_VIEW = 2
+LEAST_SCORE = 0.1
+"""Of a detection; faces are judged by all views together."""
+LEAST_CONFIDENCE, LEAST_SIZE = 0.10, 0.12
+"""Below these there is no face: how sure the views are together, and the face's share of the picture's longer side."""
+PASSES = 2
+"""Of the mesh: the second looks at where the first has found the face."""
+
+# Points of the mesh: the outer edge of the lips; the lids' edges, left and right as one sees them in the picture.
+# fmt: off
+LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
+LEFT_EYE = [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]
+RIGHT_EYE = [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]
+# fmt: on
+LEFT_CORNER, RIGHT_CORNER = LEFT_EYE[0], RIGHT_EYE[0]
+"""The outer corners of the eyes: the line through them is the face's horizontal."""
+MOUTH = 3
+"""Of the detector's keypoints, which are the two eyes, the nose, the mouth and the ears."""
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """A face that was found."""
+
+    boxes: FaceBoxes
+    """In pixels of the picture that was looked at, cut to it."""
+    size: float
+    """Its longer side, brow to chin or cheek to cheek, in pixels."""
+    confidence: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A turned square of a picture."""
+
+    x: float
+    y: float
+    """The middle, in pixels."""
+    side: float
+    angle: float
+    """Radians, clockwise as one sees it."""
+
+    def to_picture(self, points: Float) -> Float:
+        """Points [n, x and y] of the square, 0 to 1 along its sides, in the picture's pixels."""
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        turned = (points - 0.5) @ np.array([[cos, sin], [-sin, cos]], np.float32)
+        return turned * self.side + np.array([self.x, self.y], np.float32)
+
+    def cut_out(self, picture: "Image", pixels: int) -> Float:
+        """The square as so many pixels a side [y, x, rgb], 0 to 255; black beside the picture."""
+        from PIL.Image import Resampling, Transform
+
+        step = self.side / pixels
+        if step > 2:  # the transform below looks at four pixels alone
+            across, down = (max(1, round(n * 1.5 / step)) for n in picture.size)
+            reduced = picture.resize((across, down), Resampling.BOX)
+        else:
+            reduced = picture
+        corners = self.to_picture(np.array([[0, 0], [1, 0], [0, 1]], np.float32))
+        corners *= np.array(reduced.size, np.float32) / picture.size
+        left, top = corners[0]
+        along, below = (corners[n] / pixels - corners[0] / pixels for n in (1, 2))
+        matrix = (along[0], below[0], left, along[1], below[1], top)
+        found = reduced.transform(
+            (pixels, pixels), Transform.AFFINE, tuple(map(float, matrix)), Resampling.BILINEAR
+        )
+        return np.asarray(found, np.float32)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What the detector takes for a face."""
+
+    score: float
+    centre: Float
+    side: float
+    keypoints: Float
+    """[6, x and y]"""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A face as one view sees it."""
+
+    view: float
+    weight: float
+    """How sure detector and mesh are together."""
+    presence: float
+    """How sure the mesh is."""
+    size: float
+    boxes: Float
+    """[mouth, left eye, right eye; left, top, right, bottom] in the picture's pixels."""
+
+    @property
+    def centres(self) -> Float:
+        """The middle of each box [mouth, left eye, right eye; x and y]."""
+        return (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
+
+    @property
+    def rank(self) -> float:
+        """What is proposed first is what others join."""
+        return self.weight * math.sqrt(self.size)
+
+    def agrees_with(self, other: "Proposal") -> bool:
+        """Whether the two are one face."""
+        apart = float(np.abs(self.centres - other.centres).max())
+        return apart < 0.2 * other.size and 0.6 < self.size / other.size < 1.7
+
+
+@lru_cache(maxsize=2)
+def load_network(name: str) -> FaceNetwork:
+    """One of the two networks, read once."""
+    return FaceNetwork.load(WEIGHTS / name)
+
+
+def find_faces(picture: Byte) -> list[FoundFace]:
+    """Every face in a picture [y, x, rgb], the largest that is well supported first; none where nothing is sure and large enough."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    proposals = [each for zoom in ZOOMS for each in propose_faces(image, zoom)]
+    faces = [merge_proposals(group, image.size) for group in group_proposals(proposals)]
+    longest = max(image.size)
+    sure = [
+        face
+        for face in faces
+        if face.confidence >= LEAST_CONFIDENCE and face.size >= LEAST_SIZE * longest
+    ]
+    return sorted(sure, key=lambda face: -face.confidence * math.sqrt(face.size))
+
+
+def propose_faces(image: "Image", zoom: float) -> Iterator[Proposal]:
+    """The faces that one view shows."""
+    for found in detect_faces(image, zoom)[:FACES_A_VIEW]:
+        presence, points = fit_mesh(image, found)
+        size = float(np.ptp(points, 0).max())
+        boxes = np.stack([bound_points(points[ring]) for ring in (LIPS, LEFT_EYE, RIGHT_EYE)])
+        if size > 0 and boxes[1, 0] < boxes[2, 0]:
+            weight = found.score * (0.2 + 0.8 * presence)
+            yield Proposal(zoom, weight, presence, size, boxes)
+
+
+def detect_faces(image: "Image", zoom: float) -> list[Detection]:
+    """What the detector finds in one view, the surest first; of detections that overlap, the mean of those around the surest."""
+    network = load_network(DETECTION_FILE)
+    square = Square(image.width / 2, image.height / 2, max(image.size) * zoom, 0.0)
+    pixels = square.cut_out(image, network.side)
+    fine, coarse, fine_scores, coarse_scores = network.apply(pixels / 127.5 - 1)
+    scores = sigmoid(np.concatenate([fine_scores.ravel(), coarse_scores.ravel()]))
+    places = np.concatenate([read_places(fine), read_places(coarse)])
+    found: list[Detection] = []
+    for best in np.argsort(-scores, kind="stable"):
+        if scores[best] < LEAST_SCORE:
+            break
+        if any(np.abs(each.centre - places[best, 0]).max() < each.side / 2 for each in found):
+            continue
+        apart = np.abs(places[:, 0] - places[best, 0]).max(1)
+        near = (apart < 0.35 * places[best, 1].mean()) & (scores >= LEAST_SCORE)
+        found.append(average_places(float(scores[best]), places[near], scores[near]))
+    return [
+        Detection(
+            each.score,
+            square.to_picture(each.centre[None])[0],
+            each.side * square.side,
+            square.to_picture(each.keypoints),
+        )
+        for each in found
+    ]
+
+
+def read_places(output: Float) -> Float:
+    """Centre, width and height, and six keypoints [n, 8, 2] for each anchor of an output [y, x, anchors · 16]; 0 to 1 along the square."""
+    height, width, _ = output.shape
+    places = output.reshape(height, width, -1, 8, 2) / 128
+    rows, columns = (np.arange(n, dtype=np.float32) + 0.5 for n in (height, width))
+    anchors = np.stack(np.meshgrid(columns / width, rows / height), -1)[:, :, None, None]
+    moved = places + anchors
+    moved[..., 1, :] = places[..., 1, :]  # a size is none that could be moved
+    return moved.reshape(-1, 8, 2).astype(np.float32)
+
+
+def average_places(score: float, places: Float, scores: Float) -> Detection:
+    """One detection out of several, each counting as much as it is sure."""
+    mean: Float = np.average(places, 0, scores).astype(np.float32)
+    return Detection(score, mean[0], float(mean[1].mean()), mean[2:])
+
+
+def fit_mesh(image: "Image", found: Detection) -> tuple[float, Float]:
+    """How sure the mesh is that this is a face, 0 to 1, and its points [468, x and y] in the picture's pixels."""
+    network = load_network(MESH_FILE)
+    eyes, mouth = found.keypoints[:2], found.keypoints[MOUTH]
+    centre = found.keypoints[: MOUTH + 1].mean(0)
+    side = max(1.5 * found.side, 3.0 * float(np.linalg.norm(eyes.mean(0) - mouth)))
+    angle = angle_of(eyes[1] - eyes[0])
+    for _ in range(PASSES):
+        square = Square(float(centre[0]), float(centre[1]), side, angle)
+        output, presence = network.apply(square.cut_out(image, network.side) / 255)
+        points = square.to_picture(output.reshape(-1, 3)[:, :2] / network.side)
+        angle = angle_of(points[RIGHT_CORNER] - points[LEFT_CORNER])
+        centre = (points.min(0) + points.max(0)) / 2
+        side = 1.5 * float(np.ptp(points, 0).max())
+    return float(sigmoid(presence.ravel())[0]), points
+
+
+def group_proposals(proposals: Iterable[Proposal]) -> list[list[Proposal]]:
+    """Proposals that are one face, together; the strongest of each first."""
+    groups: list[list[Proposal]] = []
+    for each in sorted(proposals, key=lambda proposal: -proposal.rank):
+        group = next((group for group in groups if each.agrees_with(group[0])), None)
+        if group is None:
+            groups.append([each])
+        else:
+            group.append(each)
+    return groups
+
+
+def merge_proposals(group: list[Proposal], picture: tuple[int, int]) -> FoundFace:
+    """One face out of what the views say of it; a view that does not see it counts against it."""
+    weights = [each.weight * (0.05 + each.presence) for each in group]
+    edges = np.average(np.stack([each.boxes for each in group]), 0, weights)
+    views: dict[float, float] = {}
+    for each in group:
+        views[each.view] = max(each.weight, views.get(each.view, 0.0))
+    size = float(np.mean([each.size for each in group]))
+    boxes = FaceBoxes(*(clip_box(box_of(each), *picture) for each in edges))
+    return FoundFace(boxes, size, sum(views.values()) / len(ZOOMS))
+
+
+def box_of(edges: Float) -> Box:
+    """A box out of its left, upper, right and lower edge."""
+    left, top, right, bottom = map(float, edges)
+    return left, top, right - left, bottom - top
+
+
+def bound_points(points: Float) -> Float:
+    """The left, upper, right and lower edge of points [n, x and y]."""
+    return np.concatenate([points.min(0), points.max(0)])
+
+
+def angle_of(way: Float) -> float:
+    """The angle of a way (x, y), in radians."""
+    return math.atan2(float(way[1]), float(way[0]))
+
+
+def sigmoid(values: Float) -> Float:
+    """1 / (1 + e^-x)."""
+    return 1 / (1 + np.exp(-np.clip(values, -80, 80)))

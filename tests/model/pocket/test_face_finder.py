@@ -1,0 +1,149 @@
+"""model/pocket/face_finder.py: the faces of a picture, with a mouth and two eyes where they are, or none."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from model.pocket.face_boxes import FaceBoxes
+from model.pocket.face_finder import FoundFace, Square, find_faces
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+# Where one sees them, by eye: mouth, left and right eye; 512×512.
+SEEN = {
+    "amara": "205,299,124,28,186,164,54,42,296,164,54,40",
+    "joon": "200,307,110,26,185,200,54,36,275,200,54,36",
+    "lin": "204,310,126,26,190,180,60,40,286,180,60,40",
+    "mila": "197,318,146,24,184,196,60,34,274,196,66,34",
+}
+
+
+def read_example(name: str, side: int = 512) -> Image.Image:
+    return Image.open(EXAMPLES / f"{name}.png").convert("RGB").resize((side, side))
+
+
+def find(image: Image.Image) -> list[FoundFace]:
+    return find_faces(np.asarray(image))
+
+
+def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The share of the smaller box that lies in the other."""
+    sides = (
+        min(one[i] + one[i + 2], other[i] + other[i + 2]) - max(one[i], other[i]) for i in (0, 1)
+    )
+    across, down = (max(0.0, side) for side in sides)
+    return across * down / min(one[2] * one[3], other[2] * other[3])
+
+
+def require_match(found: FaceBoxes, seen: FaceBoxes) -> None:
+    """Each box covers most of the seen one, or lies in it, and is no speck."""
+    for one, other in zip(found, seen, strict=True):
+        assert overlap(one, other) > 0.7, (one, other)
+        assert 0.25 < one[2] * one[3] / (other[2] * other[3]) < 2, (one, other)
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_the_face_of_an_example_is_where_one_sees_it(name: str) -> None:
+    (face,) = find(read_example(name))
+    require_match(face.boxes, FaceBoxes.from_text(SEEN[name]))
+    assert face.confidence > 0.8
+    face.boxes.check(512, 512)
+
+
+@pytest.mark.parametrize("side", [96, 256, 1500])
+def test_it_is_there_at_every_size(side: int) -> None:
+    (face,) = find(read_example("mila", side))
+    scale = side / 512
+    seen = FaceBoxes.from_text(SEEN["mila"]).map_boxes(lambda box: tuple(n * scale for n in box))  # type: ignore[arg-type,return-value]
+    require_match(face.boxes, seen)
+
+
+def test_a_grey_picture_has_its_face_too() -> None:
+    (face,) = find(read_example("lin").convert("L").convert("RGB"))
+    require_match(face.boxes, FaceBoxes.from_text(SEEN["lin"]))
+
+
+def test_of_two_faces_the_larger_comes_first_and_both_have_their_own_place() -> None:
+    group = Image.new("RGB", (900, 600), "white")
+    group.paste(read_example("joon", 350), (0, 200))
+    group.paste(read_example("amara", 512), (380, 40))
+    larger, smaller = find(group)
+    assert larger.size > smaller.size
+    moved = FaceBoxes.from_text(SEEN["amara"]).map_boxes(
+        lambda box: (box[0] + 380, box[1] + 40, *box[2:])
+    )
+    require_match(larger.boxes, moved)
+    assert smaller.boxes.mouth[0] < 350
+
+
+def checkerboard() -> Image.Image:
+    squares = np.indices((512, 512)).sum(0) // 32 % 2 * 255
+    return Image.fromarray(squares.astype(np.uint8)).convert("RGB")
+
+
+def landscape() -> Image.Image:
+    picture = Image.new("RGB", (640, 400), (150, 190, 240))
+    draw = ImageDraw.Draw(picture)
+    draw.polygon(
+        [(0, 300), (160, 120), (330, 310), (480, 160), (640, 320), (640, 400), (0, 400)],
+        fill=(90, 110, 80),
+    )
+    draw.ellipse((480, 40, 560, 120), fill=(250, 230, 120))
+    return picture
+
+
+def text() -> Image.Image:
+    picture = Image.new("RGB", (640, 400), "white")
+    draw = ImageDraw.Draw(picture)
+    for line in range(9):
+        draw.text(
+            (20, 20 + 40 * line), "No face, only words that say so.", fill="black", font_size=32
+        )
+    return picture
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.new("RGB", (256, 256), (120, 90, 60)),
+        Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 300, 3), np.uint8)),
+        checkerboard(),
+        landscape(),
+        text(),
+    ],
+    ids=["plain", "noise", "checkerboard", "landscape", "text"],
+)
+def test_where_there_is_no_face_none_is_found(picture: Image.Image) -> None:
+    assert find(picture) == []
+
+
+def test_a_face_of_20_pixels_in_a_large_picture_is_none() -> None:
+    picture = Image.new("RGB", (1000, 700), (150, 190, 240))
+    picture.paste(read_example("mila", 40), (600, 300))
+    assert find(picture) == []
+
+
+def test_the_same_picture_gives_the_same_boxes() -> None:
+    picture = read_example("amara")
+    assert find(picture) == find(picture)
+
+
+def test_a_face_is_found_in_half_a_second_of_one_processor() -> None:
+    picture = read_example("amara")
+    find(picture)
+    start = time.process_time()
+    find(picture)
+    assert time.process_time() - start < 0.5
+
+
+def test_a_turned_square_is_cut_out_upright() -> None:
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[20:40, 50:70] = 255  # above the middle, to the right
+    square = Square(50, 50, 100, np.pi / 2)  # its upper side is the picture's right
+    found = square.cut_out(Image.fromarray(pixels), 100)
+    assert np.allclose(found, np.rot90(pixels), atol=1)
+    assert np.allclose(
+        square.to_picture(np.array([[0.5, 0.0]], np.float32)), [[100, 50]], atol=1e-3
+    )
