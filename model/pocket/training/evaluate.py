@@ -25,7 +25,7 @@ from model.pocket.training import measures
 from model.pocket.training.face import (
     draw_identities,
     eye_boxes,
-    mouth_box,
+    mouth_reach,
     neutral_motion,
     render_faces,
 )
@@ -164,10 +164,10 @@ class VaeRoundTrip:
 
 
 def _make_presenter(seed: int, size: int) -> Presenter:
-    identity = draw_identities(1, torch.Generator().manual_seed(seed))
+    identity = draw_identities(1, torch.Generator().manual_seed(seed), plain=True)
     rest = neutral_motion(1, 1)
     picture = _to_bytes(render_faces(identity, rest, size)[0])[0]
-    mouth = mouth_box(identity, rest)[0, 0]
+    mouth = mouth_reach(identity, rest)[0, 0]
     eyes = eye_boxes(identity, rest)[0, 0]
     top = float(eyes[0, 1] - 2.5 * eyes[0, 3])
     crown = torch.tensor([float(mouth[0]), top - 0.3, 0.5, 0.3])

@@ -2,7 +2,8 @@
 
 Everything is a soft-edged layer over the one before it, in plain tensor operations, so that it runs
 eagerly or compiled, on any device, for whole batches. x grows to the right, y downwards, and the
-picture spans −1..1 both ways. Head coordinates have their origin between eyes and nose.
+picture spans −1..1 both ways. Head coordinates have their origin between eyes and nose. What does
+not change (skin, hair, cloth) is painted once for each presenter and then moved with its part.
 """
 
 import torch
@@ -11,20 +12,41 @@ from torch import Tensor
 from model.pocket.training.features import (
     draw_beard,
     draw_brows,
-    draw_eye,
-    draw_glasses,
+    draw_eyes,
     draw_mouth,
-    draw_nose,
     head_shape,
+    lid_edges,
+    mouth_extent,
 )
 from model.pocket.training.identity import COLUMNS, Look, draw_identities
+from model.pocket.training.places import place_box, place_pixels
 from model.pocket.training.strokes import (
+    Parts,
     Pose,
     Spot,
     ellipse_distance,
     paint_over,
     rounded_box_distance,
     soft_mask,
+)
+from model.pocket.training.textures import (
+    BODY_MIDDLE,
+    BODY_SPAN,
+    FACE_SPAN,
+    HEAD_SPAN,
+    paint_body,
+    paint_face,
+    paint_ground,
+    paint_head,
+    sample_paint,
+)
+from model.pocket.training.wear import (
+    draw_animal_ears,
+    draw_glasses,
+    draw_hat,
+    draw_headphones,
+    draw_scarf,
+    draw_veil,
 )
 
 __all__ = [
@@ -34,9 +56,11 @@ __all__ = [
     "draw_identities",
     "eye_boxes",
     "mouth_box",
+    "mouth_reach",
     "neutral_motion",
     "pixel_weights",
     "render_faces",
+    "rest_motion",
 ]  # fmt: skip
 
 MOTION = ("dx", "dy", "tilt", "scale", "blink", "squint", "gaze_x", "gaze_y", "brow", "brow_slant",
@@ -49,15 +73,21 @@ MOTION_COLUMNS = len(MOTION)
 REST_WIDTH = 0.5
 Window = tuple[int, int, int, int]
 MOUTH_WEIGHT, EYE_WEIGHT = 6.0, 8.0
-# The head turns as it shifts: features move further than the outline of the head.
-_TURN = 0.35
-_PIVOT = 0.62
 
 
 def neutral_motion(n: int, t: int, device: torch.device | str = "cpu") -> Tensor:
     """The motion [n, t, M] of someone who looks at you with a closed mouth."""
     motion = torch.zeros(n, t, MOTION_COLUMNS, device=device)
     motion[..., MOTION.index("width")] = REST_WIDTH
+    return motion
+
+
+def rest_motion(identity: Tensor) -> Tensor:
+    """The motion [n, 1, M] of the picture that a film begins with: neutral for half of the identities; others smile, some with teeth, or have another expression."""
+    motion = neutral_motion(len(identity), 1, identity.device)
+    names = ("smile", "aperture", "width", "squint", "brow", "brow_slant")
+    for column, name in enumerate(names):
+        motion[..., MOTION.index(name)] = Look(identity).number("rest", column)[..., 0, 0]
     return motion
 
 
@@ -68,53 +98,64 @@ def render_faces(
 
     With a window (left, top, right, bottom) in pixels, only that part of each picture.
     """
-    look, pose = Look(identity), Pose(*motion[..., None, None].unbind(2))
+    look, pose = Look(identity), _pose_of(motion)
     x, y = _pixel_grid(size, identity.device)
     if window is not None:
         x, y = x[..., window[0] : window[2]], y[..., window[1] : window[3], :]
-    spot = _place_pixels(look, pose, x, y)
-    picture = _draw_ground(look, x, y).expand(-1, motion.shape[1], -1, -1, -1)
-    picture = _draw_back_hair(picture, look, spot)
-    picture = _draw_body(picture, look, pose, spot)
-    picture = _draw_head(picture, look, pose, spot)
-    picture = draw_nose(picture, look, spot)
-    picture = draw_beard(picture, look, pose, spot)
-    picture = draw_mouth(picture, look, pose, spot)
-    for side in (-1.0, 1.0):
-        picture = draw_eye(picture, look, pose, spot, side)
-    picture = _draw_hair(picture, look, spot)
+    spot = place_pixels(look, pose, x, y)
+    parts = _move_paints(look, pose, spot, size)
+    picture = paint_ground(look, x, y, size).expand(-1, motion.shape[1], -1, -1, -1)
+    picture = _draw_back_hair(picture, look, spot, parts)
+    picture = _draw_body(picture, look, pose, spot, parts)
+    picture = draw_scarf(picture, look, spot, parts)
+    picture = draw_animal_ears(picture, look, spot)
+    picture = _draw_ears(picture, look, spot)
+    picture = _draw_head(picture, look, pose, spot, parts)
+    picture = _draw_hair(picture, look, spot, parts)
+    picture = draw_veil(picture, look, spot, parts)
     picture = draw_brows(picture, look, pose, spot)
-    return _blur_picture(draw_glasses(picture, look, spot).clamp(0, 1))
-
-
-def _blur_picture(picture: Tensor) -> Tensor:
-    """A binomial blur over three pixels: no edge is sharper than a small VAE can keep."""
-    for axis in (-1, -2):
-        size = picture.shape[axis]
-        before = torch.cat([picture.narrow(axis, 0, 1), picture.narrow(axis, 0, size - 1)], axis)
-        after = torch.cat([picture.narrow(axis, 1, size - 1), picture.narrow(axis, -1, 1)], axis)
-        picture = 0.5 * picture + 0.25 * (before + after)
-    return picture
+    picture = draw_hat(picture, look, spot, parts)
+    picture = draw_headphones(picture, look, spot)
+    picture = draw_glasses(picture, look, spot)
+    strength, along, down = look.numbers("glow")
+    light = 1 + 0.7 * strength * (along * x + down * y)
+    return _blur_picture((picture * light.unsqueeze(2)).clamp(0, 1))
 
 
 def mouth_box(identity: Tensor, motion: Tensor) -> Tensor:
-    """Centre x, centre y, half width, half height [n, t, 4] of a box that holds the mouth, moving with it."""
+    """Centre x, centre y, half width, half height [n, t, 4] of the box round the lips, as they are in that motion."""
+    look, pose = Look(identity), _pose_of(motion)
+    half, gap, smile = mouth_extent(look, pose)
+    _, upper, lower = look.numbers("mouth_size")
+    plump, line = 1 + 0.5 * pose.rounding, look.number("lip_line")
+    corner = -0.4 * smile
+    top = torch.minimum(0.6 * smile - 0.25 * gap - 0.8 * upper * plump, corner) - line
+    bottom = torch.maximum(0.6 * smile + 0.75 * gap + lower * plump, corner) + line
+    down = look.number("mouth_place") + 0.5 * (top + bottom)
+    halves = (half + 0.01)[..., 0, 0], (0.5 * (bottom - top))[..., 0, 0] + 0.008
+    return place_box(look, motion, (0.0, down[..., 0, 0]), halves)
+
+
+def mouth_reach(identity: Tensor, motion: Tensor) -> Tensor:
+    """The box, as `mouth_box` has it, that holds the mouth however far it opens, and the chin below it."""
     look = Look(identity)
-    width = look.number("mouth_size")[..., 0, 0] * 1.25
-    return _picture_box(
-        look, motion, (0.0, look.number("mouth_place")[..., 0, 0] + 0.07), (width, 0.19)
-    )
+    half, _, lower = (value[..., 0, 0] for value in look.numbers("mouth_size"))
+    gap = look.number("mouth_gap")[..., 0, 0]
+    place = look.number("mouth_place")[..., 0, 0]
+    return place_box(look, motion, (0.0, place + 0.07 * gap), (1.25 * half, 0.145 * gap + lower))
 
 
 def eye_boxes(identity: Tensor, motion: Tensor) -> Tensor:
-    """Centre x, centre y, half width, half height [n, t, 2, 4] of boxes that hold the left and the right eye, moving with them."""
+    """Centre x, centre y, half width, half height [n, t, 2, 4] of the boxes round the left and the right eye, lids included; a blink leaves them as they are."""
     look = Look(identity)
     across, down = (value[..., 0, 0] for value in look.numbers("eye_place"))
-    wide, high = (value[..., 0, 0] for value in look.numbers("eye_size"))
-    boxes = [
-        _picture_box(look, motion, (side * across, down), (1.25 * wide, 1.35 * high))
-        for side in (-1.0, 1.0)
-    ]
+    shut = motion.clone()
+    shut[..., MOTION.index("blink")] = 0
+    upper, lower = (edge[..., 0, 0] for edge in lid_edges(look, _pose_of(shut)))
+    upper = upper - look.number("lash")[..., 0, 0] - 0.008
+    down, high = down + 0.5 * (upper + lower), 0.5 * (lower - upper) + 0.004
+    wide = 1.06 * look.number("eye_size")[..., 0, 0]
+    boxes = [place_box(look, motion, (side * across, down), (wide, high)) for side in (-1.0, 1.0)]
     return torch.stack(boxes, 2)
 
 
@@ -127,8 +168,8 @@ def pixel_weights(identity: Tensor, motion: Tensor, size: int) -> Tensor:
         return torch.exp(-0.5 * (((x - cx) / wide) ** 2 + ((y - cy) / high) ** 2) / spread**2)
 
     eyes = eye_boxes(identity, motion)
-    total = 1 + MOUTH_WEIGHT * hill(mouth_box(identity, motion), 0.7)
-    total = total + EYE_WEIGHT * (hill(eyes[:, :, 0], 0.8) + hill(eyes[:, :, 1], 0.8))
+    total = 1 + MOUTH_WEIGHT * hill(mouth_reach(identity, motion), 0.7)
+    total = total + EYE_WEIGHT * (hill(eyes[:, :, 0], 1.0) + hill(eyes[:, :, 1], 1.0))
     return total.unsqueeze(2)
 
 
@@ -137,54 +178,37 @@ def _pixel_grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     return line[None, None, None, :], line[None, None, :, None]
 
 
-def _place_pixels(look: Look, pose: Pose, x: Tensor, y: Tensor) -> Spot:
-    centre_x, centre_y = look.numbers("centre")
-    size = look.number("size") * torch.exp(pose.scale)
-    cos, sin = torch.cos(pose.tilt), torch.sin(pose.tilt)
-    px, py = x - centre_x - pose.dx, y - centre_y - pose.dy - _PIVOT
-    head_x = (cos * px + sin * py) / size
-    head_y = (cos * py - sin * px) / size + _PIVOT
-    # The outer shoulders stand still; near the neck the body goes a little with the head.
-    near = torch.exp(-(((x - centre_x) / 0.38) ** 2))
-    body_x = x - centre_x - 0.35 * pose.dx * near
-    body_y = y - 0.25 * pose.dy * near
-    return Spot(
-        x, y, body_x, body_y, head_x, head_y, head_x - _TURN * pose.dx, head_y - _TURN * pose.dy
-    )
+def _blur_picture(picture: Tensor) -> Tensor:
+    """A binomial blur over three pixels: no edge is sharper than a small VAE can keep."""
+    for axis in (-1, -2):
+        size = picture.shape[axis]
+        before = torch.cat([picture.narrow(axis, 0, 1), picture.narrow(axis, 0, size - 1)], axis)
+        after = torch.cat([picture.narrow(axis, 1, size - 1), picture.narrow(axis, -1, 1)], axis)
+        picture = 0.5 * picture + 0.25 * (before + after)
+    return picture
 
 
-def _picture_box(
-    look: Look,
-    motion: Tensor,
-    at: tuple[Tensor | float, Tensor],
-    half: tuple[Tensor, Tensor | float],
-) -> Tensor:
-    """A box of head coordinates where it stands in the picture."""
-    dx, dy, tilt, scale = motion[..., :4].unbind(-1)
-    centre_x, centre_y = (value[..., 0, 0] for value in look.numbers("centre"))
-    size = look.number("size")[..., 0, 0] * torch.exp(scale)
-    hx, hy = at[0] + _TURN * dx, at[1] + _TURN * dy - _PIVOT
-    cos, sin = torch.cos(tilt) * size, torch.sin(tilt) * size
-    cx, cy = cos * hx - sin * hy + centre_x + dx, sin * hx + cos * hy + centre_y + dy + _PIVOT
-    wide, high = half[0] * size + 0 * cx, half[1] * size + 0 * cx
-    return torch.stack([cx, cy, wide, high], -1)
+def _pose_of(motion: Tensor) -> Pose:
+    return Pose(*motion[..., None, None].unbind(2))
 
 
-def _draw_ground(look: Look, x: Tensor, y: Tensor) -> Tensor:
-    slant = look.number("ground_slant")
-    along = 0.5 + 0.35 * (torch.cos(slant) * x + torch.sin(slant) * y)
-    picture = torch.lerp(
-        look.colour("ground"), look.colour("ground_far"), along.clamp(0, 1).unsqueeze(2)
-    )
-    number, phase, on = look.numbers("stripe")
-    wave = torch.cos(number * (torch.cos(slant) * x - torch.sin(slant) * y) + 3 * phase)
-    picture = paint_over(picture, look.colour("stripe_colour"), on * soft_mask(-0.12 * wave, 0.03))
-    cx, cy, radius, on = look.numbers("disc")
-    disc = ellipse_distance(x - cx, y - cy, radius, radius)
-    return paint_over(picture, look.colour("disc_colour"), on * soft_mask(disc, 0.02))
+def _move_paints(look: Look, pose: Pose, spot: Spot, size: int) -> Parts:
+    worn = sample_paint(paint_head(look, size), spot.head_x, spot.head_y, HEAD_SPAN)
+    face = sample_paint(paint_face(look, size), spot.face_x, spot.face_y, FACE_SPAN)
+    body = paint_body(look, size)
+    body = sample_paint(body, spot.body_x, spot.body_y - BODY_MIDDLE, BODY_SPAN)
+    (hair, cover), (skin, shade), (cloth, neck) = (
+        worn.split(3, 2), face.split((3, 1), 2), body.split((3, 1), 2)
+    )  # fmt: skip
+    return Parts(hair, cover, skin, shade, cloth, neck, head_shape(look, pose, spot))
 
 
-def _draw_back_hair(picture: Tensor, look: Look, spot: Spot) -> Tensor:
+def _line_colour(look: Look, own: Tensor) -> Tensor:
+    """What a part is outlined with: its own colour, darker, or ink."""
+    return torch.lerp(own, look.colour("ink"), look.number("ink", 3).unsqueeze(2))
+
+
+def _draw_back_hair(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
     length, spread, corner = look.numbers("back_hair")
     wide = look.number("head_width") + spread
     top = look.number("head_top")
@@ -195,81 +219,82 @@ def _draw_back_hair(picture: Tensor, look: Look, spot: Spot) -> Tensor:
         x, spot.head_y - high + top, wide, high, wide * (0.55 + 0.4 * corner)
     )
     on = look.number("hair_on") * (length > 0.05)
-    picture = paint_over(picture, look.colour("hair") * 0.78, on * soft_mask(hair))
+    outline, thick = look.number("outline") * look.number("ink", 3), look.number("ink", 4)
+    ink = look.colour("ink")
+    picture = paint_over(picture, ink, on * outline * soft_mask(hair - thick))
+    picture = paint_over(picture, parts.hair * 0.78, on * soft_mask(hair))
     radius, across, lift = look.numbers("bun")
     bun = ellipse_distance(
         spot.head_x - across, spot.head_y + top + lift + 0.4 * radius, radius + 1e-3, radius + 1e-3
     )
-    return paint_over(
-        picture, look.colour("hair") * 0.9, on.ceil() * (radius > 0.05) * soft_mask(bun)
-    )
+    on = on.ceil() * (radius > 0.05)
+    picture = paint_over(picture, ink, on * outline * soft_mask(bun - thick))
+    return paint_over(picture, parts.hair * 0.9, on * soft_mask(bun))
 
 
-def _draw_body(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
+def _draw_body(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts) -> Tensor:
     wide, top, corner = look.numbers("shoulder")
     slope = 0.16 * (spot.body_x / wide).square()
     shoulders = rounded_box_distance(
-        spot.body_x, spot.body_y - top - slope - 1.0, wide, torch.ones_like(wide), corner
+        spot.body_x, spot.body_y - top - slope - 1.5, wide, torch.full_like(wide, 1.5), corner
     )
-    shade = 1 - 0.12 * look.number("light").sign() * spot.body_x
-    cloth = look.colour("cloth") * shade.unsqueeze(2)
     body = soft_mask(shoulders)
-    picture = paint_over(picture, cloth, body)
-    skin = look.colour("skin")
+    inked, thick = look.number("outline") * look.number("ink", 3), look.number("ink", 4)
+    picture = paint_over(picture, look.colour("ink"), inked * soft_mask(shoulders - thick))
+    picture = paint_over(picture, parts.cloth, body)
+    skin = look.colour("skin") * parts.neck * 0.93
     open_wide, open_deep = look.numbers("neckline")
     neckline = ellipse_distance(spot.body_x, spot.body_y - top + 0.02, open_wide + 0.05, open_deep)
     picture = paint_over(
         picture, look.colour("cloth_far"), body * look.number("collar") * soft_mask(neckline - 0.05)
     )
-    picture = paint_over(picture, skin * 0.93, body * soft_mask(neckline))
+    picture = paint_over(picture, skin, body * soft_mask(neckline))
     # The neck goes from the head, which moves, to the collar, which hardly does.
-    down = ((spot.y - 0.3) / 0.4).clamp(0, 1)
+    down = ((spot.body_y - 0.3) / 0.4).clamp(0, 1)
     neck_x = torch.lerp(spot.head_x, spot.body_x, down)
     neck = torch.maximum(
-        neck_x.abs() - look.number("neck") * (1 + 0.25 * down * down), spot.y - top - 0.04
+        neck_x.abs() - look.number("neck") * (1 + 0.25 * down * down), spot.body_y - top - 0.04
     )
-    picture = paint_over(picture, skin * 0.93, soft_mask(torch.maximum(neck, 0.1 - spot.y)))
-    chin = look.number("head_bottom") + 0.05 * pose.aperture
+    neck = torch.maximum(neck, 0.1 - spot.head_y)
+    picture = paint_over(picture, look.colour("ink"), inked * soft_mask(neck - thick))
+    picture = paint_over(picture, skin, soft_mask(neck))
+    chin = look.number("head_bottom") + look.number("drop") * pose.aperture
     shadow = ellipse_distance(
         spot.head_x, spot.head_y - chin + 0.02, look.number("neck") * 1.2, chin * 0.22
     )
-    return paint_over(picture, skin * 0.78, soft_mask(neck) * soft_mask(shadow, 0.05))
+    return paint_over(picture, skin * 0.84, soft_mask(neck) * soft_mask(shadow, 0.05))
 
 
-def _draw_head(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
+def _draw_ears(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     skin, outline = look.colour("skin"), look.number("outline")
     ear_wide, ear_high = look.numbers("ear")
     # The ears sit where the head is widest, and the far one hides as the head turns.
-    ear = ellipse_distance(
-        spot.head_x.abs() - look.number("head_width") * 0.99, spot.head_y - 0.06, ear_wide, ear_high
-    )
-    picture = paint_over(picture, skin * 0.35, outline * soft_mask(ear - 0.016))
+    away = 0.12 * (look.number("turn") * spot.head_x.sign()).clamp(min=0)
+    x = spot.head_x.abs() - look.number("head_width") * 0.99 + away
+    ear = ellipse_distance(x, spot.head_y - 0.06, ear_wide, ear_high)
+    line = _line_colour(look, skin * 0.35)
+    picture = paint_over(picture, line, outline * soft_mask(ear - look.number("ink", 4)))
     picture = paint_over(picture, skin * 0.9, soft_mask(ear))
     stud = ellipse_distance(spot.head_x.abs() - look.number("head_width") - 0.03, spot.head_y - 0.06 - ear_high,
                     look.number("ear") * 0 + 0.035, look.number("ear") * 0 + 0.035)  # fmt: skip
+    return paint_over(picture, look.colour("cloth_far"), look.number("earring") * soft_mask(stud))
+
+
+def _draw_head(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts) -> Tensor:
+    line = _line_colour(look, look.colour("skin") * 0.35)
     picture = paint_over(
-        picture, look.colour("cloth_far"), look.number("earring") * soft_mask(stud)
+        picture, line, look.number("outline") * soft_mask(parts.head - look.number("ink", 4))
     )
-    head = head_shape(look, pose, spot)
-    picture = paint_over(picture, skin * 0.35, outline * soft_mask(head - 0.016))
-    lit = 1 + 0.10 * look.number("light") * spot.face_x - 0.06 * spot.face_y
-    rim = ((head + 0.10) / 0.10).clamp(0, 1)
-    face = soft_mask(head)
-    picture = paint_over(picture, skin * (lit - 0.10 * rim * rim).unsqueeze(2), face)
-    cheek_x, cheek_y = spot.face_x.abs() - 0.27, spot.face_y - 0.19
-    glow = torch.exp(-(cheek_x.square() + cheek_y.square()) / 0.016)
-    rosy = skin * skin.new_tensor([1.0, 0.72, 0.70])[:, None, None]
-    picture = paint_over(picture, rosy, face * look.number("blush") * glow)
-    spots = torch.cos(52 * spot.face_x) * torch.cos(47 * spot.face_y + 26 * spot.face_x)
-    dots = (
-        soft_mask(0.55 - spots, 0.25)
-        * torch.exp(-(((spot.face_y - 0.16) / 0.07) ** 2))
-        * glow.sqrt()
-    )
-    return paint_over(picture, skin * 0.72, face * look.number("freckles") * dots)
+    rim = ((parts.head + 0.10) / 0.10).clamp(0, 1)
+    face = soft_mask(parts.head)
+    picture = paint_over(picture, parts.skin * (1 - 0.10 * rim * rim).unsqueeze(2), face)
+    picture = draw_beard(picture, look, pose, spot, parts)
+    picture = draw_mouth(picture, look, pose, spot)
+    picture = draw_eyes(picture, look, pose, spot)
+    return picture * torch.lerp(torch.ones_like(parts.shade), parts.shade, face.unsqueeze(2))
 
 
-def _draw_hair(picture: Tensor, look: Look, spot: Spot) -> Tensor:
+def _draw_hair(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
     volume, lift, low = look.numbers("cap")
     bumps, number, phase = look.numbers("bumps")
     wide, high = look.number("head_width") + volume, look.number("head_top") + lift
@@ -282,10 +307,11 @@ def _draw_hair(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     line = height + slant * fx + bow * fx.square() + wave * torch.cos(22 * fx)
     temple = look.number("head_width") * 0.93 - fx.abs()
     bare = torch.maximum(line - fy, -temple)
-    hair = look.number("hair_on") * soft_mask(cap) * soft_mask(-bare, 0.02)
-    shine = 1 + 0.28 * torch.exp(
-        -(((y + 0.72 * high) / 0.09) ** 2) - ((x - 0.18 * look.number("light")) / 0.24) ** 2
+    on = look.number("hair_on")
+    ink = _line_colour(look, look.colour("hair") * 0.45)
+    outline = torch.minimum(
+        soft_mask(cap - look.number("ink", 4)),
+        soft_mask(-bare - look.number("ink", 4) * look.number("ink", 3), 0.02),
     )
-    picture = paint_over(picture, look.colour("hair") * 0.45, look.number("outline") * look.number("hair_on")
-                     * soft_mask(cap - 0.016) * soft_mask(-bare, 0.02))  # fmt: skip
-    return paint_over(picture, look.colour("hair") * shine.unsqueeze(2), hair)
+    picture = paint_over(picture, ink, look.number("outline") * on * outline)
+    return paint_over(picture, parts.hair, on * soft_mask(cap) * soft_mask(-bare, 0.02))

@@ -1,9 +1,10 @@
 """Who a drawn presenter is: every shape and colour that does not move, as one row of numbers."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
+
+from model.pocket.training.portraits import draw_portraits
+from model.pocket.training.variety import PLAIN, vary_portraits
 
 # Name -> how many columns. Lengths are in half pictures (the picture spans −1..1 both ways).
 LAYOUT: dict[str, int] = {
@@ -16,36 +17,29 @@ LAYOUT: dict[str, int] = {
     "brow_place": 1, "brow_shape": 4, "nose": 3, "nose_on": 2, "mouth_place": 1, "mouth_size": 3,
     "smile": 1, "blush": 1, "light": 1, "outline": 1, "beard": 2, "moustache": 1,
     "glasses": 2, "glasses_colour": 3, "earring": 1, "freckles": 1,
+    **{name: len(row) for name, row in PLAIN.items()},
 }  # fmt: skip
 COLUMNS = sum(LAYOUT.values())
-
-SKINS = (
-    (0.99, 0.88, 0.80), (0.97, 0.82, 0.71), (0.94, 0.76, 0.62), (0.89, 0.69, 0.53),
-    (0.82, 0.60, 0.44), (0.72, 0.50, 0.35), (0.60, 0.40, 0.28), (0.50, 0.33, 0.24),
-)  # fmt: skip
-HAIRS = (
-    (0.13, 0.11, 0.12), (0.20, 0.14, 0.12), (0.30, 0.19, 0.13), (0.42, 0.27, 0.16),
-    (0.58, 0.38, 0.20), (0.84, 0.67, 0.38), (0.93, 0.83, 0.60), (0.66, 0.28, 0.13),
-    (0.55, 0.55, 0.58), (0.86, 0.86, 0.88), (0.30, 0.36, 0.62), (0.80, 0.42, 0.55),
-)  # fmt: skip
-IRISES = (
-    (0.28, 0.17, 0.10), (0.36, 0.22, 0.12), (0.20, 0.13, 0.10), (0.25, 0.42, 0.62),
-    (0.28, 0.48, 0.36), (0.42, 0.46, 0.48), (0.12, 0.11, 0.12),
-)  # fmt: skip
+PLAIN_SHARE = 0.25
 
 
-def draw_identities(n: int, generator: torch.Generator) -> Tensor:
-    """`n` presenters [n, COLUMNS], different in build, colours, hair, clothes and background."""
-    device = generator.device
+def draw_identities(n: int, generator: torch.Generator, plain: bool = False) -> Tensor:
+    """`n` presenters [n, COLUMNS], each drawn at random; a quarter of them, or with `plain` all, are plain portraits.
 
-    def uniform(low: float, high: float, columns: int = 1) -> Tensor:
-        return low + (high - low) * torch.rand(n, columns, generator=generator, device=device)
-
-    def chance(probability: float) -> Tensor:
-        return (uniform(0, 1) < probability).float()
-
-    values = _draw_colours(n, generator) | _draw_build(uniform) | _draw_features(uniform, chance)
-    values |= _draw_hair(uniform, chance) | _draw_extras(uniform, chance)
+    The others are of every build, age and style, in any place of the picture: photographs nearly, outlined,
+    line drawings, robots and animals among them; with glasses, beards, hats, scarves and veils.
+    """
+    values = draw_portraits(n, generator)
+    known = {name: values["size"].new_tensor(row).expand(n, -1) for name, row in PLAIN.items()}
+    values |= known
+    # Noise of its own, also for the plain: no texture of a picture is that of another.
+    values["seed"] = torch.randint(
+        1, 1 << 20, (n, 1), generator=generator, device=generator.device
+    ).float()
+    if not plain:
+        same = torch.rand(n, 1, generator=generator, device=generator.device) < PLAIN_SHARE
+        varied = vary_portraits(values, n, generator)
+        values = {name: torch.where(same, value, varied[name]) for name, value in values.items()}
     return torch.cat([values[name] for name in LAYOUT], dim=1)
 
 
@@ -65,117 +59,5 @@ class Look:
         return tuple(self.number(name, column) for column in range(LAYOUT[name]))
 
     def colour(self, name: str) -> Tensor:
-        """Three columns as [n, 1, 3, 1, 1]."""
-        return self._columns[name][:, None, :, None, None]
-
-
-Uniform = Callable[..., Tensor]
-Chance = Callable[[float], Tensor]
-
-
-def _draw_colours(n: int, generator: torch.Generator) -> dict[str, Tensor]:
-    def uniform(low: float, high: float, columns: int = 1) -> Tensor:
-        noise = torch.rand(n, columns, generator=generator, device=generator.device)
-        return low + (high - low) * noise
-
-    skin = _blend_palette(SKINS, uniform(0, 1)) + uniform(-0.03, 0.03) + uniform(-0.02, 0.02, 3)
-    hair = _pick_colour(HAIRS, uniform(0, 1)) + uniform(-0.03, 0.05) + uniform(-0.03, 0.03, 3)
-    red = skin.new_tensor([0.78, 0.27, 0.30])
-    lip = torch.lerp(skin * skin.new_tensor([0.88, 0.66, 0.64]), red, uniform(0.05, 0.6))
-    ground = _draw_shade(uniform)
-    return {
-        "skin": skin.clamp(0.1, 1), "hair": hair.clamp(0.06, 0.96), "lip": lip.clamp(0.1, 0.95),
-        "iris": (_pick_colour(IRISES, uniform(0, 1)) + uniform(-0.03, 0.03, 3)).clamp(0.06, 0.7),
-        "ground": ground, "ground_far": torch.lerp(ground, _draw_shade(uniform), uniform(0, 0.6)),
-        "disc_colour": torch.lerp(ground, _draw_shade(uniform), uniform(0.2, 0.8)),
-        "stripe_colour": torch.lerp(ground, _draw_shade(uniform), uniform(0.1, 0.5)),
-        "cloth": _draw_shade(uniform, 0.12), "cloth_far": _draw_shade(uniform, 0.12),
-        "glasses_colour": _draw_shade(uniform, 0.1, 0.5),
-    }  # fmt: skip
-
-
-def _draw_build(uniform: Uniform) -> dict[str, Tensor]:
-    return {
-        "ground_slant": uniform(-3.14, 3.14),
-        "centre": torch.cat([uniform(-0.05, 0.05), uniform(-0.14, -0.04)], 1),
-        "size": uniform(0.9, 1.1), "head_width": uniform(0.42, 0.52),
-        "head_top": uniform(0.50, 0.58), "head_bottom": uniform(0.53, 0.63),
-        "jaw": uniform(0.0, 0.42), "neck": uniform(0.17, 0.24),
-        "ear": torch.cat([uniform(0.06, 0.1), uniform(0.09, 0.14)], 1),
-        "shoulder": torch.cat([uniform(0.6, 0.9), uniform(0.62, 0.76), uniform(0.3, 0.5)], 1),
-        "light": uniform(-1, 1), "blush": uniform(0, 0.5),
-    }  # fmt: skip
-
-
-def _draw_features(uniform: Uniform, chance: Chance) -> dict[str, Tensor]:
-    eye = torch.cat([uniform(0.085, 0.125), uniform(0.05, 0.088)], 1)
-    dots = chance(0.12)
-    return {
-        "eye_place": torch.cat([uniform(0.165, 0.21), uniform(-0.09, 0.01)], 1),
-        "eye_size": eye, "eye_white": 1 - dots, "iris_size": uniform(0.046, 0.062),
-        "lash": uniform(0.008, 0.022), "lid": uniform(0, 0.22),
-        "brow_place": uniform(0.115, 0.165),
-        "brow_shape": torch.cat([uniform(0.09, 0.13), uniform(0.012, 0.03), uniform(-0.2, 0.3),
-                                 uniform(0, 0.05)], 1),
-        "nose": torch.cat([uniform(0.13, 0.2), uniform(0.045, 0.085), uniform(0.03, 0.05)], 1),
-        "nose_on": torch.cat([uniform(0.1, 0.55), chance(0.3) * uniform(0.2, 0.5)], 1),
-        "mouth_place": uniform(0.32, 0.38),
-        "mouth_size": torch.cat([uniform(0.20, 0.255), uniform(0.022, 0.042),
-                                 uniform(0.034, 0.058)], 1),
-        "smile": uniform(0.015, 0.08),
-    }  # fmt: skip
-
-
-def _draw_hair(uniform: Uniform, chance: Chance) -> dict[str, Tensor]:
-    bangs = chance(0.25)
-    curly = chance(0.3)
-    back = torch.cat([chance(0.5) * uniform(0.3, 1), uniform(0.03, 0.13), uniform(0.2, 0.7)], 1)
-    volume = uniform(0.02, 0.09) + curly * uniform(0, 0.12)
-    return {
-        "cap": torch.cat([volume, uniform(0.03, 0.11) + curly * uniform(0, 0.1),
-                          uniform(-0.08, 0.12)], 1),
-        # height, slant, bow and wave of the line between hair and forehead
-        "hairline": torch.cat([uniform(-0.37, -0.27) + bangs * uniform(0.03, 0.08),
-                               uniform(-0.3, 0.3) * (1 - bangs), uniform(0.2, 1.1) * (1 - bangs),
-                               chance(0.4) * uniform(0.0, 0.025)], 1),
-        "sideburn": uniform(-0.15, 0.15),
-        "bumps": torch.cat([curly * uniform(0.01, 0.035), uniform(8, 16).round(),
-                            uniform(0, 6.28)], 1),
-        "back_hair": back, "hair_on": 1 - chance(0.07),
-        "bun": torch.cat([chance(0.12) * uniform(0.12, 0.2), uniform(-0.15, 0.15),
-                          uniform(0.02, 0.1)], 1),
-    }  # fmt: skip
-
-
-def _draw_extras(uniform: Uniform, chance: Chance) -> dict[str, Tensor]:
-    disc = torch.cat([uniform(-1, 1), uniform(-1, 0.4), uniform(0.15, 0.7), chance(0.5)], 1)
-    stripe = torch.cat([uniform(2, 7), uniform(-0.8, 0.8), chance(0.3) * uniform(0.3, 1)], 1)
-    bearded = chance(0.2)
-    return {
-        "disc": disc, "stripe": stripe,
-        "neckline": torch.cat([uniform(0.15, 0.3), uniform(0.05, 0.3)], 1),
-        "collar": chance(0.4) * uniform(0.7, 1), "outline": chance(0.25) * uniform(0.4, 0.9),
-        "beard": torch.cat([bearded * uniform(0.35, 0.8), uniform(0.0, 0.2)], 1),
-        "moustache": bearded * chance(0.6) * uniform(0.3, 0.8),
-        "glasses": torch.cat([chance(0.25) * uniform(0.6, 1), uniform(0.13, 0.165)], 1),
-        "earring": chance(0.2) * uniform(0.5, 1), "freckles": chance(0.15) * uniform(0.2, 0.6),
-    }  # fmt: skip
-
-
-def _blend_palette(palette: tuple[tuple[float, float, float], ...], at: Tensor) -> Tensor:
-    colours = at.new_tensor(palette)
-    place = at[:, 0] * (len(palette) - 1)
-    low = place.floor().long().clamp(max=len(palette) - 2)
-    return torch.lerp(colours[low], colours[low + 1], (place - low)[:, None])
-
-
-def _pick_colour(palette: tuple[tuple[float, float, float], ...], at: Tensor) -> Tensor:
-    return at.new_tensor(palette)[(at[:, 0] * len(palette)).long().clamp(max=len(palette) - 1)]
-
-
-def _draw_shade(uniform: Uniform, darkest: float = 0.2, brightest: float = 1.0) -> Tensor:
-    """A colour of any hue, more often muted than loud."""
-    hue, value = uniform(0, 1), uniform(darkest, brightest)
-    wheel = torch.cat([hue, hue + 1 / 3, hue + 2 / 3], 1)
-    pure = (0.5 + 0.8 * torch.cos(wheel * 6.2832)).clamp(0, 1)
-    return (value * torch.lerp(torch.ones_like(pure), pure, uniform(0, 0.75).square())).clamp(0, 1)
+        """The first three columns as [n, 1, 3, 1, 1]."""
+        return self._columns[name][:, None, :3, None, None]

@@ -42,6 +42,23 @@ class Spot:
     face_y: Tensor
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Colours of what is painted once, moved to each pixel [n, t, c, y, x], and the outline of the head."""
+
+    hair: Tensor
+    cover: Tensor
+    """What hats, scarves and veils are made of."""
+    skin: Tensor
+    shade: Tensor
+    """[n, t, 1, y, x]: how brightly the face is lit."""
+    cloth: Tensor
+    neck: Tensor
+    """[n, t, 1, y, x]: the same of the neck."""
+    head: Tensor
+    """[n, t, y, x]: roughly the distance from the outline of the head."""
+
+
 def soft_mask(distance: Tensor, soft: float = SOFT) -> Tensor:
     """1 within, 0 without, with a smooth edge about three pixels of 256 wide."""
     edge = (0.5 - distance / (2 * soft)).clamp(0, 1)

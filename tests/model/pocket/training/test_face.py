@@ -5,11 +5,14 @@ import torch
 from model.pocket.training.face import (
     MOTION,
     draw_identities,
+    eye_boxes,
     mouth_box,
     neutral_motion,
     pixel_weights,
     render_faces,
+    rest_motion,
 )
+from model.pocket.training.identity import LAYOUT
 from model.pocket.training.motion import draw_motion
 
 
@@ -17,16 +20,17 @@ def test_the_same_seed_draws_the_same_person() -> None:
     """Identities and motions are functions of their generator alone."""
     first, second = (draw_identities(3, torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(first, second)
+    assert torch.equal(*(render_faces(who, rest_motion(who), 48) for who in (first, second)))
     moves = [draw_motion(3, 40, None, torch.Generator().manual_seed(5)) for _ in range(2)]
     assert torch.equal(*moves)
 
 
 def test_pictures_are_finite_and_in_range() -> None:
     """Whatever the identity, every pixel is a colour."""
-    who = draw_identities(12, torch.Generator().manual_seed(6))
-    motion = draw_motion(12, 2, torch.rand(12, 2, 3), torch.Generator().manual_seed(7))
+    who = draw_identities(64, torch.Generator().manual_seed(6))
+    motion = draw_motion(64, 2, torch.rand(64, 2, 3), torch.Generator().manual_seed(7))
     pictures = render_faces(who, motion, 64)
-    assert pictures.shape == (12, 2, 3, 64, 64)
+    assert pictures.shape == (64, 2, 3, 64, 64)
     assert torch.isfinite(pictures).all()
     assert float(pictures.min()) >= 0
     assert float(pictures.max()) <= 1
@@ -40,16 +44,64 @@ def test_a_window_is_a_part_of_the_whole() -> None:
     assert torch.allclose(part[..., 1:-1, 1:-1], whole[..., 1:-1, 1:-1], atol=1e-3)
 
 
+def inside_share(change: torch.Tensor, boxes: torch.Tensor, margin: float) -> torch.Tensor:
+    """How much [n] of a change [n, y, x] lies within the boxes [n, k, 4]."""
+    size = change.shape[-1]
+    line = (torch.arange(size) + 0.5) * 2 / size - 1
+    cx, cy, wide, high = boxes[..., None, None].unbind(2)
+    within = ((line - cx).abs() < wide + margin) & ((line[:, None] - cy).abs() < high + margin)
+    return (change * within.any(1)).sum((1, 2)) / change.sum((1, 2))
+
+
+def change_of(who: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
+    """How much each pixel [n, y, x] of the first frame changes in the second."""
+    return render_faces(who, motion, 96).diff(dim=1).abs().sum(2)[:, 0]
+
+
 def test_opening_the_mouth_changes_the_mouth_box_and_little_else() -> None:
-    """What an aperture changes lies within the mouth's box, apart from the chin below."""
-    who = draw_identities(6, torch.Generator().manual_seed(9))
-    shut, wide = neutral_motion(6, 1), neutral_motion(6, 1)
-    wide[..., MOTION.index("aperture")] = 1
-    change = (render_faces(who, wide, 128) - render_faces(who, shut, 128)).abs().sum(2)[:, 0]
-    for face, (cx, cy, half, high) in zip(change, mouth_box(who, wide)[:, 0].tolist(), strict=True):
-        left, right = (int((cx + s * half + 1) * 64) for s in (-1, 1))
-        top, bottom = (int((cy + s * high + 1) * 64) for s in (-1, 1))
-        assert float(face[top:bottom, left:right].sum() / face.sum()) > 0.8
+    """Whoever it is, what an aperture changes lies within the box of the open mouth; a chin that goes down too is held still."""
+    who = draw_identities(64, torch.Generator().manual_seed(9))
+    who[:, sum(list(LAYOUT.values())[: list(LAYOUT).index("drop")])] = 0
+    motion = neutral_motion(64, 2)
+    motion[:, 1, MOTION.index("aperture")] = 0.7
+    change = change_of(who, motion)
+    assert float(change.amax((1, 2)).min()) > 0.3
+    share = inside_share(change, mouth_box(who, motion)[:, 1:], 0.03)
+    assert float(share.min()) > 0.8
+
+
+def test_a_blink_changes_the_eye_boxes_and_nothing_else() -> None:
+    """Whoever it is, both eyes shut where their boxes are; dark glasses alone hide it."""
+    who = draw_identities(64, torch.Generator().manual_seed(9))
+    motion = neutral_motion(64, 2)
+    motion[:, 1, MOTION.index("blink")] = 1
+    change = change_of(who, motion)
+    seen = change.amax((1, 2)) > 0.2
+    assert int(seen.sum()) >= 60
+    share = inside_share(change, eye_boxes(who, motion)[:, 0], 0.03)[seen]
+    assert float(share.min()) > 0.9
+    for side in (0, 1):
+        assert (
+            float(
+                inside_share(change, eye_boxes(who, motion)[:, 0, side : side + 1], 0.03)[
+                    seen
+                ].min()
+            )
+            > 0.2
+        )
+
+
+def test_boxes_are_tight_and_go_with_the_head() -> None:
+    """A box is no larger than what a blink or lips change, and stays on it in any pose."""
+    who = draw_identities(32, torch.Generator().manual_seed(10))
+    motion = draw_motion(32, 1, None, torch.Generator().manual_seed(11)).expand(-1, 2, -1).clone()
+    motion[..., MOTION.index("blink")] = torch.tensor([0.0, 1.0])
+    change = change_of(who, motion)
+    seen = change.amax((1, 2)) > 0.2
+    boxes = eye_boxes(who, motion)[:, 0]
+    assert float(inside_share(change, boxes, 0.03)[seen].min()) > 0.9
+    smaller = boxes * torch.tensor([1.0, 1.0, 0.5, 0.5])
+    assert float(inside_share(change, smaller, 0.0)[seen].max()) < 0.8
 
 
 def test_the_mouth_and_the_eyes_weigh_more() -> None:
