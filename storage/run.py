@@ -21,7 +21,7 @@ from storage.input_files import (
     link_input,
     plain_suffix,
 )
-from storage.lock import hold_lock, is_held, is_lock
+from storage.lock import HELD_FILE, LOCK_FILE, hold_lock, is_held, is_lock
 from storage.names import (
     BEGUN,
     FOLDERS,
@@ -98,6 +98,7 @@ class Run:
         """The run that a retake was taken from: its folder then, its spec's digest, the clips, the seeds."""
         self._facts = facts
         self._hashed_inputs: tuple[object, ...] = ()
+        self._created = False
         self.picture: TreatedPicture | None = None  # decoded by this process, and not taken yet
         self.records = Records(root, self.spec.digest)
         self.presence = Presence(root, self.records, self.spec.clips)
@@ -127,10 +128,11 @@ class Run:
         with hold_lock(root):
             if is_run(root):
                 return cls._open_same(root, start)
-            publish.sweep_drafts(root, OWN)
-            begun = run_json.read_file(root, BEGUN)[0]
+            fresh = all(path.name in {LOCK_FILE, HELD_FILE} for path in root.iterdir())
+            begun = None if fresh else _find_beginning(root)
             facts = begun or _prepare_folder(root, start)
             run = cls(root, facts)
+            run._created = fresh
             if begun is None:  # hashed on the way
                 run._hashed_inputs = run._identify_inputs()
             if run.spec != start.spec:
@@ -138,7 +140,8 @@ class Run:
             if start.origin is not None:
                 start.origin.share(run)
             run_json.save_run_json(root, facts)
-            _forget_beginning(root)
+            if not fresh or start.origin is not None:
+                _forget_beginning(root)
         return run
 
     @classmethod
@@ -230,6 +233,11 @@ class Run:
         """Hold the run; gives the dead process that had held it, if one had (see storage/lock.py)."""
         with hold_lock(self.root) as before:
             yield before
+
+    @property
+    def is_untouched(self) -> bool:
+        """True of a run that this process has made in an empty folder, while it has no record: nothing in it can be a crash's, or damaged."""
+        return self._created and not any(self.records.folder.iterdir())
 
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash, set run.json and present(clip) right; how many were removed. Only under the lock."""
@@ -375,6 +383,12 @@ def _prepare_folder(root: Path, start: NewRun) -> Facts:
     if start.origin is not None:
         run_json.write_file(root, BEGUN, facts)
     return facts
+
+
+def _find_beginning(root: Path) -> Facts | None:
+    """What an interrupted create has written down, its drafts swept away."""
+    publish.sweep_drafts(root, OWN)
+    return run_json.read_file(root, BEGUN)[0]
 
 
 def _forget_beginning(root: Path) -> None:

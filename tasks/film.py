@@ -143,13 +143,14 @@ def film_pass(session: Session, *, last: bool) -> Iterator[None]:
 
 
 def film_tasks(session: Session) -> Iterator[luigi.Task]:
-    """What Luigi is to make, each when the one before is made, and what is to be done in between. What is there is looked through first."""
+    """What Luigi is to make, each when the one before is made, and what is to be done in between. What is there is looked through first; in a run that was just made there is nothing."""
     run, part = session.run, session.part
     if (output := part.output(run.root, run.spec)) is not None:
         output.check()
-    withdraw_damaged(run, session.pulse)
-    withdraw_pruned_frames(run)
-    prune_unwanted(run, session.pulse)
+    if not session.fresh:
+        withdraw_damaged(run, session.pulse)
+        withdraw_pruned_frames(run)
+        prune_unwanted(run, session.pulse)
     if part.accept_joint:
         session.accept_joint()
     _emit_start(session)

@@ -54,6 +54,8 @@ class Session:
         self.failure: LongtakeError | None = None
         self._decoder: Decoder | None = None
         self._agreed = False
+        self.fresh = False
+        """True in the first session of a run that this process has just made: nothing is there to be mended."""
         self._closing = ExitStack()
         self._lap = time.monotonic()
 
@@ -71,7 +73,10 @@ class Session:
         keep_run(self.run)
         self.watchdog.open()
         self._closing.callback(self.watchdog.close)
-        self.run.sweep()
+        # Its numerics are this process's own, and there are no bits yet to compare.
+        self.fresh = self._agreed = self.run.is_untouched
+        if not self.fresh:
+            self.run.sweep()
 
     def close(self) -> None:
         """Stop the denoiser after the clip it is at, keep what it has made, give the lock back."""

@@ -171,6 +171,17 @@ def test_a_joint_is_recorded(run: Run) -> None:
     assert json.loads((run.root / "run.json").read_text())["fingerprint"] == FINGERPRINT
 
 
+def test_a_run_just_made_is_untouched_until_its_first_record(tmp_path: Path, start: NewRun) -> None:
+    """A run that this process has made in an empty folder needs no mending; one that was opened, worked on, or begun before by somebody may."""
+    (tmp_path / "left" / "commits").mkdir(parents=True)
+    assert not Run.create(tmp_path / "left", start).is_untouched
+    run = Run.create(tmp_path / "new", start)
+    assert run.is_untouched
+    assert not Run.create(run.root, start).is_untouched
+    run.records.commit("segment", 0, sha256="0" * 64, bytes=1, frames=1)
+    assert not run.is_untouched
+
+
 def test_a_sweep_needs_the_lock(run: Run) -> None:
     """Without it, drafts of a run at work would go."""
     with pytest.raises(AssertionError):
