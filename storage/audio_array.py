@@ -41,7 +41,7 @@ class AudioArray:
 
         remove_path(self.folder)
         with publish_folder(self.folder) as draft:
-            array = create_array(draft, self._layout(0), durable=False)
+            array = create_array(draft, self._layout(0))
             digests = []
             # Grown chunk by chunk: the length is known when the last block has come, and a resize only rewrites zarr.json.
             for chunk in _split_chunks(blocks):

@@ -11,7 +11,7 @@ from storage.array_layout import ArrayLayout
 from storage.chunks import ChunkUnreadable, read_chunk
 from storage.digest import CONTENT_CHANGED
 from storage.names import GROUP
-from storage.publish import make_folder, publish_bytes
+from storage.publish import make_folder, publish_bytes, remove_path
 from storage.refusals import raise_if_machine_refused
 from storage.run_paths import path_inside
 from storage.schema import Unfit, read_json
@@ -43,17 +43,19 @@ def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:
 
 
 def create_arrays(root: Path, spec: Spec) -> None:
-    """Make every array of a run, empty and durable, and last the group that holds them."""
-    from storage import zarr_store
-
-    arrays = {
-        name: zarr_store.create_array(path_inside(root, name), one)
-        for name, one in array_layouts(spec).items()
-    }
+    """Make every array of a run, empty and durable, and last the group that holds them. What an interrupted create left of them goes first."""
+    metadata = _metadata_files(spec)
+    group = metadata.pop(GROUP)
+    for name, text in metadata.items():
+        path = path_inside(root, name)
+        if path.parent.exists():
+            remove_path(path.parent)
+        make_folder(path.parent)
+        publish_bytes(path, text)
     for first, last in _time_spans(spec):
-        arrays["time"][first:last] = _frame_times(spec, first, last)
+        _publish_times(root, spec, first, last)
     publish_bytes(path_inside(root, "present/c.0"), bytes(spec.clips))
-    publish_bytes(path_inside(root, GROUP), _metadata_files(spec)[GROUP])
+    publish_bytes(path_inside(root, GROUP), group)
 
 
 def find_layout_flaws(root: Path, spec: Spec) -> Iterator[tuple[str, str]]:
@@ -68,8 +70,6 @@ def find_layout_flaws(root: Path, spec: Spec) -> Iterator[tuple[str, str]]:
 
 def rewrite_layout_file(root: Path, spec: Spec, name: str) -> None:
     """Write one of the files of `create_arrays` anew, by its name in the run: it follows from the spec."""
-    from storage.zarr_store import array_at
-
     metadata = _metadata_files(spec)
     path = path_inside(root, name)
     make_folder(path.parent)
@@ -78,9 +78,7 @@ def rewrite_layout_file(root: Path, spec: Spec, name: str) -> None:
         return
     for first, last in _time_spans(spec):
         if name == _time_chunk(first):
-            array_at(root / "time", array_layouts(spec)["time"])[first:last] = _frame_times(
-                spec, first, last
-            )
+            _publish_times(root, spec, first, last)
 
 
 def find_metadata_flaw(path: Path, layout: ArrayLayout) -> str | None:
@@ -115,6 +113,13 @@ def _time_flaw(root: Path, spec: Spec, first: int, last: int) -> str | None:
 def _time_spans(spec: Spec) -> Iterator[tuple[int, int]]:
     for first in range(0, spec.clips, TIME_CLIPS):
         yield first, min(first + TIME_CLIPS, spec.clips)
+
+
+def _publish_times(root: Path, spec: Spec, first: int, last: int) -> None:
+    from storage.zarr_store import array_at
+
+    array = array_at(path_inside(root, "time"), array_layouts(spec)["time"])
+    array[first:last] = _frame_times(spec, first, last)
 
 
 def _time_chunk(first: int) -> str:

@@ -135,7 +135,7 @@ def _write_one(draft: Path, name: str, array: Array) -> Facts:
     folder = re.sub(r"[^\w.-]", ".", name)
     # Not synced one by one: publish_folder does it for all, when the disk has long begun to write the first.
     layout = _layout_of(name, array.shape, array.dtype.name)
-    create_array(draft / folder, layout, durable=False)[...] = array
+    create_array(draft / folder, layout)[...] = array
     return {"name": name, "folder": folder, "digest": _hash_with_shape(array)}
 
 

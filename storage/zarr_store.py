@@ -46,9 +46,9 @@ class DurableStore(LocalStore):
         await asyncio.to_thread(remove_path, self.root / key)
 
 
-def create_array(folder: Path, layout: ArrayLayout, *, durable: bool = True) -> zarr.Array[Any]:
-    """An empty Zarr v3 array in a folder: flat keys, raw bytes, NaN where nothing was written (0 for integers), empty chunks kept."""
-    return _create_in_store(DurableStore(folder) if durable else LocalStore(folder), layout)
+def create_array(folder: Path, layout: ArrayLayout) -> zarr.Array[Any]:
+    """An empty Zarr v3 array in a draft folder, which whoever publishes that syncs: flat keys, raw bytes, NaN where nothing was written (0 for integers), empty chunks kept."""
+    return _create_in_store(LocalStore(folder), layout)
 
 
 def array_at(folder: Path, layout: ArrayLayout) -> zarr.Array[Any]:
@@ -60,7 +60,7 @@ def array_at(folder: Path, layout: ArrayLayout) -> zarr.Array[Any]:
 
 
 def render_metadata(layout: ArrayLayout) -> bytes:
-    """The zarr.json that `create_array` writes."""
+    """The zarr.json of an array."""
     held: dict[str, Buffer] = {}
     _create_in_store(MemoryStore(held), layout)
     return held["zarr.json"].to_bytes()
