@@ -75,7 +75,7 @@ def new(
         if break_lock:
             break_held_lock(resolved.root)
         frames = resolved.spec.clip_frames
-        with RunLog() as log, follow_progress(frames, on_clip_complete, progress.console) as eta:
+        with RunLog() as log, follow_progress(frames, on_clip_complete, progress.console) as seen:
             before = tuple(_lines_before(resolved))
             run = freeze_resolved(resolved)
             _print_warnings(before)
@@ -83,7 +83,7 @@ def new(
                 _emit_notices(run, begun)
             _print_warnings(notices)
             log.open(run.log_path)
-            return _describe_film(run, request.part, make_film(run, request.part), eta.made)
+            return _describe_film(run, request.part, make_film(run, request.part), seen.made)
 
 
 def resume(
@@ -113,13 +113,13 @@ def resume(
             leave_out(changes, run.spec.model)
             change_settings(run, changes.fields, changes.sources)
         frames = run.spec.clip_frames
-        with RunLog() as log, follow_progress(frames, on_clip_complete, progress.console) as eta:
+        with RunLog() as log, follow_progress(frames, on_clip_complete, progress.console) as seen:
             _say_where_else(run, part)
             if {"keep_frames", "keep_steps"}.intersection(fields):
                 tell_gone(run)
             _print_warnings(changes.told if changes is not None else ())
             log.open(run.log_path)
-            return _describe_film(run, part, make_film(run, part), eta.made)
+            return _describe_film(run, part, make_film(run, part), seen.made)
 
 
 def retake(
@@ -149,12 +149,12 @@ def retake(
         if wish.break_lock:
             break_held_lock(plan.root)
         frames, part = plan.spec.clip_frames, FilmPart(accept_joint=plan.accept_joint)
-        with RunLog() as log, follow_progress(frames, on_clip_complete, progress.console) as eta:
+        with RunLog() as log, follow_progress(frames, on_clip_complete, progress.console) as seen:
             run = begin_retake(plan)
             if not plan.begun:
                 _emit_notices(run, begun)
             log.open(run.log_path)
-            film = _describe_film(run, part, make_film(run, part), eta.made)
+            film = _describe_film(run, part, make_film(run, part), seen.made)
         with run.lock():
             return RetakenFilm(film, measure_seams(open_run(run.root)))
 

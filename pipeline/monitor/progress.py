@@ -37,10 +37,11 @@ NOT_SHOWN = ProgressOptions()
 
 
 class LogLines:
-    """Events in, the lines of the articles out."""
+    """Events in, the lines of the articles out, and the clips counted on the way."""
 
-    def __init__(self, eta: EtaEstimator) -> None:
-        self._eta = eta
+    def __init__(self) -> None:
+        self.clips = self.done = self.made = 0
+        """To be made or found by this command; published; published since the last start."""
 
     def add_event(self, event: str, facts: Facts) -> None:
         """Say what there is to say about one event."""
@@ -49,11 +50,13 @@ class LogLines:
             speak(facts)
 
     def _run_started(self, facts: Facts) -> None:
+        self.clips, self.done, self.made = int(str(facts["clips"])), int(str(facts["done"])), 0
         if not facts.get("offline"):
             log_line("[INFO] Online decode enabled. Will decode and save each clip immediately.")
         log_line(f"[INFO] Output directory set to: {facts['run']}")
 
     def _repair_started(self, facts: Facts) -> None:
+        self.clips, self.done, self.made = int(str(facts["clips"])), 0, 0
         log_line(
             f"[INFO] Repairing: {_format_number(facts['files'], 'damaged file')}, {_format_number(facts['clips'], 'clip')} to be shown again"
         )
@@ -112,9 +115,9 @@ class LogLines:
         log_line(f"[SUCCESS] Clip {facts['clip']} generated")
 
     def _clip_published(self, facts: Facts) -> None:
-        done, clips = self._eta.done, self._eta.clips
-        share, clip = 100 * done / max(clips, 1), facts["clip"]
-        log_line(f"[PROGRESS] {share:.1f}% ({done}/{clips}) - Clip {clip} saved")
+        self.done, self.made = self.done + 1, self.made + 1
+        share, clip = 100 * self.done / max(self.clips, 1), facts["clip"]
+        log_line(f"[PROGRESS] {share:.1f}% ({self.done}/{self.clips}) - Clip {clip} saved")
 
     def _clip_retry(self, facts: Facts) -> None:
         log_line(
@@ -149,14 +152,15 @@ def format_seconds_left(seconds: float | None) -> str:
 class ProgressBar:
     """A line of a terminal: clips done, frames a second and the time that is left."""
 
-    def __init__(self, eta: EtaEstimator, clip_frames: int, console: "Console") -> None:
-        self._eta, self._clip_frames = eta, clip_frames
+    def __init__(self, clip_frames: int, console: "Console") -> None:
+        self._eta, self._clip_frames = EtaEstimator(), clip_frames
         self._doing = "loading the model"
         self.progress = make_progress(console)
         self._task = self.progress.add_task(self._doing, total=None, left="", speed="")
 
     def add_event(self, event: str, facts: Facts) -> None:
         """Move the bar on by one event."""
+        self._eta.add_event(event, facts, time.time())
         eta, each = self._eta, self._eta.seconds_a_clip
         if event == "stalled":  # the process ends at once, and the cursor is to be there again
             self.progress.stop()
@@ -223,22 +227,21 @@ def follow_progress(
     clip_frames: int,
     on_clip_complete: OnClipComplete | None = None,
     console: "Console | None" = None,
-) -> Iterator[EtaEstimator]:
-    """Listen to the events meanwhile: lines for the log, a bar on the terminal, the caller's own function after each published clip."""
-    eta = EtaEstimator()
-    followers = [LogLines(eta).add_event]
+) -> Iterator[LogLines]:
+    """Listen to the events meanwhile: lines for the log, a bar on the terminal, the caller's own function after each published clip. Gives what counts the clips."""
+    lines = LogLines()
+    followers = [lines.add_event]
     with ExitStack() as stack:
         if console is not None:
-            bar = ProgressBar(eta, clip_frames, console)
+            bar = ProgressBar(clip_frames, console)
             stack.enter_context(bar.progress)
             followers.append(bar.add_event)
 
         def tell(event: str, facts: Facts) -> None:
-            eta.add_event(event, facts, time.time())
             for follower in followers:
                 follower(event, facts)
             if event == "clip_published" and on_clip_complete is not None:
-                on_clip_complete(int(str(facts["clip"])), eta.clips)
+                on_clip_complete(int(str(facts["clip"])), lines.clips)
 
         stack.enter_context(events.listen_to_events(tell))
-        yield eta
+        yield lines
