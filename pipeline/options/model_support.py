@@ -11,32 +11,32 @@ if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
 
 
-def drop_unsupported(wishes: "GivenOptions") -> None:
+def drop_unsupported(given: "GivenOptions") -> None:
     """Settle who draws, then leave out what that model does not know, with one line each; raises BadOption."""
-    leave_out(wishes, str(wishes.fields.get("model") or _choose_model(wishes)))
+    leave_out(given, str(given.fields.get("model") or _choose_model(given)))
 
 
-def leave_out(wishes: "GivenOptions", model: str) -> None:
+def leave_out(given: "GivenOptions", model: str) -> None:
     """Leave out what a model does not know, with one line each; raises BadOption where that names weights that are not there."""
     for name, option in OPTIONS.items():
-        if name in wishes.fields and option.models and model not in option.models:
-            word, source = wishes.fields.pop(name), wishes.sources.pop(name)
+        if name in given.fields and option.models and model not in option.models:
+            word, source = given.fields.pop(name), given.sources.pop(name)
             if name in {"weights", "lora"}:
                 require_place(source, str(word))
             if not (name == "guidance" and float(str(word)) == 0):  # the published scripts say 0
-                wishes.costly.append(f"{source} does nothing here: {model} draws; {option.unknown}")
+                given.costly.append(f"{source} does nothing here: {model} draws; {option.unknown}")
 
 
-def _choose_model(wishes: "GivenOptions") -> str:
+def _choose_model(given: "GivenOptions") -> str:
     """Who draws where nobody was named: live-avatar where weights were, as the published command lines do, else pocket."""
     from model.avatar import MODELS
 
-    weights = wishes.fields.get("weights")
+    weights = given.fields.get("weights")
     if not weights:
         return next(iter(MODELS))
-    require_place(source := wishes.sources["weights"], str(weights))
-    wishes.fields["model"], wishes.sources["model"] = LARGE[0], source
-    wishes.costly.append(f"{source} names weights, so {LARGE[0]} draws; --model says otherwise")
+    require_place(source := given.sources["weights"], str(weights))
+    given.fields["model"], given.sources["model"] = LARGE[0], source
+    given.costly.append(f"{source} names weights, so {LARGE[0]} draws; --model says otherwise")
     return LARGE[0]
 
 

@@ -75,14 +75,14 @@ def gather_options(
     given: Iterable[tuple[Flag, str]], environment: Mapping[str, str], folder: Path
 ) -> GivenOptions:
     """All that was said, the strongest first; raises BadOption, Refused."""
-    wishes = GivenOptions()
-    add_flags(wishes, given)
-    add_environment(wishes, environment)
-    add_config(wishes, folder)
-    return wishes
+    options = GivenOptions()
+    add_flags(options, given)
+    add_environment(options, environment)
+    add_config(options, folder)
+    return options
 
 
-def add_flags(wishes: GivenOptions, given: Iterable[tuple[Flag, str]]) -> None:
+def add_flags(options: GivenOptions, given: Iterable[tuple[Flag, str]]) -> None:
     """Flags in their order; the last of several equals wins, two that contradict each other are refused."""
     idle: dict[tuple[bool, str], list[str]] = {}
     said: dict[str, Flag] = {}
@@ -94,34 +94,34 @@ def add_flags(wishes: GivenOptions, given: Iterable[tuple[Flag, str]]) -> None:
             idle.setdefault((costs, flag.why_idle(word)), []).append(flag.spelling)
         for name, value in flag.values(word).items():
             before = said.setdefault(name, flag)
-            if before != flag and wishes.fields[name] != value:
+            if before != flag and options.fields[name] != value:
                 raise BadOption(flag.spelling, word, f"{before.spelling} says otherwise")
-            wishes.fields[name], wishes.sources[name] = value, flag.spelling
-    _refuse_two_voices(wishes)
+            options.fields[name], options.sources[name] = value, flag.spelling
+    _refuse_two_voices(options)
     for (costs, reason), names in idle.items():
         does = "does" if len(names) == 1 else "do"
         line = f"{', '.join(dict.fromkeys(names))} {does} nothing here: {reason}"
-        (wishes.costly if costs else wishes.notices).append(line)
+        (options.costly if costs else options.notices).append(line)
 
 
-def _refuse_two_voices(wishes: GivenOptions) -> None:
-    audio = str(wishes.fields.get("audio", ""))
+def _refuse_two_voices(options: GivenOptions) -> None:
+    audio = str(options.fields.get("audio", ""))
     if "+" in audio and not Path(audio).exists():
         raise Refused(f"--audio {audio}", "two sounds are two people, and a film shows one")
 
 
-def add_environment(wishes: GivenOptions, environment: Mapping[str, str]) -> None:
+def add_environment(options: GivenOptions, environment: Mapping[str, str]) -> None:
     """LONGTAKE_AHEAD=3 stands for --ahead 3; a near miss is named, another variable is none of ours."""
     for variable in sorted(name for name in environment if name.startswith(VARIABLE_PREFIX)):
         name = variable.removeprefix(VARIABLE_PREFIX).lower().replace("_", "-")
         if name in _SETTABLE:
-            wishes.add(_read_values(_SETTABLE[name], environment[variable], variable), variable)
+            options.add(_read_values(_SETTABLE[name], environment[variable], variable), variable)
         elif near := difflib.get_close_matches(name, _SETTABLE, 1):
             meant = VARIABLE_PREFIX + near[0].upper().replace("-", "_")
-            wishes.notices.append(f"{variable} is not known; {meant} is")
+            options.notices.append(f"{variable} is not known; {meant} is")
 
 
-def add_config(wishes: GivenOptions, folder: Path) -> None:
+def add_config(options: GivenOptions, folder: Path) -> None:
     """`ahead = 3` in longtake.toml of the working directory stands for --ahead 3."""
     path = folder / CONFIG_FILE
     if path.is_file():
@@ -136,7 +136,7 @@ def add_config(wishes: GivenOptions, folder: Path) -> None:
                     value,
                     f"did you mean {near[0]}?" if near else "no such option",
                 )
-            wishes.add(
+            options.add(
                 _read_values(_SETTABLE[name], str(value), f"{CONFIG_FILE}: {key}"), CONFIG_FILE
             )
 

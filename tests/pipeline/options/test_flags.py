@@ -117,7 +117,7 @@ TORCHRUN = ["torchrun", "--nproc_per_node=5", "--master_port=29102"]
 SCRIPT = "minimal_inference/s2v_streaming_interact.py"
 
 
-def wishes_of(*words: str):
+def options_of(*words: str):
     return gather_options(parse_command(words).given, {}, Path("/nonexistent"))
 
 
@@ -144,11 +144,11 @@ def test_each_works_is_ignored_with_one_line_or_refused(name: str, dash: str):
     words = [f"--{name.replace('_', dash)}", *value]
     if flag.outcome == "refused":
         with pytest.raises(Refused, match=flag.refused[:20]):
-            wishes_of(*words)
+            options_of(*words)
         return
-    wishes = wishes_of(*words)
-    assert bool(wishes.fields) == (flag.outcome == "works")
-    assert len(wishes.told) == (flag.outcome == "ignored")
+    options = options_of(*words)
+    assert bool(options.fields) == (flag.outcome == "works")
+    assert len(options.told) == (flag.outcome == "ignored")
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_published_lists_are_read_word_for_word(
     words: list[str], size: tuple[int, int], front: list[str]
 ):
     """The published argument lists ask for what they say, whatever stands in front of them."""
-    wishes = wishes_of(*front, *words)
-    fields = wishes.fields
+    options = options_of(*front, *words)
+    fields = options.fields
     assert (fields["width"], fields["height"]) == size
     assert fields["image"] == Path("examples/dwarven_blacksmith.jpg")
     assert fields["audio"] == Path("examples/dwarven_blacksmith.wav")
@@ -183,12 +183,12 @@ def test_published_lists_are_read_word_for_word(
 def test_the_page_is_refused_with_the_reason():
     """The launcher of the published page says what to do instead."""
     with pytest.raises(Refused, match="there is no page yet"):
-        wishes_of(*PAGE)
+        options_of(*PAGE)
 
 
 def test_ignored_flags_share_a_line_where_they_share_a_reason():
     """One line a reason, each naming its flags."""
-    notices = wishes_of(*SINGLE).told
+    notices = options_of(*SINGLE).told
     assert len(notices) == len({notice.split(": ", 1)[1] for notice in notices})
     assert any("--num-gpus-dit, --single-gpu do nothing here" in notice for notice in notices)
 
@@ -221,7 +221,7 @@ def test_whatever_names_weights_names_what_is_there():
     assert set(names) == {"--weights", "--ckpt-dir", "--lora-path-dmd", "--lora-path"}
     for name in names:
         with pytest.raises(BadOption, match=f"{name} nowhere .* no such folder or file"):
-            wishes_of("new", "a", "b", name, "nowhere").to_request()
+            options_of("new", "a", "b", name, "nowhere").to_request()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_whatever_names_weights_names_what_is_there():
 def test_a_value_that_cannot_be_honoured_is_refused(words: list[str], reason: str):
     """A flag that is fine with one value is refused with another, which is named."""
     with pytest.raises(Refused, match=reason) as refused:
-        wishes_of(*words)
+        options_of(*words)
     assert words[1] in str(refused.value)
 
 
