@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from storage.errors import BadOption, BadSize
+from storage.schema import checks_of
 from storage.spec import Settings, Spec
 from tasks.options import (
     OPTIONS,
@@ -17,6 +18,9 @@ from tasks.options import (
 )
 from tasks.request import Request
 
+RUN_JSON = {**checks_of(Spec), **checks_of(Settings)}
+FROZEN_AS = {"infer_frames": "clip_frames", "sample_steps": "steps"}
+"""Fields of the spec that are asked for by another name."""
 ASKED = {each.name: each for each in OPTIONS.values() if not each.cli_only}
 
 
@@ -41,7 +45,7 @@ def test_what_decides_pixels_is_frozen() -> None:
 
 @pytest.mark.parametrize("option", ASKED.values(), ids=ASKED.keys())
 def test_a_value_that_is_taken_can_be_kept(option) -> None:
-    """A number has bounds, and run.json takes what lies within; so it does every word. Help is one sentence."""
+    """A number has bounds, and run.json, which has bounds of its own for what a stranger wrote, takes what lies within; so it does every word, and the longest text. Help is one sentence."""
     numbers = {read_whole, read_number, read_spacing, read_bytes}
     assert (option.kind.read in numbers) == (option.bounds is not None)
     assert option.help.endswith(".")
@@ -50,9 +54,11 @@ def test_a_value_that_is_taken_can_be_kept(option) -> None:
         *(option.bounds or ()),
         *option.words,
         *([True] if option.kind is SWITCH else []),
+        *(["x" * option.longest] if option.longest else []),
     ):
         option.check(value)
-        Settings.from_mapping({option.name: value})
+        if (check := RUN_JSON.get(FROZEN_AS.get(option.name, option.name))) is not None:
+            check(value)
 
 
 def test_words_are_read_as_they_are_meant() -> None:
