@@ -134,16 +134,25 @@ def _bind_values(parser: "Parser", words: list[str]) -> Iterator[str]:
 
 
 def _unknown_word(parser: "Parser", word: str) -> BadInput:
+    from argparse import SUPPRESS
+
     if not word.startswith("-"):
         return BadInput(f"{word} is one word too many. See `{parser.prog} --help`.")
     name = word.partition("=")[0]
-    known = [option for action in parser._actions for option in action.option_strings]
+    shown = [each for each in parser._actions if each.help is not SUPPRESS]
+    known = [option for action in shown for option in action.option_strings]
     hint = _closest_word(name, known) or f"See `{parser.prog} --help`."
     return BadInput(f"{name} is no flag of longtake. {hint}")
 
 
 def _closest_word(word: str, known: Iterable[str]) -> str:
+    """Asks for the name that may be meant, also by a part of it (`--sed`: --base-seed); empty where none is near."""
     import difflib
 
-    near = difflib.get_close_matches(word, known, 1)
-    return f"Did you mean {near[0]}?" if near else ""
+    whole = {name.lstrip("-"): name for name in known}
+    # The first of several flags that share a part: --steps is --sample-steps.
+    pairs = [name for name in reversed(whole) if name.count("-") == 1]
+    parts = {part: whole[name] for name in pairs for part in name.split("-")}
+    names = {**parts, **whole}
+    near = difflib.get_close_matches(word.lstrip("-"), names, 1)
+    return f"Did you mean {names[near[0]]}?" if near else ""

@@ -67,6 +67,8 @@ def test_every_flag_of_help_has_a_line_of_its_own(longtake: Call):
             ["new", "a", "b", "--ahaed", "3"],
             "--ahaed is no flag of longtake. Did you mean --ahead?",
         ),
+        (["new", "--sed", "3"], "--sed is no flag of longtake. Did you mean --base-seed?"),
+        (["new", "--steps=3"], "Did you mean --sample-steps?"),
         (["new", "a", "b", "c"], "c is one file too many"),
         (["resume"], "The following arguments are required: RUN"),
         (["resume", "a", "b"], "b is one word too many"),
