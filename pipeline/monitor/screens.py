@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
+from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING
 
 from pipeline.monitor.panel import describe_device, describe_stages
@@ -17,6 +19,7 @@ from pipeline.monitor.words import (
 )
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
+from tasks.film_part import FilmPart
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,14 +42,15 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
 
     yield Text.assemble((spell_unprintable(status.run), "bold"), " ", *state_in_words(status))
     lines = Table.grid(padding=(0, 2))
-    for name, text in _fact_rows(status):
+    for name, text in fact_rows(status):
         lines.add_row(Text(name, style="dim"), Text(spell_unprintable(text)))
     yield lines
     yield ""
     yield _table_of_settings(status)
 
 
-def _fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
+def fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
+    """Name and words of what is known of a run, a row each."""
     length = film_length(status.frames, status.fps)
     yield "film", f"{length}, {count_noun(status.frames, 'frame')} at {status.fps} fps"
     if (old := status.parent) is not None:
@@ -70,8 +74,15 @@ def _fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
     if status.film:
         yield "video", status.film
     if status.state in {"stopped", "failed"}:
-        yield "go on", f"longtake resume {status.run}"
-        yield "see it", f"longtake mux {status.run} --partial"
+        yield "go on", _resume_command(status)
+        yield "see it", join(["longtake", "mux", status.run, "--partial"])
+
+
+def _resume_command(status: "Status") -> str:
+    """What goes on with the run, and puts the film where it was asked to be put as well, unless it is there."""
+    asked = next((each.value for each in status.settings if each.name == "output_file"), None)
+    target = None if asked is None or Path(str(asked)).exists() else Path(str(asked))
+    return FilmPart(output_file=target).resume_command(Path(status.run))
 
 
 def _progress_rows(status: "Status") -> Iterator[tuple[str, str]]:
@@ -302,7 +313,7 @@ _RETAKE = "Give the same `longtake retake` command again, with that run in its p
 
 def _next_command(found: "Verification") -> str | None:
     if found.found and not found.repaired and any(_repair_rows(found)):
-        return f"longtake verify {found.run} --repair"
+        return join(["longtake", "verify", found.run, "--repair"])
     if not found.found and not found.finished:
-        return f"longtake resume {found.run}"
+        return join(["longtake", "resume", found.run])
     return None

@@ -20,6 +20,7 @@ from pipeline.inspection.screen import (
 )
 from pipeline.monitor.panel import draw_panel
 from pipeline.monitor.screens import (
+    fact_rows,
     show_plan_of_retake,
     show_quality,
     show_seams,
@@ -118,6 +119,23 @@ def test_status(state: str):
     watched = format_line(status).partition(" ")[2]
     screens = [drawn(show_status(status)), drawn([draw_panel(status)]), watched + "\n"]
     check(f"status-{state}", "\n".join(screens))
+
+
+def test_the_command_that_goes_on_can_be_pasted(tmp_path: Path):
+    """A folder's odd name is quoted, and the film goes where it was asked to be put as well, unless it is there."""
+    asked = EffectiveSetting(
+        "output_file", str(tmp_path / "tea.mp4"), "--output-file", "nothing of the film"
+    )
+    status = replace(STATES["stopped"], run="my runs/tea", settings=(asked,))
+    assert f"longtake resume 'my runs/tea' --output-file {tmp_path}/tea.mp4" in spoken(status)
+    assert "longtake mux 'my runs/tea' --partial" in spoken(status)
+    (tmp_path / "tea.mp4").touch()
+    assert "longtake resume 'my runs/tea'\n" in spoken(status)
+
+
+def spoken(status: Status) -> str:
+    """The facts of a status, before a terminal breaks their lines."""
+    return "".join(f"{words}\n" for _, words in fact_rows(status))
 
 
 NOTHING = RepairCost((), (), (), (), 0, (), (), (), (), (), ())
