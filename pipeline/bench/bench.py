@@ -10,15 +10,13 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from model.avatar import Options
 from pipeline.bench import loops, product
-from pipeline.bench.material import ROOT, Material, prepare_material
+from pipeline.bench.material import Material, add_film_flags, asked_material
 from pipeline.bench.process import run_watched
 
 LEAST_FPS, MOST_RATIO = 45.0, 1.10
@@ -177,17 +175,10 @@ def main() -> int:
 
         return bench_gpu.main(rest)
     parser = argparse.ArgumentParser(description=__doc__, parents=[which])
-    parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--runs", type=int, default=5, help="pairs of product and bare loop")
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
-    parser.add_argument("--json", action="store_true")
+    add_film_flags(parser, runs=5, counted="pairs of product and bare loop")
     words = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=words.folder, prefix="bench.") as place:
-        options = Options(words.size, words.size, 48, words.steps)
-        film = prepare_material(Path(place), words.clips, options)
-        facts = measure_all(film, words.runs, Path(place))
+    with asked_material(words) as (film, folder):
+        facts = measure_all(film, words.runs, folder)
     print(json.dumps(facts, indent=2) if words.json else format_table(facts))
     return (
         0

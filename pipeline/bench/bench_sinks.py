@@ -10,7 +10,6 @@ import resource
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 
-from model.avatar import Options
 from pipeline.bench import product
-from pipeline.bench.material import ROOT, Material, prepare_material
+from pipeline.bench.material import Material, add_film_flags, asked_material
 
 
 @dataclass(frozen=True)
@@ -130,17 +128,10 @@ def format_table(found: dict[str, list[BenchFilm]]) -> str:
 def main() -> int:
     """Measure, and print one table; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--runs", type=int, default=3, help="films of each kind")
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
-    parser.add_argument("--json", action="store_true")
+    add_film_flags(parser, runs=3, counted="films of each kind")
     words = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=words.folder, prefix="bench.") as place:
-        options = Options(words.size, words.size, 48, words.steps)
-        film = prepare_material(Path(place), words.clips, options)
-        found = measure_all(film, words.runs, Path(place))
+    with asked_material(words) as (film, folder):
+        found = measure_all(film, words.runs, folder)
     figures = {name: [vars(each) for each in films] for name, films in found.items()}
     print(json.dumps(figures, indent=2) if words.json else format_table(found))
     return 0

@@ -1,7 +1,11 @@
 """What the benchmarks feed to every loop alike: a picture of the film's very size and a soundtrack of its very length."""
 
 import json
+import tempfile
 import wave
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -52,6 +56,24 @@ def prepare_material(folder: Path, clips: int, options: Options, model: str = "p
         SPEECH, audio, traits.sample_rate, clips * traits.clip_frames * traits.samples_per_frame
     )
     return film
+
+
+def add_film_flags(parser: ArgumentParser, *, runs: int, counted: str) -> None:
+    """Take the flags of a benchmark of pocket's films: `runs` of what is `counted`, unless --runs says otherwise."""
+    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--runs", type=int, default=runs, help=counted)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
+    parser.add_argument("--json", action="store_true")
+
+
+@contextmanager
+def asked_material(words: Namespace) -> Iterator[tuple[Material, Path]]:
+    """The film that the flags of `add_film_flags` ask for, and the folder it is made in, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=words.folder, prefix="bench.") as place:
+        options = Options(words.size, words.size, 48, words.steps)
+        yield prepare_material(Path(place), words.clips, options), Path(place)
 
 
 def _repeat_speech(speech: Path, target: Path, rate: int, samples: int) -> None:
