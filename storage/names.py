@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from storage.errors import NotARun, RunDamaged
 from storage.lock import HELD_FILE, LOCK_FILE, is_lock
 from storage.publish import DRAFT_NAME
 
@@ -69,6 +70,18 @@ def find_clips(folder: Path, name: Callable[[int], str]) -> Iterator[int]:
             found = _NUMBER.search(entry.name)
             if found and name(int(found[0])) == entry.name:
                 yield int(found[0])
+
+
+def refuse_conflicting_names(root: Path) -> None:
+    """Raise NotARun where a folder holds other things by the names that a run uses or is itself a part of a run, RunDamaged where it holds clips without their run.json."""
+    if is_run(root) or is_begun(root):
+        return
+    if run := find_run_around(root):
+        raise NotARun(root, f"it would lie among the files of the run {run}")
+    if is_lock(root) and any((root / "commits").glob("*.json")):
+        raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
+    if names := ", ".join(find_conflicting_names(root)):
+        raise NotARun(root, f"it holds other things by the names that a run uses ({names})")
 
 
 def find_run_around(root: Path) -> Path | None:

@@ -13,7 +13,7 @@ from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.audio_array import AudioArray
 from storage.carry import CarryStore
 from storage.digest import find_file_flaw
-from storage.errors import Damaged, InputDamaged, NotARun, NotMade, OtherSpec, RunDamaged
+from storage.errors import Damaged, InputDamaged, NotARun, NotMade, OtherSpec
 from storage.input_files import (
     copy_input,
     find_input_flaw,
@@ -21,15 +21,14 @@ from storage.input_files import (
     link_input,
     plain_suffix,
 )
-from storage.lock import HELD_FILE, LOCK_FILE, hold_lock, is_held, is_lock
+from storage.lock import HELD_FILE, LOCK_FILE, hold_lock, is_held
 from storage.names import (
     BEGUN,
     FOLDERS,
     OWN,
-    find_conflicting_names,
-    find_run_around,
     is_begun,
     is_run,
+    refuse_conflicting_names,
     segment_name,
 )
 from storage.picture import TreatedPicture
@@ -349,18 +348,6 @@ def describe_spec_difference(there: Spec, asked: Spec) -> str:
     if there.reading == Reading() != asked.reading:
         words += " (it was begun by a version that read this sound otherwise, and `longtake resume` goes on so)"
     return words
-
-
-def refuse_conflicting_names(root: Path) -> None:
-    """Raise NotARun where a folder holds other things by the names that a run uses or is itself a part of a run, RunDamaged where it holds clips without their run.json."""
-    if is_run(root) or is_begun(root):
-        return
-    if run := find_run_around(root):
-        raise NotARun(root, f"it would lie among the files of the run {run}")
-    if is_lock(root) and any((root / "commits").glob("*.json")):
-        raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
-    if names := ", ".join(find_conflicting_names(root)):
-        raise NotARun(root, f"it holds other things by the names that a run uses ({names})")
 
 
 def _why_no_run(root: Path) -> str:

@@ -26,10 +26,10 @@ from storage.errors import (
     count_noun,
 )
 from storage.input_files import identify_file
-from storage.names import is_run
+from storage.names import is_run, refuse_conflicting_names
 from storage.picture import treat_picture
 from storage.reserve import DiskReserve
-from storage.run import Run, describe_spec_difference, refuse_conflicting_names
+from storage.run import Run, describe_spec_difference
 from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
 from storage.spec import LONGEST_SIDE, Settings
