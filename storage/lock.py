@@ -22,7 +22,7 @@ from storage.errors import LockLost, MachineLimit, NotReadable, NotWritable, Run
 from storage.publish import process_exists, set_aside
 from storage.refusals import raise_if_unreadable
 from storage.run_paths import open_plain, path_inside, read_plain
-from storage.schema import Unfit, parse_json, table_with, text_matching, whole_number
+from storage.schema import TableWith, Text, Unfit, Whole, parse_json
 
 LOCK_FILE, HELD_FILE = "run.lock", "run.lock.held"
 TOKENS_VARIABLE = "LONGTAKE_LOCKS"
@@ -32,15 +32,15 @@ _FIRST = b'{"host": '
 """What its text begins with where somebody holds it."""
 NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
-_HOLDER = table_with(
+_HOLDER = TableWith(
     {
-        "host": text_matching(255),
+        "host": Text(255),
         # Never 0, 1 or less: it is told to people as what to end.
-        "process": whole_number(2, (1 << 31) - 1),
-        "since": text_matching(64),
-        "token": text_matching(64),
+        "process": Whole(2, (1 << 31) - 1),
+        "since": Text(64),
+        "token": Text(64),
     },
-    {"born": text_matching(256)},
+    {"born": Text(256)},
 )
 
 Holder = dict[str, str | int]

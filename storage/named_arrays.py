@@ -21,7 +21,7 @@ from storage.publish import make_folder, publish_folder, remove_path
 from storage.records import Facts
 from storage.refusals import raise_if_machine_refused
 from storage.run_paths import path_inside
-from storage.schema import Unfit, list_of, one_of, read_json, table_with, whole_number
+from storage.schema import ListOf, OneOf, TableWith, Unfit, Whole, read_json
 
 Array = NDArray[Any]
 NamedArray = tuple[str, Array]
@@ -38,7 +38,7 @@ _KINDS = (
     "int64",
     "bool",
 )
-_SHAPED = table_with({"shape": list_of(whole_number(0, 1 << 40), 8), "data_type": one_of(*_KINDS)})
+_SHAPED = TableWith({"shape": ListOf(Whole(0, 1 << 40), 8), "data_type": OneOf(_KINDS)})
 MOST = 1 << 30
 """Bytes of one piece, where nobody says less."""
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}

@@ -18,16 +18,17 @@ from storage.publish import publish_bytes, remove_path
 from storage.refusals import raise_if_machine_refused
 from storage.run_paths import path_inside, read_plain
 from storage.schema import (
+    NONE,
     Check,
+    EitherOf,
+    ListOf,
+    Number,
+    OneOf,
+    TableWith,
+    Text,
     Unfit,
-    any_number,
-    either_of,
-    list_of,
-    one_of,
+    Whole,
     parse_json,
-    table_with,
-    text_matching,
-    whole_number,
 )
 from storage.seed_history import DIGEST
 
@@ -38,41 +39,35 @@ LARGEST = 8 << 20
 """Bytes of a record: that of the sound has a digest for every 16 seconds."""
 
 STATES = ("done", "pruned", "doubted")
-_STATE = one_of(*STATES)
-_SHA256, _BYTES = text_matching(64, DIGEST), whole_number(0, 1 << 62)
-_NUMBER = any_number(-1e12, 1e12)
-_STEP = table_with(dict.fromkeys(("joint", "inside", "most"), _NUMBER))
-_PIECES = list_of(
-    table_with(
-        {"name": text_matching(256), "folder": text_matching(256, r"[\w.-]+"), "digest": _SHA256}
-    ),
+_STATE = OneOf(STATES)
+_SHA256, _BYTES = Text(64, DIGEST), Whole(0, 1 << 62)
+_NUMBER = Number(-1e12, 1e12)
+_STEP = TableWith(dict.fromkeys(("joint", "inside", "most"), _NUMBER))
+_PIECES = ListOf(
+    TableWith({"name": Text(256), "folder": Text(256, r"[\w.-]+"), "digest": _SHA256}),
     100_000,
 )
-_FILE = {"sha256": _SHA256, "bytes": _BYTES}
+_FILE: dict[str, Check] = {"sha256": _SHA256, "bytes": _BYTES}
 DONE: dict[str, Check] = {
     **dict.fromkeys(
-        ("audio", "latents", "steps", "frames", "motion"), table_with({"digest": _SHA256})
+        ("audio", "latents", "steps", "frames", "motion"), TableWith({"digest": _SHA256})
     ),
-    **dict.fromkeys(("soundtrack", "video"), table_with(_FILE)),
-    **dict.fromkeys(("inputs", "carry", "past"), table_with({"pieces": _PIECES})),
-    "segment": table_with({**_FILE, "frames": whole_number(1, 1 << 32)}),
-    "sound": table_with(
-        {"samples": whole_number(0, 1 << 40), "digests": list_of(_SHA256, 1 << 17)}
-    ),
-    "output": table_with(
-        {"path": text_matching(4096), **_FILE, "before": either_of(one_of(None), _SHA256)}
-    ),
-    "seam": table_with(
+    **dict.fromkeys(("soundtrack", "video"), TableWith(_FILE)),
+    **dict.fromkeys(("inputs", "carry", "past"), TableWith({"pieces": _PIECES})),
+    "segment": TableWith({**_FILE, "frames": Whole(1, 1 << 32)}),
+    "sound": TableWith({"samples": Whole(0, 1 << 40), "digests": ListOf(_SHA256, 1 << 17)}),
+    "output": TableWith({"path": Text(4096), **_FILE, "before": EitherOf((NONE, _SHA256))}),
+    "seam": TableWith(
         {
             "seconds": _NUMBER,
             "frames": _STEP,
             "latents": _STEP,
-            "apart": either_of(one_of(None), _NUMBER),
+            "apart": EitherOf((NONE, _NUMBER)),
         }
     ),
 }
 """What the record of each stage says beside what all say."""
-OTHERWISE = table_with({}, {"digest": _SHA256})
+OTHERWISE = TableWith({}, {"digest": _SHA256})
 """What one says of what is not there."""
 
 log = structlog.get_logger()

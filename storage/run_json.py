@@ -13,17 +13,17 @@ from storage.publish import publish_bytes
 from storage.refusals import raise_if_machine_refused, raise_if_unreadable
 from storage.run_paths import path_inside, read_plain
 from storage.schema import (
+    NONE,
+    EitherOf,
+    ListOf,
+    TableOf,
+    TableWith,
+    Text,
     Unfit,
+    Whole,
     check_value,
     checks_of,
-    either_of,
-    list_of,
-    one_of,
     read_json,
-    table_of,
-    table_with,
-    text_matching,
-    whole_number,
 )
 from storage.seed_history import DIGEST, LARGEST_SEED, MOST_CLIPS, Take
 from storage.spec import Settings, Spec
@@ -38,37 +38,37 @@ Found = tuple[Facts | None, str | None]
 
 
 def _check_spec(facts: object) -> None:
-    table_with({})(facts)
+    TableWith({})(facts)
     Spec.from_facts(facts)  # type: ignore[arg-type]
 
 
-_FINGERPRINT = table_of(
-    either_of(whole_number(-(1 << 62), 1 << 62), text_matching(4096)),
+_FINGERPRINT = TableOf(
+    EitherOf((Whole(-(1 << 62), 1 << 62), Text(4096))),
     256,
-    threads=whole_number(1, 1024),
+    {"threads": Whole(1, 1024)},
 )
-_CLIP = whole_number(0, MOST_CLIPS)
-_PARENT = table_with(
+_CLIP = Whole(0, MOST_CLIPS)
+_PARENT = TableWith(
     {
-        "run": text_matching(4096),
-        "spec": text_matching(64, DIGEST),
+        "run": Text(4096),
+        "spec": Text(64, DIGEST),
         **{name: checks_of(Take)[name] for name in ("clip", "until", "seed", "redecode")},
-        "seed_before": whole_number(0, LARGEST_SEED),
+        "seed_before": Whole(0, LARGEST_SEED),
     }
 )
-_FIELDS = table_with(
+_FIELDS = TableWith(
     {
         "spec": _check_spec,
-        "settings": table_with({}, checks_of(Settings)),
+        "settings": TableWith({}, checks_of(Settings)),
         "fingerprint": _FINGERPRINT,
-        "sources": table_of(text_matching(4096), 256),
+        "sources": TableOf(Text(4096), 256),
         # Names of our own, in the run: any other could lead out of it.
-        "inputs": table_with(
-            {name: text_matching(64, rf"inputs/{name}(\.[^\W_]+)?") for name in ("image", "audio")}
+        "inputs": TableWith(
+            {name: Text(64, rf"inputs/{name}(\.[^\W_]+)?") for name in ("image", "audio")}
         ),
-        "joints": list_of(table_with({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
+        "joints": ListOf(TableWith({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
     },
-    {"parent": either_of(one_of(None), _PARENT)},
+    {"parent": EitherOf((NONE, _PARENT))},
 )
 
 
@@ -112,7 +112,7 @@ def read_file(root: Path, name: str) -> Found:
     if not isinstance(facts, dict) or facts.pop("seal", None) != _compute_seal(facts):
         return None, CONTENT_CHANGED
     try:
-        check_value("format", facts.get("format"), whole_number(1, 1 << 31))
+        check_value("format", facts.get("format"), Whole(1, 1 << 31))
         if facts["format"] > FORMAT:
             raise RunTooNew(root, facts["format"], FORMAT)
         _FIELDS(facts)

@@ -4,8 +4,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, ClassVar, NoReturn, get_type_hints
 
 from storage.run_paths import read_plain
 
@@ -68,50 +69,51 @@ def _value_in_words(value: object) -> str:
     return f" is {words if len(words) <= SHOWN else words[:SHOWN] + '…'}: "
 
 
-def whole_number(least: int, most: int) -> Check:
-    """A check for a whole number in these bounds."""
+@dataclass(frozen=True)
+class Number:
+    """A number in these bounds."""
 
-    def check(value: object) -> None:
-        if type(value) is not int:  # a bool is an int, too
-            raise Unfit("a whole number is needed")
-        _check_bounds(value, least, most)
+    least: float
+    most: float
+    kinds: ClassVar[tuple[type, ...]] = (int, float)
+    needed: ClassVar[str] = "a number is needed"
 
-    return check
-
-
-def any_number(least: float, most: float) -> Check:
-    """A check for a number in these bounds."""
-
-    def check(value: object) -> None:
-        if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-            raise Unfit("a number is needed")
-        _check_bounds(value, least, most)  # type: ignore[arg-type]
-
-    return check
+    def __call__(self, value: object) -> None:
+        """Raise Unfit unless it fits."""
+        if type(value) not in self.kinds or (isinstance(value, float) and not math.isfinite(value)):
+            raise Unfit(self.needed)
+        if value < self.least:  # type: ignore[operator]
+            raise Unfit(f"{self.least} or more is needed")
+        if value > self.most:  # type: ignore[operator]
+            raise Unfit(f"at most {self.most}")
 
 
-def _check_bounds(value: float, least: float, most: float) -> None:
-    if value < least:
-        raise Unfit(f"{least} or more is needed")
-    if value > most:
-        raise Unfit(f"at most {most}")
+@dataclass(frozen=True)
+class Whole(Number):
+    """A whole number in these bounds."""
+
+    kinds = (int,)  # a bool is an int, too, by isinstance
+    needed = "a whole number is needed"
 
 
-def text_matching(longest: int, pattern: str = "") -> Check:
-    """A check for text that can be written as UTF-8, and fits the pattern from end to end where one is given."""
-    wanted = re.compile(pattern, re.DOTALL) if pattern else None
+@dataclass(frozen=True)
+class Text:
+    """Text that can be written as UTF-8, and fits the pattern from end to end where one is given."""
 
-    def check(value: object) -> None:
+    longest: int
+    """Characters."""
+    pattern: str = ""
+
+    def __call__(self, value: object) -> None:
+        """Raise Unfit unless it fits."""
         if not isinstance(value, str):
             raise Unfit("text is needed")
-        if len(value) > longest:
-            raise Unfit(f"at most {longest} characters")
+        if len(value) > self.longest:
+            raise Unfit(f"at most {self.longest} characters")
         if not is_utf8(value):
             raise Unfit("it is no UTF-8 text")
-        if wanted is not None and not wanted.fullmatch(value):
-            raise Unfit(f"text like {pattern} is needed")
-
-    return check
+        if self.pattern and not re.fullmatch(self.pattern, value, re.DOTALL):
+            raise Unfit(f"text like {self.pattern} is needed")
 
 
 def is_utf8(words: str) -> bool:
@@ -123,74 +125,89 @@ def is_utf8(words: str) -> bool:
     return True
 
 
-def one_of(*values: object) -> Check:
-    """A check for one of these values."""
+@dataclass(frozen=True)
+class OneOf:
+    """One of these values."""
 
-    def check(value: object) -> None:
-        # By type as well: True equals 1.
-        if not any(type(value) is type(each) and value == each for each in values):
-            raise Unfit(f"one of {', '.join(map(str, values))} is needed")
+    values: tuple[object, ...]
 
-    return check
+    def __call__(self, value: object) -> None:
+        """Raise Unfit unless it is one of them, by type as well: True equals 1."""
+        if not any(type(value) is type(each) and value == each for each in self.values):
+            raise Unfit(f"one of {', '.join(map(str, self.values))} is needed")
 
 
-def either_of(*checks: Check) -> Check:
-    """A check for what fits one of these checks; what the last says, where it fits none."""
+NONE = OneOf((None,))
 
-    def check(value: object) -> None:
-        for each in checks[:-1]:
+
+@dataclass(frozen=True)
+class EitherOf:
+    """What fits one of these checks."""
+
+    checks: tuple[Check, ...]
+
+    def __call__(self, value: object) -> None:
+        """Raise Unfit, with what the last one says, unless one fits."""
+        for each in self.checks[:-1]:
             try:
                 return each(value)
             except Unfit:
                 continue
-        return checks[-1](value)
-
-    return check
+        return self.checks[-1](value)
 
 
-def list_of(each: Check, most: int) -> Check:
-    """A check for a list of at most `most` items that fit `each`."""
+@dataclass(frozen=True)
+class ListOf:
+    """A list of at most `most` items that fit `each`."""
 
-    def check(value: object) -> None:
+    each: Check
+    most: int
+
+    def __call__(self, value: object) -> None:
+        """Raise Unfit, with the number of the item, unless all fit."""
         if not isinstance(value, list | tuple):
             raise Unfit("a list is needed")
-        if len(value) > most:
-            raise Unfit(f"at most {most} entries")
+        if len(value) > self.most:
+            raise Unfit(f"at most {self.most} entries")
         for number, item in enumerate(value):
-            check_value(f"entry {number}", item, each)
-
-    return check
+            check_value(f"entry {number}", item, self.each)
 
 
-def table_of(each: Check, most: int, **named: Check) -> Check:
-    """A check for a table of at most `most` values that fit `each`; the named ones have checks of their own."""
+@dataclass(frozen=True)
+class TableOf:
+    """A table of at most `most` values that fit `each`; the named ones have checks of their own."""
 
-    def check(value: object) -> None:
+    each: Check
+    most: int
+    named: Mapping[str, Check] = field(default_factory=dict)
+
+    def __call__(self, value: object) -> None:
+        """Raise Unfit, with the name of the value, unless all fit."""
         if not isinstance(value, dict):
             raise Unfit("a table is needed")
-        if len(value) > most:
-            raise Unfit(f"at most {most} entries")
+        if len(value) > self.most:
+            raise Unfit(f"at most {self.most} entries")
         for name, item in value.items():
-            check_value(name, item, named.get(name, each))
-
-    return check
+            check_value(name, item, self.named.get(name, self.each))
 
 
-def table_with(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """A check for a table that has all that is needed; a key without a check is left alone."""
-    known = {**needed, **(optional or {})}
+@dataclass(frozen=True)
+class TableWith:
+    """A table that has all that is needed; a key without a check is left alone."""
 
-    def check(value: object) -> None:
+    needed: Mapping[str, Check]
+    optional: Mapping[str, Check] = field(default_factory=dict)
+
+    def __call__(self, value: object) -> None:
+        """Raise Unfit, with the name of the key, unless all fit."""
         if not isinstance(value, dict):
             raise Unfit("a table is needed")
-        for name in needed:
+        for name in self.needed:
             if name not in value:
                 raise Unfit(f"{name} is missing")
         for name, item in value.items():
-            if name in known:
-                check_value(name, item, known[name])
-
-    return check
+            if (check := self.needed.get(name) or self.optional.get(name)) is not None:
+                check_value(name, item, check)
 
 
 _checks: dict[Any, Mapping[str, Check]] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from storage.errors import describe_span
-from storage.schema import one_of, text_matching, whole_number
+from storage.schema import OneOf, Text, Whole
 
 MOST_CLIPS = 1_000_000
 """Of a film; eleven hours of the shortest clips, three weeks of the usual ones."""
@@ -23,14 +23,14 @@ History = tuple[tuple[int, int], ...]
 class Take:
     """Some clips of another film, made again with another seed."""
 
-    parent: Annotated[str, text_matching(64, DIGEST)]
+    parent: Annotated[str, Text(64, DIGEST)]
     """The digest of the spec of that film."""
-    clip: Annotated[int, whole_number(0, MOST_CLIPS)]
+    clip: Annotated[int, Whole(0, MOST_CLIPS)]
     """The first that is made again."""
-    until: Annotated[int, whole_number(1, MOST_CLIPS)]
+    until: Annotated[int, Whole(1, MOST_CLIPS)]
     """The first that is the other film's again; the number of clips where there is none."""
-    seed: Annotated[int, whole_number(0, LARGEST_SEED)]
-    redecode: Annotated[bool, one_of(False, True)] = False
+    seed: Annotated[int, Whole(0, LARGEST_SEED)]
+    redecode: Annotated[bool, OneOf((False, True))] = False
     """The other film's clips after it are decoded again, as far as the decoder's memory reaches."""
 
     def __str__(self) -> str:

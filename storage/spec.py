@@ -8,16 +8,17 @@ from functools import cached_property
 from typing import Annotated, Any, Self
 
 from storage.schema import (
+    NONE,
+    EitherOf,
+    ListOf,
+    Number,
+    OneOf,
+    TableWith,
+    Text,
     Unfit,
-    any_number,
+    Whole,
     check_value,
     checks_of,
-    either_of,
-    list_of,
-    one_of,
-    table_with,
-    text_matching,
-    whole_number,
 )
 from storage.seed_history import (
     DIGEST,
@@ -63,33 +64,33 @@ MOST_TAKES = 256
 """Retakes of retakes."""
 MOST_CLIP_BYTES = 1 << 31
 """Of one clip in one of the arrays."""
-_SHA256 = text_matching(64, DIGEST)
-_SIDE, _COUNT, _PATH = whole_number(1, LONGEST_SIDE), whole_number(1, 4096), text_matching(4096)
-_TRUTH = one_of(False, True)
-_SIZE = whole_number(0, 1 << 62)
+_SHA256 = Text(64, DIGEST)
+_SIDE, _COUNT, _PATH = Whole(1, LONGEST_SIDE), Whole(1, 4096), Text(4096)
+_TRUTH = OneOf((False, True))
+_SIZE = Whole(0, 1 << 62)
 
 
 @dataclass(frozen=True)
 class Spec:
     """Everything that decides the pixels of one film. No floats: its JSON, and so its digest, is one on every machine."""
 
-    model: Annotated[str, text_matching(64, "[a-z0-9][a-z0-9-]*")]
-    weights: Annotated[str, text_matching(128)]
+    model: Annotated[str, Text(64, "[a-z0-9][a-z0-9-]*")]
+    weights: Annotated[str, Text(128)]
     """SHA-256 over the model's weight files."""
     image: Annotated[str, _SHA256]
     """SHA-256 of the picture's file."""
     audio: Annotated[str, _SHA256]
     """SHA-256 of the soundtrack's file."""
-    prompt: Annotated[str, text_matching(LONGEST_PROMPT)]
-    seed: Annotated[int, whole_number(0, LARGEST_SEED)]
+    prompt: Annotated[str, Text(LONGEST_PROMPT)]
+    seed: Annotated[int, Whole(0, LARGEST_SEED)]
     width: Annotated[int, _SIDE]
     height: Annotated[int, _SIDE]
-    crop: Annotated[str, one_of(*CROPS)]
+    crop: Annotated[str, OneOf(CROPS)]
     """How the picture fits (storage/picture.py): cover, contain, exact, or the side that is kept."""
-    fps: Annotated[int, whole_number(1, 240)]
-    frames: Annotated[int, whole_number(1, 1 << 32)]
+    fps: Annotated[int, Whole(1, 240)]
+    frames: Annotated[int, Whole(1, 1 << 32)]
     """Frames of the whole film, exactly."""
-    clips: Annotated[int, whole_number(1, MOST_CLIPS)]
+    clips: Annotated[int, Whole(1, MOST_CLIPS)]
     clip_frames: Annotated[int, _COUNT]
     clip_latents: Annotated[int, _COUNT]
     block_frames: Annotated[int, _COUNT]
@@ -97,35 +98,35 @@ class Spec:
     latent_channels: Annotated[int, _COUNT]
     latent_width: Annotated[int, _SIDE]
     latent_height: Annotated[int, _SIDE]
-    steps: Annotated[int, whole_number(1, 1000)]
+    steps: Annotated[int, Whole(1, 1000)]
     audio_layers: Annotated[int, _COUNT]
-    audio_channels: Annotated[int, whole_number(1, 65536)]
-    sample_rate: Annotated[int, whole_number(1, 768_000)]
+    audio_channels: Annotated[int, Whole(1, 65536)]
+    sample_rate: Annotated[int, Whole(1, 768_000)]
     """Of the sound that the model hears."""
-    crf: Annotated[int, whole_number(0, 51)]
-    preset: Annotated[str, text_matching(16, "[a-z]*")]
-    motion_latents: Annotated[int, whole_number(0, 4096)] = 0
+    crf: Annotated[int, Whole(0, 51)]
+    preset: Annotated[str, Text(16, "[a-z]*")]
+    motion_latents: Annotated[int, Whole(0, 4096)] = 0
     """Latents that a clip takes from the decoded clip before it."""
-    guidance: Annotated[str, text_matching(16, r"[0-9.e+-]*")] = ""
+    guidance: Annotated[str, Text(16, r"[0-9.e+-]*")] = ""
     """A decimal number; empty where there is no guidance."""
-    audio_lead: Annotated[int, whole_number(-MOST_CLIPS, MOST_CLIPS)] = 0
+    audio_lead: Annotated[int, Whole(-MOST_CLIPS, MOST_CLIPS)] = 0
     """Frames by which the sound leads the picture."""
     whole_audio: Annotated[bool, _TRUTH] = False
     """Each clip is heard with the whole sound, not with a window of it."""
-    takes: Annotated[tuple[Take, ...], list_of(table_with(checks_of(Take)), MOST_TAKES)] = ()
+    takes: Annotated[tuple[Take, ...], ListOf(TableWith(checks_of(Take)), MOST_TAKES)] = ()
     """Clips that were made again with another seed, in the order in which that was done; each names the film that it was taken from."""
-    precision: Annotated[str, one_of("", "fp8")] = ""
+    precision: Annotated[str, OneOf(("", "fp8"))] = ""
     """fp8, or empty: the model's own."""
-    silence: Annotated[int, whole_number(0, 1 << 28)] = 0
-    mix: Annotated[str, one_of("", "left", "right", "turned")] = ""
-    gain: Annotated[int, whole_number(0, 100_000)] = 0
+    silence: Annotated[int, Whole(0, 1 << 28)] = 0
+    mix: Annotated[str, OneOf(("", "left", "right", "turned"))] = ""
+    gain: Annotated[int, Whole(0, 100_000)] = 0
     """These three: how the soundtrack is read (Reading)."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
         """A spec as JSON has it; raises Unfit, which names the field."""
         checks = checks_of(cls)
-        table_with(
+        TableWith(
             {each.name: checks[each.name] for each in fields(cls) if each.default is MISSING},
             checks,
         )(facts)
@@ -222,40 +223,40 @@ class Spec:
 class Settings:
     """All that never decides a bit: order, room, patience. Where each came from stands beside it, in `sources`."""
 
-    ahead: Annotated[int, whole_number(0, 1000)] = 2
+    ahead: Annotated[int, Whole(0, 1000)] = 2
     """Clips that the denoiser may run ahead of what is published."""
-    clip_batch_size: Annotated[int, whole_number(1, 1000)] = 1
+    clip_batch_size: Annotated[int, Whole(1, 1000)] = 1
     offline: Annotated[bool, _TRUTH] = False
-    keep_frames: Annotated[str, text_matching(9, r"auto|all|none|[0-9]+")] = "auto"
+    keep_frames: Annotated[str, Text(9, r"auto|all|none|[0-9]+")] = "auto"
     """auto, all, none or a number of clips."""
-    keep_steps: Annotated[str, text_matching(9, r"all|none|[0-9]+")] = "all"
+    keep_steps: Annotated[str, Text(9, r"all|none|[0-9]+")] = "all"
     """all, none or a number of clips."""
-    carry_every: Annotated[int, whole_number(-1, MOST_CLIPS)] = -1
+    carry_every: Annotated[int, Whole(-1, MOST_CLIPS)] = -1
     """Clips between two carries; -1: as few as cost 2 % of the time, 0: none are written."""
-    carry_anchors: Annotated[int, whole_number(0, MOST_CLIPS)] = 0
+    carry_anchors: Annotated[int, Whole(0, MOST_CLIPS)] = 0
     """Every how many-th carry is kept for retakes; 0 keeps none. Where carry_every is -1 or 0 it counts in eights."""
-    retry_limit: Annotated[int, whole_number(1, MOST_CLIPS)] = 3
-    retry_delay: Annotated[float, any_number(0, 86_400)] = 1.0
+    retry_limit: Annotated[int, Whole(1, MOST_CLIPS)] = 3
+    retry_delay: Annotated[float, Number(0, 86_400)] = 1.0
     """Seconds before the second try; before each later one twice as many, a minute at most."""
-    stall_limit: Annotated[float, any_number(0, 31_536_000)] = 900.0
+    stall_limit: Annotated[float, Number(0, 31_536_000)] = 900.0
     """Seconds without a move after which a stage is held for hung (tasks/watchdog.py); 0: never."""
-    disk_budget: Annotated[int | None, either_of(one_of(None), _SIZE)] = None
+    disk_budget: Annotated[int | None, EitherOf((NONE, _SIZE))] = None
     """Bytes that frames may take when keep_frames is auto."""
     weights: Annotated[str, _PATH] = ""
     """The folder of published weights; the spec has their digest."""
     lora: Annotated[str, _PATH] = ""
     """The LoRA's file, where it does not lie with them."""
-    device: Annotated[str, one_of("auto", "cpu", "cuda")] = "auto"
+    device: Annotated[str, OneOf(("auto", "cpu", "cuda"))] = "auto"
     """auto, cpu or cuda."""
-    offload_model: Annotated[bool | None, one_of(None, False, True)] = None
+    offload_model: Annotated[bool | None, OneOf((None, False, True))] = None
     """Whether parts that are not in use wait on the host; None: as the card's memory needs it."""
-    device_memory: Annotated[int | None, either_of(one_of(None), _SIZE)] = None
+    device_memory: Annotated[int | None, EitherOf((NONE, _SIZE))] = None
     """Bytes of the device that may be used; None: all that is free."""
-    on_low_memory: Annotated[str, one_of("refuse", "step-down")] = "refuse"
+    on_low_memory: Annotated[str, OneOf(("refuse", "step-down"))] = "refuse"
     """refuse or step-down: what happens, once, where the device has no room for the film's size."""
-    asked_size: Annotated[str, text_matching(32)] = ""
+    asked_size: Annotated[str, Text(32)] = ""
     """The size that was asked for, where the film is smaller for want of memory."""
-    output_file: Annotated[str | None, either_of(one_of(None), _PATH)] = None
+    output_file: Annotated[str | None, EitherOf((NONE, _PATH))] = None
 
     @property
     def anchor_clips(self) -> int:
@@ -266,5 +267,5 @@ class Settings:
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """The settings out of a mapping; a name of a later version is passed over, one not given has its default. Raises Unfit."""
         checks = checks_of(cls)
-        table_with({}, checks)(values)
+        TableWith({}, checks)(values)
         return cls(**{name: value for name, value in values.items() if name in checks})

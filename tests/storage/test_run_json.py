@@ -56,6 +56,7 @@ HOSTILE: list[tuple[dict[str, Any], str]] = [
     ({"settings.ahead": 10**9}, "ahead is 1000000000: at most 1000"),
     ({"settings.keep_frames": "1" * 99}, "keep_frames is"),
     ({"settings.stall_limit": "long"}, "a number is needed"),
+    ({"settings.stall_limit": 10**400}, "at most 31536000"),
     ({"settings.output_file": ["x"]}, "text is needed"),
     ({"fingerprint.threads": 10**9}, "threads is 1000000000: at most 1024"),
     ({"fingerprint": {"torch": None}}, "torch is None"),
