@@ -306,7 +306,8 @@ def _draw_hair(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
     fx, fy = spot.face_x, spot.face_y
     line = height + slant * fx + bow * fx.square() + wave * torch.cos(22 * fx)
     temple = look.number("head_width") * 0.93 - fx.abs()
-    bare = torch.maximum(line - fy, -temple)
+    # Beside the head there is hair also where a turned face has its far temple.
+    bare = torch.maximum(torch.maximum(line - fy, -temple), parts.head)
     on = look.number("hair_on")
     ink = _line_colour(look, look.colour("hair") * 0.45)
     outline = torch.minimum(

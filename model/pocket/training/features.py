@@ -61,7 +61,9 @@ def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     line = look.number("lip_line")
     lips = torch.maximum(top - upper * plump * arch * bow - y, y - bottom - lower * plump * arch)
     lips = torch.maximum(lips - line, x.abs() - half - 0.01)
-    picture = paint_over(picture, look.colour("lip"), soft_mask(lips))
+    # The upper lip lies in its own shadow.
+    shadow = 1 - 0.35 * look.number("relief") * soft_mask(y - 0.5 * (top + bottom), 0.02)
+    picture = paint_over(picture, look.colour("lip") * shadow.unsqueeze(2), soft_mask(lips))
     shine = torch.exp(
         -(((y - bottom - 0.5 * lower) / (0.3 * lower)) ** 2 + (x / (0.45 * half)) ** 2)
     )

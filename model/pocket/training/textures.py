@@ -36,6 +36,7 @@ def paint_ground(look: Look, x: Tensor, y: Tensor, resolution: int) -> Tensor:
     cx, cy, radius, on = look.numbers("disc")
     disc = ellipse_distance(x - cx, y - cy, radius, radius)
     picture = paint_over(picture, look.colour("disc_colour"), on * soft_mask(disc, 0.02))
+    picture = _paint_furniture(picture, look, x, y)
     noise = _draw_noise(look, GROUND, resolution, rough=2)
     wide = (look.number("size") * 0 + x + 0 * y, look.number("size") * 0 + y + 0 * x)
     grain = sample_paint(noise, *wide, 1.0)
@@ -114,6 +115,19 @@ def paint_body(look: Look, resolution: int) -> Tensor:
     neck = (1 + look.number("grain", SKIN).unsqueeze(2) * noise) * shade.unsqueeze(2)
     neck = neck * (1 - 0.25 * look.number("relief").unsqueeze(2))
     return torch.cat([cloth.clamp(0, 1), neck], 2)[:, 0].clamp(0, 2)
+
+
+def _paint_furniture(picture: Tensor, look: Look, x: Tensor, y: Tensor) -> Tensor:
+    """Up to three upright boxes of one colour each: edges that stand still behind the head."""
+    for name, colour in (
+        ("box_one", "stripe_colour"),
+        ("box_two", "disc_colour"),
+        ("box_three", "ground_far"),
+    ):
+        on, cx, cy, wide, high = look.numbers(name)
+        box = torch.maximum((x - cx).abs() - wide, (y - cy).abs() - high)
+        picture = paint_over(picture, look.colour(colour), on * soft_mask(box, 0.015))
+    return picture
 
 
 def _grid_spot(look: Look, resolution: int, span: float, middle: float) -> Spot:

@@ -25,6 +25,8 @@ PLAIN: dict[str, tuple[float, ...]] = {
     "roughness": (1.0, 1.0, 1.0), "relief": (0.0, 0.0, 0.0), "sheen": (0.0,), "glow": (0.0, 0.0, 0.0),
     "wrinkles": (0.0, 0.0), "muzzle": (0.0, 0.2, 0.2, 0.3), "snout": (0.0,),
     "animal_ear": (0.0, 0.3, 0.15, 0.25, 0.0), "antenna": (0.0, 0.2), "pattern": (0.0, 20.0, 0.0),
+    "box_one": (0.0, 0.0, 0.0, 0.1, 0.1), "box_two": (0.0, 0.0, 0.0, 0.1, 0.1),
+    "box_three": (0.0, 0.0, 0.0, 0.1, 0.1),  # on, centre, half extent
     "hat": (0.0, -0.3, 0.4, 0.1, 2.2), "veil": (0.0, 0.07, 0.1), "scarf": (0.0, 0.3),
     "phones": (0.0,), "cover": (0.5, 0.5, 0.5), "cover_far": (0.5, 0.5, 0.5),
     "lens": (0.10, 0.706, 0.85), "lens_colour": (1.0, 1.0, 1.0),
@@ -181,11 +183,16 @@ def _vary_hair(values: Values, kinds: Kinds, uniform: Uniform, chance: Chance) -
     pick = torch.where
     eye_top = values["eye_place"][:, 1:] - values["eye_size"][:, 1:]
     height = (eye_top - uniform(0.07, 0.24)).clamp(min=-0.42).maximum(0.04 - values["head_top"])
+    # A slanting or bowed hairline leaves the eyes free.
+    reach = values["eye_place"][:, :1] + values["eye_size"][:, :1]
+    slant, bow = values["hairline"][:, 1:2], values["hairline"][:, 2:3]
+    lower = (slant.abs() * reach + bow * reach**2).clamp(min=1e-4)
+    free = (0.8 * (eye_top - height) / lower).clamp(0, 1)
     bald = chance(0.12) * (1 - kinds.child.float())
     hairy = (1 - bald) * (1 - kinds.creature.float())
     volume = pick(uniform(0, 1) < 0.2, uniform(0.1, 0.3), values["cap"][:, :1])
     return {
-        "hairline": torch.cat([height, values["hairline"][:, 1:]], 1), "hair_on": hairy,
+        "hairline": torch.cat([height, slant * free, bow * free, values["hairline"][:, 3:]], 1), "hair_on": hairy,
         "cap": torch.cat([volume, values["cap"][:, 1:2] + 0.6 * (volume - values["cap"][:, :1]).clamp(min=0),
                           uniform(-0.25, 0.3)], 1),
         "back_hair": torch.cat([values["back_hair"][:, :1] * hairy, values["back_hair"][:, 1:]], 1),
@@ -278,9 +285,14 @@ def _vary_style(kinds: Kinds, uniform: Uniform, chance: Chance) -> Values:
     outline = pick(kinds.inked | kinds.lines, uniform(0.8, 1), chance(0.15) * uniform(0.4, 0.9))
     ink = torch.cat([uniform(0, 0.16, 3), pick(kinds.lines, nothing + 1, pick(kinds.inked, chance(0.7), nothing)),
                      uniform(0.008, 0.024)], 1)  # fmt: skip
+    room = chance(0.5)
+    boxes = {
+        name: torch.cat([room * chance(0.7) * uniform(0.4, 1), uniform(-1, 1, 2), uniform(0.04, 0.5, 2)], 1)
+        for name in ("box_one", "box_two", "box_three")
+    }  # fmt: skip
     angle = uniform(-3.14, 3.14)
     relief = pick(kinds.photo, uniform(0.25, 0.8), chance(0.35) * uniform(0, 0.5))
-    return {
+    return boxes | {
         "grain": grain, "roughness": uniform(0.0, 1, 3) * uniform(0.4, 1.0, 3) * nothing.new_tensor([0.7, 1.2, 2.5]),
         "outline": pick(kinds.photo, nothing, outline), "ink": ink,
         "relief": torch.cat([pick(kinds.lines, 0.2 * relief, relief), angle.sin(), angle.cos()], 1),
@@ -297,7 +309,7 @@ def _vary_creatures(values: Values, kinds: Kinds, uniform: Uniform, chance: Chan
     animal, robot = kinds.animal.float(), kinds.robot.float()
     pick, nose, place = torch.where, values["nose"], values["mouth_place"]
     half = values["mouth_size"][:, :1]
-    furry = pick(kinds.animal & kinds.photo, uniform(0.15, 0.4), values["grain"][:, :1])
+    furry = pick(kinds.animal & kinds.photo, uniform(0.08, 0.25), values["grain"][:, :1])
     return {
         "muzzle": torch.cat([animal * chance(0.8), (half * uniform(1.1, 1.5)).minimum(values["head_width"] * 0.75),
                              (place - nose[:, :1]).clamp(min=0.08) + uniform(0.05, 0.12), uniform(0.1, 0.6)], 1),

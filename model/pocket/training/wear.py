@@ -67,7 +67,8 @@ def draw_veil(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
         + 0.1 * (spot.head_y - 0.5).clamp(min=0)
     )
     fall = torch.maximum(
-        torch.where(spot.head_y < 0, crown, fall), spot.body_y - look.number("shoulder", 1) - 0.25
+        torch.where(spot.head_y < 0, crown, fall),
+        spot.body_y + 0.45 * spot.body_x.square() - look.number("shoulder", 1) - 0.3,
     )
     veil = soft_mask(fall, 0.02)
     picture = paint_over(
