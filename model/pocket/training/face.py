@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from model.pocket.training.features import (
-    draw_beard,
     draw_brows,
     draw_eyes,
     draw_mouth,
     head_shape,
+    jaw_drop,
     lid_edges,
     mouth_extent,
 )
@@ -85,7 +85,7 @@ def neutral_motion(n: int, t: int, device: torch.device | str = "cpu") -> Tensor
 def rest_motion(identity: Tensor) -> Tensor:
     """The motion [n, 1, M] of the picture that a film begins with: neutral for half of the identities; others smile, some with teeth, or have another expression."""
     motion = neutral_motion(len(identity), 1, identity.device)
-    names = ("smile", "aperture", "width", "squint", "brow", "brow_slant")
+    names = ("smile", "aperture", "width", "squint", "brow", "brow_slant", "gaze_x", "gaze_y")
     for column, name in enumerate(names):
         motion[..., MOTION.index(name)] = Look(identity).number("rest", column)[..., 0, 0]
     return motion
@@ -119,7 +119,9 @@ def render_faces(
     picture = draw_glasses(picture, look, spot)
     strength, along, down = look.numbers("glow")
     light = 1 + 0.7 * strength * (along * x + down * y)
-    return _blur_picture((picture * light.unsqueeze(2)).clamp(0, 1))
+    picture = (picture * light.unsqueeze(2)).clamp(0, 1)
+    sharp = look.number("sharp").unsqueeze(2)
+    return torch.lerp(_blur_picture(picture), picture, sharp)
 
 
 def mouth_box(identity: Tensor, motion: Tensor) -> Tensor:
@@ -179,7 +181,7 @@ def _pixel_grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _blur_picture(picture: Tensor) -> Tensor:
-    """A binomial blur over three pixels: no edge is sharper than a small VAE can keep."""
+    """A binomial blur over three pixels."""
     for axis in (-1, -2):
         size = picture.shape[axis]
         before = torch.cat([picture.narrow(axis, 0, 1), picture.narrow(axis, 0, size - 1)], axis)
@@ -194,7 +196,8 @@ def _pose_of(motion: Tensor) -> Pose:
 
 def _move_paints(look: Look, pose: Pose, spot: Spot, size: int) -> Parts:
     worn = sample_paint(paint_head(look, size), spot.head_x, spot.head_y, HEAD_SPAN)
-    face = sample_paint(paint_face(look, size), spot.face_x, spot.face_y, FACE_SPAN)
+    down = spot.face_y - jaw_drop(look, pose, spot)
+    face = sample_paint(paint_face(look, size), spot.face_x, down, FACE_SPAN)
     body = paint_body(look, size)
     body = sample_paint(body, spot.body_x, spot.body_y - BODY_MIDDLE, BODY_SPAN)
     (hair, cover), (skin, shade), (cloth, neck) = (
@@ -288,7 +291,6 @@ def _draw_head(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts
     rim = ((parts.head + 0.10) / 0.10).clamp(0, 1)
     face = soft_mask(parts.head)
     picture = paint_over(picture, parts.skin * (1 - 0.10 * rim * rim).unsqueeze(2), face)
-    picture = draw_beard(picture, look, pose, spot, parts)
     picture = draw_mouth(picture, look, pose, spot)
     picture = draw_eyes(picture, look, pose, spot)
     return picture * torch.lerp(torch.ones_like(parts.shade), parts.shade, face.unsqueeze(2))

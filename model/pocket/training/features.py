@@ -1,10 +1,10 @@
-"""The features of a drawn face that move by themselves, each a few soft layers: beard, mouth, eyes and brows."""
+"""The features of a drawn face that move by themselves, each a few soft layers: mouth, eyes and brows."""
 
 import torch
 from torch import Tensor
 
 from model.pocket.training.identity import Look
-from model.pocket.training.strokes import Parts, Pose, Spot, ellipse_distance, paint_over, soft_mask
+from model.pocket.training.strokes import Pose, Spot, ellipse_distance, paint_over, soft_mask
 
 GAP = 0.25
 """How far a mouth opens, in half pictures: a quarter of it up, the rest down."""
@@ -22,22 +22,6 @@ def head_shape(look: Look, pose: Pose, spot: Spot) -> Tensor:
     x = spot.head_x - 0.07 * look.number("turn") * below
     reach = ((x / wide).abs() ** power + (spot.head_y / high).abs() ** power + 1e-8) ** (1 / power)
     return (reach - 1) * 0.5
-
-
-def draw_beard(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts) -> Tensor:
-    """Beard and moustache, with the mouth left free."""
-    on, high = look.numbers("beard")
-    place, gap = look.number("mouth_place"), look.number("mouth_gap") * pose.aperture
-    cheek = place - 0.16 + high - 0.6 * spot.face_x.square()
-    mouth = ellipse_distance(spot.face_x, spot.face_y - place - 0.04 - 0.06 * gap,
-                     look.number("mouth_size") * 1.1, 0.09 + 0.1 * gap)  # fmt: skip
-    beard = soft_mask(parts.head) * soft_mask(cheek - spot.face_y, 0.05) * soft_mask(-mouth, 0.03)
-    # Never as dark as the open mouth: how far the lips part must be seen.
-    colour = torch.lerp(parts.hair, look.colour("skin"), 0.3)
-    picture = paint_over(picture, colour, on * beard)
-    lip = ellipse_distance(spot.face_x, spot.face_y - place + 0.075 + 0.5 * spot.face_x.square(),
-                   look.number("mouth_size") * 0.95, spot.face_x.new_tensor(0.035))  # fmt: skip
-    return paint_over(picture, colour, look.number("moustache") * soft_mask(lip, 0.02))
 
 
 def mouth_extent(look: Look, pose: Pose) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,6 +70,16 @@ def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     return paint_over(
         picture, picture.new_tensor([0.95, 0.93, 0.90])[:, None, None], seen * soft_mask(teeth)
     )
+
+
+def jaw_drop(look: Look, pose: Pose, spot: Spot) -> Tensor:
+    """How far the skin that is seen at a place has come down with the lower lip and the chin [n, t, y, x]."""
+    half, gap, _ = mouth_extent(look, pose)
+    mouth, chin = look.number("mouth_place"), look.number("drop") * pose.aperture
+    lip = 0.75 * gap * torch.exp(-0.5 * (spot.face_x / half).square())
+    below, whole = spot.face_y - mouth, look.number("head_bottom") + chin - mouth
+    share = ((below - lip) / (whole - lip).clamp(min=0.05)).clamp(0, 1)
+    return torch.where(below < lip, below.clamp(min=0), torch.lerp(lip, chin.expand_as(lip), share))
 
 
 def lid_edges(look: Look, pose: Pose) -> tuple[Tensor, Tensor]:

@@ -59,6 +59,7 @@ def paint_face(look: Look, resolution: int) -> Tensor:
     picture = _paint_cheeks(picture, look, spot)
     picture = _paint_wrinkles(picture, look, spot)
     picture = _paint_nose(picture, look, spot)
+    picture = _paint_beard(picture, look, spot, noise)
     shade = _shade_ball(look, spot.face_x, spot.face_y)
     hollow = ellipse_distance(spot.face_x.abs() - look.number("eye_place"), spot.face_y - look.number("eye_place", 1),
                               look.number("eye_size") * 1.5, look.number("eye_size", 1) * 2.2)  # fmt: skip
@@ -242,6 +243,22 @@ def _paint_nose(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     )
     snout = torch.maximum(tip, y - 0.4 * high + 0.2 * x.abs())
     return paint_over(picture, 0.3 * skin * 0.4 + 0.03, look.number("snout") * soft_mask(snout))
+
+
+def _paint_beard(picture: Tensor, look: Look, spot: Spot, noise: Tensor) -> Tensor:
+    """Beard and moustache, with the shut mouth left free."""
+    on, high = look.numbers("beard")
+    place, half = look.number("mouth_place"), look.number("mouth_size")
+    x, y = spot.face_x, spot.face_y
+    cheek = place - 0.16 + high - 0.6 * x.square()
+    mouth = ellipse_distance(x, y - place - 0.02, half * 1.1, 0.07 + 0 * half)
+    beard = soft_mask(cheek - y, 0.05) * soft_mask(-mouth, 0.03)
+    # Never as dark as the open mouth: how far the lips part must be seen.
+    colour = torch.lerp(look.colour("hair"), look.colour("skin"), 0.3)
+    colour = colour * (1 + look.number("grain", HAIR).unsqueeze(2) * noise).clamp(0.5, 1.6)
+    picture = paint_over(picture, colour, on * beard)
+    lip = ellipse_distance(x, y - place + 0.075 + 0.5 * x.square(), half * 0.95, 0.035 + 0 * half)
+    return paint_over(picture, colour, look.number("moustache") * soft_mask(lip, 0.02))
 
 
 def _draw_noise(look: Look, channel: int, resolution: int, rough: int, stretch: int = 1) -> Tensor:

@@ -17,7 +17,8 @@ from model.pocket.training.portraits import (
 # What plain portraits have of the columns that only the wide family varies.
 PLAIN: dict[str, tuple[float, ...]] = {
     "seed": (1.0,), "tilt": (0.0,), "turn": (0.0,), "head_power": (2.2,), "drop": (0.05,),
-    "rest": (0.0, 0.0, 0.5, 0.0, 0.0, 0.0),  # smile, aperture, width, squint, brow, brow_slant
+    # smile, aperture, width, squint, brow, brow_slant, gaze_x, gaze_y
+    "rest": (0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0), "sharp": (0.0,),
     "mouth_power": (2.0,), "mouth_gap": (1.0,), "lip_line": (0.0,), "lip_shine": (1.0,),
     "eye_power": (1.0,), "eye_rim": (0.0,), "brow_on": (1.0,), "brow_colour": (0.0, 0.0, 0.0, 0.0),
     "ink": (0.0, 0.0, 0.0, 0.0, 0.016),  # colour, how much of it, thickness
@@ -294,7 +295,7 @@ def _vary_style(kinds: Kinds, uniform: Uniform, chance: Chance) -> Values:
     relief = pick(kinds.photo, uniform(0.25, 0.8), chance(0.35) * uniform(0, 0.5))
     return boxes | {
         "grain": grain, "roughness": uniform(0.0, 1, 3) * uniform(0.4, 1.0, 3) * nothing.new_tensor([0.7, 1.2, 2.5]),
-        "outline": pick(kinds.photo, nothing, outline), "ink": ink,
+        "outline": pick(kinds.photo, nothing, outline), "ink": ink, "sharp": uniform(0, 1),
         "relief": torch.cat([pick(kinds.lines, 0.2 * relief, relief), angle.sin(), angle.cos()], 1),
         "sheen": pick(kinds.photo | kinds.robot, uniform(0, 0.35), chance(0.2) * uniform(0, 0.3)),
         "glow": torch.cat([pick(kinds.photo, uniform(0, 0.5), chance(0.2) * uniform(0, 0.4)), uniform(-1, 1, 2)], 1),
@@ -368,4 +369,5 @@ def _vary_rest(uniform: Uniform) -> Values:
     slant = torch.where(sad, strong, torch.where(cross, -strong, slant))
     brow = torch.where(wide, strong, torch.where(cross, -0.5 * strong, brow))
     squint = torch.where(wide, -strong, torch.where(cross, 0.4 * strong, squint))
-    return {"rest": torch.cat([smile, ajar, width, squint, brow, slant], 1)}
+    aside = (uniform(0, 1) < 0.3).float() * uniform(-0.8, 0.8, 2)
+    return {"rest": torch.cat([smile, ajar, width, squint, brow, slant, aside], 1)}
