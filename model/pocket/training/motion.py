@@ -26,11 +26,11 @@ EXPRESSIONS = {
     "happy": {"smile": 0.9, "squint": 0.3, "brow": 0.15},
     "sad": {"smile": -0.8, "squint": 0.15, "brow": 0.1, "brow_slant": 0.9, "dy": 0.045},
     "surprised": {"squint": -0.9, "brow": 0.95},
-    "angry": {"smile": -0.3, "squint": 0.5, "brow": -0.7, "brow_slant": -0.95},
+    "angry": {"smile": -0.45, "squint": 0.5, "brow": -0.7, "brow_slant": -0.95},
 }
 """What an act of 1 adds to the columns of a motion."""
 GAZE = {"gaze_x": 0.75, "gaze_y": 0.7}
-NOD, SHAKE = 0.10, 0.055
+NOD, SHAKE = 0.11, 0.075
 """How far the head goes in half pictures: down and back, and to either side."""
 NODS_A_SECOND, NODS_AT_ONCE, NOD_PAUSE = (1.2, 2.0), (2, 4), (0.5, 1.6)
 _WAVES = 4
