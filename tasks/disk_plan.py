@@ -57,10 +57,6 @@ RUN_FILES = 45
 """Folders and small files that every run has: run.json twice, a zarr.json for each array, the encoded inputs, records."""
 
 
-PRUNABLE = ("frames", "steps")
-"""Arrays of which not all clips need stay."""
-
-
 CHECKSUM_BYTES = 4
 """Bytes of the crc32c at the end of a chunk."""
 
@@ -71,8 +67,8 @@ class MeasuredSizes:
 
     segment: int | None = None
     """Bytes of one clip as video."""
-    sound: float | None = None
-    """Bytes of soundtrack a second."""
+    sound: float = 2 * AAC_BIT_RATE / 8
+    """Bytes of soundtrack a second; in two channels unless it is known better."""
     carry: int | None = None
     """Bytes of one carry, all its files counted."""
     log: int = LOG_BYTES
@@ -110,14 +106,7 @@ class DiskPlan:
     @property
     def clip(self) -> int:
         """Bytes of one clip, with all that is kept of it."""
-        frames = 0 if self.frames == 0 else self.frame_bytes
-        return self.bare_clip + frames + (0 if self.steps == 0 else self.step_bytes)
-
-    @property
-    def bare_clip(self) -> int:
-        """Bytes of one clip that stay whatever is kept."""
-        arrays = sum(size for name, size in self._arrays.items() if name not in PRUNABLE)
-        return arrays + round_to_blocks(self.segment) + self._records
+        return self.clips(1)
 
     @property
     def frame_bytes(self) -> int:
@@ -137,8 +126,8 @@ class DiskPlan:
 
     @property
     def soundtrack(self) -> int:
-        """Bytes of the whole sound as AAC, in two channels unless it is known better."""
-        return int(self._sound_a_second * (self._length + 1))
+        """Bytes of the whole sound as AAC."""
+        return int(self.known.sound * (self._length + 1))
 
     @property
     def heard(self) -> int:
@@ -151,12 +140,13 @@ class DiskPlan:
         """Bytes of the joined film: segments and their sound."""
         spec = self.spec
         return self.segment * spec.frames // spec.clip_frames + int(
-            self._sound_a_second * spec.frames / spec.fps
+            self.known.sound * spec.frames / spec.fps
         )
 
     def parts(self, count: int) -> dict[str, int]:
         """Bytes of so many clips by part, of which the oldest frames and steps may go."""
-        kept = {"frames": self._kept(self.frames, count), "steps": self._kept(self.steps, count)}
+        limits = {"frames": self.frames, "steps": self.steps}.items()
+        kept = {name: count if most is None else min(count, most) for name, most in limits}
         arrays = {name: kept.get(name, count) * size for name, size in self._arrays.items()}
         segments, records = round_to_blocks(self.segment), self._records
         return {**arrays, "segments": count * segments, "records and logs": count * records}
@@ -195,14 +185,6 @@ class DiskPlan:
     @property
     def _length(self) -> "Fraction | float":
         return self.seconds or self.spec.frames / self.spec.fps
-
-    @property
-    def _sound_a_second(self) -> float:
-        return 2 * AAC_BIT_RATE / 8 if self.known.sound is None else self.known.sound
-
-    @staticmethod
-    def _kept(limit: int | None, count: int) -> int:
-        return count if limit is None else min(count, limit)
 
 
 def round_to_blocks(size: int) -> int:

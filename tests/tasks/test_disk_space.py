@@ -173,8 +173,10 @@ def test_the_plan_counts_what_is_kept(begin: Begin) -> None:
 
     run = begin()
     plan = DiskPlan(run.spec, frames=2, steps=0)
-    assert plan.clips(10) == 10 * plan.bare_clip + 2 * plan.frame_bytes
-    assert plan.clip == plan.bare_clip + plan.frame_bytes
+    assert plan.clips(10) == 10 * plan.clip - 8 * plan.frame_bytes
+    assert plan.clip > plan.frame_bytes
+    steps = DiskPlan(run.spec, frames=2, steps=None).clip - plan.clip
+    assert plan.step_bytes <= steps <= plan.step_bytes + 4096  # its record, too
     spec, settings = run.spec, run.settings
     assert count_carries_kept(spec, settings) == 3
     assert count_carries_kept(spec, replace(settings, carry_every=0)) == 0
