@@ -316,6 +316,7 @@ def walk(folder: str) -> None:
     from pipeline.cli import main
 
     ran: set[tuple[str, str]] = set()
+    probed: set[tuple[str, str]] = set()
     last = threading.main_thread().ident or 0
 
     def look(frame, event, _):
@@ -325,7 +326,11 @@ def walk(folder: str) -> None:
         # Not the body of a class, which runs while its file is imported.
         if not code.co_flags & inspect.CO_OPTIMIZED:
             return
-        ran.add((code.co_filename, code.co_qualname))
+        name = (code.co_filename, code.co_qualname)
+        if name not in ran or name in probed:
+            probing = any(hop.endswith(":compute_probe") for hop in own_hops(frame))
+            (probed.add if probing else probed.discard)(name)
+        ran.add(name)
         # A probe of the machine goes through the model, too, and is not the film.
         if code.co_name in {"velocity", "_velocity"} and "probe" not in str(own_hops(frame)):
             sys.setprofile(None)
@@ -338,6 +343,9 @@ def walk(folder: str) -> None:
             print(
                 f"{len(ran)} own functions in {len({path for path, _ in ran})} files before the first step"
             )
+            rooms = Counter(Path(path).relative_to(ROOT).parts[0] for path, _ in ran)
+            print("  ", ", ".join(f"{room} {rooms[room]}" for room in ROOMS), end="; ")
+            print(f"{len(probed)} of these only while the machine is probed")
             sys.stdout.flush()
             shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
