@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.pocket.face_boxes import FaceBoxes
+
 if TYPE_CHECKING:
+    from model.pocket.face_finder import FoundFace
     from model.vae.preview import LatentPreview
 
 Float = NDArray[np.float32]
@@ -104,6 +107,8 @@ class ModelTraits:
     decoder_memory: int
     """Latent frames after which the decoder has forgotten everything."""
     prompt_acts: bool
+    needs_face: bool = False
+    """Where mouth and eyes are in the picture decides pixels: encode_inputs takes it."""
     motion_latents: int = 0
     """Latents that a clip takes from the decoded clip before it; 0 where it takes none, and decoding may wait."""
     guidance: str = ""
@@ -250,8 +255,8 @@ class Avatar(Protocol):
     def require_precision(self) -> None:
         """Raise WrongPrecision where a layer computes something else than float32 does, but for rounding. Takes a second: asked where the probe is new."""
 
-    def encode_inputs(self, picture: Byte, prompt: str) -> Named:
-        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size) and the prompt."""
+    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None) -> Named:
+        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size), the prompt and, with traits.needs_face, where mouth and eyes are in the picture, in its pixels; None for a run that was begun before that was known."""
 
     def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""
@@ -365,6 +370,12 @@ def estimate_time(
     """How long a card takes, by arithmetic; None where only measuring tells. Without torch."""
     traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
     return traits.estimate_time(options, machine, free, speed)
+
+
+def find_faces(name: str, picture: Byte) -> "list[FoundFace]":
+    """The faces in a picture [y, x, rgb] as a model with traits.needs_face looks for them, the largest that is sure first. Without torch."""
+    found: list[FoundFace] = import_module(f"{MODELS[name]}.face_finder").find_faces(picture)
+    return found
 
 
 def release_memory() -> None:

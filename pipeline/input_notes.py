@@ -4,21 +4,45 @@ from collections.abc import Iterator
 from math import log10
 from typing import TYPE_CHECKING
 
+from model.pocket.face_boxes import FACE_FLAG, FaceBoxes, format_box
 from tasks.preflight import lengths_of
 
 if TYPE_CHECKING:
     from storage.picture import Treatment
     from storage.soundtrack import SoundFacts
     from tasks.defaults import Media
+    from tasks.request import Request
+    from tasks.resolve import ResolvedRequest
 
 
-def lines_about(media: "Media") -> Iterator[str]:
-    """A line about each that is not taken as it is."""
+def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
+    """A line about each that is not taken as it is, and one that says where the face is; none where a run is at hand that was asked for before."""
+    if (media := resolved.media) is None:
+        return
     if done := list(_list_changes(media.picture)):
         picture = media.picture
         yield f"The picture ({picture.width}×{picture.height}): {'; '.join(done)}"
+    if resolved.spec.face_boxes:
+        yield describe_face(FaceBoxes.from_text(resolved.spec.face_boxes), resolved.request, media)
     if heard := list(_describe_sound(media.sound)):
         yield f"The sound: {'; '.join(heard)}"
+
+
+def describe_face(face: FaceBoxes, request: "Request", media: "Media") -> str:
+    """Where the face is and how that is known: `The face: mouth 217,297,101,29, eyes 187,175,52,22 and 299,172,52,22 of the picture's pixels, found (90 % sure)`."""
+    places = f"mouth {format_box(face.mouth)}, eyes {format_box(face.left_eye)} and {format_box(face.right_eye)}"
+    line = f"The face: {places} (x,y,w,h in the picture's pixels)"
+    if request.mouth is not None and request.eyes is not None:
+        return f"{line}, as told"
+    number = next((n for n, each in enumerate(media.faces) if each.boxes == face), None)
+    if number is None:
+        return line
+    line += f", found with {media.faces[number].confidence:.0%} confidence"
+    if (count := len(media.faces)) == 1:
+        return line
+    which = "the largest" if number == 0 else f"number {number + 1}"
+    other = 2 if number == 0 else 1
+    return f"{line}; it is {which} of {count}, and {FACE_FLAG} {other} takes another"
 
 
 def _list_changes(picture: "Treatment") -> Iterator[str]:

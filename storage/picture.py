@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import BadImage
-from storage.picture_fit import measure_fit
+from storage.picture_fit import PictureFit, measure_fit
 from storage.refusals import raise_if_unreadable
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ ORIENTATION = 0x0112
 """The EXIF tag that says how the camera was held."""
 LEAST_CUT = 1e-3
 """A share below this is a rounding of the film's sides."""
+VIEW_SIDE = 640
 MOST_PIXELS = 100_000_000
 """Of what is decoded at once: 0.8 GB at the peak, 1.3 GB with transparency."""
 
@@ -56,6 +57,16 @@ TreatedPicture = tuple[NDArray[np.uint8], Treatment]
 """A picture as the film shows it [y, x, rgb], and what was done to it."""
 
 
+@dataclass(frozen=True)
+class PictureView:
+    """What a film shows of a picture, to be looked at: large enough to see a face in."""
+
+    pixels: NDArray[np.uint8]
+    """[y, x, rgb]"""
+    fit: PictureFit
+    """How the file's pixels lie in these."""
+
+
 def read_picture(path: Path, *, width: int, height: int, crop: str = "cover") -> NDArray[np.uint8]:
     """The picture as sRGB [y, x, rgb], upright, of exactly width × height; raises BadImage.
 
@@ -67,15 +78,43 @@ def read_picture(path: Path, *, width: int, height: int, crop: str = "cover") ->
 
 def treat_picture(path: Path, *, width: int, height: int, crop: str = "cover") -> TreatedPicture:
     """The picture as `read_picture` gives it, and what was done to it. Raises BadImage."""
+    rgb, done = _read_upright(path, (width, height), crop)
+    return _fit_size(rgb, (width, height), crop, done), done
+
+
+def treat_and_view_picture(
+    path: Path, *, width: int, height: int, crop: str = "cover"
+) -> tuple[TreatedPicture, PictureView]:
+    """The picture as `treat_picture` gives it and, decoded with it, a view of what the film shows. Raises BadImage."""
+    rgb, done = _read_upright(path, (width, height), crop)
+    view = _reduce_to_view(rgb, measure_fit(rgb.size, (width, height), crop), done)
+    return (_fit_size(rgb, (width, height), crop, done), done), view
+
+
+def _read_upright(path: Path, size: tuple[int, int], crop: str) -> tuple["Image", Treatment]:
+    """The picture as sRGB, upright, at least twice as large as the film if the file is, and what was done to it."""
     _refuse_path(path)
     done = Treatment()
-    upright = _decode_picture(path, 2 * max(width, height), done)
-    if crop == "exact" and upright.size != (width, height):
+    upright = _decode_picture(path, 2 * max(size), done)
+    if crop == "exact" and upright.size != size:
         raise BadImage(
             path,
-            f"it is {_format_size(upright)} and --crop exact asks for {width}×{height}; use --crop cover or contain",
+            f"it is {_format_size(upright)} and --crop exact asks for {size[0]}×{size[1]}; use --crop cover or contain",
         )
-    return _fit_size(_to_rgb(path, upright, done), (width, height), crop, done), done
+    return _to_rgb(path, upright, done), done
+
+
+def _reduce_to_view(image: "Image", fit: PictureFit, done: Treatment) -> PictureView:
+    """What a film shows of the image with at most VIEW_SIDE pixels a side."""
+    from PIL.Image import Resampling
+
+    left, top, right, bottom = fit.shown
+    scale = min(1.0, VIEW_SIDE / max(right - left, bottom - top))
+    size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
+    pixels = np.asarray(image.resize(size, Resampling.BOX, box=fit.shown))
+    across, down = done.width / image.width, done.height / image.height
+    shown = (left * across, top * down, right * across, bottom * down)
+    return PictureView(pixels, PictureFit(shown, (0, 0, *size)))
 
 
 def _decode_picture(path: Path, side: int, done: Treatment) -> "Image":

@@ -53,6 +53,11 @@ def open_plain(path: Path | str, flags: int) -> int:
     return file
 
 
+def face_picture_path(root: Path) -> Path:
+    """The small picture that shows where the face was taken to be, of a run whose model needs one; beside its inputs."""
+    return path_inside(root, "inputs/face.png")
+
+
 def open_own(path: Path, flags: int) -> int:
     """Open a file to be written in place; the file descriptor. A file that has another name elsewhere is replaced by a copy of it first."""
     file = open_plain(path, flags)

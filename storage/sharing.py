@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from storage.digest import find_file_flaw
 from storage.publish import link_files, link_folder
 from storage.records import Facts
+from storage.run_paths import face_picture_path
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -28,7 +29,7 @@ class FileSharing:
         """Bytes for which no link could be made."""
 
     def share_once(self) -> None:
-        """Share what was made once a run: the encoded inputs, the sound, the soundtrack."""
+        """Share what was made once a run: the encoded inputs, the sound, the soundtrack, the picture of the face."""
         for stage, here, there in (
             ("inputs", self.old.inputs.folder, self.new.inputs.folder),
             ("sound", self.old.sound.folder, self.new.sound.folder),
@@ -41,6 +42,9 @@ class FileSharing:
             pair = self.old.soundtrack_path, self.new.soundtrack_path
             self.copied += link_files([pair])
             self.new.records.adopt("soundtrack", None, facts)
+        here, there = face_picture_path(self.old.root), face_picture_path(self.new.root)
+        if here.is_file() and not there.exists():
+            self.copied += link_files([(here, there)])
 
     def share_clips(self, stage: str, clips: Iterable[int]) -> None:
         """Share these clips of a stage, as far as the other run has them."""

@@ -39,7 +39,7 @@ STALL_TIMES = 10
 STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
-ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain"}
+ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ class Spec:
     mix: Annotated[str, OneOf(("", "left", "right", "turned"))] = ""
     gain: Annotated[int, Whole(0, 100_000)] = 0
     """These three: how the soundtrack is read (Reading)."""
+    face_boxes: Annotated[str, Text(256, r"(-?[0-9.]+(,-?[0-9.]+){11})?")] = ""
+    """Where mouth, left and right eye are in the picture's file, upright: x, y, width, height in its pixels, each after the other (model/pocket/face_boxes.py); empty for models that need no face, and for films begun before one did."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:

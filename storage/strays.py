@@ -12,6 +12,7 @@ from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run, segment_name
 from storage.output_file import SourceRun
 from storage.publish import DRAFT_NAME
 from storage.records import name_of
+from storage.run_paths import face_picture_path
 from storage.trees import walk_folders
 
 if TYPE_CHECKING:
@@ -114,4 +115,4 @@ def _clip_number(name: str) -> int:
 
 def _named_by_run(run: "Run") -> tuple[Path, ...]:
     outputs = (run.root / name for name in SourceRun(run.root, run.spec).outputs())
-    return run.image_path, run.audio_path, *outputs
+    return run.image_path, run.audio_path, face_picture_path(run.root), *outputs

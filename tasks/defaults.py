@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 from secrets import randbelow
 from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import Options
 from storage.spec import Settings, Spec
+from tasks.face_search import find_in_view, find_told_face
 from tasks.request import Request
 from tasks.timeline import count_clips, count_frames
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.avatar import ModelTraits
-    from storage.picture import Treatment
+    from model.pocket.face_finder import FoundFace
+    from storage.picture import PictureView, Treatment
     from storage.soundtrack import SoundFacts
 
 
@@ -45,6 +48,14 @@ class Media:
     """SHA-256 of the sound's file."""
     identity: tuple[int, ...] | None
     """Of the picture's file before it was read (storage/input_files.py): while it stays, pixels and hash are of the same bytes."""
+    model: str
+    view: "PictureView"
+    """What the film shows of the picture, in which the model looks for faces."""
+
+    @cached_property
+    def faces(self) -> "tuple[FoundFace, ...]":
+        """The faces that are found in it, in the pixels of the picture's file, the largest that is sure first. Looked for once, when it is asked."""
+        return find_in_view(self.model, self.view)
 
 
 def merge_settings(
@@ -65,7 +76,7 @@ def merge_settings(
 def build_spec(
     request: Request, traits: "ModelTraits", media: "Media", *, weights: str | None = None
 ) -> Spec:
-    """What decides the pixels, every default filled in."""
+    """What decides the pixels, every default filled in; but for a face that is to be looked for, which is no part of what the film is found by."""
     width, height = film_sides(request, traits)
     clips, frames = film_length(request, traits, media.sound.seconds)
     if (digest := weights) is None:
@@ -101,6 +112,7 @@ def build_spec(
         audio_lead=request.audio_lead or 0,
         whole_audio=traits.hears_whole,
         precision=traits.precision,
+        face_boxes=find_told_face(request, traits, media),
         **asdict(media.sound.reading),
     )
 

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from model.pocket.face_boxes import FaceBoxes
 from storage.picture import treat_picture
 from storage.soundtrack import stream_sound
 from tasks.base import RunTask
 from tasks.events import emit_event
+from tasks.face_picture import publish_face_picture
+from tasks.face_search import map_to_film
 from tasks.session import Session
 
 if TYPE_CHECKING:
@@ -48,11 +51,16 @@ def encode_inputs(session: Session) -> None:
         run.image_path, width=spec.width, height=spec.height, crop=spec.crop
     )
     run.picture = None
-    encoded = dict(avatar.encode_inputs(picture, spec.prompt))
+    face = None
+    if spec.face_boxes:
+        face = map_to_film(FaceBoxes.from_text(spec.face_boxes), (done.width, done.height), spec)
+    encoded = dict(avatar.encode_inputs(picture, spec.prompt, face))
     # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
     session.inputs = {**encoded, "sound_moments": moments.array}
     session.agree()
     run.inputs.publish(session.inputs)
+    if face is not None:
+        publish_face_picture(run, picture, face)
     emit_event(
         "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from model.pocket.face_boxes import format_box, parse_boxes
 from storage.errors import BadSize
 from storage.schema import is_utf8
 from storage.spec import CROPS, LONGEST_PROMPT
@@ -158,11 +159,21 @@ def read_size(word: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
+def read_mouth(word: str) -> str:
+    """One box, as text that is the same however it was written."""
+    return ",".join(map(format_box, parse_boxes(word, 1)))
+
+
+def read_eyes(word: str) -> str:
+    """Two boxes, as text."""
+    return ",".join(map(format_box, sorted(parse_boxes(word, 2))))
+
+
 def read_crop(word: str) -> str:
     """How the picture fits."""
     if word == "face":
         words = "say where it is: top, centre, bottom, left or right"
-        raise ValueError(f"nobody looks for the face; {words}")
+        raise ValueError(f"nothing is cut round the face; {words}")
     return word
 
 
@@ -189,10 +200,12 @@ WHOLE, SPACING, SECONDS = (
 )
 DECIMAL, BYTES, SIZE = Kind("N", read_decimal), Kind("SIZE", read_bytes), Kind("W*H", read_size)
 TRUTH = Kind("TRUTH", read_truth)
+MOUTH, EYES = Kind("X,Y,W,H", read_mouth), Kind("X,Y,W,H,X,Y,W,H", read_eyes)
 SWITCH = Kind("", read_truth)
 """Said or not, without a word."""
 LARGE = ("live-avatar", "wan-s2v")
 _PATH = 4096
+_NO_FACE = "it looks at the picture as a whole"
 _NO_CARD = "it needs none of a card"
 
 # A row is two or three lines, and no more: it is read as a table.
@@ -209,6 +222,12 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                decides="pixels", cli_only=True),
         Option("crop", "How the picture fits: cover cuts both sides alike, top, centre, bottom, left and right say what is kept, contain shows"
                " all, exact changes nothing.", Kind("HOW", read_crop), words=CROPS, decides="pixels"),
+        Option("mouth", "Where the mouth is in the picture's file, in pixels (it is looked for).", MOUTH, models=("pocket",),
+               unknown=_NO_FACE, decides="pixels"),
+        Option("eyes", "Where its two eyes are, in pixels (they are looked for).", EYES, models=("pocket",), unknown=_NO_FACE,
+               decides="pixels"),
+        Option("face", "Which face speaks where several are found (1, the largest).", WHOLE, bounds=(1, 1000), models=("pocket",),
+               unknown=_NO_FACE, decides="pixels"),
         Option("num_clip", "At most this many clips; the sound may end before.", WHOLE, bounds=(1, 10**9), decides="pixels", published=True),
         Option("start_clip", "Only from this clip on (counted from 0): a part of the film, to --output-file.", WHOLE, bounds=(0, 10**9),
                published=True, one_film=True),

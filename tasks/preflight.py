@@ -27,7 +27,7 @@ from storage.errors import (
 )
 from storage.input_files import identify_file
 from storage.names import is_run, refuse_conflicting_names
-from storage.picture import treat_picture
+from storage.picture import treat_and_view_picture
 from storage.reserve import DiskReserve
 from storage.run import Run, describe_spec_difference
 from storage.schema import Unfit, is_utf8
@@ -144,13 +144,15 @@ def check_media(request: Request, traits: "ModelTraits") -> Media:
         if not path.is_file():
             raise bad(path, "there is no such file" if not path.exists() else "it is no file")
     identity, crop = identify_file(request.image), crop_of(request)
-    pixels, picture = treat_picture(request.image, width=width, height=height, crop=crop)
+    (pixels, picture), view = treat_and_view_picture(
+        request.image, width=width, height=height, crop=crop
+    )
     sound = probe_sound(request.audio)
     if sound.cut and not request.accept_short_audio:
         way = "get all of it, or take what is there with --accept-short-audio"
         raise BadSound(request.audio, f"it is cut off: {lengths_of(sound)}; {way}")
     image, audio = hash_file(request.image), hash_file(request.audio)
-    return Media(picture, pixels, sound, image, audio, identity)
+    return Media(picture, pixels, sound, image, audio, identity, traits.name, view)
 
 
 def lengths_of(sound: "SoundFacts") -> str:
@@ -162,7 +164,7 @@ def lengths_of(sound: "SoundFacts") -> str:
 
 
 def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
-    """The spec (with the seed that the folder's run drew, where one is to be drawn); raises OtherSpec, NotARun, NotWritable, BadInput."""
+    """The spec (with the seed that the folder's run drew, where one is to be drawn, and the face that it found, where none is told); raises OtherSpec, NotARun, NotWritable, BadInput."""
     try:
         spec.check()
     except Unfit as reason:
@@ -174,6 +176,8 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
         there = Run.open(root).spec
         if request.base_seed == -1:
             spec = replace(spec, seed=there.seed)
+        if not spec.face_boxes:
+            spec = replace(spec, face_boxes=there.face_boxes)
         if there != spec:
             raise OtherSpec(root, describe_spec_difference(there, spec))
     elif root.exists() and not root.is_dir():

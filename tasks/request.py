@@ -35,6 +35,10 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     width: int | None = None
     height: int | None = None
     crop: str | None = None
+    mouth: str | None = None
+    eyes: str | None = None
+    face: int | None = None
+    """Of these three, what is not told is looked for in the picture (tasks/face_search.py)."""
     num_clip: int | None = None
     start_clip: int | None = None
     """Makes this request one for a part: clips start_clip … start_clip + num_clip - 1 of the whole film's run."""

@@ -15,6 +15,7 @@ from tasks import preflight
 from tasks.defaults import Media, build_spec, merge_settings
 from tasks.device_memory import fit_to_device
 from tasks.events import emit_event
+from tasks.face_search import settle_face
 from tasks.film_part import FilmPart
 from tasks.loaded_model import load_avatar
 from tasks.preflight import check_settings
@@ -75,6 +76,8 @@ def apply_defaults(
     spec = build_spec(request, traits, media, weights=weights)
     root = choose_folder(request, spec)
     spec = preflight.check_folder(request, root, spec)
+    if traits.needs_face and not is_run(root):
+        spec = settle_face(request, media, spec)
     preflight.check_part(request.part, spec)
     if (output := request.part.output(root, spec)) is not None:
         output.check()

@@ -55,6 +55,8 @@ def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:
 
 
 def is_of(root: Path, spec: Spec, *, any_seed: bool) -> bool:
-    """True if the run in a folder is of this film; `any_seed`: but for its seed."""
+    """True if the run in a folder is of this film, whatever face was found for it where none is told; `any_seed`: but for its seed."""
     there = Run.open(root).spec
-    return there == (replace(spec, seed=there.seed) if any_seed else spec)
+    if any_seed:
+        spec = replace(spec, seed=there.seed)
+    return there == (spec if spec.face_boxes else replace(spec, face_boxes=there.face_boxes))

@@ -1,7 +1,7 @@
 """A tiny model with the real Protocols: rings that go from clip to clip, a decoder with memory, no torch.
 
 Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
-says of its numerics, FAKE_PROBE what its probe gives (empty: it has none), FAKE_WRONG=0.5 lets it compute wrongly by so much, FAKE_DRIFT=1 changes all that it computes by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
+says of its numerics, FAKE_PROBE what its probe gives (empty: it has none), FAKE_WRONG=0.5 lets it compute wrongly by so much, FAKE_DRIFT=1 changes all that it computes by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_FACE=1 lets it need a face. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
 that hold a number makes that stage of that clip fail so many times; a word after it says how: memory, device, io, full, nan (denoise only). FAKE_LOG is a file that gets one line per call. While a folder FAKE_HOLD has a file such as `decode.2`, that stage of that clip waits, beside a file `decode.2.reached`.
 """
 
@@ -30,6 +30,7 @@ from model.avatar import (
     TimeEstimate,
     seed_for_clip,
 )
+from model.pocket.face_boxes import FaceBoxes
 from storage.errors import WrongPrecision
 
 RING = 12
@@ -57,6 +58,7 @@ def traits_of(options: Options) -> ModelTraits:
         audio_margin=160,
         decoder_memory=MEMORY,
         prompt_acts=False,
+        needs_face=bool(os.environ.get("FAKE_FACE")),
         motion_latents=int(os.environ.get("FAKE_MOTION", "0")),
         carry_bytes=RING
         * 4
@@ -231,10 +233,11 @@ class FakeAvatar:
         words = os.environ.get("FAKE_CARD", "").split()
         return dict(zip(("used", "total", "temperature", "load"), map(int, words), strict=False))
 
-    def encode_inputs(self, picture: Byte, prompt: str) -> Named:
+    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None) -> Named:
         _pretend("inputs", 0)
         small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)
-        return {"reference": _drifted(small), "prompt": np.array([len(prompt)], np.float32)}
+        encoded = {"reference": _drifted(small), "prompt": np.array([len(prompt)], np.float32)}
+        return encoded | ({"boxes": face.to_array()} if face else {})
 
     def extract_audio(self, heard: AudioWindow) -> Float:
         traits, sound = self._traits, heard.sound

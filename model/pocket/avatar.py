@@ -17,6 +17,7 @@ from model.encoders.mel_encoder import MelEncoder
 from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.pocket import model_traits
+from model.pocket.face_boxes import FaceBoxes
 from model.pocket.probe import Parts, compute_probe
 from model.pocket.vae import CACHED_LATENTS, FrameStream, PocketVAE, load_vae
 from model.s2v.conditioning import Conditioning
@@ -108,8 +109,13 @@ class PocketAvatar:
         return {}
 
     @torch.inference_mode()
-    def encode_inputs(self, picture: Byte, prompt: str) -> Named:  # noqa: ARG002 - traits.prompt_acts says so
-        """The latent of the picture standing still, "reference" [c, 1, h, w]."""
+    def encode_inputs(
+        self,
+        picture: Byte,
+        prompt: str,  # noqa: ARG002 - traits.prompt_acts says so
+        face: FaceBoxes | None = None,
+    ) -> Named:
+        """The latent of the picture standing still, "reference" [c, 1, h, w], and the face's "boxes" [mouth, left eye, right eye; x, y, width, height] in the picture's pixels, if it is given."""
         frame = torch.from_numpy(picture.copy()).float() / 127.5 - 1
         still = repeat(
             fit_to_canvas(
@@ -118,7 +124,8 @@ class PocketAvatar:
             "1 c y x -> 1 c t y x",
             t=model_traits.FRAMES_PER_LATENT,
         )
-        return {"reference": self._vae.encode(still)[0].numpy().copy()}
+        reference = self._vae.encode(still)[0].numpy().copy()
+        return {"reference": reference} | ({"boxes": face.to_array()} if face else {})
 
     @torch.inference_mode()
     def extract_audio(self, heard: AudioWindow) -> Float:

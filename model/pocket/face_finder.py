@@ -5,7 +5,7 @@ Without torch, one thread, some 0.1 s a picture; the same picture gives the same
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,11 +52,15 @@ class FoundFace:
     """A face that was found."""
 
     boxes: FaceBoxes
-    """In pixels of the picture that was looked at, cut to it."""
+    """In pixels of the picture that was looked at."""
     size: float
     """Its longer side, brow to chin or cheek to cheek, in pixels."""
     confidence: float
     """0 to 1."""
+
+    def cut_to(self, picture: tuple[int, int]) -> "FoundFace":
+        """The face with boxes that lie in a picture of this size."""
+        return replace(self, boxes=self.boxes.map_boxes(lambda box: clip_box(box, *picture)))
 
 
 @dataclass(frozen=True)
@@ -144,19 +148,28 @@ def load_network(name: str) -> FaceNetwork:
 
 
 def find_faces(picture: Byte) -> list[FoundFace]:
-    """Every face in a picture [y, x, rgb], the largest that is well supported first; none where nothing is sure and large enough."""
+    """Every face in a picture [y, x, rgb], the largest first of those that are half as sure as the surest; none where nothing is sure and large enough."""
     from PIL import Image
 
     image = Image.fromarray(picture)
     proposals = [each for zoom in ZOOMS for each in propose_faces(image, zoom)]
-    faces = [merge_proposals(group, image.size) for group in group_proposals(proposals)]
-    longest = max(image.size)
-    sure = [
-        face
-        for face in faces
-        if face.confidence >= LEAST_CONFIDENCE and face.size >= LEAST_SIZE * longest
-    ]
-    return sorted(sure, key=lambda face: -face.confidence * math.sqrt(face.size))
+    faces = [merge_proposals(group) for group in group_proposals(proposals)]
+    sure = [each for each in faces if is_sure(each, image.size)]
+    supported = 0.5 * max((face.confidence for face in sure), default=0.0)
+    return sorted(
+        (face.cut_to(image.size) for face in sure),
+        key=lambda face: (face.confidence < supported, -face.size),
+    )
+
+
+def is_sure(face: FoundFace, picture: tuple[int, int]) -> bool:
+    """Whether the views are sure enough of a face that is large enough, and most of its mouth and of both eyes is in the picture."""
+    shown = (clip_box(box, *picture) for box in face.boxes)
+    whole = (
+        2 * cut[2] * cut[3] > box[2] * box[3] for cut, box in zip(shown, face.boxes, strict=True)
+    )
+    large = face.size >= LEAST_SIZE * max(picture)
+    return face.confidence >= LEAST_CONFIDENCE and large and all(whole)
 
 
 def propose_faces(image: "Image", zoom: float) -> Iterator[Proposal]:
@@ -244,7 +257,7 @@ def group_proposals(proposals: Iterable[Proposal]) -> list[list[Proposal]]:
     return groups
 
 
-def merge_proposals(group: list[Proposal], picture: tuple[int, int]) -> FoundFace:
+def merge_proposals(group: list[Proposal]) -> FoundFace:
     """One face out of what the views say of it; a view that does not see it counts against it."""
     weights = [each.weight * (0.05 + each.presence) for each in group]
     edges = np.average(np.stack([each.boxes for each in group]), 0, weights)
@@ -252,7 +265,7 @@ def merge_proposals(group: list[Proposal], picture: tuple[int, int]) -> FoundFac
     for each in group:
         views[each.view] = max(each.weight, views.get(each.view, 0.0))
     size = float(np.mean([each.size for each in group]))
-    boxes = FaceBoxes(*(clip_box(box_of(each), *picture) for each in edges))
+    boxes = FaceBoxes(*map(box_of, edges))
     return FoundFace(boxes, size, sum(views.values()) / len(ZOOMS))
 
 

@@ -86,6 +86,7 @@ def describe_model(options: Options) -> ModelTraits:
         audio_margin=AUDIO_MARGIN,
         decoder_memory=2,
         prompt_acts=False,
+        needs_face=True,
         carry_bytes=carry_bytes(options),
         carry_pieces=2 + options.steps * TRANSFORMER.num_layers,
     )

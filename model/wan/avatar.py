@@ -16,6 +16,7 @@ from model.device.processor import NARROW
 from model.encoders.umt5 import TextEncoder
 from model.encoders.wav2vec2 import FilmRate
 from model.ops.fused import can_build
+from model.pocket.face_boxes import FaceBoxes
 from model.sampling.probe import hash_bits
 from model.wan.gpu_memory import choose_offload
 from model.wan.model_traits import FRAMES_PER_LATENT, MOTION_LATENTS, PublishedModel
@@ -100,7 +101,12 @@ class WanAvatar:
         return reading.facts
 
     @torch.inference_mode()
-    def encode_inputs(self, picture: Byte, prompt: str) -> Named:
+    def encode_inputs(
+        self,
+        picture: Byte,
+        prompt: str,
+        face: FaceBoxes | None = None,  # noqa: ARG002 - traits.needs_face says so
+    ) -> Named:
         """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]."""
         # The words first: their encoder is the largest part but one, and gone before the VAE works.
         words = self.encode_words(self._parts.text(), prompt)

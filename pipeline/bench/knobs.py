@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from model.avatar import DeviceConfig, Options, describe_model, load_model
+from model.pocket.face_boxes import FaceBoxes
 
 ASKED = Options(256, 256, 48, 4)
 FULL = 12
@@ -38,7 +39,7 @@ def measure_options(options: Options, rounds: int) -> tuple[float, float]:
     traits = describe_model("pocket", options)
     avatar = load_model("pocket", options, DeviceConfig())
     picture = np.full((options.height, options.width, 3), 128, np.uint8)
-    inputs = avatar.encode_inputs(picture, "")
+    inputs = avatar.encode_inputs(picture, "", place_face(options.width, options.height))
     denoiser, decoder = avatar.denoiser(inputs, 0), avatar.decoder(inputs)
     features = np.zeros((traits.audio_layers, traits.audio_channels, traits.clip_frames), "float32")
     denoiser.restore(FULL, ())
@@ -48,6 +49,12 @@ def measure_options(options: Options, rounds: int) -> tuple[float, float]:
         each * best_seconds(lambda: denoiser.denoise(features), rounds),
         each * best_seconds(lambda: decoder.decode(made.latents), rounds),
     )
+
+
+def place_face(width: int, height: int) -> FaceBoxes:
+    """A face in the middle of a picture of this size: where it is costs nothing."""
+    parts = ((0.4, 0.6, 0.2, 0.08), (0.35, 0.4, 0.1, 0.05), (0.55, 0.4, 0.1, 0.05))
+    return FaceBoxes(*((x * width, y * height, w * width, h * height) for x, y, w, h in parts))
 
 
 def best_seconds(work: Callable[[], object], rounds: int) -> float:

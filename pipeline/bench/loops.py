@@ -20,14 +20,20 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.avatar import AudioWindow, Avatar, Byte, DeviceConfig, Float, Named, load_model
 from pipeline.bench.material import Material
+from storage.picture import PictureView
+from storage.picture_fit import measure_fit
+from tasks.face_search import find_in_view
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import OutputContainer
     from av.video.stream import VideoStream
+
+    from model.pocket.face_boxes import FaceBoxes
 
 Result = dict[str, Any]
 
@@ -44,8 +50,17 @@ class LoopFilm:
         self.material = material
         self.avatar: Avatar = load_model(material.model, material.options, DeviceConfig())
         with Image.open(material.image) as picture:
-            self.inputs: Named = self.avatar.encode_inputs(np.asarray(picture), "")
+            pixels = np.asarray(picture)
+        self.inputs: Named = self.avatar.encode_inputs(pixels, "", self._find_face(pixels))
         self._sound = _read_sound(material.audio)
+
+    def _find_face(self, pixels: NDArray[np.uint8]) -> "FaceBoxes | None":
+        """As the product finds it, where the model needs one."""
+        if not self.avatar.traits.needs_face:
+            return None
+        size = pixels.shape[1], pixels.shape[0]
+        view = PictureView(pixels, measure_fit(size, size, "exact"))
+        return find_in_view(self.material.model, view)[0].boxes
 
     def extract_features(self, clip: int) -> Float:
         """Audio features of a clip, from its span of sound and the margins; silence beyond both ends."""

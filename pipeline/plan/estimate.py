@@ -194,8 +194,7 @@ def estimate_film(plan_input: PlanInput) -> Estimate:
         notes.append(
             f"{resolved.clips_asked} clips asked, the sound ends after {resolved.spec.clips}."
         )
-    if resolved.media is not None:
-        notes.extend(lines_about(resolved.media))
+    notes.extend(lines_about(resolved))
     memory = estimate_memory(plan_input)
     return Estimate(
         run=str(resolved.root),

@@ -93,8 +93,7 @@ def notices_before_film(resolved: ResolvedRequest) -> Iterator[str]:
     yield summarize_plan(estimate_film(PlanInput(resolved, machine)))
     if machine.free is not None and machine.note:
         yield f"[WARNING] {machine.note}"
-    if resolved.media is not None:
-        yield from (f"[INFO] {line}" for line in lines_about(resolved.media))
+    yield from (f"[INFO] {line}" for line in lines_about(resolved))
 
 
 def settle_request(

@@ -11,6 +11,7 @@ from PIL import Image
 from recording import write_sound
 
 from storage.run import Run
+from storage.run_paths import face_picture_path
 from storage.spec import Reading
 from tasks.request import Request
 from tasks.resolve import create_run, resolve_request
@@ -70,13 +71,72 @@ def test_a_picture_that_fits_is_not_spoken_of(face: Path, speech: Path, longtake
 
 
 def test_the_centre_is_what_cover_takes(face: Path, speech: Path, longtake: Call) -> None:
-    """By another name, it is the same film; the face nobody looks for."""
+    """By another name, it is the same film; nothing is cut round the face."""
     words = ("new", face, speech, "--run", "x", "--num-clip", "1")
     assert longtake(*words)[0] == 0
     assert longtake(*words, "--crop", "centre")[0] == 0
     code, _, err = longtake(*words, "--crop", "face")
     assert code == 2
     assert "say where it is: top, centre, bottom, left or right" in err
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TOLD = ("--mouth", "60,120,60,20", "--eyes", "40,60,30,20,110,60,30,20")
+
+
+def test_where_the_face_was_found_is_one_line(
+    speech: Path, tmp_path: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of `plan` and of `new`; the run verifies with the picture of it, and a retake has the same face and picture."""
+    monkeypatch.setenv("FAKE_FACE", "1")
+    words = (EXAMPLES / "amara.png", speech, "--run", "x")
+    found = "The face: mouth 217,297,101,29, eyes 187,175,53,21 and 299,172,51,23 (x,y,w,h in the picture's pixels), found with 90% confidence"
+    code, out, _ = longtake("plan", *words, "--rehearse", "no")
+    assert code == 0
+    assert found in " ".join(out.split())
+    code, _, err = longtake("new", *words)
+    assert code == 0, err
+    assert f"[INFO] {found}" in err.splitlines()
+    assert longtake("verify", "x")[0] == 0
+    assert longtake("retake", "x", "--clip", "1", "--run", "y")[0] == 0
+    old, new = Run.open(tmp_path / "x"), Run.open(tmp_path / "y")
+    assert old.spec.face_boxes == new.spec.face_boxes != ""
+    one, other = (face_picture_path(run.root).read_bytes() for run in (old, new))
+    assert one == other
+    assert longtake("verify", "y")[0] == 0
+
+
+@pytest.mark.parametrize("way", ["flags", "environment", "file"])
+def test_a_face_that_is_told_is_taken_from_wherever_options_come(
+    way: str, speech: Path, tmp_path: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And said to be told; where none is, the one line names the flags and no run is there."""
+    monkeypatch.setenv("FAKE_FACE", "1")
+    Image.new("RGB", (180, 180), "green").save(tmp_path / "plain.png")
+    words = ("new", tmp_path / "plain.png", speech, "--run", "x", "--num-clip", "1")
+    code, _, err = longtake(*words)
+    assert code == 2
+    assert "no face was found" in err
+    assert f"{TOLD[0]} x,y,w,h {TOLD[2]} x,y,w,h,x,y,w,h" in err
+    assert not (tmp_path / "x").exists()
+    if way == "environment":
+        monkeypatch.setenv("LONGTAKE_MOUTH", TOLD[1])
+        monkeypatch.setenv("LONGTAKE_EYES", TOLD[3])
+    if way == "file":
+        (tmp_path / "longtake.toml").write_text(f'mouth = "{TOLD[1]}"\neyes = "{TOLD[3]}"\n')
+    code, _, err = longtake(*words, *(TOLD if way == "flags" else ()))
+    assert code == 0, err
+    assert "of the picture's pixels), as told" in err.replace("(x,y,w,h in", "of")
+    assert Run.open(tmp_path / "x").spec.face_boxes == f"{TOLD[1]},{TOLD[3]}"
+
+
+def test_another_model_is_told_nothing_of_a_face(
+    speech: Path, tmp_path: Path, longtake: Call
+) -> None:
+    """The flags do nothing there, and one line says so."""
+    words = (EXAMPLES / "amara.png", speech, *TOLD, "--model", "wan-s2v", "--weights", tmp_path)
+    err = longtake("plan", *words, "--gpu", "h200")[2]
+    assert "--mouth does nothing here: wan-s2v draws; it looks at the picture as a whole" in err
 
 
 def stereo(path: Path, left: float, right: float) -> Path:

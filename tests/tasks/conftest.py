@@ -47,6 +47,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "FAKE_MOTION",
         "FAKE_BYTES",
         "FAKE_CARD",
+        "FAKE_FACE",
     ):
         monkeypatch.delenv(name, raising=False)
     yield

@@ -15,6 +15,7 @@ from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.kv.kv_cache import from_bits
 from model.pocket import model_traits
 from model.pocket.avatar import PocketAvatar, choose_schedule
+from model.pocket.face_boxes import FaceBoxes
 from model.sampling.schedule import make_schedule
 
 OPTIONS = Options(width=64, height=96, clip_frames=24, steps=2)
@@ -207,10 +208,10 @@ def test_the_noise_levels_are_diffusers_own() -> None:
 
 
 def test_weights_fit_their_budget() -> None:
-    """No weight file exceeds 16 MiB, all together 20."""
+    """No weight file exceeds 16 MiB, all together 32."""
     sizes = [path.stat().st_size for path in model_traits.WEIGHTS.iterdir()]
     assert max(sizes) <= 16 * 2**20
-    assert sum(sizes) <= 20 * 2**20
+    assert sum(sizes) <= 32 * 2**20
 
 
 def test_what_is_not_chosen_is_pockets_own() -> None:
@@ -225,3 +226,14 @@ def test_what_is_not_chosen_is_pockets_own() -> None:
     assert len(made.steps) == 4
     assert model.decoder(inputs).decode(made.latents).shape == (48, 64, 64, 3)
     assert model_traits.describe_model(Options()).latent_width == 16
+
+
+def test_the_boxes_of_the_face_are_among_the_inputs_where_they_are_given(
+    pocket: PocketAvatar, picture: np.ndarray
+) -> None:
+    """In the film's pixels, [mouth, left eye, right eye; x, y, width, height]."""
+    face = FaceBoxes((20, 60, 16, 8), (14, 30, 8, 6), (36, 30, 8, 6))
+    boxes = pocket.encode_inputs(picture, "", face)["boxes"]
+    assert boxes.dtype == np.float32
+    assert FaceBoxes.from_array(boxes) == face
+    assert "boxes" not in pocket.encode_inputs(picture, "")

@@ -43,7 +43,7 @@ def test_flag_wins_over_environment_over_file(tmp_path: Path):
     [
         (["--ahead", "many"], {}, "", "--ahead many"),
         ([], {"LONGTAKE_AHEAD": "1001"}, "", "LONGTAKE_AHEAD 1001 .* from 0 to 1000"),
-        ([], {}, "crop = 'face'", "longtake.toml: crop face .* nobody looks for the face"),
+        ([], {}, "crop = 'face'", "longtake.toml: crop face .* nothing is cut round the face"),
         ([], {"LONGTAKE_AHEAD": "many"}, "", "LONGTAKE_AHEAD many"),
         ([], {"LONGTAKE_OFFLINE": "perhaps"}, "", "LONGTAKE_OFFLINE perhaps"),
         ([], {}, "ahead = 'many'", "longtake.toml: ahead many"),

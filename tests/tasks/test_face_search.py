@@ -1,0 +1,242 @@
+"""tasks/face_search.py: a film's face is told or found, once and before any work, and stays what it was."""
+
+import io
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.pocket import face_finder
+from model.pocket.face_boxes import FaceBoxes
+from storage.errors import BadImage, BadOption
+from storage.run import Run
+from storage.run_paths import face_picture_path
+from storage.spec import Spec
+from tasks.face_picture import draw_face
+from tasks.face_search import map_to_film
+from tasks.film import make_film
+from tasks.request import Request
+from tasks.resolve import find_run_folder, freeze_run, resolve_request
+
+Ask = Callable[..., Request]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MOUTH, EYES = "60,120,60,20", "40,60,30,20,110,60,30,20"
+TOLD = f"{MOUTH},{EYES}"
+
+
+@pytest.fixture(autouse=True)
+def _needs_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_FACE", "1")
+
+
+@pytest.fixture
+def film(ask: Ask, tmp_path: Path) -> Callable[..., Request]:
+    """A request for a film of a picture, in a run of its own."""
+
+    def request(picture: Path, **fields: object) -> Request:
+        return replace(ask(1), **{"image": picture, "run": tmp_path / "run", **fields})
+
+    return request
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Path:
+    """Two of the examples beside each other; the right one is larger."""
+    picture = Image.new("RGB", (960, 540), "white")
+    for name, side, place in (("joon", 400, (0, 100)), ("amara", 512, (430, 10))):
+        picture.paste(
+            Image.open(EXAMPLES / f"{name}.png").convert("RGB").resize((side, side)), place
+        )
+    picture.save(tmp_path / "group.png")
+    return tmp_path / "group.png"
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A picture without a face."""
+    Image.new("RGB", (180, 180), (90, 120, 80)).save(tmp_path / "plain.png")
+    return tmp_path / "plain.png"
+
+
+def never(_picture: np.ndarray) -> list[face_finder.FoundFace]:
+    raise AssertionError("a face was looked for")
+
+
+def find_face(request: Request) -> FaceBoxes:
+    return FaceBoxes.from_text(resolve_request(request).spec.face_boxes)
+
+
+def test_a_found_face_is_in_the_files_pixels_and_goes_to_the_model_in_the_films(
+    film: Callable[..., Request], tmp_path: Path
+) -> None:
+    """Cut and enlarged as the film is."""
+    with Image.open(EXAMPLES / "lin.png") as example:
+        wide = Image.new("RGB", (800, 512), "white")
+        wide.paste(example.convert("RGB"), (144, 0))
+    wide.save(tmp_path / "wide.png")
+    request = film(tmp_path / "wide.png", width=64, height=64)
+    run = freeze_run(request)
+    face = FaceBoxes.from_text(run.spec.face_boxes)
+    alone = find_face(film(EXAMPLES / "lin.png", width=64, height=64, run=tmp_path / "other"))
+    for box, other in zip(face, alone, strict=True):
+        assert box == pytest.approx((other[0] + 144, *other[1:]), abs=2)
+    make_film(run)
+    boxes = Run.open(run.root).inputs.read_all()["boxes"]
+    wanted = face.map_boxes(lambda box: ((box[0] - 144) / 8, box[1] / 8, box[2] / 8, box[3] / 8))
+    assert boxes.dtype == np.float32
+    assert boxes == pytest.approx(wanted.to_array())
+
+
+def test_a_run_has_a_small_picture_of_its_face(film: Callable[..., Request], plain: Path) -> None:
+    """Where it was taken to be, among the run's own files; it is no stray."""
+    run = freeze_run(film(plain, mouth=MOUTH, eyes=EYES, width=96, height=96))
+    make_film(run)
+    with Image.open(path := face_picture_path(run.root)) as drawn:
+        pixels = np.asarray(drawn.convert("RGB"))
+    assert pixels.shape == (96, 96, 3)
+    red = (pixels == (255, 48, 48)).all(-1)
+    scale = 96 / 180
+    rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
+    assert (rows[0], rows[-1]) == pytest.approx((120 * scale, 140 * scale - 1), abs=1)
+    assert (columns[0], columns[-1]) == pytest.approx((60 * scale, 120 * scale - 1), abs=1)
+    assert path.parent == run.image_path.parent
+
+
+def test_the_picture_of_a_large_film_is_small() -> None:
+    drawn = draw_face(
+        np.zeros((600, 900, 3), np.uint8), FaceBoxes.from_text("1,20,9,9,1,1,9,9,20,1,9,9")
+    )
+    assert Image.open(io.BytesIO(drawn)).size == (256, 171)
+
+
+def test_what_is_told_is_not_looked_for(
+    film: Callable[..., Request], plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face_finder, "find_faces", never)
+    assert resolve_request(film(plain, mouth=MOUTH, eyes=EYES)).spec.face_boxes == TOLD
+
+
+def test_no_face_is_one_line_before_any_work(film: Callable[..., Request], plain: Path) -> None:
+    request = film(plain)
+    with pytest.raises(
+        BadImage, match=r"no face was found in it; tell .*--mouth x,y,w,h --eyes x,y,w,h,x,y,w,h"
+    ):
+        freeze_run(request)
+    assert not Path(str(request.run)).exists()
+
+
+@pytest.mark.parametrize("told", [{"mouth": MOUTH}, {"eyes": EYES}, {"face": 1}])
+def test_half_a_face_that_is_told_does_not_help_where_none_is_found(
+    told: dict[str, object], film: Callable[..., Request], plain: Path
+) -> None:
+    with pytest.raises(BadImage, match="no face was found"):
+        resolve_request(film(plain, **told))
+
+
+def test_of_several_faces_the_largest_speaks_or_the_one_that_is_asked_for(
+    film: Callable[..., Request], group: Path
+) -> None:
+    largest = find_face(film(group, crop="contain"))
+    assert largest.mouth[0] > 430
+    assert find_face(film(group, crop="contain", face=1)) == largest
+    assert find_face(film(group, crop="contain", face=2)).mouth[0] < 430
+    with pytest.raises(BadOption, match="--face 3 cannot be used: 2 faces found"):
+        resolve_request(film(group, crop="contain", face=3))
+
+
+def test_faces_that_the_film_does_not_show_are_none(
+    film: Callable[..., Request], group: Path
+) -> None:
+    assert find_face(film(group, crop="left")).mouth[0] < 430
+    with pytest.raises(
+        BadImage, match=r"in what the film shows of it \(--crop contain shows all\)"
+    ):
+        resolve_request(film(group))
+
+
+def test_a_told_mouth_goes_with_the_eyes_above_it(
+    film: Callable[..., Request], group: Path
+) -> None:
+    second = find_face(film(group, crop="contain", face=2))
+    face = find_face(film(group, crop="contain", mouth="161,340,78,20"))
+    assert face == replace(second, mouth=(161, 340, 78, 20))
+    eyes = find_face(film(group, crop="contain", eyes="148,263,34,14,220,263,35,14"))
+    assert eyes.mouth == second.mouth
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"mouth": "60,120,60", "eyes": EYES}, "--mouth 60,120,60 cannot be used: 4 numbers"),
+        ({"mouth": "60,170,60,20", "eyes": EYES}, "--mouth .* is not inside of the picture, which has 180×180"),
+        ({"mouth": "60,20,60,20", "eyes": EYES}, "--mouth .* lies above the eyes"),
+        ({"mouth": MOUTH, "eyes": "40,60,30,20,45,60,30,20"}, "--eyes .* at one place"),
+        ({"mouth": MOUTH, "eyes": EYES, "width": 32, "height": 96}, "--crop cover .* the left eye at 40,60,30,20 is cut off"),
+    ],
+)  # fmt: skip
+def test_a_place_that_cannot_be_is_refused_with_its_flag(
+    told: dict[str, object], line: str, film: Callable[..., Request], plain: Path
+) -> None:
+    request = film(plain, **told)
+    with pytest.raises(BadOption, match=line):
+        freeze_run(request)
+    assert not Path(str(request.run)).exists()
+
+
+def test_the_same_request_again_takes_the_face_that_the_run_has(
+    film: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finder that sees something else now, or nothing, changes no begun film."""
+    request = film(EXAMPLES / "joon.png")
+    before = freeze_run(request).spec.face_boxes
+    monkeypatch.setattr(face_finder, "find_faces", never)
+    assert resolve_request(request).spec.face_boxes == before
+
+
+def test_a_run_that_was_begun_before_faces_were_looked_for_goes_on_without_one(
+    film: Callable[..., Request], plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its spec has no such field, and its digest is the one that it had."""
+    monkeypatch.delenv("FAKE_FACE")
+    request = film(plain)
+    run = freeze_run(request)
+    facts = asdict(run.spec)
+    del facts["face_boxes"]
+    before = Spec.from_facts(facts)
+    assert (before, before.digest) == (run.spec, run.spec.digest)
+    assert "face_boxes" not in before.canonical
+    monkeypatch.setenv("FAKE_FACE", "1")
+    monkeypatch.setattr(face_finder, "find_faces", never)
+    again = freeze_run(request)
+    assert again.spec == run.spec
+    make_film(again)
+    assert "boxes" not in again.inputs.read_all()
+
+
+def test_a_found_face_is_no_part_of_the_folders_name_and_a_told_one_is(
+    film: Callable[..., Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command finds its film again where another machine finds the mouth a pixel further on; another place is another film."""
+    monkeypatch.chdir(tmp_path)
+    picture = EXAMPLES / "mila.png"
+    found = find_run_folder(film(picture, run=None))
+    told = find_run_folder(film(picture, run=None, mouth="210,312,105,28"))
+    assert found != told
+    monkeypatch.delenv("FAKE_FACE")
+    assert find_run_folder(film(picture, run=None)) == found
+
+
+def test_a_box_that_the_crop_cuts_a_little_is_cut_to_the_film(
+    film: Callable[..., Request], plain: Path
+) -> None:
+    spec = resolve_request(film(plain, mouth=MOUTH, eyes=EYES)).spec
+    tall = replace(spec, width=48, height=96)  # the middle half of the picture's width
+    face = map_to_film(
+        FaceBoxes.from_text("60,120,60,20,40,60,30,20,110,60,40,20"), (180, 180), tall
+    )
+    assert face.left_eye[0] == 0
+    assert face.left_eye[2] == pytest.approx(25 * 96 / 180)
+    assert face.right_eye[0] + face.right_eye[2] == pytest.approx(48)
