@@ -139,8 +139,7 @@ class Run:
             if start.origin is not None:
                 start.origin.share(run)
             run_json.save_run_json(root, facts)
-            if not fresh or start.origin is not None:
-                _forget_beginning(root)
+            _forget_beginning(root)
         return run
 
     @classmethod
@@ -236,7 +235,8 @@ class Run:
     @property
     def is_untouched(self) -> bool:
         """True of a run that this process has made in an empty folder, while it has no record: nothing in it can be a crash's, or damaged."""
-        return self._created and not any(self.records.folder.iterdir())
+        records = self.records.folder
+        return self._created and records.is_dir() and not any(records.iterdir())
 
     def sweep(self) -> int:
         """Remove drafts and orphans of a crash, set run.json and present(clip) right; how many were removed. Only under the lock."""

@@ -74,7 +74,7 @@ class Session:
         self.watchdog.open()
         self._closing.callback(self.watchdog.close)
         # Its numerics are this process's own, and there are no bits yet to compare.
-        self.fresh = self._agreed = self.run.is_untouched
+        self.fresh = self._agreed = before is None and self.run.is_untouched
         if not self.fresh:
             self.run.sweep()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +180,8 @@ def test_a_run_just_made_is_untouched_until_its_first_record(tmp_path: Path, sta
     assert run.is_untouched
     assert not Run.create(run.root, start).is_untouched
     run.records.commit("segment", 0, sha256="0" * 64, bytes=1, frames=1)
+    assert not run.is_untouched
+    shutil.rmtree(run.root / "commits")
     assert not run.is_untouched
 
 
