@@ -13,7 +13,7 @@ _TASKS = {
     "EncodeInputs": "inputs",
     "EncodeSoundtrack": "film",
     "ExtractAudio": "audio",
-    "LongVideo": "film",
+    "LongVideo": "long_video",
     "MuxVideo": "film",
 }
 
@@ -26,4 +26,4 @@ def __getattr__(name: str) -> Any:
 
 
 if "luigi" in sys.modules:  # its command line knows the tasks whose classes are there
-    import_module("tasks.film")
+    import_module("tasks.long_video")

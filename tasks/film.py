@@ -1,31 +1,25 @@
-"""The whole film: what a person names, the windows that Luigi sees, and the joining."""
+"""The whole film: what Luigi is to make of it, pass by pass, and the joining."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import luigi
 
 from storage.digest import find_size_flaw, hash_file
-from storage.errors import Interrupted, LongtakeError, Terminated
+from storage.errors import Interrupted, Terminated
 from storage.film_file import FilmSpan, mux_film
-from storage.names import is_run
-from storage.scan import RunScan
 from storage.soundtrack import encode_soundtrack
-from tasks.base import DAMAGE_ERRORS, FolderTask, RunTask, call_luigid
+from tasks.base import DAMAGE_ERRORS, RunTask
 from tasks.clip import DecodeClip, segment_is_there
 from tasks.damage import withdraw_damaged
-from tasks.events import Fact, emit_event, listen_to_events
+from tasks.events import emit_event
 from tasks.film_part import FilmPart
 from tasks.host_memory import host_bytes_peak
 from tasks.inputs import EncodeInputs
 from tasks.luigi_batches import clip_batches, luigi_settings, require_built
-from tasks.options import OPTIONS, SWITCH, Option
-from tasks.request import Request
-from tasks.resolve import ResolvedRequest, freeze_resolved, resolve_request
 from tasks.retention import prune_unwanted, withdraw_pruned_frames
 from tasks.session import Session, open_session
 from tasks.signals import Stopped, handle_signals
@@ -219,87 +213,3 @@ def _interruption(run: "Run", part: FilmPart, signal: str) -> Interrupted:
     emit_event("run_interrupted", signal=signal, resume=command)
     kind = Terminated if signal == "SIGTERM" else Interrupted
     return kind(signal, command)
-
-
-class OptionParameter(luigi.Parameter[Any]):
-    """An option as Luigi's parameter: a word, which Request.from_words reads, or the value itself; None where nothing is said."""
-
-    def __init__(self, option: Option) -> None:
-        more: dict[str, Any] = {} if option.name in {"image", "audio"} else {"default": None}
-        super().__init__(description=option.help, **more)
-
-    def serialize(self, x: Any) -> str:
-        """The value as a word."""
-        return "" if x is None else str(x)
-
-
-def luigi_parameters() -> dict[str, Any]:
-    """One for each option by its name, but for the run's folder, which every task has."""
-    return {
-        name: luigi.BoolParameter(default=False, description=option.help)
-        if option.kind is SWITCH
-        else OptionParameter(option)
-        for name, option in OPTIONS.items()
-        if name != "run" and not option.cli_only
-    }
-
-
-class LongVideo(FolderTask):
-    """A picture and a soundtrack become a film: what a person names on Luigi's command line. Freezes the spec, drives the rest."""
-
-    folder: str = luigi.Parameter(default="", description="The run's folder.")
-    locals().update(luigi_parameters())
-    _made = False
-    _count, _total = 0, 1
-
-    @cached_property
-    def request(self) -> Request:
-        """These parameters as a Request; what was not given stays so."""
-        return Request.from_words(self.param_kwargs, source="luigi")
-
-    @cached_property
-    def resolved(self) -> ResolvedRequest:
-        """The request, checked."""
-        return resolve_request(self.request)
-
-    def complete(self) -> bool:
-        """True if the film is there; False also where something stands in the way, which `run` then says."""
-        try:
-            resolved = self.resolved
-        except LongtakeError:
-            return False
-        return self._made or is_done(resolved)
-
-    def run(self) -> None:
-        """Freeze the spec, make the film."""
-        run = freeze_resolved(self.resolved)
-        call_luigid(self.set_tracking_url, run.root.as_uri())
-        with listen_to_events(self._show_progress):
-            make_film(run, self.request.part, local_scheduler=None)
-        self._made = True
-
-    def _show_progress(self, event: str, facts: dict[str, Fact]) -> None:
-        """Put progress on luigid's page."""
-        if event == "run_started":
-            self._count, self._total = int(facts["done"] or 0), int(facts["clips"] or 1)
-        if event == "clip_published":
-            self._count += 1
-            call_luigid(self.set_progress_percentage, 100 * self._count // self._total)
-            call_luigid(self.set_status_message, f"{self._count} of {self._total} clips")
-
-
-def is_done(resolved: ResolvedRequest) -> bool:
-    """True if the film of a request is there, whole: the film, every clip of it, and the copy that was asked for."""
-    span = resolved.part.span(resolved.spec.clips)
-    if not is_run(resolved.root) or len(span) < resolved.spec.clips:
-        return False
-    film, output = (
-        MuxVideo(folder=str(resolved.root)),
-        resolved.part.output(resolved.root, resolved.spec),
-    )
-    there = film.complete() and all(segment_is_there(film.opened_run, clip) for clip in span)
-    damage = (
-        found for found in RunScan(film.opened_run, thorough=False).findings() if found.damage
-    )
-    whole = there and next(damage, None) is None
-    return whole and (output is None or output.is_done)

@@ -67,7 +67,7 @@ def check_luigi(words: list[str]) -> None:
     """Luigi's own parser knows the module, the task and every flag."""
     from luigi.cmdline_parser import CmdlineParser
 
-    import tasks.film  # noqa: F401 - this process had the package before it had Luigi
+    import tasks.long_video  # noqa: F401 - this process had the package before it had Luigi
 
     with CmdlineParser.global_instance(words) as parser:
         parser.get_task_obj()

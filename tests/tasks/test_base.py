@@ -11,7 +11,8 @@ from storage.run import Run
 from tasks.base import RunTask, retry_pause
 from tasks.clip import DecodeClip, DenoiseClip
 from tasks.events import listen_to_events
-from tasks.film import LongVideo, MuxVideo
+from tasks.film import MuxVideo
+from tasks.long_video import LongVideo
 from tasks.session import get_session
 
 Begin = Callable[..., Run]

@@ -26,7 +26,7 @@ ASKED = {each.name: each for each in OPTIONS.values() if not each.cli_only}
 
 def test_every_door_has_every_option() -> None:
     """Request has a field and LongVideo a parameter for each, and for nothing else; run.json keeps no setting that cannot be asked for."""
-    from tasks.film import LongVideo
+    from tasks.long_video import LongVideo
 
     own = {"sources", "asked_size"}
     filled = {name for each in ASKED.values() for name in each.fields}
