@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.pocket.training.face import (
+from model.presenters.face import (
     MOTION,
     draw_identities,
     eye_boxes,

@@ -83,9 +83,9 @@ def wan_subject(path: Path) -> VaeSubject:
 
 def draw_lesson(lesson: int) -> Tensor:
     """Frames [1, 3, t, y, x] in -1..1: mostly a drawn presenter, now and then in other colours; or a soft field of colour that stands still."""
-    from model.pocket.training.face import draw_identities, render_faces
     from model.pocket.training.motion import draw_motion
     from model.pocket.training.train_vae import draw_chatter
+    from model.presenters.face import draw_identities, render_faces
 
     chance = torch.Generator().manual_seed(lesson)
     if lesson % 4 == 3:

@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from model.avatar import AudioWindow, Avatar, DeviceConfig, Options
 from model.pocket.avatar import PocketAvatar
 from model.pocket.training import measures
-from model.pocket.training.face import (
+from model.pocket.training.levels import DELAY, Findings, Take, tabulate_levels
+from model.pocket.training.measures import Box, Byte, Float
+from model.pocket.training.motion import draw_motion
+from model.pocket.training.samples import Sample, read_samples
+from model.presenters.face import (
     draw_identities,
     eye_boxes,
     mouth_reach,
     neutral_motion,
     render_faces,
 )
-from model.pocket.training.levels import DELAY, Findings, Take, tabulate_levels
-from model.pocket.training.measures import Box, Byte, Float
-from model.pocket.training.motion import draw_motion
-from model.pocket.training.samples import Sample, read_samples
 
 SEED = 700_000
 """Where the identities of the judged faces begin; training's generators are elsewhere."""
@@ -131,7 +131,7 @@ def measure_vae(
     encode: "VaeRoundTrip", presenters: Sequence[Presenter], curves: Float
 ) -> dict[str, float]:
     """PSNR of true films after the VAE alone: everywhere, and on mouth and eyes."""
-    from model.pocket.training.face import pixel_weights
+    from model.presenters.face import pixel_weights
 
     whole, features = [], []
     for number, who in enumerate(presenters):

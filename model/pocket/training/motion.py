@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.pocket.acts import ACTS
-from model.pocket.training.face import MOTION, MOTION_COLUMNS, neutral_motion
+from model.presenters.face import MOTION, MOTION_COLUMNS, neutral_motion
 
 FPS = 25
 BLINK_GAP = (1.2, 3.2)

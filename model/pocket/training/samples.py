@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from model.pocket.training.acoustics import measure_loudness
 from model.pocket.training.backgrounds import coloured_noise, make_babble
 from model.pocket.training.dataset import HELD_OUT
-from model.pocket.training.face import draw_identities, neutral_motion, render_faces
 from model.pocket.training.phrases import compose_phrase
 from model.pocket.training.speech import (
     RATE,
@@ -33,6 +32,7 @@ from model.pocket.training.speech import (
     speak_flite,
 )
 from model.pocket.training.visemes import Phone, mouth_curves
+from model.presenters.face import draw_identities, neutral_motion, render_faces
 
 Float = NDArray[np.float32]
 FOLDER = Path(__file__).parent / "held_out"

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from model.encoders.log_mel import SILENCE
 from model.encoders.mel_encoder import CONTEXT_FRAMES
-from model.pocket.training.face import draw_identities, neutral_motion, pixel_weights, render_faces
 from model.pocket.training.motion import draw_motion
 from model.pocket.vae import PocketVAE
+from model.presenters.face import draw_identities, neutral_motion, pixel_weights, render_faces
 
 WARM, CLIP = 3, 12
 FRAMES = 4 * CLIP

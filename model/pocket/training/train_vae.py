@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from model.pocket.model_traits import VAE_CONFIG, VAE_FILE
-from model.pocket.training.face import draw_identities, pixel_weights, render_faces
 from model.pocket.training.motion import draw_motion
 from model.pocket.vae import FeatureCache, PocketVAE
+from model.presenters.face import draw_identities, pixel_weights, render_faces
 
 FRAMES = 12
 """Three latents: a frame's picture depends on no more."""

@@ -8,9 +8,9 @@ import torch
 
 from model.avatar import Denoised, ModelTraits
 from model.pocket.training import evaluate, levels, measures
-from model.pocket.training.face import neutral_motion, render_faces
 from model.pocket.training.motion import draw_motion
 from model.pocket.training.samples import Sample
+from model.presenters.face import neutral_motion, render_faces
 
 SIZE, FRAMES = 128, 96
 torch.set_num_threads(1)

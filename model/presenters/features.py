@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from model.pocket.training.identity import Look
-from model.pocket.training.strokes import Pose, Spot, ellipse_distance, paint_over, soft_mask
+from model.presenters.identity import Look
+from model.presenters.strokes import Pose, Spot, ellipse_distance, paint_over, soft_mask
 
 GAP = 0.25
 """How far a mouth opens, in half pictures: a quarter of it up, the rest down."""

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from model.pocket.training.identity import Look
-from model.pocket.training.strokes import (
+from model.presenters.identity import Look
+from model.presenters.strokes import (
     Parts,
     Spot,
     ellipse_distance,

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.pocket.training.identity import Look
-from model.pocket.training.strokes import Spot, ellipse_distance, paint_over, soft_mask
+from model.presenters.identity import Look
+from model.presenters.strokes import Spot, ellipse_distance, paint_over, soft_mask
 
 OCTAVES = (4, 8, 16, 32, 64, 128)
 # Half extents of the paints: of the face, of the head with hair and hat, of the body.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from model.pocket.training.portraits import (
+from model.presenters.portraits import (
     HAIRS,
     IRISES,
     SKINS,

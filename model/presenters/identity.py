@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from model.pocket.training.portraits import draw_portraits
-from model.pocket.training.variety import PLAIN, vary_portraits
+from model.presenters.portraits import draw_portraits
+from model.presenters.variety import PLAIN, vary_portraits
 
 # Name -> how many columns. Lengths are in half pictures (the picture spans −1..1 both ways).
 LAYOUT: dict[str, int] = {

@@ -2,7 +2,8 @@
 
 import torch
 
-from model.pocket.training.face import (
+from model.pocket.training.motion import draw_motion
+from model.presenters.face import (
     MOTION,
     draw_identities,
     eye_boxes,
@@ -12,8 +13,7 @@ from model.pocket.training.face import (
     render_faces,
     rest_motion,
 )
-from model.pocket.training.identity import LAYOUT
-from model.pocket.training.motion import draw_motion
+from model.presenters.identity import LAYOUT
 
 
 def test_the_same_seed_draws_the_same_person() -> None:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from model.pocket.training.identity import Look
-from model.pocket.training.strokes import Pose, Spot
+from model.presenters.identity import Look
+from model.presenters.strokes import Pose, Spot
 
 # The head turns as it shifts: features move further than the outline of the head.
 _TURN, _SHIFTED_TURN = 0.35, 1.5

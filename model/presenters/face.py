@@ -1,4 +1,4 @@
-"""Drawn presenters in motion: what pocket is trained and judged on. Inference never imports this.
+"""Drawn presenters in motion: what pocket is trained and judged on, and what `longtake avatar` draws.
 
 Everything is a soft-edged layer over the one before it, in plain tensor operations, so that it runs
 eagerly or compiled, on any device, for whole batches. x grows to the right, y downwards, and the
@@ -9,7 +9,7 @@ not change (skin, hair, cloth) is painted once for each presenter and then moved
 import torch
 from torch import Tensor
 
-from model.pocket.training.features import (
+from model.presenters.features import (
     draw_brows,
     draw_eyes,
     draw_mouth,
@@ -18,9 +18,9 @@ from model.pocket.training.features import (
     lid_edges,
     mouth_extent,
 )
-from model.pocket.training.identity import COLUMNS, Look, draw_identities
-from model.pocket.training.places import place_box, place_pixels
-from model.pocket.training.strokes import (
+from model.presenters.identity import COLUMNS, Look, draw_identities
+from model.presenters.places import place_box, place_pixels
+from model.presenters.strokes import (
     Parts,
     Pose,
     Spot,
@@ -29,7 +29,7 @@ from model.pocket.training.strokes import (
     rounded_box_distance,
     soft_mask,
 )
-from model.pocket.training.textures import (
+from model.presenters.textures import (
     BODY_MIDDLE,
     BODY_SPAN,
     FACE_SPAN,
@@ -40,7 +40,7 @@ from model.pocket.training.textures import (
     paint_head,
     sample_paint,
 )
-from model.pocket.training.wear import (
+from model.presenters.wear import (
     draw_animal_ears,
     draw_glasses,
     draw_hat,
