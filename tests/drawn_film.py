@@ -129,7 +129,7 @@ def write_film(film: Drawn, path: Path) -> Path:
     with av.open(str(path), "w") as out:
         options = {"crf": "14", "preset": "veryfast", "g": str(CLIP), "bf": "0"}
         video = out.add_stream("libx264", rate=FPS, options=options)
-        video.width = video.height = SIDE
+        video.height, video.width = film.frames.shape[1:3]
         video.pix_fmt = "yuv420p"
         video.color_range = video.colorspace = 1  # studio range, BT.709: as every film of ours
         sound = out.add_stream("aac", rate=RATE, layout="mono")

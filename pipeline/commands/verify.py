@@ -75,7 +75,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_switch("--repair", "Make again exactly what is broken; the price is said first.")
     parser.add_switch(
         "--quality",
-        "Also whether the film is good: lips, drift, seams, pauses, sound (code 7: not).",
+        "Also whether the film is good: lips, face, drift, seams, pauses, sound (code 7: not).",
     )
     parser.add_judges()
     parser.add_json()

@@ -303,6 +303,8 @@ def show_quality(
         style = {True: "green", False: "bold red", None: "dim"}[each.met]
         table.add_row(each.what, Text(each.shown, style=style), each.level)
     yield table
+    if quality.melting is not None:
+        yield Text(quality.melting)
 
 
 _BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."

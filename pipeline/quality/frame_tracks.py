@@ -15,6 +15,7 @@ from pipeline.quality.frame_metrics import (
     measure_likeness,
     measure_sharpness,
 )
+from pipeline.quality.identity import FaceTrack
 from pipeline.quality.lag_correlation import Float
 from pipeline.quality.mouth import LEVELS, Mouth, measure_darkness
 
@@ -69,6 +70,8 @@ class FrameTracks:
     picture_sharpness: float | None
     """Of the reference picture."""
     picture_colour: Float | None
+    face: FaceTrack | None = None
+    """Of one frame of `identity.EVERY`; None where nobody knows where mouth and eyes are."""
 
     @property
     def frames(self) -> int:

@@ -7,12 +7,13 @@ import numpy as np
 
 from pipeline.json_output import to_json
 from pipeline.monitor.words import format_beside_bounds
-from pipeline.quality import audio_metrics, continuity, pauses
+from pipeline.quality import audio_metrics, continuity, identity, pauses
 from pipeline.quality.audio_metrics import SoundLevels
 from pipeline.quality.continuity import Moment, Repeat, Seams
 from pipeline.quality.drift import Drift, measure_drift
 from pipeline.quality.external_judges import Opinions
 from pipeline.quality.frame_tracks import FrameTracks
+from pipeline.quality.identity import Identity, measure_identity
 from pipeline.quality.lip_sync import LipSync, measure_lip_sync, track_mouth_opening
 from pipeline.quality.mouth import Mouth
 from pipeline.quality.pauses import Pauses
@@ -83,6 +84,8 @@ class FilmQuality:
     repeats: tuple[Repeat, ...]
     quiet: Pauses | None
     sound: SoundFaults | None
+    identity: Identity | None = None
+    """None where nobody knows where mouth and eyes are."""
     opinions: Opinions | None = None
     """Of networks, where their weights were given."""
 
@@ -102,6 +105,20 @@ class FilmQuality:
             return f"misses {len(self.missed)} of {levels}"
         return f"meets {'all ' if measured > 1 else ''}{levels}"
 
+    @property
+    def melting(self) -> str | None:
+        """Which part of the face melts first, from when on, and what can be done, in a line; None where none does."""
+        if self.identity is None or not self.identity.melted:
+            return None
+        first, *others = self.identity.melted
+        begun = first.lost or 0.0
+        clip = round(begun * self.fps / self.clip_frames)
+        also = "".join(f", the {part.region} from {part.lost or 0:.0f} s" for part in others)
+        return (
+            f"The face melts: the {first.region} from {begun:.0f} s on{also}. "
+            f"With another seed from there on: longtake retake RUN --clip {clip}"
+        )
+
     def as_json(self) -> str:
         """All figures as one JSON object, for machines."""
         return to_json(self)
@@ -116,9 +133,13 @@ def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None)
     again, quiet = continuity.find_repeats(tracks), pauses.find_pauses(tracks, opening)
     heard = None if tracks.sound is None else find_sound_faults(tracks.sound, tracks.fps, meant)
     seconds = tracks.frames / tracks.fps
+    face = None
+    if tracks.face is not None:
+        face = measure_identity(tracks.face, fps=tracks.fps, clip_frames=tracks.clip_frames)
     levels = [
         *_lip_levels(sync),
         *_appearance_levels(drift),
+        *_face_levels(face),
         *_motion_levels(seams, still, jumps, again),
         *_pause_levels(quiet, shut_known=tracks.shut_darkness is not None),
         *_sound_levels(heard, seconds),
@@ -140,6 +161,7 @@ def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None)
         repeats=tuple(again[:MOST_MOMENTS]),
         quiet=quiet,
         sound=heard,
+        identity=face,
     )
 
 
@@ -180,6 +202,23 @@ def _appearance_levels(drift: Drift) -> Iterator[LevelResult]:
     yield _at_most(f"colour against {drift.reference}, of 255", drift.colour, COLOUR)
     yield _is_within("sharpness against the first clip", drift.sharpness, *SHARPNESS)
     yield _at_least(f"likeness to {drift.reference}", drift.likeness, LIKENESS)
+
+
+def _face_levels(face: Identity | None) -> Iterator[LevelResult]:
+    worst, brow = (face.worst, face.worst_brow) if face else (None, None)
+    of = "of what it was in the first second"
+    yield _at_least(f"face: its worst part, {of}", worst.kept if worst else None, identity.KEPT)
+    yield _at_least(f"face: its worse brow, {of}", brow.kept if brow else None, identity.BROW_KEPT)
+    yield _at_most(
+        "face: colour of its worst part against the first second, of 255",
+        None if face is None else face.faded.colour,
+        identity.COLOUR,
+    )
+    yield _is_within(
+        "face: sharpness against the picture",
+        None if face is None else face.sharpness,
+        *identity.SHARPNESS,
+    )
 
 
 def _motion_levels(

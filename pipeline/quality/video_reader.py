@@ -2,26 +2,32 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.pocket.face_boxes import FaceBoxes
+from model.pocket.face_finder import find_faces
 from pipeline.quality.audio_metrics import SoundLevels, SoundMeter
 from pipeline.quality.frame_metrics import Byte
 from pipeline.quality.frame_tracks import FrameMeter, FrameTracks, FrameViews
+from pipeline.quality.identity import EVERY, FaceMeter
 from pipeline.quality.mouth import SIDE, Mouth, MouthFinder
 from storage.errors import BadFilm, NotMade
 from storage.media_file import open_media
 from storage.pcm import to_samples
-from storage.picture import read_picture
+from storage.picture import treat_picture
+from tasks.face_search import map_to_film
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
+    from numpy.typing import NDArray
 
     from storage.run import Run
+    from storage.spec import Spec
 
 CLIP_FRAMES = 48
 """Of a film whose clips nobody knows."""
@@ -40,6 +46,8 @@ class FilmFile:
     joints: bool = False
     picture: Byte | None = None
     """The reference picture [y, x, rgb], in the film's size."""
+    boxes: "NDArray[np.float32] | None" = None
+    """Mouth, left and right eye [3, 4] (x, y, width, height) in the picture."""
     run: "Run | None" = None
 
 
@@ -63,14 +71,28 @@ def measure_film(
     reference = None if film.picture is None else view_picture(film.picture)
     meter = FrameMeter(stream.fps, mouth, reference)
     scaler = FrameScaler()
+    face = start_face_meter(film)
     for number, frame in enumerate(read_frames(film.path)):
         meter.add_frame(scaler.scale_frame(frame))
+        if face is not None and number % EVERY == 0:
+            face.add_frame(frame_pixels(frame, "rgb24"))
         watch("frames", number)
     tracks = meter.finish(sound, film.clip_frames, fps=stream.fps, joints=film.joints)
     if tracks.frames < 2:
         one = "it is one picture, and a film is needed"
         raise BadFilm(film.path, one if tracks.frames else "it has no frames")
-    return tracks
+    return tracks if face is None else replace(tracks, face=face.finish())
+
+
+def start_face_meter(film: FilmFile) -> FaceMeter | None:
+    """What measures the face of a film; None where its picture or the places of mouth and eyes are not known, or the film is of another size."""
+    if film.picture is None or film.boxes is None:
+        return None
+    first = next(read_frames(film.path), None)
+    if first is None or (first.height, first.width) != film.picture.shape[:2]:
+        return None
+    # As the film's frames are: in studio range, by the same matrix, with colours of half the size.
+    return FaceMeter(frame_pixels(encode_picture(film.picture), "rgb24"), film.boxes)
 
 
 def find_film(path: Path) -> FilmFile:
@@ -83,9 +105,20 @@ def find_film(path: Path) -> FilmFile:
     spec, file = run.spec, path if path.is_file() else run.video_path
     if file == run.video_path and not run.records.complete("video"):
         raise NotMade(f"The film of {run.root}")
-    picture = read_picture(run.image_path, width=spec.width, height=spec.height, crop=spec.crop)
+    picture, done = treat_picture(
+        run.image_path, width=spec.width, height=spec.height, crop=spec.crop
+    )
+    boxes = find_boxes(spec, picture, (done.width, done.height))
     name = run.root.name if file == run.video_path else f"{run.root.name}/{file.name}"
-    return FilmFile(file, name, spec.clip_frames, True, picture, run)
+    return FilmFile(file, name, spec.clip_frames, True, picture, boxes, run)
+
+
+def find_boxes(spec: "Spec", picture: Byte, whole: tuple[int, int]) -> "NDArray[np.float32] | None":
+    """Where a run has mouth and eyes in its picture, as fitted to the film and as large as `whole` (width, height) before; of pocket's runs from before that was kept, where they are found. None where nobody knows."""
+    if spec.face_boxes:
+        return map_to_film(FaceBoxes.from_text(spec.face_boxes), whole, spec).to_array()
+    faces = find_faces(picture) if spec.model == "pocket" else []
+    return faces[0].boxes.to_array() if faces else None
 
 
 def read_source_sound(film: FilmFile) -> SoundLevels | None:
@@ -144,13 +177,15 @@ def find_mouth(path: Path, sound: SoundLevels, watch: Callable[[int], None]) -> 
 
 def view_picture(picture: Byte) -> FrameViews:
     """A picture [y, x, rgb] in the sizes in which frames of the film are looked at."""
+    return FrameScaler().scale_frame(encode_picture(picture))
+
+
+def encode_picture(picture: Byte) -> "VideoFrame":
+    """A picture [y, x, rgb] as the film's frames are: in studio range, by the same matrix."""
     from av import VideoFrame
 
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    # As the film's frames are: in studio range, by the same matrix.
-    return FrameScaler().scale_frame(
-        frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
-    )
+    return frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
 
 
 def read_frames(path: Path) -> "Iterator[VideoFrame]":

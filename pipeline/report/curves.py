@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.quality import continuity
+from pipeline.quality import continuity, identity
 from pipeline.quality.lag_correlation import LAGS, Float
 from pipeline.quality.thresholds import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS
 from pipeline.report.plots import Curve, Plot
@@ -24,6 +24,7 @@ def build_film_plots(each: FilmReading, beside: Sequence[FilmReading]) -> list[T
         ("Colour", f"Mean colour of each clip against {each.quality.drift.reference}, worst channel, of 255", _colour_plot(each, beside)),
         ("Sharpness", "Of each clip, against the first", _sharpness_plot(each)),
         ("Likeness", f"Of each clip's nearest moments to {each.quality.drift.reference}, mouth and jaw left out", _likeness_plot(each, beside)),
+        ("The face", _face_words(each), _face_plot(each, beside)),
     ]  # fmt: skip
 
 
@@ -85,6 +86,30 @@ def _likeness_plot(each: FilmReading, beside: Sequence[FilmReading]) -> Plot:
     return _plot_by_clip(
         each, lambda clip: each.quality.drift.clips[clip].likeness, (least, 1), (LIKENESS,)
     )
+
+
+def _face_words(each: FilmReading) -> str:
+    face = each.quality.identity
+    if face is None or face.worst is None:
+        return "Likeness of its parts to the picture after its motion is undone"
+    worst = _KEY.format("a", f"the part that kept least, {face.worst.region}")
+    return f"{worst} {_KEY.format('b', 'the middle one of all parts')}: likeness to the picture after the motion is undone, of what it was in the first second"
+
+
+def _face_plot(each: FilmReading, beside: Sequence[FilmReading]) -> Plot | None:
+    face = each.quality.identity
+    if face is None or face.worst is None:
+        return None
+    faces = [other.quality.identity for other in beside]
+    least = min(0.7, *(one.worst.kept for one in faces if one and one.worst))
+    kept = np.array([np.array(part.clips) / part.first for part in face.regions], np.float32)
+    worst = face.regions.index(face.worst)
+    middles = np.array([_clip_middle(each, clip) for clip in range(kept.shape[1])], np.float32)
+    curves = [
+        Curve("middle", middles, np.median(kept, 0), "b"),
+        Curve("worst", middles, kept[worst], "a"),
+    ]
+    return _plot_over_time(each, curves, (least, 1.02), (identity.KEPT,))
 
 
 def _plot_by_clip(

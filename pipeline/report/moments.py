@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.monitor.words import format_beside_bounds
-from pipeline.quality import continuity
+from pipeline.quality import continuity, identity
 from pipeline.quality.pauses import OPEN
 from pipeline.quality.thresholds import CLIP_OFFSET, COLOUR, LIKENESS, SHARPNESS, FilmQuality
 from storage.errors import count_noun
@@ -28,6 +28,7 @@ class NotableMoment:
 def find_notable_moments(quality: FilmQuality) -> list[NotableMoment]:
     """The moments of a film that are worth a look, those beyond a level first; a dozen at most."""
     found = [
+        *_face_moments(quality),
         *_lip_moments(quality),
         *_motion_moments(quality),
         *_appearance_moments(quality),
@@ -82,6 +83,20 @@ def _appearance_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
     if other.likeness < LIKENESS:
         words = f"likeness to {quality.drift.reference} {format_beside_bounds(other.likeness, [LIKENESS])}"
         yield NotableMoment(_clip_start(quality, other.clip), words, alarm=True, slow=True)
+
+
+def _face_moments(quality: FilmQuality) -> Iterator[NotableMoment]:
+    """Where a part of the face melts for the first time, the first one first; and the worst of one that does not."""
+    face = quality.identity
+    if face is None:
+        return
+    for part in face.melted[:_OF_A_KIND]:
+        words = f"the {part.region} melts: {part.kept:.2f} of what it was, at {part.second:.0f} s"
+        yield NotableMoment(part.lost or 0.0, words, alarm=True, slow=True)
+    if not face.melted and face.worst:
+        kept = format_beside_bounds(face.worst.kept, [identity.KEPT])
+        words = f"the {face.worst.region} keeps {kept} of what it was"
+        yield NotableMoment(face.worst.second, words, alarm=False, slow=True)
 
 
 def _sound_moments(quality: FilmQuality) -> Iterator[NotableMoment]:

@@ -43,7 +43,7 @@ def _render_body(readings: Sequence[FilmReading], folder: Path) -> Iterator[str]
     yield "<h2>Levels</h2>" + _render_levels(readings)
     if any(each.making for each in readings):
         yield "<h2>How it was made</h2>" + _render_makings(readings)
-    yield "<h2>Worst moments</h2><p class=note>What is beyond a level comes first. Shown are the frame before and the one at that time; of what comes slowly (colour, sharpness, likeness) the first frame and the one at that time. A click plays the film from a second before.</p>"
+    yield "<h2>Worst moments</h2><p class=note>What is beyond a level comes first. Shown are the frame before and the one at that time; of what comes slowly (colour, sharpness, likeness, the face) the first frame and the one at that time. A click plays the film from a second before.</p>"
     yield _side_by_side(readings, lambda each: _render_moments(each, _film_link(each, folder)))
     yield "<h2>From the first frame to the last</h2><p class=note>Grey spans are pauses of the voice, ticks are where clips meet, broken lines are levels.</p>"
     yield _render_curves(readings)

