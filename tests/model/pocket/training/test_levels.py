@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.pocket.training.levels import Findings, LevelRow, Take, _life_rows
+from model.pocket.training.face_measures import FaceHold
+from model.pocket.training.levels import Findings, LevelRow, Take, _face_rows, _life_rows
 from model.pocket.training.measures import Pops
 
 REST, SPOKEN = 100.0, 300.0
@@ -32,3 +33,16 @@ def test_a_mouth_that_opens_in_silence_counts_for_as_long_as_it_is_open() -> Non
 def test_a_shut_mouth_drawn_smaller_than_in_the_picture_is_no_opening() -> None:
     """Lips or a beard a little lighter than the picture's are not a mouth."""
     assert row(np.full(100, REST - 20)).value == 0
+
+
+def test_the_worst_face_decides_and_is_named() -> None:
+    """One of two whose eye has gone misses likeness, colour and sharpness; its ghosts are told where films have some."""
+    good = FaceHold("hair", 0.999, 1.0, 0.4, 1.01)
+    bad = FaceHold("right eye", 0.57, 0.95, 3.3, 0.82)
+    assert all(each.met for each in _face_rows(Findings(holds=[good], ghosts=[0.01, 0.1])))
+    rows = _face_rows(Findings(holds=[good, bad], ghosts=[0.5]))
+    assert [each.met for each in rows] == [False] * 5
+    assert "2 faces" in rows[0].what
+    assert "right eye" in rows[0].what
+    assert [each.value for each in rows] == [0.57, 0.95, 3.3, 0.82, 0.5]
+    assert not _face_rows(Findings())
