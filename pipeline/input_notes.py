@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from math import log10
 from typing import TYPE_CHECKING
 
-from model.pocket.face_boxes import FACE_FLAG, FaceBoxes, format_box
+from model.pocket.face_boxes import EYES_FLAG, FACE_FLAG, MOUTH_FLAG, FaceBoxes, format_box
+from tasks.face_search import DOUBTFUL
 from tasks.preflight import lengths_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def describe_face(face: FaceBoxes, request: "Request", media: "Media") -> str:
     number = next((n for n, each in enumerate(media.faces) if each.boxes == face), None)
     if number is None:
         return line
-    line += f", found with {media.faces[number].confidence:.0%} confidence"
+    confidence = media.faces[number].confidence
+    line += f", found with {confidence:.0%} confidence"
+    if confidence < DOUBTFUL:
+        line += f" (look at inputs/face.png in the run; {MOUTH_FLAG} and {EYES_FLAG} tell a better place)"
     if (count := len(media.faces)) == 1:
         return line
     which = "the largest" if number == 0 else f"number {number + 1}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from model import avatar
 from model.avatar import Options
 from storage.spec import Settings, Spec
-from tasks.face_search import find_in_view, find_told_face
+from tasks.face_search import find_in_view, find_told_face, find_turn
 from tasks.request import Request
 from tasks.timeline import count_clips, count_frames
 
@@ -56,6 +56,11 @@ class Media:
     def faces(self) -> "tuple[FoundFace, ...]":
         """The faces that are found in it, in the pixels of the picture's file, the largest that is sure first. Looked for once, when it is asked."""
         return find_in_view(self.model, self.view)
+
+    @cached_property
+    def turn(self) -> str:
+        """By how much the picture must be turned for its face to be upright, in words; empty where it is upright."""
+        return find_turn(self.model, self.view, self.faces[0].confidence if self.faces else 0.0)
 
 
 def merge_settings(

@@ -19,6 +19,11 @@ from storage.errors import BadImage, BadOption, count_noun
 from storage.picture_fit import measure_fit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from model.avatar import ModelTraits
     from model.pocket.face_finder import FoundFace
     from storage.picture import PictureView
@@ -27,7 +32,20 @@ if TYPE_CHECKING:
     from tasks.defaults import Media
     from tasks.request import Request
 
+    Pixels = NDArray[np.uint8]
+
 TELL = f"{MOUTH_FLAG} x,y,w,h {EYES_FLAG} x,y,w,h,x,y,w,h"
+DOUBTFUL = 0.3
+"""A confidence below which a person is asked to look where the face was found."""
+UPRIGHT = 0.75
+"""A confidence from which a picture is held for upright without a second look: hair above a chin was taken for a face with up to 0.7."""
+TURNED = 0.5, 0.2
+"""How sure a turned picture's face must be, and how much surer than the one that was found as it is."""
+TURNS: "tuple[tuple[str, Callable[[Pixels], Pixels]], ...]" = (
+    ("180°", lambda pixels: pixels[::-1, ::-1]),
+    ("90° clockwise", lambda pixels: pixels.transpose(1, 0, 2)[:, ::-1]),
+    ("90° counterclockwise", lambda pixels: pixels.transpose(1, 0, 2)[::-1]),
+)
 LEAST_SHOWN = 0.5
 """Of a box: a film that shows less of a mouth or an eye cannot move it."""
 
@@ -39,6 +57,15 @@ def find_in_view(model: str, view: "PictureView") -> "tuple[FoundFace, ...]":
         replace(face, boxes=face.boxes.map_boxes(view.fit.to_picture).map_boxes(round_box))
         for face in found
     )
+
+
+def find_turn(model: str, view: "PictureView", confidence: float) -> str:
+    """By how much a picture must be turned for its face to be upright, in words; empty where it is upright. `confidence`: of the face that was found as it is, 0 for none."""
+    for words, turn in TURNS if confidence < DOUBTFUL else TURNS[: confidence < UPRIGHT]:
+        found = avatar.find_faces(model, turn(view.pixels))
+        if found and found[0].confidence >= max(TURNED[0], confidence + TURNED[1]):
+            return words
+    return ""
 
 
 def round_box(box: Box) -> Box:
@@ -85,6 +112,8 @@ def choose_face(request: "Request", media: "Media") -> FaceBoxes:
 def pick_face(request: "Request", media: "Media") -> FaceBoxes:
     """The face that is asked for by its number, else the one that a told mouth or told eyes are nearest to, else the first. Raises BadImage where none was found, BadOption where there are not so many."""
     faces = media.faces
+    if media.turn:
+        raise BadImage(request.image, f"its face is not upright; turn it by {media.turn} first")
     if not faces:
         cut = "what the film shows of it (--crop contain shows all)" if media.picture.cut else "it"
         reason = f"no face was found in {cut}; tell where mouth and eyes are, in its pixels: {TELL}"

@@ -32,6 +32,8 @@ LEAST_SCORE = 0.1
 """Of a detection; faces are judged by all views together."""
 LEAST_CONFIDENCE, LEAST_SIZE = 0.10, 0.12
 """Below these there is no face: how sure the views are together, and the face's share of the picture's longer side."""
+LEAST_TURN = 0.5
+"""The narrower eye's width as a share of the wider one's: below it, it is a profile."""
 PASSES = 2
 """Of the mesh: the second looks at where the first has found the face."""
 
@@ -163,13 +165,20 @@ def find_faces(picture: Byte) -> list[FoundFace]:
 
 
 def is_sure(face: FoundFace, picture: tuple[int, int]) -> bool:
-    """Whether the views are sure enough of a face that is large enough, and most of its mouth and of both eyes is in the picture."""
-    shown = (clip_box(box, *picture) for box in face.boxes)
-    whole = (
-        2 * cut[2] * cut[3] > box[2] * box[3] for cut, box in zip(shown, face.boxes, strict=True)
-    )
+    """Whether the views are sure enough of a face that is large enough, looks this way, and whose mouth and eyes are for the most part in the picture."""
     large = face.size >= LEAST_SIZE * max(picture)
-    return face.confidence >= LEAST_CONFIDENCE and large and all(whole)
+    shown = (clip_box(box, *picture) for box in face.boxes)
+    whole = all(
+        2 * part[2] * part[3] > box[2] * box[3] for part, box in zip(shown, face.boxes, strict=True)
+    )
+    return face.confidence >= LEAST_CONFIDENCE and large and whole and looks_this_way(face.boxes)
+
+
+def looks_this_way(face: FaceBoxes) -> bool:
+    """False for a profile, and for a face that lies on its side."""
+    left, right = face.left_eye, face.right_eye
+    narrow, wide = sorted((left[2], right[2]))
+    return narrow >= LEAST_TURN * wide and abs(right[1] - left[1]) <= right[0] - left[0]
 
 
 def propose_faces(image: "Image", zoom: float) -> Iterator[Proposal]:

@@ -128,6 +128,23 @@ def test_no_face_is_one_line_before_any_work(film: Callable[..., Request], plain
     assert not Path(str(request.run)).exists()
 
 
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [
+        (Image.Transpose.ROTATE_180, "180°"),
+        (Image.Transpose.ROTATE_90, "90° clockwise"),
+        (Image.Transpose.ROTATE_270, "90° counterclockwise"),
+    ],
+)
+def test_a_picture_that_is_not_upright_is_told_how_to_turn_it(
+    turn: Image.Transpose, words: str, film: Callable[..., Request], tmp_path: Path
+) -> None:
+    with Image.open(EXAMPLES / "mila.png") as example:
+        example.convert("RGB").transpose(turn).save(tmp_path / "turned.png")
+    with pytest.raises(BadImage, match=f"its face is not upright; turn it by {words} first"):
+        resolve_request(film(tmp_path / "turned.png"))
+
+
 @pytest.mark.parametrize("told", [{"mouth": MOUTH}, {"eyes": EYES}, {"face": 1}])
 def test_half_a_face_that_is_told_does_not_help_where_none_is_found(
     told: dict[str, object], film: Callable[..., Request], plain: Path

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from model.pocket.face_boxes import FaceBoxes
-from model.pocket.face_finder import FoundFace, Square, find_faces
+from model.pocket.face_finder import FoundFace, Square, find_faces, looks_this_way
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 # Where one sees them, by eye: mouth, left and right eye; 512×512.
@@ -149,6 +149,19 @@ def test_a_turned_square_is_cut_out_upright() -> None:
     assert np.allclose(
         square.to_picture(np.array([[0.5, 0.0]], np.float32)), [[100, 50]], atol=1e-3
     )
+
+
+@pytest.mark.parametrize("turn", [90, 270])
+def test_a_face_on_its_side_is_none(turn: int) -> None:
+    assert find(read_example("mila").rotate(turn)) == []
+
+
+def test_a_profile_is_known_by_its_narrow_eye() -> None:
+    """Half as wide as the other or less."""
+    mouth, near = (80.0, 150.0, 50.0, 20.0), (60.0, 90.0, 40.0, 20.0)
+    assert looks_this_way(FaceBoxes(mouth, near, (120, 90, 24, 20)))
+    assert not looks_this_way(FaceBoxes(mouth, near, (120, 90, 16, 20)))
+    assert not looks_this_way(FaceBoxes(mouth, (100, 90, 16, 20), (130, 90, 40, 20)))
 
 
 def test_of_a_face_that_is_cut_through_an_eye_nothing_is_found() -> None:
