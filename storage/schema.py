@@ -214,10 +214,11 @@ _checks: dict[Any, Mapping[str, Check]] = {}
 
 
 def checks_of(kind: Any) -> Mapping[str, Check]:
-    """The check of each field of a dataclass, where it is `Annotated[type, check]`."""
+    """The check of each field of a dataclass, all of which are `Annotated[type, check]`; raises TypeError where one is not."""
     if kind not in _checks:
-        hints = get_type_hints(kind, include_extras=True).items()
-        _checks[kind] = {
-            name: hint.__metadata__[0] for name, hint in hints if hasattr(hint, "__metadata__")
-        }
+        hints = get_type_hints(kind, include_extras=True)
+        # Without its check a field would be passed over where run.json is read, and nobody would say so.
+        if bare := [name for name, hint in hints.items() if not hasattr(hint, "__metadata__")]:
+            raise TypeError(f"{kind.__name__}.{bare[0]} needs Annotated[type, check]")
+        _checks[kind] = {name: hint.__metadata__[0] for name, hint in hints.items()}
     return _checks[kind]
