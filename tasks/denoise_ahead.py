@@ -1,8 +1,8 @@
 """The denoiser, one thread that runs ahead of the disk.
 
 It makes clips in order, at most `bound` beyond the one that is wanted, and hands them over; Luigi's thread publishes
-them. Rings cannot be rebuilt from latents, so a clip is reached from the newest carry by denoising those between again,
-and each of these must equal what is published, bit for bit.
+them. The KV cache cannot be rebuilt from latents, so a clip is reached from the newest state checkpoint (carry) by
+denoising those between again, and each of these that the film shows must equal what is published, bit for bit.
 """
 
 import threading
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from storage.errors import LongtakeError, NotFinite, NotReproduced, ReplayFailed
 from tasks.clip_context import read_motion_before
 from tasks.events import emit_event
-from tasks.route import Route, Seeds, find_route, leads_to, restore_denoiser
+from tasks.route import Route, Seeds, describe_start, find_route, leads_to, restore_denoiser
 from tasks.signals import StopFlag
 from tasks.state_checkpoints import StateCheckpoints
 from tasks.watchdog import Watchdog
@@ -208,7 +208,8 @@ class DenoiseAhead:
         route = find_route(self._run.spec, wanted, self._run.carry.complete)
         denoiser, self._route = restore_denoiser(self._run, route, self._fresh, self._drop_carry)
         if self._route.replay:
-            emit_event("replay_planned", first=self._route.start, stop=wanted)
+            reason = describe_start(self._route, route)
+            emit_event("replay_planned", first=self._route.start, stop=wanted, reason=reason)
         return denoiser
 
     def _fresh(self, _: Seeds) -> "Denoiser":

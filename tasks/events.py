@@ -9,8 +9,8 @@ inputs_encoded names; of the picture width, height, cut, added (shares), turned,
 run_shared     parent, clip, until, seed, copied (bytes that no link could be made for): a retake has what it shares
 clip_denoised  clip, seconds (of the denoiser alone)
 clip_published clip, frames, redone (its frames were there), seconds (since the one before)
-clip_replayed  clip, seconds: denoised again on the way to a state, equal to what is published
-replay_planned first, stop: clips first to stop - 1 will be denoised again before anything new
+clip_replayed  clip, seconds: denoised again on the way to a later clip; equal to what is published, unless it is of an older take (a retake's), which is not compared
+replay_planned first, stop, reason (why it starts at first): clips first to stop - 1 will be denoised again; not told where the denoiser goes on over published clips from where it stands
 clip_retry     clip, attempt (the one that begins), stage, error
 clip_failed    clip, attempts, stage, error
 stage_seconds  stage, clip, seconds
@@ -40,7 +40,7 @@ clips_cut      asked, made, length (h:mm:ss)
 sink_failing   sink (scheme and host of a place of --events-to), error: told once, the film goes on
 events_dropped sink, count, error: so many did not arrive there
 memory_peak    host, and what the model says of its device, in bytes, at the film's end
-seam_measured  clip, seconds, frame_step, frame_inside, latent_step, latent_inside, apart: the joint before a clip of a retake
+seam_measured  clip, seconds, frame_step, frame_inside, latent_step, latent_inside, apart: the join before a clip of a retake
 film_published path, clips, frames
 run_interrupted signal, resume (the command)
 ============== ======================================================================================

@@ -1,8 +1,8 @@
-"""How a denoiser comes to stand before a clip: from which saved state (carry), over which clips again, with which seeds.
+"""How a denoiser comes to stand before a clip: from which state checkpoint (carry), over which clips again, with which seeds.
 
 The KV cache cannot be rebuilt from latents, so a clip is reached from a carry by denoising those between again. Where some
 clips were made again with another seed (storage/seed_history.py), what the film shows before a clip need not be what it was made
-after. All who need a denoiser ask here: the film, repair, retake, a look and a joint. All but `restore_denoiser` is pure.
+after. All who need a denoiser ask here: the film, repair, retake, a look and a numerics change. All but `restore_denoiser` is pure.
 """
 
 from collections.abc import Callable, Iterable
@@ -85,6 +85,14 @@ def find_route(
     if standing is not None and start <= standing.clip and leads_to(spec, standing, clip):
         return Route(spec, standing.clip, clip, goes_on=True)
     return Route(spec, start, clip)
+
+
+def describe_start(route: Route, planned: Route) -> str:
+    """Why a route starts where it does; `planned`: as it was found, before `restore_denoiser` met damage."""
+    if route.start < planned.start:
+        return f"the state checkpoint before clip {planned.start} is damaged"
+    newest = "the newest state checkpoint that leads there"
+    return newest if route.start else "no state checkpoint leads there"
 
 
 def leads_to(spec: "Spec", standing: Standing, clip: int) -> bool:

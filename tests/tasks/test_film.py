@@ -277,9 +277,11 @@ def test_damaged_carry_is_passed_over(
     newest.write_bytes(data)
     told = []
     with listen_to_events(
-        lambda event, facts: told.append((event, facts.get("first", facts.get("clip"))))
+        lambda event, facts: told.append((event, facts.get("reason", facts.get("clip"))))
     ):
         make_film(run)
     assert ("damage_found", 16) in told
-    assert ("replay_planned", 8) in told
+    assert ("replay_planned", "the state checkpoint before clip 16 is damaged") in told
+    assert ("clip_replayed", 8) in told
+    assert ("clip_replayed", 7) not in told
     assert bytes_of(run) == whole

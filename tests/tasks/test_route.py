@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from storage.seed_history import Take
 from storage.spec import Spec
-from tasks.route import Route, Standing, find_route, leads_to, shared_carries
+from tasks.route import Route, Standing, describe_start, find_route, leads_to, shared_carries
 
 CLIPS = 8
 Chain = tuple[int, ...]
@@ -120,3 +120,13 @@ def test_where_motion_is_all_every_clip_is_a_start(taken, clip, there, at):
     route = find_route(spec, clip, there, Standing(at, spec.history_before(at)))
     assert (route.start, route.goes_on, list(route.replay)) == (clip, at == clip, [])
     assert (route.seed_at(clip), route.shows(clip)) == (chains(spec)[clip][-1], True)
+
+
+def test_a_start_has_its_reason() -> None:
+    """A state checkpoint that leads there, none, or one that turned out damaged and is named."""
+    newest = find_route(film, 7, (2, 4))
+    assert describe_start(newest, newest) == "the newest state checkpoint that leads there"
+    bare = find_route(film, 7, ())
+    assert describe_start(bare, bare) == "no state checkpoint leads there"
+    for earlier in (bare, find_route(film, 7, (2,))):
+        assert describe_start(earlier, newest) == "the state checkpoint before clip 4 is damaged"
