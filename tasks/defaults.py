@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING
 
@@ -68,11 +69,16 @@ def merge_settings(
 ) -> tuple[Settings, dict[str, str]]:
     """The settings with what was given put in, and where each came from."""
     names = [each.name for each in fields(Settings)]
-    given = {name: getattr(request, name) for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
+    asked = {name: getattr(request, name) for name in names}
+    # A path is kept as text, and whole: `resume` may be called in another folder.
+    given = {
+        name: str(value.absolute()) if isinstance(value, Path) else value
+        for name, value in asked.items()
+        if value is not None
+    }
     # Where the film goes is remembered for `resume`; where a part went is not, or the whole film would land there.
-    if (target := given.pop("output_file", None)) is not None and request.start_clip is None:
-        given["output_file"] = str(target.absolute())
+    if request.start_clip is not None:
+        given.pop("output_file", None)
     came = {name: request.sources.get(name, "given") for name in given}
     whole = {**sources, **{name: sources.get(name, "default") for name in names}, **came}
     return Settings.from_mapping(asdict(present) | given), whole
