@@ -204,7 +204,7 @@ class TimeEstimate:
 
 
 class Denoiser(Protocol):
-    """A film in the making: the rings and whatever else goes from clip to clip. Not thread-safe."""
+    """A film in the making: the KV cache and whatever else goes from clip to clip. Not thread-safe."""
 
     @property
     def next_clip(self) -> int:

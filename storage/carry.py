@@ -1,4 +1,4 @@
-"""The carry: all that a clip takes from those before it. Two are kept, and anchors; one record vouches for all pieces of one."""
+"""The carry, a state checkpoint of the denoiser: all that a clip takes from those before it. Two are kept, and anchors; one record vouches for all pieces of one."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence

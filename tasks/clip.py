@@ -34,7 +34,7 @@ class DenoiseClip(ClipTask):
     order = 2
 
     def requires(self) -> Iterator[luigi.Task]:
-        """The inputs, the sound, and the clip before: rings, or what was seen last, go from clip to clip."""
+        """The inputs, the sound, and the clip before: the KV cache, or what was seen last, goes from clip to clip."""
         yield EncodeInputs(folder=self.folder)
         yield ExtractAudio(folder=self.folder, clip=self.clip)
         if self.clip:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def accept_numerics(run: "Run", numerics: Mapping[str, str | int]) -> int:
     """Let the film go on from its newest carry under these numerics, and give that clip.
 
-    Rings cannot be rebuilt from latents and would not come out the same here, so the few clips after the carry are made anew.
+    The KV cache cannot be rebuilt from latents and would not come out the same here, so the few clips after the carry are made anew.
     """
     missing = next((clip for clip in range(run.spec.clips) if not run.latents.complete(clip)), None)
     if missing is None:

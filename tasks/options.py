@@ -2,7 +2,13 @@
 
 Out of this table come the flags of the command line and their help, LONGTAKE_… of the environment, longtake.toml, the
 parameters of Luigi's LongVideo, the fields of a Request, the checks of all these, and docs/flags.md.
-A knob that never decides a pixel is a field of `Settings` (storage/spec.py) as well: that is what run.json keeps of it.
+What run.json keeps of a knob:
+- decides no pixel: a field `name: Annotated[type, Check] = default` of `Settings` (storage/spec.py), of the same name; read
+  it from `run.settings.NAME`, never from the request: that of a resume has only what was typed. A path is kept as text
+  (`Text(4096)`).
+- decides pixels: `decides="pixels"`, a field of `Spec` (storage/spec.py) whose default is empty (0, False, "") and means the
+  film as it was, its name in ADDED_LATER, its value in `build_spec` (tasks/defaults.py); read it from `run.spec.NAME`.
+- neither: no field; it holds for one command.
 """
 
 from collections.abc import Callable
@@ -284,9 +290,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("keep_steps", "Latents of every step to keep: all, none or a number of clips.", KEPT, words=("all", "none")),
         Option("disk_budget", "What the run may take, such as 20GB: raw frames stay if all of it fits (half of what is free).", BYTES,
                bounds=(1, 10**18)),
-        Option("carry_every", "Clips between two saved states of the denoiser; auto, by what they cost (the default), or 0 for none.",
+        Option("carry_every", "Clips between two state checkpoints of the denoiser; auto, by what they cost (the default), or 0 for none.",
                SPACING, bounds=(-1, 10**6)),
-        Option("carry_anchors", "Keep every N-th saved state for retakes (0: none).", WHOLE, bounds=(0, 10**6)),
+        Option("carry_anchors", "Keep every N-th state checkpoint for retakes (0: none).", WHOLE, bounds=(0, 10**6)),
     ),
 }
 # fmt: on

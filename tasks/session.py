@@ -160,7 +160,7 @@ class Session:
 
     @cached_property
     def checkpoints(self) -> StateCheckpoints:
-        """The saved states of the denoiser."""
+        """When the denoiser's state is saved, and its writer."""
         cost = CheckpointCost(model_traits_of(self.run).carry_bytes, self.is_on_gpu)
         return StateCheckpoints(self.run, cost, self.disk.has_room_for, self.watchdog)
 

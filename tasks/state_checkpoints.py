@@ -1,4 +1,4 @@
-"""When the denoiser's state is saved, and the thread that writes it: one at a time and one in memory, never a queue."""
+"""When the denoiser's state is saved (a state checkpoint, on the disk a carry), and the thread that writes it: one at a time and one in memory, never a queue."""
 
 import threading
 import time

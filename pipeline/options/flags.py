@@ -70,7 +70,7 @@ PUBLISHED_ONLY = (
         "using-merged-ckpt", "The weights have the LoRA in them.", _NO_EFFECT, takes=False
     ),
     _ignored_flag(
-        "offload-kv-cache", "The rings to the host while they are not used.", _PLACED, takes=False
+        "offload-kv-cache", "The KV cache to the host while it is not used.", _PLACED, takes=False
     ),
     _ignored_flag(
         "convert-model-dtype",

@@ -89,7 +89,7 @@ class PlannedTime:
     """From clip to clip."""
     frames_a_second: float | None = None
     carry: float | None = None
-    """To write one state of the denoiser to the disk."""
+    """To write one state checkpoint to the disk."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Estimate:
     disk: RoomNeed
     time: PlannedTime
     carries: int
-    """States of the denoiser that stay on the disk."""
+    """State checkpoints that stay on the disk."""
     changes: tuple[str, ...] = ()
     """Flags that --fit added."""
     ways: "tuple[Remedy, ...]" = ()
@@ -179,7 +179,7 @@ class PlanInput:
         return avatar.estimate_time(spec.model, options, device, machine.free, machine.speed)
 
     def count_carries(self, most: int) -> int:
-        """Number of saved states of the denoiser on the disk: at most `most`, and the anchors."""
+        """Number of state checkpoints on the disk: at most `most`, and the anchors."""
         clips = self.resolved.part.span(self.resolved.spec.clips)
         return count_carries_kept(
             self.resolved.spec, self.resolved.settings, clips, every=self.carry_interval, most=most

@@ -1,4 +1,4 @@
-"""How much a joint between two takes shows: what changes there from frame to frame and from latent to latent, against inside the clips beside it."""
+"""How much a join of two takes shows: what changes there from frame to frame and from latent to latent, against inside the clips beside it."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ class SeamChange:
 
 @dataclass(frozen=True)
 class Seam:
-    """The joint before a clip, and how much it shows."""
+    """The join before a clip, and how much it shows."""
 
     clip: int
     seconds: float
