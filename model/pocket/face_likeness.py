@@ -78,6 +78,12 @@ class FaceLikeness:
         return np.asarray((alike * weight).sum(1) / np.maximum(weight.sum(1), 1e-6), np.float32)
 
 
+def measure_eyes_apart(likeness: Float) -> float:
+    """How differently two eyes go, out of the likeness [frame, region] of a film: the mean difference of each to its own best. 0: they blink and glance as one."""
+    eyes = likeness[:, :2] / np.maximum(likeness[:, :2].max(0), 1e-6)
+    return float(np.abs(eyes[:, 0] - eyes[:, 1]).mean())
+
+
 def _make_blocks() -> Float:
     """What takes the means of all blocks out of a region's points [block, point]."""
     along, across = LONG // _BLOCK[0], SHORT // _BLOCK[1]

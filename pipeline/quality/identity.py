@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.pocket.face_likeness import FaceLikeness
+from model.pocket.face_likeness import FaceLikeness, measure_eyes_apart
 from model.pocket.face_motion import REGIONS
 from pipeline.quality.lag_correlation import Float
 
@@ -22,10 +22,12 @@ BROW_KEPT = 0.65
 """The same of brows, which a presenter who acts slants and raises: of true films the worst keeps .70."""
 COLOUR = 12.0
 """Of 255: eyes, hair and outline of true films go 9 at most, where a glance moves an iris."""
-SHARPNESS = (0.85, 1.2)
+SHARPNESS = (0.9, 1.15)
 """Against the picture's: true films have .99 to 1.01."""
 TOLD = 0.8
 """Likeness in the first second below which a region tells nothing: a brow under a fringe, or a mouth that is never at rest."""
+EYES_APART = 0.07
+"""True films have .055 at most, of heads that are turned aside; most have less than .01."""
 _EXPRESSIVE = ("brow", "mouth corner")
 """Parts whose colour is what they do."""
 _FIRST = 1.0
@@ -77,6 +79,8 @@ class Identity:
 
     regions: tuple[RegionIdentity, ...]
     """Those that could be told."""
+    eyes_apart: float | None
+    """How differently the two eyes go: 0 as one; None where one of them tells nothing."""
     stay: float
     """How much of both corners of the picture's own lips stays when the mouth is narrow: 0 none; near 1 also where it is never narrow."""
 
@@ -152,7 +156,9 @@ def measure_identity(track: FaceTrack, *, fps: float, clip_frames: int) -> Ident
     )
     if not regions:
         return None
-    return Identity(regions, float(np.percentile(track.stay.min(1), _LEAVES)))
+    both = (first[:2] >= TOLD).all()
+    apart = measure_eyes_apart(track.likeness) if both else None
+    return Identity(regions, apart, float(np.percentile(track.stay.min(1), _LEAVES)))
 
 
 def _measure_region(

@@ -214,6 +214,11 @@ def _face_levels(face: Identity | None) -> Iterator[LevelResult]:
         None if face is None else face.faded.colour,
         identity.COLOUR,
     )
+    yield _at_most(
+        "face: one eye against the other",
+        None if face is None else face.eyes_apart,
+        identity.EYES_APART,
+    )
     yield _is_within(
         "face: sharpness against the picture",
         None if face is None else face.sharpness,

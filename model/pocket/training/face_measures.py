@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.pocket.face_likeness import FaceLikeness, FrameLikeness
+from model.pocket.face_likeness import FaceLikeness, FrameLikeness, measure_eyes_apart
 from model.pocket.face_motion import REGIONS
 from model.pocket.training.measures import Byte, Float
 
@@ -34,6 +34,8 @@ class FaceHold:
     """How far colours have gone, in the worst channel, of 255: of all parts the middle one."""
     sharpness: float
     """How steep the edges are at the end, against the picture: of all parts the middle one."""
+    eyes: float
+    """How differently the two eyes go at the end: 0 as one."""
 
 
 def measure_hold(
@@ -41,7 +43,7 @@ def measure_hold(
 ) -> FaceHold | None:
     """Hold a film's last frames (some seconds, so that a mouth is at rest and eyes are open once) against those of its first second; None where no part can be told."""
     judge = FaceLikeness(picture, boxes)
-    first, last = (_measure_frames(judge, frames) for frames in (begin, end))
+    (first, _), (last, eyes) = (_measure_frames(judge, frames) for frames in (begin, end))
     told = np.flatnonzero(first.likeness >= TOLD)
     kept = {REGIONS[part]: float(last.likeness[part] / first.likeness[part]) for part in told}
     brows = {name: value for name, value in kept.items() if name.endswith("brow")}
@@ -56,6 +58,7 @@ def measure_hold(
         min(brows.values(), default=1.0),
         float(np.median(shift[told])),
         float(np.nanmedian(last.sharpness[told])),
+        eyes,
     )
 
 
@@ -69,15 +72,16 @@ def measure_ghosts(
     return float(np.median(stay)) if stay else None
 
 
-def _measure_frames(judge: FaceLikeness, frames: Byte) -> FrameLikeness:
-    """Each part as it is in the frame in which it is likest."""
+def _measure_frames(judge: FaceLikeness, frames: Byte) -> tuple[FrameLikeness, float]:
+    """Each part as it is in the frame in which it is likest, and how differently the eyes go."""
     found = [judge.measure_frame(frame) for frame in frames[::EVERY]]
     likeness = np.stack([each.likeness for each in found])
     nearest = np.where(np.isnan(likeness), -1, likeness).argmax(0)
     parts = np.arange(len(REGIONS))
-    return FrameLikeness(
+    best = FrameLikeness(
         likeness[nearest, parts],
         np.stack([each.colour for each in found])[nearest, parts],
         np.stack([each.sharpness for each in found])[nearest, parts],
         np.stack([each.stay for each in found]).min(0),
     )
+    return best, measure_eyes_apart(likeness)

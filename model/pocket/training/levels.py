@@ -162,6 +162,7 @@ def _face_rows(found: Findings) -> list[LevelRow]:
             _at_least(f"{name}: worst part ({worst.part})", worst.likeness, 0.98),
             _at_least(f"{name}: worse brow", min(hold.brow for hold in found.holds), 0.98),
             _at_most(f"{name}: colours, of 255", max(hold.colour for hold in found.holds), 2),
+            _at_most(f"{name}: one eye against the other", max(h.eyes for h in found.holds), 0.07),
             LevelRow(f"{name}: sharpness", sharp, "0.95-1.05", 0.95 <= sharp <= 1.05),
         ]
     if found.ghosts:

@@ -218,7 +218,7 @@ def test_quality():
         RegionIdentity("hair", 0.99, 0.97, 0.98, 12.0, None, 1.2, None, (0.99, 0.97)),
         RegionIdentity("left brow", 0.92, 0.7, 0.76, 38.0, 23.04, 4.0, 0.7, (0.92, 0.7)),
     )
-    melted = replace(QUALITY, identity=Identity(parts, 0.1))
+    melted = replace(QUALITY, identity=Identity(parts, 0.02, 0.1))
     screens = [
         show_quality(QUALITY),
         show_quality(good),

@@ -94,6 +94,17 @@ def test_colour_is_held_against_the_first_second_and_sharpness_told_of_the_last_
     assert by_name["hair"].sharpness is None
 
 
+def test_eyes_that_do_not_go_together_are_told():
+    """Both blink as one; then one of them alone, for a fifth of the film."""
+    track = make_track()
+    track.likeness[::10, :2] = 0.2
+    assert measure(track).eyes_apart == 0
+    track.likeness[2::5, 0] = 0.33
+    assert measure(track).eyes_apart == pytest.approx(0.2 * (1 - 0.33 / 0.99), abs=0.01)
+    track.likeness[:, EYE] = 0.3
+    assert measure(track).eyes_apart is None
+
+
 def test_corners_that_stay_are_told_by_the_moments_in_which_the_mouth_is_narrow():
     """A tenth of the frames, and the corner that stays less."""
     track = make_track()

@@ -41,6 +41,7 @@ def test_a_true_film_meets_the_levels_and_an_eye_that_goes_misses_them(person: P
     assert held is not None
     assert min(held.likeness, held.brow) > 0.98
     assert held.colour < 2
+    assert held.eyes < 0.07
     assert held.sharpness == pytest.approx(1, abs=0.05)
     x, y, wide, high = boxes[1]
     skin = np.broadcast_to(picture[int(y + 1.5 * high), int(x)], picture.shape)

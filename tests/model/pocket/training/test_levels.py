@@ -37,12 +37,12 @@ def test_a_shut_mouth_drawn_smaller_than_in_the_picture_is_no_opening() -> None:
 
 def test_the_worst_face_decides_and_is_named() -> None:
     """One of two whose eye has gone misses likeness, colour and sharpness; its ghosts are told where films have some."""
-    good = FaceHold("hair", 0.999, 1.0, 0.4, 1.01)
-    bad = FaceHold("right eye", 0.57, 0.95, 3.3, 0.82)
+    good = FaceHold("hair", 0.999, 1.0, 0.4, 1.01, 0.01)
+    bad = FaceHold("right eye", 0.57, 0.95, 3.3, 0.82, 0.3)
     assert all(each.met for each in _face_rows(Findings(holds=[good], ghosts=[0.01, 0.1])))
     rows = _face_rows(Findings(holds=[good, bad], ghosts=[0.5]))
-    assert [each.met for each in rows] == [False] * 5
+    assert [each.met for each in rows] == [False] * 6
     assert "2 faces" in rows[0].what
     assert "right eye" in rows[0].what
-    assert [each.value for each in rows] == [0.57, 0.95, 3.3, 0.82, 0.5]
+    assert [each.value for each in rows] == [0.57, 0.95, 3.3, 0.3, 0.82, 0.5]
     assert not _face_rows(Findings())
