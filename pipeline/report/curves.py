@@ -24,7 +24,7 @@ def build_film_plots(each: FilmReading, beside: Sequence[FilmReading]) -> list[T
         ("Colour", f"Mean colour of each clip against {each.quality.drift.reference}, worst channel, of 255", _colour_plot(each, beside)),
         ("Sharpness", "Of each clip, against the first", _sharpness_plot(each)),
         ("Likeness", f"Of each clip's nearest moments to {each.quality.drift.reference}, mouth and jaw left out", _likeness_plot(each, beside)),
-        ("The face", _face_words(each), _face_plot(each, beside)),
+        ("The face", f"{_KEY.format('a', 'the part that kept least')} {_KEY.format('b', 'the middle one of all parts')}: likeness to the picture after the motion is undone, of what it was in the first second", _face_plot(each, beside)),
     ]  # fmt: skip
 
 
@@ -86,14 +86,6 @@ def _likeness_plot(each: FilmReading, beside: Sequence[FilmReading]) -> Plot:
     return _plot_by_clip(
         each, lambda clip: each.quality.drift.clips[clip].likeness, (least, 1), (LIKENESS,)
     )
-
-
-def _face_words(each: FilmReading) -> str:
-    face = each.quality.identity
-    if face is None or face.worst is None:
-        return "Likeness of its parts to the picture after its motion is undone"
-    worst = _KEY.format("a", f"the part that kept least, {face.worst.region}")
-    return f"{worst} {_KEY.format('b', 'the middle one of all parts')}: likeness to the picture after the motion is undone, of what it was in the first second"
 
 
 def _face_plot(each: FilmReading, beside: Sequence[FilmReading]) -> Plot | None:

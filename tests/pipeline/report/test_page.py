@@ -15,6 +15,7 @@ from drawn_film import Drawn, draw_film, write_film
 
 from pipeline.bench import degradations
 from pipeline.quality.external_judges import Opinions
+from pipeline.quality.identity import Identity, RegionIdentity
 from pipeline.report.plots import Curve, Plot, draw_plot, thin_track
 from pipeline.report.reading import Target
 from pipeline.report.write import Report, write_report
@@ -124,6 +125,27 @@ def test_what_networks_say_is_on_the_page(made: Report, tmp_path: Path):
         "worst clip</th><td>none</td><td class=none>0.80",
     ):
         assert words in text
+
+
+def test_a_face_that_melts_has_a_curve_and_a_moment(made: Report, tmp_path: Path):
+    """Its first lost part at its second, beside the first frame; a film without boxes beside it says that nothing was measured."""
+    from pipeline.report.page import write_page
+
+    clean, red = made.readings
+    clips = red.quality.clips
+    kept = tuple(float(value) for value in np.linspace(0.95, 0.5, clips))
+    parts = (
+        RegionIdentity("right eye", 0.95, 0.5, 0.53, 9.6, 4.0, 18.0, 0.6, kept),
+        RegionIdentity("hair", 0.99, 0.98, 0.99, 2.0, None, 1.0, None, (0.98,) * clips),
+    )
+    face = Identity(parts, 0.2, 0.0)
+    readings = [clean, replace(red, quality=replace(red.quality, identity=face))]
+    write_page(readings, OutputFile(tmp_path / "page.html", PAGE))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert re.search(r"#t=3\.00'[^>]*>0:04\.00</a> the right eye melts: 0\.53 of what it was", text)
+    assert "the part that kept least" in text
+    assert text.count("<svg") == 15
+    assert text.count("not measured</div>") == 1
 
 
 @pytest.fixture(scope="module")
