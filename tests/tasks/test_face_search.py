@@ -213,6 +213,20 @@ def test_the_same_request_again_takes_the_face_that_the_run_has(
     assert resolve_request(request).spec.face_boxes == before
 
 
+def test_what_was_encoded_and_is_lost_is_made_again_with_the_runs_own_face(
+    film: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = freeze_run(film(EXAMPLES / "joon.png"))
+    make_film(run)
+    before = run.inputs.read_all()["boxes"]
+    run.records.withdraw("inputs")
+    run.records.withdraw("segment", 0)
+    monkeypatch.setattr(face_finder, "find_faces", never)
+    again = Run.open(run.root)
+    make_film(again)
+    assert np.array_equal(again.inputs.read_all()["boxes"], before)
+
+
 def test_a_run_that_was_begun_before_faces_were_looked_for_goes_on_without_one(
     film: Callable[..., Request], plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
