@@ -37,7 +37,7 @@ def compose_chinese(language: str, number: int, draw: random.Random) -> str:
     sentences = SENTENCES[language]
     if draw.random() < 0.6:
         return "".join(draw.choice(sentences) for _ in range(max(number // 7, 1)))
-    words = [draw.choice(_VOCABULARY) for _ in range(number)]
+    words = [draw.choice(VOCABULARY) for _ in range(number)]
     for place in range(2, number - 1, draw.randint(2, 5)):
         words[place] += draw.choice(_ENDS)
     return "".join(words) + "。"
@@ -47,5 +47,5 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(text.strip().replace("\n", "|").split("|"))
 
 
-_VOCABULARY = tuple(_WORDS.split())
+VOCABULARY = tuple(_WORDS.split())
 SENTENCES = {"cmn": _split(_MANDARIN), "yue": _split(_CANTONESE)}
