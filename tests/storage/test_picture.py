@@ -12,7 +12,13 @@ import pytest
 from PIL import Image, ImageCms
 
 from storage.errors import BadImage
-from storage.picture import Treatment, read_picture, treat_picture
+from storage.picture import (
+    VIEW_SIDE,
+    Treatment,
+    read_picture,
+    treat_and_view_picture,
+    treat_picture,
+)
 
 RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 200, 30), (30, 30, 200), (120, 120, 120)
 
@@ -382,7 +388,13 @@ def test_damage_anywhere_is_a_picture_or_one_line(tmp_path: Path, suffix: str) -
 PEAK = """
 import resource, sys
 from pathlib import Path
-from storage.picture import Treatment, read_picture, treat_picture
+from storage.picture import (
+    VIEW_SIDE,
+    Treatment,
+    read_picture,
+    treat_and_view_picture,
+    treat_picture,
+)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     print(read_picture(Path(sys.argv[1]), width=256, height=256).shape)
@@ -433,3 +445,30 @@ def test_reading_leaves_the_limit_of_pil_alone(tmp_path: Path) -> None:
     quarters().save(tmp_path / "face.png")
     read(tmp_path / "face.png")
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("crop", ["cover", "top", "contain"])
+@pytest.mark.parametrize("size", [(3000, 2000), (300, 200)])
+def test_a_view_shows_what_the_film_shows_and_knows_the_files_pixels(
+    crop: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Also of a large JPEG that is decoded smaller, and held sideways by the camera."""
+    upright = Image.new("RGB", size[::-1], "white")
+    across, down = size[1] // 10, size[0] // 10
+    upright.paste("black", (4 * across, 4 * down, 6 * across, 5 * down))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "held.jpg", exif=exif)
+    (film, done), view = treat_and_view_picture(
+        tmp_path / "held.jpg", width=96, height=96, crop=crop
+    )
+    assert (
+        192 <= max(view.pixels.shape) <= VIEW_SIDE
+    )  # a JPEG is read at twice the film's size or more
+    dark = view.pixels[..., 0] < 128
+    columns, rows = np.flatnonzero(dark.any(0)), np.flatnonzero(dark.any(1))
+    box = (columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
+    wanted = (4 * across, 4 * down, 2 * across, down)
+    assert view.fit.to_picture(box) == pytest.approx(wanted, abs=size[0] / 100)
+    assert (done.width, done.height) == size[::-1]
+    assert np.array_equal(film, read(tmp_path / "held.jpg", crop, 96, 96))
