@@ -140,7 +140,10 @@ def _name_unread(tokens: Sequence[str], understood: Sequence[bool]) -> list[str]
         else:
             named.append(token)
             open_run = han
-    return list({word.casefold(): word for word in reversed(named)}.values())[::-1]
+    first: dict[str, str] = {}
+    for word in named:
+        first.setdefault(word.casefold(), word)
+    return list(first.values())
 
 
 @lru_cache(maxsize=1)

@@ -44,9 +44,9 @@ def test_left_is_the_pictures_unless_it_is_the_presenters() -> None:
 
 def test_what_is_not_understood_is_named() -> None:
     """Content words without a part in any act, once each and as they were written."""
-    read = read_prompt("A woman in a Red dress and a red hat smiles")
-    assert read.named() == {"happy": 0.7}
-    assert read.unread == ("Red", "dress", "hat")
+    read = read_prompt("A woman in a Red dress speaks to the camera, warm light, red light")
+    assert not read.named()
+    assert read.unread == ("Red", "dress", "warm", "light")
     assert "灯光" in "".join(read_prompt("她微笑，暖色灯光").unread)
 
 
