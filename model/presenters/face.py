@@ -6,6 +6,8 @@ picture spans −1..1 both ways. Head coordinates have their origin between eyes
 not change (skin, hair, cloth) is painted once for each presenter and then moved with its part.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,6 @@ from model.presenters.strokes import (
     ellipse_distance,
     paint_over,
     rounded_box_distance,
-    soft_mask,
 )
 from model.presenters.textures import (
     BODY_MIDDLE,
@@ -53,6 +54,7 @@ __all__ = [
     "COLUMNS",
     "MOTION",
     "MOTION_COLUMNS",
+    "Finish",
     "draw_identities",
     "eye_boxes",
     "mouth_box",
@@ -75,6 +77,19 @@ Window = tuple[int, int, int, int]
 MOUTH_WEIGHT, EYE_WEIGHT = 6.0, 8.0
 
 
+@dataclass(frozen=True)
+class Finish:
+    """How finely a picture is drawn."""
+
+    edge: float = 1.0
+    """How soft outlines are: 1 is right for 256 pixels."""
+    paint: int | None = None
+    """Pixels of a side of what is painted once; None: as many as the picture's."""
+
+
+AS_TRAINED = Finish()
+
+
 def neutral_motion(n: int, t: int, device: torch.device | str = "cpu") -> Tensor:
     """The motion [n, t, M] of someone who looks at you with a closed mouth."""
     motion = torch.zeros(n, t, MOTION_COLUMNS, device=device)
@@ -92,19 +107,23 @@ def rest_motion(identity: Tensor) -> Tensor:
 
 
 def render_faces(
-    identity: Tensor, motion: Tensor, size: int = 256, window: Window | None = None
+    identity: Tensor,
+    motion: Tensor,
+    size: int = 256,
+    window: Window | None = None,
+    finish: Finish = AS_TRAINED,
 ) -> Tensor:
     """Pictures [n, t, 3, size, size] in 0..1 of the identities [n, I] in motion [n, t, M].
 
     With a window (left, top, right, bottom) in pixels, only that part of each picture.
     """
-    look, pose = Look(identity), _pose_of(motion)
+    look, pose, paint = Look(identity, finish.edge), _pose_of(motion), finish.paint or size
     x, y = _pixel_grid(size, identity.device)
     if window is not None:
         x, y = x[..., window[0] : window[2]], y[..., window[1] : window[3], :]
     spot = place_pixels(look, pose, x, y)
-    parts = _move_paints(look, pose, spot, size)
-    picture = paint_ground(look, x, y, size).expand(-1, motion.shape[1], -1, -1, -1)
+    parts = _move_paints(look, pose, spot, paint)
+    picture = paint_ground(look, x, y, paint).expand(-1, motion.shape[1], -1, -1, -1)
     picture = _draw_back_hair(picture, look, spot, parts)
     picture = _draw_body(picture, look, pose, spot, parts)
     picture = draw_scarf(picture, look, spot, parts)
@@ -224,15 +243,15 @@ def _draw_back_hair(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Te
     on = look.number("hair_on") * (length > 0.05)
     outline, thick = look.number("outline") * look.number("ink", 3), look.number("ink", 4)
     ink = look.colour("ink")
-    picture = paint_over(picture, ink, on * outline * soft_mask(hair - thick))
-    picture = paint_over(picture, parts.hair * 0.78, on * soft_mask(hair))
+    picture = paint_over(picture, ink, on * outline * look.mask(hair - thick))
+    picture = paint_over(picture, parts.hair * 0.78, on * look.mask(hair))
     radius, across, lift = look.numbers("bun")
     bun = ellipse_distance(
         spot.head_x - across, spot.head_y + top + lift + 0.4 * radius, radius + 1e-3, radius + 1e-3
     )
     on = on.ceil() * (radius > 0.05)
-    picture = paint_over(picture, ink, on * outline * soft_mask(bun - thick))
-    return paint_over(picture, parts.hair * 0.9, on * soft_mask(bun))
+    picture = paint_over(picture, ink, on * outline * look.mask(bun - thick))
+    return paint_over(picture, parts.hair * 0.9, on * look.mask(bun))
 
 
 def _draw_body(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts) -> Tensor:
@@ -241,17 +260,17 @@ def _draw_body(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts
     shoulders = rounded_box_distance(
         spot.body_x, spot.body_y - top - slope - 1.5, wide, torch.full_like(wide, 1.5), corner
     )
-    body = soft_mask(shoulders)
+    body = look.mask(shoulders)
     inked, thick = look.number("outline") * look.number("ink", 3), look.number("ink", 4)
-    picture = paint_over(picture, look.colour("ink"), inked * soft_mask(shoulders - thick))
+    picture = paint_over(picture, look.colour("ink"), inked * look.mask(shoulders - thick))
     picture = paint_over(picture, parts.cloth, body)
     skin = look.colour("skin") * parts.neck * 0.93
     open_wide, open_deep = look.numbers("neckline")
     neckline = ellipse_distance(spot.body_x, spot.body_y - top + 0.02, open_wide + 0.05, open_deep)
     picture = paint_over(
-        picture, look.colour("cloth_far"), body * look.number("collar") * soft_mask(neckline - 0.05)
+        picture, look.colour("cloth_far"), body * look.number("collar") * look.mask(neckline - 0.05)
     )
-    picture = paint_over(picture, skin, body * soft_mask(neckline))
+    picture = paint_over(picture, skin, body * look.mask(neckline))
     # The neck goes from the head, which moves, to the collar, which hardly does.
     down = ((spot.body_y - 0.3) / 0.4).clamp(0, 1)
     neck_x = torch.lerp(spot.head_x, spot.body_x, down)
@@ -259,13 +278,13 @@ def _draw_body(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts
         neck_x.abs() - look.number("neck") * (1 + 0.25 * down * down), spot.body_y - top - 0.04
     )
     neck = torch.maximum(neck, 0.1 - spot.head_y)
-    picture = paint_over(picture, look.colour("ink"), inked * soft_mask(neck - thick))
-    picture = paint_over(picture, skin, soft_mask(neck))
+    picture = paint_over(picture, look.colour("ink"), inked * look.mask(neck - thick))
+    picture = paint_over(picture, skin, look.mask(neck))
     chin = look.number("head_bottom") + look.number("drop") * pose.aperture
     shadow = ellipse_distance(
         spot.head_x, spot.head_y - chin + 0.02, look.number("neck") * 1.2, chin * 0.22
     )
-    return paint_over(picture, skin * 0.84, soft_mask(neck) * soft_mask(shadow, 0.05))
+    return paint_over(picture, skin * 0.84, look.mask(neck) * look.mask(shadow, 0.05))
 
 
 def _draw_ears(picture: Tensor, look: Look, spot: Spot) -> Tensor:
@@ -276,20 +295,20 @@ def _draw_ears(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     x = spot.head_x.abs() - look.number("head_width") * 0.99 + away
     ear = ellipse_distance(x, spot.head_y - 0.06, ear_wide, ear_high)
     line = _line_colour(look, skin * 0.35)
-    picture = paint_over(picture, line, outline * soft_mask(ear - look.number("ink", 4)))
-    picture = paint_over(picture, skin * 0.9, soft_mask(ear))
+    picture = paint_over(picture, line, outline * look.mask(ear - look.number("ink", 4)))
+    picture = paint_over(picture, skin * 0.9, look.mask(ear))
     stud = ellipse_distance(spot.head_x.abs() - look.number("head_width") - 0.03, spot.head_y - 0.06 - ear_high,
                     look.number("ear") * 0 + 0.035, look.number("ear") * 0 + 0.035)  # fmt: skip
-    return paint_over(picture, look.colour("cloth_far"), look.number("earring") * soft_mask(stud))
+    return paint_over(picture, look.colour("cloth_far"), look.number("earring") * look.mask(stud))
 
 
 def _draw_head(picture: Tensor, look: Look, pose: Pose, spot: Spot, parts: Parts) -> Tensor:
     line = _line_colour(look, look.colour("skin") * 0.35)
     picture = paint_over(
-        picture, line, look.number("outline") * soft_mask(parts.head - look.number("ink", 4))
+        picture, line, look.number("outline") * look.mask(parts.head - look.number("ink", 4))
     )
     rim = ((parts.head + 0.10) / 0.10).clamp(0, 1)
-    face = soft_mask(parts.head)
+    face = look.mask(parts.head)
     picture = paint_over(picture, parts.skin * (1 - 0.10 * rim * rim).unsqueeze(2), face)
     picture = draw_mouth(picture, look, pose, spot)
     picture = draw_eyes(picture, look, pose, spot)
@@ -313,8 +332,8 @@ def _draw_hair(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
     on = look.number("hair_on")
     ink = _line_colour(look, look.colour("hair") * 0.45)
     outline = torch.minimum(
-        soft_mask(cap - look.number("ink", 4)),
-        soft_mask(-bare - look.number("ink", 4) * look.number("ink", 3), 0.02),
+        look.mask(cap - look.number("ink", 4)),
+        look.mask(-bare - look.number("ink", 4) * look.number("ink", 3), 0.02),
     )
     picture = paint_over(picture, ink, look.number("outline") * on * outline)
-    return paint_over(picture, parts.hair, on * soft_mask(cap) * soft_mask(-bare, 0.02))
+    return paint_over(picture, parts.hair, on * look.mask(cap) * look.mask(-bare, 0.02))

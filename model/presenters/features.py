@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from model.presenters.identity import Look
-from model.presenters.strokes import Pose, Spot, ellipse_distance, paint_over, soft_mask
+from model.presenters.strokes import Pose, Spot, ellipse_distance, paint_over
 
 GAP = 0.25
 """How far a mouth opens, in half pictures: a quarter of it up, the rest down."""
@@ -46,8 +46,8 @@ def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     lips = torch.maximum(top - upper * plump * arch * bow - y, y - bottom - lower * plump * arch)
     lips = torch.maximum(lips - line, x.abs() - half - 0.01)
     # The upper lip lies in its own shadow.
-    shadow = 1 - 0.35 * look.number("relief") * soft_mask(y - 0.5 * (top + bottom), 0.02)
-    picture = paint_over(picture, look.colour("lip") * shadow.unsqueeze(2), soft_mask(lips))
+    shadow = 1 - 0.35 * look.number("relief") * look.mask(y - 0.5 * (top + bottom), 0.02)
+    picture = paint_over(picture, look.colour("lip") * shadow.unsqueeze(2), look.mask(lips))
     shine = torch.exp(
         -(((y - bottom - 0.5 * lower) / (0.3 * lower)) ** 2 + (x / (0.45 * half)) ** 2)
     )
@@ -55,20 +55,20 @@ def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
         picture, look.colour("lip") * 0.6 + 0.4, 0.35 * look.number("lip_shine") * shine
     )
     inner = torch.maximum(torch.maximum(top - y, y - bottom), x.abs() - 0.97 * half)
-    opening = soft_mask(inner)
+    opening = look.mask(inner)
     dark = (pose.aperture * 6).clamp(0, 1).unsqueeze(2)
     cavity = picture.new_tensor([0.15, 0.04, 0.05])[:, None, None]
     picture = paint_over(picture, torch.lerp(look.colour("lip") * 0.55, cavity, dark), opening)
     seen = (pose.aperture * 4 - 0.4).clamp(0, 1) * opening
     tongue = ellipse_distance(x, y - 0.78 * gap, 0.58 * half, 0.30 * gap + 0.01)
     picture = paint_over(
-        picture, picture.new_tensor([0.74, 0.33, 0.36])[:, None, None], seen * soft_mask(tongue)
+        picture, picture.new_tensor([0.74, 0.33, 0.36])[:, None, None], seen * look.mask(tongue)
     )
     # The more it smiles, the more of the teeth shows.
     teeth = y + 0.25 * gap * arch - (0.22 + 0.3 * pose.smile.clamp(min=0)) * gap
     teeth = torch.maximum(teeth, x.abs() - 0.8 * half)
     return paint_over(
-        picture, picture.new_tensor([0.95, 0.93, 0.90])[:, None, None], seen * soft_mask(teeth)
+        picture, picture.new_tensor([0.95, 0.93, 0.90])[:, None, None], seen * look.mask(teeth)
     )
 
 
@@ -107,7 +107,7 @@ def draw_eyes(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     arch = torch.where(arch > 0, arch.clamp(min=1e-5) ** look.number("eye_power"), arch)
     upper, lower = (edge * arch for edge in lid_edges(look, pose))
     eye = torch.maximum(torch.maximum(upper - y, y - lower), x.abs() - wide)
-    open_eye = soft_mask(eye)
+    open_eye = look.mask(eye)
     eyeball = picture.new_tensor([0.97, 0.97, 0.98])[:, None, None]
     picture = paint_over(picture, eyeball, white * open_eye)
     shade = torch.exp(-(((y - upper) / 0.02) ** 2))
@@ -115,10 +115,10 @@ def draw_eyes(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     ix, iy = x - 0.35 * wide * pose.gaze_x, y - 0.3 * high * pose.gaze_y
     radius = look.number("iris_size")
     middle = (ix.square() + iy.square() + 1e-8).sqrt()
-    picture = paint_over(picture, look.colour("iris"), soft_mask(middle - radius) * open_eye)
+    picture = paint_over(picture, look.colour("iris"), look.mask(middle - radius) * open_eye)
     black = picture.new_tensor([0.06, 0.05, 0.06])[:, None, None]
-    picture = paint_over(picture, black, soft_mask(middle - 0.5 * radius) * open_eye)
-    spark = soft_mask(
+    picture = paint_over(picture, black, look.mask(middle - 0.5 * radius) * open_eye)
+    spark = look.mask(
         ((ix + 0.32 * radius).square() + (iy + 0.35 * radius).square() + 1e-8).sqrt()
         - 0.32 * radius
     )
@@ -128,11 +128,11 @@ def draw_eyes(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     ink = torch.lerp(
         look.colour("hair") * 0.35, look.colour("ink"), look.number("ink", 3).unsqueeze(2)
     )
-    line = torch.maximum(soft_mask(line), look.number("eye_rim") * soft_mask(
+    line = torch.maximum(look.mask(line), look.number("eye_rim") * look.mask(
         torch.maximum((y - lower).abs() - 0.004, x.abs() - wide)))  # fmt: skip
     picture = paint_over(picture, ink, line)
     crease = torch.maximum((y + (high * 1.32) * arch).abs() - 0.005, x.abs() - 0.85 * wide)
-    return paint_over(picture, look.colour("skin") * 0.7, 0.45 * white * soft_mask(crease))
+    return paint_over(picture, look.colour("skin") * 0.7, 0.45 * white * look.mask(crease))
 
 
 def draw_brows(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
@@ -147,4 +147,4 @@ def draw_brows(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     colour = torch.lerp(look.colour("hair") * 0.7, look.colour("skin") * 0.4, 0.25)
     own = look.number("brow_colour", 3).unsqueeze(2)
     colour = torch.lerp(colour, look.colour("brow_colour"), own)
-    return paint_over(picture, colour, look.number("brow_on") * soft_mask(brow, 0.018))
+    return paint_over(picture, colour, look.number("brow_on") * look.mask(brow, 0.018))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from model.presenters.portraits import draw_portraits
+from model.presenters.strokes import SOFT, soft_mask
 from model.presenters.variety import PLAIN, vary_portraits
 
 # Name -> how many columns. Lengths are in half pictures (the picture spans −1..1 both ways).
@@ -21,6 +22,8 @@ LAYOUT: dict[str, int] = {
 }  # fmt: skip
 COLUMNS = sum(LAYOUT.values())
 PLAIN_SHARE = 0.25
+WIDEST_EDGE = 0.02
+"""Half the width of the softest line or outline; what is softer is a shade."""
 
 
 def draw_identities(n: int, generator: torch.Generator, plain: bool = False) -> Tensor:
@@ -40,13 +43,19 @@ def draw_identities(n: int, generator: torch.Generator, plain: bool = False) -> 
         same = torch.rand(n, 1, generator=generator, device=generator.device) < PLAIN_SHARE
         varied = vary_portraits(values, n, generator)
         values = {name: torch.where(same, value, varied[name]) for name, value in values.items()}
+    return join_columns(values)
+
+
+def join_columns(values: dict[str, Tensor]) -> Tensor:
+    """Identities [n, COLUMNS] out of the columns [n, …] by name."""
     return torch.cat([values[name] for name in LAYOUT], dim=1)
 
 
 class Look:
     """The columns of identities by name, shaped to broadcast over [n, t, y, x] planes."""
 
-    def __init__(self, identity: Tensor) -> None:
+    def __init__(self, identity: Tensor, edge: float = 1.0) -> None:
+        self._edge = edge
         parts = torch.split(identity, list(LAYOUT.values()), 1)
         self._columns: dict[str, Tensor] = dict(zip(LAYOUT, parts, strict=True))
 
@@ -61,3 +70,7 @@ class Look:
     def colour(self, name: str) -> Tensor:
         """The first three columns as [n, 1, 3, 1, 1]."""
         return self._columns[name][:, None, :3, None, None]
+
+    def mask(self, distance: Tensor, soft: float = SOFT) -> Tensor:
+        """1 within, 0 without; how wide an edge is goes with the look's, that of a shade stays."""
+        return soft_mask(distance, soft * self._edge if soft <= WIDEST_EDGE else soft)

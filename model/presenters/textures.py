@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.presenters.identity import Look
-from model.presenters.strokes import Spot, ellipse_distance, paint_over, soft_mask
+from model.presenters.strokes import Spot, ellipse_distance, paint_over
 
 OCTAVES = (4, 8, 16, 32, 64, 128)
 # Half extents of the paints: of the face, of the head with hair and hat, of the body.
@@ -32,10 +32,10 @@ def paint_ground(look: Look, x: Tensor, y: Tensor, resolution: int) -> Tensor:
     )
     number, phase, on = look.numbers("stripe")
     wave = torch.cos(number * (torch.cos(slant) * x - torch.sin(slant) * y) + 3 * phase)
-    picture = paint_over(picture, look.colour("stripe_colour"), on * soft_mask(-0.12 * wave, 0.03))
+    picture = paint_over(picture, look.colour("stripe_colour"), on * look.mask(-0.12 * wave, 0.03))
     cx, cy, radius, on = look.numbers("disc")
     disc = ellipse_distance(x - cx, y - cy, radius, radius)
-    picture = paint_over(picture, look.colour("disc_colour"), on * soft_mask(disc, 0.02))
+    picture = paint_over(picture, look.colour("disc_colour"), on * look.mask(disc, 0.02))
     picture = _paint_furniture(picture, look, x, y)
     noise = _draw_noise(look, GROUND, resolution, rough=2)
     wide = (look.number("size") * 0 + x + 0 * y, look.number("size") * 0 + y + 0 * x)
@@ -63,10 +63,10 @@ def paint_face(look: Look, resolution: int) -> Tensor:
     shade = _shade_ball(look, spot.face_x, spot.face_y)
     hollow = ellipse_distance(spot.face_x.abs() - look.number("eye_place"), spot.face_y - look.number("eye_place", 1),
                               look.number("eye_size") * 1.5, look.number("eye_size", 1) * 2.2)  # fmt: skip
-    shade = shade * (1 - 0.22 * look.number("relief") * soft_mask(hollow, 0.06))
+    shade = shade * (1 - 0.22 * look.number("relief") * look.mask(hollow, 0.06))
     shine = ellipse_distance(spot.face_x - 0.3 * look.number("relief", 1) * look.number("head_width"),
                              spot.face_y + 0.32, look.number("head_width") * 0.4, look.number("head_top") * 0.2)  # fmt: skip
-    picture = picture + (look.number("sheen") * soft_mask(shine, 0.1)).unsqueeze(2) * 0.6
+    picture = picture + (look.number("sheen") * look.mask(shine, 0.1)).unsqueeze(2) * 0.6
     return torch.cat([picture, shade.unsqueeze(2)], 2)[:, 0].clamp(0, 2)
 
 
@@ -109,7 +109,7 @@ def paint_body(look: Look, resolution: int) -> Tensor:
     on, number, kind = look.numbers("pattern")
     rows, columns = torch.cos(number * y), torch.cos(number * x)
     wave = torch.where(kind < 0.35, rows, torch.where(kind < 0.6, columns, rows * columns))
-    cloth = paint_over(cloth, look.colour("cloth_far"), on * soft_mask(0.25 - wave, 0.3))
+    cloth = paint_over(cloth, look.colour("cloth_far"), on * look.mask(0.25 - wave, 0.3))
     weave = _draw_noise(look, CLOTH, resolution, rough=1)[:, None]
     cloth = cloth * (1 + look.number("grain", CLOTH).unsqueeze(2) * weave).clamp(0.3, 1.8)
     noise = _draw_noise(look, SKIN, resolution, rough=0)[:, None]
@@ -127,7 +127,7 @@ def _paint_furniture(picture: Tensor, look: Look, x: Tensor, y: Tensor) -> Tenso
     ):
         on, cx, cy, wide, high = look.numbers(name)
         box = torch.maximum((x - cx).abs() - wide, (y - cy).abs() - high)
-        picture = paint_over(picture, look.colour(colour), on * soft_mask(box, 0.015))
+        picture = paint_over(picture, look.colour(colour), on * look.mask(box, 0.015))
     return picture
 
 
@@ -160,14 +160,14 @@ def _paint_muzzle(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     picture = paint_over(
         picture,
         picture * (1 - light.unsqueeze(2)) + light.unsqueeze(2) * 0.97,
-        on * soft_mask(muzzle, 0.03),
+        on * look.mask(muzzle, 0.03),
     )
     hairs = torch.ones_like(spot.face_x)
     for slope in (-0.12, 0.08, 0.3):
         line = spot.face_y - middle + 0.02 - slope * (spot.face_x.abs() - 0.12)
         hairs = torch.minimum(hairs, line.abs() - 0.004)
     hairs = torch.maximum(hairs, (spot.face_x.abs() - 0.32).abs() - 0.17)
-    return paint_over(picture, picture * 0.3, look.number("snout") * 0.6 * soft_mask(hairs, 0.008))
+    return paint_over(picture, picture * 0.3, look.number("snout") * 0.6 * look.mask(hairs, 0.008))
 
 
 def _paint_cheeks(picture: Tensor, look: Look, spot: Spot) -> Tensor:
@@ -179,7 +179,7 @@ def _paint_cheeks(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     picture = paint_over(picture, picture * rosy, look.number("blush") * glow)
     spots = torch.cos(52 * spot.face_x) * torch.cos(47 * spot.face_y + 26 * spot.face_x)
     dots = (
-        soft_mask(0.55 - spots, 0.25)
+        look.mask(0.55 - spots, 0.25)
         * torch.exp(-(((spot.face_y - 0.16) / 0.07) ** 2))
         * glow.sqrt()
     )
@@ -194,14 +194,14 @@ def _paint_wrinkles(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     wide, high = look.numbers("eye_size")
     brow = down - look.number("brow_place") - 0.05
     rows = torch.cos((y + 0.012 * torch.cos(9 * x + phase)) * 2 * torch.pi / 0.06 + phase)
-    forehead = soft_mask(0.86 - rows, 0.14) * torch.exp(-((x / 0.22) ** 4))
-    forehead = forehead * soft_mask((y - brow + 0.09).abs() - 0.08, 0.02)
+    forehead = look.mask(0.86 - rows, 0.14) * torch.exp(-((x / 0.22) ** 4))
+    forehead = forehead * look.mask((y - brow + 0.09).abs() - 0.08, 0.02)
     nose, mouth = look.number("nose"), look.number("mouth_place")
     fold = (x.abs() - look.number("nose", 1) - 0.035 - 0.5 * (y - nose).clamp(min=0)).abs() - 0.004
     fold = torch.maximum(fold, (y - 0.5 * (nose + mouth) - 0.02).abs() - 0.5 * (mouth - nose))
     arch = (1 - ((x.abs() - across) / wide).square()).clamp(-1, 1)
     bag = torch.maximum((y - down - 0.8 * high - 0.045 * arch).abs() - 0.004, -arch)
-    lines = torch.maximum(torch.maximum(forehead, soft_mask(fold, 0.014)), soft_mask(bag, 0.012))
+    lines = torch.maximum(torch.maximum(forehead, look.mask(fold, 0.014)), look.mask(bag, 0.012))
     return paint_over(picture, picture * 0.72, on * lines)
 
 
@@ -215,12 +215,12 @@ def _paint_nose(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     tip = ellipse_distance(x, y, wide, high)
     shown = (dark + bridge + look.number("snout") > 0).float()
     tone = picture * skin.new_tensor([0.92, 0.80, 0.76])[:, None, None]
-    picture = paint_over(picture, tone, 0.6 * shown * soft_mask(tip, 0.03))
+    picture = paint_over(picture, tone, 0.6 * shown * look.mask(tip, 0.03))
     under = (y - high * (1 - (x / wide).square())).abs() - 0.008
     under = torch.maximum(under, x.abs() - wide * 0.9)
     line = torch.lerp(skin * skin.new_tensor([0.62, 0.5, 0.48])[:, None, None], look.colour("ink"),
                       look.number("ink", 3).unsqueeze(2))  # fmt: skip
-    picture = paint_over(picture, line, dark * 1.5 * soft_mask(under))
+    picture = paint_over(picture, line, dark * 1.5 * look.mask(under))
     facing = torch.where(
         look.number("turn").abs() > 0.25, look.number("turn"), look.number("light")
     )
@@ -228,21 +228,21 @@ def _paint_nose(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     picture = paint_over(
         picture,
         torch.lerp(skin * 0.75, line, look.number("ink", 3).unsqueeze(2)),
-        bridge * soft_mask(side, 0.02),
+        bridge * look.mask(side, 0.02),
     )
     # A ridge that catches light and throws a shadow to its other side.
-    ridge = torch.exp(-((x / (0.5 * wide)) ** 2)) * soft_mask((y + 0.09).abs() - 0.1, 0.05)
+    ridge = torch.exp(-((x / (0.5 * wide)) ** 2)) * look.mask((y + 0.09).abs() - 0.1, 0.05)
     cast = torch.exp(
         -(((x + 0.8 * wide * look.number("relief", 1).sign()) / (0.5 * wide)) ** 2)
-    ) * soft_mask((y + 0.07).abs() - 0.1, 0.05)
+    ) * look.mask((y + 0.07).abs() - 0.1, 0.05)
     strength = look.number("relief") * shown
     picture = picture * (1 + strength * (0.16 * ridge - 0.26 * cast)).unsqueeze(2)
     nostrils = ellipse_distance(x.abs() - 0.5 * wide, y - 0.6 * high, 0.28 * wide, 0.3 * high)
     picture = paint_over(
-        picture, skin * 0.35, (strength * 1.2).clamp(0, 0.8) * soft_mask(nostrils, 0.01)
+        picture, skin * 0.35, (strength * 1.2).clamp(0, 0.8) * look.mask(nostrils, 0.01)
     )
     snout = torch.maximum(tip, y - 0.4 * high + 0.2 * x.abs())
-    return paint_over(picture, 0.3 * skin * 0.4 + 0.03, look.number("snout") * soft_mask(snout))
+    return paint_over(picture, 0.3 * skin * 0.4 + 0.03, look.number("snout") * look.mask(snout))
 
 
 def _paint_beard(picture: Tensor, look: Look, spot: Spot, noise: Tensor) -> Tensor:
@@ -252,13 +252,13 @@ def _paint_beard(picture: Tensor, look: Look, spot: Spot, noise: Tensor) -> Tens
     x, y = spot.face_x, spot.face_y
     cheek = place - 0.16 + high - 0.6 * x.square()
     mouth = ellipse_distance(x, y - place - 0.02, half * 1.1, 0.07 + 0 * half)
-    beard = soft_mask(cheek - y, 0.05) * soft_mask(-mouth, 0.03)
+    beard = look.mask(cheek - y, 0.05) * look.mask(-mouth, 0.03)
     # Never as dark as the open mouth: how far the lips part must be seen.
     colour = torch.lerp(look.colour("hair"), look.colour("skin"), 0.3)
     colour = colour * (1 + look.number("grain", HAIR).unsqueeze(2) * noise).clamp(0.5, 1.6)
     picture = paint_over(picture, colour, on * beard)
     lip = ellipse_distance(x, y - place + 0.075 + 0.5 * x.square(), half * 0.95, 0.035 + 0 * half)
-    return paint_over(picture, colour, look.number("moustache") * soft_mask(lip, 0.02))
+    return paint_over(picture, colour, look.number("moustache") * look.mask(lip, 0.02))
 
 
 def _draw_noise(look: Look, channel: int, resolution: int, rough: int, stretch: int = 1) -> Tensor:

@@ -42,8 +42,10 @@ FURS = (
 Values = dict[str, Tensor]
 
 
-def vary_portraits(plain: Values, n: int, generator: torch.Generator) -> Values:
-    """Every column of the wide family by name, begun from `plain` portraits."""
+def vary_portraits(
+    plain: Values, n: int, generator: torch.Generator, only: int | None = None
+) -> Values:
+    """Every column of the wide family by name, begun from `plain` portraits; `only` in one of the styles PHOTO, INKED, LINES and FLAT."""
     device = generator.device
 
     def uniform(low: float, high: float, columns: int = 1) -> Tensor:
@@ -54,6 +56,7 @@ def vary_portraits(plain: Values, n: int, generator: torch.Generator) -> Values:
 
     bounds = uniform(0, 1).new_tensor(STYLE_SHARES).cumsum(0)[:-1]
     style = torch.bucketize(uniform(0, 1), bounds)
+    style = style if only is None else torch.full_like(style, only)
     kind = uniform(0, 1)
     kinds = Kinds(
         photo=style == PHOTO, inked=style == INKED, lines=style == LINES, flat=style == FLAT,

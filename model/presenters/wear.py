@@ -10,7 +10,6 @@ from model.presenters.strokes import (
     ellipse_distance,
     paint_over,
     rounded_box_distance,
-    soft_mask,
 )
 
 
@@ -26,17 +25,17 @@ def draw_animal_ears(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     line = torch.lerp(
         look.colour("skin") * 0.35, look.colour("ink"), look.number("ink", 3).unsqueeze(2)
     )
-    outline = on * look.number("outline") * soft_mask(ear - look.number("ink", 4))
+    outline = on * look.number("outline") * look.mask(ear - look.number("ink", 4))
     picture = paint_over(picture, line, outline)
-    picture = paint_over(picture, look.colour("skin") * 0.85, on * soft_mask(ear))
+    picture = paint_over(picture, look.colour("skin") * 0.85, on * look.mask(ear))
     rosy = look.colour("skin") * picture.new_tensor([0.9, 0.62, 0.62])[:, None, None]
-    picture = paint_over(picture, rosy, on * soft_mask(ear + 0.4 * wide, 0.02))
+    picture = paint_over(picture, rosy, on * look.mask(ear + 0.4 * wide, 0.02))
     on, high = look.numbers("antenna")
     up = -spot.head_y - top
     rod = torch.maximum(spot.head_x.abs() - 0.014, (up - 0.5 * high + 0.1).abs() - 0.5 * high - 0.1)
-    picture = paint_over(picture, look.colour("skin") * 0.6, on * soft_mask(rod))
+    picture = paint_over(picture, look.colour("skin") * 0.6, on * look.mask(rod))
     knob = ellipse_distance(spot.head_x, up - high, 0.05 + 0 * high, 0.05 + 0 * high)
-    return paint_over(picture, look.colour("cover"), on * soft_mask(knob))
+    return paint_over(picture, look.colour("cover"), on * look.mask(knob))
 
 
 def draw_scarf(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
@@ -50,7 +49,7 @@ def draw_scarf(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
         high * 0.6,
         high * 0.5,
     )
-    return paint_over(picture, parts.cover * 0.95, on * soft_mask(scarf))
+    return paint_over(picture, parts.cover * 0.95, on * look.mask(scarf))
 
 
 def draw_veil(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
@@ -70,11 +69,11 @@ def draw_veil(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
         torch.where(spot.head_y < 0, crown, fall),
         spot.body_y + 0.45 * spot.body_x.square() - look.number("shoulder", 1) - 0.3,
     )
-    veil = soft_mask(fall, 0.02)
+    veil = look.mask(fall, 0.02)
     picture = paint_over(
-        picture, parts.cover * 0.5, on * veil * soft_mask(-parts.head - inner * 0.5 - 0.02, 0.03)
+        picture, parts.cover * 0.5, on * veil * look.mask(-parts.head - inner * 0.5 - 0.02, 0.03)
     )
-    return paint_over(picture, parts.cover, on * veil * soft_mask(-parts.head - inner * 0.5))
+    return paint_over(picture, parts.cover, on * veil * look.mask(-parts.head - inner * 0.5))
 
 
 def draw_hat(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
@@ -90,14 +89,19 @@ def draw_hat(picture: Tensor, look: Look, spot: Spot, parts: Parts) -> Tensor:
         look.colour("cover") * 0.4, look.colour("ink"), look.number("ink", 3).unsqueeze(2)
     )
     outline = on * look.number("outline")
-    picture = paint_over(picture, ink, outline * soft_mask(dome - look.number("ink", 4)))
-    picture = paint_over(picture, parts.cover, on * soft_mask(dome))
+    picture = paint_over(picture, ink, outline * look.mask(dome - look.number("ink", 4)))
+    picture = paint_over(picture, parts.cover, on * look.mask(dome))
     band = torch.maximum(dome, (spot.head_y - line + 0.035).abs() - 0.035)
-    picture = paint_over(picture, look.colour("cover_far"), on * soft_mask(band))
+    picture = paint_over(picture, look.colour("cover_far"), on * look.mask(band))
     x = spot.head_x - 0.15 * look.number("turn")
     edge = ellipse_distance(x, spot.head_y - line, wide + brim - 0.03, 0.018 + 0.12 * brim)
-    picture = paint_over(picture, ink, outline * soft_mask(edge - look.number("ink", 4)))
-    return paint_over(picture, parts.cover * 0.85, on * soft_mask(edge))
+    thick = look.number("ink", 4)
+    # Round the brim, not off its tips: a flat ellipse is as far from there as it is high.
+    rim = ellipse_distance(
+        x, spot.head_y - line, wide + brim - 0.03 + thick, 0.018 + 0.12 * brim + thick
+    )
+    picture = paint_over(picture, ink, outline * look.mask(rim))
+    return paint_over(picture, parts.cover * 0.85, on * look.mask(edge))
 
 
 def draw_headphones(picture: Tensor, look: Look, spot: Spot) -> Tensor:
@@ -109,7 +113,7 @@ def draw_headphones(picture: Tensor, look: Look, spot: Spot) -> Tensor:
     cup = rounded_box_distance(
         spot.head_x.abs() - wide, spot.head_y - 0.06, 0.05 + 0 * wide, 0.12 + 0 * wide, 0.04
     )
-    return paint_over(picture, look.colour("cover_far"), on * soft_mask(torch.minimum(band, cup)))
+    return paint_over(picture, look.colour("cover_far"), on * look.mask(torch.minimum(band, cup)))
 
 
 def draw_glasses(picture: Tensor, look: Look, spot: Spot) -> Tensor:
@@ -126,5 +130,5 @@ def draw_glasses(picture: Tensor, look: Look, spot: Spot) -> Tensor:
         torch.maximum(radius - x, spot.head_x.abs() - look.number("head_width")),
     )
     frame = torch.minimum(torch.minimum(rim, bridge), arm)
-    picture = paint_over(picture, look.colour("lens_colour"), dark * (on > 0) * soft_mask(lens))
-    return paint_over(picture, look.colour("glasses_colour"), on * soft_mask(frame))
+    picture = paint_over(picture, look.colour("lens_colour"), dark * (on > 0) * look.mask(lens))
+    return paint_over(picture, look.colour("glasses_colour"), on * look.mask(frame))
