@@ -42,6 +42,7 @@ _ELSEWHERE = {
     "repair_run": "pipeline.upkeep.verify",
     "read_film": "pipeline.report.reading",
     "write_report": "pipeline.report.write",
+    "draw_presenters": "pipeline.avatar_pictures",
 }
 
 

@@ -22,7 +22,7 @@ tests/                              mirrors the tree
   faults/                           all that may happen to a film, tried (make faults, make soak)
   house.py tree.py                  circles, names and lengths in figures, held by make check; this tree
 docs/                               pages; adr/ has the decisions, LOG.md the experiments
-examples/                           four faces, three soundtracks
+examples/                           twelve faces, three soundtracks
 runs/                               films; ignored by git but for its README"""
 
 

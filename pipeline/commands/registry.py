@@ -68,6 +68,11 @@ VERBS = {
             "longtake retake runs/mine --clip 4 --until 6",
         ),
         Verb(
+            "avatar",
+            "Draw a presenter, whom a film can begin with.",
+            "longtake avatar --seed 7 --style flat -o face.png",
+        ),
+        Verb(
             "doctor",
             "Whether a folder of weights is whole and fits its model, without loading it.",
             "longtake doctor --model live-avatar --weights ckpt",

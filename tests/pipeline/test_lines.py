@@ -101,6 +101,7 @@ MISTAKES: list[tuple[object, ...]] = [
     ("inspect", "x", "--step", "1"), ("inspect", "x", "--hunt", "--clip", "1"), ("inspect", "x", "--diff", "nowhere"), ("inspect", "x", "--clip", "one"),
     ("retake", "x"), ("retake", "x", "--clip", "99"), ("retake", "x", "--clip", "3", "--until", "2"), ("retake", "x", "--clip", "1", "--run", "x"), ("retake", "x", "--clip", "1", "--seed", "-4"),
     ("report", "nowhere"), ("report", "face.png"), ("report", "speech.wav"), ("verify", "nowhere"), ("verify", "x", "--syncnet", "nowhere"),
+    ("avatar", "--style", "oil"), ("avatar", "--size", "12"), ("avatar", "-n", "0"), ("avatar", "--seed", "-1"), ("avatar", "-n", "3", "-o", "faces.png"), ("avatar", "-o", "face.png"), ("avatar", "-o", "speech.wav"),
     ("doctor",), ("doctor", "--weights", "nowhere"), ("doctor", "--model", "pocket"), ("doctor", "--model", "wan", "--weights", "nowhere"),
     ("--prompt", "A smith."),
 ]  # fmt: skip
