@@ -164,7 +164,7 @@ def _choose_colours(values: Values, style: str, uniform: Uniform) -> Values:
     dyed, old = uniform(0, 1) < 0.1, values["wrinkles"][:, :1] > 0.39
     hair = pick_colour(HAIRS[:NATURAL_HAIRS], uniform(0, 1))
     hair = torch.where(dyed, pick_colour(CLOTHS, uniform(0, 1)), hair)
-    hair = torch.where(old, uniform(0.6, 0.92) * hair.new_tensor([1.0, 0.99, 0.97]), hair)
+    hair = torch.where(old, uniform(0.5, 0.74) * hair.new_tensor([1.0, 0.99, 0.97]), hair)
     ground, cloth = pick_colour(GROUNDS, uniform(0, 1)), pick_colour(CLOTHS, uniform(0, 1))
     disc = torch.lerp(ground, torch.ones(1, 3), 0.35)
     if style == "line":
