@@ -43,7 +43,10 @@ def ask_english(made: Composed, draw: random.Random) -> None:
     else:
         _feel(made, draw)
     if draw.random() < 0.25:
-        made.add(f" {_fill_idle(WORDS.pick('tails', draw), draw)}".replace(" ,", ","), told=False)
+        made.add(
+            f" {_fill_idle(WORDS.pick('tails', draw), draw)}".replace(" ,", ","),
+            told=False,
+        )
 
 
 def add_english(made: Composed, draw: random.Random) -> None:
@@ -141,7 +144,10 @@ def _feel_twice(made: Composed, draw: random.Random) -> None:
 
 def _move_how(made: Composed, draw: random.Random) -> None:
     """A nod, a look or a word, with a feeling."""
-    act, how = made.pick_free(["nod", "shake", "calm"], draw), made.pick_free(EXPRESSIONS, draw)
+    act, how = (
+        made.pick_free(["nod", "shake", "calm"], draw),
+        made.pick_free(EXPRESSIONS, draw),
+    )
     verb = _fill(
         "{" + draw.choice("tti") + "}",
         draw,
@@ -185,10 +191,27 @@ def _move(made: Composed, draw: random.Random) -> None:
         before, after = ("", f" {adverb}") if draw.random() < 0.65 else (f"{adverb} ", "")
     elif chance < 0.5:
         after = f" {WORDS.pick('adverb_plain', draw)}"
+    if draw.random() < 0.25:
+        _introduce(made, draw)
+        verb = _draw_verb(act, draw)[draw.choice("tti")]
+        made.say(act, level, f"{before}{verb}{after}")
+        return
     # Only some forms have room before the verb.
     forms = [form for form in WORDS.all("moves") if "{x}" in form or not before]
     text = _fill(draw.choice(forms), draw, x=before, y=after, **_draw_verb(act, draw))
     made.say(act, level, text)
+
+
+def _introduce(made: Composed, draw: random.Random) -> None:
+    """Append somebody described, as the subject of what comes next."""
+    looks, person, told = _draw_person(draw)
+    made.add(WORDS.pick("articles", draw) + looks, told=False)
+    made.add(person, told=told)
+    if draw.random() < 0.7:
+        idle = draw.random() < 0.5
+        scene = _fill_idle(WORDS.pick("tails", draw), draw) if idle else WORDS.pick("scenes", draw)
+        made.add(f" {scene}".replace(" ,", ","), told=False)
+    made.add(draw.choice((" ", " ", ", ")), told=False)
 
 
 def _look(made: Composed, draw: random.Random) -> None:
@@ -204,6 +227,9 @@ def _look(made: Composed, draw: random.Random) -> None:
         where, aims = _draw_direction(draw)
         forms = dict(zip("bti", WORDS.pick("looks", draw).split(","), strict=True))
         start = _fill(WORDS.pick("look_starts", draw), draw, **forms)
+        if draw.random() < 0.15:
+            _introduce(made, draw)
+            start = forms[draw.choice("tti")]
         chance, level = draw.random(), PLAIN
         if chance < 0.36:
             kind, level = ("weak", FAINT) if chance < 0.2 else ("strong", FULL)

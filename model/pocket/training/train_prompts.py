@@ -41,8 +41,8 @@ _DROPPED = 0.15
 class TrainingPlan:
     """Minutes of the processor, number of prompts, and the seed."""
 
-    minutes: float = 2.6
-    prompts: int = 80_000
+    minutes: float = 1.6
+    prompts: int = 60_000
     batch: int = 96
     rate: float = 4e-3
     seed: int = 1
