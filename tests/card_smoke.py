@@ -17,10 +17,9 @@ SMOKE = "--smoke --minutes .05"
 ROWS = {
     "kernels": "-m pytest -q tests/model/ops/test_fused_triton.py tests/model/kv/test_quantized_kv_triton.py",
     "dataset": "-m model.pocket.training.dataset --hours .02 --seed 3 --out {0}/sound.npz",
-    "vae": f"-m model.pocket.training.train_vae {SMOKE} --out {{0}}/vae",
-    "decoder": f"-m model.pocket.training.train_vae {SMOKE} --keep {{0}}/vae --crispness 3 --out {{0}}/vae1",
-    "avatar": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --vae {{0}}/vae1 --out {{0}}/one",
-    "further": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --vae {{0}}/vae1 --init {{0}}/one/avatar.safetensors --out {{0}}/two",
+    "motion": f"-m model.pocket.training.train_motion {SMOKE} --out {{0}}/motion",
+    "avatar": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --motion {{0}}/motion --out {{0}}/one",
+    "further": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --motion {{0}}/motion --init {{0}}/one/avatar.safetensors --out {{0}}/two",
     "weights": "-m model.tools.make_checkpoint --out {0}/large",
     "film": "-m pipeline new examples/mila.png examples/harbour.wav --model live-avatar --weights {0}/large --size 64*64 --num-clip 2 --run {0}/run",
 }

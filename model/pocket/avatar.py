@@ -1,12 +1,12 @@
-"""Pocket, loaded: a small transformer, a small VAE and a small audio encoder behind the Protocols that the 14B models have, too."""
+"""Pocket, loaded: a small transformer, a small motion autoencoder and a small audio encoder behind the Protocols that the 14B models have, too."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange, repeat
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -17,9 +17,13 @@ from model.encoders.mel_encoder import MelEncoder
 from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.pocket import model_traits
+from model.pocket.acts import ACTS
+from model.pocket.canvas import boxes_on_canvas, canvas_size, choose_region
+from model.pocket.conditions import ReferenceEncoder, make_planes
+from model.pocket.decoder import FilmPicture, PocketDecoder, plan_boxes, to_batch, to_floats
 from model.pocket.face_boxes import FaceBoxes
+from model.pocket.motion_autoencoder import FRAMES, load_motion_autoencoder
 from model.pocket.probe import Parts, compute_probe
-from model.pocket.vae import CACHED_LATENTS, FrameStream, PocketVAE, load_vae
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
@@ -59,7 +63,10 @@ class PocketAvatar:
         self._transformer.load_state_dict(weights_of_part(weights, "transformer."))
         self._transformer.eval().to(self._dtype)
         widen_convolutions(self._transformer)
-        self._vae = load_vae().to(self._dtype)
+        self._reference = ReferenceEncoder()
+        self._reference.load_state_dict(weights_of_part(weights, "reference."))
+        self._reference.eval().to(self._dtype)
+        self._autoencoder = load_motion_autoencoder().to(self._dtype)
         self._cache = KVCacheConfig()
 
     def round_to_eight_bits(self) -> None:
@@ -96,7 +103,9 @@ class PocketAvatar:
             require_precision(self._compute(whole=uses_amx()))
 
     def _compute(self, *, whole: bool = False) -> Iterator[Tensor]:
-        parts = Parts(self._audio_encoder, self._transformer, self._vae, self._cache)
+        parts = Parts(
+            self._audio_encoder, self._transformer, self._reference, self._autoencoder, self._cache
+        )
         return compute_probe(parts, self._options, whole=whole)
 
     @property
@@ -115,17 +124,36 @@ class PocketAvatar:
         prompt: str,  # noqa: ARG002 - traits.prompt_acts says so
         face: FaceBoxes | None = None,
     ) -> Named:
-        """The latent of the picture standing still, "reference" [c, 1, h, w], and the face's "boxes" [mouth, left eye, right eye; x, y, width, height] in the picture's pixels, if it is given."""
-        frame = torch.from_numpy(picture.copy()).float() / 127.5 - 1
-        still = repeat(
-            fit_to_canvas(
-                rearrange(frame, "y x c -> 1 c y x"), model_traits.choose_canvas(self._options)
-            ),
-            "1 c y x -> 1 c t y x",
-            t=model_traits.FRAMES_PER_LATENT,
-        )
-        reference = self._vae.encode(still)[0].numpy().copy()
-        return {"reference": reference} | ({"boxes": face.to_array()} if face else {})
+        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, reference and still latents [c, 1, h, w], and the acts [9] that the prompt asks for. Raises ValueError without a face."""
+        if face is None:
+            raise ValueError("pocket moves a face: where it is must be told")
+        inputs: dict[str, NDArray[np.generic]] = {
+            "picture": picture.copy(),
+            "boxes": face.to_array(),
+        }
+        on_canvas, planes = self._place_picture(inputs)
+        still = repeat(on_canvas, "1 c y x -> 1 c t y x", t=FRAMES)
+        told = [x.to(self._dtype) for x in (on_canvas, planes)]
+        return inputs | {
+            "reference": self._reference(*told)[0].float().numpy().copy(),
+            "still": self._autoencoder.encode(on_canvas, planes, still)[0].numpy().copy(),
+            "acts": np.zeros(len(ACTS), np.float32),
+        }
+
+    @torch.inference_mode()
+    def encode_frames(self, inputs: Named, frames: Byte) -> Float:
+        """Motion latents [c, k, h, w] of frames [4k, y, x, rgb] of the picture that `inputs` were encoded from, no larger than a canvas."""
+        on_canvas, planes = self._place_picture(inputs)
+        film = rearrange(to_floats(frames), "t y x c -> 1 c t y x")
+        latents: Float = self._autoencoder.encode(on_canvas, planes, film)[0].numpy().copy()
+        return latents
+
+    def _place_picture(self, inputs: Named) -> tuple[Tensor, Tensor]:
+        """The picture on the canvas [1, 3, y, x], and the planes of its boxes."""
+        boxes, canvas = inputs["boxes"].tolist(), canvas_size(self._options)
+        region = choose_region(self._options, boxes)
+        film = FilmPicture(np.asarray(inputs["picture"], np.uint8), region, canvas)
+        return film.canvas_picture(canvas), plan_boxes(boxes, region, canvas)
 
     @torch.inference_mode()
     def extract_audio(self, heard: AudioWindow) -> Float:
@@ -136,81 +164,22 @@ class PocketAvatar:
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         config = self._transformer.config
-        reference = to_batch(inputs["reference"])
-        past = sum(config.motion_buckets)
+        reference, still = to_batch(inputs["reference"]), to_batch(inputs["still"])
+        region = choose_region(self._options, inputs["boxes"].tolist())
+        boxes = torch.tensor([boxes_on_canvas(inputs["boxes"].tolist(), region)])
+        acts = torch.from_numpy(np.asarray(inputs["acts"], np.float32))[None]
+        planes = make_planes(boxes, acts, self._traits.clip_latents, *reference.shape[-2:])
+        past = still.repeat(1, 1, sum(config.motion_buckets), 1, 1)
         conditioning = Conditioning(
-            reference, reference.repeat(1, 1, past, 1, 1), None, self._traits.clip_latents
+            reference, past, None, self._traits.clip_latents, pose=lambda _: planes
         )
         schedule = choose_schedule(self._traits.steps)
         noise = SeededNoise(seed, config.roll)
         return CausalDenoiser(self._transformer, schedule, conditioning, noise, self._cache)
 
-    def decoder(self, inputs: Named) -> "PocketDecoder":
+    def decoder(self, inputs: Named) -> PocketDecoder:
         """A decoder that stands before clip 0."""
-        still = to_batch(inputs["reference"]).repeat(1, 1, CACHED_LATENTS, 1, 1)
-        return PocketDecoder(self._vae, still, self._options)
-
-
-class PocketDecoder:
-    """Latents into frames; the stream begins with the picture standing still, so that the first frames have a past."""
-
-    def __init__(self, vae: PocketVAE, still: Tensor, options: Options) -> None:
-        self._stream, self._still, self._options = FrameStream(vae), still, options
-        self.seek(0, np.empty((still.shape[1], 0, *still.shape[3:]), np.float32))
-
-    @property
-    def next_clip(self) -> int:
-        """The clip that `decode` expects next."""
-        return self._clip
-
-    # Without it, float32 frames are not copied below, and what inference made is not written over outside of it.
-    @torch.inference_mode()
-    def decode(self, latents: Float) -> Byte:
-        """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
-        film = torch.from_numpy(latents)[None]
-        size = (self._options.height, self._options.width)
-        made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
-        for i, latent in enumerate(film.split(1, 2)):
-            frames = rearrange(self._stream.push(latent), "1 c t y x -> t c y x")
-            pixels = cut_from_canvas(frames, self._options).float().add_(1).mul_(127.5).round_()
-            at = i * model_traits.FRAMES_PER_LATENT
-            made[at : at + len(pixels)] = rearrange(pixels, "t c y x -> t y x c")
-        self._clip += 1
-        return made.numpy()
-
-    def motion(self) -> Float:
-        """Raise NotImplementedError: a clip takes nothing from the decoded one."""
-        raise NotImplementedError
-
-    def seek(self, clip: int, preceding: Float) -> None:
-        """Stand before `clip`, given the latents before it."""
-        self._stream.reset()
-        past = torch.from_numpy(np.ascontiguousarray(preceding))[None]
-        if clip * self._options.clip_frames < CACHED_LATENTS * model_traits.FRAMES_PER_LATENT:
-            past = torch.cat([self._still, past], 2)
-        self._stream.push(past)
-        self._clip = clip
-
-
-def fit_to_canvas(picture: Tensor, canvas: model_traits.Canvas) -> Tensor:
-    """A picture [1, c, y, x] of the film's size on the canvas, its edges continued."""
-    size = (canvas.film_height, canvas.film_width)
-    if picture.shape[-2:] != size:
-        picture = F.interpolate(picture, size, mode="bilinear", antialias=True)
-    right, bottom = canvas.width - canvas.left - size[1], canvas.height - canvas.top - size[0]
-    return F.pad(picture, (canvas.left, right, canvas.top, bottom), mode="replicate")
-
-
-def cut_from_canvas(frames: Tensor, options: Options) -> Tensor:
-    """Frames [t, c, y, x] of the film's size from frames of the canvas."""
-    canvas = model_traits.choose_canvas(options)
-    bottom, right = canvas.top + canvas.film_height, canvas.left + canvas.film_width
-    frames = frames[..., canvas.top : bottom, canvas.left : right]
-    if frames.shape[-2:] == (options.height, options.width):
-        return frames
-    return F.interpolate(frames.float(), (options.height, options.width), mode="bicubic").clamp(
-        -1, 1
-    )
+        return PocketDecoder(self._autoencoder, inputs, self._options)
 
 
 def choose_schedule(steps: int) -> Schedule:
@@ -223,8 +192,3 @@ def choose_schedule(steps: int) -> Schedule:
 def weights_of_part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The weights of one module out of a file of several."""
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-
-
-def to_batch(array: np.ndarray) -> Tensor:
-    """An array as a batch of one."""
-    return torch.from_numpy(np.ascontiguousarray(array))[None].float()

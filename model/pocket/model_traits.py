@@ -1,7 +1,7 @@
 """What pocket is, in numbers: known without torch and without its weights."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from model.avatar import (
     Options,
     TimeEstimate,
 )
+from model.pocket.canvas import PIXELS_PER_LATENT, PIXELS_PER_TOKEN, SIZE, canvas_size
 from model.s2v.config import S2VConfig
 from model.vae import preview as previews
 from model.vae.preview import LatentPreview
 
 WEIGHTS = Path(__file__).parent / "weights"
-AVATAR_FILE, VAE_FILE, VAE_CONFIG = "avatar.safetensors", "vae.safetensors", "vae.json"
+AVATAR_FILE = "avatar.safetensors"
+MOTION_FILE, MOTION_CONFIG = "motion.safetensors", "motion.json"
 
 SAMPLE_RATE, FPS = 16_000, 25
 AUDIO_MARGIN = 12 * SAMPLE_RATE // FPS + 160
@@ -31,7 +33,7 @@ TRANSFORMER = S2VConfig(
     num_heads=4,
     num_layers=6,
     text_dim=None,
-    cond_dim=None,
+    cond_dim=12,
     audio_dim=AUDIO_CHANNELS,
     audio_layers=AUDIO_LAYERS,
     audio_inject_layers=(0, 1, 2, 3, 4, 5),
@@ -39,6 +41,7 @@ TRANSFORMER = S2VConfig(
     motion_edged=False,
     rope_theta=100.0,
     motion_follows=True,
+    sink_from_first_clip=False,
     sigmas="flow_match_even",
     rounding="layer",
     rounded_latents=False,
@@ -48,9 +51,6 @@ CLIP_FRAMES, STEPS = 48, 4
 TIMESTEPS = (1000.0, 900.0, 750.0, 500.0)
 SIGMAS = (1.0, 0.8999999761581421, 0.75, 0.5, 0.0)
 """What diffusers makes of STEPS steps, to the bit: importing it would take longer than the film's first clip."""
-SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
-SMALLEST = 64
-"""A side of the smallest canvas: one token of the older motion latents."""
 
 
 def fill_options(options: Options) -> Options:
@@ -74,8 +74,8 @@ def describe_model(options: Options) -> ModelTraits:
         block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
         frames_per_latent=FRAMES_PER_LATENT,
         latent_channels=16,
-        latent_width=choose_canvas(options).width // PIXELS_PER_LATENT,
-        latent_height=choose_canvas(options).height // PIXELS_PER_LATENT,
+        latent_width=canvas_size(options)[0] // PIXELS_PER_LATENT,
+        latent_height=canvas_size(options)[1] // PIXELS_PER_LATENT,
         size_multiple=16,
         default_width=SIZE,
         default_height=SIZE,
@@ -94,35 +94,11 @@ def describe_model(options: Options) -> ModelTraits:
 
 def carry_bytes(options: Options) -> int:
     """Keys and values of every ring, of the latents that the next block can still see; half of it in bf16."""
-    tokens = choose_canvas(options).width * choose_canvas(options).height // PIXELS_PER_TOKEN**2
+    width, height = canvas_size(options)
+    tokens = width * height // PIXELS_PER_TOKEN**2
     row = 2 * TRANSFORMER.dim * 4
     seen = RING_LATENTS - BLOCK_LATENTS
     return options.steps * TRANSFORMER.num_layers * seen * tokens * row
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """What pocket draws on, and where on it the film lies; the rest is cut off."""
-
-    width: int
-    height: int
-    left: int
-    top: int
-    film_width: int
-    film_height: int
-
-
-def choose_canvas(options: Options) -> Canvas:
-    """A film no larger than SIZE lies on whole tokens; a larger one is drawn on SIZE × SIZE, for which pocket was trained, and enlarged."""
-    longest = max(options.width, options.height)
-    if longest <= SIZE:
-        width, height = (
-            max(SMALLEST, -(-s // PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN)
-            for s in (options.width, options.height)
-        )
-        return Canvas(width, height, 0, 0, options.width, options.height)
-    width, height = (max(1, round(s * SIZE / longest)) for s in (options.width, options.height))
-    return Canvas(SIZE, SIZE, (SIZE - width) // 2, (SIZE - height) // 2, width, height)
 
 
 def bytes_needed(options: Options, machine: DeviceConfig) -> int:  # noqa: ARG001 - as for every model
@@ -137,7 +113,7 @@ def read_preview(options: Options) -> LatentPreview:  # noqa: ARG001 - as for ev
 
 def estimate_memory(options: Options, machine: DeviceConfig, free: int | None) -> MemoryEstimate:  # noqa: ARG001 - as for every model
     """Weights and rings, in the host's memory; half of it in bf16."""
-    weights = 2 * sum((WEIGHTS / name).stat().st_size for name in (AVATAR_FILE, VAE_FILE))
+    weights = 2 * sum((WEIGHTS / name).stat().st_size for name in (AVATAR_FILE, MOTION_FILE))
     whole = RING_LATENTS / (RING_LATENTS - BLOCK_LATENTS)
     rings = int(carry_bytes(fill_options(options)) * whole)
     return MemoryEstimate({}, {"weights": weights, "rings": rings}, "in the host's memory")
@@ -157,6 +133,6 @@ def estimate_time(
 def weights_digest(options: Options, *, fetch: bool = True) -> str:  # noqa: ARG001 - they are in the package
     """The SHA-256 over all that decides the weights."""
     whole = hashlib.sha256()
-    for name in (AVATAR_FILE, VAE_FILE, VAE_CONFIG):
+    for name in (AVATAR_FILE, MOTION_FILE, MOTION_CONFIG):
         whole.update((WEIGHTS / name).read_bytes())
     return whole.hexdigest()

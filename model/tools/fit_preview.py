@@ -1,7 +1,8 @@
-"""Fit the linear preview of a VAE: python -m model.tools.fit_preview --vae pocket|FILE --out FILE [--pictures DIR] [--lessons N].
+"""Fit the linear preview of latents: python -m model.tools.fit_preview --vae pocket|FILE --out FILE [--pictures DIR] [--lessons N].
 
 Pictures go through the encoder; the matrix that comes closest from their latents back to them, in the mean square, is the preview. It learns from drawn
-presenters and soft fields of colour; --pictures adds your own, which a VAE of photographs should have. With `--out WEIGHTS/preview.safetensors`
+presenters and soft fields of colour; --pictures adds your own, which a VAE of photographs should have. Pocket's latents say how a picture moves:
+what is shown of them is their three main directions, as colours. With `--out WEIGHTS/preview.safetensors`
 `longtake inspect` takes it for every film of those weights.
 """
 
@@ -20,15 +21,23 @@ from model.vae.preview import LatentPreview, cut_squares, gather_neighbours, sav
 SIZE, FRAMES = 256, 12
 DAMPING = 1e-4
 """Of the mean square of what is seen: nobody's colours hang on a channel that hardly moves."""
+SHOWN_DEVIATIONS = 2.5
+"""Standard deviations of a direction that are the brightest colour."""
+COMPONENT_SIDE = 8
+"""Pixels of the preview along a latent pixel of pocket."""
 EVERY = 5
 """One lesson of so many is not learnt from but judged by."""
 
 Encode = Callable[[Tensor], Tensor]
 
 
+Pairs = Iterator[tuple[np.ndarray, np.ndarray]]
+"""Latent frames [c, h, w], each with what is to be shown of it [y, x, rgb], -1 to 1."""
+
+
 @dataclass(frozen=True)
 class VaeSubject:
-    """A VAE to be fitted."""
+    """A VAE of pictures: what is shown of a latent frame is the frame in its middle."""
 
     encode: Encode
     """Frames [1, 3, t, y, x] in -1..1 → normalised latents [1, c, k, h, w]."""
@@ -40,6 +49,20 @@ class VaeSubject:
     side: int
     """Pixels of the preview along a latent pixel."""
     name: str
+
+    def pairs(self, frames: Tensor) -> Pairs:
+        """Each latent frame with the frame in its middle, at the preview's size."""
+        # A stream whose first latent has one frame takes one and whole latents.
+        whole = frames[:, :, : frames.shape[2] // self.frames * self.frames]
+        whole = torch.cat([whole[:, :, :1], whole], 2) if self.first == 1 else whole
+        with torch.inference_mode():
+            latents = self.encode(whole)[0]
+        size = [self.side * side for side in latents.shape[-2:]]
+        small = F.interpolate(whole[0].transpose(0, 1), size, mode="area")
+        for index, latent in enumerate(latents.unbind(1)):
+            start = max(0, self.first + (index - 1) * self.frames)
+            middle = start + (self.frames // 2 if index or self.first > 1 else 0)
+            yield latent.float().numpy(), small[middle].permute(1, 2, 0).numpy()
 
 
 class NormalEquations:
@@ -64,13 +87,29 @@ class NormalEquations:
         return LatentPreview(matrix.astype(np.float32), self.around, says)
 
 
-def pocket_subject() -> VaeSubject:
-    """Pocket's VAE, as it is shipped."""
-    from model.pocket.vae import FRAMES as PER_LATENT
-    from model.pocket.vae import load_vae
+def fit_components(films: Sequence[Callable[[], Tensor]]) -> tuple[LatentPreview, float]:
+    """The three main directions of pocket's motion latents as red, green and blue, and the share of their variance that these have.
 
-    vae = load_vae()
-    return VaeSubject(vae.encode, PER_LATENT, PER_LATENT, 3, 8, "pocket's VAE")
+    Pocket's latents say how a picture moves and are no picture themselves, nor is the flow a linear map of them.
+    """
+    from model.pocket.motion_autoencoder import BOXES, load_motion_autoencoder
+
+    autoencoder, seen = load_motion_autoencoder(), []
+    for film in films:
+        frames = film()
+        picture = frames[:, :, 0]
+        with torch.inference_mode():
+            planes = picture.new_zeros(1, BOXES, *picture.shape[-2:])
+            latents = autoencoder.encode(picture, planes, frames)[0]
+        seen.append(latents.flatten(1).T.double().numpy())
+    whole = np.concatenate(seen)
+    middle = whole.mean(0)
+    variances, directions = np.linalg.eigh(np.cov(whole.T))
+    main = directions[:, -3:] / (SHOWN_DEVIATIONS * np.sqrt(variances[-3:]))
+    matrix = np.concatenate([main, -(middle @ main)[None]]).astype(np.float32)
+    says = "the three main directions of pocket's motion latents, as colours"
+    share = float(variances[-3:].sum() / variances.sum())
+    return LatentPreview(np.tile(matrix, COMPONENT_SIDE**2), 1, says), share
 
 
 def wan_subject(path: Path) -> VaeSubject:
@@ -84,7 +123,7 @@ def wan_subject(path: Path) -> VaeSubject:
 def draw_lesson(lesson: int) -> Tensor:
     """Frames [1, 3, t, y, x] in -1..1: mostly a drawn presenter, now and then in other colours; or a soft field of colour that stands still."""
     from model.pocket.training.motion import draw_motion
-    from model.pocket.training.train_vae import draw_chatter
+    from model.pocket.training.train_motion import draw_chatter
     from model.presenters.face import draw_identities, render_faces
 
     chance = torch.Generator().manual_seed(lesson)
@@ -113,21 +152,6 @@ def still_film(path: Path) -> Tensor:
     return still[None, :, None].expand(-1, -1, FRAMES, -1, -1)
 
 
-def lesson_pairs(subject: VaeSubject, frames: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each latent frame [c, h, w] with the frame in its middle, at the preview's size [y, x, rgb]."""
-    # A stream whose first latent has one frame takes one and whole latents.
-    whole = frames[:, :, : frames.shape[2] // subject.frames * subject.frames]
-    whole = torch.cat([whole[:, :, :1], whole], 2) if subject.first == 1 else whole
-    with torch.inference_mode():
-        latents = subject.encode(whole)[0]
-    size = [subject.side * side for side in latents.shape[-2:]]
-    small = F.interpolate(whole[0].transpose(0, 1), size, mode="area")
-    for index, latent in enumerate(latents.unbind(1)):
-        start = max(0, subject.first + (index - 1) * subject.frames)
-        middle = start + (subject.frames // 2 if index or subject.first > 1 else 0)
-        yield latent.float().numpy(), small[middle].permute(1, 2, 0).numpy()
-
-
 def fit_matrix(
     subject: VaeSubject, films: Sequence[Callable[[], Tensor]]
 ) -> tuple[LatentPreview, float]:
@@ -135,13 +159,13 @@ def fit_matrix(
     equations = NormalEquations(subject.around)
     judged = [film for index, film in enumerate(films) if index % EVERY == EVERY - 1]
     for film in (film for index, film in enumerate(films) if index % EVERY < EVERY - 1):
-        for latent, picture in lesson_pairs(subject, film()):
+        for latent, picture in subject.pairs(film()):
             equations.learn(latent, picture)
     preview = equations.solve(f"a linear map fitted to {subject.name}")
     errors = [
         np.square(preview.paint(latent[:, None])[0] / 255 - (picture + 1) / 2).mean()
         for film in judged
-        for latent, picture in lesson_pairs(subject, film())
+        for latent, picture in subject.pairs(film())
     ]
     return preview, float(-10 * np.log10(np.mean(errors)))
 
@@ -154,13 +178,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=Path, help="a folder of PNG and JPEG, to learn from too")
     parser.add_argument("--lessons", type=int, default=160, help="drawn ones; one in five judges")
     given = parser.parse_args(arguments)
-    subject = pocket_subject() if given.vae == "pocket" else wan_subject(Path(given.vae))
     films = [lambda n=n: draw_lesson(n) for n in range(given.lessons)]
     films += [
         lambda p=p: still_film(p)
         for p in (list_photographs(given.pictures) if given.pictures else ())
     ]
-    preview, psnr = fit_matrix(subject, films)
+    if given.vae == "pocket":
+        preview, share = fit_components(films)
+        save_preview(preview, given.out, lessons=len(films), share=round(share, 3))
+        print(f"{given.out}: {share:.0%} of the variance of {len(films)} lessons")
+        return
+    preview, psnr = fit_matrix(wan_subject(Path(given.vae)), films)
     save_preview(preview, given.out, lessons=len(films), psnr=round(psnr, 2))
     size = given.out.stat().st_size
     print(f"{given.out}: {psnr:.1f} dB on {len(films) // EVERY} unseen lessons, {size} bytes")

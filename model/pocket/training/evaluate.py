@@ -9,6 +9,7 @@ clip as `longtake` makes them, and read by model.pocket.training.measures. Devel
 import argparse
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -21,7 +22,10 @@ from numpy.typing import NDArray
 
 from model.avatar import AudioWindow, Avatar, DeviceConfig, Options
 from model.pocket.avatar import PocketAvatar
+from model.pocket.face_boxes import Box as FaceBox
+from model.pocket.face_boxes import FaceBoxes
 from model.pocket.training import measures
+from model.pocket.training.face_measures import FaceHold, measure_ghosts, measure_hold
 from model.pocket.training.levels import DELAY, Findings, Take, tabulate_levels
 from model.pocket.training.measures import Box, Byte, Float
 from model.pocket.training.motion import draw_motion
@@ -31,11 +35,14 @@ from model.presenters.face import (
     eye_boxes,
     mouth_reach,
     neutral_motion,
+    pixel_weights,
     render_faces,
 )
 
 SEED = 700_000
 """Where the identities of the judged faces begin; training's generators are elsewhere."""
+LAST_CLIPS = 3
+"""Of a long film, that are held against its first second."""
 _GROW = 0.06
 _EYE_GROW = 0.03
 
@@ -46,6 +53,7 @@ class Presenter:
 
     identity: torch.Tensor
     picture: Byte
+    face: FaceBoxes
     mouth: Box
     eyes: tuple[Box, ...]
     crown: Box
@@ -62,8 +70,10 @@ class EvaluationPlan:
     """Clips of each face with each voice."""
     quiet_clips: int = 8
     long_clips: int = 40
+    long_faces: int = 1
+    """Faces that have a long film."""
     rebuilt: int = 4
-    """Faces that go through the VAE alone."""
+    """Faces that go through the motion autoencoder alone."""
 
 
 def make_presenters(number: int, size: int, first: int = SEED) -> list[Presenter]:
@@ -71,11 +81,11 @@ def make_presenters(number: int, size: int, first: int = SEED) -> list[Presenter
     return [_make_presenter(first + place, size) for place in range(number)]
 
 
-def make_film(avatar: Avatar, picture: Byte, sound: Float, seed: int = 0) -> Iterator[Byte]:
-    """The film's clips [frame, y, x, rgb] of a picture that says `sound` (16 kHz), in whole clips."""
+def make_film(avatar: Avatar, who: Presenter, sound: Float, seed: int = 0) -> Iterator[Byte]:
+    """The film's clips [frame, y, x, rgb] of a presenter who says `sound` (16 kHz), in whole clips."""
     traits = avatar.traits
     span = traits.clip_frames * traits.samples_per_frame
-    inputs = avatar.encode_inputs(picture, "")
+    inputs = avatar.encode_inputs(who.picture, "", who.face)
     denoiser, decoder = avatar.denoiser(inputs, seed), avatar.decoder(inputs)
     heard = np.pad(sound, traits.audio_margin)
     for start in range(0, len(sound) - span + 1, span):
@@ -85,15 +95,17 @@ def make_film(avatar: Avatar, picture: Byte, sound: Float, seed: int = 0) -> Ite
 
 
 def evaluate_avatar(avatar: Avatar, samples: Sequence[Sample], plan: EvaluationPlan) -> Findings:
-    """Everything the table needs except the VAE alone."""
+    """Everything the table needs except the motion autoencoder alone."""
     traits, found = avatar.traits, Findings()
     presenters = make_presenters(plan.faces, traits.default_width)
     frames = plan.clips * traits.clip_frames
     for number, sample in enumerate(_cut_sample(sample, frames) for sample in samples):
         found.truth[sample.voice] = sample.curves[:, 0]
         found.takes[sample.voice] = [
-            _make_take(avatar, who, sample.sound, number) for who in presenters
+            _make_take(avatar, who, sample.sound, number, sample.curves[:, 1]) for who in presenters
         ]
+        ghosts = [take.ghost for take in found.takes[sample.voice]]
+        found.ghosts += [ghost for ghost in ghosts if ghost is not None]
         found.ceilings[sample.voice] = [_draw_truth(who, sample, number) for who in presenters]
         structlog.get_logger().info("voice_judged", voice=sample.voice)
     late = _delay_sound(_cut_sample(samples[0], frames), traits.samples_per_frame)
@@ -102,65 +114,67 @@ def evaluate_avatar(avatar: Avatar, samples: Sequence[Sample], plan: EvaluationP
     )
     quiet = np.zeros(plan.quiet_clips * traits.clip_frames * traits.samples_per_frame, np.float32)
     found.quiet = [_make_take(avatar, who, quiet, 50) for who in presenters]
-    found.drift = measure_long_film(avatar, presenters[0], samples, plan.long_clips)
+    for who in presenters[: plan.long_faces]:
+        drift, hold = measure_long_film(avatar, who, samples, plan.long_clips)
+        found.drift = found.drift or drift
+        found.holds += [] if hold is None else [hold]
     return found
 
 
 def measure_long_film(
     avatar: Avatar, who: Presenter, samples: Sequence[Sample], clips: int
-) -> dict[str, float]:
-    """How the background, the colours and the edges hold over a long film, first and last ten clips."""
+) -> tuple[dict[str, float], FaceHold | None]:
+    """How the background, the colours and the edges hold over a long film, first and last ten clips; and how the face does, its last clips against its first second."""
     whole = np.concatenate([sample.sound for sample in samples])
     span = avatar.traits.clip_frames * avatar.traits.samples_per_frame
     sound = np.resize(whole, clips * span)
     ends = min(10, clips // 2)
     still, colour, edges = np.zeros(clips), np.zeros(clips), np.zeros(clips)
-    for clip, frames in enumerate(make_film(avatar, who.picture, sound, seed=99)):
+    begin, end = None, deque[Byte](maxlen=LAST_CLIPS)
+    for clip, frames in enumerate(make_film(avatar, who, sound, seed=99)):
         still[clip] = measures.background_psnr(frames, who.picture, who.still)
         colour[clip] = measures.colour_shift(frames, who.picture)
         edges[clip] = measures.measure_sharpness(frames[::8], who.mouth)
+        begin = frames[:25] if begin is None else begin
+        end.append(frames)
+    hold = (
+        None
+        if begin is None
+        else measure_hold(who.picture, who.face.to_array(), begin, np.concatenate(end))
+    )
     own = measures.measure_sharpness(who.picture[None], who.mouth)
-    return {
+    drift = {
         "clips": clips, "first": float(still[:ends].mean()), "last": float(still[-ends:].mean()),
         "worst": float(still.min()), "colour": float(colour[-ends:].mean()), "worst_colour": float(colour.max()),
         "sharpness_first": float(edges[:ends].mean()) / own, "sharpness_last": float(edges[-ends:].mean()) / own,
     }  # fmt: skip
+    return drift, hold
 
 
-def measure_vae(
-    encode: "VaeRoundTrip", presenters: Sequence[Presenter], curves: Float
+def measure_round_trip(
+    avatar: PocketAvatar, presenters: Sequence[Presenter], curves: Float
 ) -> dict[str, float]:
-    """PSNR of true films after the VAE alone: everywhere, and on mouth and eyes."""
-    from model.presenters.face import pixel_weights
-
+    """PSNR of true films after the motion autoencoder alone: everywhere, and on mouth and eyes."""
     whole, features = [], []
     for number, who in enumerate(presenters):
         motion = _motion_of(curves, 900 + number)
         true = _render_film(who, motion)
-        made = encode(true)
+        made = rebuild_film(avatar, who, true)
         weight = pixel_weights(who.identity, motion, true.shape[1])[0, :, 0].numpy() - 1
         whole.append(measures.compute_psnr(made, true))
         features.append(measures.compute_psnr(made, true, weight))
     return {"all": float(np.mean(whole)), "mouth_eyes": float(np.mean(features))}
 
 
-class VaeRoundTrip:
-    """The shipped VAE alone: frames to latents to frames, begun as a film is, with the picture standing still."""
-
-    def __init__(self, avatar: Avatar) -> None:
-        self._avatar = avatar
-
-    @torch.inference_mode()
-    def __call__(self, frames: Byte) -> Byte:
-        """Frames [frame, y, x, rgb], whole clips of them, encoded and decoded by the VAE."""
-        clip = self._avatar.traits.clip_frames
-        decoder = self._avatar.decoder(self._avatar.encode_inputs(frames[0], ""))
-        made = []
-        for start in range(0, len(frames), clip):
-            pixels = torch.from_numpy(frames[start : start + clip]).float() / 127.5 - 1
-            latents = self._avatar._vae.encode(pixels.permute(3, 0, 1, 2)[None])[0]  # type: ignore[attr-defined]
-            made.append(decoder.decode(latents.float().numpy()))
-        return np.concatenate(made)
+def rebuild_film(avatar: PocketAvatar, who: Presenter, frames: Byte) -> Byte:
+    """Frames [frame, y, x, rgb], whole clips of them, as motion latents of the presenter's picture and back."""
+    clip = avatar.traits.clip_frames
+    inputs = avatar.encode_inputs(who.picture, "", who.face)
+    decoder = avatar.decoder(inputs)
+    parts = range(0, len(frames), clip)
+    return np.concatenate(
+        [decoder.decode(avatar.encode_frames(inputs, frames[at : at + clip])) for at in parts]
+    )
 
 
 def _make_presenter(seed: int, size: int) -> Presenter:
@@ -173,7 +187,8 @@ def _make_presenter(seed: int, size: int) -> Presenter:
     crown = torch.tensor([float(mouth[0]), top - 0.3, 0.5, 0.3])
     moved = _to_bytes(render_faces(identity, _extreme_poses(), size)[0]).astype(np.int16)
     still = np.abs(moved - picture).max((0, 3)) <= 1
-    return Presenter(identity, picture, _box_in_pixels(mouth, size, _GROW),
+    face = FaceBoxes(*(_to_face_box(box, size) for box in (mouth, *eyes)))
+    return Presenter(identity, picture, face, _box_in_pixels(mouth, size, _GROW),
                      tuple(_box_in_pixels(eye, size, _EYE_GROW) for eye in eyes), _box_in_pixels(crown, size, 0), still)  # fmt: skip
 
 
@@ -193,14 +208,21 @@ def _box_in_pixels(box: torch.Tensor, size: int, grow: float) -> Box:
     return left, top, right, bottom
 
 
+def _to_face_box(box: torch.Tensor, size: int) -> FaceBox:
+    cx, cy, wide, high = (value * size / 2 for value in box.tolist())
+    return cx - wide + size / 2, cy - high + size / 2, 2 * wide, 2 * high
+
+
 def _to_bytes(pictures: torch.Tensor) -> Byte:
     """[frame, rgb, y, x] in 0..1 as [frame, y, x, rgb] in 0..255."""
     return (pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _make_take(avatar: Avatar, who: Presenter, sound: Float, seed: int) -> Take:
+def _make_take(
+    avatar: Avatar, who: Presenter, sound: Float, seed: int, width: Float | None = None
+) -> Take:
     traits = avatar.traits
-    frames = np.concatenate(list(make_film(avatar, who.picture, sound, seed)))
+    frames = np.concatenate(list(make_film(avatar, who, sound, seed)))
     own = measures.measure_sharpness(who.picture[None], who.mouth)
     return Take(
         area=measures.mouth_area(frames, who.mouth),
@@ -211,6 +233,9 @@ def _make_take(avatar: Avatar, who: Presenter, sound: Float, seed: int) -> Take:
         pops=measures.measure_pops(
             frames, block_frames=traits.block_frames, frames_per_latent=traits.frames_per_latent
         ),
+        ghost=None
+        if width is None
+        else measure_ghosts(who.picture, who.face.to_array(), frames, width[: len(frames)]),
     )
 
 
@@ -253,10 +278,13 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=5, help="clips of each face with each voice")
     parser.add_argument("--quick", action="store_true", help="two clips of each, four voices")
     parser.add_argument("--long", type=int, default=40, metavar="CLIPS")
+    parser.add_argument("--long-faces", type=int, default=1, help="faces that have a long film")
     parser.add_argument("--eight", action="store_true", help="computed as --fp8 does on a card")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    plan = EvaluationPlan(faces=asked.faces, clips=asked.clips, long_clips=asked.long)
+    plan = EvaluationPlan(
+        faces=asked.faces, clips=asked.clips, long_clips=asked.long, long_faces=asked.long_faces
+    )
     samples = read_samples()
     if asked.quick:
         plan = replace(plan, clips=3, quiet_clips=4, rebuilt=2)
@@ -266,8 +294,8 @@ def main() -> None:
         avatar.round_to_eight_bits()
     found = evaluate_avatar(avatar, samples, plan)
     curves = samples[0].curves[: 2 * avatar.traits.clip_frames]
-    found.rebuilt = measure_vae(
-        VaeRoundTrip(avatar), make_presenters(plan.rebuilt, avatar.traits.default_width), curves
+    found.rebuilt = measure_round_trip(
+        avatar, make_presenters(plan.rebuilt, avatar.traits.default_width), curves
     )
     rows = tabulate_levels(found)
     for row in rows:

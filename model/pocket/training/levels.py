@@ -35,6 +35,8 @@ class Take:
     sway: float
     blinks: int
     pops: measures.Pops
+    ghost: float | None = None
+    """How much of the picture's lip corners stays beside a narrow mouth; None where none is narrow."""
 
 
 @dataclass
@@ -183,8 +185,12 @@ def _seam_rows(found: Findings) -> list[LevelRow]:
         ),
     ]
     if found.rebuilt:
-        rows.append(_at_least("VAE PSNR, all, dB", found.rebuilt["all"], 34))
-        rows.append(_at_least("VAE PSNR, mouth and eyes, dB", found.rebuilt["mouth_eyes"], 28))
+        rows.append(_at_least("motion autoencoder PSNR, all, dB", found.rebuilt["all"], 34))
+        rows.append(
+            _at_least(
+                "motion autoencoder PSNR, mouth and eyes, dB", found.rebuilt["mouth_eyes"], 28
+            )
+        )
     return rows
 
 

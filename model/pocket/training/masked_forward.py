@@ -18,13 +18,14 @@ BLOCKS = CLIP // BLOCK
 
 @dataclass(frozen=True)
 class MaskedInputs:
-    """Inputs of a masked forward: noisy [n,c,CLIP,h,w], sigma [n], reference [n,c,1,h,w], motion [n,block,c,WARM,h,w], ahead [n,block]."""
+    """Inputs of a masked forward: noisy [n,c,CLIP,h,w], sigma [n], reference [n,c,1,h,w], motion [n,block,c,WARM,h,w], ahead [n,block], planes [n,p,CLIP,h,w]."""
 
     noisy: Tensor
     sigma: Tensor
     reference: Tensor
     motion: Tensor
     ahead: Tensor
+    planes: Tensor
 
 
 def masked_forward(model: S2VTransformer, sight: MaskedInputs, features: Tensor) -> Tensor:
@@ -33,7 +34,7 @@ def masked_forward(model: S2VTransformer, sight: MaskedInputs, features: Tensor)
     Noisy tokens of block b attend to the blocks up to b and to the condition of b; each block's condition (reference and its own past) attends to itself alone.
     """
     t, h, w = sight.noisy.shape[2:]
-    noisy = model.embed_latents(sight.noisy, 0)
+    noisy = model.embed_noisy(sight.noisy, sight.planes)
     reference = repeat(
         model.embed_latents(sight.reference, REFERENCE), "n l d -> (n b) l d", b=BLOCKS
     )

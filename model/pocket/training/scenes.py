@@ -1,7 +1,7 @@
-"""Clips to learn from: drawn presenters who say what the training sound says, as latents, made faster than they are used.
+"""Clips to learn from: drawn presenters who say what the training sound says, as motion latents, made faster than they are used.
 
-A clip is WARM latent frames that stand for the past, then CLIP to be learnt. Its reference is another stretch of the same presenter, and one clip in six begins as a
-film does: from the reference, standing still.
+A clip is WARM latent frames that stand for the past, then CLIP to be learnt. Its reference is the presenter's picture, and one clip in six begins as a
+film does: from the picture, standing still.
 """
 
 from dataclasses import dataclass, fields
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from model.encoders.log_mel import SILENCE
 from model.encoders.mel_encoder import CONTEXT_FRAMES
-from model.pocket.training.motion import draw_motion
-from model.pocket.vae import PocketVAE
-from model.presenters.face import draw_identities, neutral_motion, pixel_weights, render_faces
+from model.pocket.motion_autoencoder import FRAMES as LATENT_FRAMES
+from model.pocket.motion_autoencoder import MotionAutoencoder, box_planes
+from model.pocket.training.drawn_clips import ClipRenderer, DrawnClips
+from model.pocket.training.motion import draw_acts, draw_motion
+from model.presenters.face import draw_identities, rest_motion
 
 WARM, CLIP = 3, 12
 FRAMES = 4 * CLIP
@@ -30,10 +32,14 @@ RAMP = 16
 class Clips:
     """A batch of clips; also a pool of them."""
 
-    reference: Tensor
-    """[n, c, 1, h, w]: four frames of another moment, moving or still."""
+    picture: Tensor
+    """[n, 3, y, x], bytes: the presenter at rest."""
+    boxes: Tensor
+    """[n, 3, 4]: mouth, left and right eye of the picture, in half pictures."""
+    acts: Tensor
+    """[n, ACTS]: what is asked."""
     past: Tensor
-    """[n, c, WARM, h, w]: the latents before the clip (the reference, where the clip starts a film)."""
+    """[n, c, WARM, h, w]: the latents before the clip (standing still, where the clip starts a film)."""
     latents: Tensor
     """[n, c, CLIP, h, w]"""
     worth: Tensor
@@ -78,45 +84,52 @@ class Sound:
 class SceneStudio:
     """Renders and encodes clips on the device of its generator."""
 
-    def __init__(self, vae: PocketVAE, sound: Sound, generator: torch.Generator) -> None:
-        self.vae, self.sound, self.generator = vae, sound, generator
+    def __init__(
+        self, autoencoder: MotionAutoencoder, sound: Sound, generator: torch.Generator
+    ) -> None:
+        self.autoencoder, self.sound, self.generator = autoencoder, sound, generator
+        self.renderer = ClipRenderer(generator)
 
     @torch.no_grad()
     def shoot(self, n: int) -> Clips:
         """So many new clips."""
         g = self.generator
-        identity = draw_identities(n, g)
         mel, curves = self.sound.cut(n, g)
-        motion = draw_motion(n, curves.shape[1], curves, g)
-        starts = self._some(n, STARTS)
-        stretch = self._stretch(n, starts)
-        motion = torch.where(starts, come_into_motion(motion, stretch[:, :1]), motion)
-        latents = self.encode(render_faces(identity, torch.cat([stretch, motion], 1)))
-        reference, past, clip = latents.split((1, WARM, CLIP), 2)
-        past = torch.where(starts[..., None, None], reference, past)
-        worth = pixel_weights(identity, motion[:, 4 * WARM + 1 :: 4], 64).flatten(0, 1)
+        acts = draw_acts(n, g)
+        motion = draw_motion(n, curves.shape[1], curves, g, acts)
+        identity = draw_identities(n, g)
+        rest = draw_rest(identity, draw_motion(n, 1, self.sound.cut(n, g)[1][:, :1], g), g)
+        starts = draw_some(n, STARTS, g)
+        motion = torch.where(starts, come_into_motion(motion, rest), motion)
+        drawn = self.renderer.draw(identity, rest, motion)
+        still, latents = self.encode(drawn)
+        past, clip = latents.split((WARM, CLIP), 2)
+        past = torch.where(starts[..., None, None], still, past)
+        worth = drawn.worth[:, LATENT_FRAMES * WARM + 1 :: LATENT_FRAMES].flatten(0, 1)
         worth = F.adaptive_avg_pool2d(worth, clip.shape[-2:]).unflatten(0, (n, CLIP))[:, :, 0]
-        return Clips(reference, past, clip, worth, mel, curves[:, 4 * WARM :])
+        picture = (drawn.rest * 255).round().to(torch.uint8)
+        return Clips(picture, drawn.boxes, acts, past, clip, worth, mel, curves[:, 4 * WARM :])
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Normalised latents [n, c, k, h, w] of pictures [n, 4k, 3, y, x] in 0..1."""
-        frames = rearrange(pictures, "n t c y x -> n c t y x") * 2 - 1
-        with torch.autocast(frames.device.type, torch.bfloat16):
-            return self.vae.encode(frames)
+    def encode(self, drawn: DrawnClips) -> tuple[Tensor, Tensor]:
+        """Normalised latents of the pictures standing still [n, c, 1, h, w] and of the frames [n, c, k, h, w]."""
+        picture = drawn.rest * 2 - 1
+        planes = box_planes(drawn.boxes, *picture.shape[-2:])
+        still = repeat(picture, "n c y x -> n c t y x", t=LATENT_FRAMES)
+        frames = rearrange(drawn.frames, "n t c y x -> n c t y x") * 2 - 1
+        with torch.autocast(picture.device.type, torch.bfloat16):
+            latents = self.autoencoder.encode(picture, planes, torch.cat([still, frames], 2))
+        return latents[:, :, :1], latents[:, :, 1:]
 
-    def _some(self, n: int, share: float) -> Tensor:
-        """A random choice [n, 1, 1]."""
-        g = self.generator
-        return torch.rand(n, 1, 1, generator=g, device=g.device) < share
 
-    def _stretch(self, n: int, starts: Tensor) -> Tensor:
-        """Four frames [n, 4, M] of another moment: a still for those who start and for half of the others, mostly with a closed mouth."""
-        g = self.generator
-        _, curves = self.sound.cut(n, g)
-        moving = draw_motion(n, 4, curves[:, :4], g)
-        posed = neutral_motion(n, 1, g.device) + 0.5 * head_only(moving[:, :1])
-        still = torch.where(self._some(n, 0.75), posed, moving[:, :1]).expand(-1, 4, -1)
-        return torch.where(starts | self._some(n, 0.5), still, moving)
+def draw_some(n: int, share: float, generator: torch.Generator) -> Tensor:
+    """A random choice [n, 1, 1] of a share."""
+    return torch.rand(n, 1, 1, generator=generator, device=generator.device) < share
+
+
+def draw_rest(identity: Tensor, moment: Tensor, generator: torch.Generator) -> Tensor:
+    """How presenters [n, I] stand in their picture [n, 1, M], given some moment of theirs: as they like to be seen, their heads a little turned, a quarter as they are."""
+    posed = rest_motion(identity) + 0.5 * head_only(moment)
+    return torch.where(draw_some(len(moment), 0.75, generator), posed, moment)
 
 
 def head_only(motion: Tensor) -> Tensor:

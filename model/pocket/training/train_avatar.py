@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -18,19 +18,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from model.encoders.mel_encoder import CONTEXT_FRAMES, MelEncoder
+from model.pocket.conditions import ReferenceEncoder, make_planes
 from model.pocket.model_traits import (
     AUDIO_CHANNELS,
     AVATAR_FILE,
     TRANSFORMER,
+    WEIGHTS,
 )
+from model.pocket.motion_autoencoder import box_planes, load_motion_autoencoder
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
 from model.pocket.training.scenes import CLIP, WARM, Clips, SceneStudio, Sound
-from model.pocket.vae import load_vae
 from model.s2v.transformer import S2VTransformer
 
 SIGMAS = (1.0, 0.9, 0.75, 0.5)
 COMPILED = 5
-"""Steps after which all is compiled and the clock starts."""
+"""Steps after which all is compiled and the learning rate begins to fall."""
 SAVE_EVERY = 90
 """Seconds."""
 _log = logging.getLogger("train_avatar")
@@ -44,7 +46,7 @@ class AvatarRecipe:
     batch: int = 128
     pool: int = 6144
     fresh: int = 8
-    every: int = 3
+    every: int = 5
     rate: float = 1.2e-3
     warm_up: int = 200
     ema: float = 0.998
@@ -52,6 +54,8 @@ class AvatarRecipe:
     off_grid: float = 0.25
     past_noise: float = 0.25
     history_error: float = 0.3
+    own_past: int = 4
+    """One step of so many sees the model's own latents as its past, not the truth's."""
     steadiness: float = 0.5
     compile: bool = True
 
@@ -63,6 +67,7 @@ class TrainedModules(nn.Module):
         super().__init__()
         self.transformer = S2VTransformer(TRANSFORMER)
         self.audio = MelEncoder()
+        self.reference = ReferenceEncoder()
         self.viseme = nn.Linear(AUDIO_CHANNELS, 3)
         init_as_identity(self.transformer)
 
@@ -72,9 +77,11 @@ class TrainedModules(nn.Module):
         """Velocity [n, c, CLIP, h, w] of the noisy latents, and the viseme curves [n, frame, 3] that were heard."""
         features = self.audio(clips.mel)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
         curves = self.viseme(rearrange(features[:, -1], "n c t -> n t c"))
-        return masked_forward(
-            self.transformer, MaskedInputs(noisy, sigma, clips.reference, motion, ahead), features
-        ), curves
+        picture = clips.picture / 127.5 - 1
+        reference = self.reference(picture, box_planes(clips.boxes, *picture.shape[-2:]))
+        planes = make_planes(clips.boxes, clips.acts, *noisy.shape[2:])
+        inputs = MaskedInputs(noisy, sigma, reference, motion, ahead, planes)
+        return masked_forward(self.transformer, inputs, features), curves
 
 
 def init_as_identity(transformer: S2VTransformer) -> None:
@@ -121,9 +128,9 @@ class BatchMaker:
         shift = torch.randn(n, c, t, 1, 1, generator=self.generator, device=self.device)
         return amount * (0.8 * self.randn(x) + 0.4 * shift)
 
-    def motion(self, clips: Clips) -> Tensor:
-        """The three latents before each block [n, block, c, WARM, h, w], with errors."""
-        whole = torch.cat([clips.past, clips.latents[:, :, : CLIP - BLOCK]], 2)
+    def motion(self, past: Tensor, latents: Tensor) -> Tensor:
+        """The three latents before each block [n, block, c, WARM, h, w], with errors, of a clip's past and latents."""
+        whole = torch.cat([past, latents[:, :, : CLIP - BLOCK]], 2)
         amount = self.recipe.past_noise * self.rand(len(whole), 1, 1, 1, 1)
         whole = whole + amount * self.randn(whole) * (self.rand(len(whole), 1, 1, 1, 1) < 0.8)
         return rearrange(whole, "n c (b t) h w -> n b c t h w", t=WARM)
@@ -149,10 +156,9 @@ class BatchMaker:
         )
         return torch.where(lost, x.mean(1, keepdim=True), x)
 
-    def loss(self, pupil: nn.Module, clips: Clips) -> tuple[Tensor, Tensor]:
-        """Velocity loss and viseme loss of a batch."""
-        clips = Clips(clips.reference + 0.1 * self.rand(len(clips.mel), 1, 1, 1, 1) * self.randn(clips.reference),
-                      clips.past, clips.latents, clips.worth, self.sound(clips.mel), clips.curves)  # fmt: skip
+    def loss(self, pupil: nn.Module, clips: Clips, own: bool = False) -> tuple[Tensor, Tensor]:
+        """Velocity loss and viseme loss of a batch; `own`: its past is what the model makes itself."""
+        clips = replace(clips, mel=self.sound(clips.mel))
         sigma = self.sigmas(len(clips.mel))
         level = sigma.view(-1, 1, 1, 1, 1)
         noisy = (1 - level) * (clips.latents + self.errors(clips.latents)) + level * self.randn(
@@ -162,8 +168,13 @@ class BatchMaker:
         ahead = torch.randint(
             4, 31, (len(sigma), BLOCKS), generator=self.generator, device=self.device
         )
+        past = clips.latents
         with torch.autocast(self.device.type, torch.bfloat16):
-            velocity, curves = pupil(clips, noisy, sigma, self.motion(clips), ahead)
+            if own:
+                with torch.no_grad():
+                    velocity, _ = pupil(clips, noisy, sigma, self.motion(clips.past, past), ahead)
+                past = noisy - level * velocity.float()
+            velocity, curves = pupil(clips, noisy, sigma, self.motion(clips.past, past), ahead)
         error = velocity.float() - target
         gap = error.square().mean(1) * clips.worth
         # An error that changes from one latent to the next is seen as a pop.
@@ -200,10 +211,14 @@ def iterate_batches(
 
 
 def train_avatar(
-    pupil: TrainedModules, studio: SceneStudio, recipe: AvatarRecipe, generator: torch.Generator
+    pupil: TrainedModules,
+    studio: SceneStudio,
+    recipe: AvatarRecipe,
+    generator: torch.Generator,
+    started: float,
 ) -> Iterator[list[Tensor]]:
-    """Train until the time is over; gives the averaged weights, every SAVE_EVERY seconds and at the end."""
-    began = time.monotonic()
+    """Train until recipe.minutes after `started`, by time.monotonic; gives the averaged weights, every SAVE_EVERY seconds and at the end."""
+    began = until = started + 60 * recipe.minutes
     decay = [p for p in pupil.parameters() if p.ndim > 1]
     rest = [p for p in pupil.parameters() if p.ndim <= 1]
     optimiser = torch.optim.AdamW(
@@ -214,11 +229,11 @@ def train_avatar(
     lesson, supply = BatchMaker(recipe, generator), iterate_batches(studio, recipe, generator)
     if recipe.compile:
         compile_parts(pupil)
-    step, done, saved, marks = 0, 0.0, 0.0, torch.zeros(2, device=generator.device)
+    step, done, saved, marks = 0, 0.0, started, torch.zeros(2, device=generator.device)
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(recipe, step, done)
-        losses = lesson.loss(pupil, next(supply))
+        losses = lesson.loss(pupil, next(supply), own=step % recipe.own_past == 0)
         (losses[0] + recipe.viseme_weight * losses[1]).backward()
         nn.utils.clip_grad_norm_(pupil.parameters(), 1.0, foreach=True)
         optimiser.step()
@@ -227,19 +242,25 @@ def train_avatar(
         torch._foreach_lerp_(average, [p.detach() for p in pupil.parameters()], 1 - keep)
         marks = marks.lerp(torch.stack(losses).detach(), 0.02)
         step += 1
+        now = time.monotonic()
         if step == COMPILED:
-            began = time.monotonic()
-        done = (time.monotonic() - began) / (60 * recipe.minutes)
-        if 60 * recipe.minutes * done > saved + SAVE_EVERY:
-            saved += SAVE_EVERY
+            began = now
+        if step >= COMPILED:
+            done = (now - began) / max(until - began, 1e-6)
+        if now > saved + SAVE_EVERY:
+            saved = now
             yield average
         if step in (1, 20) or step % 200 == 0:
-            _log.info("step %d velocity %.4f viseme %.5f", step, *marks.tolist())
+            _log.info(
+                "step %d, %.0f s, velocity %.4f viseme %.5f", step, now - started, *marks.tolist()
+            )
     yield average
 
 
 def compile_parts(pupil: TrainedModules) -> None:
     """Compile one block and one injection: every layer shares the code."""
+    # Every layer of the injector is a version of its own, with and without gradients.
+    torch._dynamo.config.recompile_limit = 64
     for block in pupil.transformer.blocks:
         block.compile(dynamic=False)
     pupil.transformer.audio_injector.compile(dynamic=False)
@@ -267,10 +288,13 @@ def save_avatar(pupil: TrainedModules, weights: list[Tensor], folder: Path) -> N
 
 def main() -> None:
     """Train one stage."""
+    started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--minutes", type=float, required=True, help="of all, compiling too")
     parser.add_argument("--sound", type=Path, required=True)
-    parser.add_argument("--vae", type=Path, default=Path("model/pocket/weights"))
+    parser.add_argument(
+        "--motion", type=Path, default=WEIGHTS, help="folder of the motion autoencoder"
+    )
     parser.add_argument("--init", type=Path, help="weights of the stage before")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=1.2e-3)
@@ -292,11 +316,11 @@ def main() -> None:
         # The viseme head is not handed over: it is learnt anew in a minute.
         pupil.load_state_dict(load_file(args.init, device=str(device)), strict=False)
     studio = SceneStudio(
-        load_vae(args.vae).to(device).requires_grad_(False),
+        load_motion_autoencoder(args.motion).to(device).requires_grad_(False),
         load_sound(args.sound, device),
         generator,
     )
-    for weights in train_avatar(pupil, studio, recipe, generator):
+    for weights in train_avatar(pupil, studio, recipe, generator, started):
         save_avatar(pupil, weights, args.out)
 
 

@@ -20,6 +20,7 @@ from model.sampling.schedule import make_schedule
 
 OPTIONS = Options(width=64, height=96, clip_frames=24, steps=2)
 CLIPS = 3
+FACE = FaceBoxes((20, 60, 16, 8), (14, 30, 8, 6), (36, 30, 8, 6))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def sounds(pocket: PocketAvatar) -> list[np.ndarray]:
 
 
 def film(pocket: PocketAvatar, picture: np.ndarray, sounds: list[np.ndarray]) -> list:
-    inputs = pocket.encode_inputs(picture, "")
+    inputs = pocket.encode_inputs(picture, "", FACE)
     denoiser = pocket.denoiser(inputs, seed=5)
     return [denoiser.denoise(sound) for sound in sounds]
 
@@ -60,7 +61,7 @@ def test_shapes_are_those_of_the_traits(pocket, picture, sounds) -> None:
     assert made.latents.shape == size
     assert made.steps.shape == (OPTIONS.steps, *size)
     assert np.array_equal(made.steps[-1], made.latents)
-    frames = pocket.decoder(pocket.encode_inputs(picture, "")).decode(made.latents)
+    frames = pocket.decoder(pocket.encode_inputs(picture, "", FACE)).decode(made.latents)
     assert frames.shape == (24, 96, 64, 3)
     assert frames.dtype == np.uint8
 
@@ -72,7 +73,9 @@ def test_a_processor_without_bf16_makes_films_too(monkeypatch, pocket, picture, 
     assert wide.numerics["precision"] == "float32"
     made = film(wide, picture, sounds[:1])[0].latents
     assert np.abs(made - film(pocket, picture, sounds[:1])[0].latents).mean() < 0.05
-    shown = [each.decoder(each.encode_inputs(picture, "")).decode(made) for each in (wide, pocket)]
+    shown = [
+        each.decoder(each.encode_inputs(picture, "", FACE)).decode(made) for each in (wide, pocket)
+    ]
     assert np.abs(shown[0].astype(int) - shown[1]).mean() < 2
 
 
@@ -85,7 +88,7 @@ def test_the_same_film_twice_is_the_same(pocket, picture, sounds) -> None:
 
 def test_a_carry_stands_for_everything_before_it(pocket, picture, sounds) -> None:
     """A denoiser that takes up another's carry goes on bit for bit."""
-    inputs = pocket.encode_inputs(picture, "")
+    inputs = pocket.encode_inputs(picture, "", FACE)
     whole, resumed = pocket.denoiser(inputs, seed=5), pocket.denoiser(inputs, seed=5)
     for sound in sounds[:2]:
         whole.denoise(sound)
@@ -97,7 +100,7 @@ def test_a_carry_stands_for_everything_before_it(pocket, picture, sounds) -> Non
 
 def test_starting_over_forgets(pocket, picture, sounds) -> None:
     """restore(0, ()) gives the film from its beginning again."""
-    denoiser = pocket.denoiser(pocket.encode_inputs(picture, ""), seed=5)
+    denoiser = pocket.denoiser(pocket.encode_inputs(picture, "", FACE), seed=5)
     first = denoiser.denoise(sounds[0]).latents
     denoiser.denoise(sounds[1])
     denoiser.restore(0, ())
@@ -106,7 +109,7 @@ def test_starting_over_forgets(pocket, picture, sounds) -> None:
 
 def test_the_carry_is_small_and_whole(pocket, picture, sounds) -> None:
     """The carry holds the sink, the motion latents and nine latents of each ring, and no NaN."""
-    denoiser = pocket.denoiser(pocket.encode_inputs(picture, ""), seed=5)
+    denoiser = pocket.denoiser(pocket.encode_inputs(picture, "", FACE), seed=5)
     for sound in sounds:
         denoiser.denoise(sound)
     pieces = dict(denoiser.carry())
@@ -123,7 +126,7 @@ def test_the_carry_is_small_and_whole(pocket, picture, sounds) -> None:
 
 def test_a_clip_decoded_alone_is_the_clip_of_the_stream(pocket, picture, sounds) -> None:
     """After seek, every clip decodes to the bytes of the unbroken stream."""
-    inputs = pocket.encode_inputs(picture, "")
+    inputs = pocket.encode_inputs(picture, "", FACE)
     latents = [made.latents for made in film(pocket, picture, sounds)]
     stream = pocket.decoder(inputs)
     frames = [stream.decode(clip) for clip in latents]
@@ -137,7 +140,7 @@ def test_a_clip_decoded_alone_is_the_clip_of_the_stream(pocket, picture, sounds)
 
 def test_the_decoder_remembers_exactly_its_memory(pocket, picture, sounds) -> None:
     """One latent less than decoder_memory gives other bytes: the number is no guess."""
-    inputs = pocket.encode_inputs(picture, "")
+    inputs = pocket.encode_inputs(picture, "", FACE)
     latents = [made.latents for made in film(pocket, picture, sounds)]
     decoder = pocket.decoder(inputs)
     before = np.concatenate(latents[:2], 1)
@@ -165,7 +168,7 @@ def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
     assert not np.array_equal(pocket.extract_audio(avatar.AudioWindow(other[:span])), here)
 
 
-@pytest.mark.parametrize("part", ["transformer", "_audio_encoder", "_vae"])
+@pytest.mark.parametrize("part", ["transformer", "_audio_encoder", "_reference", "_autoencoder"])
 def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     """With any part's weights zeroed, the film is another one."""
     whole, broken = (avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig()) for _ in range(2))
@@ -178,7 +181,7 @@ def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     sound = np.random.default_rng(2).normal(0, 0.1, span).astype(np.float32)
     films = []
     for model in (whole, broken):
-        inputs = model.encode_inputs(picture, "")
+        inputs = model.encode_inputs(picture, "", FACE)
         made = model.denoiser(inputs, 1).denoise(model.extract_audio(avatar.AudioWindow(sound)))
         films.append(model.decoder(inputs).decode(made.latents))
     assert not np.array_equal(*films)
@@ -219,7 +222,7 @@ def test_what_is_not_chosen_is_pockets_own() -> None:
     model = avatar.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
     traits = model.traits
     assert (traits.clip_frames, traits.steps) == (48, 4)
-    inputs = model.encode_inputs(np.full((64, 64, 3), 120, np.uint8), "")
+    inputs = model.encode_inputs(np.full((64, 64, 3), 120, np.uint8), "", FACE)
     span = 48 * traits.samples_per_frame + 2 * traits.audio_margin
     heard = model.extract_audio(avatar.AudioWindow(np.zeros(span, np.float32)))
     made = model.denoiser(inputs, 0).denoise(heard)
@@ -236,4 +239,5 @@ def test_the_boxes_of_the_face_are_among_the_inputs_where_they_are_given(
     boxes = pocket.encode_inputs(picture, "", face)["boxes"]
     assert boxes.dtype == np.float32
     assert FaceBoxes.from_array(boxes) == face
-    assert "boxes" not in pocket.encode_inputs(picture, "")
+    with pytest.raises(ValueError, match="must be told"):
+        pocket.encode_inputs(picture, "")

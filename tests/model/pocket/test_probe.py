@@ -23,12 +23,14 @@ import hashlib, sys
 import numpy as np
 from model import avatar
 from model.avatar import AudioWindow, DeviceConfig, Options
+from pipeline.bench.knobs import place_face
 
 width, height, frames, steps, threads = map(int, sys.argv[1:])
 pocket = avatar.load_model("pocket", Options(width, height, frames, steps), DeviceConfig(threads))
 draw, traits = np.random.default_rng(1), pocket.traits
 span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
-inputs = pocket.encode_inputs(draw.integers(0, 256, (height, width, 3), dtype=np.uint8), "")
+picture = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
+inputs = pocket.encode_inputs(picture, "", place_face(width, height))
 features = pocket.extract_audio(AudioWindow(draw.normal(0, 0.1, span).astype(np.float32)))
 denoiser, decoder = pocket.denoiser(inputs, 420), pocket.decoder(inputs)
 film = hashlib.sha256(features.tobytes() + inputs["reference"].tobytes())
@@ -67,8 +69,12 @@ def test_it_is_the_same_at_every_start(pocket: PocketAvatar) -> None:
 
 PARTS: dict[str, Callable[[PocketAvatar], nn.Module]] = {
     "ear": lambda pocket: pocket._audio_encoder.blocks[0].time,
-    "encoder": lambda pocket: pocket._vae.merge[0],
-    "decoder": lambda pocket: pocket._vae.grow,
+    "reference": lambda pocket: pocket._reference.layers[1],
+    "encoder": lambda pocket: pocket._autoencoder.merge[0],
+    "picture": lambda pocket: pocket._autoencoder.look_middle[0],
+    "decoder": lambda pocket: pocket._autoencoder.grow,
+    "fields": lambda pocket: pocket._autoencoder.fields_out,
+    "planes": lambda pocket: pocket._transformer.cond_encoder,
     "patches": lambda pocket: pocket._transformer.patch_embedding,
     "attention": lambda pocket: pocket._transformer.blocks[0].self_attn.q,
     "motion": lambda pocket: pocket._transformer.frame_packer.proj_2x,

@@ -32,7 +32,7 @@ def files_of(run: Run) -> dict[Path, tuple[bytes, int]]:
 def test_pictures_come_from_noise_step_by_step(run: Run, tmp_path: Path):
     """A row a step, a column a latent frame; each row is closer to the last than the one before."""
     found = inspect_clip(run, ClipView(1, output_file=tmp_path / "strip.png"))
-    assert found.drawn == "by a linear map fitted to pocket's VAE"
+    assert found.drawn == "by the three main directions of pocket's motion latents, as colours"
     strip = np.asarray(Image.open(found.picture)).astype(np.float32)
     assert strip.shape == (18 + 4 * (96 + 2), 48 + 12 * (128 + 2), 3)
     rows = [strip[18 + step * 98 : 18 + step * 98 + 96, 48:] for step in range(4)]

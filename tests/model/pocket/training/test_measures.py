@@ -192,7 +192,9 @@ class Mimic:
             prompt_acts=False,
         )  # fmt: skip
 
-    def encode_inputs(self, picture: np.ndarray, _prompt: str) -> dict[str, np.ndarray]:
+    def encode_inputs(
+        self, picture: np.ndarray, _prompt: str, _face: object
+    ) -> dict[str, np.ndarray]:
         found = [i for i, who in enumerate(self.people) if np.array_equal(who.picture, picture)]
         return {"who": np.array(found[0])}
 

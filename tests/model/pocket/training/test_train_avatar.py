@@ -1,13 +1,22 @@
 """The forward that is trained is the loop that runs."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 
+from model.encoders.mel_encoder import CONTEXT_FRAMES
+from model.pocket.conditions import PLANES
 from model.pocket.model_traits import TRANSFORMER
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
-from model.pocket.training.scenes import CLIP, WARM, Clips
-from model.pocket.training.train_avatar import AvatarRecipe, iterate_batches
+from model.pocket.training.scenes import CLIP, FRAMES, WARM, Clips
+from model.pocket.training.train_avatar import (
+    AvatarRecipe,
+    BatchMaker,
+    TrainedModules,
+    iterate_batches,
+)
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
@@ -38,14 +47,14 @@ def test_the_masked_forward_equals_the_streaming_loop() -> None:
     # Before time 26 the reference stands at 30 whatever is drawn.
     ahead = [30 - BLOCK * b for b in range(BLOCKS)]
     schedule = Schedule((1000 * SIGMA,), (SIGMA, 0.0))
-    loop = CausalDenoiser(
-        model, schedule, Conditioning(reference, past, None, CLIP), Written(noise, ahead)
-    )
+    planes = torch.randn(1, PLANES, 1, 16, 16).expand(-1, -1, CLIP, -1, -1)
+    told = Conditioning(reference, past, None, CLIP, pose=lambda _: planes)
+    loop = CausalDenoiser(model, schedule, told, Written(noise, ahead))
     made = torch.from_numpy(loop.denoise(features[0].numpy()).latents)
     before = torch.cat([past[0], made[:, :-BLOCK]], 1)
     motion = before.unflatten(1, (BLOCKS, WARM)).transpose(0, 1)[None]
     sight = MaskedInputs(
-        noise[None], torch.tensor([SIGMA]), reference, motion, torch.tensor([ahead])
+        noise[None], torch.tensor([SIGMA]), reference, motion, torch.tensor([ahead]), planes
     )
     with torch.inference_mode():
         velocity = masked_forward(model, sight, features)[0]
@@ -62,7 +71,7 @@ class Camera:
     def shoot(self, n: int) -> Clips:
         numbers = torch.arange(self.taken, self.taken + n).float()[:, None]
         self.taken += n
-        return Clips(*(numbers.clone() for _ in range(6)))
+        return Clips(*(numbers.clone() for _ in fields(Clips)))
 
 
 @pytest.mark.parametrize("fresh", [3, 4, 5])
@@ -70,8 +79,27 @@ def test_the_pool_goes_on_renewing(fresh: int) -> None:
     """Clips keep coming and the oldest go, whatever number is taken at a time; it once stood still where the number was no divisor."""
     camera, recipe = Camera(), AvatarRecipe(1, batch=4, pool=16, fresh=fresh, every=2)
     drawn = iterate_batches(camera, recipe, torch.Generator().manual_seed(0))
-    first = next(drawn).reference
+    first = next(drawn).past
     assert camera.taken >= 16
-    last = torch.cat([next(drawn).reference for _ in range(40)][-4:])
+    last = torch.cat([next(drawn).past for _ in range(40)][-4:])
     assert first.max() < 16 + 2 * fresh
     assert last.min() >= camera.taken - 16 - 2 * fresh
+
+
+def test_a_step_may_look_back_on_what_the_model_made() -> None:
+    """With `own`, the past of later blocks is the model's own guess and not the truth: the loss is another one, and gradients flow through the second forward alone."""
+    torch.manual_seed(0)
+    shapes = {"picture": (3, 64, 64), "boxes": (3, 4), "acts": (9,), "past": (16, WARM, 4, 4), "latents": (16, CLIP, 4, 4), "worth": (CLIP, 4, 4),
+              "mel": (80, 4 * (FRAMES + 2 * CONTEXT_FRAMES)), "curves": (FRAMES, 3)}  # fmt: skip
+    clips = Clips(**{name: torch.rand(2, *shape) for name, shape in shapes.items()})
+    pupil, recipe = TrainedModules(), AvatarRecipe(1)
+    with torch.no_grad():
+        pupil.transformer.head.head.weight.normal_(0, 0.1)
+    losses = []
+    for own in (False, True):
+        batch = BatchMaker(recipe, torch.Generator().manual_seed(1))
+        loss, _ = batch.loss(pupil, clips, own=own)
+        losses.append(float(loss.detach()))
+    assert losses[0] != losses[1]
+    loss.backward()
+    assert pupil.reference.layers[1].weight.grad.abs().sum() > 0

@@ -1,0 +1,166 @@
+"""Pocket's decoder: motion latents into frames of the film's own size and sharpness, clip after clip."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from model.avatar import Byte, Float, Named, Options
+from model.pocket.canvas import Region, boxes_on_canvas, canvas_size, choose_region
+from model.pocket.motion_autoencoder import (
+    CACHED_LATENTS,
+    FLOW_PIXELS,
+    FRAMES,
+    FeatureCache,
+    MotionAutoencoder,
+    MotionFields,
+    box_planes,
+    identity_grid,
+)
+
+FADE = 0.12
+"""Share of a side in which motion ends, where the film goes on beyond the canvas."""
+OVERSAMPLED = 2
+"""A picture that is sampled between its pixels loses sharpness; enlarged first, it loses little."""
+
+
+class FilmPicture:
+    """A picture of the film's size, and what is needed to move it."""
+
+    def __init__(self, picture: Byte, region: Region, canvas: tuple[int, int]) -> None:
+        self.still = rearrange(to_floats(picture), "y x c -> c y x")
+        self.region, self.size = region, picture.shape[:2]
+        bigger = [OVERSAMPLED * side for side in self.size]
+        self.source = F.interpolate(
+            self.still[None], bigger, mode="bicubic", align_corners=False
+        ).clamp_(-1, 1)
+        # Twice as fast to sample: the colours of a pixel lie together.
+        self.source = self.source.contiguous(memory_format=torch.channels_last)
+        height, width = self.size
+        top, left = max(0, region.top), max(0, region.left)
+        self.rows = slice(top, min(height, region.top + region.height))
+        self.columns = slice(left, min(width, region.left + region.width))
+        self.grid = identity_grid(height, width, "cpu")[self.rows, self.columns]
+        pixels = FLOW_PIXELS * region.width / canvas[0]
+        self.unit = torch.tensor([2 * pixels / width, 2 * pixels / height])
+        self.fade = None if region.whole else draw_fade(region.height, region.width)
+
+    def canvas_picture(self, canvas: tuple[int, int]) -> Tensor:
+        """The region [1, 3, y, x] on the canvas, the film's edges continued."""
+        region, (height, width) = self.region, self.size
+        around = (
+            max(0, -region.left), max(0, region.left + region.width - width),
+            max(0, -region.top), max(0, region.top + region.height - height),
+        )  # fmt: skip
+        part = F.pad(self.still[None, :, self.rows, self.columns], around, mode="replicate")
+        size = (canvas[1], canvas[0])
+        if part.shape[-2:] == size:
+            return part
+        return F.interpolate(part, size, mode="bilinear", antialias=True)
+
+    def move(self, fields: MotionFields) -> Tensor:
+        """Frames [t, 3, y, x] in -1..1 of the film's size."""
+        flow, paint, mask = (self._to_film(x) for x in fields)
+        grid = torch.addcmul(self.grid, rearrange(flow, "t c y x -> t y x c"), self.unit)
+        source = self.source.expand(len(flow), -1, -1, -1)
+        moved = F.grid_sample(source, grid, padding_mode="border", align_corners=False)
+        moved = torch.lerp(moved, paint, mask)
+        if moved.shape[-2:] == self.size:
+            return moved
+        frames = self.still.repeat(len(flow), 1, 1, 1)
+        frames[:, :, self.rows, self.columns] = moved
+        return frames
+
+    def _to_film(self, field: Tensor) -> Tensor:
+        """A field of the canvas where the film is."""
+        size = (self.region.height, self.region.width)
+        if field.shape[-2:] != size:
+            field = F.interpolate(field, size, mode="bilinear", align_corners=False)
+        if self.fade is not None and field.shape[1] != 3:
+            field = field * self.fade
+        top, left = self.rows.start - self.region.top, self.columns.start - self.region.left
+        return field[..., top : top + self.grid.shape[0], left : left + self.grid.shape[1]]
+
+
+class PocketDecoder:
+    """Latents into frames; the stream begins with the picture standing still, so that the first frames have a past."""
+
+    def __init__(self, autoencoder: MotionAutoencoder, inputs: Named, options: Options) -> None:
+        self._autoencoder, self._options = autoencoder, options
+        self._mean, self._std = autoencoder.scale()
+        boxes, canvas = inputs["boxes"].tolist(), canvas_size(options)
+        region = choose_region(options, boxes)
+        self._picture = FilmPicture(np.asarray(inputs["picture"], np.uint8), region, canvas)
+        with torch.inference_mode():
+            kept = autoencoder.open.weight.dtype
+            picture = self._picture.canvas_picture(canvas).to(kept)
+            planes = plan_boxes(boxes, region, canvas).to(kept)
+            self._features = autoencoder.look(picture, planes)
+        self._still = to_batch(inputs["still"]).repeat(1, 1, CACHED_LATENTS, 1, 1)
+        self.seek(0, np.empty((self._still.shape[1], 0, *self._still.shape[3:]), np.float32))
+
+    @property
+    def next_clip(self) -> int:
+        """The clip that `decode` expects next."""
+        return self._clip
+
+    # Without it, float32 frames are not copied below, and what inference made is not written over outside of it.
+    @torch.inference_mode()
+    def decode(self, latents: Float) -> Byte:
+        """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
+        film = torch.from_numpy(latents)[None]
+        size = (self._options.height, self._options.width)
+        made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
+        for i, latent in enumerate(film.split(1, 2)):
+            frames = self._picture.move(self._push(latent))
+            pixels = frames.add_(1).mul_(127.5).round_().clamp_(0, 255)
+            made[i * FRAMES : (i + 1) * FRAMES] = rearrange(pixels, "t c y x -> t y x c")
+        self._clip += 1
+        return made.numpy()
+
+    def motion(self) -> Float:
+        """Raise NotImplementedError: a clip takes nothing from the decoded one."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def seek(self, clip: int, preceding: Float) -> None:
+        """Stand before `clip`, given the latents before it."""
+        self._past = FeatureCache()
+        past = torch.from_numpy(np.ascontiguousarray(preceding))[None]
+        if clip * self._options.clip_frames < CACHED_LATENTS * FRAMES:
+            past = torch.cat([self._still, past], 2)
+        for latent in past.split(1, 2):
+            self._push(latent)
+        self._clip = clip
+
+    def _push(self, latent: Tensor) -> MotionFields:
+        """The fields of the four frames of the next normalised latent [1, c, 1, h, w]."""
+        raw = (latent.float() * self._std + self._mean).to(self._autoencoder.open.weight.dtype)
+        return self._autoencoder.fields(self._features, raw, self._past)
+
+
+def draw_fade(height: int, width: int) -> Tensor:
+    """1 within, falling smoothly to 0 at the edges [height, width]."""
+    sides = []
+    for side in (height, width):
+        place = (torch.arange(side) + 0.5) / side
+        edge = (torch.minimum(place, 1 - place) / FADE).clamp(max=1)
+        sides.append(edge * edge * (3 - 2 * edge))
+    return sides[0][:, None] * sides[1]
+
+
+def plan_boxes(boxes: list[list[float]], region: Region, canvas: tuple[int, int]) -> Tensor:
+    """Planes [1, 3, y, x] of boxes in the film's pixels, on the canvas."""
+    told = torch.tensor([boxes_on_canvas(boxes, region)])
+    return box_planes(told, canvas[1], canvas[0])
+
+
+def to_floats(picture: Byte) -> Tensor:
+    """Bytes as numbers in -1..1."""
+    return torch.from_numpy(picture.copy()).float() / 127.5 - 1
+
+
+def to_batch(array: np.ndarray) -> Tensor:
+    """An array as a batch of one."""
+    return torch.from_numpy(np.ascontiguousarray(array))[None].float()

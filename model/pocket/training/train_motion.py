@@ -1,0 +1,355 @@
+"""Train pocket's motion autoencoder: `python -m model.pocket.training.train_motion --minutes 8.5 --out OUT`.
+
+On drawn faces that are rendered while it learns. The clock is the budget: the learning rate follows the time that is left, not a number of steps.
+With `--init FOLDER` it goes on from the weights in there.
+"""
+
+import argparse
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model.pocket.model_traits import MOTION_CONFIG, MOTION_FILE
+from model.pocket.motion_autoencoder import (
+    FeatureCache,
+    MotionAutoencoder,
+    MotionFields,
+    blend_frames,
+    box_planes,
+)
+from model.pocket.training.drawn_clips import WORTH_STEP, ClipRenderer, DrawnClips, PhotographBender
+from model.pocket.training.motion import draw_acts, draw_motion
+from model.pocket.training.scenes import draw_rest
+from model.presenters.face import draw_identities
+
+FRAMES = 12
+"""Three latents: a frame depends on no more."""
+FRESH = 8
+"""Clips that are drawn at once, every so many steps: one at a time, a card would wait for its host."""
+UNSEEN = 1_000_003
+COMPILED_PARTS = ("look", "posterior", "fields")
+COMPILED = 10
+"""Steps after which all is compiled and chosen, and the learning rate begins to fall."""
+_log = logging.getLogger("train_motion")
+
+
+@dataclass(frozen=True)
+class MotionRecipe:
+    """What may be turned."""
+
+    minutes: float
+    size: int = 256
+    pool: int = 384
+    clip: int = 36
+    batch: int = 28
+    rate: float = 1e-3
+    ema: float = 0.998
+    warm_up: int = 300
+    prior: float = 1e-4
+    noise: float = 0.1
+    blink: float = 2.0
+    crispness: float = 1.0
+    paint: float = 0.06
+    roughness: float = 0.04
+    photographs: float = 0.15
+
+
+def draw_chatter(n: int, t: int, generator: torch.Generator) -> Tensor:
+    """Mouth curves [n, t, 3] of nobody's words: shut often, open anyhow, at the pace of speech."""
+    keys, device = math.ceil(t / 2.5) + 2, generator.device
+    draw = torch.rand(n, 6, keys, generator=generator, device=device)
+    talks = (draw[:, 5, :1] > 0.15).float()
+    aperture = draw[:, 0] * (draw[:, 1] > 0.3)
+    width, rounding = 0.4 * (2 * draw[:, 2] - 1), draw[:, 3] * (draw[:, 4] > 0.6)
+    curves = torch.stack((aperture * talks, 0.5 + width * talks, rounding * talks), 1)
+    return F.interpolate(curves, scale_factor=2.5, mode="linear", align_corners=True)[..., :t].mT
+
+
+class Lesson(NamedTuple):
+    """One batch: pictures [n, 3, y, x] in -1..1, planes of their boxes, frames [n, 3, t, y, x] and what they are worth [n, t, y/4, x/4]."""
+
+    picture: Tensor
+    planes: Tensor
+    frames: Tensor
+    worth: Tensor
+
+
+class ClipPool:
+    """Drawn clips as bytes, on the device; the oldest give way to new ones."""
+
+    def __init__(self, recipe: MotionRecipe, generator: torch.Generator) -> None:
+        self.recipe, self.generator, self.oldest = recipe, generator, 0
+        self.renderer = ClipRenderer(generator, recipe.size)
+        self.photographs = PhotographBender(recipe.size, generator.device)
+        n, t, s = recipe.pool, recipe.clip, recipe.size
+        on = torch.zeros(1, dtype=torch.uint8, device=generator.device)
+        worth = on.new_empty(n, t, 1, s // WORTH_STEP, s // WORTH_STEP, dtype=torch.float16)
+        boxes = on.new_empty(n, 3, 4, dtype=torch.float32)
+        self.clips = DrawnClips(on.new_empty(n, 3, s, s), boxes, on.new_empty(n, t, 3, s, s), worth)
+        for _ in range(0, n, FRESH):
+            self.refresh(FRESH)
+
+    @torch.no_grad()
+    def refresh(self, n: int) -> None:
+        """Put n new clips in the place of the oldest."""
+        bent = self.photographs.pictures and float(torch.rand(())) < self.recipe.photographs
+        made = self.photographs.draw(n, self.recipe.clip, self.generator) if bent else self.draw(n)
+        rows = slice(self.oldest, self.oldest + n)
+        self.clips.rest[rows] = (made.rest * 255).round().to(torch.uint8)
+        self.clips.frames[rows] = (made.frames * 255).round().to(torch.uint8)
+        self.clips.boxes[rows], self.clips.worth[rows] = made.boxes, made.worth.half()
+        self.oldest = (self.oldest + n) % self.recipe.pool
+
+    def draw(self, n: int) -> DrawnClips:
+        """New presenters, chattering."""
+        g, t = self.generator, self.recipe.clip
+        moves = draw_motion(n, t, draw_chatter(n, t, g), g, draw_acts(n, g))
+        identity = draw_identities(n, g)
+        rest = draw_rest(identity, draw_motion(n, 1, draw_chatter(n, 4, g)[:, :1], g), g)
+        return self.renderer.draw(identity, rest, moves)
+
+    def batch(self, n: int) -> Lesson:
+        """Some clips begin with a still, some are the picture itself, standing still."""
+        clip = torch.randint(self.recipe.pool, (n, 1))
+        frame = torch.randint(self.recipe.clip - FRAMES + 1, (n, 1)) + torch.arange(FRAMES)
+        frame[: n // 6, :4] = frame[: n // 6, :1]
+        clip, frame = (x.to(self.clips.rest.device, non_blocking=True) for x in (clip, frame))
+        frames = self.clips.frames[clip, frame].transpose(1, 2).to(torch.bfloat16) / 127.5 - 1
+        rest = self.clips.rest[clip[:, 0]].to(torch.bfloat16) / 127.5 - 1
+        still = n // 12
+        if still:
+            frames[-still:] = rest[-still:, :, None]
+        planes = box_planes(self.clips.boxes[clip[:, 0]], *rest.shape[-2:]).to(rest.dtype)
+        return Lesson(rest, planes, frames, self.clips.worth[clip, frame, 0])
+
+
+class MotionLosses(NamedTuple):
+    """Parts of the loss; `error` is the mean squared error."""
+
+    plain: Tensor
+    edges: Tensor
+    blink: Tensor
+    crispness: Tensor
+    paint: Tensor
+    error: Tensor
+
+    def total(self, recipe: MotionRecipe, strict: Tensor) -> Tensor:
+        """The loss. `strict` 0..1 fades in all but the plain error and the paint's price.
+
+        Edges and flicker are least in a grey picture, and a beginner who minds them never leaves it.
+        """
+        rest = 0.6 * self.edges + recipe.blink * self.blink + recipe.crispness * self.crispness
+        return self.plain + recipe.paint * self.paint + strict * rest
+
+
+def compute_losses(made: Tensor, mask: Tensor, frames: Tensor, worth: Tensor) -> MotionLosses:
+    """The losses of frames [n, 3, t, y, x] whose paint had a mask [(n t), 1, y, x].
+
+    A steady error is less seen than one that comes and goes every four frames: hence the differences in time. Absolute errors are least for a blur where an edge is
+    uncertain: hence the strength of edges, wherever they are, in patches of 8 × 8. Paint costs most where the picture shows all there is.
+    """
+    error = made.float() - frames.float()
+    weight = worth.float().repeat_interleave(4, -1).repeat_interleave(4, -2).unsqueeze(1)
+    plain = (weight * (error.abs() + 2 * error.square())).mean()
+    across = (weight[..., 1:] * error.diff(dim=-1).abs()).mean()
+    down = (weight[..., 1:, :] * error.diff(dim=-2).abs()).mean()
+    blink = (weight[:, :, 1:] * error.diff(dim=2).abs()).mean()
+    crisp = (edge_strength(made.float()) - edge_strength(frames.float())).abs().mean()
+    dear = mask / weight.squeeze(1).flatten(0, 1).unsqueeze(1).square()
+    return MotionLosses(plain, across + down, blink, crisp, dear.mean(), error.square().mean())
+
+
+def edge_strength(frames: Tensor) -> Tensor:
+    """Root mean square of the Laplacian [(n t), 1, y/8, x/8] of the brightness of frames [n, 3, t, y, x]."""
+    luma = frames.mean(1).flatten(0, 1)
+    inner = 4 * luma[:, 1:-1, 1:-1] - luma[:, :-2, 1:-1] - luma[:, 2:, 1:-1]
+    inner = inner - luma[:, 1:-1, :-2] - luma[:, 1:-1, 2:]
+    return (F.avg_pool2d(inner[:, None].square(), 8) + 1e-4).sqrt()
+
+
+def rebuild_frames(
+    autoencoder: MotionAutoencoder, lesson: Lesson, raw: Tensor
+) -> tuple[Tensor, MotionFields]:
+    """Frames [n, 3, t, y, x] out of raw latents, and their fields."""
+    features = autoencoder.look(lesson.picture, lesson.planes)
+    fields = autoencoder.fields(features, raw, FeatureCache())
+    with torch.autocast(raw.device.type, enabled=False):
+        made = blend_frames(lesson.picture.float(), fields)
+    return made.unflatten(0, (len(raw), -1)).transpose(1, 2), fields
+
+
+class MotionTrainer:
+    """The weights, their average, and one step."""
+
+    def __init__(self, autoencoder: MotionAutoencoder, recipe: MotionRecipe) -> None:
+        self.autoencoder, self.recipe, self.step = autoencoder, recipe, 0
+        self.device = autoencoder.open.weight.device
+        self.learnt = list(autoencoder.parameters())
+        self.optimiser = torch.optim.AdamW(
+            self.learnt, recipe.rate, (0.9, 0.98), weight_decay=0.01,
+            fused=self.device.type == "cuda",
+        )  # fmt: skip
+        self.average = [p.detach().clone() for p in self.learnt]
+        self.spread = torch.ones(autoencoder.open.in_channels, 1, 1, 1, device=self.device)
+        self.strict = torch.zeros((), device=self.device)
+        self.judge: Callable[..., MotionLosses] = compute_losses
+        if self.device.type == "cuda":
+            self.judge = torch.compile(compute_losses, dynamic=False)
+        if self.device.type == "cuda":
+            for part in COMPILED_PARTS:
+                setattr(autoencoder, part, torch.compile(getattr(autoencoder, part), dynamic=False))
+
+    def learn(self, lesson: Lesson, done: float) -> Tensor:
+        """One step when a share of the time is over; the mean squared error."""
+        recipe = self.recipe
+        rate = recipe.rate * min(1.0, (self.step + 1) / recipe.warm_up)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+        self.strict.fill_(min(1.0, max(0.0, (self.step - 200) / 600)))
+        with torch.autocast(self.device.type, torch.bfloat16):
+            raw, prior = self.encode(lesson)
+            made, fields = rebuild_frames(self.autoencoder, lesson, raw)
+        losses = self.judge(made, fields.mask, lesson.frames, lesson.worth)
+        rough = fields.flow.diff(dim=-1).abs().mean() + fields.flow.diff(dim=-2).abs().mean()
+        loss = losses.total(recipe, self.strict) + recipe.prior * self.strict * prior
+        (loss + recipe.roughness * rough).backward()
+        nn.utils.clip_grad_norm_(self.learnt, 1.0, foreach=True)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        keep = min(recipe.ema, self.step / (self.step + 10))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.learnt], 1 - keep)
+        self.step += 1
+        return losses.error.detach()
+
+    def encode(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
+        """Raw latents that are a little wrong, and the prior's loss."""
+        seen = self.autoencoder.posterior(lesson.picture, lesson.planes, lesson.frames)
+        mean, log_variance = (x.float() for x in seen)
+        self.spread.lerp_(mean.detach().std((0, 2, 3, 4)).view_as(self.spread), 0.02)
+        wrong = self.strict * self.recipe.noise * self.spread
+        wrong = wrong * torch.rand(len(mean), 1, 1, 1, 1, device=mean.device)
+        prior = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).mean()
+        return mean + ((0.5 * log_variance).exp() + wrong) * torch.randn_like(mean), prior
+
+
+def train_motion(
+    autoencoder: MotionAutoencoder, pool: ClipPool, recipe: MotionRecipe, started: float
+) -> None:
+    """Train until recipe.minutes after `started`, by time.monotonic; the autoencoder then has the averaged weights."""
+    trainer, done = MotionTrainer(autoencoder, recipe), 0.0
+    began = until = started + 60 * recipe.minutes
+    while done < 1:
+        if trainer.step % FRESH == 0:
+            pool.refresh(FRESH)
+        error = trainer.learn(pool.batch(recipe.batch), done)
+        now = time.monotonic()
+        if trainer.step == COMPILED:
+            began = now
+        if trainer.step >= COMPILED:
+            done = (now - began) / max(until - began, 1e-6)
+        if trainer.step % 200 == 0:
+            decibels = 10 * math.log10(4 / float(error))
+            _log.info("step %d, %.0f s, %.2f dB", trainer.step, now - started, decibels)
+    _log.info("%d steps", trainer.step)
+    with torch.no_grad():
+        for p, a in zip(trainer.learnt, trainer.average, strict=True):
+            p.copy_(a)
+    for part in COMPILED_PARTS:  # what follows has other shapes, and is not worth compiling
+        vars(autoencoder).pop(part, None)
+
+
+@torch.no_grad()
+def measure_latents(
+    autoencoder: MotionAutoencoder, pool: ClipPool, batches: int = 32
+) -> dict[str, list[float]]:
+    """Mean and spread of each latent channel, over so many batches of 24 clips."""
+    with torch.autocast(autoencoder.open.weight.device.type, torch.bfloat16):
+        means = [autoencoder.posterior(*pool.batch(24)[:3])[0].float() for _ in range(batches)]
+    whole = torch.cat(means).transpose(0, 1).flatten(1).double()
+    return {"latents_mean": whole.mean(1).tolist(), "latents_std": whole.std(1).tolist()}
+
+
+def save_motion_autoencoder(
+    autoencoder: MotionAutoencoder, facts: dict[str, list[float]], folder: Path
+) -> None:
+    """Weights in bf16 and the configuration beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = autoencoder.state_dict()
+    save_file(
+        {k: v.to("cpu", torch.bfloat16).contiguous() for k, v in state.items()},
+        folder / MOTION_FILE,
+    )
+    (folder / MOTION_CONFIG).write_text(json.dumps(facts, indent=1) + "\n")
+
+
+@torch.no_grad()
+def evaluate_motion(autoencoder: MotionAutoencoder, size: int) -> dict[str, float]:
+    """PSNR in decibels of unseen faces, whole and weighted to mouth and eyes; edges against the truth's; frame differences at latent boundaries against inside; the share that is painted."""
+    device = autoencoder.open.weight.device
+    recipe = MotionRecipe(1, size=size, pool=16, clip=48, photographs=0)
+    clips = ClipPool(recipe, torch.Generator(device).manual_seed(UNSEEN)).clips
+    made, painted = [], 0.0
+    for row in range(recipe.pool):
+        one = clips.take(torch.tensor([row], device=device))
+        picture = one.rest.to(torch.bfloat16) / 127.5 - 1
+        planes = box_planes(one.boxes, size, size).to(picture.dtype)
+        lesson = Lesson(picture, planes, one.frames.transpose(1, 2) / 127.5 - 1, one.worth)
+        with torch.autocast(device.type, torch.bfloat16):
+            frames, fields = rebuild_frames(
+                autoencoder, lesson, autoencoder.posterior(*lesson[:3])[0].float()
+            )
+        made.append(frames.clamp(-1, 1).float())
+        painted += float(fields.mask.mean()) / recipe.pool
+    whole, truth = torch.cat(made), clips.frames.transpose(1, 2) / 127.5 - 1
+    error = (whole - truth).square().mean(1)
+    worth = clips.worth[:, :, 0].float().repeat_interleave(4, -1).repeat_interleave(4, -2) - 1
+    change = whole.diff(dim=2).abs().mean((0, 1, 3, 4))
+    joint = torch.arange(len(change), device=device) % 4 == 3
+    edges = [edge_strength(f).square().mean().sqrt() for f in (whole, truth)]
+    return {
+        "psnr": 10 * math.log10(4 / float(error.mean())),
+        "psnr_mouth_eyes": 10 * math.log10(4 / float((error * worth).sum() / worth.sum())),
+        "sharpness": float(edges[0] / edges[1]),
+        "latent_boundary": float(change[joint].mean() / change[~joint].mean()),
+        "painted": painted,
+    }
+
+
+def main() -> None:
+    """Train, save, check."""
+    started = time.monotonic()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, required=True, help="of all, compiling too")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="folder whose weights it goes on from")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--smoke", action="store_true", help="tiny, to find mistakes")
+    args = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms %(message)s")
+    torch.manual_seed(0)
+    torch.backends.cudnn.benchmark = True
+    recipe = MotionRecipe(args.minutes, rate=args.rate)
+    if args.smoke and device.type == "cpu":
+        recipe = replace(recipe, size=64, pool=8, batch=2, clip=16)
+    pool = ClipPool(recipe, torch.Generator(device).manual_seed(1))
+    autoencoder = MotionAutoencoder().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks memory_format
+    if args.init:
+        autoencoder.load_state_dict(load_file(args.init / MOTION_FILE, device=str(device)))
+    train_motion(autoencoder, pool, recipe, started)
+    save_motion_autoencoder(autoencoder, measure_latents(autoencoder, pool), args.out)
+    _log.info("%s", json.dumps(evaluate_motion(autoencoder, recipe.size)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Where a film lies on pocket's canvas: all of it, or a square around a small face."""
+
+import pytest
+
+from model.avatar import Options
+from model.pocket.canvas import (
+    SIZE,
+    Region,
+    boxes_on_canvas,
+    canvas_size,
+    choose_region,
+    locate_face,
+)
+
+
+def face(x: float, y: float, size: float) -> list[list[float]]:
+    """Boxes of a face whose eyes and mouth are `size` apart, in the middle of which is (x, y)."""
+    eye, mouth = size / 5, size / 2
+    middles = [(x, y + size / 2, mouth), (x - size / 2, y - size / 2, eye), (x + size / 2, y - size / 2, eye)]  # fmt: skip
+    return [[cx - w / 2, cy - w / 4, w, w / 2] for cx, cy, w in middles]
+
+
+def test_a_face_is_located() -> None:
+    """By its middle and the larger of its two measures."""
+    assert locate_face(face(100, 80, 40)) == pytest.approx((100, 80, 40))
+
+
+@pytest.mark.parametrize(("width", "height"), [(512, 512), (640, 352), (300, 900)])
+def test_a_large_face_has_the_whole_film_on_the_canvas(width: int, height: int) -> None:
+    """A square as wide as the longer side, the film in its middle."""
+    longest = max(width, height)
+    region = choose_region(Options(width, height), face(width / 2, height / 2, longest / 5))
+    assert (region.width, region.height, region.whole) == (longest, longest, True)
+    assert (2 * region.left + longest, 2 * region.top + longest) == pytest.approx((width, height), abs=1)  # fmt: skip
+
+
+@pytest.mark.parametrize("x", [60, 500, 940])
+def test_a_small_face_is_looked_at_by_itself(x: float) -> None:
+    """A square of a few faces around it that does not leave the film, and holds the face whole."""
+    boxes = face(x, 300, 50)
+    region = choose_region(Options(1000, 600), boxes)
+    assert not region.whole
+    assert 0 <= region.left <= region.left + region.width <= 1000
+    assert 200 < region.width < 350
+    for cx, cy, wide, high in boxes_on_canvas(boxes, region):
+        assert abs(cx) + wide < 1
+        assert abs(cy) + high < 1
+
+
+def test_a_small_film_is_its_own_canvas() -> None:
+    """Pixel for pixel, on whole tokens."""
+    options = Options(100, 64)
+    assert canvas_size(options) == (128, 64)
+    assert choose_region(options, face(50, 32, 5)) == Region(0, 0, 128, 64)
+    assert canvas_size(Options(257, 64)) == (SIZE, SIZE)
+    assert boxes_on_canvas([[64, 32, 32, 16]], Region(0, 0, 128, 64)) == [[0.25, 0.25, 0.25, 0.25]]
