@@ -97,13 +97,12 @@ def test_a_child_that_nobody_waits_for_ends_with_the_work() -> None:
     assert there
 
 
-def test_a_killed_plan_leaves_nobody_and_the_next_sweeps(
-    tmp_path: Path, face: Path, speech: Path
-) -> None:
+def test_a_killed_plan_leaves_nobody_and_the_next_sweeps(tmp_path: Path, speech: Path) -> None:
     """`kill -9` while it rehearses: the rehearsal ends, its folder is gone with the next command."""
     small = ["--size", "64*64", "--sample-steps", "1", "--infer-frames", "12", "--run", "runs/x"]
     (tmp_path / "runs").mkdir()
-    words = [sys.executable, "-m", "pipeline", "plan", str(face), str(speech), *small]
+    picture = ROOT / "examples" / "mila.png"
+    words = [sys.executable, "-m", "pipeline", "plan", str(picture), str(speech), *small]
     there = {**os.environ, "PYTHONPATH": str(ROOT)}
     plan = subprocess.Popen([*words, "--rehearse", "yes"], cwd=tmp_path, env=there)
     children = wait_for(
