@@ -15,7 +15,7 @@ LongtakeError
 │   ├── DeviceTooSmall  FilmTooLarge
 │   └── WrongPrecision  the machine computes wrongly
 ├── RunError            the run folder
-│   ├── NotARun  RunDamaged  LinkInRun  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics
+│   ├── NotARun  RunDamaged  LinkInRun  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics  WeightsReplaced
 │   ├── NotWritable  NotReadable  NoSpace
 │   ├── NotReproduced  BadSegment
 │   ├── InputDamaged    its copies of the picture and the sound
@@ -107,6 +107,10 @@ class OtherSpec(RunError):
 
 class OtherNumerics(RunError):
     """{} was begun under other numerics: {}. Go on where it was begun, or add --accept-joint to accept a joint in the film."""
+
+
+class WeightsReplaced(RunError):
+    """{} was begun with other weights of {} than are here, and these cannot go on with its clips. Go on with the weights, or the version of longtake, that began it; what is finished can be played, verified and inspected."""
 
 
 class NotWritable(RunError):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import DeviceConfig, Options
+from storage.errors import WeightsReplaced
 from storage.memory_guard import require_libraries, start_guard
 from storage.run import Run
 from tasks.clip_context import read_latents_before, read_motion_before
@@ -43,6 +44,14 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
         unload_avatar()  # two big models do not fit a device
         _loaded[key] = avatar.load_model(spec.model, options, machine)
     return _loaded[key]
+
+
+def require_own_weights(run: Run) -> None:
+    """Raise WeightsReplaced where the weights that are here are not those that the run was begun with. Asked where the machine gives other bits, whose reason this may be."""
+    spec = run.spec
+    options = model_options_of(spec, run.settings)
+    if avatar.weights_digest(spec.model, options, fetch=False) != spec.weights:
+        raise WeightsReplaced(run.root, spec.model)
 
 
 def unload_avatar() -> None:

@@ -13,7 +13,12 @@ from storage.publish import make_folder, sweep_drafts
 from storage.records import Records
 from storage.scratch import private_folder
 from tasks.denoise_ahead import check_finite
-from tasks.loaded_model import describe_numerics_difference, load_avatar, position_decoder
+from tasks.loaded_model import (
+    describe_numerics_difference,
+    load_avatar,
+    position_decoder,
+    require_own_weights,
+)
 from tasks.route import Route, find_route, restore_denoiser
 
 if TYPE_CHECKING:
@@ -57,12 +62,13 @@ def replay_steps(
     """The steps of a clip, made again and kept in the scratch folder, and the clips that were denoised for it.
 
     `passed` hears of each clip that was denoised; each that the film shows is compared with what is published.
-    Raises NotMade, OtherNumerics, NotReproduced.
+    Raises NotMade, OtherNumerics, WeightsReplaced, NotReproduced.
     """
     route = route_to(run, clip)
     begun = run.fingerprint_at(clip)
     avatar = load_avatar(run.spec, run.settings, int(begun.get("threads", 1)))
     if other := describe_numerics_difference(begun, avatar.numerics):
+        require_own_weights(run)
         raise OtherNumerics(run.root, other)
     fresh = partial(avatar.denoiser, run.inputs.read_all())
     denoiser, route = restore_denoiser(run, route, fresh)
@@ -82,6 +88,7 @@ def replay_steps(
 
 
 def decode_latents(run: "Run", clip: int, latents: "Float") -> "Byte":
-    """Frames [frame, y, x, rgb] of latents [c, t, h, w] that stand in the place of a clip's, through the model's own decoder."""
+    """Frames [frame, y, x, rgb] of latents [c, t, h, w] that stand in the place of a clip's, through the model's own decoder. Raises WeightsReplaced."""
+    require_own_weights(run)
     avatar = load_avatar(run.spec, run.settings, int(run.fingerprint.get("threads", 1)))
     return position_decoder(run, avatar, clip).decode(latents)

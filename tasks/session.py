@@ -30,6 +30,7 @@ from tasks.loaded_model import (
     model_options_of,
     model_traits_of,
     position_decoder,
+    require_own_weights,
     unload_avatar,
 )
 from tasks.numerics_change import accept_numerics
@@ -105,7 +106,7 @@ class Session:
 
     @cached_property
     def avatar(self) -> "Avatar":
-        """The model, which must have the numerics that the run was begun with; raises OtherNumerics."""
+        """The model, which must have the numerics that the run was begun with; raises OtherNumerics, WeightsReplaced."""
         begun = self.run.fingerprint
         threads = self.part.threads or int(begun.get("threads", 1))
         # Nothing is written meanwhile, so a signal need not wait for the end of it.
@@ -115,6 +116,7 @@ class Session:
             if begun.get("probe") != numerics.get("probe"):
                 avatar.require_precision()
         if other := describe_numerics_difference(begun, numerics):
+            require_own_weights(self.run)
             if not self.part.accept_joint:
                 raise OtherNumerics(self.run.root, other)
             accept_numerics(self.run, numerics)

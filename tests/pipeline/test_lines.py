@@ -32,6 +32,7 @@ ARGUMENTS = {
     "RunLocked": ("runs/tea", "process 4711 on mill", "Wait, or stop it first."),
     "LockLost": ("runs/tea", "process 4711 on mill"),
     "OtherSpec": ("runs/tea", "steps is 4, asked is 8"),
+    "WeightsReplaced": ("runs/tea", "pocket"),
     "OtherNumerics": ("runs/tea", "threads is 1, here 2"),
     "NotWritable": ("runs/tea", "Permission denied"),
     "NotReadable": ("inputs/speech.wav", "Input/output error"),

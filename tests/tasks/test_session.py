@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
+from model import avatar
 from storage import digest
-from storage.errors import NotReproduced, OtherNumerics, WorkFailed, WrongPrecision
+from storage.errors import (
+    NotReproduced,
+    OtherNumerics,
+    WeightsReplaced,
+    WorkFailed,
+    WrongPrecision,
+)
 from storage.run import Run
 from tasks import cached_runs, loaded_model
 from tasks.audio import ExtractAudio
@@ -120,6 +127,19 @@ def test_probe_is_asked_at_every_start(half: Run, monkeypatch: pytest.MonkeyPatc
     loaded_model._loaded.clear()
     with pytest.raises(OtherNumerics, match="probe was 0123456789abcdef, is fedcba9876543210"):
         make_film(run)
+    assert files_of(run) == before
+
+
+def test_run_of_other_weights_is_refused_even_with_a_joint(
+    half: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the weights are no longer those of the spec, no flag lets the film go on: other latents mean something else."""
+    run, before = freeze_again(half, 2), files_of(half)
+    monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
+    monkeypatch.setattr(avatar, "weights_digest", lambda *_, **__: "others")
+    loaded_model._loaded.clear()
+    with pytest.raises(WeightsReplaced, match="begun with other weights of"):
+        make_film(run, FilmPart(accept_joint=True))
     assert files_of(run) == before
 
 
