@@ -1,5 +1,7 @@
 """Pocket's decoder: motion latents into frames of the film's own size and sharpness, clip after clip."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -31,12 +33,6 @@ class FilmPicture:
     def __init__(self, picture: Byte, region: Region, canvas: tuple[int, int]) -> None:
         self.still = rearrange(to_floats(picture), "y x c -> c y x")
         self.region, self.size = region, picture.shape[:2]
-        bigger = [OVERSAMPLED * side for side in self.size]
-        self.source = F.interpolate(
-            self.still[None], bigger, mode="bicubic", align_corners=False
-        ).clamp_(-1, 1)
-        # Twice as fast to sample: the colours of a pixel lie together.
-        self.source = self.source.contiguous(memory_format=torch.channels_last)
         height, width = self.size
         top, left = max(0, region.top), max(0, region.left)
         self.rows = slice(top, min(height, region.top + region.height))
@@ -45,6 +41,14 @@ class FilmPicture:
         pixels = FLOW_PIXELS * region.width / canvas[0]
         self.unit = torch.tensor([2 * pixels / width, 2 * pixels / height])
         self.fade = None if region.whole else draw_fade(region.height, region.width)
+
+    @cached_property
+    def source(self) -> Tensor:
+        """The picture enlarged [1, 3, Y, X], out of which frames are sampled; nothing that only looks at the canvas needs it."""
+        bigger = [OVERSAMPLED * side for side in self.size]
+        source = F.interpolate(self.still[None], bigger, mode="bicubic", align_corners=False)
+        # Twice as fast to sample: the colours of a pixel lie together.
+        return source.clamp_(-1, 1).contiguous(memory_format=torch.channels_last)
 
     def canvas_picture(self, canvas: tuple[int, int]) -> Tensor:
         """The region [1, 3, y, x] on the canvas, the film's edges continued."""
