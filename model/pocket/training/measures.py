@@ -26,7 +26,7 @@ SWAY = 12
 def mouth_area(frames: Byte, box: Box) -> Float:
     """How many dark pixels there are where the reference has its mouth [frame]: how far it is open."""
     left, top, right, bottom = box
-    luma = _to_luma(frames[:, top:bottom, left:right])
+    luma = to_luma(frames[:, top:bottom, left:right])
     dark = 1 / (1 + np.exp((luma - DARK) / DARK_EDGE))
     return np.asarray(dark.sum((1, 2)), np.float32)
 
@@ -68,7 +68,7 @@ def mouth_levels(measured: Float, truth: Float) -> Levels:
 
 def measure_sharpness(frames: Byte, box: Box) -> float:
     """How crisp the edges are, apart from the mouth, whose shape changes them."""
-    luma = _to_luma(frames)
+    luma = to_luma(frames)
     edges = 4 * luma[:, 1:-1, 1:-1] - luma[:, :-2, 1:-1] - luma[:, 2:, 1:-1]
     edges = edges - luma[:, 1:-1, :-2] - luma[:, 1:-1, 2:]
     left, top, right, bottom = box
@@ -82,7 +82,7 @@ def eye_openness(frames: Byte, boxes: Sequence[Box]) -> Float:
     Across an open eye there are many; lids, brows and the rims of glasses run across and add few.
     """
     seen = [
-        np.abs(np.diff(_to_luma(frames[:, y0:y1, x0:x1]), axis=2)).mean((1, 2))
+        np.abs(np.diff(to_luma(frames[:, y0:y1, x0:x1]), axis=2)).mean((1, 2))
         for x0, y0, x1, y1 in boxes
     ]
     return np.asarray(np.mean(seen, axis=0), np.float32)
@@ -113,7 +113,7 @@ def blink_times(openness: Float) -> list[int]:
 def measure_sway(frames: Byte, box: Box) -> float:
     """How much the picture changes in half a second within a box: head motion, where it holds the crown."""
     left, top, right, bottom = box
-    crown = _to_luma(frames[:, top:bottom, left:right])
+    crown = to_luma(frames[:, top:bottom, left:right])
     return float(np.abs(crown[SWAY:] - crown[:-SWAY]).mean())
 
 
@@ -159,6 +159,6 @@ def frame_changes(frames: Byte) -> Float:
     return np.asarray(steps, np.float32)
 
 
-def _to_luma(frames: Byte) -> Float:
+def to_luma(frames: Byte) -> Float:
     """Brightness 0..1."""
     return np.asarray(frames @ np.array([0.299, 0.587, 0.114], np.float32) / 255, np.float32)

@@ -154,7 +154,7 @@ def make_held_out(folder: Path = FOLDER, only: Sequence[str] = ()) -> None:
         structlog.get_logger().warning("flite_left_out", reason="it is not installed")
         voices = list(HELD_OUT)
     for voice in only or voices:
-        speech = _speak_sentences(voice, random.Random(voice))
+        speech = speak_sentences(voice, random.Random(voice))
         _write_opus(folder / f"{_file_name(voice)}.opus", speech.sound)
         curves = mouth_curves(speech.phones, speech.sound, SECONDS * 25)
         index[voice] = np.round(curves, 3).astype(float).tolist()
@@ -177,7 +177,7 @@ def make_examples(folder: Path = EXAMPLES) -> None:
         _write_wave(folder / f"{name}.wav", resample_sound(sound, RATE * RATE // EXAMPLE_RATE))
 
 
-def _speak_sentences(voice: str, draw: random.Random) -> Speech:
+def speak_sentences(voice: str, draw: random.Random) -> Speech:
     """Sentences until SECONDS are full, with pauses between, at an ordinary level."""
     pieces, phones, at = [np.zeros(0, np.float32)], [], 0.0
     while at < SECONDS:

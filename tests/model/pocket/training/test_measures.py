@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.avatar import Denoised, ModelTraits
-from model.pocket.training import evaluate, levels, measures
+from model.pocket.training import measures
+from model.pocket.training.judged_presenters import Presenter, make_presenters, render_film
 from model.pocket.training.motion import draw_motion
-from model.pocket.training.samples import Sample
-from model.presenters.face import neutral_motion, render_faces
 
 SIZE, FRAMES = 128, 96
 torch.set_num_threads(1)
@@ -29,26 +27,26 @@ def babble(seed: int, frames: int = FRAMES) -> np.ndarray:
 class Film:
     """A true film and what was true of it."""
 
-    who: evaluate.Presenter
+    who: Presenter
     curves: np.ndarray
     motion: torch.Tensor
     frames: np.ndarray
 
 
-def shoot(who: evaluate.Presenter, curves: np.ndarray, seed: int) -> Film:
+def shoot(who: Presenter, curves: np.ndarray, seed: int) -> Film:
     motion = draw_motion(
         1, len(curves), torch.from_numpy(curves)[None], torch.Generator().manual_seed(seed)
     )
-    return Film(who, curves, motion, evaluate._render_film(who, motion))
+    return Film(who, curves, motion, render_film(who, motion))
 
 
 @pytest.fixture(scope="module")
-def who() -> evaluate.Presenter:
-    return evaluate.make_presenters(1, SIZE, first=800_000)[0]
+def who() -> Presenter:
+    return make_presenters(1, SIZE, first=800_000)[0]
 
 
 @pytest.fixture(scope="module")
-def film(who: evaluate.Presenter) -> Film:
+def film(who: Presenter) -> Film:
     return shoot(who, babble(1), 5)
 
 
@@ -69,7 +67,7 @@ def test_a_film_shifted_by_frames_reads_that_lag(film: Film, late: int) -> None:
     assert max(profile, key=profile.__getitem__) == late
 
 
-def test_a_mouth_that_does_not_shut_is_seen(who: evaluate.Presenter) -> None:
+def test_a_mouth_that_does_not_shut_is_seen(who: Presenter) -> None:
     """A mouth left ajar at every closure reads a closed level above the limit."""
     curves = babble(2, 48)
     ajar = np.maximum(curves, [0.25, 0, 0]).astype(np.float32)
@@ -96,7 +94,7 @@ def test_blur_lowers_sharpness_and_truth_reads_one(film: Film) -> None:
     assert measures.measure_sharpness(soft.astype(np.uint8), film.who.mouth) / own < 0.7
 
 
-def test_blinks_are_counted(who: evaluate.Presenter) -> None:
+def test_blinks_are_counted(who: Presenter) -> None:
     """Every blink is found near its own frame, and nothing else is taken for one."""
     film = shoot(who, babble(3, 200) * 0 + np.float32([0, 0.5, 0]), 8)
     lids = film.motion[0, :, 4].numpy()
@@ -111,11 +109,11 @@ def test_blinks_are_counted(who: evaluate.Presenter) -> None:
     assert all(min(abs(f - t) for f in found) <= 2 for t in true)
 
 
-def test_open_eyes_are_no_blinks(who: evaluate.Presenter) -> None:
+def test_open_eyes_are_no_blinks(who: Presenter) -> None:
     """Head motion alone reads no blink."""
     motion = draw_motion(1, FRAMES, None, torch.Generator().manual_seed(9))
     motion[..., 4] = 0
-    frames = evaluate._render_film(who, motion)
+    frames = render_film(who, motion)
     assert measures.blink_times(measures.eye_openness(frames, who.eyes)) == []
 
 
@@ -124,7 +122,7 @@ def test_sway_halves_with_the_motion(film: Film) -> None:
     calm = film.motion.clone()
     calm[..., :4] *= 0.5
     whole = measures.measure_sway(film.frames, film.who.crown)
-    half = measures.measure_sway(evaluate._render_film(film.who, calm), film.who.crown)
+    half = measures.measure_sway(render_film(film.who, calm), film.who.crown)
     assert 0.35 < half / whole < 0.7
     assert measures.measure_sway(np.repeat(film.frames[:1], 20, 0), film.who.crown) == 0
 
@@ -167,94 +165,3 @@ def test_a_true_film_has_no_seams_and_made_ones_are_seen(film: Film) -> None:
     seen = measures.measure_pops(popped.astype(np.uint8), block_frames=12, frames_per_latent=4)
     assert seen.block > 2 * plain.block
     assert seen.latent == pytest.approx(plain.latent, abs=0.1)
-
-
-class Mimic:
-    """An avatar that draws the truth: it knows what each stretch of sound says."""
-
-    def __init__(
-        self, people: list[evaluate.Presenter], samples: list[Sample], late: int = 0
-    ) -> None:
-        self.people, self.late = people, late
-        self.said = {}
-        for sample in samples:
-            curves = np.roll(sample.curves, late, 0)
-            for start in range(0, len(curves) - 47, 48):
-                span = sample.sound[start * 640 : (start + 48) * 640]
-                self.said[span.tobytes()] = curves[start : start + 48]
-
-    @property
-    def traits(self) -> ModelTraits:
-        return ModelTraits(
-            name="mimic", fps=25, clip_frames=48, block_frames=12, frames_per_latent=4, latent_channels=1,
-            latent_width=SIZE // 16, latent_height=SIZE // 16, size_multiple=16, default_width=SIZE, default_height=SIZE, steps=4,
-            sample_rate=16_000, audio_layers=1, audio_channels=1, audio_margin=160, decoder_memory=1,
-            prompt_acts=False,
-        )  # fmt: skip
-
-    def encode_inputs(
-        self, picture: np.ndarray, _prompt: str, _face: object
-    ) -> dict[str, np.ndarray]:
-        found = [i for i, who in enumerate(self.people) if np.array_equal(who.picture, picture)]
-        return {"who": np.array(found[0])}
-
-    def extract_audio(self, heard) -> np.ndarray:
-        still = np.tile(np.float32([0, 0.5, 0]), (48, 1))
-        return self.said.get(heard.sound[160:-160].tobytes(), still)
-
-    def denoiser(self, inputs: dict[str, np.ndarray], seed: int) -> "Mimic.Stream":
-        return Mimic.Stream(self.people[int(inputs["who"])], seed)
-
-    def decoder(self, inputs: dict[str, np.ndarray]) -> "Mimic.Stream":
-        return Mimic.Stream(self.people[int(inputs["who"])], 0)
-
-    class Stream:
-        def __init__(self, who: evaluate.Presenter, seed: int) -> None:
-            self.who, self.clip = who, 0
-            self.motion = draw_motion(1, 480, None, torch.Generator().manual_seed(seed))
-
-        def denoise(self, curves: np.ndarray) -> Denoised:
-            motion = self.motion[:, self.clip * 48 : self.clip * 48 + 48].clone()
-            motion[..., -3:] = torch.from_numpy(curves)
-            self.clip += 1
-            return Denoised(motion.numpy(), motion.numpy()[None])
-
-        def decode(self, latents: np.ndarray) -> np.ndarray:
-            return evaluate._render_film(self.who, torch.from_numpy(latents))
-
-
-@pytest.fixture(scope="module")
-def table() -> list[levels.LevelRow]:
-    """The table of an avatar that draws the truth, with two faces and two voices."""
-    draw = np.random.default_rng(0)
-    samples = [
-        Sample(name, draw.standard_normal(96 * 640).astype(np.float32), babble(seed))
-        for seed, name in ((20, "en+one"), (26, "en+two"), (24, "flite-three"))
-    ]
-    people = evaluate.make_presenters(2, SIZE)
-    mimic = Mimic(people, samples)
-    plan = evaluate.EvaluationPlan(faces=2, clips=2, quiet_clips=4, long_clips=4)
-    late = evaluate._delay_sound(samples[0], 640)
-    shifted = np.concatenate([samples[0].curves[:1]] * 3 + [samples[0].curves])[:96]
-    mimic.said |= Mimic(people, [Sample("late", late.sound, shifted)]).said
-    found = evaluate.evaluate_avatar(mimic, samples, plan)
-    return levels.tabulate_levels(found)
-
-
-def test_an_avatar_that_draws_the_truth_meets_every_level(table: list[levels.LevelRow]) -> None:
-    """The truth passes: a level that it failed would be a fault of the measure."""
-    assert [row.what for row in table if not row.met] == []
-
-
-def test_the_truth_is_its_own_ceiling(table: list[levels.LevelRow]) -> None:
-    """Against the ceiling the truth reads one; sound three frames late reads three."""
-    value = {row.what: row.value for row in table}
-    assert value["r / ceiling, mean over voices"] == pytest.approx(1, abs=0.03)
-    assert value["sound 3 frames late: best lag"] == 3
-    assert value["best lag, frames"] == 0
-
-
-def test_a_renderer_without_motion_draws_the_picture(who: evaluate.Presenter) -> None:
-    """The reference picture is the neutral pose, so silence need not change it."""
-    again = evaluate._to_bytes(render_faces(who.identity, neutral_motion(1, 1), SIZE)[0])[0]
-    assert np.array_equal(again, who.picture)

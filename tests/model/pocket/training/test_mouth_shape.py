@@ -1,0 +1,53 @@
+"""A drawn mouth's width and rounding are read from its frames."""
+
+import numpy as np
+import pytest
+
+from model.pocket.training.judged_presenters import (
+    Presenter,
+    learn_mouth,
+    make_presenters,
+    move_with_speech,
+)
+from model.pocket.training.measures import correlate_at_lag
+from model.pocket.training.mouth_shape import MouthReader, MouthTrack
+from model.pocket.training.samples import read_samples
+
+SIZE, FRAMES = 256, 60
+CURVES = [sample.curves for sample in read_samples()]
+
+
+@pytest.fixture(scope="module")
+def who() -> Presenter:
+    return make_presenters(1, SIZE, first=800_000)[0]
+
+
+@pytest.fixture(scope="module")
+def reader(who: Presenter) -> MouthReader:
+    return learn_mouth(who, CURVES)
+
+
+def read_film(who: Presenter, reader: MouthReader, curves: np.ndarray) -> MouthTrack:
+    return reader.read(who.draw_mouths(move_with_speech(curves, 4)))
+
+
+def test_a_true_film_reads_its_own_width_and_rounding(who: Presenter, reader: MouthReader) -> None:
+    """Of speech, with a head that moves, nine tenths of each curve and more."""
+    said = CURVES[0][20 : 20 + FRAMES]
+    track = read_film(who, reader, said)
+    for seen, true in zip(track.columns, said.T, strict=True):
+        assert correlate_at_lag(seen, true) > 0.85
+
+
+def test_width_and_rounding_are_told_apart_from_opening(
+    who: Presenter, reader: MouthReader
+) -> None:
+    """A mouth that only opens and shuts reads neither wide nor round, one that is only drawn in reads both."""
+    swing = np.abs(np.linspace(-1, 1, FRAMES, dtype=np.float32))
+    still = np.full_like(swing, 0.5)
+    opens = read_film(who, reader, np.stack([swing, still, 0 * swing], 1))
+    drawn_in = read_film(who, reader, np.stack([still, 0.9 - 0.8 * swing, swing], 1))
+    assert np.ptp(drawn_in.width) > 2 * np.ptp(opens.width)
+    assert np.ptp(drawn_in.rounding) > 2 * np.ptp(opens.rounding)
+    assert correlate_at_lag(drawn_in.rounding, swing) > 0.9
+    assert correlate_at_lag(drawn_in.width, -swing) > 0.9
