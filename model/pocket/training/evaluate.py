@@ -11,11 +11,9 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import structlog
@@ -30,7 +28,7 @@ from model.pocket.training.findings import (
     VoiceFindings,
     name_kind,
 )
-from model.pocket.training.judged_films import Judged, judge_film, judge_long_film
+from model.pocket.training.judged_films import Judged, judge_film, judge_long_film, spread_work
 from model.pocket.training.judged_presenters import (
     Presenter,
     learn_mouth,
@@ -45,10 +43,6 @@ from model.pocket.training.sprite import judge_sprite
 from model.pocket.training.visemes import REST
 
 BACKGROUNDS = ("noise", "music")
-AT_ONCE = 2
-"""Films that are made at a time, a thread each."""
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -83,14 +77,14 @@ def evaluate_avatar(
     cut = [_cut_sample(sample, frames) for sample in samples]
     with _report_part("mouths of presenters"):
         curves = [sample.curves for sample in samples]
-        people = _spread_work(lambda who: Judged(who, learn_mouth(who, curves)), drawn)
+        people = spread_work(lambda who: Judged(who, learn_mouth(who, curves)), drawn)
     ceilings: dict[str, list[MouthTrack]] = {}
     for number, sample in enumerate([*cut, *_add_backgrounds(cut, plan.noisy_voices)]):
         spoken = sample.voice.partition(" over ")[0]
         with _report_part(sample.voice):
             judged = people if name_kind(sample.voice) == LIPS else people[: plan.other_faces]
             if spoken not in ceilings:
-                ceilings[spoken] = _spread_work(_read_truth(sample, number), judged)
+                ceilings[spoken] = spread_work(_read_truth(sample, number), judged)
             found.voices.append(_judge_voice(avatar, judged, sample, number))
             found.voices[-1].ceilings = ceilings[spoken][: len(judged)]
     with _report_part("late sound"):
@@ -99,9 +93,9 @@ def evaluate_avatar(
         found.delayed = measures.lag_profile([take.mouth.area], late.curves[:, APERTURE])
     with _report_part("silence"):
         quiet = _make_silence(plan.quiet_clips * traits.clip_frames, traits.samples_per_frame)
-        found.quiet = _spread_work(lambda one: judge_film(avatar, one, quiet, 50), people)
+        found.quiet = spread_work(lambda one: judge_film(avatar, one, quiet, 50), people)
     with _report_part("long films"):
-        long = _spread_work(
+        long = spread_work(
             lambda one: judge_long_film(avatar, one.who, samples, plan.long_clips),
             people[: plan.long_faces],
         )
@@ -113,7 +107,7 @@ def evaluate_avatar(
 def _judge_voice(
     avatar: Avatar, people: Sequence[Judged], sample: Sample, seed: int
 ) -> VoiceFindings:
-    takes = _spread_work(lambda one: judge_film(avatar, one, sample, seed), people)
+    takes = spread_work(lambda one: judge_film(avatar, one, sample, seed), people)
     sprites = [judge_sprite(one, sample.sound) for one in people]
     return VoiceFindings(sample.voice, sample.curves, takes, sprites=sprites)
 
@@ -144,12 +138,6 @@ def _cut_sample(sample: Sample, frames: int) -> Sample:
 def _delay_sound(sample: Sample, samples_per_frame: int) -> Sample:
     late = np.pad(sample.sound, (DELAY * samples_per_frame, 0))[: len(sample.sound)]
     return replace(sample, sound=late)
-
-
-def _spread_work(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The results in their order, some worked on at a time: a film takes one thread."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(work, items))
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Films of judged presenters, made clip by clip as `longtake` makes them, and what is read from them."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,8 +17,14 @@ from model.pocket.training.measures import Byte, Float
 from model.pocket.training.mouth_shape import MouthReader
 from model.pocket.training.samples import Sample
 
+AT_ONCE = 2
+"""Films that are made at a time, a thread each."""
 LAST_CLIPS = 3
 """Of a long film, that are held against its first second."""
+
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -105,3 +113,9 @@ def _sum_drift(still: Float, colour: Float, edges: Float) -> dict[str, float]:
         "worst": float(still.min()), "colour": float(colour[-ends:].mean()), "worst_colour": float(colour.max()),
         "sharpness_first": float(edges[:ends].mean()), "sharpness_last": float(edges[-ends:].mean()),
     }  # fmt: skip
+
+
+def spread_work(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """The results in their order, some worked on at a time: a film takes one thread."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(work, items))

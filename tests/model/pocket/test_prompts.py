@@ -2,35 +2,20 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from model.pocket.acts import ACTS
 from model.pocket.prompts import LEVELS, WEIGHTS, read_prompt
-
-HELD_OUT = Path(__file__).parent / "prompts_held_out.txt"
-
-
-def read_fixture(chinese: bool) -> list[tuple[str, dict[str, float]]]:
-    """Hand-written prompts and the acts that they ask."""
-    found, wanted = [], False
-    for line in HELD_OUT.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            wanted = line == ("# Chinese" if chinese else "# English")
-        elif wanted:
-            text, acts = (part.strip() for part in line.split("|"))
-            pairs = [] if acts == "none" else [pair.split() for pair in acts.split(",")]
-            found.append((text, {name: float(level) for name, level in pairs}))
-    return found
+from model.pocket.training.judged_acts import read_prompts
 
 
-@pytest.mark.parametrize("chinese", [False, True], ids=["english", "chinese"])
-def test_held_out_wordings_are_understood(chinese: bool) -> None:
+@pytest.mark.parametrize(("language", "number"), [("English", 80), ("Chinese", 40)])
+def test_held_out_wordings_are_understood(language: str, number: int) -> None:
     """Of wordings that training never met 95 % and more are right in every act, strength and sign."""
-    cases = read_fixture(chinese)
-    assert len(cases) >= (40 if chinese else 80)
-    wrong = [text for text, acts in cases if read_prompt(text).named() != acts]
+    cases = [prompt for prompt in read_prompts() if prompt.language == language]
+    assert len(cases) >= number
+    wrong = [prompt.text for prompt in cases if read_prompt(prompt.text).row != prompt.row]
     assert len(wrong) <= 0.05 * len(cases), wrong
 
 
