@@ -1,6 +1,6 @@
 """The table of levels: whether the shipped avatar talks in time, blinks and stays itself.
 
-    python -m model.pocket.training.evaluate [--faces 8] [--quick] [--long CLIPS] [--act-clips CLIPS] [--json FILE]
+    python -m model.pocket.training.evaluate [--faces 8] [--quick] [--long CLIPS] [--act-clips CLIPS] [--parts PART ...]
 
 Films of drawn presenters that training never met, saying what the held-out voices say, are made clip by
 clip as `longtake` makes them, and read by model.pocket.training.measures. Development only: it imports the renderer.
@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from model.pocket.training.findings import (
     VoiceFindings,
     name_kind,
 )
+from model.pocket.training.judged_acts import MotionReader, Stage, judge_prompts, read_prompts
 from model.pocket.training.judged_films import Judged, judge_film, judge_long_film, spread_work
 from model.pocket.training.judged_presenters import (
     Presenter,
@@ -45,6 +47,11 @@ from model.pocket.training.visemes import REST
 BACKGROUNDS = ("noise", "music")
 
 
+PARTS = ("speech", "silence", "long", "acts", "motion")
+"""Lips and all else of films of speech; of films of silence, beside them; long films; prompts; true motion through latents and decoder."""
+QUICK_VOICES = ("en-us+linda", "fr+m8", "de+travis", "cmn+belinda", "flite-slt")
+
+
 @dataclass(frozen=True)
 class EvaluationPlan:
     """How much is judged."""
@@ -60,48 +67,109 @@ class EvaluationPlan:
     long_clips: int = 40
     long_faces: int = 1
     """Faces that have a long film."""
+    act_clips: int = 0
+    """Clips of a film at whose end prompts are judged, too; 0: only at its beginning."""
+    act_prompts: int = 1
+    """Of so many held-out prompts one is judged."""
     rebuilt: int = 4
     """Faces whose true motion goes through latents and decoder."""
+    parts: Sequence[str] = PARTS
+
+    @property
+    def presenters(self) -> int:
+        """Faces that are needed."""
+        return max(self.faces, self.long_faces, self.rebuilt)
 
 
-QUICK = EvaluationPlan(4, 3, other_faces=2, noisy_voices=1, quiet_clips=4, long_clips=20, rebuilt=2)
-QUICK_VOICES = ("en-us+linda", "fr+m8", "de+travis", "cmn+belinda", "flite-slt")
+QUICK = EvaluationPlan(
+    faces=4, clips=3, other_faces=2, noisy_voices=1, quiet_clips=4, long_clips=20, act_prompts=8, rebuilt=2
+)  # fmt: skip
 
 
-def evaluate_avatar(
-    avatar: Avatar, drawn: Sequence[Presenter], samples: Sequence[Sample], plan: EvaluationPlan
-) -> Findings:
-    """Everything the table needs that any avatar can be asked, of these presenters."""
-    traits, found = avatar.traits, Findings()
-    frames = plan.clips * traits.clip_frames
-    cut = [_cut_sample(sample, frames) for sample in samples]
-    with _report_part("mouths of presenters"):
-        curves = [sample.curves for sample in samples]
-        people = spread_work(lambda who: Judged(who, learn_mouth(who, curves)), drawn)
-    ceilings: dict[str, list[MouthTrack]] = {}
-    for number, sample in enumerate([*cut, *_add_backgrounds(cut, plan.noisy_voices)]):
-        spoken = sample.voice.partition(" over ")[0]
-        with _report_part(sample.voice):
-            judged = people if name_kind(sample.voice) == LIPS else people[: plan.other_faces]
-            if spoken not in ceilings:
-                ceilings[spoken] = spread_work(_read_truth(sample, number), judged)
-            found.voices.append(_judge_voice(avatar, judged, sample, number))
-            found.voices[-1].ceilings = ceilings[spoken][: len(judged)]
-    with _report_part("late sound"):
-        late = _delay_sound(cut[0], traits.samples_per_frame)
-        take = judge_film(avatar, people[0], late, 0)
+@dataclass(frozen=True)
+class Evaluation:
+    """An avatar, those who show what it can, and how much of it is asked."""
+
+    avatar: Avatar
+    drawn: Sequence[Presenter]
+    samples: Sequence[Sample]
+    plan: EvaluationPlan
+    read_motion: MotionReader | None = None
+    """What latents come to; without it no acts are judged."""
+
+    @cached_property
+    def people(self) -> list[Judged]:
+        """Those who speak, and who reads their mouths."""
+        curves = [sample.curves for sample in self.samples]
+        with _report_part("mouths of presenters"):
+            return spread_work(
+                lambda who: Judged(who, learn_mouth(who, curves)), self.drawn[: self.plan.faces]
+            )
+
+    @cached_property
+    def spoken(self) -> list[Sample]:
+        """What is said: the beginnings of the samples."""
+        frames = self.plan.clips * self.avatar.traits.clip_frames
+        return [_cut_sample(sample, frames) for sample in self.samples]
+
+    def judge_speech(self, found: Findings) -> None:
+        """Every voice, some over backgrounds, and one that is late."""
+        ceilings: dict[str, list[MouthTrack]] = {}
+        backgrounds = _add_backgrounds(self.spoken, self.plan.noisy_voices)
+        for number, sample in enumerate([*self.spoken, *backgrounds]):
+            spoken = sample.voice.partition(" over ")[0]
+            faces = len(self.people) if name_kind(sample.voice) == LIPS else self.plan.other_faces
+            judged = self.people[:faces]
+            with _report_part(sample.voice):
+                if spoken not in ceilings:
+                    ceilings[spoken] = spread_work(_read_truth(sample, number), judged)
+                found.voices.append(_judge_voice(self.avatar, judged, sample, number))
+                found.voices[-1].ceilings = ceilings[spoken][: len(judged)]
+        late = _delay_sound(self.spoken[0], self.avatar.traits.samples_per_frame)
+        with _report_part("late sound"):
+            take = judge_film(self.avatar, self.people[0], late, 0)
         found.delayed = measures.lag_profile([take.mouth.area], late.curves[:, APERTURE])
-    with _report_part("silence"):
-        quiet = _make_silence(plan.quiet_clips * traits.clip_frames, traits.samples_per_frame)
-        found.quiet = spread_work(lambda one: judge_film(avatar, one, quiet, 50), people)
-    with _report_part("long films"):
-        long = spread_work(
-            lambda one: judge_long_film(avatar, one.who, samples, plan.long_clips),
-            people[: plan.long_faces],
-        )
-        found.drift = long[0].drift
-        found.holds = [film.hold for film in long if film.hold is not None]
-    return found
+
+    def judge_silence(self, found: Findings) -> None:
+        """What everybody does who hears nothing."""
+        traits = self.avatar.traits
+        quiet = _make_silence(self.plan.quiet_clips * traits.clip_frames, traits.samples_per_frame)
+        with _report_part("silence"):
+            found.quiet = spread_work(
+                lambda one: judge_film(self.avatar, one, quiet, 50), self.people
+            )
+
+    def judge_long(self, found: Findings) -> None:
+        """Long films of some."""
+        with _report_part("long films"):
+            films = spread_work(
+                lambda who: judge_long_film(self.avatar, who, self.samples, self.plan.long_clips),
+                self.drawn[: self.plan.long_faces],
+            )
+        found.drift = films[0].drift
+        found.holds = [film.hold for film in films if film.hold is not None]
+
+    def judge_acts(self, found: Findings) -> None:
+        """Held-out prompts, one presenter's films of them."""
+        if self.read_motion is None:
+            return
+        stage = Stage(self.avatar, self.samples[0].sound, self.plan.act_clips, self.read_motion)
+        with _report_part("prompts"):
+            prompts = read_prompts()[:: self.plan.act_prompts]
+            found.acts = judge_prompts(stage, self.drawn[0], prompts)
+
+    def judge_motion(self, found: Findings) -> None:
+        """What latents and decoder make of true motion."""
+        curves = self.samples[0].curves[: 2 * self.avatar.traits.clip_frames]
+        with _report_part("true motion"):
+            found.rebuilt = measure_round_trip(self.avatar, self.drawn[: self.plan.rebuilt], curves)
+
+    def judge_parts(self) -> Findings:
+        """What the plan has."""
+        found = Findings()
+        for part in self.plan.parts:
+            getattr(self, f"judge_{part}")(found)
+        return found
 
 
 def _judge_voice(
@@ -160,6 +228,16 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--clips", type=int, help="clips of each face with each voice")
     parser.add_argument("--long", type=int, metavar="CLIPS", dest="long_clips")
     parser.add_argument("--long-faces", type=int, help="faces that have a long film")
+    parser.add_argument(
+        "--act-clips",
+        type=int,
+        metavar="CLIPS",
+        help="prompts are judged at the end of so long films, too",
+    )
+    parser.add_argument(
+        "--act-prompts", type=int, metavar="N", help="of N held-out prompts one is judged"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="these alone")
     parser.add_argument("--eight", action="store_true", help="computed as --fp8 does on a card")
     parser.add_argument("--json", type=Path)
     return parser.parse_args(words)
@@ -168,9 +246,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def plan_evaluation(asked: argparse.Namespace) -> EvaluationPlan:
     """How much is judged: --quick or all, and what is asked by name."""
     plan = QUICK if asked.quick else EvaluationPlan()
-    names = ("faces", "clips", "long_clips", "long_faces")
-    given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
-    plan = replace(plan, **given)
+    known = {field.name for field in fields(plan)}
+    given = {name: value for name, value in vars(asked).items() if name in known}
+    plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
     return replace(plan, other_faces=min(plan.other_faces, plan.faces))
 
 
@@ -193,15 +271,13 @@ def main() -> None:
     if asked.eight:
         avatar.round_to_eight_bits()
     with _report_part("presenters"):
-        presenters = make_presenters(plan.faces, avatar.traits.default_width)
-    found = evaluate_avatar(avatar, presenters, samples, plan)
-    with _report_part("true motion"):
-        curves = samples[0].curves[: 2 * avatar.traits.clip_frames]
-        found.rebuilt = measure_round_trip(avatar, presenters[: plan.rebuilt], curves)
+        presenters = make_presenters(plan.presenters, avatar.traits.default_width)
+    found = Evaluation(avatar, presenters, samples, plan).judge_parts()
     rows = tabulate_levels(found)
     print_table(rows)
     if asked.json:
-        facts = {"rows": [asdict(row) for row in rows], "drift": found.drift}
+        acts = asdict(found.acts) if found.acts else {}
+        facts = {"rows": [asdict(row) for row in rows], "drift": found.drift, "acts": acts}
         asked.json.write_text(json.dumps(facts, indent=1, default=float) + "\n")
     sys.exit(0 if all(row.met for row in rows) else 1)
 

@@ -1,5 +1,6 @@
 """Films of judged presenters, made clip by clip as `longtake` makes them, and what is read from them."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,6 @@ from model.pocket.training.measures import Byte, Float
 from model.pocket.training.mouth_shape import MouthReader
 from model.pocket.training.samples import Sample
 
-AT_ONCE = 2
-"""Films that are made at a time, a thread each."""
 LAST_CLIPS = 3
 """Of a long film, that are held against its first second."""
 
@@ -116,6 +115,6 @@ def _sum_drift(still: Float, colour: Float, edges: Float) -> dict[str, float]:
 
 
 def spread_work(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The results in their order, some worked on at a time: a film takes one thread."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    """The results in their order, as many worked on at a time as there are processors: a film takes one."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(work, items))

@@ -47,8 +47,10 @@ def tabulate_levels(found: Findings) -> list[LevelRow]:
     if voices := found.of_kind(LIPS):
         rows += _lip_rows(voices) + _sprite_rows(voices)
     rows += _other_voice_rows(found)
-    late = max(found.delayed, key=found.delayed.__getitem__)
-    rows.append(LevelRow("sound 3 frames late: best lag", late, "3 ± 1", abs(late - DELAY) <= 1))
+    if found.delayed:
+        late = max(found.delayed, key=found.delayed.__getitem__)
+        met = abs(late - DELAY) <= 1
+        rows.append(LevelRow("sound 3 frames late: best lag", late, "3 ± 1", met))
     rows += _life_rows(found) + _drift_rows(found) + _face_rows(found)
     return rows + _seam_rows(found) + _act_rows(found)
 
@@ -130,6 +132,8 @@ def _mean_levels(
 
 def _life_rows(found: Findings) -> list[LevelRow]:
     spoken = [voice.takes for voice in found.voices if len(voice.takes) >= len(found.quiet)]
+    if not (spoken and found.quiet):
+        return []
     ratios = []
     for place, take in enumerate(found.quiet):
         loud = np.mean([takes[place].mouth.area.mean() for takes in spoken]) - take.rest
@@ -188,14 +192,14 @@ def _face_rows(found: Findings) -> list[LevelRow]:
 
 
 def _seam_rows(found: Findings) -> list[LevelRow]:
-    every = [take.pops for voice in found.voices for take in voice.takes]
-    block, latent = (
-        float(np.mean(ratios)) for ratios in ([p.block for p in every], [p.latent for p in every])
-    )
-    rows = [
-        _at_most("frame difference at blocks / inside", block, 1.15),
-        _at_most("frame difference at latents / inside", latent, 1.15),
-    ]
+    rows = []
+    if every := [take.pops for voice in found.voices for take in voice.takes]:
+        block = float(np.mean([pops.block for pops in every]))
+        latent = float(np.mean([pops.latent for pops in every]))
+        rows += [
+            _at_most("frame difference at blocks / inside", block, 1.15),
+            _at_most("frame difference at latents / inside", latent, 1.15),
+        ]
     if found.rebuilt:
         rows += [
             _at_least("true motion through latents, PSNR, dB", found.rebuilt["all"], 34),

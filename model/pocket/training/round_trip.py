@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model.avatar import Named
+from model.avatar import Avatar, Named
 from model.pocket.avatar import PocketAvatar
 from model.pocket.training.judged_presenters import Presenter, move_with_speech, render_film
 from model.pocket.training.measures import Byte, Float, compute_psnr
@@ -12,7 +12,7 @@ from model.presenters.face import pixel_weights
 
 
 def measure_round_trip(
-    avatar: PocketAvatar, presenters: Sequence[Presenter], curves: Float
+    avatar: Avatar, presenters: Sequence[Presenter], curves: Float
 ) -> dict[str, float]:
     """PSNR of films whose motion is true, whole clips of it, against the true ones: everywhere, and on mouth and eyes."""
     whole, features = [], []
@@ -26,7 +26,7 @@ def measure_round_trip(
     return {"all": float(np.mean(whole)), "mouth_eyes": float(np.mean(features))}
 
 
-def _play_motion(avatar: PocketAvatar, who: Presenter, true: Byte) -> Byte:
+def _play_motion(avatar: Avatar, who: Presenter, true: Byte) -> Byte:
     """The film that the decoder makes of the true film's latents."""
     clip = avatar.traits.clip_frames
     inputs = avatar.encode_inputs(who.picture, "", who.face)
@@ -39,5 +39,6 @@ def _play_motion(avatar: PocketAvatar, who: Presenter, true: Byte) -> Byte:
     )
 
 
-def _encode_motion(avatar: PocketAvatar, inputs: Named, true: Byte) -> Float:
+def _encode_motion(avatar: Avatar, inputs: Named, true: Byte) -> Float:
+    assert isinstance(avatar, PocketAvatar)
     return avatar.encode_frames(inputs, true)

@@ -13,7 +13,7 @@ from model.pocket.training.measures import correlate_at_lag
 from model.pocket.training.mouth_shape import MouthReader, MouthTrack
 from model.pocket.training.samples import read_samples
 
-SIZE, FRAMES = 256, 60
+SIZE, FRAMES = 160, 60
 CURVES = [sample.curves for sample in read_samples()]
 
 
