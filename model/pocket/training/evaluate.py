@@ -26,11 +26,18 @@ from model.pocket.training.findings import (
     APERTURE,
     LIPS,
     Findings,
+    Take,
     VoiceFindings,
     name_kind,
 )
-from model.pocket.training.judged_acts import MotionReader, Stage, judge_prompts, read_prompts
-from model.pocket.training.judged_films import Judged, judge_film, judge_long_film, spread_work
+from model.pocket.training.judged_acts import Stage, judge_prompts, read_prompts
+from model.pocket.training.judged_films import (
+    Judged,
+    MotionReader,
+    judge_film,
+    judge_long_film,
+    spread_work,
+)
 from model.pocket.training.judged_presenters import (
     Presenter,
     learn_mouth,
@@ -95,7 +102,7 @@ class Evaluation:
     samples: Sequence[Sample]
     plan: EvaluationPlan
     read_motion: MotionReader | None = None
-    """What latents come to; without it no acts are judged."""
+    """What latents come to; without it no acts are judged, and ghosts by where a true mouth is narrow."""
 
     @cached_property
     def people(self) -> list[Judged]:
@@ -123,21 +130,27 @@ class Evaluation:
             with _report_part(sample.voice):
                 if spoken not in ceilings:
                     ceilings[spoken] = spread_work(_read_truth(sample, number), judged)
-                found.voices.append(_judge_voice(self.avatar, judged, sample, number))
+                found.voices.append(self._judge_voice(judged, sample, number))
                 found.voices[-1].ceilings = ceilings[spoken][: len(judged)]
         late = _delay_sound(self.spoken[0], self.avatar.traits.samples_per_frame)
         with _report_part("late sound"):
-            take = judge_film(self.avatar, self.people[0], late, 0)
+            take = self._judge_film(self.people[0], late, 0)
         found.delayed = measures.lag_profile([take.mouth.area], late.curves[:, APERTURE])
+
+    def _judge_voice(self, people: Sequence[Judged], sample: Sample, seed: int) -> VoiceFindings:
+        takes = spread_work(lambda one: self._judge_film(one, sample, seed), people)
+        sprites = [judge_sprite(one, sample.sound) for one in people]
+        return VoiceFindings(sample.voice, sample.curves, takes, sprites=sprites)
+
+    def _judge_film(self, one: Judged, sample: Sample, seed: int) -> Take:
+        return judge_film(self.avatar, one, sample, seed, self.read_motion)
 
     def judge_silence(self, found: Findings) -> None:
         """What everybody does who hears nothing."""
         traits = self.avatar.traits
         quiet = _make_silence(self.plan.quiet_clips * traits.clip_frames, traits.samples_per_frame)
         with _report_part("silence"):
-            found.quiet = spread_work(
-                lambda one: judge_film(self.avatar, one, quiet, 50), self.people
-            )
+            found.quiet = spread_work(lambda one: self._judge_film(one, quiet, 50), self.people)
 
     def judge_long(self, found: Findings) -> None:
         """Long films of some."""
@@ -170,14 +183,6 @@ class Evaluation:
         for part in self.plan.parts:
             getattr(self, f"judge_{part}")(found)
         return found
-
-
-def _judge_voice(
-    avatar: Avatar, people: Sequence[Judged], sample: Sample, seed: int
-) -> VoiceFindings:
-    takes = spread_work(lambda one: judge_film(avatar, one, sample, seed), people)
-    sprites = [judge_sprite(one, sample.sound) for one in people]
-    return VoiceFindings(sample.voice, sample.curves, takes, sprites=sprites)
 
 
 def _read_truth(sample: Sample, seed: int) -> Callable[[Judged], MouthTrack]:

@@ -1,7 +1,7 @@
 """Whether a film's presenter does what its prompt asks: held-out wordings, and the motion that latents come to."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from model.avatar import Avatar, Float, Named
 from model.pocket.acts import ACTS
 from model.pocket.training.findings import ActFindings
-from model.pocket.training.judged_films import hear_clips, spread_work
+from model.pocket.training.judged_films import MotionReader, hear_clips, spread_work
 from model.pocket.training.judged_presenters import Presenter
 from model.pocket.training.motion import measure_acts
 
@@ -25,8 +25,6 @@ SIGNED = ("energy", "gaze_x", "gaze_y")
 STIRRING = ("sad", "nod", "shake")
 """What is energetic or slow by itself: there energy is not judged unless it is asked."""
 SEED = 71
-MotionReader = Callable[[Float], Float]
-"""The motion [4k, M] of latents [c, k, h, w]."""
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,14 @@ from model.pocket.training.judged_presenters import Presenter
 from model.pocket.training.measures import Byte, Float
 from model.pocket.training.mouth_shape import MouthReader
 from model.pocket.training.samples import Sample
+from model.presenters.face import MOTION
 
 LAST_CLIPS = 3
 """Of a long film, that are held against its first second."""
 
 
+MotionReader = Callable[[Float], Float]
+"""The motion [4k, M] of latents [c, k, h, w]."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -44,20 +47,30 @@ def hear_clips(avatar: Avatar, sound: Float) -> Iterator[Float]:
         yield avatar.extract_audio(AudioWindow(window))
 
 
-def make_film(avatar: Avatar, who: Presenter, sound: Float, seed: Seed = 0) -> Iterator[Byte]:
-    """The film's clips [frame, y, x, rgb] of a presenter who says `sound` (16 kHz), in whole clips."""
+def make_film(
+    avatar: Avatar, who: Presenter, sound: Float, seed: Seed = 0
+) -> Iterator[tuple[Float, Byte]]:
+    """The film's clips, latents [c, k, h, w] and frames [frame, y, x, rgb], of a presenter who says `sound` (16 kHz), in whole clips."""
     inputs = avatar.encode_inputs(who.picture, "", who.face)
     denoiser, decoder = avatar.denoiser(inputs, seed), avatar.decoder(inputs)
     for features in hear_clips(avatar, sound):
-        yield decoder.decode(denoiser.denoise(features).latents)
+        latents = denoiser.denoise(features).latents
+        yield latents, decoder.decode(latents)
 
 
-def judge_film(avatar: Avatar, judged: Judged, sample: Sample, seed: Seed) -> Take:
-    """What is kept of the film in which a presenter says this. Ghosts are looked for where the true mouth is narrow."""
+def judge_film(
+    avatar: Avatar, judged: Judged, sample: Sample, seed: Seed, read: MotionReader | None = None
+) -> Take:
+    """What is kept of the film in which a presenter says this. Ghosts are looked for where its mouth is narrow; where nobody can `read` its motion, where the true mouth is."""
     who, traits = judged.who, avatar.traits
-    frames = np.concatenate(list(make_film(avatar, who, sample.sound, seed)))
+    latents, clips = zip(*make_film(avatar, who, sample.sound, seed), strict=True)
+    frames = np.concatenate(clips)
     own = measures.measure_sharpness(who.picture[None], who.mouth)
-    width = sample.curves[: len(frames), WIDTH]
+    width = (
+        sample.curves[: len(frames), WIDTH]
+        if read is None
+        else np.concatenate([read(clip) for clip in latents])[:, MOTION.index("width")]
+    )
     return Take(
         mouth=judged.reader.read(who.cut_mouth(frames)),
         rest=float(measures.mouth_area(who.picture[None], who.mouth)[0]),
@@ -89,7 +102,7 @@ def judge_long_film(
     sound = np.resize(np.concatenate([sample.sound for sample in samples]), clips * span)
     still, colour, edges = np.zeros((3, clips), np.float32)
     begin, end = None, deque[Byte](maxlen=LAST_CLIPS)
-    for clip, frames in enumerate(make_film(avatar, who, sound, seed=99)):
+    for clip, (_, frames) in enumerate(make_film(avatar, who, sound, seed=99)):
         still[clip] = measures.background_psnr(frames, who.picture, who.still)
         colour[clip] = measures.colour_shift(frames, who.picture)
         edges[clip] = measures.measure_sharpness(frames[::8], who.mouth)
