@@ -145,12 +145,12 @@ def _life_rows(found: Findings) -> list[LevelRow]:
         sum(take.blinks for take in takes) / (sum(len(t.mouth.area) for t in takes) / 25 / 60)
         for takes in (found.quiet, every)
     )
-    sway = np.mean([take.sway for take in found.quiet]) / np.mean([take.sway for take in every])
+    still, moved = (float(np.mean([take.sway for take in takes])) for takes in (found.quiet, every))
     return [
         _at_most("silence: mouth area against speech", float(np.mean(ratios)), 0.05),
         LevelRow("silence: blinks a minute", blinks, "5-30", 5 <= blinks <= 30),
         LevelRow("speech: blinks a minute", spoken_blinks, "5-30", 5 <= spoken_blinks <= 30),
-        _at_least("silence: head motion against speech", float(sway), 0.5),
+        _at_least("silence: head motion against speech", still / max(moved, 1e-6), 0.5),
     ]
 
 
