@@ -52,9 +52,14 @@ class FaceBoxes:
         return ",".join(map(format_box, self))
 
     @property
+    def eyes(self) -> tuple[Box, Box]:
+        """The left one and the right one."""
+        return self.left_eye, self.right_eye
+
+    @property
     def eyes_text(self) -> str:
         """The eyes as the word of --eyes."""
-        return f"{format_box(self.left_eye)},{format_box(self.right_eye)}"
+        return ",".join(map(format_box, self.eyes))
 
     def to_array(self) -> "NDArray[np.float32]":
         """float32 [mouth, left eye, right eye; x, y, width, height]."""
@@ -75,9 +80,25 @@ class FaceBoxes:
         left, right = self.left_eye, self.right_eye
         if left[0] + left[2] - right[0] > MOST_OVERLAP * min(left[2], right[2]):
             raise BadOption(EYES_FLAG, words[EYES_FLAG], "the two eyes are at one place")
-        if centre_y(self.mouth) <= (centre_y(left) + centre_y(right)) / 2:
-            reason = f"it lies above the eyes ({self.eyes_text}); turn the picture upright first"
+        if not self.is_upright:
+            reason = "one eye lies above the other; turn the picture upright first"
+            raise BadOption(EYES_FLAG, words[EYES_FLAG], reason)
+        if not self.has_mouth_below:
+            reason = f"it does not lie below the eyes ({self.eyes_text}); a picture must be upright"
             raise BadOption(MOUTH_FLAG, words[MOUTH_FLAG], reason)
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether the eyes are rather beside than above each other."""
+        across, down = (b - a for a, b in zip(*map(find_middle, self.eyes), strict=True))
+        return abs(down) <= across
+
+    @property
+    def has_mouth_below(self) -> bool:
+        """Whether the mouth begins below the middle of the eyes, and lies no farther beside them than they are from each other."""
+        (left, upper), (right, lower) = map(find_middle, self.eyes)
+        beside = abs(find_middle(self.mouth)[0] - (left + right) / 2)
+        return self.mouth[1] > (upper + lower) / 2 and beside <= 1.5 * (right - left)
 
 
 def parse_boxes(text: str, count: int) -> tuple[Box, ...]:
@@ -115,6 +136,6 @@ def clip_box(box: Box, width: int, height: int) -> Box:
     return left, top, right - left, bottom - top
 
 
-def centre_y(box: Box) -> float:
-    """How far the middle of a box is below the picture's upper edge."""
-    return box[1] + box[3] / 2
+def find_middle(box: Box) -> tuple[float, float]:
+    """The middle of a box (x, y)."""
+    return box[0] + box[2] / 2, box[1] + box[3] / 2

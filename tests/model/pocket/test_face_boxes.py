@@ -62,7 +62,9 @@ def test_a_face_inside_of_its_picture_is_taken() -> None:
         ((-1, 150, 56, 30), "is not inside of the picture, which has 256×256 pixels"),
         ((220, 150, 56, 30), "is not inside of the picture, which has 256×256 pixels"),
         ((100, 250, 56, 30), "is not inside of the picture, which has 256×256 pixels"),
-        ((100, 20, 56, 30), "lies above the eyes (80,90,30,20,146,90,30,20)"),
+        ((100, 20, 56, 30), "does not lie below the eyes (80,90,30,20,146,90,30,20)"),
+        ((100, 60, 56, 190), "does not lie below the eyes"),
+        ((5, 150, 20, 30), "does not lie below the eyes"),
     ],
 )
 def test_a_mouth_that_cannot_be_is_refused_with_its_flag(
@@ -78,6 +80,9 @@ def test_eyes_that_cannot_be_are_refused_with_their_flag() -> None:
     line = refused(FaceBoxes(MOUTH, LEFT, (85, 90, 30, 20)))
     assert line.startswith("--eyes ")
     assert "at one place" in line
+    line = refused(FaceBoxes(MOUTH, (80, 20, 30, 20), RIGHT))
+    assert line.startswith("--eyes ")
+    assert "one eye lies above the other; turn the picture upright first" in line
 
 
 def test_a_box_is_cut_to_its_picture() -> None:
