@@ -27,11 +27,13 @@ DETECTION_FILE, MESH_FILE = "face_detection.safetensors", "face_mesh.safetensors
 
 ZOOMS = (1.0, 1.5, 2.2)
 """The views: the picture fills the detector's square, and is so many times smaller in it. A drawn face is mostly found where it is no larger than a photographed one would be."""
-FACES_A_VIEW = 2
+FACES_A_VIEW = 6
 LEAST_SCORE = 0.1
 """Of a detection; faces are judged by all views together."""
 LEAST_CONFIDENCE, LEAST_SIZE = 0.10, 0.12
 """Below these there is no face: how sure the views are together, and the face's share of the picture's longer side."""
+LEAST_CONTRAST = 10
+"""Of 255: by how much a colour differs in the middle of a mouth; where by less, nothing is drawn."""
 LEAST_TURN = 0.5
 """The narrower eye's width as a share of the wider one's: below it, it is a profile."""
 MOUTH_FIT, EYE_FIT = (1.15, 1.06, 0.17), (1.17, 1.67, 0.0)
@@ -61,6 +63,20 @@ class FoundFace:
     """Its longer side, brow to chin or cheek to cheek, in pixels."""
     confidence: float
     """0 to 1."""
+    has_mouth: bool = True
+    """Something is drawn where the mouth would be: not in a face behind a mask, nor where a drawing has its mouth elsewhere."""
+
+    @property
+    def centre(self) -> Float:
+        """The middle of mouth and eyes (x, y)."""
+        boxes = self.boxes.to_array()
+        middle: Float = (boxes[:, :2] + boxes[:, 2:] / 2).mean(0)
+        return middle
+
+    def overlaps(self, other: "FoundFace") -> bool:
+        """Whether the two lie so near each other that one of them is none."""
+        apart = float(np.linalg.norm(self.centre - other.centre))
+        return apart < 0.5 * max(self.size, other.size)
 
     def cut_to(self, picture: tuple[int, int]) -> "FoundFace":
         """The face with boxes that lie in a picture of this size."""
@@ -152,18 +168,38 @@ def load_network(name: str) -> FaceNetwork:
 
 
 def find_faces(picture: Byte) -> list[FoundFace]:
-    """Every face in a picture [y, x, rgb], the largest first of those that are half as sure as the surest; none where nothing is sure and large enough."""
+    """Every face in a picture [y, x, rgb], the largest first of those that have a mouth and are half as sure as the surest; none where nothing is sure and large enough."""
     from PIL import Image
 
     image = Image.fromarray(picture)
     proposals = [each for zoom in ZOOMS for each in propose_faces(image, zoom)]
     faces = [merge_proposals(group) for group in group_proposals(proposals)]
-    sure = [each for each in faces if is_sure(each, image.size)]
-    supported = 0.5 * max((face.confidence for face in sure), default=0.0)
+    sure = [each.cut_to(image.size) for each in faces if is_sure(each, image.size)]
+    apart = [
+        replace(each, has_mouth=has_mouth(picture, each.boxes.mouth))
+        for each in drop_overlapping(sure)
+    ]
+    supported = 0.5 * max((face.confidence for face in apart), default=0.0)
     return sorted(
-        (face.cut_to(image.size) for face in sure),
-        key=lambda face: (face.confidence < supported, -face.size),
+        apart, key=lambda face: (not face.has_mouth, face.confidence < supported, -face.size)
     )
+
+
+def drop_overlapping(faces: Iterable[FoundFace]) -> list[FoundFace]:
+    """The faces but for those that lie over a surer one, the surest first."""
+    kept: list[FoundFace] = []
+    for face in sorted(faces, key=lambda each: -each.confidence):
+        if not any(map(face.overlaps, kept)):
+            kept.append(face)
+    return kept
+
+
+def has_mouth(picture: Byte, mouth: Box) -> bool:
+    """Whether anything is drawn in the middle of where a mouth would be."""
+    x, y, width, height = mouth
+    rows = slice(int(y), math.ceil(y + height))
+    columns = slice(int(x + 0.2 * width), math.ceil(x + 0.8 * width))
+    return bool(np.ptp(picture[rows, columns], (0, 1)).max() >= LEAST_CONTRAST)
 
 
 def is_sure(face: FoundFace, picture: tuple[int, int]) -> bool:
@@ -178,9 +214,8 @@ def is_sure(face: FoundFace, picture: tuple[int, int]) -> bool:
 
 def looks_this_way(face: FaceBoxes) -> bool:
     """False for a profile, and for a face that lies on its side."""
-    left, right = face.left_eye, face.right_eye
-    narrow, wide = sorted((left[2], right[2]))
-    return narrow >= LEAST_TURN * wide and abs(right[1] - left[1]) <= right[0] - left[0]
+    narrow, wide = sorted((face.left_eye[2], face.right_eye[2]))
+    return narrow >= LEAST_TURN * wide and face.is_upright
 
 
 def propose_faces(image: "Image", zoom: float) -> Iterator[Proposal]:

@@ -8,7 +8,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from model.pocket.face_boxes import FaceBoxes
-from model.pocket.face_finder import FoundFace, Square, find_faces, looks_this_way
+from model.pocket.face_finder import (
+    FoundFace,
+    Square,
+    drop_overlapping,
+    find_faces,
+    looks_this_way,
+)
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 # Where one sees them, by eye: mouth, left and right eye; 512×512.
@@ -76,6 +82,38 @@ def test_of_two_faces_the_larger_comes_first_and_both_have_their_own_place() -> 
     )
     require_match(larger.boxes, moved)
     assert smaller.boxes.mouth[0] < 350
+
+
+def test_of_a_crowd_every_face_is_found_once() -> None:
+    group = Image.new("RGB", (1024, 768), "white")
+    names = ("amara", "joon", "lin", "mila", "omar", "clara")
+    for n, name in enumerate(names):
+        group.paste(read_example(name, 340), (n % 3 * 342, n // 3 * 384))
+    cells = {(int(x // 342), int(y // 384)) for face in find(group) for x, y, *_ in face.boxes}
+    assert len(find(group)) == len(names)
+    assert cells == {(column, row) for column in range(3) for row in range(2)}
+
+
+def test_of_faces_over_each_other_the_surest_is_one() -> None:
+    boxes = FaceBoxes.from_text(SEEN["amara"])
+    moved = boxes.map_boxes(lambda box: (box[0] + 30, box[1] - 40, *box[2:]))
+    beside = boxes.map_boxes(lambda box: (box[0] + 260, *box[1:]))
+    weak, sure, other = (
+        FoundFace(each, size, confidence)
+        for each, size, confidence in ((moved, 300, 0.2), (boxes, 240, 0.9), (beside, 240, 0.1))
+    )
+    assert drop_overlapping([weak, sure, other]) == [sure, other]
+
+
+def test_a_face_without_anything_where_its_mouth_would_be_says_so() -> None:
+    """As behind a mask, or where a drawing has its mouth elsewhere."""
+    picture = read_example("mila")
+    assert find(picture)[0].has_mouth
+    ImageDraw.Draw(picture).rectangle((180, 290, 350, 350), fill=picture.getpixel((265, 300)))
+    (face,) = find(picture)
+    assert not face.has_mouth
+    for eye, seen in zip(face.boxes.eyes, FaceBoxes.from_text(SEEN["mila"]).eyes, strict=True):
+        assert overlap(eye, seen) > 0.7
 
 
 def checkerboard() -> Image.Image:
