@@ -5,7 +5,7 @@ from math import log10
 from typing import TYPE_CHECKING
 
 from model.pocket.face_boxes import EYES_FLAG, FACE_FLAG, MOUTH_FLAG, FaceBoxes, format_box
-from tasks.face_search import DOUBTFUL
+from tasks.missing_face import DOUBTFUL
 from tasks.preflight import lengths_of
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def describe_face(face: FaceBoxes, request: "Request", media: "Media") -> str:
     line = f"The face: {places} (x,y,w,h in the picture's pixels)"
     if request.mouth is not None and request.eyes is not None:
         return f"{line}, as told"
-    number = next((n for n, each in enumerate(media.faces) if each.boxes == face), None)
+    number = _find_number(face, request, media)
     if number is None:
         return line
     confidence = media.faces[number].confidence
-    line += f", found with {confidence:.0%} confidence"
+    line += f", {_name_found(request)} with {confidence:.0%} confidence"
     if confidence < DOUBTFUL:
         line += f" (look at inputs/face.png in the run; {MOUTH_FLAG} and {EYES_FLAG} tell a better place)"
     if (count := len(media.faces)) == 1:
@@ -47,6 +47,21 @@ def describe_face(face: FaceBoxes, request: "Request", media: "Media") -> str:
     which = "the largest" if number == 0 else f"number {number + 1}"
     other = 2 if number == 0 else 1
     return f"{line}; it is {which} of {count}, and {FACE_FLAG} {other} takes another"
+
+
+def _find_number(face: FaceBoxes, request: "Request", media: "Media") -> int | None:
+    """Which of the found faces it is, from 0 on, by what of it was not told; None where it is none of them."""
+    for number, found in enumerate(media.faces):
+        eyes = request.eyes is not None or found.boxes.eyes == face.eyes
+        if eyes and (request.mouth is not None or found.boxes.mouth == face.mouth):
+            return number
+    return None
+
+
+def _name_found(request: "Request") -> str:
+    if request.mouth is not None:
+        return "the mouth as told, the eyes found"
+    return "the eyes as told, the mouth found" if request.eyes is not None else "found"
 
 
 def _list_changes(picture: "Treatment") -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from model import avatar
 from model.avatar import Options
 from storage.spec import Settings, Spec
-from tasks.face_search import find_in_view, find_told_face, find_turn
+from tasks.face_search import find_in_view, find_told_face
+from tasks.missing_face import find_turn
 from tasks.request import Request
 from tasks.timeline import count_clips, count_frames
 

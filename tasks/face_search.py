@@ -17,13 +17,9 @@ from model.pocket.face_boxes import (
 )
 from storage.errors import BadImage, BadOption, count_noun
 from storage.picture_fit import measure_fit
+from tasks.missing_face import TELL, explain_no_face
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
-
     from model.avatar import ModelTraits
     from model.pocket.face_finder import FoundFace
     from storage.picture import PictureView
@@ -32,26 +28,16 @@ if TYPE_CHECKING:
     from tasks.defaults import Media
     from tasks.request import Request
 
-    Pixels = NDArray[np.uint8]
-
-TELL = f"{MOUTH_FLAG} x,y,w,h {EYES_FLAG} x,y,w,h,x,y,w,h"
-DOUBTFUL = 0.3
-"""A confidence below which a person is asked to look where the face was found."""
-UPRIGHT = 0.75
-"""A confidence from which a picture is held for upright without a second look: hair above a chin was taken for a face with up to 0.7."""
-TURNED = 0.5, 0.2
-"""How sure a turned picture's face must be, and how much surer than the one that was found as it is."""
-TURNS: "tuple[tuple[str, Callable[[Pixels], Pixels]], ...]" = (
-    ("180°", lambda pixels: pixels[::-1, ::-1]),
-    ("90° clockwise", lambda pixels: pixels.transpose(1, 0, 2)[:, ::-1]),
-    ("90° counterclockwise", lambda pixels: pixels.transpose(1, 0, 2)[::-1]),
-)
 LEAST_SHOWN = 0.5
 """Of a box: a film that shows less of a mouth or an eye cannot move it."""
+LEAST_WIDTH = 1.0
+"""Of a mouth or an eye, in pixels of the film."""
+FINE = 8
+"""Pixels of a picture below which a box is no longer told in whole ones."""
 
 
 def find_in_view(model: str, view: "PictureView") -> "tuple[FoundFace, ...]":
-    """The faces that a model's finder sees in a view, in whole pixels of the picture's file; the largest that is sure first."""
+    """The faces that a model's finder sees in a view, in pixels of the picture's file; the largest that is sure first."""
     found = avatar.find_faces(model, view.pixels)
     return tuple(
         replace(face, boxes=face.boxes.map_boxes(view.fit.to_picture).map_boxes(round_box))
@@ -59,20 +45,13 @@ def find_in_view(model: str, view: "PictureView") -> "tuple[FoundFace, ...]":
     )
 
 
-def find_turn(model: str, view: "PictureView", confidence: float) -> str:
-    """By how much a picture must be turned for its face to be upright, in words; empty where it is upright. `confidence`: of the face that was found as it is, 0 for none."""
-    for words, turn in TURNS if confidence < DOUBTFUL else TURNS[: confidence < UPRIGHT]:
-        found = avatar.find_faces(model, turn(view.pixels))
-        if found and found[0].confidence >= max(TURNED[0], confidence + TURNED[1]):
-            return words
-    return ""
-
-
 def round_box(box: Box) -> Box:
-    """The box in whole pixels, at least one each way."""
-    x, y, width, height = box
-    left, top = round(x), round(y)
-    return left, top, max(1, round(x + width) - left), max(1, round(y + height) - top)
+    """The box in whole pixels, a small one in quarters; at least one of these each way."""
+    parts = 1 if min(box[2:]) >= FINE else 4
+    left, top = round(box[0] * parts), round(box[1] * parts)
+    right, bottom = round((box[0] + box[2]) * parts), round((box[1] + box[3]) * parts)
+    width, height = max(1, right - left), max(1, bottom - top)
+    return left / parts, top / parts, width / parts, height / parts
 
 
 def find_told_face(request: "Request", traits: "ModelTraits", media: "Media") -> str:
@@ -94,6 +73,7 @@ def choose_face(request: "Request", media: "Media") -> FaceBoxes:
     """Where the face is, in pixels of the picture's file: what is told wins, the rest is looked for. Raises BadOption, BadImage."""
     try:
         if request.mouth is not None and request.eyes is not None:
+            refuse_number(request)
             face = FaceBoxes.from_options(request.mouth, request.eyes)
         else:
             face = pick_face(request, media)
@@ -115,15 +95,25 @@ def pick_face(request: "Request", media: "Media") -> FaceBoxes:
     if media.turn:
         raise BadImage(request.image, f"its face is not upright; turn it by {media.turn} first")
     if not faces:
-        cut = "what the film shows of it (--crop contain shows all)" if media.picture.cut else "it"
-        reason = f"no face was found in {cut}; tell where mouth and eyes are, in its pixels: {TELL}"
-        raise BadImage(request.image, reason)
+        raise BadImage(request.image, explain_no_face(request.image, media))
     if request.face is None:
-        return min((face.boxes for face in faces), key=lambda each: measure_distance(each, request))
-    if request.face > len(faces):
+        face = min(faces, key=lambda each: measure_distance(each.boxes, request))
+    elif request.face > len(faces):
         reason = f"{count_noun(len(faces), 'face')} found; leave it out, or tell the place: {TELL}"
         raise BadOption(FACE_FLAG, request.face, reason)
-    return faces[request.face - 1].boxes
+    else:
+        face = faces[request.face - 1]
+    if not face.has_mouth and request.mouth is None:
+        reason = f"no mouth was found under its eyes ({face.boxes.eyes_text}); tell where it is, in the picture's pixels: {MOUTH_FLAG} x,y,w,h"
+        raise BadImage(request.image, reason)
+    return face.boxes
+
+
+def refuse_number(request: "Request") -> None:
+    """Raise BadOption where a face is asked for by its number though its place is told."""
+    if request.face is not None:
+        reason = f"{MOUTH_FLAG} and {EYES_FLAG} tell the face already; leave it out"
+        raise BadOption(FACE_FLAG, request.face, reason)
 
 
 def measure_distance(face: FaceBoxes, request: "Request") -> float:
@@ -142,6 +132,10 @@ def map_to_film(face: FaceBoxes, picture: "Size", spec: "Spec") -> FaceBoxes:
     fit = measure_fit(picture, (spec.width, spec.height), spec.crop)
     for name, box in zip(("mouth", "left eye", "right eye"), face, strict=True):
         whole = fit.to_film(box)
+        if whole[2] < LEAST_WIDTH:
+            size = f"{spec.width}*{spec.height}"
+            reason = f"the {name} at {format_box(box)} is {whole[2]:.1f} pixels wide in the film, too small to be moved; cut the picture to the face, or take a larger one"
+            raise BadOption("--size", size, reason)
         shown = clip_box(whole, spec.width, spec.height)
         if shown[2] * shown[3] < LEAST_SHOWN * whole[2] * whole[3]:
             reason = f"the {name} at {format_box(box)} is cut off; take a --crop that shows it, such as contain"

@@ -1,5 +1,6 @@
 """pipeline/input_notes.py: what was done to what was given is told in a line, before the work."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,20 @@ def test_where_the_face_was_found_is_one_line(
     one, other = (face_picture_path(run.root).read_bytes() for run in (old, new))
     assert one == other
     assert longtake("verify", "y")[0] == 0
+
+
+def test_of_a_face_half_told_it_is_said_which_half_was_found(
+    speech: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_FACE", "1")
+    words = ("plan", EXAMPLES / "amara.png", speech, "--run", "x", "--rehearse", "no")
+    for told, line in (
+        (("--mouth", "210,300,110,30"), "mouth 210,300,110,30, .*, the mouth as told, the eyes found with 90% confidence"),
+        (("--eyes", "183,168,61,36,294,165,61,37"), "the eyes as told, the mouth found with 90% confidence"),
+    ):  # fmt: skip
+        code, out, _ = longtake(*words, *told)
+        assert code == 0
+        assert re.search(line, " ".join(out.split()))
 
 
 @pytest.mark.parametrize("way", ["flags", "environment", "file"])

@@ -1,0 +1,104 @@
+"""Why a model finds no face in a picture, and the way out, in words: it is not upright, it is cut off, it is small, or it must be told."""
+
+from math import atan2, degrees
+from typing import TYPE_CHECKING
+
+from model import avatar
+from model.pocket.face_boxes import EYES_FLAG, MOUTH_FLAG, find_middle
+from storage.picture import treat_and_view_picture
+from storage.picture_fit import measure_fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from model.pocket.face_finder import FoundFace
+    from storage.picture import PictureView
+    from tasks.defaults import Media
+
+    Pixels = NDArray[np.uint8]
+
+TELL = f"{MOUTH_FLAG} x,y,w,h {EYES_FLAG} x,y,w,h,x,y,w,h"
+DOUBTFUL = 0.3
+"""A confidence below which a person is asked to look where the face was found."""
+UPRIGHT = 0.75
+"""A confidence from which a picture is held for upright without a second look: hair above a chin was taken for a face with up to 0.7."""
+TURNED = 0.5, 0.2
+"""How sure a turned picture's face must be, and how much surer than the one that was found as it is."""
+LEAST_TILT = 20
+"""Degrees by which a face must lean for a turn to be told that is no multiple of 90."""
+NEAR = 0.6
+"""The share of a picture's sides that is looked at by itself for a small face."""
+TURNS: "tuple[tuple[int, Callable[[Pixels], Pixels]], ...]" = (
+    (180, lambda pixels: pixels[::-1, ::-1]),
+    (90, lambda pixels: pixels.transpose(1, 0, 2)[:, ::-1]),
+    (-90, lambda pixels: pixels.transpose(1, 0, 2)[::-1]),
+)
+"""Degrees clockwise."""
+
+
+def find_turn(model: str, view: "PictureView", confidence: float) -> str:
+    """By how much a picture must be turned for its face to be upright, in words; empty where it is upright. `confidence`: of the face that was found as it is, 0 for none."""
+    for turn, change in TURNS if confidence < UPRIGHT else ():
+        found = avatar.find_faces(model, change(view.pixels))
+        if found and found[0].confidence >= max(TURNED[0], confidence + TURNED[1]):
+            tilt = measure_tilt(found[0])
+            return describe_turn(turn - (5 * round(tilt / 5) if abs(tilt) >= LEAST_TILT else 0))
+    return ""
+
+
+def measure_tilt(face: "FoundFace") -> float:
+    """By how many degrees a face leans clockwise, as one sees it."""
+    (left, upper), (right, lower) = map(find_middle, face.boxes.eyes)
+    return degrees(atan2(lower - upper, right - left))
+
+
+def describe_turn(clockwise: int) -> str:
+    """Degrees in words, the shorter way round: `90° counterclockwise`."""
+    shorter = (clockwise + 179) % 360 - 179
+    if shorter == 180:
+        return "180°"
+    return f"{abs(shorter)}° {'clockwise' if shorter > 0 else 'counterclockwise'}"
+
+
+def explain_no_face(path: "Path", media: "Media") -> str:
+    """What is wrong with a picture in which no face was found, and what to do."""
+    if media.picture.cut and (crop := find_crop(path, media)):
+        return f"no face was found in what the film shows of it; --crop {crop} shows one"
+    if share := measure_small_face(media.model, media.view.pixels):
+        return f"a face was found that is small, {share:.0%} of what the film shows; cut the picture to it, or tell where mouth and eyes are, in its pixels: {TELL}"
+    return f"no face was found in it; tell where mouth and eyes are, in its pixels: {TELL}"
+
+
+def measure_small_face(model: str, pixels: "Pixels") -> float:
+    """The largest face that is only seen from nearer, as a share of the picture's longer side; 0 where there is none."""
+    height, width = pixels.shape[:2]
+    down, across = round(NEAR * height), round(NEAR * width)
+    parts = (
+        pixels[y : y + down, x : x + across]
+        for y in (0, height - down)
+        for x in (0, width - across)
+    )
+    found = (face.size for part in parts for face in avatar.find_faces(model, part))
+    share: float = max(found, default=0.0) / max(height, width)
+    return share
+
+
+def find_crop(path: "Path", media: "Media") -> str:
+    """The --crop that shows a face of a picture; empty where none does."""
+    height, width = media.pixels.shape[:2]
+    whole = treat_and_view_picture(path, width=width, height=height, crop="contain")[1].pixels
+    ways = (
+        ("top", "cover", "bottom")
+        if {"top", "bottom"} & media.picture.cut.keys()
+        else ("left", "cover", "right")
+    )
+    for crop in ways:
+        fit = measure_fit((whole.shape[1], whole.shape[0]), (width, height), crop)
+        left, top, right, bottom = map(round, fit.shown)
+        if avatar.find_faces(media.model, whole[top:bottom, left:right]):
+            return crop
+    return "contain" if avatar.find_faces(media.model, whole) else ""
