@@ -53,9 +53,9 @@ def test_it_is_read_by_the_same_measures() -> None:
 
 
 def test_its_constants_are_fitted_to_voices_as_they_are_trained_on() -> None:
-    """Twelve voices fit nearly what forty did: the same envelope within 50 ms, and mouths that open with it."""
+    """Six voices fit nearly what forty did: the same envelope within 50 ms, and mouths that open with it."""
     pytest.importorskip("espeakng_loader")
-    fitted = fit_sprites(list(draw_voices(12, seed=2)))
+    fitted = fit_sprites(list(draw_voices(6, seed=2)))
     assert abs(fitted.width - BEST.width) <= 5
     assert abs(fitted.ahead - BEST.ahead) <= 1
     assert np.abs(np.array(fitted.mouths) - np.array(BEST.mouths)).max() < 0.1
