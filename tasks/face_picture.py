@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.pocket.face_boxes import FaceBoxes
+    from storage.picture_fit import Size
     from storage.run import Run
 
 SIDE = 256
-"""Pixels of its longer side at the most."""
+"""Pixels of its longer side."""
+AROUND = 4
+"""It is so many times as large as mouth and eyes together, if there is so much of the film's picture."""
 COLOURS = ("#ff3030", "#30a0ff", "#30a0ff")
 """Of mouth, left and right eye."""
 
@@ -27,16 +30,32 @@ def publish_face_picture(run: "Run", picture: "NDArray[np.uint8]", face: "FaceBo
 
 
 def draw_face(picture: "NDArray[np.uint8]", face: "FaceBoxes") -> bytes:
-    """A picture [y, x, rgb] with the boxes of a face in it, as PNG."""
+    """What of a picture [y, x, rgb] is around a face, with the boxes in it, as PNG."""
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(picture)
-    image.thumbnail((SIDE, SIDE))
-    across, down = image.width / picture.shape[1], image.height / picture.shape[0]
-    pen = ImageDraw.Draw(image)
+    left, top, right, bottom = frame_face(image.size, face)
+    scale = SIDE / max(right - left, bottom - top)
+    size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
+    shown = image.resize(size, Image.Resampling.LANCZOS, box=(left, top, right, bottom))
+    pen = ImageDraw.Draw(shown)
     for (x, y, width, height), colour in zip(face, COLOURS, strict=True):
-        corners = (x * across, y * down, (x + width) * across - 1, (y + height) * down - 1)
-        pen.rectangle((*corners[:2], *map(max, corners[:2], corners[2:])), outline=colour)
+        begin = (x - left) * scale, (y - top) * scale
+        end = begin[0] + width * scale - 1, begin[1] + height * scale - 1
+        pen.rectangle((*begin, *map(max, begin, end)), outline=colour)
     file = io.BytesIO()
-    image.save(file, "PNG")
+    shown.save(file, "PNG")
     return file.getvalue()
+
+
+def frame_face(picture: "Size", face: "FaceBoxes") -> tuple[float, float, float, float]:
+    """The left, upper, right and lower edge of the part of a picture of this size that a face is shown in."""
+    first = [min(box[n] for box in face) for n in (0, 1)]
+    last = [max(box[n] + box[n + 2] for box in face) for n in (0, 1)]
+    most = AROUND * max(b - a for a, b in zip(first, last, strict=True))
+    sides = [min(most, whole) for whole in picture]
+    left, top = (
+        min(max((a + b - side) / 2, 0), whole - side)
+        for a, b, side, whole in zip(first, last, sides, picture, strict=True)
+    )
+    return left, top, left + sides[0], top + sides[1]

@@ -94,22 +94,32 @@ def test_a_run_has_a_small_picture_of_its_face(film: Callable[..., Request], pla
     """Where it was taken to be, among the run's own files; it is no stray."""
     run = freeze_run(film(plain, mouth=MOUTH, eyes=EYES, width=96, height=96))
     make_film(run)
-    with Image.open(path := face_picture_path(run.root)) as drawn:
-        pixels = np.asarray(drawn.convert("RGB"))
-    assert pixels.shape == (96, 96, 3)
-    red = (pixels == (255, 48, 48)).all(-1)
-    scale = 96 / 180
-    rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
-    assert (rows[0], rows[-1]) == pytest.approx((120 * scale, 140 * scale - 1), abs=1)
-    assert (columns[0], columns[-1]) == pytest.approx((60 * scale, 120 * scale - 1), abs=1)
+    path = face_picture_path(run.root)
+    require_mouth(path.read_bytes(), (256, 256), tuple(n * 256 / 180 for n in (60, 120, 120, 140)))
     assert path.parent == run.image_path.parent
 
 
-def test_the_picture_of_a_large_film_is_small() -> None:
-    drawn = draw_face(
-        np.zeros((600, 900, 3), np.uint8), FaceBoxes.from_text("1,20,9,9,1,1,9,9,20,1,9,9")
+def require_mouth(picture: bytes, size: tuple[int, int], edges: tuple[float, ...]) -> None:
+    """A picture of this size has the mouth's box here: left, upper, right, lower edge."""
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+    assert pixels.shape == (size[1], size[0], 3)
+    red = (pixels == (255, 48, 48)).all(-1)
+    rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
+    found = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    assert found == pytest.approx(edges, abs=1.5)
+
+
+def test_the_picture_of_a_face_is_of_one_size_and_near_enough_to_see_it() -> None:
+    """A small face in a large film is enlarged; in a corner the picture ends where the film does."""
+    wide = np.zeros((600, 900, 3), np.uint8)
+    large = FaceBoxes.from_text("400,420,100,40,350,200,80,40,470,200,80,40")
+    require_mouth(
+        draw_face(wide, large), (256, 171), tuple(n * 256 / 900 for n in (400, 420, 500, 460))
     )
-    assert Image.open(io.BytesIO(drawn)).size == (256, 171)
+    corner = FaceBoxes.from_text("10,40,20,8,0,10,16,8,24,10,16,8")  # 40 × 38: 160 are shown
+    require_mouth(draw_face(wide, corner), (256, 256), tuple(n * 1.6 for n in (10, 40, 30, 48)))
+    middle = corner.map_boxes(lambda box: (box[0] + 430, box[1] + 281, *box[2:]))
+    require_mouth(draw_face(wide, middle), (256, 256), tuple(n * 1.6 for n in (70, 92, 90, 100)))
 
 
 def test_what_is_told_is_not_looked_for(
