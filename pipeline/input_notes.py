@@ -30,7 +30,7 @@ def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
 
 
 def describe_face(face: FaceBoxes, request: "Request", media: "Media") -> str:
-    """Where the face is and how that is known: `The face: mouth 209,301,117,31, eyes 183,168,61,36 and 294,165,61,37 (x,y,w,h in the picture's pixels), found with 90% confidence`."""
+    """Where the face is and how that is known: `The face: mouth 209,296,117,31, eyes 183,168,61,36 and 294,165,61,37 (x,y,w,h in the picture's pixels), found with 90% confidence`."""
     places = f"mouth {format_box(face.mouth)}, eyes {format_box(face.left_eye)} and {format_box(face.right_eye)}"
     line = f"The face: {places} (x,y,w,h in the picture's pixels)"
     if request.mouth is not None and request.eyes is not None:

@@ -91,7 +91,7 @@ def test_where_the_face_was_found_is_one_line(
     """Of `plan` and of `new`; the run verifies with the picture of it, and a retake has the same face and picture."""
     monkeypatch.setenv("FAKE_FACE", "1")
     words = (EXAMPLES / "amara.png", speech, "--run", "x")
-    found = "The face: mouth 209,301,117,31, eyes 183,168,61,36 and 294,165,61,37 (x,y,w,h in the picture's pixels), found with 90% confidence"
+    found = "The face: mouth 209,296,117,31, eyes 183,168,61,36 and 294,165,61,37 (x,y,w,h in the picture's pixels), found with 90% confidence"
     code, out, _ = longtake("plan", *words, "--rehearse", "no")
     assert code == 0
     assert found in " ".join(out.split())
