@@ -32,6 +32,8 @@ LEAST_TILT = 20
 """Degrees by which a face must lean for a turn to be told that is no multiple of 90."""
 NEAR = 0.6
 """The share of a picture's sides that is looked at by itself for a small face."""
+SMALL = 0.2
+"""A share of the picture's longer side above which a face would be found as it is."""
 TURNS: "tuple[tuple[int, Callable[[Pixels], Pixels]], ...]" = (
     (180, lambda pixels: pixels[::-1, ::-1]),
     (90, lambda pixels: pixels.transpose(1, 0, 2)[:, ::-1]),
@@ -74,7 +76,7 @@ def explain_no_face(path: "Path", media: "Media") -> str:
 
 
 def measure_small_face(model: str, pixels: "Pixels") -> float:
-    """The largest face that is only seen from nearer, as a share of the picture's longer side; 0 where there is none."""
+    """The largest face that is only seen from nearer, as a share of the picture's longer side; 0 where there is none that is small."""
     height, width = pixels.shape[:2]
     down, across = round(NEAR * height), round(NEAR * width)
     parts = (
@@ -83,8 +85,8 @@ def measure_small_face(model: str, pixels: "Pixels") -> float:
         for x in (0, width - across)
     )
     found = (face.size for part in parts for face in avatar.find_faces(model, part))
-    share: float = max(found, default=0.0) / max(height, width)
-    return share
+    shares = (size / max(height, width) for size in found)
+    return max((share for share in shares if share < SMALL), default=0.0)
 
 
 def find_crop(path: "Path", media: "Media") -> str:

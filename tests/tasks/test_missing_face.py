@@ -91,6 +91,13 @@ def test_a_small_face_is_told_to_cut_the_picture_to_it(refused: Callable[..., st
     assert "--mouth x,y,w,h --eyes x,y,w,h,x,y,w,h" in line
 
 
+def test_half_a_face_is_not_called_small(refused: Callable[..., str]) -> None:
+    """Though a part of the picture, by itself, may look like one."""
+    line = refused(read_example("mila").crop((0, 0, 512, 256)))
+    assert "no face was found in it" in line
+    assert "small" not in line
+
+
 def test_where_no_crop_shows_a_face_none_is_told(refused: Callable[..., str]) -> None:
     line = refused(Image.new("RGB", (900, 300), (150, 190, 240)))
     assert "no face was found in it; tell where mouth and eyes are" in line
