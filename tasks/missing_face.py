@@ -26,7 +26,7 @@ DOUBTFUL = 0.3
 """A confidence below which a person is asked to look where the face was found."""
 UPRIGHT = 0.75
 """A confidence from which a picture is held for upright without a second look: hair above a chin was taken for a face with up to 0.7."""
-TURNED = 0.5, 0.2
+TURNED = 0.6, 0.2
 """How sure a turned picture's face must be, and how much surer than the one that was found as it is."""
 LEAST_TILT = 20
 """Degrees by which a face must lean for a turn to be told that is no multiple of 90."""

@@ -34,6 +34,8 @@ LEAST_CONFIDENCE, LEAST_SIZE = 0.10, 0.12
 """Below these there is no face: how sure the views are together, and the face's share of the picture's longer side."""
 LEAST_CONTRAST = 10
 """Of 255: by how much a colour differs in the middle of a mouth; where by less, nothing is drawn."""
+CLEAR = 0.75
+"""A confidence below which the mirrored picture is asked, too: turned and drawn faces are seen half as far beside their middle then."""
 LEAST_TURN = 0.5
 """The narrower eye's width as a share of the wider one's: below it, it is a profile."""
 MOUTH_FIT, EYE_FIT = (1.15, 1.06), (1.17, 1.67)
@@ -137,6 +139,7 @@ class Proposal:
     """A face as one view sees it."""
 
     view: float
+    """Its zoom, below 0 in a mirror."""
     weight: float
     """How sure detector and mesh are together."""
     presence: float
@@ -155,6 +158,12 @@ class Proposal:
         """What is proposed first is what others join."""
         return self.weight * math.sqrt(self.size)
 
+    def mirror(self, width: int) -> "Proposal":
+        """What a mirror shows, in a picture of this width."""
+        right, left = self.boxes[:, 0], self.boxes[:, 2]
+        edges = [width - left, self.boxes[:, 1], width - right, self.boxes[:, 3]]
+        return replace(self, view=-self.view, boxes=np.stack(edges, 1)[[0, 2, 1]])
+
     def agrees_with(self, other: "Proposal") -> bool:
         """Whether the two are one face."""
         apart = float(np.abs(self.centres - other.centres).max())
@@ -169,12 +178,25 @@ def load_network(name: str) -> FaceNetwork:
 
 def find_faces(picture: Byte) -> list[FoundFace]:
     """Every face in a picture [y, x, rgb], the largest first of those that have a mouth and are half as sure as the surest; none where nothing is sure and large enough."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     image = Image.fromarray(picture)
     proposals = [each for zoom in ZOOMS for each in propose_faces(image, zoom)]
-    faces = [merge_proposals(group) for group in group_proposals(proposals)]
-    sure = [each.cut_to(image.size) for each in faces if is_sure(each, image.size)]
+    faces = judge_proposals(proposals, len(ZOOMS), picture)
+    if faces and max(face.confidence for face in faces) < CLEAR:
+        mirrored = ImageOps.mirror(image)
+        proposals += [
+            each.mirror(image.width) for zoom in ZOOMS for each in propose_faces(mirrored, zoom)
+        ]
+        faces = judge_proposals(proposals, 2 * len(ZOOMS), picture)
+    return faces
+
+
+def judge_proposals(proposals: Iterable[Proposal], views: int, picture: Byte) -> list[FoundFace]:
+    """The faces that so many views of a picture are sure of together, in the order of `find_faces`."""
+    size = picture.shape[1], picture.shape[0]
+    faces = [merge_proposals(group, views) for group in group_proposals(proposals)]
+    sure = [each.cut_to(size) for each in faces if is_sure(each, size)]
     apart = [
         replace(each, has_mouth=has_mouth(picture, each.boxes.mouth))
         for each in drop_overlapping(sure)
@@ -303,16 +325,16 @@ def group_proposals(proposals: Iterable[Proposal]) -> list[list[Proposal]]:
     return groups
 
 
-def merge_proposals(group: list[Proposal]) -> FoundFace:
-    """One face out of what the views say of it; a view that does not see it counts against it."""
+def merge_proposals(group: list[Proposal], views: int) -> FoundFace:
+    """One face out of what so many views say of it; a view that does not see it counts against it."""
     weights = [each.weight * (0.05 + each.presence) for each in group]
     edges = np.average(np.stack([each.boxes for each in group]), 0, weights)
-    views: dict[float, float] = {}
+    weight_of: dict[float, float] = {}
     for each in group:
-        views[each.view] = max(each.weight, views.get(each.view, 0.0))
+        weight_of[each.view] = max(each.weight, weight_of.get(each.view, 0.0))
     size = float(np.mean([each.size for each in group]))
     boxes = FaceBoxes(*map(fit_box, edges, (MOUTH_FIT, EYE_FIT, EYE_FIT)))
-    return FoundFace(boxes, size, sum(views.values()) / len(ZOOMS))
+    return FoundFace(boxes, size, sum(weight_of.values()) / views)
 
 
 def fit_box(edges: Float, fit: tuple[float, float]) -> Box:

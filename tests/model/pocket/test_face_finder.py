@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from model.pocket.face_boxes import FaceBoxes, find_middle
 from model.pocket.face_finder import (
+    CLEAR,
     FoundFace,
     Square,
     drop_overlapping,
@@ -117,6 +118,21 @@ def test_boxes_lie_about_the_middles_that_drawn_presenters_have() -> None:
             apart.append((middles - drawn.places) / (middles[2, 0] - middles[1, 0]))
     assert np.abs(np.median(apart, 0)).max() < 0.05
     assert np.abs(np.array(apart)).max() < 0.3
+
+
+def test_of_an_unsure_face_the_mirror_is_asked_and_agrees() -> None:
+    """Its boxes in a mirrored picture are the mirrored ones."""
+    picture = read_example("lin").resize((64, 64)).resize((256, 256)).convert("L").convert("RGB")
+    picture = Image.blend(picture, Image.new("RGB", (256, 256), "gray"), 0.95)
+    (face,) = find(picture)
+    (mirrored,) = find(ImageOps.mirror(picture))
+    assert face.confidence < CLEAR
+    assert mirrored.confidence == pytest.approx(face.confidence, abs=1e-3)
+    mouth, left, right = (
+        (256 - box[0] - box[2], *box[1:]) for box in (mirrored.boxes.mouth, *mirrored.boxes.eyes)
+    )
+    for one, other in zip(face.boxes, (mouth, right, left), strict=True):
+        assert one == pytest.approx(other, abs=0.2)
 
 
 def test_a_face_without_anything_where_its_mouth_would_be_says_so() -> None:
