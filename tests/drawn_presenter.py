@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.motion_columns import MOTION
 from model.presenters.face import (
-    MOTION,
     draw_identities,
     eye_boxes,
     mouth_box,

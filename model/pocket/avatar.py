@@ -1,11 +1,10 @@
-"""Pocket, loaded: a small transformer, a small motion autoencoder and a small audio encoder behind the Protocols that the 14B models have, too."""
+"""Pocket, loaded: a small transformer, a small warping network and a small audio encoder behind the Protocols that the 14B models have, too."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
@@ -18,12 +17,12 @@ from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.pocket import model_traits
 from model.pocket.acts import ACTS
-from model.pocket.canvas import boxes_on_canvas, canvas_size, choose_region
-from model.pocket.conditions import ReferenceEncoder, make_planes
-from model.pocket.decoder import FilmPicture, PocketDecoder, plan_boxes, to_batch, to_floats
+from model.pocket.conditions import make_planes
+from model.pocket.decoder import PocketDecoder, place_picture, to_batch
 from model.pocket.face_boxes import FaceBoxes
-from model.pocket.motion_autoencoder import FRAMES, load_motion_autoencoder
+from model.pocket.motion_curves import stand_still
 from model.pocket.probe import Parts, compute_probe
+from model.pocket.warping_network import load_warping_network
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
@@ -63,10 +62,7 @@ class PocketAvatar:
         self._transformer.load_state_dict(weights_of_part(weights, "transformer."))
         self._transformer.eval().to(self._dtype)
         widen_convolutions(self._transformer)
-        self._reference = ReferenceEncoder()
-        self._reference.load_state_dict(weights_of_part(weights, "reference."))
-        self._reference.eval().to(self._dtype)
-        self._autoencoder = load_motion_autoencoder().to(self._dtype)
+        self._network = load_warping_network().to(self._dtype)
         self._cache = KVCacheConfig()
 
     def round_to_eight_bits(self) -> None:
@@ -100,13 +96,11 @@ class PocketAvatar:
     def require_precision(self) -> None:
         """Raise WrongPrecision unless each kind of layer computes here what float32 gives, but for rounding."""
         if self._dtype in NARROW:
-            require_precision(self._compute(whole=uses_amx()))
+            require_precision(self._compute())
 
-    def _compute(self, *, whole: bool = False) -> Iterator[Tensor]:
-        parts = Parts(
-            self._audio_encoder, self._transformer, self._reference, self._autoencoder, self._cache
-        )
-        return compute_probe(parts, self._options, whole=whole)
+    def _compute(self) -> Iterator[Tensor]:
+        parts = Parts(self._audio_encoder, self._transformer, self._network, self._cache)
+        return compute_probe(parts, self._options)
 
     @property
     def peaks(self) -> Mapping[str, int]:
@@ -124,36 +118,19 @@ class PocketAvatar:
         prompt: str,  # noqa: ARG002 - traits.prompt_acts says so
         face: FaceBoxes | None = None,
     ) -> Named:
-        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, reference and still latents [c, 1, h, w], and the acts [9] that the prompt asks for. Raises ValueError without a face."""
+        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, the latent [c, 1, h, w] of it standing still, and the acts [9] that the prompt asks for. Raises ValueError without a face."""
         if face is None:
             raise ValueError("pocket moves a face: where it is must be told")
         inputs: dict[str, NDArray[np.generic]] = {
             "picture": picture.copy(),
             "boxes": face.to_array(),
         }
-        on_canvas, planes = self._place_picture(inputs)
-        still = repeat(on_canvas, "1 c y x -> 1 c t y x", t=FRAMES)
-        told = [x.to(self._dtype) for x in (on_canvas, planes)]
+        film, planes = place_picture(inputs, self._options)
+        seen = self._network.look(film.canvas_picture().to(self._dtype), planes.to(self._dtype))
         return inputs | {
-            "reference": self._reference(*told)[0].float().numpy().copy(),
-            "still": self._autoencoder.encode(on_canvas, planes, still)[0].numpy().copy(),
+            "still": stand_still(seen.rest)[0].numpy().copy(),
             "acts": np.zeros(len(ACTS), np.float32),
         }
-
-    @torch.inference_mode()
-    def encode_frames(self, inputs: Named, frames: Byte) -> Float:
-        """Motion latents [c, k, h, w] of frames [4k, y, x, rgb] of the picture that `inputs` were encoded from, no larger than a canvas."""
-        on_canvas, planes = self._place_picture(inputs)
-        film = rearrange(to_floats(frames), "t y x c -> 1 c t y x")
-        latents: Float = self._autoencoder.encode(on_canvas, planes, film)[0].numpy().copy()
-        return latents
-
-    def _place_picture(self, inputs: Named) -> tuple[Tensor, Tensor]:
-        """The picture on the canvas [1, 3, y, x], and the planes of its boxes."""
-        boxes, canvas = inputs["boxes"].tolist(), canvas_size(self._options)
-        region = choose_region(self._options, boxes)
-        film = FilmPicture(np.asarray(inputs["picture"], np.uint8), region, canvas)
-        return film.canvas_picture(canvas), plan_boxes(boxes, region, canvas)
 
     @torch.inference_mode()
     def extract_audio(self, heard: AudioWindow) -> Float:
@@ -164,14 +141,11 @@ class PocketAvatar:
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
         config = self._transformer.config
-        reference, still = to_batch(inputs["reference"]), to_batch(inputs["still"])
-        region = choose_region(self._options, inputs["boxes"].tolist())
-        boxes = torch.tensor([boxes_on_canvas(inputs["boxes"].tolist(), region)])
-        acts = torch.from_numpy(np.asarray(inputs["acts"], np.float32))[None]
-        planes = make_planes(boxes, acts, self._traits.clip_latents, *reference.shape[-2:])
+        still, acts = to_batch(inputs["still"]), to_batch(inputs["acts"])
+        planes = make_planes(acts, self._traits.clip_latents)
         past = still.repeat(1, 1, sum(config.motion_buckets), 1, 1)
         conditioning = Conditioning(
-            reference, past, None, self._traits.clip_latents, pose=lambda _: planes
+            still, past, None, self._traits.clip_latents, pose=lambda _: planes
         )
         schedule = choose_schedule(self._traits.steps)
         noise = SeededNoise(seed, config.roll)
@@ -179,7 +153,7 @@ class PocketAvatar:
 
     def decoder(self, inputs: Named) -> PocketDecoder:
         """A decoder that stands before clip 0."""
-        return PocketDecoder(self._autoencoder, inputs, self._options)
+        return PocketDecoder(self._network, inputs, self._options)
 
 
 def choose_schedule(steps: int) -> Schedule:

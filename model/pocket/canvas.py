@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from model.avatar import Options
 
-SIZE, PIXELS_PER_TOKEN, PIXELS_PER_LATENT = 256, 32, 16
+SIZE = 256
+"""Pixels of a side of the canvas, whatever the film's size is."""
 SMALLEST = 64
-"""A side of the smallest canvas: one token of the older motion latents."""
+"""Pixels of a side of the smallest region."""
 FARTHEST, NEAR = 8.5, 5.6
 """A canvas is so many times as high as the face from eyes to mouth: at most, and where the face is looked at by itself."""
 
@@ -27,27 +28,14 @@ class Region:
     """All of the film lies in it."""
 
 
-def canvas_size(options: Options) -> tuple[int, int]:
-    """Width and height in pixels: whole tokens of a film no larger than SIZE, SIZE × SIZE of a larger one."""
-    if max(options.width, options.height) > SIZE:
-        return SIZE, SIZE
-    width, height = (
-        max(SMALLEST, -(-side // PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN)
-        for side in (options.width, options.height)
-    )
-    return width, height
-
-
 def choose_region(options: Options, boxes: Boxes) -> Region:
     """All of the film; a square around the face where it is too small in the film to be moved well."""
     width, height = options.width, options.height
     longest = max(width, height)
-    if longest <= SIZE:
-        return Region(0, 0, *canvas_size(options))
     x, y, face = locate_face(boxes)
     if longest <= FARTHEST * face:
         return Region((width - longest) // 2, (height - longest) // 2, longest, longest)
-    side = max(SMALLEST, round(NEAR * face))
+    side = max(min(SMALLEST, longest), round(NEAR * face))
     left = max(0, min(round(x - side / 2), width - side))
     top = max(0, min(round(y - side / 2), height - side))
     return Region(left, top, side, side, whole=False)

@@ -9,14 +9,12 @@ from einops import rearrange
 from torch import Tensor
 
 from model.avatar import Byte, Float, Named, Options
-from model.pocket.canvas import Region, boxes_on_canvas, canvas_size, choose_region
-from model.pocket.motion_autoencoder import (
-    CACHED_LATENTS,
+from model.pocket.canvas import SIZE, Region, boxes_on_canvas, choose_region
+from model.pocket.motion_curves import FRAMES, join_spans
+from model.pocket.warping_network import (
     FLOW_PIXELS,
-    FRAMES,
-    FeatureCache,
-    MotionAutoencoder,
     MotionFields,
+    WarpingNetwork,
     box_planes,
     identity_grid,
 )
@@ -30,7 +28,7 @@ OVERSAMPLED = 2
 class FilmPicture:
     """A picture of the film's size, and what is needed to move it."""
 
-    def __init__(self, picture: Byte, region: Region, canvas: tuple[int, int]) -> None:
+    def __init__(self, picture: Byte, region: Region) -> None:
         self.still = rearrange(to_floats(picture), "y x c -> c y x")
         self.region, self.size = region, picture.shape[:2]
         height, width = self.size
@@ -38,7 +36,7 @@ class FilmPicture:
         self.rows = slice(top, min(height, region.top + region.height))
         self.columns = slice(left, min(width, region.left + region.width))
         self.grid = identity_grid(height, width, "cpu")[self.rows, self.columns]
-        pixels = FLOW_PIXELS * region.width / canvas[0]
+        pixels = FLOW_PIXELS * region.width / SIZE
         self.unit = torch.tensor([2 * pixels / width, 2 * pixels / height])
         self.fade = None if region.whole else draw_fade(region.height, region.width)
 
@@ -50,18 +48,17 @@ class FilmPicture:
         # Twice as fast to sample: the colours of a pixel lie together.
         return source.clamp_(-1, 1).contiguous(memory_format=torch.channels_last)
 
-    def canvas_picture(self, canvas: tuple[int, int]) -> Tensor:
-        """The region [1, 3, y, x] on the canvas, the film's edges continued."""
+    def canvas_picture(self) -> Tensor:
+        """The region [1, 3, SIZE, SIZE] on the canvas, the film's edges continued."""
         region, (height, width) = self.region, self.size
         around = (
             max(0, -region.left), max(0, region.left + region.width - width),
             max(0, -region.top), max(0, region.top + region.height - height),
         )  # fmt: skip
         part = F.pad(self.still[None, :, self.rows, self.columns], around, mode="replicate")
-        size = (canvas[1], canvas[0])
-        if part.shape[-2:] == size:
+        if part.shape[-2:] == (SIZE, SIZE):
             return part
-        return F.interpolate(part, size, mode="bilinear", antialias=True)
+        return F.interpolate(part, (SIZE, SIZE), mode="bilinear", antialias=True)
 
     def move(self, fields: MotionFields) -> Tensor:
         """Frames [t, 3, y, x] in -1..1 of the film's size."""
@@ -80,7 +77,8 @@ class FilmPicture:
         """A field of the canvas where the film is."""
         size = (self.region.height, self.region.width)
         if field.shape[-2:] != size:
-            field = F.interpolate(field, size, mode="bilinear", align_corners=False)
+            smaller = size[0] < field.shape[-2]
+            field = F.interpolate(field, size, mode="bilinear", antialias=smaller)
         if self.fade is not None and field.shape[1] != 3:
             field = field * self.fade
         top, left = self.rows.start - self.region.top, self.columns.start - self.region.left
@@ -88,21 +86,16 @@ class FilmPicture:
 
 
 class PocketDecoder:
-    """Latents into frames; the stream begins with the picture standing still, so that the first frames have a past."""
+    """Latents into frames, of which each depends on its own latent and on the one before. What the film begins from is the picture, standing still."""
 
-    def __init__(self, autoencoder: MotionAutoencoder, inputs: Named, options: Options) -> None:
-        self._autoencoder, self._options = autoencoder, options
-        self._mean, self._std = autoencoder.scale()
-        boxes, canvas = inputs["boxes"].tolist(), canvas_size(options)
-        region = choose_region(options, boxes)
-        self._picture = FilmPicture(np.asarray(inputs["picture"], np.uint8), region, canvas)
+    def __init__(self, network: WarpingNetwork, inputs: Named, options: Options) -> None:
+        self._network, self._options = network, options
+        self._picture, planes = place_picture(inputs, options)
+        kept = network.grow.weight.dtype
         with torch.inference_mode():
-            kept = autoencoder.open.weight.dtype
-            picture = self._picture.canvas_picture(canvas).to(kept)
-            planes = plan_boxes(boxes, region, canvas).to(kept)
-            self._features = autoencoder.look(picture, planes)
-        self._still = to_batch(inputs["still"]).repeat(1, 1, CACHED_LATENTS, 1, 1)
-        self.seek(0, np.empty((self._still.shape[1], 0, *self._still.shape[3:]), np.float32))
+            self._features = network.look(self._picture.canvas_picture().to(kept), planes.to(kept))
+        self._still = self._before = to_batch(inputs["still"])
+        self._clip = 0
 
     @property
     def next_clip(self) -> int:
@@ -113,35 +106,33 @@ class PocketDecoder:
     @torch.inference_mode()
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
-        film = torch.from_numpy(latents)[None]
+        new = to_batch(latents)
+        curves = join_spans(self._before, new)
         size = (self._options.height, self._options.width)
         made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
-        for i, latent in enumerate(film.split(1, 2)):
-            frames = self._picture.move(self._push(latent))
+        for i, told in enumerate(curves.split(FRAMES, 1)):
+            frames = self._picture.move(self._network.fields(self._features, told))
             pixels = frames.add_(1).mul_(127.5).round_().clamp_(0, 255)
             made[i * FRAMES : (i + 1) * FRAMES] = rearrange(pixels, "t c y x -> t y x c")
-        self._clip += 1
+        self._before, self._clip = new[:, :, -1:], self._clip + 1
         return made.numpy()
 
     def motion(self) -> Float:
         """Raise NotImplementedError: a clip takes nothing from the decoded one."""
         raise NotImplementedError
 
-    @torch.inference_mode()
     def seek(self, clip: int, preceding: Float) -> None:
         """Stand before `clip`, given the latents before it."""
-        self._past = FeatureCache()
-        past = torch.from_numpy(np.ascontiguousarray(preceding))[None]
-        if clip * self._options.clip_frames < CACHED_LATENTS * FRAMES:
-            past = torch.cat([self._still, past], 2)
-        for latent in past.split(1, 2):
-            self._push(latent)
+        self._before = torch.cat([self._still, to_batch(preceding)], 2)[:, :, -1:]
         self._clip = clip
 
-    def _push(self, latent: Tensor) -> MotionFields:
-        """The fields of the four frames of the next normalised latent [1, c, 1, h, w]."""
-        raw = (latent.float() * self._std + self._mean).to(self._autoencoder.open.weight.dtype)
-        return self._autoencoder.fields(self._features, raw, self._past)
+
+def place_picture(inputs: Named, options: Options) -> tuple[FilmPicture, Tensor]:
+    """The film's picture, and planes [1, 3, SIZE, SIZE] of where its face is on the canvas."""
+    boxes = inputs["boxes"].tolist()
+    region = choose_region(options, boxes)
+    planes = box_planes(torch.tensor([boxes_on_canvas(boxes, region)]), SIZE, SIZE)
+    return FilmPicture(np.asarray(inputs["picture"], np.uint8), region), planes
 
 
 def draw_fade(height: int, width: int) -> Tensor:
@@ -152,12 +143,6 @@ def draw_fade(height: int, width: int) -> Tensor:
         edge = (torch.minimum(place, 1 - place) / FADE).clamp(max=1)
         sides.append(edge * edge * (3 - 2 * edge))
     return sides[0][:, None] * sides[1]
-
-
-def plan_boxes(boxes: list[list[float]], region: Region, canvas: tuple[int, int]) -> Tensor:
-    """Planes [1, 3, y, x] of boxes in the film's pixels, on the canvas."""
-    told = torch.tensor([boxes_on_canvas(boxes, region)])
-    return box_planes(told, canvas[1], canvas[0])
 
 
 def to_floats(picture: Byte) -> Tensor:

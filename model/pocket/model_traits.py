@@ -13,14 +13,14 @@ from model.avatar import (
     Options,
     TimeEstimate,
 )
-from model.pocket.canvas import PIXELS_PER_LATENT, PIXELS_PER_TOKEN, SIZE, canvas_size
+from model.pocket.canvas import SIZE
 from model.s2v.config import S2VConfig
 from model.vae import preview as previews
 from model.vae.preview import LatentPreview
 
 WEIGHTS = Path(__file__).parent / "weights"
 AVATAR_FILE = "avatar.safetensors"
-MOTION_FILE, MOTION_CONFIG = "motion.safetensors", "motion.json"
+WARPING_FILE = "warping.safetensors"
 
 SAMPLE_RATE, FPS = 16_000, 25
 AUDIO_MARGIN = 12 * SAMPLE_RATE // FPS + 160
@@ -47,6 +47,8 @@ TRANSFORMER = S2VConfig(
     rounded_latents=False,
 )
 BLOCK_LATENTS, RING_LATENTS, FRAMES_PER_LATENT = 3, 12, 4
+LATENT_SIDE = 8
+"""Of the schematic face (model.pocket.motion_curves.SIDE)."""
 CLIP_FRAMES, STEPS = 48, 4
 TIMESTEPS = (1000.0, 900.0, 750.0, 500.0)
 SIGMAS = (1.0, 0.8999999761581421, 0.75, 0.5, 0.0)
@@ -74,8 +76,8 @@ def describe_model(options: Options) -> ModelTraits:
         block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
         frames_per_latent=FRAMES_PER_LATENT,
         latent_channels=16,
-        latent_width=canvas_size(options)[0] // PIXELS_PER_LATENT,
-        latent_height=canvas_size(options)[1] // PIXELS_PER_LATENT,
+        latent_width=LATENT_SIDE,
+        latent_height=LATENT_SIDE,
         size_multiple=16,
         default_width=SIZE,
         default_height=SIZE,
@@ -84,7 +86,7 @@ def describe_model(options: Options) -> ModelTraits:
         audio_layers=AUDIO_LAYERS,
         audio_channels=AUDIO_CHANNELS,
         audio_margin=AUDIO_MARGIN,
-        decoder_memory=2,
+        decoder_memory=1,
         prompt_acts=False,
         needs_face=True,
         carry_bytes=carry_bytes(options),
@@ -94,8 +96,7 @@ def describe_model(options: Options) -> ModelTraits:
 
 def carry_bytes(options: Options) -> int:
     """Keys and values of every ring, of the latents that the next block can still see; half of it in bf16."""
-    width, height = canvas_size(options)
-    tokens = width * height // PIXELS_PER_TOKEN**2
+    tokens = LATENT_SIDE**2 // (TRANSFORMER.patch_size[1] * TRANSFORMER.patch_size[2])
     row = 2 * TRANSFORMER.dim * 4
     seen = RING_LATENTS - BLOCK_LATENTS
     return options.steps * TRANSFORMER.num_layers * seen * tokens * row
@@ -107,13 +108,13 @@ def bytes_needed(options: Options, machine: DeviceConfig) -> int:  # noqa: ARG00
 
 
 def read_preview(options: Options) -> LatentPreview:  # noqa: ARG001 - as for every model
-    """Fitted to pocket's VAE; it decides no pixel of a film, so it is no part of the weights' digest."""
+    """Fitted to pocket's latents; it decides no pixel of a film, so it is no part of the weights' digest."""
     return previews.read_preview(WEIGHTS / previews.FILE)
 
 
 def estimate_memory(options: Options, machine: DeviceConfig, free: int | None) -> MemoryEstimate:  # noqa: ARG001 - as for every model
     """Weights and rings, in the host's memory; half of it in bf16."""
-    weights = 2 * sum((WEIGHTS / name).stat().st_size for name in (AVATAR_FILE, MOTION_FILE))
+    weights = 2 * sum((WEIGHTS / name).stat().st_size for name in (AVATAR_FILE, WARPING_FILE))
     whole = RING_LATENTS / (RING_LATENTS - BLOCK_LATENTS)
     rings = int(carry_bytes(fill_options(options)) * whole)
     return MemoryEstimate({}, {"weights": weights, "rings": rings}, "in the host's memory")
@@ -133,6 +134,6 @@ def estimate_time(
 def weights_digest(options: Options, *, fetch: bool = True) -> str:  # noqa: ARG001 - they are in the package
     """The SHA-256 over all that decides the weights."""
     whole = hashlib.sha256()
-    for name in (AVATAR_FILE, MOTION_FILE, MOTION_CONFIG):
+    for name in (AVATAR_FILE, WARPING_FILE):
         whole.update((WEIGHTS / name).read_bytes())
     return whole.hexdigest()

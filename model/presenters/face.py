@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.motion_columns import MOTION, MOTION_COLUMNS
 from model.presenters.features import (
     draw_brows,
     draw_eyes,
@@ -52,8 +53,6 @@ from model.presenters.wear import (
 
 __all__ = [
     "COLUMNS",
-    "MOTION",
-    "MOTION_COLUMNS",
     "Finish",
     "draw_identities",
     "eye_boxes",
@@ -65,13 +64,6 @@ __all__ = [
     "rest_motion",
 ]  # fmt: skip
 
-MOTION = ("dx", "dy", "tilt", "scale", "blink", "squint", "gaze_x", "gaze_y", "brow", "brow_slant",
-          "smile", "aperture", "width", "rounding")  # fmt: skip
-"""The columns of a motion: dx and dy in half pictures, tilt in radians, scale as a logarithm, blink
-0 (open) to 1 (shut), squint −1 (eyes wide) to 1 (narrowed), gaze −1..1, brow −1..1 (up), brow_slant
-−1 (inner ends down) to 1 (up), smile −1 (corners of the mouth down) to 1 (up); last the three curves
-of speech, aperture, width and rounding 0..1."""
-MOTION_COLUMNS = len(MOTION)
 REST_WIDTH = 0.5
 Window = tuple[int, int, int, int]
 MOUTH_WEIGHT, EYE_WEIGHT = 6.0, 8.0

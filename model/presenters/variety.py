@@ -171,7 +171,7 @@ def _vary_mouth(values: Values, kinds: Kinds, uniform: Uniform) -> Values:
         thin, 0.001 + 0 * half, pick(kinds.photo, uniform(0.024, 0.06), uniform(0.015, 0.08))
     )
     # A mouth low on the chin opens with the chin, which then goes further down.
-    gap = uniform(0.75, 1.15) * (half / 0.21).clamp(0.55, 1.15)
+    gap = uniform(0.9, 1.08) * (half / 0.21).clamp(0.55, 1.15)
     drop = (place + lower + 0.19 * gap + 0.04 - bottom).clamp(0.04, 0.16)
     gap = gap.minimum((bottom + drop - 0.03 - place - lower) / 0.19).clamp(min=0.3)
     return {

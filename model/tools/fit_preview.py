@@ -1,8 +1,7 @@
-"""Fit the linear preview of latents: python -m model.tools.fit_preview --vae pocket|FILE --out FILE [--pictures DIR] [--lessons N].
+"""Fit the linear preview of latents: python -m model.tools.fit_preview --vae FILE --out FILE [--pictures DIR] [--lessons N].
 
 Pictures go through the encoder; the matrix that comes closest from their latents back to them, in the mean square, is the preview. It learns from drawn
-presenters and soft fields of colour; --pictures adds your own, which a VAE of photographs should have. Pocket's latents say how a picture moves:
-what is shown of them is their three main directions, as colours. With `--out WEIGHTS/preview.safetensors`
+presenters and soft fields of colour; --pictures adds your own, which a VAE of photographs should have. With `--out WEIGHTS/preview.safetensors`
 `longtake inspect` takes it for every film of those weights.
 """
 
@@ -21,10 +20,6 @@ from model.vae.preview import LatentPreview, cut_squares, gather_neighbours, sav
 SIZE, FRAMES = 256, 12
 DAMPING = 1e-4
 """Of the mean square of what is seen: nobody's colours hang on a channel that hardly moves."""
-SHOWN_DEVIATIONS = 2.5
-"""Standard deviations of a direction that are the brightest colour."""
-COMPONENT_SIDE = 8
-"""Pixels of the preview along a latent pixel of pocket."""
 EVERY = 5
 """One lesson of so many is not learnt from but judged by."""
 
@@ -87,31 +82,6 @@ class NormalEquations:
         return LatentPreview(matrix.astype(np.float32), self.around, says)
 
 
-def fit_components(films: Sequence[Callable[[], Tensor]]) -> tuple[LatentPreview, float]:
-    """The three main directions of pocket's motion latents as red, green and blue, and the share of their variance that these have.
-
-    Pocket's latents say how a picture moves and are no picture themselves, nor is the flow a linear map of them.
-    """
-    from model.pocket.motion_autoencoder import BOXES, load_motion_autoencoder
-
-    autoencoder, seen = load_motion_autoencoder(), []
-    for film in films:
-        frames = film()
-        picture = frames[:, :, 0]
-        with torch.inference_mode():
-            planes = picture.new_zeros(1, BOXES, *picture.shape[-2:])
-            latents = autoencoder.encode(picture, planes, frames)[0]
-        seen.append(latents.flatten(1).T.double().numpy())
-    whole = np.concatenate(seen)
-    middle = whole.mean(0)
-    variances, directions = np.linalg.eigh(np.cov(whole.T))
-    main = directions[:, -3:] / (SHOWN_DEVIATIONS * np.sqrt(variances[-3:]))
-    matrix = np.concatenate([main, -(middle @ main)[None]]).astype(np.float32)
-    says = "the three main directions of pocket's motion latents, as colours"
-    share = float(variances[-3:].sum() / variances.sum())
-    return LatentPreview(np.tile(matrix, COMPONENT_SIDE**2), 1, says), share
-
-
 def wan_subject(path: Path) -> VaeSubject:
     """A VAE of Wan 2.1's making, out of its published file."""
     from model.vae import wan_vae
@@ -123,7 +93,7 @@ def wan_subject(path: Path) -> VaeSubject:
 def draw_lesson(lesson: int) -> Tensor:
     """Frames [1, 3, t, y, x] in -1..1: mostly a drawn presenter, now and then in other colours; or a soft field of colour that stands still."""
     from model.pocket.training.motion import draw_motion
-    from model.pocket.training.train_motion import draw_chatter
+    from model.pocket.training.train_warping import draw_chatter
     from model.presenters.face import draw_identities, render_faces
 
     chance = torch.Generator().manual_seed(lesson)
@@ -173,7 +143,7 @@ def fit_matrix(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit it, write it, say how close it comes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vae", required=True, help="pocket, or a file such as Wan2.1_VAE.pth")
+    parser.add_argument("--vae", required=True, help="a file such as Wan2.1_VAE.pth")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, help="a folder of PNG and JPEG, to learn from too")
     parser.add_argument("--lessons", type=int, default=160, help="drawn ones; one in five judges")
@@ -183,11 +153,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lambda p=p: still_film(p)
         for p in (list_photographs(given.pictures) if given.pictures else ())
     ]
-    if given.vae == "pocket":
-        preview, share = fit_components(films)
-        save_preview(preview, given.out, lessons=len(films), share=round(share, 3))
-        print(f"{given.out}: {share:.0%} of the variance of {len(films)} lessons")
-        return
     preview, psnr = fit_matrix(wan_subject(Path(given.vae)), films)
     save_preview(preview, given.out, lessons=len(films), psnr=round(psnr, 2))
     size = given.out.stat().st_size

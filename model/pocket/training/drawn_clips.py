@@ -1,4 +1,4 @@
-"""Clips of drawn presenters with their rest picture and the boxes of its mouth and eyes, as another hand might have drawn them: what both stages of pocket's training see."""
+"""Clips of drawn presenters with their rest picture and the boxes of its mouth and eyes, as another hand might have drawn them: what pocket's warping network learns from."""
 
 import math
 from dataclasses import dataclass, fields
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor
 
-from model.pocket.motion_autoencoder import identity_grid
+from model.motion_columns import MOTION
+from model.pocket.motion_curves import RELATIVE, RESTED_COLUMNS
+from model.pocket.warping_network import identity_grid
 from model.presenters.face import eye_boxes, mouth_box, pixel_weights, render_faces
 
 WORTH_STEP = 4
@@ -32,6 +34,10 @@ class DrawnClips:
     """[n, t, 3, y, x] in 0..1."""
     worth: Tensor
     """[n, t, 1, y/4, x/4]: what a pixel is worth to a loss: 1, and more on mouth and eyes."""
+    curves: Tensor
+    """[n, t, MOTION]: how frames differ from the picture in RELATIVE columns, and what the RESTED ones are."""
+    own: Tensor
+    """[n, RESTED]: what the picture's are; not a number where nobody knows."""
 
     def take(self, rows: Tensor) -> "DrawnClips":
         """The clips of these rows."""
@@ -56,7 +62,16 @@ class ClipRenderer:
         pictures, worth = bend_frames(pictures, bend), bend_frames(worth, bend)
         pictures = change_colours(pictures, generator)
         boxes = jitter_boxes(bend_boxes(boxes, bend), generator)
-        return DrawnClips(pictures[:, 0], boxes, pictures[:, 1:], worth)
+        curves = compare_motion(motion, rest)
+        return DrawnClips(
+            pictures[:, 0], boxes, pictures[:, 1:], worth, curves, rest[:, 0, RESTED_COLUMNS]
+        )
+
+
+def compare_motion(motion: Tensor, rest: Tensor) -> Tensor:
+    """The curves [n, t, MOTION] of motions of presenters whose pictures are at rest [n, 1, MOTION]."""
+    relative = motion.new_tensor([float(name in RELATIVE) for name in MOTION])
+    return motion - relative * rest
 
 
 def draw_bend(n: int, size: int, generator: torch.Generator) -> Tensor:
@@ -122,8 +137,8 @@ def list_photographs() -> list[Path]:
     return [p for p in found if p.suffix in {".png", ".jpg", ".jpeg"} and "astronaut" not in p.name]
 
 
-class PhotographBender:
-    """Clips of photographs that are bent by smooth flows: nothing but motion, of textures that no renderer draws."""
+class PhotographMover:
+    """Clips of photographs of which an oval moves as a head does: nothing but motion, of textures that no renderer draws."""
 
     def __init__(self, size: int, device: torch.device) -> None:
         self.size, self.pictures = (
@@ -131,25 +146,17 @@ class PhotographBender:
             [p.to(device) for p in map(_read_photograph, list_photographs()) if p is not None],
         )
 
-    def draw(self, n: int, t: int, generator: torch.Generator) -> DrawnClips:
-        """Clips with boxes anywhere: nothing in them tells a face."""
+    def draw(self, n: int, motion: Tensor, generator: torch.Generator) -> DrawnClips:
+        """Clips in which an oval round some boxes moves as a head [n, t, MOTION] does, and nothing in it acts."""
         rest = torch.stack([self._cut(generator) for _ in range(n)])
-        keys = torch.randn(2, n, 2, 4, 4, generator=generator, device=rest.device)
-        keys *= 0.01 + 0.05 * torch.rand(n, 1, 1, 1, generator=generator, device=rest.device)
-        draw = torch.rand(2, n, 2, generator=generator, device=rest.device)
-        time = torch.linspace(0, 1, t, device=rest.device)
-        wave = torch.cos(6 * draw[0, ..., None] + (2 + 10 * draw[1, ..., None]) * time)
-        flow = torch.einsum("nkt,kncyx->ntcyx", wave, keys).flatten(0, 1)
-        flow = F.interpolate(flow, (self.size, self.size), mode="bicubic", align_corners=True)
-        grid = identity_grid(self.size, self.size, rest.device) + rearrange(
-            flow, "n c y x -> n y x c"
-        )
-        many = rest[:, None].expand(-1, t, -1, -1, -1).flatten(0, 1)
-        frames = F.grid_sample(many, grid, padding_mode="reflection", align_corners=False)
-        boxes = torch.rand(n, 3, 4, generator=generator, device=rest.device) - 0.5
-        boxes[..., 2:] = 0.12 + 0.2 * boxes[..., 2:].abs()
-        worth = rest.new_ones(n, t, 1, self.size // WORTH_STEP, self.size // WORTH_STEP)
-        return DrawnClips(rest, boxes, frames.unflatten(0, (n, t)).clamp(0, 1), worth)
+        place = torch.rand(n, 3, generator=generator, device=rest.device)
+        middle, high = 0.7 * (place[:, :2] - 0.5), 0.22 + 0.35 * place[:, 2:]
+        frames = move_ovals(rest, middle, high, motion)
+        curves = torch.zeros_like(motion)
+        curves[..., :4] = motion[..., :4]
+        unknown = curves.new_full((n, len(RESTED_COLUMNS)), torch.nan)
+        worth = rest.new_ones(n, motion.shape[1], 1, *(s // WORTH_STEP for s in rest.shape[-2:]))
+        return DrawnClips(rest, place_boxes(middle, high), frames, worth, curves, unknown)
 
     def _cut(self, generator: torch.Generator) -> Tensor:
         pick, zoom, down, right = torch.rand(
@@ -162,6 +169,36 @@ class PhotographBender:
         return F.interpolate(part, (self.size, self.size), mode="bilinear", antialias=True)[
             0
         ].clamp(0, 1)
+
+
+def place_boxes(middle: Tensor, high: Tensor) -> Tensor:
+    """Boxes [n, 3, 4] of mouth and eyes of faces around a middle [n, 2], so far [n, 1] from eyes to mouth."""
+    shape = [(0.0, 0.5, 0.35, 0.12), (-0.42, -0.5, 0.22, 0.13), (0.42, -0.5, 0.22, 0.13)]
+    boxes = high[:, None] * middle.new_tensor(shape)
+    boxes[..., :2] += middle[:, None]
+    return boxes
+
+
+def move_ovals(pictures: Tensor, middle: Tensor, high: Tensor, motion: Tensor) -> Tensor:
+    """Frames [n, t, 3, y, x] of pictures in which all within an oval moves as a head [n, t, MOTION], less and less towards its rim."""
+    n, t = motion.shape[:2]
+    dx, dy, tilt, scale = motion[..., :4].flatten(0, 1)[..., None, None].unbind(1)
+    middle, high = (repeat(x, "n c -> (n t) c 1 1", t=t) for x in (middle, high))
+    grid = identity_grid(pictures.shape[-2], pictures.shape[-1], pictures.device)
+    across, down = grid[..., 0] - middle[:, 0], grid[..., 1] - middle[:, 1]
+    reach = ((across / (1.15 * high[:, 0])).square() + (down / (1.6 * high[:, 0])).square()).sqrt()
+    inside = ((1.5 - reach) / 0.5).clamp(0, 1)
+    inside = inside * inside * (3 - 2 * inside)
+    # Where a place of the frame comes from: undo the shift, the turn, the growth.
+    neck = 1.25 * high[:, 0]
+    right, below = across - dx, down - dy - neck
+    cos, sin, shrink = tilt.cos(), tilt.sin(), (-scale).exp()
+    from_x = (right * cos + below * sin) * shrink - across
+    from_y = (below * cos - right * sin) * shrink + neck - down
+    moved = grid + torch.stack([inside * from_x, inside * from_y], -1)
+    many = repeat(pictures, "n c y x -> (n t) c y x", t=t)
+    frames = F.grid_sample(many, moved, padding_mode="reflection", align_corners=False)
+    return frames.clamp(0, 1).unflatten(0, (n, t))
 
 
 def _read_photograph(path: Path) -> Tensor | None:

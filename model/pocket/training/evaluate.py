@@ -18,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+import torch
 
-from model.avatar import Avatar, DeviceConfig, Options
+from model.avatar import Avatar, DeviceConfig, Float, Options
 from model.pocket.avatar import PocketAvatar
+from model.pocket.motion_curves import decode_curves
 from model.pocket.training import measures
 from model.pocket.training.findings import (
     APERTURE,
@@ -257,6 +259,12 @@ def plan_evaluation(asked: argparse.Namespace) -> EvaluationPlan:
     return replace(plan, other_faces=min(plan.other_faces, plan.faces))
 
 
+def read_motion(latents: Float) -> Float:
+    """The motion [4k, M] of pocket's latents [c, k, h, w]."""
+    motion: Float = decode_curves(torch.from_numpy(latents)[None])[0].numpy()
+    return motion
+
+
 def print_table(rows: Iterable[LevelRow]) -> None:
     """A line for each row."""
     for row in rows:
@@ -277,7 +285,7 @@ def main() -> None:
         avatar.round_to_eight_bits()
     with _report_part("presenters"):
         presenters = make_presenters(plan.presenters, avatar.traits.default_width)
-    found = Evaluation(avatar, presenters, samples, plan).judge_parts()
+    found = Evaluation(avatar, presenters, samples, plan, read_motion).judge_parts()
     rows = tabulate_levels(found)
     print_table(rows)
     if asked.json:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from model.avatar import AudioWindow, Avatar, Seed
+from model.motion_columns import MOTION
 from model.pocket.training import measures
 from model.pocket.training.face_measures import FaceHold, measure_ghosts, measure_hold
 from model.pocket.training.findings import WIDTH, Take
@@ -17,7 +18,6 @@ from model.pocket.training.judged_presenters import Presenter
 from model.pocket.training.measures import Byte, Float
 from model.pocket.training.mouth_shape import MouthReader
 from model.pocket.training.samples import Sample
-from model.presenters.face import MOTION
 
 LAST_CLIPS = 3
 """Of a long film, that are held against its first second."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor
 
-from model.pocket.training.scenes import CLIP
+from model.pocket.training.curve_clips import CLIP
 from model.s2v.attention import Attend, attend_all
 from model.s2v.rope import apply_rope
 from model.s2v.transformer import REFERENCE, ForwardContext, S2VTransformer

@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+from model.motion_columns import MOTION, MOTION_COLUMNS
 from model.pocket.acts import ACTS
-from model.presenters.face import MOTION, MOTION_COLUMNS, neutral_motion
+from model.presenters.face import neutral_motion
 
 FPS = 25
 BLINK_GAP = (1.2, 3.2)

@@ -1,6 +1,6 @@
 """Train pocket's transformer and speech encoder: python -m model.pocket.training.train_avatar --minutes 8.5 --sound FILE --out DIR.
 
-Flow matching under a block-causal mask that equals the streaming loop. One stage hands weights to the next and nothing else.
+Flow matching of motion curves, under a block-causal mask that equals the streaming loop. No picture is drawn: latents tell none. One stage hands weights to the next and nothing else.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -18,19 +18,33 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from model.encoders.mel_encoder import CONTEXT_FRAMES, MelEncoder
-from model.pocket.conditions import ReferenceEncoder, make_planes
+from model.pocket.conditions import make_planes
 from model.pocket.model_traits import (
     AUDIO_CHANNELS,
     AVATAR_FILE,
     TRANSFORMER,
-    WEIGHTS,
 )
-from model.pocket.motion_autoencoder import box_planes, load_motion_autoencoder
+from model.pocket.motion_curves import (
+    CHANNELS,
+    CURVES,
+    list_slots,
+    read_differences,
+    zone_map,
+)
+from model.pocket.training.curve_clips import CLIP, WARM, Clips, Sound, draw_clips, load_sound
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
-from model.pocket.training.scenes import CLIP, WARM, Clips, SceneStudio, Sound
 from model.s2v.transformer import S2VTransformer
 
 SIGMAS = (1.0, 0.9, 0.75, 0.5)
+SEEN = {
+    "aperture": 2.0,
+    "width": 1.4,
+    "rounding": 1.4,
+    "blink": 1.4,
+    "squint": 0.7,
+    "brow_slant": 0.7,
+}
+"""How much more than other curves some are looked at."""
 COMPILED = 5
 """Steps after which all is compiled and the learning rate begins to fall."""
 SAVE_EVERY = 90
@@ -43,10 +57,9 @@ class AvatarRecipe:
     """What may be turned."""
 
     minutes: float
-    batch: int = 128
-    pool: int = 6144
-    fresh: int = 8
-    every: int = 5
+    batch: int = 192
+    drawn_at_once: int = 24
+    """Batches: drawing takes a thousand small operations, of however many clips."""
     rate: float = 1.2e-3
     warm_up: int = 200
     ema: float = 0.998
@@ -56,7 +69,8 @@ class AvatarRecipe:
     history_error: float = 0.3
     own_past: int = 4
     """One step of so many sees the model's own latents as its past, not the truth's."""
-    steadiness: float = 0.5
+    curves: float = 1.0
+    steadiness: float = 2.0
     compile: bool = True
 
 
@@ -67,7 +81,6 @@ class TrainedModules(nn.Module):
         super().__init__()
         self.transformer = S2VTransformer(TRANSFORMER)
         self.audio = MelEncoder()
-        self.reference = ReferenceEncoder()
         self.viseme = nn.Linear(AUDIO_CHANNELS, 3)
         init_as_identity(self.transformer)
 
@@ -77,10 +90,8 @@ class TrainedModules(nn.Module):
         """Velocity [n, c, CLIP, h, w] of the noisy latents, and the viseme curves [n, frame, 3] that were heard."""
         features = self.audio(clips.mel)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
         curves = self.viseme(rearrange(features[:, -1], "n c t -> n t c"))
-        picture = clips.picture / 127.5 - 1
-        reference = self.reference(picture, box_planes(clips.boxes, *picture.shape[-2:]))
-        planes = make_planes(clips.boxes, clips.acts, *noisy.shape[2:])
-        inputs = MaskedInputs(noisy, sigma, reference, motion, ahead, planes)
+        planes = make_planes(clips.acts, noisy.shape[2])
+        inputs = MaskedInputs(noisy, sigma, clips.still, motion, ahead, planes)
         return masked_forward(self.transformer, inputs, features), curves
 
 
@@ -120,7 +131,7 @@ class BatchMaker:
         return torch.where(self.rand(n) < self.recipe.off_grid, 3 * u / (1 + 2 * u), drawn)
 
     def errors(self, x: Tensor) -> Tensor:
-        """What a film made so far may be off by: noise, and a shift of colour for each latent frame."""
+        """What a film made so far may be off by: noise, and a shift of each latent frame."""
         n, c, t = x.shape[:3]
         amount = (
             self.recipe.history_error * self.rand(n, 1, 1, 1, 1) * (self.rand(n, 1, 1, 1, 1) < 0.5)
@@ -176,11 +187,44 @@ class BatchMaker:
                 past = noisy - level * velocity.float()
             velocity, curves = pupil(clips, noisy, sigma, self.motion(clips.past, past), ahead)
         error = velocity.float() - target
-        gap = error.square().mean(1) * clips.worth
-        # An error that changes from one latent to the next is seen as a pop.
-        jump = error.diff(dim=2).square().mean(1) * clips.worth[:, 1:]
-        loss = (gap.mean() + self.recipe.steadiness * jump.mean()) / clips.worth.mean()
+        gap = (error.square() * weigh_latents(error.device)).mean()
+        wrong = read_differences(level * error) * weigh_curves(error.device)
+        # An error that changes from one frame to the next is seen as a tremble, and between latents as a pop.
+        loss = gap + self.recipe.curves * wrong.square().mean()
+        loss = loss + self.recipe.steadiness * wrong.diff(dim=1).square().mean()
         return loss, (curves.float() - clips.curves).square().mean()
+
+
+@cache
+def weigh_curves(device: torch.device) -> Tensor:
+    """What errors of curves [MOTION] are multiplied by: alike where curves spread alike, and more for what is looked at."""
+    return torch.tensor([SEEN.get(name, 1.0) / curve.spread[0] for name, curve in CURVES.items()], device=device)  # fmt: skip
+
+
+@cache
+def weigh_latents(device: torch.device) -> Tensor:
+    """What squared errors of latents [1, c, 1, h, w] are worth, 1 on the average: a curve's share of its zone, by how much of the curve a coefficient tells."""
+    slots, zones = list_slots(device), zone_map(device)
+    names = list(CURVES)
+    told = torch.tensor(
+        [
+            SEEN.get(names[column], 1.0) * max(spread / CURVES[names[column]].spread[0], 0.1)
+            for column, spread in zip(slots.column.tolist(), slots.spread.tolist(), strict=True)
+        ],
+        device=device,
+    )
+    worth = rearrange(told, "(z c) -> c z", c=CHANNELS) / torch.bincount(zones.flatten())
+    worth = worth[:, zones][None, :, None]
+    return worth / worth.mean()
+
+
+def draw_batches(sound: Sound, recipe: AvatarRecipe, generator: torch.Generator) -> Iterator[Clips]:
+    """Batches of clips, each new."""
+    while True:
+        many = draw_clips(recipe.drawn_at_once * recipe.batch, sound, generator)
+        split = [value.split(recipe.batch) for value in vars(many).values()]
+        for parts in zip(*split, strict=True):
+            yield Clips(*parts)
 
 
 def rate_at(recipe: AvatarRecipe, step: int, done: float) -> float:
@@ -189,30 +233,9 @@ def rate_at(recipe: AvatarRecipe, step: int, done: float) -> float:
     return recipe.rate * min(1, (step + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
 
 
-def iterate_batches(
-    studio: SceneStudio, recipe: AvatarRecipe, generator: torch.Generator
-) -> Iterator[Clips]:
-    """Batches out of a pool whose oldest clips are replaced, a few a step."""
-    pool = studio.shoot(recipe.fresh)
-    ring = Clips(*(x.new_zeros(recipe.pool, *x.shape[1:]) for x in vars(pool).values()))
-    filled, at = 0, 0
-    start = min(recipe.pool, 4 * recipe.batch)
-    for step in count():
-        missing = -(-(start - filled) // recipe.fresh)
-        due = missing if missing > 0 else int(step % recipe.every == 0)
-        for _ in range(due):
-            rows = torch.arange(at, at + recipe.fresh, device=generator.device) % recipe.pool
-            ring.put(rows, studio.shoot(recipe.fresh))
-            at = (at + recipe.fresh) % recipe.pool
-            filled = min(filled + recipe.fresh, recipe.pool)
-        yield ring.take(
-            torch.randint(0, filled, (recipe.batch,), generator=generator, device=generator.device)
-        )
-
-
 def train_avatar(
     pupil: TrainedModules,
-    studio: SceneStudio,
+    sound: Sound,
     recipe: AvatarRecipe,
     generator: torch.Generator,
     started: float,
@@ -226,14 +249,15 @@ def train_avatar(
         lr=recipe.rate, betas=(0.9, 0.98), fused=generator.device.type == "cuda",
     )  # fmt: skip
     average = [p.detach().clone() for p in pupil.parameters()]
-    lesson, supply = BatchMaker(recipe, generator), iterate_batches(studio, recipe, generator)
+    maker, batches = BatchMaker(recipe, generator), draw_batches(sound, recipe, generator)
     if recipe.compile:
         compile_parts(pupil)
     step, done, saved, marks = 0, 0.0, started, torch.zeros(2, device=generator.device)
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(recipe, step, done)
-        losses = lesson.loss(pupil, next(supply), own=step % recipe.own_past == 0)
+        clips = next(batches)
+        losses = maker.loss(pupil, clips, own=step % recipe.own_past == 0)
         (losses[0] + recipe.viseme_weight * losses[1]).backward()
         nn.utils.clip_grad_norm_(pupil.parameters(), 1.0, foreach=True)
         optimiser.step()
@@ -264,14 +288,7 @@ def compile_parts(pupil: TrainedModules) -> None:
     for block in pupil.transformer.blocks:
         block.compile(dynamic=False)
     pupil.transformer.audio_injector.compile(dynamic=False)
-
-
-def load_sound(path: Path, device: torch.device) -> Sound:
-    """The training sound that model.pocket.training.dataset wrote."""
-    from model.pocket.training.dataset import read_dataset
-
-    bands, curves = read_dataset(path)
-    return Sound(bands.to(device), curves.to(device))
+    pupil.audio.compile(dynamic=False)
 
 
 def save_avatar(pupil: TrainedModules, weights: list[Tensor], folder: Path) -> None:
@@ -292,13 +309,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, required=True, help="of all, compiling too")
     parser.add_argument("--sound", type=Path, required=True)
-    parser.add_argument(
-        "--motion", type=Path, default=WEIGHTS, help="folder of the motion autoencoder"
-    )
     parser.add_argument("--init", type=Path, help="weights of the stage before")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=1.2e-3)
-    parser.add_argument("--fresh", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="tiny, to find mistakes")
     args = parser.parse_args()
@@ -307,20 +320,16 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     generator = torch.Generator(device).manual_seed(args.seed)
     torch.manual_seed(args.seed)
-    recipe = AvatarRecipe(args.minutes, rate=args.rate, fresh=args.fresh)
+    recipe = AvatarRecipe(args.minutes, rate=args.rate)
     if args.smoke:
         on_card = device.type == "cuda"  # what is paid for is compiled, so that is tried too
-        recipe = AvatarRecipe(args.minutes, batch=2, pool=8, fresh=2, compile=on_card)
+        recipe = AvatarRecipe(args.minutes, batch=2, drawn_at_once=2, compile=on_card)
     pupil = TrainedModules().to(device)
     if args.init:
         # The viseme head is not handed over: it is learnt anew in a minute.
         pupil.load_state_dict(load_file(args.init, device=str(device)), strict=False)
-    studio = SceneStudio(
-        load_motion_autoencoder(args.motion).to(device).requires_grad_(False),
-        load_sound(args.sound, device),
-        generator,
-    )
-    for weights in train_avatar(pupil, studio, recipe, generator, started):
+    sound = load_sound(args.sound, device)
+    for weights in train_avatar(pupil, sound, recipe, generator, started):
         save_avatar(pupil, weights, args.out)
 
 

@@ -4,10 +4,8 @@ import pytest
 
 from model.avatar import Options
 from model.pocket.canvas import (
-    SIZE,
     Region,
     boxes_on_canvas,
-    canvas_size,
     choose_region,
     locate_face,
 )
@@ -47,10 +45,19 @@ def test_a_small_face_is_looked_at_by_itself(x: float) -> None:
         assert abs(cy) + high < 1
 
 
-def test_a_small_film_is_its_own_canvas() -> None:
-    """Pixel for pixel, on whole tokens."""
-    options = Options(100, 64)
-    assert canvas_size(options) == (128, 64)
-    assert choose_region(options, face(50, 32, 5)) == Region(0, 0, 128, 64)
-    assert canvas_size(Options(257, 64)) == (SIZE, SIZE)
+@pytest.mark.parametrize("side", [16, 64, 100])
+def test_a_small_film_lies_on_the_canvas_whole(side: int) -> None:
+    """Enlarged, as a large one is made smaller: there is one canvas, for which the model was trained."""
+    region = choose_region(Options(side, side), face(side / 2, side / 2, side / 5))
+    assert region == Region(0, 0, side, side)
+
+
+def test_a_tiny_face_of_a_tiny_film_stays_inside_it() -> None:
+    """A square around it is no larger than the film."""
+    region = choose_region(Options(48, 48), face(20, 20, 4))
+    assert (region.left, region.top, region.width, region.height) == (0, 0, 48, 48)
+
+
+def test_boxes_are_told_in_half_canvases() -> None:
+    """Centre and half sizes, from the middle of the region."""
     assert boxes_on_canvas([[64, 32, 32, 16]], Region(0, 0, 128, 64)) == [[0.25, 0.25, 0.25, 0.25]]

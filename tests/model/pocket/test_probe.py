@@ -33,7 +33,7 @@ picture = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
 inputs = pocket.encode_inputs(picture, "", place_face(width, height))
 features = pocket.extract_audio(AudioWindow(draw.normal(0, 0.1, span).astype(np.float32)))
 denoiser, decoder = pocket.denoiser(inputs, 420), pocket.decoder(inputs)
-film = hashlib.sha256(features.tobytes() + inputs["reference"].tobytes())
+film = hashlib.sha256(features.tobytes() + inputs["still"].tobytes())
 for _ in range(2):
     made = denoiser.denoise(features).latents
     film.update(made.tobytes() + decoder.decode(made).tobytes())
@@ -69,11 +69,12 @@ def test_it_is_the_same_at_every_start(pocket: PocketAvatar) -> None:
 
 PARTS: dict[str, Callable[[PocketAvatar], nn.Module]] = {
     "ear": lambda pocket: pocket._audio_encoder.blocks[0].time,
-    "reference": lambda pocket: pocket._reference.layers[1],
-    "encoder": lambda pocket: pocket._autoencoder.merge[0],
-    "picture": lambda pocket: pocket._autoencoder.look_middle[0],
-    "decoder": lambda pocket: pocket._autoencoder.grow,
-    "fields": lambda pocket: pocket._autoencoder.fields_out,
+    "picture": lambda pocket: pocket._network.look_middle[0],
+    "rest": lambda pocket: pocket._network.rest[0],
+    "curves": lambda pocket: pocket._network.tell[0],
+    "decoder": lambda pocket: pocket._network.grow,
+    "modulation": lambda pocket: pocket._network.finest.modulate,
+    "fields": lambda pocket: pocket._network.fields_out,
     "planes": lambda pocket: pocket._transformer.cond_encoder,
     "patches": lambda pocket: pocket._transformer.patch_embedding,
     "attention": lambda pocket: pocket._transformer.blocks[0].self_attn.q,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from model.motion_columns import MOTION
 from model.presenters.avatars import STYLES, draw_avatar, draw_sitter
-from model.presenters.face import MOTION, mouth_box, rest_motion
+from model.presenters.face import mouth_box, rest_motion
 from model.presenters.identity import Look
 
 SEEDS = 8

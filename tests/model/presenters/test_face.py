@@ -2,9 +2,9 @@
 
 import torch
 
+from model.motion_columns import MOTION
 from model.pocket.training.motion import draw_motion
 from model.presenters.face import (
-    MOTION,
     draw_identities,
     eye_boxes,
     mouth_box,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from model.avatar import Denoised
+from model.motion_columns import MOTION_COLUMNS
 from model.pocket.acts import ACTS
 from model.pocket.prompts import read_prompt
 from model.pocket.training.judged_acts import (
@@ -19,7 +20,6 @@ from model.pocket.training.judged_acts import (
 )
 from model.pocket.training.judged_presenters import make_presenters
 from model.pocket.training.motion import draw_motion
-from model.presenters.face import MOTION_COLUMNS
 
 CLIP = 48
 SOUND = np.zeros(2 * CLIP * 640, np.float32)

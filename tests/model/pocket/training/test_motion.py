@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from model.motion_columns import MOTION
 from model.pocket.acts import ACTS
 from model.pocket.training.motion import draw_acts, draw_motion, measure_acts
-from model.presenters.face import MOTION, draw_identities, neutral_motion, render_faces
+from model.presenters.face import draw_identities, neutral_motion, render_faces
 
 SIGNED = ("energy", "gaze_x", "gaze_y")
 

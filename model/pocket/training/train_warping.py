@@ -1,4 +1,4 @@
-"""Train pocket's motion autoencoder: `python -m model.pocket.training.train_motion --minutes 8.5 --out OUT`.
+"""Train pocket's warping network: `python -m model.pocket.training.train_warping --minutes 8.5 --out OUT`.
 
 On drawn faces that are rendered while it learns. The clock is the budget: the learning rate follows the time that is left, not a number of steps.
 With `--init FOLDER` it goes on from the weights in there.
@@ -19,49 +19,56 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from model.pocket.model_traits import MOTION_CONFIG, MOTION_FILE
-from model.pocket.motion_autoencoder import (
-    FeatureCache,
-    MotionAutoencoder,
+from model.motion_columns import MOTION, MOTION_COLUMNS
+from model.pocket.model_traits import WARPING_FILE
+from model.pocket.motion_curves import RESTED, RESTED_COLUMNS
+from model.pocket.training.drawn_clips import (
+    WORTH_STEP,
+    ClipRenderer,
+    DrawnClips,
+    PhotographMover,
+)
+from model.pocket.training.motion import draw_acts, draw_motion
+from model.pocket.warping_network import (
     MotionFields,
+    PictureFeatures,
+    WarpingNetwork,
     blend_frames,
     box_planes,
 )
-from model.pocket.training.drawn_clips import WORTH_STEP, ClipRenderer, DrawnClips, PhotographBender
-from model.pocket.training.motion import draw_acts, draw_motion
-from model.pocket.training.scenes import draw_rest
-from model.presenters.face import draw_identities
+from model.presenters.face import draw_identities, rest_motion
 
-FRAMES = 12
-"""Three latents: a frame depends on no more."""
+FRAMES = 6
+"""Frames of a clip in a batch: enough to see flicker."""
 FRESH = 8
 """Clips that are drawn at once, every so many steps: one at a time, a card would wait for its host."""
 UNSEEN = 1_000_003
-COMPILED_PARTS = ("look", "posterior", "fields")
+COMPILED_PARTS = ("look", "fields")
 COMPILED = 10
 """Steps after which all is compiled and chosen, and the learning rate begins to fall."""
-_log = logging.getLogger("train_motion")
+_log = logging.getLogger("train_warping")
 
 
 @dataclass(frozen=True)
-class MotionRecipe:
+class WarpingRecipe:
     """What may be turned."""
 
     minutes: float
     size: int = 256
     pool: int = 384
     clip: int = 36
-    batch: int = 28
+    batch: int = 44
     rate: float = 1e-3
     ema: float = 0.998
     warm_up: int = 300
-    prior: float = 1e-4
-    noise: float = 0.1
+    rest: float = 0.3
     blink: float = 2.0
     crispness: float = 1.0
     paint: float = 0.06
     roughness: float = 0.04
     photographs: float = 0.15
+    winks: float = 0.35
+    """Share of clips whose eyes shut as often as mouths do: what is rare is learnt late."""
 
 
 def draw_chatter(n: int, t: int, generator: torch.Generator) -> Tensor:
@@ -76,26 +83,32 @@ def draw_chatter(n: int, t: int, generator: torch.Generator) -> Tensor:
 
 
 class Lesson(NamedTuple):
-    """One batch: pictures [n, 3, y, x] in -1..1, planes of their boxes, frames [n, 3, t, y, x] and what they are worth [n, t, y/4, x/4]."""
+    """One batch: pictures [n, 3, y, x] in -1..1, planes of their boxes, frames [n, 3, t, y, x], what they are worth [n, t, y/4, x/4], their curves [n, t, MOTION] and the picture's own [n, RESTED]."""
 
     picture: Tensor
     planes: Tensor
     frames: Tensor
     worth: Tensor
+    curves: Tensor
+    own: Tensor
 
 
 class ClipPool:
     """Drawn clips as bytes, on the device; the oldest give way to new ones."""
 
-    def __init__(self, recipe: MotionRecipe, generator: torch.Generator) -> None:
+    def __init__(self, recipe: WarpingRecipe, generator: torch.Generator) -> None:
         self.recipe, self.generator, self.oldest = recipe, generator, 0
         self.renderer = ClipRenderer(generator, recipe.size)
-        self.photographs = PhotographBender(recipe.size, generator.device)
+        self.photographs = PhotographMover(recipe.size, generator.device)
         n, t, s = recipe.pool, recipe.clip, recipe.size
         on = torch.zeros(1, dtype=torch.uint8, device=generator.device)
         worth = on.new_empty(n, t, 1, s // WORTH_STEP, s // WORTH_STEP, dtype=torch.float16)
         boxes = on.new_empty(n, 3, 4, dtype=torch.float32)
-        self.clips = DrawnClips(on.new_empty(n, 3, s, s), boxes, on.new_empty(n, t, 3, s, s), worth)
+        curves = on.new_empty(n, t, MOTION_COLUMNS, dtype=torch.float32)
+        own = on.new_empty(n, len(RESTED), dtype=torch.float32)
+        self.clips = DrawnClips(
+            on.new_empty(n, 3, s, s), boxes, on.new_empty(n, t, 3, s, s), worth, curves, own
+        )
         for _ in range(0, n, FRESH):
             self.refresh(FRESH)
 
@@ -103,37 +116,61 @@ class ClipPool:
     def refresh(self, n: int) -> None:
         """Put n new clips in the place of the oldest."""
         bent = self.photographs.pictures and float(torch.rand(())) < self.recipe.photographs
-        made = self.photographs.draw(n, self.recipe.clip, self.generator) if bent else self.draw(n)
+        made = self.move_photographs(n) if bent else self.draw(n)
         rows = slice(self.oldest, self.oldest + n)
         self.clips.rest[rows] = (made.rest * 255).round().to(torch.uint8)
         self.clips.frames[rows] = (made.frames * 255).round().to(torch.uint8)
         self.clips.boxes[rows], self.clips.worth[rows] = made.boxes, made.worth.half()
+        self.clips.curves[rows], self.clips.own[rows] = made.curves, made.own
         self.oldest = (self.oldest + n) % self.recipe.pool
+
+    def move_photographs(self, n: int) -> DrawnClips:
+        """Photographs whose heads move as presenters' do."""
+        moves = draw_motion(n, self.recipe.clip, None, self.generator)
+        return self.photographs.draw(n, moves, self.generator)
 
     def draw(self, n: int) -> DrawnClips:
         """New presenters, chattering."""
         g, t = self.generator, self.recipe.clip
         moves = draw_motion(n, t, draw_chatter(n, t, g), g, draw_acts(n, g))
+        winks = draw_chatter(n, t, g)[..., 0]
+        often = torch.rand(n, 1, generator=g, device=g.device) < self.recipe.winks
+        blink = MOTION.index("blink")
+        moves[..., blink] = torch.where(often, winks, moves[..., blink])
         identity = draw_identities(n, g)
         rest = draw_rest(identity, draw_motion(n, 1, draw_chatter(n, 4, g)[:, :1], g), g)
         return self.renderer.draw(identity, rest, moves)
 
     def batch(self, n: int) -> Lesson:
-        """Some clips begin with a still, some are the picture itself, standing still."""
+        """Some frames of some clips."""
         clip = torch.randint(self.recipe.pool, (n, 1))
         frame = torch.randint(self.recipe.clip - FRAMES + 1, (n, 1)) + torch.arange(FRAMES)
-        frame[: n // 6, :4] = frame[: n // 6, :1]
         clip, frame = (x.to(self.clips.rest.device, non_blocking=True) for x in (clip, frame))
-        frames = self.clips.frames[clip, frame].transpose(1, 2).to(torch.bfloat16) / 127.5 - 1
-        rest = self.clips.rest[clip[:, 0]].to(torch.bfloat16) / 127.5 - 1
-        still = n // 12
-        if still:
-            frames[-still:] = rest[-still:, :, None]
-        planes = box_planes(self.clips.boxes[clip[:, 0]], *rest.shape[-2:]).to(rest.dtype)
-        return Lesson(rest, planes, frames, self.clips.worth[clip, frame, 0])
+        return make_lesson(self.clips, clip, frame)
 
 
-class MotionLosses(NamedTuple):
+def make_lesson(clips: DrawnClips, clip: Tensor, frame: Tensor | slice) -> Lesson:
+    """A lesson of frames [n, t] of clips [n, 1] of a pool of bytes."""
+    rest = clips.rest[clip[:, 0]].to(torch.bfloat16) / 127.5 - 1
+    boxes, own = clips.boxes[clip[:, 0]], clips.own[clip[:, 0]]
+    planes = box_planes(boxes, *rest.shape[-2:]).to(rest.dtype)
+    if isinstance(frame, slice):
+        clip = clip[:, 0]
+    frames, worth, curves = (x[clip, frame] for x in (clips.frames, clips.worth, clips.curves))
+    frames = frames.transpose(1, 2).to(torch.bfloat16) / 127.5 - 1
+    return Lesson(rest, planes, frames, worth[:, :, 0], curves, own)
+
+
+def draw_rest(identity: Tensor, moment: Tensor, generator: torch.Generator) -> Tensor:
+    """How presenters [n, I] stand in their picture [n, 1, M], given some moment of theirs: as they like to be seen, their heads a little turned, a quarter as they are."""
+    turned = moment.clone()
+    turned[..., 4:] = 0
+    posed = rest_motion(identity) + 0.5 * turned
+    draw = torch.rand(len(moment), 1, 1, generator=generator, device=generator.device)
+    return torch.where(draw < 0.75, posed, moment)
+
+
+class WarpingLosses(NamedTuple):
     """Parts of the loss; `error` is the mean squared error."""
 
     plain: Tensor
@@ -143,7 +180,7 @@ class MotionLosses(NamedTuple):
     paint: Tensor
     error: Tensor
 
-    def total(self, recipe: MotionRecipe, strict: Tensor) -> Tensor:
+    def total(self, recipe: WarpingRecipe, strict: Tensor) -> Tensor:
         """The loss. `strict` 0..1 fades in all but the plain error and the paint's price.
 
         Edges and flicker are least in a grey picture, and a beginner who minds them never leaves it.
@@ -152,7 +189,7 @@ class MotionLosses(NamedTuple):
         return self.plain + recipe.paint * self.paint + strict * rest
 
 
-def compute_losses(made: Tensor, mask: Tensor, frames: Tensor, worth: Tensor) -> MotionLosses:
+def compute_losses(made: Tensor, mask: Tensor, frames: Tensor, worth: Tensor) -> WarpingLosses:
     """The losses of frames [n, 3, t, y, x] whose paint had a mask [(n t), 1, y, x].
 
     A steady error is less seen than one that comes and goes every four frames: hence the differences in time. Absolute errors are least for a blur where an edge is
@@ -166,7 +203,7 @@ def compute_losses(made: Tensor, mask: Tensor, frames: Tensor, worth: Tensor) ->
     blink = (weight[:, :, 1:] * error.diff(dim=2).abs()).mean()
     crisp = (edge_strength(made.float()) - edge_strength(frames.float())).abs().mean()
     dear = mask / weight.squeeze(1).flatten(0, 1).unsqueeze(1).square()
-    return MotionLosses(plain, across + down, blink, crisp, dear.mean(), error.square().mean())
+    return WarpingLosses(plain, across + down, blink, crisp, dear.mean(), error.square().mean())
 
 
 def edge_strength(frames: Tensor) -> Tensor:
@@ -177,37 +214,50 @@ def edge_strength(frames: Tensor) -> Tensor:
     return (F.avg_pool2d(inner[:, None].square(), 8) + 1e-4).sqrt()
 
 
+def stand_still(lesson: Lesson, features: PictureFeatures) -> Lesson:
+    """The lesson whose last twelfth is the picture itself: where curves are what is read in it, nothing moves. What nobody knows of a photograph does not move, either."""
+    rest = features.rest.detach()[:, None].expand(-1, lesson.curves.shape[1], -1)
+    curves, frames = lesson.curves.clone(), lesson.frames
+    known = lesson.own.isfinite()[:, None]
+    still = torch.zeros_like(known)
+    many = max(1, len(known) // 12)
+    still[-many:] = True
+    curves = curves * ~still[..., :1]
+    told = torch.where(known & ~still, curves[..., RESTED_COLUMNS], rest)
+    curves[..., RESTED_COLUMNS] = told
+    frames = torch.cat([frames[:-many], lesson.picture[-many:, :, None].expand_as(frames[-many:])])
+    return lesson._replace(curves=curves, frames=frames)
+
+
 def rebuild_frames(
-    autoencoder: MotionAutoencoder, lesson: Lesson, raw: Tensor
+    network: WarpingNetwork, lesson: Lesson, features: PictureFeatures
 ) -> tuple[Tensor, MotionFields]:
-    """Frames [n, 3, t, y, x] out of raw latents, and their fields."""
-    features = autoencoder.look(lesson.picture, lesson.planes)
-    fields = autoencoder.fields(features, raw, FeatureCache())
-    with torch.autocast(raw.device.type, enabled=False):
+    """Frames [n, 3, t, y, x] of a lesson's curves, and their fields."""
+    fields = network.fields(features, lesson.curves)
+    with torch.autocast(lesson.curves.device.type, enabled=False):
         made = blend_frames(lesson.picture.float(), fields)
-    return made.unflatten(0, (len(raw), -1)).transpose(1, 2), fields
+    return made.unflatten(0, (len(lesson.picture), -1)).transpose(1, 2), fields
 
 
-class MotionTrainer:
+class WarpingTrainer:
     """The weights, their average, and one step."""
 
-    def __init__(self, autoencoder: MotionAutoencoder, recipe: MotionRecipe) -> None:
-        self.autoencoder, self.recipe, self.step = autoencoder, recipe, 0
-        self.device = autoencoder.open.weight.device
-        self.learnt = list(autoencoder.parameters())
+    def __init__(self, network: WarpingNetwork, recipe: WarpingRecipe) -> None:
+        self.network, self.recipe, self.step = network, recipe, 0
+        self.device = network.grow.weight.device
+        self.learnt = list(network.parameters())
         self.optimiser = torch.optim.AdamW(
             self.learnt, recipe.rate, (0.9, 0.98), weight_decay=0.01,
             fused=self.device.type == "cuda",
         )  # fmt: skip
         self.average = [p.detach().clone() for p in self.learnt]
-        self.spread = torch.ones(autoencoder.open.in_channels, 1, 1, 1, device=self.device)
         self.strict = torch.zeros((), device=self.device)
-        self.judge: Callable[..., MotionLosses] = compute_losses
+        self.judge: Callable[..., WarpingLosses] = compute_losses
         if self.device.type == "cuda":
             self.judge = torch.compile(compute_losses, dynamic=False)
         if self.device.type == "cuda":
             for part in COMPILED_PARTS:
-                setattr(autoencoder, part, torch.compile(getattr(autoencoder, part), dynamic=False))
+                setattr(network, part, torch.compile(getattr(network, part), dynamic=False))
 
     def learn(self, lesson: Lesson, done: float) -> Tensor:
         """One step when a share of the time is over; the mean squared error."""
@@ -217,11 +267,13 @@ class MotionTrainer:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
         self.strict.fill_(min(1.0, max(0.0, (self.step - 200) / 600)))
         with torch.autocast(self.device.type, torch.bfloat16):
-            raw, prior = self.encode(lesson)
-            made, fields = rebuild_frames(self.autoencoder, lesson, raw)
+            features = self.network.look(lesson.picture, lesson.planes)
+            lesson = stand_still(lesson, features)
+            made, fields = rebuild_frames(self.network, lesson, features)
         losses = self.judge(made, fields.mask, lesson.frames, lesson.worth)
         rough = fields.flow.diff(dim=-1).abs().mean() + fields.flow.diff(dim=-2).abs().mean()
-        loss = losses.total(recipe, self.strict) + recipe.prior * self.strict * prior
+        read = torch.where(lesson.own.isfinite(), features.rest - lesson.own, 0)
+        loss = losses.total(recipe, self.strict) + recipe.rest * read.square().mean()
         (loss + recipe.roughness * rough).backward()
         nn.utils.clip_grad_norm_(self.learnt, 1.0, foreach=True)
         self.optimiser.step()
@@ -231,22 +283,12 @@ class MotionTrainer:
         self.step += 1
         return losses.error.detach()
 
-    def encode(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
-        """Raw latents that are a little wrong, and the prior's loss."""
-        seen = self.autoencoder.posterior(lesson.picture, lesson.planes, lesson.frames)
-        mean, log_variance = (x.float() for x in seen)
-        self.spread.lerp_(mean.detach().std((0, 2, 3, 4)).view_as(self.spread), 0.02)
-        wrong = self.strict * self.recipe.noise * self.spread
-        wrong = wrong * torch.rand(len(mean), 1, 1, 1, 1, device=mean.device)
-        prior = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).mean()
-        return mean + ((0.5 * log_variance).exp() + wrong) * torch.randn_like(mean), prior
 
-
-def train_motion(
-    autoencoder: MotionAutoencoder, pool: ClipPool, recipe: MotionRecipe, started: float
+def train_warping(
+    network: WarpingNetwork, pool: ClipPool, recipe: WarpingRecipe, started: float
 ) -> None:
-    """Train until recipe.minutes after `started`, by time.monotonic; the autoencoder then has the averaged weights."""
-    trainer, done = MotionTrainer(autoencoder, recipe), 0.0
+    """Train until recipe.minutes after `started`, by time.monotonic; the network then has the averaged weights."""
+    trainer, done = WarpingTrainer(network, recipe), 0.0
     began = until = started + 60 * recipe.minutes
     while done < 1:
         if trainer.step % FRESH == 0:
@@ -265,63 +307,44 @@ def train_motion(
         for p, a in zip(trainer.learnt, trainer.average, strict=True):
             p.copy_(a)
     for part in COMPILED_PARTS:  # what follows has other shapes, and is not worth compiling
-        vars(autoencoder).pop(part, None)
+        vars(network).pop(part, None)
 
 
-@torch.no_grad()
-def measure_latents(
-    autoencoder: MotionAutoencoder, pool: ClipPool, batches: int = 32
-) -> dict[str, list[float]]:
-    """Mean and spread of each latent channel, over so many batches of 24 clips."""
-    with torch.autocast(autoencoder.open.weight.device.type, torch.bfloat16):
-        means = [autoencoder.posterior(*pool.batch(24)[:3])[0].float() for _ in range(batches)]
-    whole = torch.cat(means).transpose(0, 1).flatten(1).double()
-    return {"latents_mean": whole.mean(1).tolist(), "latents_std": whole.std(1).tolist()}
-
-
-def save_motion_autoencoder(
-    autoencoder: MotionAutoencoder, facts: dict[str, list[float]], folder: Path
-) -> None:
-    """Weights in bf16 and the configuration beside them."""
+def save_warping_network(network: WarpingNetwork, folder: Path) -> None:
+    """Weights in bf16."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = autoencoder.state_dict()
+    state = network.state_dict()
     save_file(
         {k: v.to("cpu", torch.bfloat16).contiguous() for k, v in state.items()},
-        folder / MOTION_FILE,
+        folder / WARPING_FILE,
     )
-    (folder / MOTION_CONFIG).write_text(json.dumps(facts, indent=1) + "\n")
 
 
 @torch.no_grad()
-def evaluate_motion(autoencoder: MotionAutoencoder, size: int) -> dict[str, float]:
-    """PSNR in decibels of unseen faces, whole and weighted to mouth and eyes; edges against the truth's; frame differences at latent boundaries against inside; the share that is painted."""
-    device = autoencoder.open.weight.device
-    recipe = MotionRecipe(1, size=size, pool=16, clip=48, photographs=0)
+def evaluate_warping(network: WarpingNetwork, size: int) -> dict[str, float]:
+    """PSNR in decibels of unseen faces, whole and weighted to mouth and eyes; edges against the truth's; the share that is painted; how wrong the picture's own curves are read."""
+    device = network.grow.weight.device
+    recipe = WarpingRecipe(1, size=size, pool=16, clip=48, photographs=0)
     clips = ClipPool(recipe, torch.Generator(device).manual_seed(UNSEEN)).clips
-    made, painted = [], 0.0
+    made, painted, misread = [], 0.0, 0.0
     for row in range(recipe.pool):
-        one = clips.take(torch.tensor([row], device=device))
-        picture = one.rest.to(torch.bfloat16) / 127.5 - 1
-        planes = box_planes(one.boxes, size, size).to(picture.dtype)
-        lesson = Lesson(picture, planes, one.frames.transpose(1, 2) / 127.5 - 1, one.worth)
+        lesson = make_lesson(clips, torch.tensor([[row]], device=device), slice(None))
         with torch.autocast(device.type, torch.bfloat16):
-            frames, fields = rebuild_frames(
-                autoencoder, lesson, autoencoder.posterior(*lesson[:3])[0].float()
-            )
+            features = network.look(lesson.picture, lesson.planes)
+            frames, fields = rebuild_frames(network, lesson, features)
         made.append(frames.clamp(-1, 1).float())
         painted += float(fields.mask.mean()) / recipe.pool
+        misread += float((features.rest - lesson.own).abs().mean()) / recipe.pool
     whole, truth = torch.cat(made), clips.frames.transpose(1, 2) / 127.5 - 1
     error = (whole - truth).square().mean(1)
     worth = clips.worth[:, :, 0].float().repeat_interleave(4, -1).repeat_interleave(4, -2) - 1
-    change = whole.diff(dim=2).abs().mean((0, 1, 3, 4))
-    joint = torch.arange(len(change), device=device) % 4 == 3
     edges = [edge_strength(f).square().mean().sqrt() for f in (whole, truth)]
     return {
         "psnr": 10 * math.log10(4 / float(error.mean())),
         "psnr_mouth_eyes": 10 * math.log10(4 / float((error * worth).sum() / worth.sum())),
         "sharpness": float(edges[0] / edges[1]),
-        "latent_boundary": float(change[joint].mean() / change[~joint].mean()),
         "painted": painted,
+        "misread": misread,
     }
 
 
@@ -339,16 +362,16 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms %(message)s")
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
-    recipe = MotionRecipe(args.minutes, rate=args.rate)
+    recipe = WarpingRecipe(args.minutes, rate=args.rate)
     if args.smoke and device.type == "cpu":
         recipe = replace(recipe, size=64, pool=8, batch=2, clip=16)
     pool = ClipPool(recipe, torch.Generator(device).manual_seed(1))
-    autoencoder = MotionAutoencoder().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks memory_format
+    network = WarpingNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks memory_format
     if args.init:
-        autoencoder.load_state_dict(load_file(args.init / MOTION_FILE, device=str(device)))
-    train_motion(autoencoder, pool, recipe, started)
-    save_motion_autoencoder(autoencoder, measure_latents(autoencoder, pool), args.out)
-    _log.info("%s", json.dumps(evaluate_motion(autoencoder, recipe.size)))
+        network.load_state_dict(load_file(args.init / WARPING_FILE, device=str(device)))
+    train_warping(network, pool, recipe, started)
+    save_warping_network(network, args.out)
+    _log.info("%s", json.dumps(evaluate_warping(network, recipe.size)))
 
 
 if __name__ == "__main__":
