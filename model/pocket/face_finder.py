@@ -180,6 +180,8 @@ def find_faces(picture: Byte) -> list[FoundFace]:
     """Every face in a picture [y, x, rgb], the largest first of those that have a mouth and are half as sure as the surest; none where nothing is sure and large enough."""
     from PIL import Image, ImageOps
 
+    if min(picture.shape[:2]) <= LEAST_SIZE / 2 * max(picture.shape[:2]):
+        return []  # no face fits in; PIL ends the process at a picture without a pixel
     image = Image.fromarray(picture)
     proposals = [each for zoom in ZOOMS for each in propose_faces(image, zoom)]
     faces = judge_proposals(proposals, len(ZOOMS), picture)

@@ -219,6 +219,11 @@ def test_a_turned_square_is_cut_out_upright() -> None:
     )
 
 
+@pytest.mark.parametrize("shape", [(1, 0), (0, 0), (1, 1), (1, 640), (640, 2), (30, 640)])
+def test_in_a_strip_or_a_speck_there_is_none(shape: tuple[int, int]) -> None:
+    assert find_faces(np.full((*shape, 3), 99, np.uint8)) == []
+
+
 @pytest.mark.parametrize("turn", [90, 270])
 def test_a_face_on_its_side_is_none(turn: int) -> None:
     assert find(read_example("mila").rotate(turn)) == []
