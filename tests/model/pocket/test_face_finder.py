@@ -91,8 +91,9 @@ def test_of_a_crowd_every_face_is_found_once() -> None:
     names = ("amara", "joon", "lin", "mila", "omar", "clara")
     for n, name in enumerate(names):
         group.paste(read_example(name, 340), (n % 3 * 342, n // 3 * 384))
-    cells = {(int(x // 342), int(y // 384)) for face in find(group) for x, y, *_ in face.boxes}
-    assert len(find(group)) == len(names)
+    found = find(group)
+    cells = {(int(x // 342), int(y // 384)) for face in found for x, y, *_ in face.boxes}
+    assert len(found) == len(names)
     assert cells == {(column, row) for column in range(3) for row in range(2)}
 
 
@@ -108,14 +109,12 @@ def test_of_faces_over_each_other_the_surest_is_one() -> None:
 
 
 def test_boxes_lie_about_the_middles_that_drawn_presenters_have() -> None:
-    """With these pocket learns: neither higher nor lower, in eyes' distances, of ten presenters in five styles."""
+    """With these pocket learns: neither higher nor lower, in eyes' distances, of a presenter in each style."""
     apart = []
     for n, style in enumerate(STYLES):
-        for seed in (7 + n, 57 + n):
-            drawn = draw_avatar(seed, style, 256)
-            boxes = find_faces(drawn.pixels)[0].boxes
-            middles = np.array([find_middle(box) for box in boxes])
-            apart.append((middles - drawn.places) / (middles[2, 0] - middles[1, 0]))
+        drawn = draw_avatar(57 + n, style, 256)
+        middles = np.array([find_middle(box) for box in find_faces(drawn.pixels)[0].boxes])
+        apart.append((middles - drawn.places) / (middles[2, 0] - middles[1, 0]))
     assert np.abs(np.median(apart, 0)).max() < 0.05
     assert np.abs(np.array(apart)).max() < 0.3
 
