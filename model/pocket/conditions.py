@@ -6,7 +6,8 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from model.pocket.acts import ACTS
-from model.pocket.motion_curves import LAYOUT, SIDE, zone_map
+from model.pocket.curve_layout import LAYOUT, SIDE
+from model.pocket.motion_curves import zone_map
 
 PLANES = len(LAYOUT) + len(ACTS)
 """Channels of the planes that lie beside noisy latents."""

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from model.avatar import Byte, Float, Named, Options
 from model.pocket.canvas import SIZE, Region, boxes_on_canvas, choose_region
-from model.pocket.motion_curves import FRAMES, join_spans
+from model.pocket.curve_layout import FRAMES
+from model.pocket.motion_curves import join_spans
 from model.pocket.warping_network import (
     FLOW_PIXELS,
     MotionFields,

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.motion_columns import MOTION_COLUMNS
+from model.pocket.curve_layout import RESTED, RESTED_COLUMNS
 from model.pocket.model_traits import WARPING_FILE, WEIGHTS
-from model.pocket.motion_curves import RESTED, RESTED_COLUMNS
 
 BOXES = 3
 """Mouth, left eye, right eye."""

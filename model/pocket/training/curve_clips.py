@@ -2,7 +2,7 @@
 
 A clip is WARM latents that stand for the past, then CLIP to be learnt. One clip in six begins as a film does: from the picture, standing still.
 
-    python -m model.pocket.training.curve_clips --sound FILE      prints the spreads of model.pocket.motion_curves.CURVES
+    python -m model.pocket.training.curve_clips --sound FILE      prints the spreads of model.pocket.curve_layout.CURVES
 """
 
 import argparse
@@ -17,16 +17,9 @@ from torch import Tensor
 from model.encoders.log_mel import SILENCE
 from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.motion_columns import MOTION, MOTION_COLUMNS
-from model.pocket.motion_curves import (
-    FRAMES as LATENT_FRAMES,
-)
-from model.pocket.motion_curves import (
-    RESTED,
-    RESTED_COLUMNS,
-    cosines,
-    encode_curves,
-    stand_still,
-)
+from model.pocket.curve_layout import FRAMES as LATENT_FRAMES
+from model.pocket.curve_layout import RESTED, RESTED_COLUMNS
+from model.pocket.motion_curves import cosines, encode_curves, stand_still
 from model.pocket.training.motion import draw_acts, draw_motion
 
 WARM, CLIP = 3, 12

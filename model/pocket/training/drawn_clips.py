@@ -10,7 +10,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from model.motion_columns import MOTION
-from model.pocket.motion_curves import RELATIVE, RESTED_COLUMNS
+from model.pocket.curve_layout import RELATIVE, RESTED_COLUMNS
 from model.pocket.warping_network import identity_grid
 from model.presenters.face import eye_boxes, mouth_box, pixel_weights, render_faces
 

@@ -19,18 +19,13 @@ from torch import Tensor, nn
 
 from model.encoders.mel_encoder import CONTEXT_FRAMES, MelEncoder
 from model.pocket.conditions import make_planes
+from model.pocket.curve_layout import CHANNELS, CURVES
 from model.pocket.model_traits import (
     AUDIO_CHANNELS,
     AVATAR_FILE,
     TRANSFORMER,
 )
-from model.pocket.motion_curves import (
-    CHANNELS,
-    CURVES,
-    list_slots,
-    read_differences,
-    zone_map,
-)
+from model.pocket.motion_curves import list_slots, read_differences, zone_map
 from model.pocket.training.curve_clips import CLIP, WARM, Clips, Sound, draw_clips, load_sound
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
 from model.s2v.transformer import S2VTransformer

@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from model.motion_columns import MOTION, MOTION_COLUMNS
+from model.pocket.curve_layout import RESTED, RESTED_COLUMNS
 from model.pocket.model_traits import WARPING_FILE
-from model.pocket.motion_curves import RESTED, RESTED_COLUMNS
 from model.pocket.training.drawn_clips import (
     WORTH_STEP,
     ClipRenderer,

@@ -4,18 +4,15 @@ import pytest
 import torch
 
 from model.motion_columns import MOTION
-from model.pocket.model_traits import LATENT_SIDE
-from model.pocket.motion_curves import (
+from model.pocket.curve_layout import (
     CHANNELS,
     CURVES,
-    EYES,
     FRAMES,
-    HEAD,
     LAYOUT,
-    MOUTH,
-    RELATIVE,
     RESTED,
     SIDE,
+)
+from model.pocket.motion_curves import (
     SLOW,
     cosines,
     decode_curves,
@@ -47,19 +44,6 @@ def test_curves_come_back(motion: torch.Tensor) -> None:
     exact = [MOTION.index(name) for zone in LAYOUT for name, kept in zone.items() if kept == FRAMES]
     assert apart[exact].max() < 1e-5
     assert apart.max() < 0.03
-
-
-def test_every_column_is_told_in_one_zone() -> None:
-    """Each zone has CHANNELS coefficients, each token one zone, and each curve is either relative or rested."""
-    names = [name for zone in LAYOUT for name in zone]
-    assert sorted(names) == sorted(MOTION) == sorted(RELATIVE + RESTED)
-    assert list(CURVES) == list(MOTION)
-    assert [sum(zone.values()) for zone in LAYOUT] == [CHANNELS] * 3
-    zones = zone_map(CPU)
-    assert zones.shape == (SIDE, SIDE) == (LATENT_SIDE, LATENT_SIDE)
-    tokens = zones.unfold(0, 2, 2).unfold(1, 2, 2).flatten(2)
-    assert (tokens == tokens[..., :1]).all()
-    assert {HEAD, EYES, MOUTH} == set(zones.flatten().tolist())
 
 
 def test_latents_are_about_zero_and_one(motion: torch.Tensor) -> None:

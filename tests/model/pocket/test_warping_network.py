@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model.motion_columns import MOTION
-from model.pocket.motion_curves import RESTED
+from model.pocket.curve_layout import RESTED
 from model.pocket.warping_network import (
     BOXES,
     FLOW_PIXELS,

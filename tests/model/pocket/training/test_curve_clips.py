@@ -5,12 +5,8 @@ import torch
 
 from model.encoders.log_mel import SILENCE
 from model.motion_columns import MOTION
-from model.pocket.motion_curves import (
-    CURVES,
-    RESTED,
-    decode_curves,
-    stand_still,
-)
+from model.pocket.curve_layout import CURVES, RESTED
+from model.pocket.motion_curves import decode_curves, stand_still
 from model.pocket.training.curve_clips import (
     CLIP,
     FRAMES,

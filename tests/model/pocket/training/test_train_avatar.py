@@ -6,8 +6,8 @@ import torch
 
 from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.pocket.conditions import PLANES
+from model.pocket.curve_layout import LAYOUT, MOUTH
 from model.pocket.model_traits import TRANSFORMER
-from model.pocket.motion_curves import LAYOUT, MOUTH
 from model.pocket.training.curve_clips import CLIP, FRAMES, WARM, Clips
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
 from model.pocket.training.train_avatar import (

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.pocket.curve_layout import RESTED_COLUMNS
 from model.pocket.model_traits import WARPING_FILE
-from model.pocket.motion_curves import RESTED_COLUMNS
 from model.pocket.training.train_warping import (
     FRAMES,
     ClipPool,
