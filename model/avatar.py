@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from model.pocket.face_boxes import FaceBoxes
 
 if TYPE_CHECKING:
+    from model.latent_preview import LatentPreview
     from model.pocket.face_finder import FoundFace
-    from model.vae.preview import LatentPreview
 
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
@@ -301,7 +301,7 @@ class TraitsModule(Protocol):
         """Device memory without which a film cannot be made; 0 where that is no question."""
 
     def read_preview(self, options: Options) -> "LatentPreview":
-        """The matrix that makes small pictures of its latents."""
+        """What makes small pictures of its latents."""
 
     def estimate_memory(
         self, options: Options, machine: DeviceConfig, free: int | None
@@ -349,7 +349,7 @@ def bytes_needed(name: str, options: Options, machine: DeviceConfig) -> int:
 
 
 def read_preview(name: str, options: Options) -> "LatentPreview | None":
-    """The matrix that makes small pictures of a model's latents; None for a model that is not known here. Without torch."""
+    """What makes small pictures of a model's latents; None for a model that is not known here. Without torch."""
     if name not in MODELS:
         return None
     traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")

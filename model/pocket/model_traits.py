@@ -13,10 +13,11 @@ from model.avatar import (
     Options,
     TimeEstimate,
 )
+from model.latent_preview import LatentPreview
 from model.pocket.canvas import SIZE
+from model.pocket.curve_layout import CHANNELS, FRAMES, SIDE
+from model.pocket.curve_preview import CurvePreview
 from model.s2v.config import S2VConfig
-from model.vae import preview as previews
-from model.vae.preview import LatentPreview
 
 WEIGHTS = Path(__file__).parent / "weights"
 AVATAR_FILE = "avatar.safetensors"
@@ -46,9 +47,7 @@ TRANSFORMER = S2VConfig(
     rounding="layer",
     rounded_latents=False,
 )
-BLOCK_LATENTS, RING_LATENTS, FRAMES_PER_LATENT = 3, 12, 4
-LATENT_SIDE = 8
-"""Of the schematic face (model.pocket.motion_curves.SIDE)."""
+BLOCK_LATENTS, RING_LATENTS = 3, 12
 CLIP_FRAMES, STEPS = 48, 4
 TIMESTEPS = (1000.0, 900.0, 750.0, 500.0)
 SIGMAS = (1.0, 0.8999999761581421, 0.75, 0.5, 0.0)
@@ -73,11 +72,11 @@ def describe_model(options: Options) -> ModelTraits:
         name="pocket",
         fps=FPS,
         clip_frames=options.clip_frames,
-        block_frames=BLOCK_LATENTS * FRAMES_PER_LATENT,
-        frames_per_latent=FRAMES_PER_LATENT,
-        latent_channels=16,
-        latent_width=LATENT_SIDE,
-        latent_height=LATENT_SIDE,
+        block_frames=BLOCK_LATENTS * FRAMES,
+        frames_per_latent=FRAMES,
+        latent_channels=CHANNELS,
+        latent_width=SIDE,
+        latent_height=SIDE,
         size_multiple=16,
         default_width=SIZE,
         default_height=SIZE,
@@ -96,7 +95,7 @@ def describe_model(options: Options) -> ModelTraits:
 
 def carry_bytes(options: Options) -> int:
     """Keys and values of every ring, of the latents that the next block can still see; half of it in bf16."""
-    tokens = LATENT_SIDE**2 // (TRANSFORMER.patch_size[1] * TRANSFORMER.patch_size[2])
+    tokens = SIDE**2 // (TRANSFORMER.patch_size[1] * TRANSFORMER.patch_size[2])
     row = 2 * TRANSFORMER.dim * 4
     seen = RING_LATENTS - BLOCK_LATENTS
     return options.steps * TRANSFORMER.num_layers * seen * tokens * row
@@ -108,8 +107,8 @@ def bytes_needed(options: Options, machine: DeviceConfig) -> int:  # noqa: ARG00
 
 
 def read_preview(options: Options) -> LatentPreview:  # noqa: ARG001 - as for every model
-    """Fitted to pocket's latents; it decides no pixel of a film, so it is no part of the weights' digest."""
-    return previews.read_preview(WEIGHTS / previews.FILE)
+    """A schematic face, drawn from the curves that the latents are."""
+    return CurvePreview()
 
 
 def estimate_memory(options: Options, machine: DeviceConfig, free: int | None) -> MemoryEstimate:  # noqa: ARG001 - as for every model

@@ -12,12 +12,13 @@ from model.kv.kv_cache import KVCacheConfig
 from model.pocket import model_traits
 from model.pocket.canvas import SIZE
 from model.pocket.conditions import PLANES
+from model.pocket.curve_layout import FRAMES
 from model.pocket.motion_curves import join_spans, stand_still
 from model.pocket.warping_network import BOXES, WarpingNetwork, blend_frames
 from model.s2v.transformer import S2VTransformer
 from model.sampling.probe import compute_formulas, denoise_block, draw_noise, keep_first_blocks
 
-FEATURES = model_traits.BLOCK_LATENTS * model_traits.FRAMES_PER_LATENT
+FEATURES = model_traits.BLOCK_LATENTS * FRAMES
 """Frames of a block of latents."""
 BLOCKS = 2
 """Of the transformer."""

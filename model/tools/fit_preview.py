@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.vae.preview import LatentPreview, cut_squares, gather_neighbours, save_preview
+from model.vae.preview import LinearPreview, cut_squares, gather_neighbours, save_preview
 
 SIZE, FRAMES = 256, 12
 DAMPING = 1e-4
@@ -74,12 +74,12 @@ class NormalEquations:
         self.left = self.left + seen.T @ seen
         self.right = self.right + seen.T @ cut_squares(picture, *latent.shape[1:])
 
-    def solve(self, says: str) -> LatentPreview:
+    def solve(self, says: str) -> LinearPreview:
         """The matrix."""
         size = len(np.asarray(self.left))
         damped = self.left + DAMPING * np.trace(self.left) / size * np.eye(size)
         matrix = np.linalg.solve(damped, np.asarray(self.right))
-        return LatentPreview(matrix.astype(np.float32), self.around, says)
+        return LinearPreview(matrix.astype(np.float32), self.around, says)
 
 
 def wan_subject(path: Path) -> VaeSubject:
@@ -124,7 +124,7 @@ def still_film(path: Path) -> Tensor:
 
 def fit_matrix(
     subject: VaeSubject, films: Sequence[Callable[[], Tensor]]
-) -> tuple[LatentPreview, float]:
+) -> tuple[LinearPreview, float]:
     """The preview, and how close it comes to films that it has not seen: PSNR in dB, at its own size."""
     equations = NormalEquations(subject.around)
     judged = [film for index, film in enumerate(films) if index % EVERY == EVERY - 1]

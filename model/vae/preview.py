@@ -16,7 +16,7 @@ MATRIX, FACTS = "matrix", "facts"
 
 
 @dataclass(frozen=True)
-class LatentPreview:
+class LinearPreview:
     """A linear map from a latent pixel and those around it to a square of pixels."""
 
     matrix: Float
@@ -26,10 +26,9 @@ class LatentPreview:
     says: str
     """Where it comes from."""
 
-    @property
-    def channels(self) -> int:
-        """Channels of the latents that it reads."""
-        return (len(self.matrix) - 1) // self.around**2
+    def reads(self, channels: int, height: int, width: int) -> bool:  # noqa: ARG002 - any size
+        """Whether it was fitted to latents of so many channels."""
+        return channels * self.around**2 + 1 == len(self.matrix)
 
     def paint(self, latents: Float) -> Byte:
         """Pictures [t, y, x, rgb] of latents [c, t, h, w]; what is no number is painted as nothing."""
@@ -70,7 +69,7 @@ def join_squares(squares: Float, height: int, width: int) -> Float:
     return whole.reshape(height * side, width * side, 3)
 
 
-def save_preview(preview: LatentPreview, path: Path, **facts: Any) -> None:
+def save_preview(preview: LinearPreview, path: Path, **facts: Any) -> None:
     """Write it, with what is to be known of how it was fitted."""
     from safetensors.numpy import save_file
 
@@ -79,11 +78,11 @@ def save_preview(preview: LatentPreview, path: Path, **facts: Any) -> None:
     save_file({MATRIX: preview.matrix.astype(np.float16)}, path, {FACTS: json.dumps(told)})
 
 
-def read_preview(path: Path) -> LatentPreview:
+def read_preview(path: Path) -> LinearPreview:
     """What `save_preview` wrote."""
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
         told = json.loads(file.metadata()[FACTS])
         matrix = file.get_tensor(MATRIX).astype(np.float32)
-    return LatentPreview(matrix, int(told["around"]), str(told["says"]))
+    return LinearPreview(matrix, int(told["around"]), str(told["says"]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.vae.preview import LatentPreview
+from model.vae.preview import LinearPreview
 
 SOURCE = "the published figures for Wan 2.1 (ComfyUI, latent_formats.py, Wan21)"
 
@@ -17,6 +17,6 @@ GREY = (-0.1835, -0.0868, -0.3360)
 """The colour of latents that are zero."""
 
 
-def published_preview() -> LatentPreview:
+def published_preview() -> LinearPreview:
     """One colour a latent pixel."""
-    return LatentPreview(np.array([*CHANNELS, GREY], np.float32), 1, SOURCE)
+    return LinearPreview(np.array([*CHANNELS, GREY], np.float32), 1, SOURCE)

@@ -15,8 +15,8 @@ from model.avatar import (
     Options,
     TimeEstimate,
 )
+from model.latent_preview import LatentPreview
 from model.vae import preview
-from model.vae.preview import LatentPreview
 from model.vae.wan_layout import decoder_memory
 from model.wan.gpu_memory import (
     MemoryInput,

@@ -16,7 +16,8 @@ from storage.errors import BadOption, NotMade, Pruned, count_noun
 from tasks.replay import find_kept_steps, replay_steps, route_to, scratch_folder
 
 if TYPE_CHECKING:
-    from pipeline.inspection.latent_pictures import Byte, Float, Painter
+    from model.latent_preview import Painter
+    from pipeline.inspection.latent_pictures import Byte, Float
     from storage.output_file import OutputFile
     from storage.run import Run
 

@@ -1,7 +1,7 @@
-"""Latents into pictures: by the matrix that was fitted to the model's VAE, by the VAE itself, or, for a model nobody knows here, by guess."""
+"""Latents into pictures: by the preview of the model, by its own decoder, or, for a model nobody knows here, by guess."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +10,11 @@ from model import avatar
 from model.avatar import Options
 
 if TYPE_CHECKING:
-    from model.vae.preview import LatentPreview
+    from model.latent_preview import Painter
     from storage.run import Run
 
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
-
-
-class Painter(Protocol):
-    """What makes pictures of a clip's latents."""
-
-    @property
-    def says(self) -> str:
-        """How the pictures are made, in words."""
-
-    def paint(self, latents: Float) -> Byte:
-        """Pictures [t, y, x, rgb] of latents [c, t, h, w], one a latent frame."""
 
 
 class PrincipalDirections:
@@ -66,12 +55,11 @@ class ModelDecoder:
         return decode_latents(self._run, self._clip, whole)[each // 2 :: each]
 
 
-def choose_painter(
-    run: "Run", latents: Callable[[], Float]
-) -> "LatentPreview | PrincipalDirections":
-    """What makes pictures of this run's latents without its model; `latents` is called where no matrix is known for the model."""
-    known = avatar.read_preview(run.spec.model, Options(weights=run.settings.weights))
-    if known is not None and known.channels == run.spec.latent_channels:
+def choose_painter(run: "Run", latents: Callable[[], Float]) -> "Painter":
+    """What makes pictures of this run's latents without its model; `latents` is called where no preview is known for them."""
+    spec = run.spec
+    known = avatar.read_preview(spec.model, Options(weights=run.settings.weights))
+    if known and known.reads(spec.latent_channels, spec.latent_height, spec.latent_width):
         return known
     return PrincipalDirections(latents())
 

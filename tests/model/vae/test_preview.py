@@ -10,7 +10,7 @@ from model import avatar
 from model.avatar import Options
 from model.vae import preview
 from model.vae.preview import (
-    LatentPreview,
+    LinearPreview,
     cut_squares,
     gather_neighbours,
     join_squares,
@@ -42,10 +42,12 @@ def test_a_latent_pixel_is_seen_with_its_neighbours():
 
 def test_a_preview_comes_back_from_its_file(tmp_path: Path):
     """Up to halves of a float, which no picture shows."""
-    one = LatentPreview(np.linspace(-1, 1, 19 * 12, dtype=np.float32).reshape(19, 12), 3, "a test")
+    one = LinearPreview(np.linspace(-1, 1, 19 * 12, dtype=np.float32).reshape(19, 12), 3, "a test")
     save_preview(one, tmp_path / "p.safetensors", psnr=1.0)
     again = read_preview(tmp_path / "p.safetensors")
-    assert (again.around, again.says, again.channels) == (3, "a test", 2)
+    assert (again.around, again.says) == (3, "a test")
+    assert again.reads(2, 5, 4)
+    assert not again.reads(3, 5, 4)
     assert np.allclose(again.matrix, one.matrix, atol=1e-3)
 
 
@@ -65,7 +67,7 @@ def test_a_fitted_preview_beside_the_weights_comes_first(tmp_path: Path):
     assert "published figures" in told.says
     inside = tmp_path / checkpoint.FOLDER
     inside.mkdir()
-    save_preview(LatentPreview(np.zeros((17, 12), np.float32), 1, "fitted"), inside / preview.FILE)
+    save_preview(LinearPreview(np.zeros((17, 12), np.float32), 1, "fitted"), inside / preview.FILE)
     fitted = avatar.read_preview("live-avatar", Options(weights=str(tmp_path)))
     assert fitted is not None
     assert fitted.says == "fitted"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.pocket.curve_layout import CHANNELS, SIDE, ZONES
 from storage.run import NewRun, Run
 from storage.spec import Settings
 from tasks.request import Request
@@ -17,14 +18,20 @@ MADE = 3
 
 @pytest.fixture
 def run(face: Path, speech: Path, tmp_path: Path) -> Run:
-    """A crashed run: three clips of five, whose steps go from noise to a still picture with a little movement."""
+    """A crashed run: three clips of five, whose steps go from noise to a face that hardly moves."""
     asked = Request(face, speech, run=tmp_path / "drawn", width=64, height=48)
-    spec = dataclasses.replace(resolve_request(asked).spec, latent_channels=16, frames=208)
+    spec = dataclasses.replace(
+        resolve_request(asked).spec,
+        frames=208,
+        latent_channels=CHANNELS,
+        latent_width=SIDE,
+        latent_height=SIDE,
+    )
     run = Run.create(tmp_path / "drawn", NewRun(spec, Settings(), {}, {}, face, speech))
     chance = np.random.default_rng(0)
-    still = chance.normal(0, 1, (16, 1, 3, 4))
+    still = chance.normal(0, 1, (CHANNELS, 1, 3))[..., ZONES]
     for clip in range(MADE):
-        latents = still + chance.normal(0, 0.2, (16, 12, 3, 4))
+        latents = still + chance.normal(0, 0.2, (CHANNELS, 12, 3))[..., ZONES]
         noise = chance.normal(0, 1, latents.shape)
         steps = np.stack([latents * part + noise * (1 - part) for part in (0.3, 0.6, 0.9, 1)])
         run.steps.publish(clip, steps.astype(np.float32))

@@ -32,10 +32,13 @@ def files_of(run: Run) -> dict[Path, tuple[bytes, int]]:
 def test_pictures_come_from_noise_step_by_step(run: Run, tmp_path: Path):
     """A row a step, a column a latent frame; each row is closer to the last than the one before."""
     found = inspect_clip(run, ClipView(1, output_file=tmp_path / "strip.png"))
-    assert found.drawn == "by the three main directions of pocket's motion latents, as colours"
+    assert (
+        found.drawn
+        == "by a schematic face that does what pocket's motion curves say, the head's moves enlarged"
+    )
     strip = np.asarray(Image.open(found.picture)).astype(np.float32)
-    assert strip.shape == (18 + 4 * (96 + 2), 48 + 12 * (128 + 2), 3)
-    rows = [strip[18 + step * 98 : 18 + step * 98 + 96, 48:] for step in range(4)]
+    assert strip.shape == (18 + 4 * (128 + 2), 48 + 12 * (128 + 2), 3)
+    rows = [strip[18 + step * 130 : 18 + step * 130 + 128, 48:] for step in range(4)]
     apart = [np.abs(row - rows[-1]).mean() for row in rows]
     assert apart == sorted(apart, reverse=True)
     assert apart[-2] > 2
@@ -45,7 +48,7 @@ def test_one_step_alone_is_larger(run: Run, tmp_path: Path):
     """--step gives one row of twice the size, and its numbers only."""
     found = inspect_clip(run, ClipView(0, step=2, output_file=tmp_path / "strip.png"))
     with Image.open(found.picture) as strip:
-        assert strip.size == (48 + 12 * 258, 18 + 194)
+        assert strip.size == (48 + 12 * 258, 18 + 258)
     assert {row.step for row in found.numbers} == {2}
     assert len(found.numbers) == 16
 
@@ -79,8 +82,8 @@ def test_numbers_name_the_channel_with_a_nan(run: Run, longtake: Call):
     low = steps[1, 3][np.isfinite(steps[1, 3])].min()
     assert rows[1, 3]["low"] == pytest.approx(float(low))
     assert rows[1, 5]["mean"] is None
-    assert rows[1, 5]["nan"] == 12 * 12
-    assert sum(row["nan"] for row in rows.values()) == 2 + 144
+    assert rows[1, 5]["nan"] == 12 * 64
+    assert sum(row["nan"] for row in rows.values()) == 2 + 768
     assert Path("strip.png").stat().st_size > 1000
 
 

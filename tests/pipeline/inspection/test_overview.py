@@ -83,7 +83,7 @@ def test_json_has_no_nan(run: Run, longtake: Call):
     assert code == 0, err
     sample = json.loads(out, parse_constant=pytest.fail)["samples"][1]
     assert sample["means"][3] is None
-    assert sample["nan"] == 12 * 12
+    assert sample["nan"] == 12 * 64
 
 
 def test_a_film_without_a_clip_says_so(run: Run):
