@@ -20,6 +20,13 @@ LEAST_BLOCKS = 8
 """Blocks from which on anything is usual; a shorter film is searched for NaN alone."""
 FLOORS = {"mean": 0.05, "spread": 0.05, "peak": 0.1}
 """What a measure may move by without being told from standing still: the mean in spreads, the others as a share."""
+LOUD, LOUD_SHARE = 2.0, 0.8
+"""A block less loud than twice what four in five of the loudest channel's are, or than the noise that denoising begins with, is no outlier by its mean or spread, whatever is usual of
+its own channel: lids keep still for seconds, and then they blink."""
+NOISE = 1.0
+"""Root of the mean square of that noise."""
+DEAD = 0.01
+"""Unless its spread is less than this."""
 ODD_RATIO = 0.3
 """What the spread of a channel may differ by from the others' over a whole film, as a share, without being told from theirs."""
 _DESCRIPTIONS = {
@@ -45,6 +52,8 @@ class UsualStatistics:
 
     middle: dict[str, Float]
     width: dict[str, Float]
+    loudest: Float
+    """How loud the loudest channel may be after each step [step, 1, 1]: root of the mean square."""
 
     @classmethod
     def from_samples(cls, seen: Iterable[BlockStatistics]) -> "UsualStatistics | None":
@@ -59,16 +68,21 @@ class UsualStatistics:
             name: 1.4826 * _finite_median(np.abs(values - middle[name][..., None])) + floors[name]
             for name, values in blocks.items()
         }
-        return cls(middle, width)
+        loud = np.quantile(np.nan_to_num(_norm(blocks)), LOUD_SHARE, axis=-1, method="lower")
+        return cls(middle, width, np.maximum(NOISE, LOUD * loud.max(-1)[:, None, None]))
 
     def score(self, measured: BlockStatistics) -> Float:
         """How far out each block is by each measure [measure, step, channel, block], in robust deviations; 0 where it is no number."""
-        each = [
-            np.abs(measured.measures[name] - self.middle[name][..., None])
+        apart = {
+            name: np.abs(measured.measures[name] - self.middle[name][..., None])
             / self.width[name][..., None]
             for name in FLOORS
-        ]
-        return np.nan_to_num(np.stack(each), nan=0.0)
+        }
+        alive = measured.measures["spread"] > np.log(DEAD)
+        ordinary = alive & (_norm(measured.measures) < self.loudest)
+        for name in ("mean", "spread"):
+            apart[name] = np.where(ordinary, 0.0, apart[name])
+        return np.nan_to_num(np.stack([apart[name] for name in FLOORS]), nan=0.0)
 
     def odd_channels(self) -> Iterator[tuple[int, int, str, float]]:
         """(step, channel, what is odd, score): channels louder or quieter than all others in the whole film, which by themselves are usual."""
@@ -87,6 +101,11 @@ class UsualStatistics:
         if name != "mean":
             value, usually = np.exp(value), np.exp(usually)
         return f"{_DESCRIPTIONS[name]} is {value:.3g}, usually {usually:.3g}"
+
+
+def _norm(measures: dict[str, Float]) -> Float:
+    """The root of the mean square of blocks."""
+    return np.hypot(measures["mean"], np.exp(measures["spread"]))
 
 
 def _finite_median(values: Float) -> Float:

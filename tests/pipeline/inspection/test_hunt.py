@@ -55,7 +55,7 @@ def test_the_sound_is_searched_for_nan_too(run: Run):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda block: block * 6,
+        lambda block: block * 12,
         lambda block: block + 5,
         lambda block: block * 0,
         lambda block: np.where(np.arange(192).reshape(3, 8, 8) == 5, np.float32(3e25), block),
@@ -71,6 +71,17 @@ def test_an_outlier_is_named(run: Run, change: Callable[[np.ndarray], np.ndarray
     assert find.kind == "outlier"
     assert find.score is not None
     assert find.score > hunting.SCORE_LIMIT
+
+
+def test_a_blink_is_no_outlier(run: Run):
+    """A channel that hardly moves may for once do what others do all the time, and no more than that."""
+    for clip in range(3):
+        put(run, "latents", clip, lambda latents: latents.__setitem__(2, latents[2] * 0.02))
+    put(run, "latents", 2, lambda latents: latents.__setitem__((2, 5), latents[7, 5]))
+    assert not find_anomalies(run).found
+    put(run, "latents", 2, lambda latents: latents.__setitem__((2, 5), latents[7, 5] * 20))
+    (find,) = find_anomalies(run).found
+    assert find.place == Location("latents", 2, 1, 3, 2)
 
 
 def test_a_channel_that_is_dead_all_along_is_named(run: Run):
