@@ -1,6 +1,6 @@
 """What was measured of films, before it becomes rows of the table of levels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,6 +75,8 @@ class ActFindings:
     """Share of them at its end."""
     missed: tuple[str, ...] = ()
     """Some prompts that were not rightly played at the beginning."""
+    strengths: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """By act the mean share that is measured of what is asked, at the beginning and at the end."""
 
 
 @dataclass

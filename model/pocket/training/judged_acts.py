@@ -1,7 +1,7 @@
 """Whether a film's presenter does what its prompt asks: held-out wordings, and the motion that latents come to."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -97,17 +97,36 @@ def judge_prompts(stage: Stage, who: Presenter, prompts: Sequence[Prompt]) -> Ac
     first = [judge_motion(prompt.row, film.first, calm.first) for prompt, film in pairs]
     last = [judge_motion(prompt.row, film.last, calm.last) for prompt, film in pairs]
     missed = tuple(p.text for p, right in zip(prompts, first, strict=True) if not right)
-    found = ActFindings(len(prompts), float(np.mean(first)), missed=missed)
+    strengths = dict(_compare_strengths(pairs, calm))
+    found = ActFindings(len(prompts), float(np.mean(first)), missed=missed, strengths=strengths)
     long = stage.clips > SPAN
     return replace(found, clips=stage.clips, last=float(np.mean(last))) if long else found
 
 
+def measure_above(motion: Float, calm: Float) -> Float:
+    """The acts [A] of a motion [frame, M], energy as what it is above that of the `calm` motion of the same presenter."""
+    found, still = measure_acts(torch.from_numpy(np.stack([motion, calm]))).numpy()
+    above: Float = found - still * (np.asarray(ACTS) == "energy")
+    return above
+
+
+def _compare_strengths(
+    pairs: Sequence[tuple[Prompt, Played]], calm: Played
+) -> Iterator[tuple[str, tuple[float, float]]]:
+    """By act the mean share of what is asked, at the beginning and at the end."""
+    asked = np.array([prompt.row for prompt, _ in pairs])
+    first = np.array([measure_above(film.first, calm.first) for _, film in pairs])
+    last = np.array([measure_above(film.last, calm.last) for _, film in pairs])
+    for index, name in enumerate(ACTS):
+        if (wanted := asked[:, index] != 0).any():
+            strength = asked[wanted, index]
+            shares = [float((ends[wanted, index] / strength).mean()) for ends in (first, last)]
+            yield name, (shares[0], shares[1])
+
+
 def judge_motion(row: Sequence[float], motion: Float, calm: Float) -> bool:
     """Whether a motion [frame, M] has the acts of a row and no others. Its energy is held against that of the `calm` motion of the same presenter: some are livelier than others."""
-    asked = np.asarray(row)
-    found, still = measure_acts(torch.from_numpy(np.stack([motion, calm]))).numpy()
-    energy = ACTS.index("energy")
-    found[energy] -= still[energy]
+    asked, found, energy = np.asarray(row), measure_above(motion, calm), ACTS.index("energy")
     enough = found * np.sign(asked) >= PLAYED * np.abs(asked)
     signed = np.isin(ACTS, SIGNED)
     spare = np.where(signed, np.abs(found), found) <= UNASKED

@@ -216,6 +216,9 @@ def _act_rows(found: Findings) -> list[LevelRow]:
         at = f"{acts.prompts} prompts rightly played, clip {acts.clips}"
         lost = acts.first - acts.last
         rows += [_at_least(at, acts.last, 0.9), _at_most(f"{at}: lost since clip 1", lost, 0.05)]
+    for name, (first, last) in acts.strengths.items():
+        end = f"; {last:.3f} at clip {acts.clips}" if acts.clips else ""
+        rows.append(LevelRow(f"strength of {name}", first, f"(of what is asked{end})", True))
     return rows
 
 

@@ -81,6 +81,7 @@ def test_who_plays_every_act_is_right_as_often_as_prompts_are_read() -> None:
     misread = [prompt.text for prompt in prompts if read_prompt(prompt.text).row != prompt.row]
     assert found.prompts == len(prompts) >= 150
     assert found.first >= 0.95
+    assert all(0.6 < share < 1.2 for shares in found.strengths.values() for share in shares)
     assert len(set(found.missed) - set(misread)) <= 0.01 * len(prompts)
     assert found.clips == 0
     assert player.films < len(prompts) / 3
@@ -92,6 +93,9 @@ def test_who_forgets_is_found_at_the_end_of_a_long_film() -> None:
     who = make_presenters(1, 64)[0]
     found = judge_prompts(set_stage(Player(forgets=SPAN), 2 * SPAN), who, prompts)
     assert (found.first, found.clips, found.last) == (1.0, 2 * SPAN, 0.0)
+    first, last = found.strengths["happy"]
+    assert first > 0.8
+    assert abs(last) < 0.2
 
 
 @pytest.mark.parametrize("name", ACTS)
