@@ -26,8 +26,6 @@ Byte = NDArray[np.uint8]
 Named = Mapping[str, NDArray[np.generic]]
 Seed = int | Callable[[int], int]
 """That of a whole film, or what gives each clip its own."""
-
-
 FP8 = "fp8"
 
 
@@ -106,7 +104,8 @@ class ModelTraits:
     """Samples of sound that extract_audio reads on either side of a clip's own span."""
     decoder_memory: int
     """Latent frames after which the decoder has forgotten everything."""
-    prompt_acts: bool
+    reads_words: bool = False
+    """Its prompt asks for acts by its words, as model.pocket.prompts reads them."""
     needs_face: bool = False
     """Where mouth and eyes are in the picture decides pixels: encode_inputs takes it."""
     motion_latents: int = 0

@@ -199,13 +199,6 @@ def _say_where_else(run: "Run", part: "FilmPart") -> None:
 
 def _emit_notices(run: "Run", begun: float) -> None:
     """What a person must know of this run, once; and when it was asked for, from which its first playable clip counts."""
-    from tasks.loaded_model import model_traits_of
-
     with events.record_events(run.events_path):
         events.emit_event("run_asked", seconds=round(time.monotonic() - begun, 3))
-    spec = run.spec
     log_line("The film is tagged as AI-generated in its metadata.", logging.WARNING)
-    if spec.prompt and not model_traits_of(run).prompt_acts:
-        log_line(
-            f"{spec.model} ignores the prompt: picture and sound alone decide.", logging.WARNING
-        )

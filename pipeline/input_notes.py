@@ -5,6 +5,7 @@ from math import log10
 from typing import TYPE_CHECKING
 
 from model.pocket.face_boxes import EYES_FLAG, FACE_FLAG, MOUTH_FLAG, FaceBoxes, format_box
+from model.pocket.prompts import PromptActs, read_prompt
 from tasks.missing_face import DOUBTFUL
 from tasks.preflight import lengths_of
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from tasks.defaults import Media
     from tasks.request import Request
     from tasks.resolve import ResolvedRequest
+
+LONGEST_UNREAD = 120
+"""Characters that are said of the words that were not understood."""
 
 
 def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
@@ -25,6 +29,9 @@ def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
         yield f"The picture ({picture.width}×{picture.height}): {'; '.join(done)}"
     if resolved.spec.face_boxes:
         yield describe_face(FaceBoxes.from_text(resolved.spec.face_boxes), resolved.request, media)
+    spec = resolved.spec
+    if spec.prompt and resolved.traits.reads_words:
+        yield describe_prompt(read_prompt(spec.prompt))
     if heard := list(_describe_sound(media.sound)):
         yield f"The sound: {'; '.join(heard)}"
 
@@ -62,6 +69,17 @@ def _name_found(request: "Request") -> str:
     if request.mouth is not None:
         return "the mouth as told, the eyes found"
     return "the eyes as told, the mouth found" if request.eyes is not None else "found"
+
+
+def describe_prompt(read: PromptActs) -> str:
+    """What was understood of a prompt and what was not: `The prompt: happy 0.7, nod 1; not understood: dress`."""
+    acts = ", ".join(f"{name} {value:g}" for name, value in read.named().items())
+    line = f"The prompt: {acts or 'it asks for nothing that the presenter can act'}"
+    if not (unread := ", ".join(read.unread)):
+        return line
+    if len(unread) > LONGEST_UNREAD:
+        unread = unread[:LONGEST_UNREAD] + "…"
+    return f"{line}; not understood: {unread}"
 
 
 def _list_changes(picture: "Treatment") -> Iterator[str]:

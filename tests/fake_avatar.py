@@ -57,7 +57,7 @@ def traits_of(options: Options) -> ModelTraits:
         audio_channels=3,
         audio_margin=160,
         decoder_memory=MEMORY,
-        prompt_acts=False,
+        reads_words=True,
         needs_face=bool(os.environ.get("FAKE_FACE")),
         motion_latents=int(os.environ.get("FAKE_MOTION", "0")),
         carry_bytes=RING

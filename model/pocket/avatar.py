@@ -16,12 +16,13 @@ from model.encoders.mel_encoder import MelEncoder
 from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.pocket import model_traits
-from model.pocket.acts import ACTS
+from model.pocket.acts import ACTS, GAINS
 from model.pocket.conditions import make_planes
 from model.pocket.decoder import PocketDecoder, place_picture, to_batch
 from model.pocket.face_boxes import FaceBoxes
 from model.pocket.motion_curves import stand_still
 from model.pocket.probe import Parts, compute_probe
+from model.pocket.prompts import read_prompt
 from model.pocket.warping_network import load_warping_network
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
@@ -115,10 +116,10 @@ class PocketAvatar:
     def encode_inputs(
         self,
         picture: Byte,
-        prompt: str,  # noqa: ARG002 - traits.prompt_acts says so
+        prompt: str,
         face: FaceBoxes | None = None,
     ) -> Named:
-        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, the latent [c, 1, h, w] of it standing still, and the acts [9] that the prompt asks for. Raises ValueError without a face."""
+        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, the latent [c, 1, h, w] of it standing still, and the acts [9] that the transformer is told of the prompt. Raises ValueError without a face."""
         if face is None:
             raise ValueError("pocket moves a face: where it is must be told")
         inputs: dict[str, NDArray[np.generic]] = {
@@ -129,7 +130,7 @@ class PocketAvatar:
         seen = self._network.look(film.canvas_picture().to(self._dtype), planes.to(self._dtype))
         return inputs | {
             "still": stand_still(seen.rest)[0].numpy().copy(),
-            "acts": np.zeros(len(ACTS), np.float32),
+            "acts": ask_acts(prompt),
         }
 
     @torch.inference_mode()
@@ -154,6 +155,12 @@ class PocketAvatar:
     def decoder(self, inputs: Named) -> PocketDecoder:
         """A decoder that stands before clip 0."""
         return PocketDecoder(self._network, inputs, self._options)
+
+
+def ask_acts(prompt: str) -> Float:
+    """What the transformer is told [9] to make of a prompt's acts."""
+    gains = [GAINS.get(name, 1.0) for name in ACTS]
+    return np.asarray(read_prompt(prompt).row, np.float32) * np.asarray(gains, np.float32)
 
 
 def choose_schedule(steps: int) -> Schedule:

@@ -86,7 +86,7 @@ def describe_model(options: Options) -> ModelTraits:
         audio_channels=AUDIO_CHANNELS,
         audio_margin=AUDIO_MARGIN,
         decoder_memory=1,
-        prompt_acts=False,
+        reads_words=True,
         needs_face=True,
         carry_bytes=carry_bytes(options),
         carry_pieces=2 + options.steps * TRANSFORMER.num_layers,

@@ -119,7 +119,6 @@ class PublishedModel:
             audio_channels=config["audio_dim"],
             audio_margin=AUDIO_MARGIN,
             decoder_memory=decoder_memory(VAE),
-            prompt_acts=True,
             motion_latents=self.motion_latents,
             guidance=self._guidance(options),
             hears_whole=options.whole_audio,

@@ -88,8 +88,8 @@ def test_lines_that_people_grep_for(face: Path, speech: Path, tmp_path: Path, lo
     assert len(plan) == 1
     wanted = [
         *plan,
+        "[INFO] The prompt: it asks for nothing that the presenter can act",
         "The film is tagged as AI-generated in its metadata.",
-        "pocket ignores the prompt: picture and sound alone decide.",
         "[INFO] Online decode enabled. Will decode and save each clip immediately.",
         f"[INFO] Output directory set to: {tmp_path / 'x'}",
         *(f"[SUCCESS] Clip {clip} generated" for clip in range(5)),
@@ -101,11 +101,14 @@ def test_lines_that_people_grep_for(face: Path, speech: Path, tmp_path: Path, lo
 
 
 def test_notices_are_said_once_a_run(face: Path, speech: Path, longtake: Call):
-    """The second command on the same run does not say them again."""
-    assert "AI-generated" in longtake("new", face, speech, "--run", "x", "--prompt", "A smith.")[2]
-    again = longtake("new", face, speech, "--run", "x", "--prompt", "A smith.")[2]
-    assert "AI-generated" not in again
-    assert "ignores the prompt" not in again
+    """The second command on the same run does not say them again: what the film is, and what was understood of the prompt."""
+    first, again = (
+        longtake("new", face, speech, "--run", "x", "--prompt", "A smith smiles, red light.")[2]
+        for _ in range(2)
+    )
+    for said in ("AI-generated", "The prompt: happy 0.7; not understood: red, light"):
+        assert first.count(said) == 1
+        assert said not in again
 
 
 def test_offline_says_no_online_line(face: Path, speech: Path, longtake: Call):

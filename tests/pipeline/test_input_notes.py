@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from recording import write_sound
 
+from model.pocket.prompts import read_prompt
+from pipeline.input_notes import describe_prompt
 from storage.run import Run
 from storage.run_paths import face_picture_path
 from storage.spec import Reading
@@ -234,3 +236,16 @@ def test_a_run_that_read_its_sound_otherwise_goes_on_as_it_was_begun(
     assert longtake("resume", "x")[0] == 0
     assert Run.open(root).spec.reading == Reading()
     assert not Run.open(root).sound.read(0, 32_000).any()
+
+
+def test_a_prompt_is_said_as_it_was_understood() -> None:
+    """Acts by name and strength, then the words that ask nothing; a prompt of scenery alone asks for nothing."""
+    lines = [
+        describe_prompt(read_prompt(prompt))
+        for prompt in ("she nods happily", "A woman in a red dress, warm light", "x" * 500)
+    ]
+    assert lines == [
+        "The prompt: happy 0.7, nod 0.7",
+        "The prompt: it asks for nothing that the presenter can act; not understood: red, dress, warm, light",
+        f"The prompt: it asks for nothing that the presenter can act; not understood: {'x' * 120}…",
+    ]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,12 @@ from model.encoders import log_mel
 from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.kv.kv_cache import from_bits
 from model.pocket import model_traits
+from model.pocket.acts import ACTS
 from model.pocket.avatar import PocketAvatar, choose_schedule
 from model.pocket.face_boxes import FaceBoxes
+from model.pocket.motion_curves import decode_curves
+from model.pocket.training.motion import measure_acts
+from model.pocket.training.samples import read_samples
 from model.sampling.schedule import make_schedule
 
 OPTIONS = Options(width=64, height=96, clip_frames=24, steps=2)
@@ -243,3 +248,38 @@ def test_the_boxes_of_the_face_are_among_the_inputs_where_they_are_given(
     assert FaceBoxes.from_array(boxes) == face
     with pytest.raises(ValueError, match="must be told"):
         pocket.encode_inputs(picture, "")
+
+
+def test_short_films_act_what_their_prompts_ask(picture: np.ndarray) -> None:
+    """Each act by its sign, of the expressions no other, and who is lively moves more than who sits still."""
+    asked = {
+        "very happy, nods": {"happy": 1, "nod": 1},
+        "very sad, looks left and up": {"sad": 1, "gaze_x": -1, "gaze_y": -1},
+        "very surprised and lively": {"surprised": 1},
+        "very surprised, sits still": {"surprised": 1},
+        "非常生气，摇头": {"angry": 1, "shake": 1},
+    }
+    model = avatar.load_model(
+        "pocket", replace(OPTIONS, clip_frames=60, steps=0), avatar.DeviceConfig()
+    )
+    margin, sound = model.traits.audio_margin, read_samples()[0].sound[: 60 * 640]
+    heard = model.extract_audio(avatar.AudioWindow(np.pad(sound, margin)))
+    films = {}
+    for prompt, acts in asked.items():
+        latents = (
+            model.denoiser(model.encode_inputs(picture, prompt, FACE), 0).denoise(heard).latents
+        )
+        measured = measure_acts(decode_curves(torch.from_numpy(latents)[None]))[0].tolist()
+        films[prompt] = dict(zip(ACTS, measured, strict=True))
+        assert all(sign * films[prompt][name] > 0.25 for name, sign in acts.items()), (
+            prompt,
+            measured,
+        )
+        loud = {
+            name for name in ("happy", "sad", "surprised", "angry") if films[prompt][name] > 0.5
+        }
+        assert loud <= acts.keys()
+    lively, still = (
+        films[f"very surprised{how}"]["energy"] for how in (" and lively", ", sits still")
+    )
+    assert lively > still + 0.3

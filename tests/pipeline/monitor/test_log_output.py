@@ -85,7 +85,7 @@ def test_a_terminal_has_a_bar_and_the_log_has_the_lines(face: Path, speech: Path
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
     assert re.search(r"done .*5/5 clips +\d+ fps 0:00:00 left", shown)
     assert "loading the model" in shown
-    assert "pocket ignores the prompt" in shown
+    assert "tagged as AI-generated" in shown
     assert "[PROGRESS]" not in shown
     assert "[PROGRESS] 100.0% (5/5) - Clip 4 saved" in (tmp_path / "x/inference.log").read_text()
 

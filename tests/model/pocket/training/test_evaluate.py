@@ -33,7 +33,6 @@ class Mimic:
             name="mimic", fps=25, clip_frames=48, block_frames=12, frames_per_latent=4, latent_channels=1,
             latent_width=side, latent_height=side, size_multiple=16, default_width=self.size, default_height=self.size, steps=4,
             sample_rate=16_000, audio_layers=1, audio_channels=1, audio_margin=160, decoder_memory=1,
-            prompt_acts=True,
         )  # fmt: skip
 
     def encode_inputs(
