@@ -21,6 +21,8 @@ from model.pocket.training.samples import Sample
 
 LAST_CLIPS = 3
 """Of a long film, that are held against its first second."""
+ENDS, EVERY = 10, 20
+"""Clips at each end of a long film that are looked at, and one in so many between."""
 
 
 MotionReader = Callable[[Float], Float]
@@ -100,12 +102,12 @@ def judge_long_film(
     """What happens in a film in which somebody says all of the samples, again and again."""
     span = avatar.traits.clip_frames * avatar.traits.samples_per_frame
     sound = np.resize(np.concatenate([sample.sound for sample in samples]), clips * span)
-    still, colour, edges = np.zeros((3, clips), np.float32)
-    begin, end = None, deque[Byte](maxlen=LAST_CLIPS)
-    for clip, (_, frames) in enumerate(make_film(avatar, who, sound, seed=99)):
-        still[clip] = measures.background_psnr(frames, who.picture, who.still)
-        colour[clip] = measures.colour_shift(frames, who.picture)
-        edges[clip] = measures.measure_sharpness(frames[::8], who.mouth)
+    judged, begin, end = choose_clips(clips), None, deque[Byte](maxlen=LAST_CLIPS)
+    read: list[tuple[float, float, float]] = []
+    for frames in make_some_clips(avatar, who, sound, judged):
+        still = measures.background_psnr(frames, who.picture, who.still)
+        colour = measures.colour_shift(frames, who.picture)
+        read.append((still, colour, measures.measure_sharpness(frames[::8], who.mouth)))
         begin = frames[:25] if begin is None else begin
         end.append(frames)
     hold = (
@@ -113,15 +115,40 @@ def judge_long_film(
         if begin is None
         else measure_hold(who.picture, who.face.to_array(), begin, np.concatenate(end))
     )
+    stills, colours, edges = np.array(read, np.float32).T
     own = measures.measure_sharpness(who.picture[None], who.mouth)
-    return LongFilm(_sum_drift(still, colour, edges / np.float32(own)), hold)
+    drift = {"clips": float(clips), **_sum_drift(stills, colours, edges / np.float32(own))}
+    return LongFilm(drift, hold)
+
+
+def choose_clips(clips: int) -> list[int]:
+    """The clips of a long film that are looked at: its ends, and one in EVERY between."""
+    ends = min(ENDS, clips // 2)
+    return sorted({*range(ends), *range(clips - ends, clips), *range(0, clips, EVERY)})
+
+
+def make_some_clips(
+    avatar: Avatar, who: Presenter, sound: Float, wanted: Sequence[int]
+) -> Iterator[Byte]:
+    """The frames [frame, y, x, rgb] of these clips of a film, which is denoised whole: each clip's latents depend on all before, its frames on few."""
+    inputs = avatar.encode_inputs(who.picture, "", who.face)
+    denoiser, decoder = avatar.denoiser(inputs, 99), avatar.decoder(inputs)
+    traits = avatar.traits
+    size = (traits.latent_channels, 0, traits.latent_height, traits.latent_width)
+    before = np.empty(size, np.float32)
+    for clip, features in enumerate(hear_clips(avatar, sound)):
+        latents = denoiser.denoise(features).latents
+        if clip in wanted:
+            decoder.seek(clip, before[:, -traits.decoder_memory :])
+            yield decoder.decode(latents)
+        before = latents
 
 
 def _sum_drift(still: Float, colour: Float, edges: Float) -> dict[str, float]:
-    """First and last ten clips, out of what each clip reads [clip]."""
-    ends = min(10, len(still) // 2)
+    """First and last ten clips, out of what each clip that was looked at reads [clip]."""
+    ends = min(ENDS, len(still) // 2)
     return {
-        "clips": len(still), "first": float(still[:ends].mean()), "last": float(still[-ends:].mean()),
+        "first": float(still[:ends].mean()), "last": float(still[-ends:].mean()),
         "worst": float(still.min()), "colour": float(colour[-ends:].mean()), "worst_colour": float(colour.max()),
         "sharpness_first": float(edges[:ends].mean()), "sharpness_last": float(edges[-ends:].mean()),
     }  # fmt: skip

@@ -66,6 +66,9 @@ class Stream:
         self.clip += 1
         return Denoised(motion.numpy(), motion.numpy()[None])
 
+    def seek(self, clip: int, preceding: np.ndarray) -> None:
+        self.clip = clip
+
     def decode(self, latents: np.ndarray) -> np.ndarray:
         return render_film(self.who, torch.from_numpy(latents))
 
