@@ -1,119 +1,118 @@
-"""A film as one picture: python -m pipeline.bench.film_strip FILM --picture PNG --out PNG [--seconds 4] [--at 1.2,2.5] [--mouth .3,.5,.7,.72].
+"""The README's first picture: python -m pipeline.bench.film_strip --out PNG [--runs runs/strip].
 
-Above the picture it was made from and frames of it, below them the mouth, several times a second, against the wave of the film's own sound.
+Above, presenters of examples/ in mid-speech, each asked by --prompt to act; below, the mouth of the first of them at every third frame, over the sound.
+Films that are not there yet are made, in a folder of runs: the first two clips, 512×512, of every scene.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
 
-FRAME, GAP, WAVE, NAME = 180, 4, 80, 20
-MOUTHS = 32
-INK, PAPER = "#4a5a8c", "white"
-
-
-@dataclass(frozen=True)
-class StripFilm:
-    """The frames and the sound of a film that are shown."""
-
-    frames: "list[Image]"
-    """All of the first seconds."""
-    fps: float
-    sound: NDArray[np.float32]
-    """Of the same seconds, mono, -1 to 1."""
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FRAME, GAP, NAME, LIPS, WAVE = 210, 4, 22, (40, 30), 70
+NEAR = (40, 20, 472, 452)  # what is shown of a frame: left, top, right, bottom
+INK, PAPER, WORDS = "#4a5a8c", "white", "#333333"
 
 
-def read_film(path: Path, seconds: float) -> StripFilm:
-    """The first seconds of a film, picture and sound."""
+class Scene(NamedTuple):
+    """A presenter, what it is asked, and the frame that shows it."""
+
+    name: str
+    prompt: str
+    frame: int
+
+
+SCENES = (
+    Scene("clara", "She smiles.", 14),
+    Scene("kofi", "He is surprised.", 92),
+    Scene("omar", "He is very happy.", 29),
+    Scene("zahra", "She is calm.", 29),
+    Scene("pip", "It shakes its head.", 33),
+    Scene("ruth", "She nods.", 70),
+)
+
+
+def make_film(scene: Scene, run: Path) -> Path:
+    """The film of a scene, made by `longtake new` where the run does not have it."""
+    from pipeline.cli import main as longtake
+
+    inputs = [str(EXAMPLES / f"{scene.name}.png"), str(EXAMPLES / "harbour.wav")]
+    size = ["--size", "512*512", "--num-clip", "2"]
+    longtake(["new", *inputs, *size, "--prompt", scene.prompt, "--run", str(run)])
+    return run / "video.mp4"
+
+
+def read_film(path: Path) -> "tuple[list[Image], NDArray[np.float32]]":
+    """The frames of a film, and its sound, mono and as long as they are."""
     import av
 
-    with av.open(str(path)) as container:
-        video = container.streams.video[0]
-        fps = float(video.average_rate or 25)
-        frames = [f.to_image() for f in islice(container.decode(video), int(seconds * fps))]
-    with av.open(str(path)) as container:
-        rate = container.streams.audio[0].rate
-        heard = [f.to_ndarray().mean(0) for f in container.decode(audio=0)]
-    return StripFilm(frames, fps, np.concatenate(heard)[: round(seconds * rate)].astype(np.float32))
+    with av.open(str(path)) as film:
+        fps = float(film.streams.video[0].average_rate or 25)
+        frames = [frame.to_image() for frame in film.decode(video=0)]
+    with av.open(str(path)) as film:
+        rate = film.streams.audio[0].rate
+        sound = np.concatenate([frame.to_ndarray().mean(0) for frame in film.decode(audio=0)])
+    return frames, sound[: round(len(frames) / fps * rate)].astype(np.float32)
 
 
-def draw_sheet(
-    picture: "Image", film: StripFilm, times: Sequence[float], mouth: Sequence[float]
-) -> "Image":
-    """The sheet: the picture, frames at these times in seconds, cuts of the mouth, the wave."""
+def cut_mouths(frames: "Sequence[Image]", run: Path) -> "list[Image]":
+    """Every third frame of a film as large as its picture, cut to the mouth and room for a falling chin."""
     from PIL import Image
 
-    shown = [picture, *(film.frames[round(time * film.fps)] for time in times)]
-    names = ["the picture", *(f"{time:.2f} s" for time in times)]
-    width = len(shown) * (FRAME + GAP) - GAP
-    side = width // MOUTHS
-    sheet = Image.new("RGB", (width, FRAME + NAME + side + WAVE), PAPER)
-    for place, (frame, name) in enumerate(zip(shown, names, strict=True)):
-        paste_named(sheet, frame, name, place * (FRAME + GAP))
-    for place, lips in enumerate(cut_mouths(film, mouth)):
-        sheet.paste(lips.resize((side, side)), (place * side, FRAME + NAME))
-    draw_wave(sheet, film.sound, FRAME + NAME + side)
+    from model.pocket.face_boxes import FaceBoxes
+    from tasks.open_run import open_run
+
+    x, y, wide, high = FaceBoxes.from_text(open_run(run).spec.face_boxes).mouth
+    top = y + high / 2 - 0.29 * wide
+    room = (x - 0.04 * wide, top, x + 1.04 * wide, top + 0.81 * wide)
+    return [frame.resize(LIPS, Image.Resampling.LANCZOS, room) for frame in frames[1::3]]
+
+
+def draw_strip(
+    named: "Sequence[tuple[str, Image]]", mouths: "Sequence[Image]", sound: NDArray[np.float32]
+) -> "Image":
+    """The strip: frames of 512 × 512 with words below, then mouths, then the wave."""
+    from PIL import Image, ImageDraw
+
+    width, height = len(named) * (FRAME + GAP) - GAP, FRAME + NAME + LIPS[1] + WAVE
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for place, (words, frame) in enumerate(named):
+        near = frame.resize((FRAME, FRAME), Image.Resampling.LANCZOS, NEAR)
+        sheet.paste(near, (place * (FRAME + GAP), 0))
+        pen.text((place * (FRAME + GAP) + 1, FRAME + 4), words, fill=WORDS, font_size=12)
+    for place, lips in enumerate(mouths):
+        sheet.paste(lips, (place * LIPS[0], FRAME + NAME))
+    draw_wave(pen, sound, width, FRAME + NAME + LIPS[1])
     return sheet
 
 
-def paste_named(sheet: "Image", frame: "Image", name: str, left: int) -> None:
-    """Paste a frame into the sheet, its name below."""
-    from PIL import ImageDraw
-
-    sheet.paste(frame.convert("RGB").resize((FRAME, FRAME)), (left, 0))
-    ImageDraw.Draw(sheet).text((left + 2, FRAME + 3), name, fill="#333333", font_size=12)
-
-
-def cut_mouths(film: StripFilm, box: Sequence[float]) -> "Iterator[Image]":
-    """MOUTHS cuts of the mouth, evenly over the film; `box` in parts of the frame: left, top, right, bottom."""
-    for place in range(MOUTHS):
-        frame = film.frames[int((place + 0.5) / MOUTHS * len(film.frames))]
-        sides = zip(box, (frame.width, frame.height) * 2, strict=True)
-        left, top, right, bottom = (round(part * side) for part, side in sides)
-        yield frame.crop((left, top, right, bottom))
-
-
-def draw_wave(sheet: "Image", sound: NDArray[np.float32], top: int) -> None:
-    """Draw the sound [sample] into the sheet, a column of pixels for each span."""
-    from PIL import ImageDraw
-
-    pen, middle = ImageDraw.Draw(sheet), top + WAVE // 2
-    loudest = float(np.abs(sound).max(initial=1e-9))
-    for column, span in enumerate(np.array_split(sound, sheet.width)):
+def draw_wave(pen: "ImageDraw", sound: NDArray[np.float32], width: int, top: int) -> None:
+    """Draw the sound [sample], a column of pixels for each span."""
+    middle, loudest = top + WAVE // 2, float(np.abs(sound).max(initial=1e-9))
+    for column, span in enumerate(np.array_split(sound, width)):
         low, high = (round(float(x) / loudest * WAVE / 2) for x in (span.min(), span.max()))
         pen.line([(column, middle - high), (column, middle - low)], fill=INK)
 
 
-def parse_numbers(words: str) -> list[float]:
-    """Numbers from words with commas between them."""
-    return [float(word) for word in words.split(",")]
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw the sheet of a film into a PNG."""
-    from PIL import Image
-
+    """Make what films there are not, draw the strip."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("film", type=Path)
-    parser.add_argument("--picture", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs/strip"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--at", type=parse_numbers, default=[0.0, 1.24, 1.56, 1.92, 2.56, 3.68])
-    parser.add_argument("--mouth", type=parse_numbers, default=[0.38, 0.56, 0.64, 0.76])
     given = parser.parse_args(arguments)
-    film = read_film(given.film, given.seconds)
-    with Image.open(given.picture) as picture:
-        sheet = draw_sheet(picture, film, given.at, given.mouth)
-    sheet.save(given.out)
+    films = [read_film(make_film(scene, given.runs / scene.name)) for scene in SCENES]
+    named = [(s.prompt, frames[s.frame]) for s, (frames, _) in zip(SCENES, films, strict=True)]
+    frames, sound = films[0]
+    draw_strip(named, cut_mouths(frames, given.runs / SCENES[0].name), sound).save(given.out)
     print(given.out)
 
 
