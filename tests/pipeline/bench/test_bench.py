@@ -106,9 +106,11 @@ def test_watch_names_what_failed() -> None:
 def test_levels_of_speed() -> None:
     """The best run is judged, and the ratio of the best."""
     speed, ratio = bench.check_levels(FACTS).values()
-    assert speed == (50.0, "≥ 45 fps", True)
+    assert speed == (50.0, "≥ 60 fps", False)
     assert ratio == (1.2, "≤ 1.10", False)
     assert "FAIL" in bench.format_table(FACTS)
+    larger = {**FACTS, "film": {**FACTS["film"], "width": 512, "height": 384}}
+    assert bench.check_levels(larger)["whole path, best"] == (50.0, "≥ 25 fps", True)
 
 
 def test_levels_of_growth() -> None:
