@@ -27,10 +27,16 @@ BUCKETS, REACH, LAYERS = 12_000, 2, 3
 FRACTION, TABLE_FRACTION = 256.0, 32.0
 """Weights and activations are multiples of the inverse (those of the table of the second): products are exact in float64, and their sums do not depend on their order."""
 LONGEST = 400
-"""Words of a prompt that are read; those beyond ask nothing."""
+"""Words of a prompt that are read; those beyond ask nothing, which is said."""
+BEYOND = f"all after the {LONGEST}th word"
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _LETTER = r"[^\W\d_\u3400-\u9fff\uf900-\ufaff]"
-_WORD = re.compile(rf"{_HAN.pattern}|{_LETTER}+(?:['’]{_LETTER}+)*|\d+|[^\w\s]")
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+"""What colours a terminal: no words."""
+_MARKS = ",.;:、。-"
+_ALIKE = str.maketrans({"/": ",", "!": ".", "?": "."})
+_WORD = re.compile(rf"{_HAN.pattern}|{_LETTER}+(?:['’]{_LETTER}+)*|\d+|[{_MARKS}]")
+"""Of marks, those that the reader has learnt: any other, an emoji too, would be read by what its number happens to share with words."""
 ASKS = (*tuple((act, 1) for act in ACTS), ("energy", -1), ("gaze_x", -1), ("gaze_y", -1))
 """What a word can ask: an act and its sign."""
 SURE = 1.0
@@ -62,9 +68,10 @@ def read_prompt(text: str) -> PromptActs:
     tokens = split_words(text)
     if not tokens:
         return PromptActs((0.0,) * len(ACTS), ())
-    asks, levels, told = _score_words(tokens)
-    unread = _name_unread(tokens, (told > 0).ravel().tolist())
-    return PromptActs(_collect_row(asks, levels), tuple(unread))
+    asks, levels, told = _score_words(tokens[:LONGEST])
+    unread = _name_unread(tokens[:LONGEST], (told > 0).ravel().tolist())
+    beyond = (BEYOND,) if len(tokens) > LONGEST else ()
+    return PromptActs(_collect_row(asks, levels), (*unread, *beyond))
 
 
 def _score_words(tokens: Sequence[str]) -> list[Float]:
@@ -90,8 +97,9 @@ def _collect_row(asks: Float, levels: Float) -> tuple[float, ...]:
 
 
 def split_words(text: str) -> list[str]:
-    """The words, Chinese characters and marks of a prompt, the first LONGEST of them."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text))[:LONGEST]
+    """The words, Chinese characters and marks of a prompt. A stroke separates words as a comma does, and a question ends as a sentence does."""
+    plain = unicodedata.normalize("NFKC", _CONTROL.sub(" ", text))
+    return _WORD.findall(plain.translate(_ALIKE))
 
 
 def piece_rows(tokens: Sequence[str]) -> list[list[int]]:

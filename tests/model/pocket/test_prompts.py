@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from model.pocket.acts import ACTS
-from model.pocket.prompts import LEVELS, WEIGHTS, read_prompt
+from model.pocket.prompts import BEYOND, LEVELS, WEIGHTS, read_prompt
 from model.pocket.training.judged_acts import read_prompts
 
 
@@ -35,6 +35,24 @@ def test_what_is_not_understood_is_named() -> None:
     assert "灯光" in "".join(read_prompt("她微笑，暖色灯光").unread)
 
 
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("she is happy 😀", "she is happy"), ("nods ❤️ ★ #talk", "nods talk"), ("[happy]", "happy"), ("nods *smiles*", "nods smiles"),
+     ("sad/angry", "sad, angry"), ("She nods!", "She nods."), ("\x1b[31mshe nods\x1b[0m", "she nods"), ("$$$ @ 👍", "")],
+)  # fmt: skip
+def test_marks_that_nobody_learnt_ask_nothing(text: str, plain: str) -> None:
+    """An emoji, a bracket, a star, a terminal's colours: the words are read as if they were not there. One turned happy into sad."""
+    assert read_prompt(text) == read_prompt(plain)
+
+
+def test_what_is_beyond_the_longest_prompt_is_said() -> None:
+    """Its words ask nothing, and that is named."""
+    read = read_prompt("A studio with a desk. " * 100 + "She nods.")
+    assert not read.named()
+    assert read.unread == ("studio", "desk", BEYOND)
+    assert read_prompt("She nods. " + "A desk. " * 40).named() == {"nod": 0.7}
+
+
 def test_levels_are_the_same_numbers_everywhere() -> None:
     """A row has nine numbers, each zero or plus or minus one of three levels."""
     for text in ("", "  ", "!?", "smile " * 900, "\x00", "happy but not sad", "🙂", "笑" * 500):
@@ -45,7 +63,7 @@ def test_levels_are_the_same_numbers_everywhere() -> None:
 
 def test_reading_needs_no_torch_and_little_room() -> None:
     """The weights are a mebibyte at most, and torch stays out."""
-    code = "import sys; from model.pocket.prompts import read_prompt as r; r('nods'); print('torch' in sys.modules)"
+    code = "import sys; from model.pocket.prompts import BEYOND, read_prompt as r; r('nods'); print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout.strip() == "False"
     assert WEIGHTS.stat().st_size <= 1 << 20
