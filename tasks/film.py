@@ -19,6 +19,7 @@ from tasks.events import emit_event
 from tasks.film_part import FilmPart
 from tasks.host_memory import host_bytes_peak
 from tasks.inputs import EncodeInputs
+from tasks.loaded_model import require_own_weights
 from tasks.luigi_batches import clip_batches, luigi_settings, require_built
 from tasks.retention import prune_unwanted, withdraw_pruned_frames
 from tasks.session import Session, open_session
@@ -107,7 +108,7 @@ def make_film(
     """Make what the run lacks and return the film; `local_scheduler=None` takes Luigi's own command line's.
 
     Takes the run's lock, sweeps drafts, checks what is there, then drives Luigi window by window. Raises WorkFailed, StageFailed,
-    Interrupted, RunLocked, OtherNumerics, NotReproduced, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
+    Interrupted, RunLocked, OtherNumerics, WeightsReplaced, NotReproduced, NoSpace. Ctrl-C and SIGTERM end it after the current write (main thread only).
     """
     part = part or FilmPart()
     with handle_signals() as stop:
@@ -142,6 +143,8 @@ def film_tasks(session: Session) -> Iterator[luigi.Task]:
     if (output := part.output(run.root, run.spec)) is not None:
         output.check()
     if not session.fresh:
+        if _count_done(session) < len(part.span(run.spec.clips)):
+            require_own_weights(run)  # before anything is written, and by no clip's name
         withdraw_damaged(run, session.pulse)
         withdraw_pruned_frames(run)
         prune_unwanted(run, session.pulse)
@@ -181,11 +184,17 @@ def publish_film(session: Session) -> Path:
     return output.path
 
 
+def _count_done(session: Session) -> int:
+    """How many of the film's clips, of those that are asked for, are there."""
+    run = session.run
+    return sum(segment_is_there(run, clip) for clip in session.part.span(run.spec.clips))
+
+
 def _emit_start(session: Session) -> None:
     run, settings = session.run, session.run.settings
     span = session.part.span(run.spec.clips)
     folder = str(run.root)
-    done = sum(segment_is_there(run, clip) for clip in span)
+    done = _count_done(session)
     emit_event(
         "run_started",
         run=folder,

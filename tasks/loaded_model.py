@@ -47,7 +47,7 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
 
 
 def require_own_weights(run: Run) -> None:
-    """Raise WeightsReplaced where the weights that are here are not those that the run was begun with. Asked where the machine gives other bits, whose reason this may be."""
+    """Raise WeightsReplaced where the weights that are here are not those that the run was begun with."""
     spec = run.spec
     options = model_options_of(spec, run.settings)
     if avatar.weights_digest(spec.model, options, fetch=False) != spec.weights:

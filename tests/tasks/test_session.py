@@ -143,6 +143,24 @@ def test_run_of_other_weights_is_refused_even_with_a_joint(
     assert files_of(run) == before
 
 
+def test_run_of_other_weights_is_refused_before_its_model_is_loaded(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the weights alone, whatever the machine's numerics are; a film that is whole needs none, and is still there."""
+    run = begin(SECONDS)
+    make_film(run, FilmPart(clips=8))
+    loaded_model._loaded.clear()
+    with monkeypatch.context() as others:
+        others.setattr(avatar, "weights_digest", lambda *_, **__: "others")
+        with pytest.raises(WeightsReplaced, match="begun with other weights of"):
+            make_film(run)
+    assert not loaded_model._loaded
+    film = make_film(run)
+    with monkeypatch.context() as others:
+        others.setattr(avatar, "weights_digest", lambda *_, **__: "others")
+        assert make_film(run) == film
+
+
 @pytest.mark.parametrize("joined", [False, True])
 def test_older_run_is_given_the_probe_that_agrees(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, joined: bool
