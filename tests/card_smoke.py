@@ -18,7 +18,7 @@ ROWS = {
     "kernels": "-m pytest -q tests/model/ops/test_fused_triton.py tests/model/kv/test_quantized_kv_triton.py",
     "dataset": "-m model.pocket.training.dataset --hours .02 --seed 3 --out {0}/sound.npz",
     "warping": f"-m model.pocket.training.train_warping {SMOKE} --out {{0}}/warping",
-    "avatar": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --out {{0}}/one",
+    "avatar": f"-m model.pocket.training.train_avatar {SMOKE} --listen .02 --sound {{0}}/sound.npz {{0}}/sound.npz --out {{0}}/one",
     "further": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --init {{0}}/one/avatar.safetensors --out {{0}}/two",
     "weights": "-m model.tools.make_checkpoint --out {0}/large",
     "film": "-m pipeline new examples/mila.png examples/harbour.wav --model live-avatar --weights {0}/large --size 64*64 --num-clip 2 --run {0}/run",

@@ -26,6 +26,8 @@ FLOW_PIXELS = 32.0
 CURVE_SCALE = (20.0, 20.0, 20.0, 50.0, *(2.0,) * (MOTION_COLUMNS - 4))
 """What makes a curve about as large as the others."""
 _MASK_BIAS = -2.0
+_MASK_OVER = 0.1
+"""How far masks would go beyond 0 and 1: paint that covers nearly all leaves a trace of what is under it."""
 
 
 class Residual(nn.Module):
@@ -163,7 +165,7 @@ class WarpingNetwork(nn.Module):
         x = self.finest(add_picture(x, features.finest), told)
         x = self.fields_out(F.relu_(x)).float()
         paint = F.pixel_shuffle(x[:, 2:], 2)
-        return MotionFields(x[:, :2], paint[:, :3], torch.sigmoid(paint[:, 3:] + _MASK_BIAS))
+        return MotionFields(x[:, :2], paint[:, :3], saturate_mask(paint[:, 3:] + _MASK_BIAS))
 
     def tell_frames(self, rest: Tensor, curves: Tensor) -> Tensor:
         """What frames are told [(b t), told]: their curves, and how those differ from the picture's own [b, RESTED]."""
@@ -172,6 +174,11 @@ class WarpingNetwork(nn.Module):
         whole = rearrange(torch.cat([scaled, 2 * apart], 2), "b t m -> (b t) m")
         told: Tensor = self.tell(whole.to(self.grow.weight.dtype))
         return told
+
+
+def saturate_mask(x: Tensor) -> Tensor:
+    """A sigmoid that reaches 0 and 1 (the hard concrete of arXiv 1712.01312, without its noise)."""
+    return torch.addcmul(x.new_tensor(-_MASK_OVER), torch.sigmoid(x), x.new_tensor(1 + 2 * _MASK_OVER)).clamp(0, 1)  # fmt: skip
 
 
 def add_picture(x: Tensor, features: Tensor) -> Tensor:

@@ -6,7 +6,10 @@ A clip is WARM latents that stand for the past, then CLIP to be learnt. One clip
 """
 
 import argparse
+import math
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +30,8 @@ FRAMES = LATENT_FRAMES * CLIP
 STARTS = 1 / 6
 QUIET = 1 / 16
 """Share of clips in which nothing at all is heard; noise and pauses are in the training sound."""
+TEMPO = 0.25
+"""How much quicker or slower than it was said a clip may be heard and seen: no synthesiser has all paces."""
 RAMP = 16
 """Frames in which someone who stood still comes into motion."""
 OPEN_PICTURES = 0.35
@@ -53,26 +58,33 @@ class Clips:
 
 @dataclass(frozen=True)
 class Sound:
-    """Training sound: log-mel [frame at 100 Hz, band] and the curves [frame at 25 Hz, 3] of the mouth that says it."""
+    """Training sound: log-mel [frame at 100 Hz, band] and the curves [frame at 25 Hz, 3] of the mouth that says it, of whatever precision."""
 
     mel: Tensor
     curves: Tensor
 
     def cut(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Mel [n, band, …] of clips with their context, and curves [n, 4·WARM + FRAMES, 3]."""
-        before = max(CONTEXT_FRAMES, 4 * WARM)
-        last = len(self.curves) - FRAMES - CONTEXT_FRAMES
+        """Mel [n, band, …] of clips with their context, and curves [n, 4·WARM + FRAMES, 3], each at a pace of its own."""
         device = self.curves.device
-        start = torch.randint(before, last, (n, 1), generator=generator, device=device)
-        video = start + torch.arange(-4 * WARM, FRAMES, device=device)
-        heard = 4 * (start - CONTEXT_FRAMES) + torch.arange(
-            4 * (FRAMES + 2 * CONTEXT_FRAMES), device=device
-        )
+        tempo = 1 + TEMPO * (2 * torch.rand(n, 1, generator=generator, device=device) - 1)
+        reach = math.ceil((1 + TEMPO) * (FRAMES + max(CONTEXT_FRAMES, 4 * WARM))) + 2
+        start = torch.randint(reach, len(self.curves) - reach, (n, 1), generator=generator, device=device)  # fmt: skip
+        video = torch.arange(-4 * WARM, FRAMES, device=device)
+        heard = torch.arange(-4 * CONTEXT_FRAMES, 4 * (FRAMES + CONTEXT_FRAMES), device=device)
+        mel = take_between(self.mel, 4 * start, heard, tempo)
+        curves = take_between(self.curves, start, video, tempo)
         quiet = torch.rand(n, 1, 1, generator=generator, device=device) < QUIET
-        mel = torch.where(quiet, SILENCE, self.mel[heard])
         # A mouth that is silent is shut, and as wide as at rest.
-        shut = self.curves.new_tensor([0.0, 0.5, 0.0])
-        return rearrange(mel, "n t b -> n b t"), torch.where(quiet, shut, self.curves[video])
+        shut = curves.new_tensor([0.0, 0.5, 0.0])
+        mel = rearrange(torch.where(quiet, SILENCE, mel), "n t b -> n b t")
+        return mel, torch.where(quiet, shut, curves)
+
+
+def take_between(rows: Tensor, start: Tensor, place: Tensor, tempo: Tensor) -> Tensor:
+    """Rows [frame, c] at the places [t] after each start [n, 1], where time goes `tempo` [n, 1] times as fast: [n, t, c], float32. A row tells the middle of its frame."""
+    at = start + (place + 0.5) * tempo - 0.5
+    low = at.floor().long()
+    return torch.lerp(rows[low].float(), rows[low + 1].float(), (at - low)[..., None])
 
 
 def draw_clips(n: int, sound: Sound, generator: torch.Generator) -> Clips:
@@ -114,12 +126,17 @@ def come_into_motion(motion: Tensor, still: Tensor) -> Tensor:
     return still + amount * (motion - still)
 
 
-def load_sound(path: Path, device: torch.device) -> Sound:
-    """The training sound that model.pocket.training.dataset wrote."""
+def load_sound(paths: Sequence[Path], device: torch.device) -> Sound:
+    """The training sound of files that model.pocket.training.dataset wrote, one after the other."""
     from model.pocket.training.dataset import read_dataset
 
-    bands, curves = read_dataset(path)
-    return Sound(bands.to(device), curves.to(device))
+    def read(path: Path) -> tuple[Tensor, Tensor]:
+        bands, curves = read_dataset(path)
+        return bands.to(device, torch.float16), curves.to(device, torch.float16)
+
+    with ThreadPoolExecutor() as pool:
+        mel, curves = zip(*pool.map(read, paths), strict=True)
+    return Sound(torch.cat(mel), torch.cat(curves))
 
 
 def measure_curves(motion: Tensor) -> dict[str, tuple[float, ...]]:
@@ -135,7 +152,7 @@ def measure_curves(motion: Tensor) -> dict[str, tuple[float, ...]]:
 def main() -> None:
     """Print what curves are like in training."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sound", type=Path, required=True)
+    parser.add_argument("--sound", type=Path, nargs="+", required=True)
     generator = torch.Generator().manual_seed(0)
     sound = load_sound(parser.parse_args().sound, torch.device("cpu"))
     _, curves = sound.cut(4096, generator)

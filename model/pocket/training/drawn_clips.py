@@ -16,6 +16,8 @@ from model.presenters.face import eye_boxes, mouth_box, pixel_weights, render_fa
 
 WORTH_STEP = 4
 """Pixels to one weight."""
+LIDS = 2.0
+"""How much more mouth and eyes are worth while lids are down: what is left of an eye on a lid is faint, and seen at once."""
 BEND = 0.05
 """How far a whole picture is bent, in half pictures."""
 JITTER_PLACE, JITTER_SIZE = 0.12, 0.15
@@ -54,7 +56,8 @@ class ClipRenderer:
         """Clips of presenters [n, I] who rest at [n, 1, M] in the picture and move [n, t, M]; half of them bent, some in other colours and light."""
         n, generator = len(identity), self.generator
         pictures = render_faces(identity, torch.cat([rest, motion], 1), self.size)
-        worth = pixel_weights(identity, motion, self.size // WORTH_STEP)
+        lids = 1 + LIDS * motion[..., MOTION.index("blink"), None, None, None]
+        worth = 1 + lids * (pixel_weights(identity, motion, self.size // WORTH_STEP) - 1)
         found = [mouth_box(identity, rest)[:, :, None], eye_boxes(identity, rest)]
         boxes = torch.cat(found, 2)[:, 0]
         bend = draw_bend(n, self.size, generator)

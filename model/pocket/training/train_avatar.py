@@ -1,6 +1,6 @@
-"""Train pocket's transformer and speech encoder: python -m model.pocket.training.train_avatar --minutes 8.5 --sound FILE --out DIR.
+"""Train pocket's transformer and speech encoder: python -m model.pocket.training.train_avatar --minutes 8.5 --listen 2 --sound FILE ... --out DIR.
 
-Flow matching of motion curves, under a block-causal mask that equals the streaming loop. No picture is drawn: latents tell none. One stage hands weights to the next and nothing else.
+The speech encoder learns to hear mouths by itself first: a hundred times more sound in a minute than both together can be told. Then both: flow matching of motion curves, under a block-causal mask that equals the streaming loop. No picture is drawn: latents tell none. One stage hands weights to the next and nothing else.
 """
 
 import argparse
@@ -40,6 +40,7 @@ SEEN = {
     "brow_slant": 0.7,
 }
 """How much more than other curves some are looked at."""
+MOUTH = ("aperture", "width", "rounding")
 COMPILED = 5
 """Steps after which all is compiled and the learning rate begins to fall."""
 SAVE_EVERY = 90
@@ -52,6 +53,10 @@ class AvatarRecipe:
     """What may be turned."""
 
     minutes: float
+    listen: float = 0.0
+    """Minutes of those in which the speech encoder learns alone."""
+    listened_at_once: int = 768
+    """Clips."""
     batch: int = 192
     drawn_at_once: int = 24
     """Batches: drawing takes a thousand small operations, of however many clips."""
@@ -83,11 +88,15 @@ class TrainedModules(nn.Module):
         self, clips: Clips, noisy: Tensor, sigma: Tensor, motion: Tensor, ahead: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Velocity [n, c, CLIP, h, w] of the noisy latents, and the viseme curves [n, frame, 3] that were heard."""
-        features = self.audio(clips.mel)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
-        curves = self.viseme(rearrange(features[:, -1], "n c t -> n t c"))
+        features, curves = self.hear(clips.mel)
         planes = make_planes(clips.acts, noisy.shape[2])
         inputs = MaskedInputs(noisy, sigma, clips.still, motion, ahead, planes)
         return masked_forward(self.transformer, inputs, features), curves
+
+    def hear(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [n, layer, channel, frame] of mel [n, band, …] with its context, and the viseme curves [n, frame, 3] that are heard in them."""
+        features = self.audio(mel)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
+        return features, self.viseme(rearrange(features[:, -1], "n c t -> n t c"))
 
 
 def init_as_identity(transformer: S2VTransformer) -> None:
@@ -162,6 +171,14 @@ class BatchMaker:
         )
         return torch.where(lost, x.mean(1, keepdim=True), x)
 
+    def hearing_loss(self, pupil: TrainedModules, mel: Tensor, curves: Tensor) -> Tensor:
+        """How wrong the curves [n, frame, 3] are that are heard in mel [n, band, …] with its context."""
+        mel = self.sound(mel)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            _, heard = pupil.hear(mel)
+        worth = curves.new_tensor([SEEN[name] / CURVES[name].spread[0] for name in MOUTH])
+        return (worth * (heard.float() - curves)).square().mean()
+
     def loss(self, pupil: nn.Module, clips: Clips, own: bool = False) -> tuple[Tensor, Tensor]:
         """Velocity loss and viseme loss of a batch; `own`: its past is what the model makes itself."""
         clips = replace(clips, mel=self.sound(clips.mel))
@@ -228,6 +245,32 @@ def rate_at(recipe: AvatarRecipe, step: int, done: float) -> float:
     return recipe.rate * min(1, (step + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
 
 
+def train_hearing(
+    pupil: TrainedModules,
+    sound: Sound,
+    recipe: AvatarRecipe,
+    generator: torch.Generator,
+    started: float,
+) -> None:
+    """Train the speech encoder and its viseme head alone until recipe.listen minutes after `started`, by time.monotonic."""
+    learnt = [*pupil.audio.parameters(), *pupil.viseme.parameters()]
+    fused = generator.device.type == "cuda"
+    optimiser = torch.optim.AdamW(learnt, recipe.rate, (0.9, 0.98), weight_decay=0.01, fused=fused)
+    maker, step, wrong = BatchMaker(recipe, generator), 0, torch.zeros((), device=generator.device)
+    while (done := (time.monotonic() - started) / (60 * recipe.listen)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(recipe, step, done)
+        mel, curves = sound.cut(recipe.listened_at_once, generator)
+        loss = maker.hearing_loss(pupil, mel, curves[:, 4 * WARM :])
+        loss.backward()
+        nn.utils.clip_grad_norm_(learnt, 1.0, foreach=True)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        wrong, step = wrong.lerp(loss.detach(), 0.02), step + 1
+        if step == 1 or step % 500 == 0:
+            _log.info("heard %d, %.0f s, viseme %.5f", step, time.monotonic() - started, wrong)
+
+
 def train_avatar(
     pupil: TrainedModules,
     sound: Sound,
@@ -237,6 +280,10 @@ def train_avatar(
 ) -> Iterator[list[Tensor]]:
     """Train until recipe.minutes after `started`, by time.monotonic; gives the averaged weights, every SAVE_EVERY seconds and at the end."""
     began = until = started + 60 * recipe.minutes
+    if recipe.compile:
+        compile_parts(pupil)
+    if recipe.listen:
+        train_hearing(pupil, sound, recipe, generator, started)
     decay = [p for p in pupil.parameters() if p.ndim > 1]
     rest = [p for p in pupil.parameters() if p.ndim <= 1]
     optimiser = torch.optim.AdamW(
@@ -245,9 +292,7 @@ def train_avatar(
     )  # fmt: skip
     average = [p.detach().clone() for p in pupil.parameters()]
     maker, batches = BatchMaker(recipe, generator), draw_batches(sound, recipe, generator)
-    if recipe.compile:
-        compile_parts(pupil)
-    step, done, saved, marks = 0, 0.0, started, torch.zeros(2, device=generator.device)
+    step, done, saved, marks = 0, 0.0, time.monotonic(), torch.zeros(2, device=generator.device)
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(recipe, step, done)
@@ -303,7 +348,13 @@ def main() -> None:
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, required=True, help="of all, compiling too")
-    parser.add_argument("--sound", type=Path, required=True)
+    parser.add_argument(
+        "--listen",
+        type=float,
+        default=0.0,
+        help="minutes of those for the speech encoder alone, first",
+    )
+    parser.add_argument("--sound", type=Path, nargs="+", required=True)
     parser.add_argument("--init", type=Path, help="weights of the stage before")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=1.2e-3)
@@ -315,10 +366,10 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     generator = torch.Generator(device).manual_seed(args.seed)
     torch.manual_seed(args.seed)
-    recipe = AvatarRecipe(args.minutes, rate=args.rate)
+    recipe = AvatarRecipe(args.minutes, args.listen, rate=args.rate)
     if args.smoke:
         on_card = device.type == "cuda"  # what is paid for is compiled, so that is tried too
-        recipe = AvatarRecipe(args.minutes, batch=2, drawn_at_once=2, compile=on_card)
+        recipe = replace(recipe, listened_at_once=2, batch=2, drawn_at_once=2, compile=on_card)
     pupil = TrainedModules().to(device)
     if args.init:
         # The viseme head is not handed over: it is learnt anew in a minute.

@@ -67,7 +67,7 @@ class WarpingRecipe:
     paint: float = 0.06
     roughness: float = 0.04
     photographs: float = 0.15
-    winks: float = 0.35
+    winks: float = 0.5
     """Share of clips whose eyes shut as often as mouths do: what is rare is learnt late."""
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from model.encoders.log_mel import SILENCE
+from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.motion_columns import MOTION
 from model.pocket.curve_layout import CURVES, RESTED
 from model.pocket.motion_curves import decode_curves, stand_still
@@ -65,3 +66,17 @@ def test_the_spreads_that_latents_are_made_with_are_those_of_training(clips: Cli
         mean, first, *_ = told[name]
         assert first == pytest.approx(CURVES[name].spread[0], rel=0.3), name
         assert abs(mean - CURVES[name].mean) < 0.3 * CURVES[name].spread[0], name
+
+
+def test_sound_and_mouth_keep_together_at_any_pace() -> None:
+    """A clip is heard up to a quarter quicker or slower than it was said, and its curves are those of the moment that is heard, to a thousandth of a frame."""
+    time = torch.arange(2000.0)
+    mel = ((torch.arange(8000.0) - 1.5) / 4)[:, None].expand(-1, 80)
+    told, curves = Sound(mel, time[:, None].expand(-1, 3)).cut(64, torch.Generator().manual_seed(1))
+    told = told[:, 0, 4 * CONTEXT_FRAMES : -4 * CONTEXT_FRAMES].unflatten(1, (FRAMES, 4))
+    speaks = curves[:, 0, 0] > 0.6
+    heard, seen = told[..., 1:3].mean(2)[speaks], curves[speaks][:, 4 * WARM :, 0]
+    assert (heard - seen).abs().max() < 1e-3
+    pace = seen.diff(dim=1).mean(1)
+    assert 0.75 <= float(pace.min()) < 0.85
+    assert 1.15 < float(pace.max()) <= 1.25

@@ -69,7 +69,7 @@ def test_a_smaller_speaker_is_quicker() -> None:
 
 def test_scenes_are_whole_frames_with_a_curve_for_each() -> None:
     """Sound, log-mel and curves of a scene have the same length, whatever is said."""
-    for sound, curves in islice(draw_scenes(1, Synthesisers(festival=False, kokoro=False)), 4):
+    for sound, curves in islice(draw_scenes(1, Synthesisers(festival=0, kokoro=0)), 4):
         assert len(sound) == FRAME * len(curves)
         assert scene_log_mel(sound).shape == (4 * len(curves), 80)
         assert np.abs(sound).max() <= 1

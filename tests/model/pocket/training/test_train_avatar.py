@@ -1,5 +1,7 @@
 """The forward that is trained is the loop that runs."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,13 @@ from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.pocket.conditions import PLANES
 from model.pocket.curve_layout import LAYOUT, MOUTH
 from model.pocket.model_traits import TRANSFORMER
-from model.pocket.training.curve_clips import CLIP, FRAMES, WARM, Clips
+from model.pocket.training.curve_clips import CLIP, FRAMES, WARM, Clips, Sound
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
 from model.pocket.training.train_avatar import (
     AvatarRecipe,
     BatchMaker,
     TrainedModules,
+    train_hearing,
     weigh_latents,
 )
 from model.s2v.conditioning import Conditioning
@@ -88,3 +91,24 @@ def test_a_step_may_look_back_on_what_the_model_made() -> None:
     assert losses[0] != losses[1]
     loss.backward()
     assert pupil.transformer.cond_encoder.weight.grad.abs().sum() > 0
+
+
+def test_the_speech_encoder_learns_alone_first() -> None:
+    """In a few seconds its viseme head is nearer to the truth than at the beginning, and the transformer is as it was."""
+    torch.manual_seed(0)
+    chance = torch.Generator().manual_seed(0)
+    # A mouth that opens where it is loud.
+    loud = (torch.rand(100, generator=chance) > 0.5).float().repeat_interleave(10)
+    mel = (2 * loud.repeat_interleave(4) - 1)[:, None].expand(-1, 80)
+    sound = Sound(mel, loud[:, None].expand(-1, 3))
+    pupil, recipe = TrainedModules(), AvatarRecipe(1, listen=0.05, listened_at_once=4, warm_up=5)
+    before = {name: weight.clone() for name, weight in pupil.transformer.state_dict().items()}
+    batch = BatchMaker(recipe, torch.Generator().manual_seed(1))
+    clips = sound.cut(16, torch.Generator().manual_seed(2))
+    wrong = []
+    for _ in range(2):
+        with torch.no_grad():
+            wrong.append(float(batch.hearing_loss(pupil, clips[0], clips[1][:, 4 * WARM :])))
+        train_hearing(pupil, sound, recipe, chance, time.monotonic())
+    assert wrong[1] < 0.7 * wrong[0]
+    assert all(torch.equal(before[n], w) for n, w in pupil.transformer.state_dict().items())
