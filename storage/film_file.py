@@ -60,7 +60,7 @@ def mux_film(
         film.metadata.update({"title": span.title, "comment": MADE_BY, "description": SOURCE_TYPE})
         streams = [_add_video(film, iter(segments), span)]
         if soundtrack is not None:
-            streams.append(_add_audio(film, _open_soundtrack(stack, soundtrack), span))
+            streams.append(_add_audio(film, open_soundtrack(stack, soundtrack), span))
         mp4.mux(merge(*streams, key=_shown_at))
         mp4.expect(film.streams.video[0], Fraction(span.frames, span.fps))
 
@@ -75,7 +75,7 @@ def _add_video(
 ) -> Iterator["Packet[Any]"]:
     """Add the film's video stream; its packets, segment after segment."""
     first = next(segments)
-    with _open_segment(first) as (_, template):
+    with open_segment(first) as (_, template):
         stream = film.add_stream_from_template(template)
         codec = _read_codec(template)
     return _segment_packets(chain([first], segments), stream, codec, span)
@@ -86,11 +86,11 @@ def _segment_packets(
 ) -> Iterator["Packet[Any]"]:
     frames = 0
     for number, path in enumerate(segments):
-        with _open_segment(path) as (container, source):
+        with open_segment(path) as (container, source):
             if _read_codec(source) != codec:
                 raise BadSegment(path, "it was encoded with other settings than the first one")
-            ticks = _ticks_per_frame(path, source, span.fps)
-            for packet in _check_packets(
+            ticks = ticks_per_frame(path, source, span.fps)
+            for packet in check_packets(
                 path, container.demux(source), span.frames_in(number), ticks
             ):
                 packet.pts = packet.dts = frames * ticks
@@ -101,7 +101,8 @@ def _segment_packets(
 
 
 @contextmanager
-def _open_segment(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
+def open_segment(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
+    """A segment to read, and its picture. Raises BadSegment where it cannot be read."""
     import av
 
     try:
@@ -123,7 +124,7 @@ def _read_codec(stream: "VideoStream") -> CodecParameters:
     )
 
 
-def _ticks_per_frame(path: Path, stream: "VideoStream", fps: int) -> int:
+def ticks_per_frame(path: Path, stream: "VideoStream", fps: int) -> int:
     """The length of a frame in the units of the stream."""
     ticks = Fraction(1, fps) / (stream.time_base or 1)
     if ticks.denominator != 1:
@@ -131,7 +132,7 @@ def _ticks_per_frame(path: Path, stream: "VideoStream", fps: int) -> int:
     return int(ticks)
 
 
-def _check_packets(
+def check_packets(
     path: Path, packets: Iterable["Packet[Any]"], wanted: int, ticks: int
 ) -> Iterator["Packet[Any]"]:
     """Hand a segment's packets on; raises BadSegment where one is missing or late, or the first cannot stand alone."""
@@ -149,7 +150,8 @@ def _check_packets(
         raise BadSegment(path, f"it holds {count} frames, not {wanted}")
 
 
-def _open_soundtrack(stack: ExitStack, path: Path) -> "InputContainer":
+def open_soundtrack(stack: ExitStack, path: Path) -> "InputContainer":
+    """A soundtrack to read until the stack is left. Raises Damaged where it cannot be read."""
     import av
 
     try:
@@ -171,14 +173,20 @@ def _add_audio(
     """
     template = source.streams.audio[0]
     stream = film.add_stream_from_template(template)
-    start, stop = (
-        floor(Fraction(frame * SOUND_RATE, span.fps))
-        for frame in (span.first_frame, span.first_frame + span.frames)
-    )
-    sound_end = template.duration or 0
-    if sound_end - stop < Fraction(SOUND_RATE, 2 * span.fps):
-        stop = sound_end
+    start = frame_sample(span.first_frame, span.fps)
+    stop = last_sample(span.first_frame + span.frames, span.fps, template.duration or 0)
     return _sound_packets(source, stream, start, stop)
+
+
+def frame_sample(frame: int, fps: int) -> int:
+    """The sample of the sound that stands before a frame of the whole timeline, at SOUND_RATE."""
+    return floor(Fraction(frame * SOUND_RATE, fps))
+
+
+def last_sample(stop_frame: int, fps: int, sound_end: int) -> int:
+    """Where the sound of a film ends that shows the frames before `stop_frame`: sound that outlasts them by less than half a frame is kept."""
+    stop = frame_sample(stop_frame, fps)
+    return sound_end if sound_end - stop < Fraction(SOUND_RATE, 2 * fps) else stop
 
 
 def _sound_packets(
@@ -187,7 +195,7 @@ def _sound_packets(
     template = source.streams.audio[0]
     if start:
         source.seek(start, stream=template)
-    for packet in _demux_audio(source, template):
+    for packet in demux_audio(source, template):
         if packet.pts is None or packet.dts is None or (start and packet.pts < start):
             continue
         if packet.pts >= stop:
@@ -199,7 +207,8 @@ def _sound_packets(
         yield packet
 
 
-def _demux_audio(source: "InputContainer", stream: "AudioStream") -> Iterator["Packet[Any]"]:
+def demux_audio(source: "InputContainer", stream: "AudioStream") -> Iterator["Packet[Any]"]:
+    """The packets of a soundtrack, from where it stands. Raises Damaged."""
     import av
 
     try:

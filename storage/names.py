@@ -17,12 +17,14 @@ ARRAYS = ("latents", "steps", "frames", "audio", "motion", "time", "present")
 ENCODED = ("encoded", "sound")
 GROUP = "zarr.json"
 VIDEO = "video.mp4"
+LIVE = "live"
+"""The folder of the live film, where there is one."""
 FIRST = frozenset({*FOLDERS, *ARRAYS, GROUP})
 """Made before run.json."""
 LOGS = ("events.jsonl", "inference.log")
 LATER = frozenset(
     # Of run.json that is there no run speaks, but it may be a link that leads nowhere.
-    (MAIN, COPY, BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, "reserve.bin", *LOGS)
+    (MAIN, COPY, BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, LIVE, "reserve.bin", *LOGS)
 )
 OWN = frozenset({LOCK_FILE, HELD_FILE, *FIRST, *LATER})
 _BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|audio)(\.[A-Za-z0-9]+)?")

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import chain
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from storage.mp4 import create_mp4
 from storage.spec import Reading
 
 if TYPE_CHECKING:
-    from av import AudioFrame
+    from av import AudioFrame, Packet
 
 Samples = NDArray[np.float32]
 
@@ -100,8 +100,17 @@ def encode_soundtrack(
     target: Path,
     reading: Reading = DEFAULT,
     pulse: "Callable[[], None]" = lambda: None,
-) -> None:
-    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. `pulse` is called now and then, and may raise."""
+    tap: "Callable[[int, bytes], None]" = lambda _channels, _packet: None,
+) -> int:
+    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. Samples a channel.
+
+    `pulse` is called now and then, and may raise; `tap` is given the channels and each packet, which stand in the file in this order.
+    """
+
+    def hand_on(packets: "list[Packet[Any]]") -> "list[Packet[Any]]":
+        for packet in packets:
+            tap(len(first), bytes(packet))
+        return packets
 
     def mix(block: pcm.AudioBlock) -> tuple[int, Samples]:
         pulse()
@@ -118,9 +127,10 @@ def encode_soundtrack(
             frame = _to_audio_frame(block, FILM_RATE)
             frame.pts, frame.time_base = samples, Fraction(1, FILM_RATE)
             samples += block.shape[1]
-            mp4.mux(stream.encode(frame))
-        mp4.mux(stream.encode(None))
+            mp4.mux(hand_on(stream.encode(frame)))
+        mp4.mux(hand_on(stream.encode(None)))
         mp4.expect(stream, Fraction(samples, FILM_RATE))
+    return samples
 
 
 def _read_blocks(path: Path, reading: Reading) -> Iterator[pcm.AudioBlock]:

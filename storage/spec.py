@@ -259,6 +259,10 @@ class Settings:
     asked_size: Annotated[str, Text(32)] = ""
     """The size that was asked for, where the film is smaller for want of memory."""
     output_file: Annotated[str | None, EitherOf((NONE, _PATH))] = None
+    live: Annotated[bool, _TRUTH] = False
+    """An HLS playlist of the film is kept while it is made (storage/live_film.py)."""
+    grow: Annotated[bool, _TRUTH] = False
+    """The same, and one fragmented mp4 that grows."""
 
     @property
     def anchor_clips(self) -> int:

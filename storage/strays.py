@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.layout import clip_arrays
-from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, is_run, segment_name
+from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, LIVE, is_run, segment_name
 from storage.output_file import SourceRun
 from storage.publish import DRAFT_NAME
 from storage.records import name_of
@@ -22,10 +22,11 @@ _TOP = re.compile(
     r"run(\.copy)?\.json|run\.lock(\.held)?|reserve\.bin|begun\.json|events\.jsonl|inference\.log|zarr\.json|soundtrack\.m4a"
     r"|report\.html|(video|partial|part\.[0-9]{5,}-[0-9]{5,})\.mp4"
 )
-_FOLDERS = {*ARRAYS, *ENCODED, *FOLDERS, "past"}
+_FOLDERS = {*ARRAYS, *ENCODED, *FOLDERS, "past", LIVE}
 _WHOLE = {"carry", "past", "encoded", "sound"}
 """Their folders are published whole."""
 _RECORD = re.compile(r"([a-z]+|output-[0-9a-f]{16})(?:\.([0-9]{5,}))?\.json")
+_LIVE = re.compile(r"film\.m3u8|(init|film)\.mp4|[0-9]{5,}-[0-9a-f]{12}\.m4s")
 _CHUNK = re.compile(r"c(\.(0|[1-9][0-9]*))*")
 """Of an array that is no clip's: in how many dimensions, its zarr.json says."""
 
@@ -87,6 +88,8 @@ def _is_file(run: "Run", inside: tuple[str, ...], name: str) -> bool:
         return bool(_TOP.fullmatch(name))
     if top == "commits":
         return _is_record(run, name)
+    if top == LIVE:
+        return bool(_LIVE.fullmatch(name))
     if top == "segments":
         return name == segment_name(_clip_number(name))
     return top != "inputs" and (name == GROUP or _is_chunk(run, inside, name))

@@ -135,6 +135,7 @@ def publish_segment(session: Session, clip: int) -> None:
     session.disk.count(size)
     seconds = session.lap_seconds()
     emit_event("clip_published", clip=clip, frames=shown, redone=redone, seconds=seconds)
+    session.live.extend()
     if device := session.read_device():
         emit_event("device_sampled", clip=clip, **device)
 

@@ -102,6 +102,8 @@ class DiskPlan:
     known: MeasuredSizes = field(default_factory=MeasuredSizes)
     seconds: "Fraction | None" = None
     """Length of the whole sound, where the film is shorter."""
+    live: int = 0
+    """How many times each clip with its sound lies in the live film."""
 
     @property
     def clip(self) -> int:
@@ -149,7 +151,9 @@ class DiskPlan:
         kept = {name: count if most is None else min(count, most) for name, most in limits}
         arrays = {name: kept.get(name, count) * size for name, size in self._arrays.items()}
         segments, records = round_to_blocks(self.segment), self._records
-        return {**arrays, "segments": count * segments, "records and logs": count * records}
+        told = {"segments": count * segments, "records and logs": count * records}
+        live = {"live film": count * self.live * self._fragment} if self.live else {}
+        return {**arrays, **told, **live}
 
     def clips(self, count: int) -> int:
         """Bytes of so many clips."""
@@ -178,6 +182,12 @@ class DiskPlan:
         }
 
     @property
+    def _fragment(self) -> int:
+        """Bytes of one clip with its sound."""
+        sound = self.known.sound * self.spec.clip_frames / self.spec.fps
+        return round_to_blocks(self.segment + int(sound))
+
+    @property
     def _records(self) -> int:
         left_out = [self.frames, self.steps].count(0)
         return (len(self._arrays) + 1 - left_out) * BLOCK_BYTES + self.known.log
@@ -190,6 +200,11 @@ class DiskPlan:
 def round_to_blocks(size: int) -> int:
     """What a file of so many bytes takes: whole blocks."""
     return -(-size // BLOCK_BYTES) * BLOCK_BYTES
+
+
+def count_live_copies(settings: "Settings") -> int:
+    """How many times each clip lies in the live film: as a fragment, and in the film that grows."""
+    return 2 if settings.grow else int(settings.live)
 
 
 def is_copied(target: Path | None, root: Path) -> bool:

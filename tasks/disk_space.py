@@ -22,6 +22,7 @@ from tasks.disk_plan import (
     LOW_BYTES,
     SPARE_CLIPS,
     DiskPlan,
+    count_live_copies,
     is_copied,
 )
 from tasks.events import emit_event
@@ -130,7 +131,9 @@ class DiskSpace:
 
     @property
     def _plan(self) -> DiskPlan:
-        return DiskPlan(self._run.spec, self.frames_kept, parse_kept(self._run.settings.keep_steps))
+        settings = self._run.settings
+        steps, live = parse_kept(settings.keep_steps), count_live_copies(settings)
+        return DiskPlan(self._run.spec, self.frames_kept, steps, live=live)
 
     @property
     def _film(self) -> int:

@@ -41,6 +41,9 @@ sink_failing   sink (scheme and host of a place of --events-to), error: told onc
 events_dropped sink, count, error: so many did not arrive there
 memory_peak    host, and what the model says of its device, in bytes, at the film's end
 seam_measured  clip, seconds, frame_step, frame_inside, latent_step, latent_inside, apart: the join before a clip of a retake
+live_started   path (of the playlist), clips (that it has): RUN/live is kept from now on
+live_extended  clip, seconds (that it took): it stands in the playlist
+live_finished  path, clips: the playlist is that of the whole film
 film_published path, clips, frames
 run_interrupted signal, resume (the command)
 ============== ======================================================================================

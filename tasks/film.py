@@ -153,11 +153,15 @@ def film_tasks(session: Session) -> Iterator[luigi.Task]:
     _emit_start(session)
     # Clips that are there ask no more for what is made once; those that were lost do.
     yield from missing_tasks(session, EncodeInputs)
+    session.live.start(session.disk.has_room_for)
     yield from clip_batches(session)
     _emit_memory_peak(session)
+    session.live.wait_for_sound(session.pulse)
     yield from missing_tasks(session, EncodeSoundtrack)
+    session.live.extend()
     if len(part.span(run.spec.clips)) == run.spec.clips:
         yield from missing_tasks(session, MuxVideo)
+    session.live.finish(session.pulse)
 
 
 def missing_tasks(session: Session, *kinds: type[RunTask]) -> Iterator[luigi.Task]:

@@ -249,6 +249,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("output_dir", "The run's folder too; a second film in it gets a folder of its own there.", FOLDER, longest=_PATH,
                published=True, aliases=(Alias("save-dir"),)),
         Option("output_file", "Also put the film here.", FILE, longest=_PATH, published=True, aliases=(Alias("save-file"),)),
+        Option("live", "Keep the film playable while it is made: an HLS playlist, RUN/live/film.m3u8.", SWITCH, value=True),
+        Option("grow", "The same, and one mp4 that grows, RUN/live/film.mp4.", SWITCH, value=True),
         Option("overwrite", "--output-file may replace a file.", SWITCH, value=True, one_film=True),
     ),
     "the large models": (

@@ -48,6 +48,7 @@ from tasks.disk_plan import (
     DiskPlan,
     OncePerRun,
     count_carries_kept,
+    count_live_copies,
     is_copied,
     run_bytes,
 )
@@ -230,7 +231,8 @@ def disk_needed_by_clips(
     spec, settings, pieces = resolved.spec, resolved.settings, resolved.traits.carry_pieces
     frames = 0 if settings.keep_frames == "auto" else parse_kept(settings.keep_frames)
     steps = parse_kept(settings.keep_steps)
-    plan = DiskPlan(spec, frames, steps, seconds=resolved.seconds)
+    live = count_live_copies(settings)
+    plan = DiskPlan(spec, frames, steps, seconds=resolved.seconds, live=live)
     carries = count_carries_kept(spec, settings, resolved.part.span(spec.clips))
     once = plan.once(once_per_run(resolved, carries))
     needed = plan.clips(clips) + SPARE_CLIPS * plan.clip + sum(once.values())
@@ -255,13 +257,10 @@ def check_budget(spec: "Spec", settings: Settings, traits: "ModelTraits", inputs
     if (budget := settings.disk_budget) is None:
         return
     frames = 0 if settings.keep_frames == "auto" else parse_kept(settings.keep_frames)
-    least = run_bytes(
-        DiskPlan(spec, frames, parse_kept(settings.keep_steps)), settings, traits, inputs
-    )
+    steps, live = parse_kept(settings.keep_steps), count_live_copies(settings)
+    least = run_bytes(DiskPlan(spec, frames, steps, live=live), settings, traits, inputs)
     less = [
-        f"--keep-{name} none"
-        for name, stay in (("frames", frames), ("steps", parse_kept(settings.keep_steps)))
-        if stay != 0
+        f"--keep-{name} none" for name, stay in (("frames", frames), ("steps", steps)) if stay != 0
     ]
     way = f", or less with {' '.join(less)}" if less else ""
     reason = f"the run takes up to {format_bytes(least)}: as much is needed{way}"

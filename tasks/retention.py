@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from storage.disk import format_bytes
-from tasks.disk_plan import DiskPlan, run_bytes
+from tasks.disk_plan import DiskPlan, count_live_copies, run_bytes
 from tasks.events import emit_event
 from tasks.kept import parse_kept
 from tasks.loaded_model import model_traits_of
@@ -34,7 +34,8 @@ def choose_frames_kept(
         return parse_kept(settings.keep_frames)
     if settings.disk_budget is None:
         return None if raw_frames_bytes(spec) <= free // 2 else 0
-    whole = run_bytes(DiskPlan(spec, None, parse_kept(settings.keep_steps)), settings, *beside)
+    steps, live = parse_kept(settings.keep_steps), count_live_copies(settings)
+    whole = run_bytes(DiskPlan(spec, None, steps, live=live), settings, *beside)
     return None if whole <= settings.disk_budget else 0
 
 

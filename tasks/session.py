@@ -23,6 +23,7 @@ from tasks.denoise_ahead import DenoiseAhead, DenoisedClip, DenoiseSources, Look
 from tasks.disk_space import DiskSpace
 from tasks.events import emit_event, record_events
 from tasks.film_part import FilmPart
+from tasks.live_film import LiveFilm
 from tasks.loaded_model import (
     describe_numerics_difference,
     device_config_of,
@@ -82,6 +83,7 @@ class Session:
     def close(self) -> None:
         """Stop the denoiser after the clip it is at, keep what it has made, give the lock back."""
         with self._closing:
+            self.live.close()
             if "denoise_ahead" in self.__dict__:
                 left = self.denoise_ahead.end()
                 if is_held(self.run.root):  # else it is another's to write
@@ -159,6 +161,13 @@ class Session:
         if len(span) == self.run.spec.clips:  # a part is joined once, where it is to lie
             output = self.part.output(self.run.root, self.run.spec)
         return DiskSpace(self.run, span, None if output is None else output.path)
+
+    @cached_property
+    def live(self) -> LiveFilm:
+        """The film as it can be watched meanwhile, where that is asked for and the whole film is made."""
+        settings, clips = self.run.settings, self.run.spec.clips
+        whole = not self.part.alone and len(self.part.span(clips)) == clips
+        return LiveFilm(self.run, wanted=whole and (settings.live or settings.grow))
 
     @cached_property
     def checkpoints(self) -> StateCheckpoints:

@@ -1,4 +1,4 @@
-"""`make` over the tiny model in a process of its own: `python tests/fake_make.py IMAGE AUDIO RUN [frames a clip]`."""
+"""`make` over the tiny model in a process of its own: `python tests/fake_make.py IMAGE AUDIO RUN [grow]`."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,10 @@ if __name__ == "__main__":
 
     fake_avatar.install()
     image, audio, run = (Path(word) for word in sys.argv[1:4])
-    request = Request(image, audio, run=run, infer_frames=12, carry_every=3, retry_delay=0.0)
+    grow = sys.argv[4:] == ["grow"]
+    request = Request(
+        image, audio, run=run, infer_frames=12, carry_every=3, retry_delay=0.0, grow=grow
+    )
     try:
         make_film(freeze_run(request), request.part)
     except LongtakeError as error:

@@ -21,6 +21,7 @@ PAGES += [
     "docs/figures.md",
     "docs/from-live-avatar.md",
     "docs/inspect.md",
+    "docs/live.md",
     "docs/models.md",
     "docs/plan.md",
     "docs/reliability.md",

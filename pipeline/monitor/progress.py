@@ -111,6 +111,9 @@ class LogLines:
             logging.WARNING,
         )
 
+    def _live_started(self, facts: Facts) -> None:
+        log_line(f"[INFO] To be watched meanwhile: {facts['path']}")
+
     def _clip_denoised(self, facts: Facts) -> None:
         log_line(f"[SUCCESS] Clip {facts['clip']} generated")
 

@@ -11,7 +11,7 @@ from pipeline.plan.rehearsal import RehearsalCosts
 from storage.disk import describe_place, nearest_existing, read_file_system
 from tasks.defaults import build_model_options
 from tasks.device_memory import requested_device
-from tasks.disk_plan import DiskPlan, MeasuredSizes, count_carries_kept
+from tasks.disk_plan import DiskPlan, MeasuredSizes, count_carries_kept, count_live_copies
 from tasks.host_memory import host_bytes_free
 from tasks.kept import parse_kept
 from tasks.preflight import disk_needed_for, inputs_bytes, once_per_run
@@ -273,7 +273,12 @@ def build_disk_plan(plan_input: PlanInput, *, bounds: bool = False) -> DiskPlan:
     frames = choose_frames_kept(resolved.spec, settings, free, beside)
     measured_sizes = MeasuredSizes() if bounds else plan_input.measured_sizes
     return DiskPlan(
-        resolved.spec, frames, parse_kept(settings.keep_steps), measured_sizes, resolved.seconds
+        resolved.spec,
+        frames,
+        parse_kept(settings.keep_steps),
+        measured_sizes,
+        resolved.seconds,
+        count_live_copies(settings),
     )
 
 
