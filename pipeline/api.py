@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.monitor.log_output import RunLog, log_line
 from pipeline.monitor.progress import NOT_SHOWN, OnClipComplete, ProgressOptions, follow_progress
 from pipeline.options.model_support import leave_out
+from pipeline.push.publisher import push_live_film
 from pipeline.results import FinishedFilm, RetakenFilm
 from pipeline.sinks.connect import attach_sinks
 from pipeline.upkeep.seam import measure_seams
@@ -70,7 +71,7 @@ def new(
     from tasks.resolve import freeze_resolved, resolve_request
 
     begun = time.monotonic()
-    with attach_sinks(progress.events_to):
+    with attach_sinks(progress.events_to), push_live_film(progress.push_to):
         resolved = resolve_request(request)
         sweep_scratch(nearest_existing(resolved.root.parent))
         if break_lock:
@@ -106,7 +107,7 @@ def resume(
     target, overwrite = fields.get("output_file"), bool(fields.pop("overwrite", False))
     path = None if target is None else Path(str(target))
     part = FilmPart(output_file=path, overwrite=overwrite, accept_joint=accept_joint)
-    with attach_sinks(progress.events_to):
+    with attach_sinks(progress.events_to), push_live_film(progress.push_to):
         run = open_run(root)
         if (output := part.output(run.root, run.spec)) is not None:
             output.check()
@@ -144,7 +145,7 @@ def retake(
     from tasks.retake_setup import begin_retake
 
     begun = time.monotonic()
-    with attach_sinks(progress.events_to):
+    with attach_sinks(progress.events_to), push_live_film(progress.push_to):
         plan = plan_retake(root, wish)
         tell(plan, estimate_retake_seconds(open_run(plan.old), plan))
         if wish.break_lock:

@@ -12,19 +12,16 @@ crash, and both are set right from the fragments when the run is opened again.
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 from storage.fragment import ClipTimes, Fragment
+from storage.live_playlist import END, GROWING, HEADER, PLAYLIST, SUFFIX, describe_playlist
 from storage.names import LIVE
 from storage.publish import make_folder, publish_bytes, remove_path
 from storage.run_paths import append_bytes, open_own, path_inside
 
-PLAYLIST, HEADER, GROWING = "film.m3u8", "init.mp4", "film.mp4"
-SUFFIX = ".m4s"
 KEY = 12
 """Characters of a segment's hash in the name of its fragment."""
-END = "#EXT-X-ENDLIST\n"
 
 
 @dataclass(frozen=True)
@@ -118,23 +115,6 @@ class LiveFolder:
         return True
 
 
-def describe_playlist(longest: float, kind: str) -> str:
-    """The head of a playlist (RFC 8216) whose longest clip has so many seconds; `kind` is EVENT or VOD.
-
-    It is played from its beginning, not from its newest clip: whoever opens it wants to see the film.
-    """
-    return (
-        "#EXTM3U\n"
-        "#EXT-X-VERSION:7\n"
-        f"#EXT-X-TARGETDURATION:{ceil(longest)}\n"
-        "#EXT-X-MEDIA-SEQUENCE:0\n"
-        f"#EXT-X-PLAYLIST-TYPE:{kind}\n"
-        "#EXT-X-INDEPENDENT-SEGMENTS\n"
-        "#EXT-X-START:TIME-OFFSET=0\n"
-        f'#EXT-X-MAP:URI="{HEADER}"\n'
-    )
-
-
 def restore_growing(film: Path, parts: Iterable[Path]) -> None:
     """Let a growing film be these parts in a row: what differs, from the first byte on, and a torn end are written anew."""
     file = open_own(film, os.O_RDWR | os.O_CREAT)
@@ -165,14 +145,3 @@ def _write_at(file: int, content: bytes, position: int) -> None:
     while left:
         written = os.pwrite(file, left, position)
         left, position = left[written:], position + written
-
-
-def read_playlist(folder: Path) -> tuple[list[str], bool]:
-    """The fragments that the playlist in a folder names, and whether it is that of a whole film; none where there is no playlist yet."""
-    try:
-        text = (folder / PLAYLIST).read_text()
-    except FileNotFoundError:
-        return [], False
-    # The last line may be half there.
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    return [line for line in lines if line.endswith(SUFFIX)], text.endswith(END)

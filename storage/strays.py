@@ -26,7 +26,9 @@ _FOLDERS = {*ARRAYS, *ENCODED, *FOLDERS, "past", LIVE}
 _WHOLE = {"carry", "past", "encoded", "sound"}
 """Their folders are published whole."""
 _RECORD = re.compile(r"([a-z]+|output-[0-9a-f]{16})(?:\.([0-9]{5,}))?\.json")
-_LIVE = re.compile(r"film\.m3u8|(init|film)\.mp4|[0-9]{5,}-[0-9a-f]{12}\.m4s")
+_LIVE = re.compile(
+    r"film\.m3u8|(init|film)\.mp4|[0-9]{5,}-[0-9a-f]{12}\.m4s|pushed-[0-9a-f]{12}\.txt"
+)
 _CHUNK = re.compile(r"c(\.(0|[1-9][0-9]*))*")
 """Of an array that is no clip's: in how many dimensions, its zarr.json says."""
 

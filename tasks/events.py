@@ -44,6 +44,9 @@ seam_measured  clip, seconds, frame_step, frame_inside, latent_step, latent_insi
 live_started   path (of the playlist), clips (that it has): RUN/live is kept from now on
 live_extended  clip, seconds (that it took): it stands in the playlist
 live_finished  path, clips: the playlist is that of the whole film
+push_connected server, clip (the first that it took, or the first after a fault)
+push_failing   server (scheme, host and port of --push), error: told once until it takes the film again
+push_ended     server, sent, lost: clips that it took in all, and that did not reach it
 film_published path, clips, frames
 run_interrupted signal, resume (the command)
 ============== ======================================================================================

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.monitor.progress import ProgressOptions
     from pipeline.options.flag import Flag
+    from pipeline.push.address import PushAddress
     from pipeline.results import FinishedFilm
 
 Given = list[tuple["Flag", str]]
@@ -86,12 +87,29 @@ def prepare_logging(command: Command) -> "Console | None":
 
 
 def read_progress(command: Command) -> "ProgressOptions":
-    """Where it is to be seen how a film is made: on this terminal, and at the places of --events-to; raises BadOption."""
+    """Where it is to be seen how a film is made: on this terminal, at the places of --events-to and the servers of --push; raises BadOption."""
     from pipeline.monitor.progress import ProgressOptions
     from pipeline.sinks.address import KEY, choose_addresses
 
     console, urls = prepare_logging(command), command.options[KEY]
-    return ProgressOptions(console, choose_addresses(urls, os.environ, Path.cwd()))
+    places = choose_addresses(urls, os.environ, Path.cwd())
+    return ProgressOptions(console, places, read_servers(command))
+
+
+def read_servers(command: Command) -> "tuple[PushAddress, ...]":
+    """The servers of --push; raises BadOption."""
+    from pipeline.push.address import PUSH, choose_servers
+
+    return choose_servers(command.options[PUSH.key], os.environ, Path.cwd())
+
+
+def switch_live_on(command: Command) -> None:
+    """What is to be pushed needs a live film: --live, where neither that nor --grow was said."""
+    from pipeline.options.flags import FLAGS
+
+    said = {flag.name for flag, _ in command.given}
+    if read_servers(command) and not said & {"live", "grow"}:
+        command.given.append((next(flag for flag in FLAGS if flag.name == "live"), ""))
 
 
 def report_film(film: "FinishedFilm") -> int:

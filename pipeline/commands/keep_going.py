@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from pipeline.commands.command import Command, Job, prepare_logging, print_words
+from pipeline.push.address import PUSH
 from pipeline.sinks.address import FLAG, KEY
 from storage.printable import spell_unprintable
 
@@ -20,9 +21,10 @@ def keep_going(command: Command, words: list[str], root: Path) -> Job:
 
     passed = ("accept_joint", "break_lock", "debug")
     more = [f"--{name.replace('_', '-')}" for name in passed if command.has(name)]
-    # Places for events that were given as words; those of the environment are inherited.
-    urls = command.options.get(KEY)
-    more += [f"{FLAG}={url}" for url in urls] if isinstance(urls, list) else []
+    # Places that were given as words; those of the environment are inherited.
+    for flag, key in ((FLAG, KEY), (PUSH.flag, PUSH.key)):
+        urls = command.options.get(key)
+        more += [f"{flag}={url}" for url in urls] if isinstance(urls, list) else []
     supervisor = Supervisor(restart_command([*words, *more], command.asked), root, tell)
     return Job(supervisor.run, int)
 

@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
-from pipeline.commands.command import Command, Job, read_progress, report_film
+from pipeline.commands.command import (
+    Command,
+    Job,
+    read_progress,
+    report_film,
+    switch_live_on,
+)
 from pipeline.commands.keep_going import flags_as_words, keep_going
+from pipeline.push.address import add_push
 from pipeline.sinks.address import add_events_to
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ def prepare(command: Command) -> Job:
     from pipeline import api
     from pipeline.options.sources import gather_options
 
+    switch_live_on(command)
     given = gather_options(command.given, os.environ, Path.cwd())
     request = given.to_request()
     if command.has("fit"):
@@ -59,4 +67,5 @@ def add_arguments(parser: Parser) -> None:
     parser.add_film_flags()
     parser.add_keep_going()
     add_events_to(parser)
+    add_push(parser)
     parser.add_fit()

@@ -3,8 +3,15 @@
 from functools import partial
 
 from pipeline.commands.arguments import Parser
-from pipeline.commands.command import Command, Job, read_progress, report_film
+from pipeline.commands.command import (
+    Command,
+    Job,
+    read_progress,
+    report_film,
+    switch_live_on,
+)
 from pipeline.commands.keep_going import flags_as_words, keep_going
+from pipeline.push.address import add_push
 from pipeline.sinks.address import add_events_to
 
 
@@ -15,6 +22,7 @@ def prepare(command: Command) -> Job:
     from storage.lock import break_held_lock
 
     root = command.path("run")
+    switch_live_on(command)
     if command.has("keep_going"):
         return keep_going(command, ["resume", str(root), *flags_as_words(command)], root)
     changes = GivenOptions()
@@ -38,5 +46,6 @@ def add_arguments(parser: Parser) -> None:
     parser.add_switch("--accept-joint", "Go on although another machine or version began it.")
     parser.add_keep_going()
     add_events_to(parser)
+    add_push(parser)
     parser.add_output_flags()
     parser.add_settings("settings from now on, which decide no pixel")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from pipeline.push.address import PushAddress
     from pipeline.sinks.address import SinkAddress
 
 OnClipComplete = Callable[[int, int], None]
@@ -31,6 +32,8 @@ class ProgressOptions:
     """A terminal for the bar."""
     events_to: "Sequence[SinkAddress]" = ()
     """Places that every event is sent to."""
+    push_to: "Sequence[PushAddress]" = ()
+    """Servers that the live film is pushed to."""
 
 
 NOT_SHOWN = ProgressOptions()

@@ -11,6 +11,7 @@ from pipeline.options.config_file import CONFIG_FILE, read_toml
 from pipeline.options.flag import Flag
 from pipeline.options.flags import FLAGS
 from pipeline.options.model_support import drop_unsupported, require_place
+from pipeline.push.address import PUSH
 from pipeline.sinks.address import KEY
 from storage.errors import BadInput, BadOption, Refused
 
@@ -127,7 +128,10 @@ def add_config(options: GivenOptions, folder: Path) -> None:
     if path.is_file():
         for key, value in read_toml(path).items():
             name = key.replace("_", "-")
-            if key == KEY:  # not of the film: pipeline/sinks reads it
+            if key in {
+                KEY,
+                PUSH.key,
+            }:  # not of the film: pipeline/sinks and pipeline/push read them
                 continue
             if name not in _SETTABLE:
                 near = difflib.get_close_matches(name, _SETTABLE, 1)

@@ -12,6 +12,20 @@ from pipeline.options.config_file import CONFIG_FILE, read_toml
 from storage.errors import BadOption
 
 FLAG, VARIABLE, KEY = "--events-to", "LONGTAKE_EVENTS_TO", "events_to"
+
+
+@dataclass(frozen=True)
+class UrlOption:
+    """A flag that takes URLs, and where they may stand instead."""
+
+    flag: str
+    variable: str
+    """Of the environment; several with spaces between."""
+    key: str
+    """Of longtake.toml, a list."""
+
+
+EVENTS = UrlOption(FLAG, VARIABLE, KEY)
 Kind = Literal["webhook", "websocket", "redis", "prometheus", "sql"]
 _KINDS: dict[str, Kind] = {
     "http": "webhook",
@@ -52,23 +66,31 @@ def choose_addresses(
     given: object, environment: Mapping[str, str], folder: Path
 ) -> tuple[SinkAddress, ...]:
     """The places that the flag names, or else the environment, or else longtake.toml. Raises BadOption."""
+    urls = choose_urls(EVENTS, given, environment, folder)
+    return tuple(read_address(url, place) for url, place in urls)
+
+
+def choose_urls(
+    option: UrlOption, given: object, environment: Mapping[str, str], folder: Path
+) -> list[tuple[str, str]]:
+    """The URLs that a flag names, or else the environment, or else longtake.toml in a folder, each with the place where it stands. Raises BadOption."""
     flags = [str(each) for each in given] if isinstance(given, list) else []
     for words, place in (
-        (flags, FLAG),
-        (environment.get(VARIABLE, "").split(), VARIABLE),
-        (_read_config(folder), f"longtake.toml: {KEY}"),
+        (flags, option.flag),
+        (environment.get(option.variable, "").split(), option.variable),
+        (_read_config(folder, option.key), f"{CONFIG_FILE}: {option.key}"),
     ):
         if words:
-            return tuple(read_address(word, place) for word in dict.fromkeys(words))
-    return ()
+            return [(word, place) for word in dict.fromkeys(words)]
+    return []
 
 
-def _read_config(folder: Path) -> Sequence[str]:
+def _read_config(folder: Path, key: str) -> Sequence[str]:
     path = folder / CONFIG_FILE
-    said = read_toml(path).get(KEY, []) if path.is_file() else []
+    said = read_toml(path).get(key, []) if path.is_file() else []
     if not isinstance(said, str | list) or not all(isinstance(each, str) for each in said):
         raise BadOption(
-            f"{CONFIG_FILE}: {KEY}", _HIDDEN, 'a list is needed, such as ["redis://host"]'
+            f"{CONFIG_FILE}: {key}", _HIDDEN, 'a list is needed, such as ["redis://host"]'
         )
     return [said] if isinstance(said, str) else said
 
