@@ -27,9 +27,10 @@ def make(run: Path, *more: str) -> None:
     subprocess.run([*NEW, "--run", str(run), *more], cwd=ROOT, check=True, capture_output=True)
 
 
-def kill_after(run: Path, clips: int) -> None:
+def kill_after(run: Path, clips: int, *more: str) -> None:
     """Start the film and kill it when so many latents are published."""
-    worker = subprocess.Popen([*NEW, "--run", str(run)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    words = [*NEW, "--run", str(run), *more]
+    worker = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
     last = run / "commits" / f"latents.{clips - 1:05d}.json"
     wait_until(last.exists, of=worker, every=0.002)
     worker.send_signal(signal.SIGKILL)
@@ -139,3 +140,22 @@ def test_other_kernels_are_refused_and_leave_nothing(unbroken: Path, tmp_path: P
     assert digests(run / "audio") | digests(run / "commits") | digests(run / "encoded") == before
     make(run)
     assert pieces(run) == pieces(unbroken)
+
+
+@pytest.mark.slow
+def test_a_live_film_killed_and_resumed(unbroken: Path, tmp_path: Path) -> None:
+    """Killed in the middle and resumed, the live film has the bytes that it has of an unbroken film which is asked for it afterwards."""
+    kill_after(tmp_path / "film", 5, "--grow")
+    there = (tmp_path / "film/live/film.mp4").read_bytes()
+    make(tmp_path / "film", "--grow")
+    shutil.copytree(unbroken, tmp_path / "whole")
+    resume = [sys.executable, "-m", "pipeline", "resume", str(tmp_path / "whole"), "--grow"]
+    subprocess.run(resume, cwd=ROOT, check=True, capture_output=True)
+    made, whole = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "live").iterdir()}
+        for name in ("film", "whole")
+    )
+    assert made == whole
+    assert len(made) == CLIPS + 3
+    assert len(there) > 0
+    assert made["film.mp4"].startswith(there[: there.rfind(b"moof") - 4])
