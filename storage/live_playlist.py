@@ -33,4 +33,5 @@ def read_playlist(folder: Path) -> tuple[list[str], bool]:
         return [], False
     # The last line may be half there.
     lines = text[: text.rfind("\n") + 1].splitlines()
-    return [line for line in lines if line.endswith(SUFFIX)], text.endswith(END)
+    names = [line for line in lines if line.endswith(SUFFIX) and "/" not in line]
+    return names, text.endswith(END)

@@ -77,6 +77,16 @@ def append_bytes(path: Path, data: bytes) -> None:
         os.close(file)
 
 
+def replace_content(path: Path, data: bytes) -> None:
+    """Let a small file hold these bytes, written in place: for what a crash may cost. Raises OSError."""
+    file = open_own(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        os.ftruncate(file, 0)
+        os.write(file, data)
+    finally:
+        os.close(file)
+
+
 def read_plain(path: Path | str, most: int) -> bytes:
     """The content of a plain file of at most so many bytes; raises OSError, EFBIG for a larger one."""
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -20,10 +20,15 @@ from pipeline.push.address import PushAddress
 from pipeline.upkeep.child_process import module_command, tie_to_parent
 from storage.errors import count_noun
 from storage.live_playlist import read_playlist
+from storage.run_paths import read_plain, replace_content
 from tasks import events
 
 LAST_SENT = 64
 """Clips of which it is remembered when they were sent."""
+
+
+LONGEST_POSITION = 32
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ class Publisher:
         self._clip, self._moved = clip + 1, time.monotonic()
         self._sent.append((self._moved, clip))
         with suppress(OSError):  # then some of it comes twice
-            self._position_path.write_text(str(self._clip))
+            replace_content(self._position_path, str(self._clip).encode())
 
     def _step_back(self) -> None:
         """Send again what may have gone to a server that was no more there."""
@@ -158,7 +163,7 @@ class Publisher:
     def _read_position(self) -> int:
         """The clip that comes next for this server."""
         try:
-            return int(self._position_path.read_text())
+            return int(read_plain(self._position_path, LONGEST_POSITION))
         except (OSError, ValueError):
             return 0
 

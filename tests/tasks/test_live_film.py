@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -18,6 +19,8 @@ from tasks import live_film
 from tasks.events import listen_to_events
 from tasks.film import make_film
 from tasks.request import Request
+from tasks.retake import RetakeRequest, plan_retake
+from tasks.retake_setup import begin_retake
 from tests.waiting import LONG, held, wait_until
 
 TESTS = Path(__file__).parents[1]
@@ -236,3 +239,27 @@ def test_a_soundtrack_that_fails_beside_the_film(
     assert [event["error"] for event in events_of(run.root, "by_product_failed")] == [
         "RuntimeError: no encoder"
     ]
+
+
+def test_a_retake_has_a_live_film_of_its_own(begin: Begin, tmp_path: Path) -> None:
+    """A retake of a film that has one begins its own with the shared clips, by the same names; the old one stays as it was."""
+    old = begin(live=True)
+    make_film(old)
+    before = live_files(old.root)
+    wish = RetakeRequest(15, run=tmp_path / "again", seed=7)
+    again = begin_retake(plan_retake(old.root, wish))
+    seen: list[int] = []
+
+    def look(event: str, _facts: dict[str, object]) -> None:
+        if event == "clip_published":
+            seen.append(len(entries_of(again.root)))
+
+    with listen_to_events(look):
+        make_film(again)
+    shared = [name for name in entries_of(old.root) if int(name[:5]) < 15]
+    made = entries_of(again.root)
+    assert (made[:15], len(made)) == (shared, old.spec.clips)
+    assert made[15:] != entries_of(old.root)[15:]
+    assert seen[0] == 0
+    assert all(later - sooner <= live_film.CATCH_UP for sooner, later in pairwise(seen))
+    assert live_files(old.root) == before

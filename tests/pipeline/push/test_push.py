@@ -173,6 +173,18 @@ def test_it_goes_on_where_the_server_was_left(run: Path, tmp_path: Path) -> None
     assert other._read_position() == 0
 
 
+def test_a_link_in_a_foreign_run_is_not_written_through(run: Path, tmp_path: Path) -> None:
+    """Where a server was left is not written through a link that somebody put there, nor read through it."""
+    mine = tmp_path / "mine.txt"
+    mine.write_text("2")
+    publisher = Publisher(read_server("rtmp://127.0.0.1/live/key", "--push"), QUICK)
+    publisher._folder = run / "live"
+    publisher._position_path.symlink_to(mine)
+    assert publisher._read_position() == 0
+    publisher._note_sent(3)
+    assert mine.read_text(encoding="utf-8") == "2"
+
+
 def test_stopped_it_leaves_no_process(run: Path, tmp_path: Path) -> None:
     """Ctrl-C ends the connection at once."""
     url = f"rtmp://127.0.0.1:{(port := free_port())}/live/key"
