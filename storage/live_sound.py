@@ -104,6 +104,11 @@ class SpooledSound(LiveSound):
             self._channels, self._added = channels, self._added + 1
             self._size += len(record)
 
+    @property
+    def packets(self) -> int:
+        """How many have been added."""
+        return self._added
+
     def end_at(self, samples: int) -> None:
         """Say that all packets are there, and how many samples they are."""
         with self._lock:

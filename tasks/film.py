@@ -156,7 +156,7 @@ def film_tasks(session: Session) -> Iterator[luigi.Task]:
     session.live.start(session.disk.has_room_for)
     yield from clip_batches(session)
     _emit_memory_peak(session)
-    session.live.wait_for_sound(session.pulse)
+    session.live.wait_for_sound(session.pulse, session.stop.raise_if_stopped)
     yield from missing_tasks(session, EncodeSoundtrack)
     session.live.extend()
     if len(part.span(run.spec.clips)) == run.spec.clips:

@@ -41,6 +41,11 @@ class SoundtrackThread:
         self._thread = threading.Thread(target=self._work, name="soundtrack", daemon=True)
         self._thread.start()
 
+    @property
+    def packets(self) -> int:
+        """How many it has handed on."""
+        return self._sound.packets
+
     def wait(self, seconds: float) -> bool:
         """Wait for its end, so long at most; True if it has ended."""
         self._thread.join(seconds)
@@ -95,10 +100,13 @@ class LiveFilm:
                 if not self._add_next():
                     return
 
-    def wait_for_sound(self, pulse: Callable[[], None]) -> None:
-        """Wait until the soundtrack is encoded, if that goes on; `pulse` may raise."""
+    def wait_for_sound(self, pulse: Callable[[], None], heed: Callable[[], None]) -> None:
+        """Wait until the soundtrack is encoded, if that goes on. `pulse` is called where it moves on, else `heed`; both may raise."""
+        before = 0
         while self._encoder is not None and not self._encoder.wait(WAIT):
-            pulse()
+            # What hangs must not look alive to the watchdog.
+            (pulse if self._encoder.packets > before else heed)()
+            before = self._encoder.packets
 
     def finish(self, pulse: Callable[[], None]) -> None:
         """Add all that is missing of a film that is whole, and close the playlist. `pulse` is called between two clips, and may raise."""

@@ -6,15 +6,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
+from storage.errors import WorkFailed
 from storage.run import Run
+from storage.soundtrack import encode_soundtrack
 from tasks import live_film
 from tasks.events import listen_to_events
 from tasks.film import make_film
@@ -54,7 +58,7 @@ def events_of(root: Path, name: str) -> list[dict[str, object]]:
 
 def test_playlist_of_a_whole_film(begin: Begin) -> None:
     """The playlist is VOD and ended, names each clip once, and plays every frame and packet of sound at its time."""
-    run = begin(live=True)
+    run = begin(5.2, live=True)
     make_film(run)
     text = (run.root / "live/film.m3u8").read_text()
     assert text.startswith("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n")
@@ -74,7 +78,7 @@ def test_playlist_of_a_whole_film(begin: Begin) -> None:
 
 def test_growing_film_is_header_and_fragments(begin: Begin) -> None:
     """`--grow` keeps one mp4 as well: the header and the fragments in a row, with the frames of the film."""
-    run = begin(grow=True)
+    run = begin(5.2, grow=True)
     make_film(run)
     files = live_files(run.root)
     parts = [files["init.mp4"], *(files[name] for name in entries_of(run.root))]
@@ -91,7 +95,7 @@ def test_no_live_film_unless_asked(begin: Begin) -> None:
 
 def test_each_clip_is_in_the_playlist_when_it_is_published(begin: Begin) -> None:
     """When a clip is told as published the one before it is in the playlist, which is an open event; so it is never more than a clip behind."""
-    run = begin(live=True)
+    run = begin(5.2, live=True)
     seen: list[tuple[int, int, bool]] = []
 
     def look(event: str, facts: dict[str, object]) -> None:
@@ -149,7 +153,7 @@ def test_killed_and_resumed_it_has_the_same_bytes(ask: Ask, tmp_path: Path) -> N
 @pytest.mark.parametrize("harm", ["torn", "zeros", "longer"])
 def test_growing_film_is_set_right(begin: Begin, harm: str) -> None:
     """A growing film whose end is torn, lost or too long is that of the fragments again when the run is opened, and so is the playlist."""
-    run = begin(grow=True)
+    run = begin(5.2, grow=True)
     make_film(run)
     before = live_files(run.root)
     for name in ("film.mp4", "film.m3u8"):
@@ -168,7 +172,7 @@ def test_growing_film_is_set_right(begin: Begin, harm: str) -> None:
 
 def test_a_lost_fragment_is_made_again(begin: Begin) -> None:
     """A fragment that is gone is made again with the same bytes, and what followed it as well."""
-    run = begin(grow=True)
+    run = begin(5.2, grow=True)
     make_film(run)
     before = live_files(run.root)
     (run.root / "live" / entries_of(run.root)[4]).unlink()
@@ -178,7 +182,7 @@ def test_a_lost_fragment_is_made_again(begin: Begin) -> None:
 
 def test_other_bytes_have_another_name(begin: Begin) -> None:
     """A clip that comes back with other bytes gets a fragment of another name, and the old one goes."""
-    run = begin(live=True)
+    run = begin(5.2, live=True)
     make_film(run)
     old = entries_of(run.root)
     facts = run.records.vouched("segment", 3)
@@ -205,7 +209,7 @@ def test_begun_without_it_and_gone_on_with_it(begin: Begin, ask: Ask) -> None:
 
 def test_its_fault_is_told_and_costs_no_clip(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever fails of it is one event, the film is whole, and the next start makes the rest."""
-    run = begin(live=True)
+    run = begin(5.2, live=True)
     real = live_film.write_fragment
 
     def fail(*given: object) -> object:
@@ -228,7 +232,7 @@ def test_a_soundtrack_that_fails_beside_the_film(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the encoder fails beside the film, the film encodes its sound at the end, and the live film follows then."""
-    run = begin(live=True)
+    run = begin(5.2, live=True)
 
     def fail(*_: object) -> int:
         raise RuntimeError("no encoder")
@@ -241,12 +245,69 @@ def test_a_soundtrack_that_fails_beside_the_film(
     ]
 
 
+class HeldEncoder:
+    """The real encoder, which stops after so many packets until it is let go, or is told to end."""
+
+    def __init__(self, packets: int) -> None:
+        self.left, self.released = packets, threading.Event()
+
+    def encode(self, *given: Any) -> int:
+        *before, pulse, tap = given
+
+        def hold(channels: int, packet: bytes) -> None:
+            tap(channels, packet)
+            self.left -= 1
+            while self.left < 0 and not self.released.wait(0.01):
+                pulse()
+
+        return encode_soundtrack(*before, pulse, hold)
+
+
+def test_clips_do_not_wait_for_the_whole_soundtrack(
+    begin: Begin, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the sound is still encoded, clips are in the playlist as far as it has come; where it is late, the film goes on, and the live film has the same bytes."""
+    plain = begin(5.2, live=True)
+    make_film(plain)
+    run = begin(5.2, live=True, run=tmp_path / "late")
+    encoder = HeldEncoder(100)  # four clips of twelve frames, and a bit
+    monkeypatch.setattr(live_film, "encode_soundtrack", encoder.encode)
+    seen: list[int] = []
+
+    def look(event: str, facts: dict[str, object]) -> None:
+        if event == "clip_published":
+            seen.append(len(entries_of(run.root)))
+            if facts["clip"] == run.spec.clips - 1:
+                encoder.released.set()
+
+    with listen_to_events(look):
+        make_film(run)
+    assert 0 < seen[-1] <= 4
+    assert not events_of(run.root, "by_product_failed")
+    assert live_files(run.root) == live_files(plain.root)
+
+
+def test_a_film_that_fails_does_not_wait_for_the_soundtrack(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A film that ends by a fault ends its encoder, too, and leaves no half soundtrack."""
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults/denoise.5").write_text("99")
+    monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
+    run = begin(5.2, live=True)
+    monkeypatch.setattr(live_film, "encode_soundtrack", HeldEncoder(10).encode)
+    with pytest.raises(WorkFailed):
+        make_film(run)
+    assert not [path for path in run.root.rglob("*") if "soundtrack" in path.name]
+    assert not [each for each in threading.enumerate() if each.name == "soundtrack"]
+
+
 def test_a_retake_has_a_live_film_of_its_own(begin: Begin, tmp_path: Path) -> None:
     """A retake of a film that has one begins its own with the shared clips, by the same names; the old one stays as it was."""
-    old = begin(live=True)
+    old = begin(5.2, live=True)
     make_film(old)
     before = live_files(old.root)
-    wish = RetakeRequest(15, run=tmp_path / "again", seed=7)
+    wish = RetakeRequest(9, run=tmp_path / "again", seed=7)
     again = begin_retake(plan_retake(old.root, wish))
     seen: list[int] = []
 
@@ -256,10 +317,10 @@ def test_a_retake_has_a_live_film_of_its_own(begin: Begin, tmp_path: Path) -> No
 
     with listen_to_events(look):
         make_film(again)
-    shared = [name for name in entries_of(old.root) if int(name[:5]) < 15]
+    shared = [name for name in entries_of(old.root) if int(name[:5]) < 9]
     made = entries_of(again.root)
-    assert (made[:15], len(made)) == (shared, old.spec.clips)
-    assert made[15:] != entries_of(old.root)[15:]
+    assert (made[:9], len(made)) == (shared, old.spec.clips)
+    assert made[9:] != entries_of(old.root)[9:]
     assert seen[0] == 0
     assert all(later - sooner <= live_film.CATCH_UP for sooner, later in pairwise(seen))
     assert live_files(old.root) == before
