@@ -19,6 +19,7 @@ import pytest
 from storage.errors import WorkFailed
 from storage.run import Run
 from storage.soundtrack import encode_soundtrack
+from storage.strays import find_strays
 from tasks import live_film
 from tasks.events import listen_to_events
 from tasks.film import make_film
@@ -84,6 +85,8 @@ def test_growing_film_is_header_and_fragments(begin: Begin) -> None:
     parts = [files["init.mp4"], *(files[name] for name in entries_of(run.root))]
     assert files["film.mp4"] == b"".join(parts)
     assert len(times_of(run.root / "live/film.mp4")["video"]) == run.spec.frames
+    (run.root / "live/notes.txt").touch()
+    assert [path.name for path in find_strays(run)] == ["notes.txt"]
 
 
 def test_no_live_film_unless_asked(begin: Begin) -> None:
