@@ -3,11 +3,7 @@
 Arrays come in, arrays go out. What crosses is numpy; a tensor never leaves this package.
 """
 
-import ctypes
-import gc
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.kv.kv_shape import Shard
 from model.pocket.face_boxes import FaceBoxes
+from model.sharding.launcher_env import read_launched_place, show_first_card
 
 if TYPE_CHECKING:
     from model.latent_preview import LatentPreview
@@ -62,6 +60,12 @@ class DeviceConfig:
     """Parts that are not in use wait on the host; None: as the card's memory needs it."""
     memory: int | None = None
     """Bytes of the device that may be used; None: all that is free."""
+    gpus: tuple[int, ...] = ()
+    """Numbers of the cards that the model is shared out over, a process (rank) each; on a CPU as many processes. Fewer than two: it is not."""
+    parallel: str = "auto"
+    """What is shared out: steps, layers, or auto."""
+    shard: Shard | None = None
+    """What this process has of the model; None: all of it."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ class ModelTraits:
     carry_bytes: int = 0
     """Of what goes from clip to clip, about; 0 where that is the motion latents."""
     carry_pieces: int = 0
+    layers: int = 0
+    """Of its transformer, where these or its steps can be shared out over ranks; else 0."""
     encoded_bytes: int = 0
     """Of the encoded picture and prompt, where that is worth telling."""
 
@@ -323,6 +329,11 @@ class AvatarModule(Protocol):
         """Device memory that can be had now; None where nobody knows."""
 
 
+def is_sharded(machine: DeviceConfig) -> bool:
+    """Whether a model is to be loaded on several ranks."""
+    return machine.shard is None and (len(machine.gpus) > 1 or read_launched_place() is not None)
+
+
 def describe_model(name: str, options: Options) -> ModelTraits:
     """The traits of a model, without loading it (and without torch)."""
     traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
@@ -336,7 +347,11 @@ def weights_digest(name: str, options: Options, *, fetch: bool = True) -> str:
 
 
 def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
-    """Load a model."""
+    """Load a model; on several ranks, where `machine` or a launcher says so. Raises BadOption, RankLost."""
+    show_first_card(machine.gpus)
+    if is_sharded(machine):
+        sharding = import_module("model.sharding.sharded_avatar")
+        return sharding.load_sharded(name, options, machine)
     loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
     return loader.load_model(options, machine)
 
@@ -377,23 +392,8 @@ def find_faces(name: str, picture: Byte) -> "list[FoundFace]":
     return found
 
 
-def release_memory() -> None:
-    """Give back what nothing uses any more; torch is left alone where nobody has imported it."""
-    gc.unfreeze()  # tasks.luigi_batches.release_luigi_memory has put them out of sight
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-    trim_heap()
-
-
-def trim_heap() -> None:
-    """Give the system what was freed: glibc keeps pieces of up to 32 MB, of which a model's weights have thousands."""
-    with suppress(OSError, AttributeError):  # another system's library
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def bytes_free(name: str, machine: DeviceConfig) -> int | None:
-    """Device memory that can be had now; None where nobody knows."""
+    """Device memory that can be had now; None where nobody knows. Of several cards, that of rank 0's."""
+    show_first_card(machine.gpus)
     loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
     return loader.bytes_free(machine)

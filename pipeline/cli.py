@@ -15,6 +15,7 @@ from pipeline.commands.command import print_words
 from pipeline.commands.parser import prepare_job
 from pipeline.monitor.streams import guarded_streams, loss_of
 from pipeline.upkeep.child_process import follow_parent
+from pipeline.upkeep.launched_ranks import join_launched_ranks, launched_ranks_released
 from pipeline.upkeep.limited import run_limited
 from storage.errors import BadInput, LongtakeError, NotWritable
 from storage.memory_guard import STARVED, is_starved, start_guard
@@ -36,11 +37,13 @@ class Ending:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say; the exit code (docs/cli.md)."""
     follow_parent()
+    if (code := join_launched_ranks()) is not None:
+        return code
     words = list(sys.argv[1:] if arguments is None else arguments)
     with guarded_streams():
         if arguments is None and (limited := run_limited(words)) is not None:
             return limited
-        with exit_code_of(words) as end, _signals_raise():
+        with exit_code_of(words) as end, _signals_raise(), launched_ranks_released():
             start_guard()
             job = prepare_job(words)
             end.code = job.show(job.work())

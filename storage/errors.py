@@ -24,6 +24,7 @@ LongtakeError
 ├── WorkFailed  StageFailed     a clip (or what is done once) failed after its last try
 │   └── OutOfMemory  DeviceLost
 ├── MachineLimit  DiskRefused    what the system refuses a process
+├── RankLost                    one of several processes that make a film together
 ├── Stalled                     ended by the watchdog
 ├── BelowLevel                  a film that is whole, and not good enough
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
@@ -271,6 +272,12 @@ class DiskRefused(LongtakeError):
     """{}: {}. Look after the disk and the limits of this machine, then give the same command again: it goes on where it stopped."""
 
     exit_code = 5
+
+
+class RankLost(LongtakeError):
+    """Rank {} of {} {}. All ranks were ended, what is finished is kept; the same command goes on."""
+
+    exit_code = 4
 
 
 class Stalled(LongtakeError):

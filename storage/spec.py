@@ -258,6 +258,10 @@ class Settings:
     """refuse or step-down: what happens, once, where the device has no room for the film's size."""
     asked_size: Annotated[str, Text(32)] = ""
     """The size that was asked for, where the film is smaller for want of memory."""
+    gpus: Annotated[str, Text(256, r"([0-9]+(,[0-9]+)*)?")] = ""
+    """How many cards, or the numbers of those, that the denoiser is shared out over; on a CPU as many processes. Empty: one."""
+    parallel: Annotated[str, OneOf(("auto", "steps", "layers"))] = "auto"
+    """What is shared out: denoising steps, layers, or what the cards' memory asks for."""
     output_file: Annotated[str | None, EitherOf((NONE, _PATH))] = None
     live: Annotated[bool, _TRUTH] = False
     """An HLS playlist of the film is kept while it is made (storage/live_film.py)."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from model.sharding.protocols import PipelinedDenoiser
 from storage.errors import LongtakeError, NotFinite, NotReproduced, ReplayFailed
 from tasks.clip_context import read_motion_before
 from tasks.events import emit_event
@@ -82,7 +83,7 @@ class DenoiseAhead:
         self._stop, self._watchdog = stop, watchdog
         self._changed = threading.Condition()
         self._made: dict[int, DenoisedClip] = {}
-        self._wanted = self._position = 0
+        self._wanted = self._position = self._begun = 0
         self._route = Route(run.spec, 0, 0)
         self._faults: list[BaseException] = []
         self._thread: threading.Thread | None = None
@@ -162,6 +163,7 @@ class DenoiseAhead:
                 return
         self.end()
         self._wanted, self._position, self._restoring = wanted, clip, True
+        self._begun = 0
         self._route = Route(self._run.spec, clip, clip)
         # A daemon, so that a crash elsewhere is not held up by a clip that nobody will take.
         thread = threading.Thread(
@@ -176,7 +178,8 @@ class DenoiseAhead:
         carries = self._run.carry.complete if at < clip else ()
         route = find_route(self._run.spec, clip, carries, self._route.stand_before(at))
         # What is being made keeps the seed that it was begun with.
-        if route.goes_on and not (self._busy and route.seed_at(at) != self._route.seed_at(at)):
+        made = range(at, max(at + self._busy, self._begun))
+        if route.goes_on and all(route.seed_at(n) == self._route.seed_at(n) for n in made):
             self._route = route
             return True
         return False
@@ -191,6 +194,7 @@ class DenoiseAhead:
                 features, purpose = self._enter_clip(denoiser)
                 begun = time.monotonic()
                 with self._blame_replay(clip, purpose):
+                    self._begin_following(denoiser, features)
                     denoised = denoiser.denoise(features)
                 seconds = time.monotonic() - begun
                 check_finite(clip, denoised)
@@ -211,6 +215,27 @@ class DenoiseAhead:
             reason = describe_start(self._route, route)
             emit_event("replay_planned", first=self._route.start, stop=wanted, reason=reason)
         return denoiser
+
+    def _begin_following(self, denoiser: "Denoiser", features: "Float") -> None:
+        """Begin the next clip, and the one behind it, where the denoiser's ranks would else wait for each other at the border between them."""
+        if not isinstance(denoiser, PipelinedDenoiser):
+            return
+        following = denoiser.next_clip + 1
+        if self._begun < following:
+            denoiser.begin_clip(features)
+            self._begun = following
+        if self._begun == following and denoiser.takes_ahead and self._reserve_clip(following):
+            denoiser.begin_clip(self._source.features(following))
+
+    def _reserve_clip(self, clip: int) -> bool:
+        """Note that a clip is begun, with its seed on this route; False if it is not due, or a carry is to stand before it, which the next clip must not have passed."""
+        last = self._reach.last
+        if clip > last or self._source.carries.is_due(clip, last):
+            return False
+        with self._changed:
+            due = not self._quit and self._is_due(clip) and self._run.audio.complete(clip)
+            self._begun += due
+            return due
 
     def _fresh(self, _: Seeds) -> "Denoiser":
         return self._source.denoiser(self._seed_at)

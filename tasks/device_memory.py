@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import DeviceConfig
+from model.sharding.launcher_env import parse_gpus
 from storage.errors import FilmTooLarge
 from storage.names import is_run
 from storage.run import Run
@@ -47,7 +48,8 @@ def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Re
 def requested_device(request: Request) -> DeviceConfig:
     """Where a new run would put the model."""
     threads, device = request.threads or 1, request.device or Settings.device
-    return DeviceConfig(threads, device, request.offload_model, request.device_memory)
+    where = (device, request.offload_model, request.device_memory)
+    return DeviceConfig(threads, *where, parse_gpus(request.gpus or ""))
 
 
 def bytes_needed(request: Request, model: str, size: "Size") -> int:

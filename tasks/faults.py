@@ -3,7 +3,15 @@
 import errno
 
 from storage.disk import DISK_FULL_ERRORS, PASSING_ERRORS, SHORT
-from storage.errors import BadInput, ModelError, NoSpace, NotReadable, NotWritable, RunError
+from storage.errors import (
+    BadInput,
+    ModelError,
+    NoSpace,
+    NotReadable,
+    NotWritable,
+    RankLost,
+    RunError,
+)
 from storage.refusals import is_out_of_memory, iterate_causes
 
 DEVICE_LOST_WORDS = ("cuda error", "device-side assert", "cudnn_status_", "cublas_status_")
@@ -16,7 +24,7 @@ def is_transient(fault: BaseException) -> bool:
         return False
     if isinstance(fault, NotWritable | NotReadable):
         return bool(numbers & {*PASSING_ERRORS, *SHORT})
-    return not isinstance(fault, RunError | BadInput | ModelError)
+    return not isinstance(fault, RunError | BadInput | ModelError | RankLost)
 
 
 def is_disk_full(fault: BaseException) -> bool:

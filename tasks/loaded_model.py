@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import DeviceConfig, Options
+from model.sharding.launcher_env import parse_gpus
+from model.sharding.protocols import SharedAvatar
 from storage.errors import WeightsReplaced
 from storage.memory_guard import require_libraries, start_guard
 from storage.run import Run
 from tasks.clip_context import read_latents_before, read_motion_before
+from tasks.events import emit_event
 
 if TYPE_CHECKING:
     from model.avatar import Avatar, Decoder, ModelTraits
@@ -26,7 +29,8 @@ def model_options_of(spec: "Spec", settings: "Settings") -> "Options":
 
 def device_config_of(settings: "Settings", threads: int) -> "DeviceConfig":
     """Where the model is put."""
-    return DeviceConfig(threads, settings.device, settings.offload_model, settings.device_memory)
+    where = (settings.device, settings.offload_model, settings.device_memory)
+    return DeviceConfig(threads, *where, parse_gpus(settings.gpus), settings.parallel)
 
 
 def model_traits_of(run: Run) -> "ModelTraits":
@@ -42,7 +46,9 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         unload_avatar()  # two big models do not fit a device
-        _loaded[key] = avatar.load_model(spec.model, options, machine)
+        _loaded[key] = loaded = avatar.load_model(spec.model, options, machine)
+        if isinstance(loaded, SharedAvatar):
+            emit_event("ranks_started", **loaded.sharing)
     return _loaded[key]
 
 
@@ -56,7 +62,10 @@ def require_own_weights(run: Run) -> None:
 
 def unload_avatar() -> None:
     """Forget the model that this process has loaded; the next film loads one anew."""
-    _loaded.clear()
+    while _loaded:
+        _, loaded = _loaded.popitem()
+        if isinstance(loaded, SharedAvatar):
+            loaded.close()
 
 
 def position_decoder(run: Run, avatar: "Avatar", clip: int) -> "Decoder":

@@ -115,7 +115,7 @@ def release_luigi_memory() -> None:
     """Let go of what Luigi holds of a window: every task that it has ever seen, and some 60 objects a clip that hold each other.
 
     Python looks for such circles ever more rarely the more objects there are. Those of libraries and models, which stay, are put out of its sight after
-    the first window, so that a look takes 2 ms; who lets a model go (model.avatar.release_memory) brings them back.
+    the first window, so that a look takes 2 ms; who lets a model go (model.device.heap.release_memory) brings them back.
     """
     luigi.Task.clear_instance_cache()
     gc.collect()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.pocket.face_boxes import format_box, parse_boxes
+from model.sharding.launcher_env import parse_gpus
 from storage.errors import BadSize
 from storage.schema import is_utf8
 from storage.spec import CROPS, LONGEST_PROMPT
@@ -100,6 +101,8 @@ class Option:
             raise ValueError(f"at most {self.longest} characters are possible")
         if self.kind is KEPT and is_count(value):
             return
+        if self.kind is CARDS:
+            read_gpus(value)
         if self.words and value not in self.words:
             words = ", ".join(self.words)
             either = f"{words} or a number of clips" if self.kind is KEPT else f"one of {words}"
@@ -183,6 +186,17 @@ def read_crop(word: str) -> str:
     return word
 
 
+def read_gpus(word: str) -> str:
+    """How many cards, or their numbers, as text."""
+    try:
+        parse_gpus(word)
+    except ValueError:
+        raise ValueError(
+            "how many, such as 4, or numbers of cards, such as 0,2, are needed"
+        ) from None
+    return word
+
+
 def read_bytes(word: str) -> int:
     """Bytes, at least one, out of `500MB`, `20GB` or a plain number of bytes; GB = 1e9."""
     units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -206,6 +220,7 @@ WHOLE, SPACING, SECONDS = (
 )
 DECIMAL, BYTES, SIZE = Kind("N", read_decimal), Kind("SIZE", read_bytes), Kind("W*H", read_size)
 TRUTH = Kind("TRUTH", read_truth)
+CARDS = Kind("N or A,B", read_gpus)
 MOUTH, EYES = Kind("X,Y,W,H", read_mouth), Kind("X,Y,W,H,X,Y,W,H", read_eyes)
 SWITCH = Kind("", read_truth)
 """Said or not, without a word."""
@@ -272,6 +287,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                words=("refuse", "step-down"), models=LARGE, unknown=_NO_CARD, decides="pixels"),
         Option("offload_model", "Parts that are not in use wait on the host: True or False; the same bytes.", TRUTH, models=LARGE,
                unknown="a placement, and two CPU cores have nothing to place", published=True),
+    ),
+    "several cards": (
+        Option("gpus", "Share the denoiser out over so many cards, or over these (0,2); on a CPU over processes. The same bytes.", CARDS),
+        Option("parallel", "What is shared out: steps (each card has the whole model), layers (each has a part of it) or auto, by memory.", HOW,
+               words=("auto", "steps", "layers")),
     ),
     "order and speed": (
         Option("offline", "Denoise everything first, then decode; the same bytes.", SWITCH, value=True,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from model import avatar
 from model.avatar import AudioWindow
+from model.device.heap import release_memory
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
 from storage.run import Run
@@ -201,7 +202,7 @@ class Session:
             for name in ("denoise_ahead", "avatar"):
                 self.__dict__.pop(name, None)
             unload_avatar()
-        avatar.release_memory()
+        release_memory()
 
     @cached_property
     def inputs(self) -> "Mapping[str, Any]":

@@ -46,10 +46,10 @@ class LayerStream:
         for host_buffer in islice(self._coming, BUFFERS):
             self._copier.fetch(host_buffer)
 
-    def walk(self, blocks: Sequence[Any]) -> Iterator[Any]:
-        """The blocks in their order, each on the card until the next is asked for; the walk goes to its end."""
-        for i, block in enumerate(blocks):
-            layer = self._layers.get(i)
+    def walk(self, blocks: Sequence[Any], held: range) -> Iterator[Any]:
+        """The blocks with the numbers `held` in their order, each on the card until the next is asked for; the walk goes to its end. All that wait are among them."""
+        for i in held:
+            block, layer = blocks[i], self._layers.get(i)
             if layer is None:
                 yield block
                 continue

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.device.prefetch import HostDeviceCopier, HostMemory
-from model.kv.kv_shape import KVShape
+from model.kv.kv_shape import KVShape, Shard
 from model.kv.kv_window import QKV, BlockPosition, DenseKVWindow, KVWindow, QuantizedKVWindow
 
 Bits = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
@@ -31,20 +31,18 @@ class KVCacheConfig:
 
 
 class KVCache:
-    """Keys and values of the cached blocks of every step and layer, those of every layer's condition, and the window."""
+    """Keys and values of the cached blocks of every step and layer of a shard, those of every layer's condition, and the window. Steps and layers are named by their numbers in the whole model."""
 
     slots: Tensor
     """Bytes of the cached blocks [step, layer, slot, byte]. The block at latent time t lies in slot t / block: the oldest is overwritten."""
 
-    def __init__(
-        self, shape: KVShape, like: Tensor, steps: int, layers: int, config: KVCacheConfig
-    ) -> None:
+    def __init__(self, shape: KVShape, like: Tensor, shard: Shard, config: KVCacheConfig) -> None:
         """Allocate where `like` is, in its precision; with `on_host` only the window and two layers' bytes lie there."""
-        self.shape, self.dtype = shape, like.dtype
+        self.shape, self.shard, self.dtype = shape, shard, like.dtype
         self.window: KVWindow = (
             QuantizedKVWindow(shape, like) if config.eight else DenseKVWindow(shape, like)
         )
-        sizes = (steps, layers, shape.slots, self.window.slot_bytes)
+        sizes = (len(shard.steps), len(shard.layers), shape.slots, self.window.slot_bytes)
         self._copier: HostDeviceCopier | None = None
         if config.on_host:
             self._copier = HostDeviceCopier(prod(sizes[2:]), like.device)
@@ -69,36 +67,57 @@ class KVCache:
     def begin(self, step: int) -> None:
         """Say that a forward through all layers at this step follows."""
         if self._copier:
-            self._copier.fetch(self.slots[step, 0].view(-1))
+            self._copier.fetch(self._bytes_of(step, self.shard.layers[0]))
 
     def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
         """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each; the block is then cached."""
-        cached = self.slots[step, layer]
+        cached = self._slots_of(step, layer)
+        kept = self._condition[layer - self.shard.layers.start]
         slot = cached[place.start // self.shape.block % self.shape.slots]
         before = min(place.start // self.shape.block, self.shape.slots)
         if not self._copier:
-            q = self.window.fill(cached, slot, self._condition[layer], place, qkv)
+            q = self.window.fill(cached, slot, kept, place, qkv)
             return self.window.attend(q, place, 1 + before)
         fetched = self._copier.take().bytes.view_as(cached)
         # On its way to the host it stays on the card for a while.
         room = torch.zeros_like(slot, device=fetched.device)
-        q = self.window.fill(fetched, room, self._condition[layer], place, qkv)
+        q = self.window.fill(fetched, room, kept, place, qkv)
         self._copier.write_back(room, slot)
         self._copier.release()
-        if layer + 1 < self.slots.shape[1]:
-            self._copier.fetch(self.slots[step, layer + 1].view(-1))
+        if layer + 1 in self.shard.layers:
+            self._copier.fetch(self._bytes_of(step, layer + 1))
         return self.window.attend(q, place, 1 + before)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Each step and layer whose bytes are here, in the order in which `save` gives them."""
+        return [(step, layer) for step in self.shard.steps for layer in self.shard.layers]
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of one layer at one step."""
+        return self.slots[0, 0].numel()
 
     def save(self) -> Iterator[tuple[str, Bits]]:
         """The bytes of each layer at each step under a name, "ring.STEP.LAYER", as copies."""
+        for step, layer in self.places:
+            yield f"ring.{step}.{layer}", self.copy_piece(step, layer)
+
+    def copy_piece(self, step: int, layer: int) -> Bits:
+        """A copy of the bytes of one layer at one step."""
         if self._copier:
             self._copier.wait_written()
-        for step, layer in np.ndindex(*self.slots.shape[:2]):
-            yield f"ring.{step}.{layer}", self.slots[step, layer].flatten().cpu().numpy().copy()
+        return self._bytes_of(step, layer).cpu().numpy().copy()
 
     def load(self, step: int, layer: int, bits: Bits) -> None:
         """Take back the bytes that `save` gave for one layer at one step."""
-        self.slots[step, layer].view(-1).copy_(torch.from_numpy(bits))
+        self._bytes_of(step, layer).copy_(torch.from_numpy(bits))
+
+    def _slots_of(self, step: int, layer: int) -> Tensor:
+        return self.slots[step - self.shard.steps.start, layer - self.shard.layers.start]
+
+    def _bytes_of(self, step: int, layer: int) -> Tensor:
+        return self._slots_of(step, layer).view(-1)
 
 
 def to_bits(x: Tensor) -> Bits:

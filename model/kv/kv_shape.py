@@ -9,6 +9,14 @@ SCALE_BYTES, LINE_BYTES = 4, 128
 
 
 @dataclass(frozen=True)
+class Shard:
+    """The denoising steps and the layers that one process computes, and whose KV caches it has."""
+
+    steps: range
+    layers: range
+
+
+@dataclass(frozen=True)
 class KVShape:
     """Sizes of what a block attends to: rows of the condition, and `latents` latent frames of `tokens` rows, `block` of them its own."""
 

@@ -5,16 +5,17 @@ from model.kv.kv_cache import KVCacheConfig
 from model.live_avatar.model_traits import KIND
 from model.s2v.conditioning import Conditioning
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
 from model.vae.wan_vae import WanFrameStream
 from model.wan.avatar import WanAvatar, to_bytes, to_pixels
-from model.wan.parts import bytes_free
+from model.wan.parts import bytes_free, kind_of_device
 
 PRIMER_LATENTS = 7
 """Of the motion latents, decoded before the film's first and not shown: as many as the published program for several cards takes."""
 
-__all__ = ["bytes_free", "load_model"]
+__all__ = ["bytes_free", "kind_of_device", "load_model"]
 
 
 def load_model(options: Options, machine: DeviceConfig) -> "LiveAvatar":
@@ -27,6 +28,10 @@ class LiveAvatar(WanAvatar):
 
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
+        return CausalDenoiser(self.prepare_denoising(inputs, seed))
+
+    def prepare_denoising(self, inputs: Named, seed: Seed) -> DenoisingSetup:
+        """All that decides the latents of a film but its sound; of this process's layers alone, where it has some."""
         transformer = self._parts.transformer
         conditioning = Conditioning(
             self.tensor(inputs["reference"]),
@@ -37,7 +42,7 @@ class LiveAvatar(WanAvatar):
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
         noise = SeededNoise(seed, transformer.config.roll)
         cache = KVCacheConfig(self._place.fp8, self._parts.placing.kv_on_host)
-        return CausalDenoiser(transformer, schedule, conditioning, noise, cache)
+        return DenoisingSetup(transformer, schedule, conditioning, noise, cache)
 
     def decoder(self, inputs: Named) -> "StreamDecoder":
         """A decoder that stands before clip 0."""

@@ -25,8 +25,9 @@ from model.pocket.probe import Parts, compute_probe
 from model.pocket.prompts import read_prompt
 from model.pocket.warping_network import load_warping_network
 from model.s2v.conditioning import Conditioning
-from model.s2v.transformer import S2VTransformer
+from model.s2v.transformer import S2VTransformer, view_blocks
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.probe import hash_bits
 from model.sampling.schedule import Schedule, make_schedule
@@ -34,7 +35,12 @@ from model.sampling.schedule import Schedule, make_schedule
 
 def load_model(options: Options, machine: DeviceConfig) -> "PocketAvatar":
     """Pocket with its shipped weights on the CPU."""
-    return PocketAvatar(options, machine.threads)
+    return PocketAvatar(options, machine)
+
+
+def kind_of_device(machine: DeviceConfig) -> str:  # noqa: ARG001 - as for every model
+    """cpu, or cuda."""
+    return "cpu"
 
 
 def bytes_free(machine: DeviceConfig) -> int | None:
@@ -50,10 +56,11 @@ def choose_precision() -> torch.dtype:
 class PocketAvatar:
     """The Avatar of the model called pocket."""
 
-    def __init__(self, options: Options, threads: int) -> None:
-        torch.set_num_threads(threads)
+    def __init__(self, options: Options, machine: DeviceConfig) -> None:
+        torch.set_num_threads(machine.threads)
         self._options = model_traits.fill_options(options)
-        self._threads, self._dtype = threads, choose_precision()
+        self._threads, self._dtype = machine.threads, choose_precision()
+        self._shard = machine.shard
         self._traits = model_traits.describe_model(options)
         weights = load_file(model_traits.WEIGHTS / model_traits.AVATAR_FILE)
         self._audio_encoder = MelEncoder()
@@ -141,6 +148,10 @@ class PocketAvatar:
 
     def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
+        return CausalDenoiser(self.prepare_denoising(inputs, seed))
+
+    def prepare_denoising(self, inputs: Named, seed: Seed) -> DenoisingSetup:
+        """All that decides the latents of a film but its sound; of this process's layers, where it has some."""
         config = self._transformer.config
         still, acts = to_batch(inputs["still"]), to_batch(inputs["acts"])
         planes = make_planes(acts, self._traits.clip_latents)
@@ -150,7 +161,9 @@ class PocketAvatar:
         )
         schedule = choose_schedule(self._traits.steps)
         noise = SeededNoise(seed, config.roll)
-        return CausalDenoiser(self._transformer, schedule, conditioning, noise, self._cache)
+        held = self._shard.layers if self._shard else self._transformer.held
+        transformer = view_blocks(self._transformer, held)
+        return DenoisingSetup(transformer, schedule, conditioning, noise, self._cache)
 
     def decoder(self, inputs: Named) -> PocketDecoder:
         """A decoder that stands before clip 0."""

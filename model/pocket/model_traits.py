@@ -90,6 +90,7 @@ def describe_model(options: Options) -> ModelTraits:
         needs_face=True,
         carry_bytes=carry_bytes(options),
         carry_pieces=2 + options.steps * TRANSFORMER.num_layers,
+        layers=TRANSFORMER.num_layers,
     )
 
 

@@ -111,8 +111,8 @@ class AudioInjector(nn.Module):
         self.injector: Any = nn.ModuleList([Attention(dim, heads, eps) for _ in range(layers)])
         self.injector_adain_layers = nn.ModuleList([AdaIn(dim) for _ in range(layers)])
 
-    def states(self, local: Tensor, whole: Tensor) -> list[AudioStates]:
-        """Keys, values, shift and scale of every layer, from tokens [b, t, n, dim] and [b, t, dim].
+    def states(self, local: Tensor, whole: Tensor, layers: range) -> list[AudioStates]:
+        """Keys, values, shift and scale of these of its layers, from tokens [b, t, n, dim] and [b, t, dim].
 
         Shift and scale come in the precision of the tokens, as the norm that they act on is then computed.
         """
@@ -120,9 +120,10 @@ class AudioInjector(nn.Module):
         local = rearrange(local, "b t n d -> (b t) n d").to(like)
         embedded = F.silu(rearrange(whole, "b t d -> (b t) 1 d")).to(like)
         states = []
-        for attention, adain in zip(self.injector, self.injector_adain_layers, strict=True):
-            shift, scale = (row.to(whole.dtype) for row in adain(embedded))
-            keys, values = attention.keys_values(local)
+        for layer in layers:
+            rows = self.injector_adain_layers[layer](embedded)
+            shift, scale = (row.to(whole.dtype) for row in rows)
+            keys, values = self.injector[layer].keys_values(local)
             states.append(AudioStates(keys, values, shift, scale))
         return states
 

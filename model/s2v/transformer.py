@@ -4,6 +4,7 @@ Module names are the keys of the published checkpoint.
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,25 @@ class S2VTransformer(nn.Module):
         self.stream: LayerStream | None = None
         """Brings the blocks that wait on the host."""
         self.injector_of = {block: j for j, block in enumerate(injected)}
+        self.held = range(config.num_layers)
+        """Numbers of the blocks that are here; the others are those of other processes."""
+
+    def keep_blocks(self, held: range) -> None:
+        """Let go of the weights of all other blocks, and of their injectors; what is not inside of a block stays whole."""
+        self.held = held
+        for i, block in enumerate(self.blocks):
+            if i not in held:
+                block.to("meta")
+        for i, j in self.injector_of.items():
+            if i not in held:
+                self.audio_injector.injector[j].to("meta")
+                self.audio_injector.injector_adain_layers[j].to("meta")
+
+    @property
+    def held_injectors(self) -> range:
+        """Numbers of the injector's layers that belong to the blocks that are here."""
+        held = [j for i, j in self.injector_of.items() if i in self.held]
+        return range(held[0], held[-1] + 1) if held else range(0)
 
     def tokens_per_latent(self, height: int, width: int) -> int:
         """Tokens of one latent frame of height × width latent pixels."""
@@ -116,8 +136,13 @@ class S2VTransformer(nn.Module):
         """What the latents are kept in between two steps."""
         return self.precision if self.config.rounded_latents else torch.float32
 
+    @property
+    def tokens_precision(self) -> torch.dtype:
+        """What tokens come in out of a block."""
+        return torch.float32 if self.config.rounding == "never" else self.precision
+
     def embed_text(self, states: Tensor | None) -> TextStates:
-        """Prompt states [b, l, text_dim] to the keys and values of every layer; zeros fill them up to text_len, and these are attended to as well."""
+        """Prompt states [b, l, text_dim] to the keys and values of every layer that is here; zeros fill them up to text_len, and these are attended to as well."""
         if states is None or self.config.text_dim is None:
             return []
         missing = self.config.text_len - states.shape[1]
@@ -127,14 +152,19 @@ class S2VTransformer(nn.Module):
         return [block.cross_attn.keys_values(tokens) for block in self.layers()]
 
     def layers(self) -> Iterator[Block]:
-        """Every block in its order, where it can compute until the next is asked for."""
-        return iter(self.blocks) if self.stream is None else self.stream.walk(self.blocks)
+        """Every block that is here, in its order, where it can compute until the next is asked for."""
+        if self.stream is not None:
+            return self.stream.walk(self.blocks, self.held)
+        return (self.blocks[i] for i in self.held)
 
     def embed_audio(self, features: Tensor) -> list[AudioStates]:
-        """Features [b, layer, channel, frame] of a slice to the states of every injector layer; of several speakers, [(speaker b), …]."""
+        """Features [b, layer, channel, frame] of a slice to the states of every injector layer that is here; of several speakers, [(speaker b), …]."""
         precision = self.precision if self.config.rounding == "layer" else torch.float32
         features = send_to_device(features, self.patch_embedding.weight.device).to(precision)
-        return self.audio_injector.states(*self.casual_audio_encoder(features))
+        if not self.held_injectors:
+            return []
+        local, whole = self.casual_audio_encoder(features)
+        return self.audio_injector.states(local, whole, self.held_injectors)
 
     def embed_latents(self, latents: Tensor, kind: int) -> Tensor:
         """Latents [b, c, t, h, w] to tokens [b, (t h w), dim] of a kind."""
@@ -183,19 +213,19 @@ class S2VTransformer(nn.Module):
         return self.rope.factors(torch.cat(places).to(self.patch_embedding.weight.device))
 
     def through_blocks(self, x: Tensor, context: ForwardContext) -> Tensor:
-        """Tokens [b, l, dim] through every block; sound is injected into the first segment."""
+        """Tokens [b, l, dim] through every block that is here; sound is injected into the first segment."""
         rounding = self.config.rounding
         inside = self.precision if rounding == "layer" else torch.float32
         between = torch.float32 if rounding == "never" else x.dtype
         rows = torch.stack([time.rows for time in context.times], 1)
-        first = context.lengths[0]
-        for i, block in enumerate(self.layers()):
-            text = context.text[i] if context.text else None
+        first, audio = context.lengths[0], iter(context.audio)
+        for i, block, attend in zip(self.held, self.layers(), context.attends, strict=True):
+            text = context.text[i - self.held.start] if context.text else None
             modulations = block.modulations(rows, inside)
-            x = block(x, modulations, context.lengths, context.attends[i], text).to(between)
+            x = block(x, modulations, context.lengths, attend, text).to(between)
             if context.audio and i in self.injector_of:
                 j = self.injector_of[i]
-                injected = self.audio_injector(x[:, :first], j, context.audio[j], context.masks)
+                injected = self.audio_injector(x[:, :first], j, next(audio), context.masks)
                 x = torch.cat([injected, x[:, first:]], 1) if first < x.shape[1] else injected
         return x
 
@@ -208,6 +238,13 @@ class S2VTransformer(nn.Module):
             "b (t h w) (p q r c) -> b c (t p) (h q) (w r)",
             t=t // pt, h=h // ph, w=w // pw, p=pt, q=ph, r=pw,
         )  # fmt: skip
+
+
+def view_blocks(transformer: S2VTransformer, held: range) -> S2VTransformer:
+    """A copy of the transformer that goes through these of its blocks alone; the weights are shared."""
+    view = copy(transformer)
+    view.held = held
+    return view
 
 
 class Head(nn.Module):

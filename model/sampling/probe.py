@@ -18,6 +18,7 @@ from model.kv.kv_cache import KVCacheConfig
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import Schedule
 
@@ -56,7 +57,7 @@ def keep_first_blocks(transformer: S2VTransformer, count: int) -> S2VTransformer
     """A copy of the transformer with its first `count` blocks alone, whose weights are shared: all blocks are computed alike."""
     shallow = copy(transformer)
     shallow._modules = {**transformer._modules, "blocks": transformer.blocks[:count]}
-    shallow.stream = None
+    shallow.stream, shallow.held = None, range(count)
     return shallow
 
 
@@ -71,6 +72,6 @@ def denoise_block(
         text = draw_noise(1, config.text_len // 4, config.text_dim).to(latents.device)
     conditioning = Conditioning(latents, motion, text, config.block_latents)
     noise = SeededNoise(SEED, config.roll)
-    denoiser = CausalDenoiser(transformer, ONE_STEP, conditioning, noise, cache)
+    denoiser = CausalDenoiser(DenoisingSetup(transformer, ONE_STEP, conditioning, noise, cache))
     denoiser.restore(BLOCKS_BEFORE, ())
     return torch.from_numpy(denoiser.denoise(features[0].numpy()).latents)

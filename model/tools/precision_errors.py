@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.avatar import Options, release_memory
+from model.avatar import Options
+from model.device.heap import release_memory
 from model.kv.kv_cache import KVCache, KVCacheConfig
 from model.live_avatar.model_traits import KIND
 from model.s2v.conditioning import Conditioning
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import BlockTask, DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
 from model.weights import checkpoint
@@ -70,7 +72,7 @@ def compute_outputs(way: Precision, trial: Trial) -> list[Tensor]:
     schedule = make_schedule(STEPS, transformer.config.sigmas)
     how = KVCacheConfig(way.eight, way.on_host)
     scene, draws = noise_conditioning(trial, place), SeededNoise(0, transformer.config.roll)
-    loop = CausalDenoiser(transformer, schedule, scene, draws, how)
+    loop = CausalDenoiser(DenoisingSetup(transformer, schedule, scene, draws, how))
     loop.restore(1, ())
     fill_cache(loop.cache)
     velocities = [velocity.float().cpu() for velocity in run_forwards(loop, place)]
@@ -102,19 +104,13 @@ def noise_features(place: checkpoint.WeightsLocation, frames: int, seed: int) ->
 @torch.inference_mode()
 def run_forwards(loop: CausalDenoiser, place: checkpoint.WeightsLocation) -> Iterator[Tensor]:
     """One forward for each step, of latents of noise."""
-    told = loop.embed_conditioning(
-        loop.conditioning.audio_tensor(noise_features(place, 4 * loop.block, 0))
-    )
-    shape = (
-        *loop.conditioning.reference.shape[:2],
-        loop.block,
-        *loop.conditioning.reference.shape[3:],
-    )
-    x = draw_normal(*shape, seed=4).to(
-        loop.conditioning.reference.device, loop.transformer.latents_precision
-    )
+    stage = loop.stage
+    stage.begin_clip(1, noise_features(place, 4 * stage.block * stage.blocks, 0))
+    loop.runner.prefill()
+    x = draw_normal(*stage.latents_like.shape, seed=4).to(stage.latents_like)
     for step in range(STEPS):
-        yield loop.velocity(step, 0, x, told)
+        task = BlockTask(1, 0, step)
+        yield stage.velocity(task, stage.through_layers(task, stage.embed_block(task, x)))
 
 
 @torch.inference_mode()

@@ -34,7 +34,10 @@ class WanAvatar:
         self._kind, self._options, self._threads = kind, options, machine.threads
         self._traits = kind.describe_model(options)
         self._place = placement_of(machine, fp8=options.precision == FP8)
-        placing = choose_offload(kind.needed(options), bytes_free(machine), machine.offload)
+        needed = kind.needed(options)
+        if machine.shard is not None:
+            needed = needed.of_shard(machine.shard, self._traits.steps)
+        placing = choose_offload(needed, bytes_free(machine), machine.offload)
         self._parts = Parts(kind, kind.locate_weights(options), self._place, placing)
         self._most = 0
 

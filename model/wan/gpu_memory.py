@@ -1,11 +1,11 @@
 """How much of a card a film takes, by arithmetic: decided once, before any weight is loaded. Without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from model.kv.kv_shape import PackedSizes
+from model.kv.kv_shape import PackedSizes, Shard
 from model.weights import published_shapes
 
 BF16_BYTES, FP8_BYTES = 2, 1
@@ -80,6 +80,19 @@ class MemoryNeed:
     """The speech encoder."""
     text_encoder: int
     """What the prompt's encoder takes, before anything else is there."""
+
+    def of_shard(self, shard: Shard, steps: int) -> "MemoryNeed":
+        """What one of several ranks needs, of so many steps in all: its blocks, its KV caches, and on rank 0 alone what is no denoising."""
+        blocks = len(shard.layers)
+        leads = shard.layers.start == shard.steps.start == 0
+        return replace(
+            self,
+            blocks=blocks,
+            kv_caches=self.kv_caches * blocks * len(shard.steps) // (self.blocks * steps),
+            vae=leads * self.vae,
+            audio_encoder=leads * self.audio_encoder,
+            text_encoder=leads * self.text_encoder,
+        )
 
     def parts(self, plan: OffloadPlan) -> dict[str, int]:
         """Bytes on the card by part, without what waits on the host."""

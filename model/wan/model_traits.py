@@ -125,6 +125,7 @@ class PublishedModel:
             precision=options.precision,
             carry_bytes=needed.kv_caches,
             carry_pieces=2 + needed.kv_caches // needed.layer_kv_cache if needed.kv_caches else 0,
+            layers=0 if self.motion_latents else config["num_layers"],
             encoded_bytes=encoded_bytes(config, (width, height), guided=bool(self.guidance)),
         )
 

@@ -34,6 +34,11 @@ def device_of(machine: DeviceConfig) -> torch.device:
     return torch.device(chosen)
 
 
+def kind_of_device(machine: DeviceConfig) -> str:
+    """cpu, or cuda."""
+    return device_of(machine).type
+
+
 def placement_of(machine: DeviceConfig, *, fp8: bool) -> Placement:
     """bfloat16 on a card, float32 on the CPU. Threads are set, as they decide the last bits; so is the card's limit."""
     torch.set_num_threads(machine.threads)
@@ -45,7 +50,8 @@ def placement_of(machine: DeviceConfig, *, fp8: bool) -> Placement:
         # This one takes no device without an index, and counts without what CUDA itself takes.
         share = max(0.0, min(1.0, (machine.memory - CONTEXT) / whole))
         torch.cuda.set_per_process_memory_fraction(share, index)
-    return Placement(device, torch.float32 if device.type == "cpu" else torch.bfloat16, fp8)
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    return Placement(device, dtype, fp8, held=machine.shard.layers if machine.shard else None)
 
 
 def bytes_free(machine: DeviceConfig) -> int | None:
@@ -88,7 +94,8 @@ class Parts:
     @built_alone
     def transformer(self) -> "S2VTransformer":
         """The transformer, with the LoRA merged where the model has one."""
-        waiting = self.placing.waiting(self.place.config["num_layers"])
+        held = self.placement.held or range(self.place.config["num_layers"])
+        waiting = tuple(held.start + i for i in self.placing.waiting(len(held)))
         return load_transformer(
             self.place, replace(self.placement, waiting=waiting), **self.kind.switches
         )

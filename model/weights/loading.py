@@ -3,9 +3,9 @@
 The model is built on the meta device and filled tensor by tensor: nothing exists twice but the one tensor that is being merged.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.avatar import trim_heap
+from model.device.heap import trim_heap
 from model.device.layer_offload import LayerStream
 from model.ops.fp8 import FP8_DTYPE, Fp8Linear, replace_linears
 from model.s2v.config import S2VConfig
@@ -36,12 +36,23 @@ class Placement:
     """Linear layers of the blocks in eight-bit floats. The injector's are few and stay: they err most (docs/LOG.md)."""
     waiting: tuple[int, ...] = ()
     """Blocks whose weights stay on the host."""
+    held: range | None = None
+    """Blocks that are loaded, with their injectors; None: all."""
 
     def device_of(self, name: str) -> torch.device:
         """Where the weight of this name goes."""
         part, _, rest = name.partition(".")
         waits = part == "blocks" and int(rest.partition(".")[0]) in self.waiting
         return torch.device("cpu") if waits else self.device
+
+    def is_held(self, name: str, injected: Sequence[int]) -> bool:
+        """Whether the weight of this name is loaded; `injected` are the blocks that the injector's layers belong to."""
+        parts = name.split(".")
+        if self.held is None or parts[0] not in {"blocks", "audio_injector"}:
+            return True
+        if parts[0] == "blocks":
+            return int(parts[1]) in self.held
+        return sorted(injected)[int(parts[2])] in self.held
 
     def is_kept(self, name: str) -> bool:
         """Whether the weight of this name stays on the device."""
@@ -69,6 +80,12 @@ class WeightSource:
         """The weights as they lie in the files, so that these are read from their beginning to their end."""
         return sorted(self.contents, key=lambda n: (self.contents[n].path, self.contents[n].offset))
 
+    def only(self, is_wanted: Callable[[str], bool]) -> "WeightSource":
+        """Those of the weights that are wanted; no byte of the others is read."""
+        contents = {name: held for name, held in self.contents.items() if is_wanted(name)}
+        pairs = {name: pair for name, pair in self.pairs.items() if name in contents}
+        return replace(self, contents=contents, pairs=pairs)
+
     @property
     def largest_merged(self) -> int:
         """Numbers in the largest weight that is changed."""
@@ -93,11 +110,14 @@ def load_transformer(
     from accelerate import init_empty_weights
 
     source = open_source(place)
+    every = source.contents
+    injected = S2VConfig(**{**place.config, **switches}).audio_inject_layers
+    source = source.only(lambda name: placement.is_held(name, injected))
     require_memory(placement, source)
     with init_empty_weights():
         model = S2VTransformer(S2VConfig(**{**place.config, **switches}))
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-    if said := checks.describe_differences(expected, source.contents, source.contents):
+    if said := checks.describe_differences(expected, every, every):
         raise OtherWeights(place.folder, said)
     if placement.fp8:
         replace_linears(model.blocks)
@@ -106,6 +126,7 @@ def load_transformer(
             _assign_weight(model, name, weight, placement.device_of(name))
     except torch.OutOfMemoryError as error:
         raise _too_small(placement, source) from error
+    model.held = placement.held or model.held
     model.eval().requires_grad_(requires_grad=False)
     if placement.waiting:
         model.stream = LayerStream(model.blocks, placement.waiting, placement.device)

@@ -72,6 +72,10 @@ class LogLines:
             words = f"{float(str(copied)) / 1e6:.1f} MB could not be linked there, and were copied"
             log_line(f"[WARN] {words}", logging.WARNING)
 
+    def _ranks_started(self, facts: Facts) -> None:
+        words = f"{facts['ranks']} ranks share the {facts['parallel']}: {facts['reason']}"
+        log_line(f"[INFO] {words}", logging.WARNING)
+
     def _size_stepped_down(self, facts: Facts) -> None:
         log_line(
             f"[WARN] GPU memory low, downgrading resolution to {facts['made']}", logging.WARNING

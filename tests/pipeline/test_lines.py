@@ -57,6 +57,7 @@ ARGUMENTS = {
     "WeightsDamaged": ("ckpt/a.safetensors", "it ends too soon"),
     "OtherWeights": ("ckpt", "tensors missing: 1 of 1095 (head.head.bias)"),
     "OtherLora": ("lora.safetensors", "tensors without use: 1 (x)"),
+    "RankLost": (2, 4, "was killed by SIGKILL"),
     "FilmTooLarge": (24, "704*384", 31, "It fits with --offload-model True."),
     "DeviceTooSmall": ("NVIDIA RTX 4090", 3, "live-avatar", 31),
     "NotReproduced": (3, "runs/tea"),

@@ -280,7 +280,7 @@ def main() -> None:
     samples = read_samples()
     if asked.quick:
         samples = [sample for sample in samples if sample.voice in QUICK_VOICES]
-    avatar = PocketAvatar(Options(256, 256), DeviceConfig().threads)
+    avatar = PocketAvatar(Options(256, 256), DeviceConfig())
     if asked.eight:
         avatar.round_to_eight_bits()
     with _report_part("presenters"):

@@ -7,6 +7,7 @@ import torch
 from model.device.layer_offload import LayerStream
 from model.kv.kv_cache import KVCacheConfig
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
 from tests.model.small import rounded, small_scene, small_transformer, sound
@@ -25,7 +26,9 @@ def film(waiting: tuple[int, ...] = (), how: KVCacheConfig = PLAIN) -> list[np.n
     def begun() -> CausalDenoiser:
         schedule = make_schedule(2, model.config.sigmas)
         draws = SeededNoise(3, model.config.roll)
-        return CausalDenoiser(model, schedule, small_scene(latents=LATENTS), draws, how)
+        return CausalDenoiser(
+            DenoisingSetup(model, schedule, small_scene(latents=LATENTS), draws, how)
+        )
 
     loop = begun()
     for clip in range(CLIPS):

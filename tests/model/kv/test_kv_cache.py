@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.kv.kv_cache import KVCache, KVCacheConfig
-from model.kv.kv_shape import KVShape
+from model.kv.kv_shape import KVShape, Shard
 from model.kv.kv_window import BlockPosition
 from model.s2v.attention import attend_all
 from model.s2v.rope import apply_rope
@@ -33,7 +33,7 @@ def factors(rows: int, time: int) -> Tensor:
 
 
 def begin(config: KVCacheConfig) -> KVCache:
-    cache = KVCache(SHAPE, torch.zeros(1), STEPS, LAYERS, config)
+    cache = KVCache(SHAPE, torch.zeros(1), Shard(range(STEPS), range(LAYERS)), config)
     keep(cache, 0)
     return cache
 

@@ -7,6 +7,7 @@ import torch
 
 from model.s2v.conditioning import Conditioning
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.schedule import make_schedule
 from tests.model.parity.golden import Written, furthest, parts, transformer
 
@@ -23,7 +24,9 @@ def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         pose=lambda clip: inputs["pose"][clip][None],
     )  # fmt: skip
     draws = Written(inputs["noise"], told["rel"], blocks)
-    loop = CausalDenoiser(model, make_schedule(steps, model.config.sigmas), scene, draws)
+    loop = CausalDenoiser(
+        DenoisingSetup(model, make_schedule(steps, model.config.sigmas), scene, draws)
+    )
     made = [loop.denoise(clip.numpy()).latents for clip in inputs["audio"]]
     worst = furthest(np.concatenate(made, 1), outputs["exact_rope.latents"])
     assert worst < told["recommended_tolerance"]["max_abs"]

@@ -6,6 +6,7 @@ import torch
 
 from model.s2v.conditioning import Conditioning
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.schedule import make_schedule
 from tests.model.parity.golden import Written, furthest, parts, transformer
 
@@ -22,6 +23,8 @@ def check(told: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         masks=inputs["mask"].squeeze(-1),
     )  # fmt: skip
     draws = Written(inputs["noise"], told["rel"], blocks)
-    loop = CausalDenoiser(model, make_schedule(steps, model.config.sigmas), scene, draws)
+    loop = CausalDenoiser(
+        DenoisingSetup(model, make_schedule(steps, model.config.sigmas), scene, draws)
+    )
     made = loop.denoise(inputs["audio"].numpy()).latents
     assert furthest(made, outputs["exact_rope.latents"]) < told["recommended_tolerance"]["max_abs"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import BlockTask, DenoisingSetup
 from model.sampling.schedule import make_schedule
 from storage.errors import BadOption
 from tests.model.small import (
@@ -39,11 +40,13 @@ class Written:
 def begun(scene, steps: int = 2, model=None, **switches) -> CausalDenoiser:
     model = model or small_transformer(**switches)
     draws = Written(scene.clip_latents // BLOCK, *scene.reference.shape[-2:])
-    return CausalDenoiser(model, make_schedule(steps, model.config.sigmas), scene, draws)
+    return CausalDenoiser(
+        DenoisingSetup(model, make_schedule(steps, model.config.sigmas), scene, draws)
+    )
 
 
 def film(loop: CausalDenoiser, heard: np.ndarray) -> np.ndarray:
-    clips = heard.shape[-1] // (4 * loop.conditioning.clip_latents)
+    clips = heard.shape[-1] // (4 * loop.setup.conditioning.clip_latents)
     return np.concatenate([loop.denoise(part).latents for part in np.split(heard, clips, -1)], 1)
 
 
@@ -126,8 +129,12 @@ def test_a_speaker_is_heard_where_the_mask_says() -> None:
 def test_everything_is_where_the_model_is() -> None:
     """Prompt, sound, masks, poses, noise, places and rings go to the model's device."""
     masks, pose = torch.ones(2, 1, 4, 4), torch.zeros(1, 16, BLOCK, 8, 8)
-    scene = elsewhere(small_scene(latents=BLOCK, masks=masks))
+    scene = elsewhere(small_scene(latents=BLOCK, masks=masks, pose=lambda _: pose))
     loop = begun(scene, model=small_transformer().to("meta"))
-    told = loop.embed_conditioning(scene.audio_tensor(sound(BLOCK, speakers=2)), pose)
-    made = loop.velocity(0, 0, loop._draw_noise(0), told)
+    loop.begin_clip(sound(BLOCK, speakers=2))
+    task = BlockTask(0, 0, 0)
+    loop.runner.prefill()
+    noise = loop.stage.draw_noise(task)
+    tokens = loop.stage.through_layers(task, loop.stage.embed_block(task, noise))
+    made = loop.stage.solve_step(task, loop.stage.velocity(task, tokens), noise)
     assert made.device.type == "meta"

@@ -10,7 +10,7 @@ from model.pocket.training.judged_presenters import make_presenters
 
 def test_some_clips_of_a_film_are_those_of_the_whole() -> None:
     """To the byte, though what lies between was never decoded."""
-    avatar = PocketAvatar(Options(64, 64, 12, 2), DeviceConfig().threads)
+    avatar = PocketAvatar(Options(64, 64, 12, 2), DeviceConfig())
     who = make_presenters(1, 64)[0]
     span = avatar.traits.clip_frames * avatar.traits.samples_per_frame
     sound = np.random.default_rng(0).normal(0, 0.1, 5 * span).astype(np.float32)

@@ -22,6 +22,7 @@ from model.pocket.training.train_avatar import (
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.schedule import Schedule
 
 SIGMA = 0.75
@@ -51,7 +52,7 @@ def test_the_masked_forward_equals_the_streaming_loop() -> None:
     schedule = Schedule((1000 * SIGMA,), (SIGMA, 0.0))
     planes = torch.randn(1, PLANES, 1, 8, 8).expand(-1, -1, CLIP, -1, -1)
     told = Conditioning(reference, past, None, CLIP, pose=lambda _: planes)
-    loop = CausalDenoiser(model, schedule, told, Written(noise, ahead))
+    loop = CausalDenoiser(DenoisingSetup(model, schedule, told, Written(noise, ahead)))
     made = torch.from_numpy(loop.denoise(features[0].numpy()).latents)
     before = torch.cat([past[0], made[:, :-BLOCK]], 1)
     motion = before.unflatten(1, (BLOCKS, WARM)).transpose(0, 1)[None]

@@ -1,0 +1,293 @@
+"""The arithmetic of the block-causal loop of LiveAvatar (arXiv 2512.04677), for a shard of its steps and layers: a KV cache for each step and layer, a rolling reference.
+
+The screen to read is `embed_block`, `through_layers` and `velocity`: in this order, whoever holds which layers, they are one forward.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.avatar import Float
+from model.device.prefetch import send_to_device
+from model.kv.kv_cache import KVCache, KVCacheConfig, from_bits, to_bits
+from model.kv.kv_shape import KVShape, Shard
+from model.kv.kv_window import BlockPosition
+from model.s2v.attention import Attend, attend_all
+from model.s2v.audio_injector import AudioStates
+from model.s2v.conditioning import Conditioning
+from model.s2v.rope import apply_rope
+from model.s2v.transformer import ForwardContext, S2VTransformer, TextStates
+from model.sampling.noise import NoiseSource
+from model.sampling.schedule import Schedule, Solver
+from storage.errors import BadOption
+
+
+@dataclass(frozen=True)
+class DenoisingSetup:
+    """All that decides the latents of a film but its sound: the model, the noise levels, picture and prompt, the draws, and how keys and values are kept."""
+
+    transformer: S2VTransformer
+    schedule: Schedule
+    conditioning: Conditioning
+    noise: NoiseSource
+    cache: KVCacheConfig = KVCacheConfig()  # noqa: RUF009 - frozen
+
+    @property
+    def whole(self) -> Shard:
+        """The shard that is all of it: every step, every layer that is there."""
+        return Shard(range(len(self.schedule.timesteps)), self.transformer.held)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a clip; raises BadOption where it is no whole number of them."""
+        return count_blocks(self.conditioning.clip_latents, self.transformer.config.block_latents)
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """One step of one block of latents of one clip."""
+
+    clip: int
+    block: int
+    step: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The clip and the block, whichever step."""
+        return self.clip, self.block
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Block by block, and step by step within."""
+        return self.clip, self.block, self.step
+
+
+@dataclass(frozen=True)
+class BlockConditioning:
+    """Sound, speakers' masks [speaker, token] and pose latents [1, c, t, h, w] of one block, the same at all of its steps."""
+
+    audio: list[AudioStates]
+    masks: Tensor | None
+    pose: Tensor | None
+
+
+@dataclass(frozen=True)
+class TokenPositions:
+    """Positions [l, 3] (time, row, column) of tokens at time 0, on the model's device: sending them anew would make the host wait for all that runs."""
+
+    block: Tensor
+    reference: Tensor
+    motion: Tensor
+    one_latent: Tensor
+    """The step of one latent in time [3]."""
+
+
+def token_positions(
+    model: S2VTransformer, conditioning: Conditioning, block: int
+) -> TokenPositions:
+    """Positions of a block of `block` latents, of the reference, and of the motion latents that end before time 0."""
+    h, w = conditioning.reference.shape[-2:]
+    grids = (
+        model.latent_positions(0, block, h, w),
+        model.latent_positions(0, 1, h, w),
+        model.motion_positions(0, h, w),
+        torch.tensor([1, 0, 0]),
+    )
+    return TokenPositions(*(grid.to(conditioning.reference.device) for grid in grids))
+
+
+class CausalStage:
+    """Some steps and layers of a film in the making. All that goes from clip to clip is `sink`, `motion` and the KV cache; several clips may be under way."""
+
+    sink: Tensor
+    """The reference's latents [1, c, 1, h, w]: the picture's, or the film's first."""
+    motion: Tensor
+    """Latents [1, c, m, h, w] before the next block, or those of the picture."""
+
+    @torch.inference_mode()
+    def __init__(self, setup: DenoisingSetup, shard: Shard) -> None:
+        self.setup, self.shard = setup, shard
+        model, conditioning = setup.transformer, setup.conditioning
+        self.block, self.blocks = model.config.block_latents, setup.blocks
+        *self.times, self.time_zero = model.embed_times((*setup.schedule.timesteps, 0.0))
+        self.text: TextStates = model.embed_text(conditioning.text)
+        weight = model.patch_embedding.weight
+        self.cache = KVCache(self._cache_shape(), weight, shard, setup.cache)
+        self._positions = token_positions(model, conditioning, self.block)
+        self.reset()
+
+    @property
+    def latents_like(self) -> Tensor:
+        """A tensor without numbers, of the shape and precision of a block of latents [1, c, t, h, w]."""
+        reference = self.setup.conditioning.reference
+        b, c, _, h, w = reference.shape
+        precision = self.setup.transformer.latents_precision
+        return reference.new_empty((b, c, self.block, h, w), dtype=precision)
+
+    def tokens_like(self, *, condition: bool = False) -> Tensor:
+        """A tensor without numbers, of the shape and precision of a block's tokens behind a layer [1, l, dim]; or of the condition's."""
+        model, shape = self.setup.transformer, self.cache.shape
+        rows = shape.condition if condition else shape.own
+        like = self.setup.conditioning.reference
+        return like.new_empty((shape.batch, rows, model.config.dim), dtype=model.tokens_precision)
+
+    @torch.inference_mode()
+    def reset(self) -> None:
+        """Stand before any clip, with an empty KV cache and the picture's own sink and motion."""
+        conditioning = self.setup.conditioning
+        self.sink, self.motion = conditioning.reference, conditioning.motion
+        self.cache.reset()
+        self._features: dict[int, tuple[Tensor, ...]] = {}
+        self._given: dict[tuple[int, int], BlockConditioning] = {}
+        self._solvers: dict[tuple[int, int], Solver] = {}
+
+    @torch.inference_mode()
+    def load_state(self, name: str, bits: NDArray[np.generic]) -> None:
+        """Take back a piece of a carry: "sink", "motion", or "ring.STEP.LAYER" of this shard."""
+        kind, *place = name.split(".")
+        if kind == "ring":
+            self.cache.load(int(place[0]), int(place[1]), bits)  # type: ignore[arg-type]
+        else:
+            like = self.setup.conditioning.reference
+            setattr(self, kind, from_bits(bits).to(like))  # type: ignore[arg-type]
+
+    def save_condition(self) -> dict[str, NDArray[np.generic]]:
+        """What the condition of the next clip is made of: "sink" and "motion" [1, c, t, h, w], bf16 as uint16."""
+        return {"sink": to_bits(self.sink), "motion": to_bits(self.motion)}
+
+    def begin_clip(self, clip: int, audio: Float) -> None:
+        """Take the features of a clip [layer, channel, frame], or [speaker, layer, channel, frame] where the conditioning has masks."""
+        features = self.setup.conditioning.audio_tensor(audio)
+        self._features[clip] = features.chunk(self.blocks, -1)
+
+    def embed_conditioning(self, features: Tensor, pose: Tensor | None = None) -> BlockConditioning:
+        """What all steps of a block share, from its features [speaker, layer, channel, frame] and pose latents [1, c, t, h, w]."""
+        masks = self.setup.conditioning.token_masks(self.block)
+        return BlockConditioning(self.setup.transformer.embed_audio(features), masks, pose)
+
+    def draw_noise(self, task: BlockTask) -> Tensor:
+        """The latents of a block before its first step [1, c, t, h, w]."""
+        _, c, t, h, w = self.latents_like.shape
+        drawn = torch.from_numpy(self.setup.noise.noise(task.clip, task.block, (c, t, h, w)))
+        device = self.setup.conditioning.reference.device
+        return send_to_device(drawn[None], device).to(self.latents_like.dtype)
+
+    def embed_block(self, task: BlockTask, x: Tensor) -> Tensor:
+        """Latents [1, c, t, h, w] to the tokens [1, l, dim] that the first layer takes."""
+        return self.setup.transformer.embed_noisy(x, self._conditioning_of(task).pose)
+
+    def through_layers(self, task: BlockTask, tokens: Tensor) -> Tensor:
+        """A block's tokens [1, l, dim] through the layers of this shard; the KV cache of its step then holds the block."""
+        given, start = self._conditioning_of(task), self._start_of(task)
+        attends = self._attends(task.step, start, self.setup.noise.sink(*task.place, task.step))
+        self.cache.begin(task.step)
+        context = ForwardContext(
+            (self.times[task.step],),
+            (tokens.shape[1],),
+            attends,
+            self.text,
+            given.audio,
+            given.masks,
+        )
+        return self.setup.transformer.through_blocks(tokens, context)
+
+    def velocity(self, task: BlockTask, tokens: Tensor) -> Tensor:
+        """Tokens behind the last layer [1, l, dim] to the velocity of the block's latents [1, c, t, h, w]."""
+        shape = self.latents_like.shape[2:]
+        return self.setup.transformer.to_velocity(tokens, self.times[task.step], shape)
+
+    def solve_step(self, task: BlockTask, velocity: Tensor, x: Tensor) -> Tensor:
+        """The latents of a block after a step, from its velocity and the latents before it [1, c, t, h, w]."""
+        solver = self._solvers.pop(task.place, None) or self.setup.schedule.begin()
+        if task.step + 1 in self.shard.steps:
+            self._solvers[task.place] = solver
+        return solver(task.step, velocity, x)
+
+    def end_step(self, task: BlockTask) -> None:
+        """Let go of what a block needs no more behind its last step here."""
+        if task.step == self.shard.steps[-1]:
+            self._given.pop(task.place, None)
+            if task.block == self.blocks - 1:
+                del self._features[task.clip]
+
+    def follow_block(self, task: BlockTask, x: Tensor) -> None:
+        """Take the latents of a block as motion where the model's motion follows, else its first as the sink."""
+        if self.setup.transformer.config.motion_follows:
+            self.motion = torch.cat([self.motion, x], 2)[:, :, -self.motion.shape[2] :]
+        else:
+            assert task.place == (0, 0), "the sink is the first latent of the film"
+            self.sink = x[:, :, :1].clone()
+
+    def embed_condition(self) -> Tensor:
+        """Reference and motion as the tokens [1, l, dim] that the first layer takes."""
+        return self.setup.transformer.embed_condition(self.sink, self.motion)
+
+    def prefill_layers(self, tokens: Tensor) -> Tensor:
+        """The condition's tokens through the layers of this shard at t = 0; their keys are kept before rotation: their positions change with each block."""
+        model = self.setup.transformer
+        factors = self._condition_factors(model.config.reference_time, 0)
+        self.cache.reset_condition()
+        attends = [attend_and_keep(self.cache, factors)] * len(self.shard.layers)
+        lengths = (tokens.shape[1],)
+        return model.through_blocks(
+            tokens, ForwardContext((self.time_zero,), lengths, attends, self.text, [])
+        )
+
+    def _conditioning_of(self, task: BlockTask) -> BlockConditioning:
+        if task.place not in self._given:
+            poses = self.setup.conditioning.pose_of(task.clip)
+            pose = None if poses is None else poses.split(self.block, 2)[task.block]
+            features = self._features[task.clip][task.block]
+            self._given[task.place] = self.embed_conditioning(features, pose)
+        return self._given[task.place]
+
+    def _start_of(self, task: BlockTask) -> int:
+        return task.clip * self.setup.conditioning.clip_latents + task.block * self.block
+
+    def _attends(self, step: int, start: int, ahead: int) -> list[Attend]:
+        """The attention of each layer here to a block that begins at latent time `start`, to the cached blocks and to the condition, whose reference stands `ahead` latents later."""
+        model, positions = self.setup.transformer, self._positions
+        reference = max(model.config.reference_time, start + ahead)
+        own = model.rope.factors(positions.block.add(positions.one_latent, alpha=start))
+        motion_end = start if model.config.motion_follows else 0
+        place = BlockPosition(start, own, self._condition_factors(reference, motion_end))
+        return [self._attend(step, layer, place) for layer in self.shard.layers]
+
+    def _attend(self, step: int, layer: int, place: BlockPosition) -> Attend:
+        return lambda *qkv: self.cache.attend(step, layer, place, qkv)
+
+    def _condition_factors(self, reference_time: int, motion_end: int) -> Tensor:
+        """Rotary factors [l, head_dim/2, 2] of the reference at a time and of the motion that ends before another."""
+        positions = self._positions
+        reference = positions.reference.add(positions.one_latent, alpha=reference_time)
+        motion = positions.motion.add(positions.one_latent, alpha=motion_end)
+        return self.setup.transformer.rope.factors(torch.cat([reference, motion]))
+
+    def _cache_shape(self) -> KVShape:
+        model, config = self.setup.transformer, self.setup.transformer.config
+        b, _, _, h, w = self.setup.conditioning.reference.shape
+        tokens, head_dim = model.tokens_per_latent(h, w), config.dim // config.num_heads
+        condition = tokens + len(model.motion_positions(0, h, w))
+        return KVShape(
+            b, config.num_heads, head_dim, condition, config.ring_latents, self.block, tokens
+        )
+
+
+def count_blocks(clip_latents: int, block: int) -> int:
+    """Blocks of `block` latents in a clip; raises BadOption where it is no whole number of them."""
+    if clip_latents < block or clip_latents % block:
+        raise BadOption(f"A clip of {clip_latents}", "latents", f"blocks have {block}")
+    return clip_latents // block
+
+
+def attend_and_keep(cache: KVCache, factors: Tensor) -> Attend:
+    """Attention of the condition to itself, rotated by `factors`; its keys before rotation and its values go into the cache, layer after layer."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        cache.keep_condition(k, v)
+        return attend_all(apply_rope(q, factors), apply_rope(k, factors), v)
+
+    return attend

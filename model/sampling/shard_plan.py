@@ -1,0 +1,145 @@
+"""Which process (rank) computes which denoising steps and layers, and in what order all of them take their turns. Without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from model.kv.kv_shape import Shard
+from storage.errors import BadOption
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """The shard of each rank. Together they are every layer at every step, each once; rank 0 has the first layer of the first step."""
+
+    shards: tuple[Shard, ...]
+
+    @property
+    def ranks(self) -> int:
+        """How many there are."""
+        return len(self.shards)
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps of a block."""
+        return max(shard.steps.stop for shard in self.shards)
+
+    @property
+    def layers(self) -> int:
+        """Layers of the model."""
+        return max(shard.layers.stop for shard in self.shards)
+
+    @property
+    def mode(self) -> str:
+        """`steps` or `layers`: what the ranks have shared out; `one` for a single rank."""
+        if self.ranks == 1:
+            return "one"
+        return "layers" if len(self.shards[0].layers) < self.layers else "steps"
+
+    def owner(self, step: int, layer: int) -> int:
+        """The rank that computes a layer at a step."""
+        return next(
+            rank
+            for rank, shard in enumerate(self.shards)
+            if step in shard.steps and layer in shard.layers
+        )
+
+    def first_rank(self, step: int) -> int:
+        """The rank with the first layer at a step: it embeds the latents."""
+        return self.owner(step, 0)
+
+    def last_rank(self, step: int) -> int:
+        """The rank with the last layer at a step: it has the latents behind the step."""
+        return self.owner(step, self.layers - 1)
+
+    def takers(self, step: int) -> tuple[int, ...]:
+        """The ranks that need the latents behind a step: none behind the last."""
+        if step + 1 == self.steps:
+            return ()
+        return tuple(sorted({self.first_rank(step + 1), self.last_rank(step + 1)}))
+
+    @property
+    def condition_ranks(self) -> tuple[int, ...]:
+        """The ranks that embed reference and motion."""
+        return tuple(rank for rank, shard in enumerate(self.shards) if shard.layers.start == 0)
+
+    @property
+    def stride(self) -> int:
+        """By how many blocks a step stands behind the one before it: 0 where a block takes all its steps before the next begins.
+
+        Where each task passes through all ranks, those of a wave are of different blocks: (b, s), (b-k, s+1), (b-2k, s+2) do not wait for each other.
+        A rank meets a block again after k·steps + 1 tasks, and so many are to be no fewer than the ranks.
+        """
+        return -(-(self.ranks - 1) // self.steps) if self.mode == "layers" else 0
+
+    @property
+    def slack(self) -> int:
+        """Tasks that rank 0 hands out while the last of a clip is on its way through the other ranks."""
+        return (self.ranks - 1) * (self.steps if self.mode == "steps" else 1)
+
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        """Every pair (from, to) of ranks between which tensors of the device go, in an order that all ranks know."""
+        found = {
+            (source, target)
+            for step in range(self.steps)
+            for source in (self.last_rank(step),)
+            for target in (*self.takers(step), *self.condition_ranks)
+        }
+        for rank in range(self.ranks):
+            found |= {(rank, after) for after in (self.rank_after(rank),) if after is not None}
+        return sorted(edge for edge in found if edge[0] != edge[1])
+
+    def rank_before(self, rank: int) -> int | None:
+        """The rank with the layer before those of this one; None where it has the first."""
+        shard = self.shards[rank]
+        return self.owner(shard.steps[0], shard.layers[0] - 1) if shard.layers.start else None
+
+    def rank_after(self, rank: int) -> int | None:
+        """The rank with the layer behind those of this one; None where it has the last."""
+        shard = self.shards[rank]
+        if shard.layers.stop == self.layers:
+            return None
+        return self.owner(shard.steps[0], shard.layers.stop)
+
+
+def plan_one(shard: Shard) -> ShardPlan:
+    """All of it in one process."""
+    return ShardPlan((shard,))
+
+
+def plan_steps(whole: Shard, ranks: int) -> ShardPlan:
+    """Consecutive steps for each rank, all of whose layers it has; raises BadOption where there are more ranks than steps."""
+    if ranks > len(whole.steps):
+        raise _too_many(ranks, "denoising steps", len(whole.steps))
+    return ShardPlan(
+        tuple(Shard(run, whole.layers) for run in split_evenly(len(whole.steps), ranks))
+    )
+
+
+def plan_layers(whole: Shard, counts: Sequence[int]) -> ShardPlan:
+    """Consecutive layers for each rank, so many, at all steps; raises BadOption where they are others than there are."""
+    if min(counts) < 1 or sum(counts) != len(whole.layers):
+        raise _too_many(len(counts), "layers", len(whole.layers))
+    stops = list(accumulate(counts))
+    runs = [range(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
+    return ShardPlan(tuple(Shard(whole.steps, run) for run in runs))
+
+
+def plan_even_layers(whole: Shard, ranks: int) -> ShardPlan:
+    """As many layers for each rank as for any other, or one more; raises BadOption where there are more ranks than layers."""
+    if ranks > len(whole.layers):
+        raise _too_many(ranks, "layers", len(whole.layers))
+    return plan_layers(whole, [len(run) for run in split_evenly(len(whole.layers), ranks)])
+
+
+def split_evenly(count: int, parts: int) -> list[range]:
+    """Consecutive runs of 0 … count - 1, the later the longer by at most one: rank 0 has other work, too."""
+    edges = [i * count // parts for i in range(parts + 1)]
+    return [range(first, stop) for first, stop in pairwise(edges)]
+
+
+def _too_many(ranks: int, what: str, there: int) -> BadOption:
+    return BadOption(
+        "--gpus", ranks, f"there are {there} {what}, and each takes one of them at the least"
+    )

@@ -1,0 +1,160 @@
+"""What one rank does of each task: its own layers of its own steps, what it takes from other ranks for them and what it hands on.
+
+All ranks are told the same tasks in the same order. What is handed on is always taken, in that order: nothing is left on its way.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from model.sampling.causal_stage import BlockTask, CausalStage
+from model.sampling.shard_plan import ShardPlan
+
+
+class Arriving(Protocol):
+    """A tensor on its way here."""
+
+    def wait(self) -> Tensor:
+        """It, once it is here."""
+
+
+class Links(Protocol):
+    """Tensors from rank to rank, in order between any two."""
+
+    def send(self, rank: int, tensor: Tensor) -> None:
+        """Hand a tensor of the device to a rank, without waiting for it."""
+
+    def expect(self, rank: int, like: Tensor) -> Arriving:
+        """What a rank sends next, of this shape and precision; nobody waits yet."""
+
+    def send_result(self, tensor: Tensor) -> None:
+        """Hand latents to rank 0, where they leave the device."""
+
+    def expect_result(self, rank: int, like: Tensor) -> Arriving:
+        """The latents that a rank sends next, on the host."""
+
+
+@dataclass(frozen=True)
+class _Here:
+    tensor: Tensor
+
+    def wait(self) -> Tensor:
+        return self.tensor
+
+
+class TaskRunner:
+    """One rank. Without links it is alone, and does all of every task."""
+
+    def __init__(
+        self, stage: CausalStage, plan: ShardPlan, rank: int, links: Links | None = None
+    ) -> None:
+        self.stage, self.plan, self.rank = stage, plan, rank
+        self._links = links
+        self._before, self._after = plan.rank_before(rank), plan.rank_after(rank)
+        self._latents: dict[tuple[int, int], Arriving] = {}
+        self._followed: dict[tuple[int, int], Tensor] = {}
+        self._results: dict[int, dict[BlockTask, Arriving]] = {}
+
+    @property
+    def links(self) -> Links:
+        """Those to the other ranks."""
+        assert self._links is not None, "it is alone"
+        return self._links
+
+    @torch.inference_mode()
+    def prefill(self) -> None:
+        """Run the condition through the layers."""
+        if self._before is None:
+            tokens = self.stage.embed_condition()
+        else:
+            like = self.stage.tokens_like(condition=True)
+            tokens = self.links.expect(self._before, like).wait()
+        tokens = self.stage.prefill_layers(tokens)
+        if self._after is not None:
+            self.links.send(self._after, tokens)
+
+    @torch.inference_mode()
+    def run_task(self, task: BlockTask) -> None:
+        """Do this rank's part of a task, and expect what it will need of the others'."""
+        if task.step in self.stage.shard.steps:
+            self._compute(task)
+            self.stage.end_step(task)
+        source = self.plan.last_rank(task.step)
+        if source == self.rank:
+            return
+        if self.rank in self.plan.takers(task.step):
+            self._latents[task.place] = self.links.expect(source, self.stage.latents_like)
+        if self.rank == 0:
+            result = self.links.expect_result(source, self.stage.latents_like)
+            self._results.setdefault(task.clip, {})[task] = result
+
+    @torch.inference_mode()
+    def follow_block(self, task: BlockTask) -> None:
+        """Let the latents of a block be the condition's, on every rank that embeds it."""
+        source = self.plan.last_rank(self.plan.steps - 1)
+        if source == self.rank:
+            x = self._followed.pop(task.place)
+            for rank in self.plan.condition_ranks:
+                if rank != self.rank:
+                    self.links.send(rank, x)
+        elif self._before is None:
+            x = self.links.expect(source, self.stage.latents_like).wait()
+        if self._before is None:
+            self.stage.follow_block(task, x)
+
+    def collect_latents(self, clip: int) -> Tensor:
+        """The latents [(block step), c, t, h, w] of a clip after each step, on rank 0; waits for those of other ranks."""
+        made = sorted(self._results.pop(clip).items(), key=lambda item: item[0].order)
+        found = [arriving.wait() for _, arriving in made]
+        return torch.cat([x.to(found[0].device) for x in found])
+
+    def reset(self) -> None:
+        """Take what is on its way and forget it, and stand before any clip."""
+        arriving = list(self._latents.values())
+        arriving += [each for clip in self._results.values() for each in clip.values()]
+        for each in arriving:
+            each.wait()
+        self._latents.clear()
+        self._followed.clear()
+        self._results.clear()
+        self.stage.reset()
+
+    def _compute(self, task: BlockTask) -> None:
+        embeds, ends = self._before is None, self._after is None
+        x = self._latents_before(task) if embeds or ends else None
+        if self._before is None:
+            assert x is not None
+            tokens = self.stage.embed_block(task, x)
+        else:
+            tokens = self.links.expect(self._before, self.stage.tokens_like()).wait()
+        tokens = self.stage.through_layers(task, tokens)
+        if self._after is not None:
+            self.links.send(self._after, tokens)
+            return
+        assert x is not None
+        velocity = self.stage.velocity(task, tokens)
+        self._hand_on(task, self.stage.solve_step(task, velocity, x))
+
+    def _latents_before(self, task: BlockTask) -> Tensor:
+        if task.step == 0:
+            return self.stage.draw_noise(task)
+        return self._latents.pop(task.place).wait()
+
+    def _hand_on(self, task: BlockTask, x: Tensor) -> None:
+        for rank in self.plan.takers(task.step):
+            if rank == self.rank:
+                self._latents[task.place] = _Here(x)
+            else:
+                self.links.send(rank, x)
+        if task.step + 1 == self.plan.steps and self._is_followed(task):
+            self._followed[task.place] = x
+        if self.rank == 0:
+            self._results.setdefault(task.clip, {})[task] = _Here(x)
+        else:
+            self.links.send_result(x)
+
+    def _is_followed(self, task: BlockTask) -> bool:
+        config = self.stage.setup.transformer.config
+        return config.motion_follows or (config.sink_from_first_clip and task.place == (0, 0))

@@ -1,0 +1,89 @@
+"""A rank other than 0: it joins, is told what to do, and does its part until it is told to end."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from model.avatar import Named, Seed
+from model.sampling.causal_stage import CausalStage, DenoisingSetup
+from model.sampling.task_runner import TaskRunner
+from model.sharding.instructions import Instruction, Kind
+from model.sharding.links import TensorLinks
+
+SEEDS_KEPT = 4
+"""Clips whose seeds are remembered: as many as can be under way, and some."""
+
+
+class PreparesDenoising(Protocol):
+    """What a model must do to be shared out over ranks."""
+
+    def prepare_denoising(self, inputs: Named, seed: Seed) -> DenoisingSetup:
+        """All that decides the latents of a film but its sound."""
+
+
+class ClipSeeds:
+    """The seed of each clip that is under way, as it was when the clip was begun: the same on all ranks."""
+
+    def __init__(self) -> None:
+        self._seeds: dict[int, int] = {}
+
+    def note_seed(self, clip: int, seed: int) -> None:
+        """Remember the seed of a clip that begins; those of clips long past are forgotten."""
+        self._seeds[clip] = seed
+        for old in [each for each in self._seeds if each < clip - SEEDS_KEPT]:
+            del self._seeds[old]
+
+    def seed_of(self, clip: int) -> int:
+        """The seed of a clip."""
+        return self._seeds[clip]
+
+
+class Follower:
+    """One rank at work."""
+
+    def __init__(self, links: TensorLinks, load: Callable[[], PreparesDenoising]) -> None:
+        self._links, self._load = links, load
+        self._avatar: PreparesDenoising | None = None
+        self._runner: TaskRunner | None = None
+        self._seeds = ClipSeeds()
+
+    def follow_instructions(self) -> None:
+        """Do what rank 0 says, until it says END."""
+        while (told := self._links.next_instruction()).kind is not Kind.END:
+            if told.kind is Kind.SET_UP:
+                self._set_up(told)
+            else:
+                self._do_part(told, self._at_work)
+
+    @property
+    def _at_work(self) -> TaskRunner:
+        assert self._runner is not None, "no film has been set up"
+        return self._runner
+
+    def _set_up(self, told: Instruction) -> None:
+        if self._runner is not None:
+            self._runner.reset()
+        self._runner = None  # its memory goes first
+        self._avatar = self._avatar or self._load()
+        setup = self._avatar.prepare_denoising(told.arrays, self._seeds.seed_of)
+        plan, rank = self._links.plan, self._links.rank
+        self._runner = TaskRunner(CausalStage(setup, plan.shards[rank]), plan, rank, self._links)
+
+    def _do_part(self, told: Instruction, runner: TaskRunner) -> None:
+        match told.kind:
+            case Kind.BEGIN_CLIP:
+                self._seeds.note_seed(told.task.clip, told.seed)
+                runner.stage.begin_clip(told.task.clip, told.arrays["audio"])  # type: ignore[arg-type]
+            case Kind.RUN_TASK:
+                runner.run_task(told.task)
+            case Kind.FOLLOW_BLOCK:
+                runner.follow_block(told.task)
+            case Kind.PREFILL:
+                runner.prefill()
+            case Kind.RESET:
+                runner.reset()
+            case Kind.LOAD_PIECE:
+                for name, bits in told.arrays.items():
+                    runner.stage.load_state(name, bits)
+            case Kind.SEND_PIECES:
+                for place in runner.stage.cache.places:
+                    self._links.send_piece(runner.stage.cache.copy_piece(*place))

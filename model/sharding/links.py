@@ -1,0 +1,156 @@
+"""Tensors and instructions from rank to rank, over torch.distributed: gloo between hosts' memory, NCCL between cards.
+
+Each directed pair of ranks has a group of its own for tensors of the device: what one rank sends never waits for what it is to receive from the same rank.
+Idle ranks wait for instructions over gloo, without end; a receive on a card is begun only when its sender has been told to send.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.sampling.shard_plan import ShardPlan
+from model.sharding.instructions import HEADER_NUMBERS, Instruction, decode_instruction
+from model.sharding.rank_store import name_keys
+
+HOST = "127.0.0.1"
+"""The ranks are processes of one machine."""
+NEVER = timedelta(days=365)
+INSTRUCTION, RESULT, PIECE = 1, 2, 3
+"""Tags: what goes between two ranks on the host, each kind in an order of its own."""
+UNDER_WAY = 64
+"""Sends that may be unfinished between two ranks before the next waits for the oldest."""
+
+
+@dataclass(frozen=True)
+class ReceivedTensor:
+    """A tensor that another rank sends."""
+
+    tensor: Tensor
+    work: Any
+
+    def wait(self) -> Tensor:
+        """It, once it is here; on a card, once what is computed from now on finds it."""
+        self.work.wait()
+        return self.tensor
+
+
+class SentTensors:
+    """Sends that are not finished, whose tensors must stay until they are."""
+
+    def __init__(self) -> None:
+        self._begun: deque[tuple[Any, Tensor]] = deque()
+
+    def add(self, work: Any, tensor: Tensor) -> None:
+        """Keep one more; the oldest is waited for where there are too many."""
+        self._begun.append((work, tensor))
+        if len(self._begun) > UNDER_WAY:
+            self._begun.popleft()[0].wait()
+
+    def wait_all(self) -> None:
+        """Wait for each."""
+        while self._begun:
+            self._begun.popleft()[0].wait()
+
+
+class TensorLinks:
+    """The links of one rank."""
+
+    def __init__(self, store: Any, plan: ShardPlan, rank: int, device: torch.device) -> None:
+        """Connect to all other ranks; each must do so."""
+        self.plan, self.rank = plan, rank
+        self._control = make_gloo_group(name_keys(store, "control"), rank, plan.ranks)
+        make = make_nccl_group if device.type == "cuda" else make_gloo_group
+        self._edges = {
+            edge: make(name_keys(store, f"edge-{edge[0]}-{edge[1]}"), edge.index(rank), 2)
+            for edge in plan.edges
+            if rank in edge
+        }
+        self._sent: dict[object, SentTensors] = {}
+
+    def send(self, rank: int, tensor: Tensor) -> None:
+        """Hand a tensor of the device to a rank, without waiting for it."""
+        edge, kept = (self.rank, rank), tensor.contiguous()
+        self._keep(edge, self._edges[edge].send([kept], 1, 0), kept)
+
+    def expect(self, rank: int, like: Tensor) -> ReceivedTensor:
+        """What a rank sends next, of this shape and precision."""
+        room = torch.empty_like(like)
+        return ReceivedTensor(room, self._edges[rank, self.rank].recv([room], 0, 0))
+
+    def send_result(self, tensor: Tensor) -> None:
+        """Hand latents to rank 0, where they leave the device."""
+        self._send_on_host(0, tensor.cpu().contiguous(), RESULT)
+
+    def expect_result(self, rank: int, like: Tensor) -> ReceivedTensor:
+        """The latents that a rank sends next, on the host."""
+        room = torch.empty_like(like, device="cpu")
+        return ReceivedTensor(room, self._control.recv([room], rank, RESULT))
+
+    def tell(self, rank: int, instruction: Instruction) -> None:
+        """Send an instruction to a rank, without waiting for it."""
+        payload = torch.from_numpy(instruction.encode_arrays())
+        header = torch.from_numpy(instruction.encode_header(len(payload)))
+        for tensor in (header, payload) if len(payload) else (header,):
+            self._send_on_host(rank, tensor, INSTRUCTION)
+
+    def tell_all(self, instruction: Instruction) -> None:
+        """Send an instruction to every other rank."""
+        for rank in range(self.plan.ranks):
+            if rank != self.rank:
+                self.tell(rank, instruction)
+
+    def flush(self) -> None:
+        """Wait until all that was sent is there."""
+        for sent in self._sent.values():
+            sent.wait_all()
+
+    def next_instruction(self) -> Instruction:
+        """The next instruction of rank 0, however long it takes to come."""
+        header = torch.empty(HEADER_NUMBERS, dtype=torch.int64)
+        self._control.recv([header], 0, INSTRUCTION).wait()
+        payload = torch.empty(int(header[-1]), dtype=torch.uint8)
+        if len(payload):
+            self._control.recv([payload], 0, INSTRUCTION).wait()
+        return decode_instruction(header.numpy(), payload.numpy())
+
+    def send_piece(self, bits: NDArray[np.generic]) -> None:
+        """Send a piece of a carry to rank 0, and wait until it is there."""
+        piece = torch.from_numpy(bits).view(torch.uint8)
+        self._control.send([piece], 0, PIECE).wait()
+
+    def receive_piece(self, rank: int, size: int) -> NDArray[np.uint8]:
+        """The bytes that a rank sends next."""
+        piece = torch.empty(size, dtype=torch.uint8)
+        self._control.recv([piece], rank, PIECE).wait()
+        bits: NDArray[np.uint8] = piece.numpy()
+        return bits
+
+    def _send_on_host(self, rank: int, tensor: Tensor, tag: int) -> None:
+        self._keep((rank, tag), self._control.send([tensor], rank, tag), tensor)
+
+    def _keep(self, link: object, work: Any, tensor: Tensor) -> None:
+        self._sent.setdefault(link, SentTensors()).add(work, tensor)
+
+
+def make_gloo_group(store: Any, rank: int, ranks: int) -> Any:
+    """A group of gloo's on this machine whose waits have no end: who is gone or hangs is found by its heartbeat."""
+    kind: Any = dist.ProcessGroupGloo
+    options = kind._Options()
+    options._devices = [kind.create_device(hostname=HOST)]
+    options._timeout = NEVER
+    return kind(store, rank, ranks, options)
+
+
+def make_nccl_group(store: Any, rank: int, ranks: int) -> Any:
+    """A group of NCCL's, which nothing but pairs of send and receive goes through."""
+    kind: Any = dist.ProcessGroupNCCL
+    options = kind.Options()
+    options._timeout = NEVER
+    return kind(store, rank, ranks, options)

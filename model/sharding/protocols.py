@@ -1,0 +1,30 @@
+"""What a model on several ranks can do beside what one on one can (model/avatar.py). Without torch."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from model.avatar import Float
+
+
+@runtime_checkable
+class SharedAvatar(Protocol):
+    """What a model on several ranks has beside an Avatar."""
+
+    @property
+    def sharing(self) -> Mapping[str, str | int]:
+        """Facts of its ranks: `ranks` (how many), `parallel` (steps or layers), `reason` (why that)."""
+
+    def close(self) -> None:
+        """End all ranks but this process."""
+
+
+@runtime_checkable
+class PipelinedDenoiser(Protocol):
+    """What a denoiser on several ranks has beside a Denoiser: it may begin a clip while the one before is with other ranks."""
+
+    @property
+    def takes_ahead(self) -> bool:
+        """True where the clip behind those that are begun may be begun before `next_clip` is asked for."""
+
+    def begin_clip(self, audio: Float) -> None:
+        """Begin it, with its own features [layer, channel, frame]; `denoise` passes over what it is given for it."""

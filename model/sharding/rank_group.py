@@ -1,0 +1,239 @@
+"""Rank 0's hold on the other ranks: it starts them (or finds those that torchrun started), gives them their job, and ends them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.sharding.launcher_env import RankPlace, card_environment, read_launched_place
+from model.sharding.links import HOST, TensorLinks
+from model.sharding.rank_monitor import RankLoss, RankMonitor
+from model.sharding.rank_store import DONE, JOB, RankJob, name_keys, open_store, wait_for_key
+from storage.errors import BadOption, LongtakeError, RankLost, RunError
+
+PLACE, LIMIT = "LONGTAKE_RANK", "LONGTAKE_RANK_LIMIT"
+SILENCE = 10.0
+"""Seconds without a sign of life after which a rank is held for lost."""
+JOINING = 300.0
+"""Seconds within which a rank must have joined: it imports its libraries from a slow disk, at the worst."""
+TELLING, LAST_WORDS = 5.0, 15.0
+"""Seconds in which a fault finds its cause; in which work that hangs for a lost rank must have ended by itself."""
+QUIET = {"TORCH_CPP_LOG_LEVEL": "FATAL"}
+"""For a rank whose end is told by rank 0: torch would write stacks of C++ before it."""
+LINK_WORDS = ("gloo", "nccl", "peer", "connection", "socket", "store")
+_END_CODE = RankLost.exit_code
+
+
+def silence_limit() -> float:
+    """Seconds without a sign of life, as the environment has them."""
+    return float(os.environ.get(LIMIT, "") or SILENCE)
+
+
+class RankGroup:
+    """All ranks of one job, seen from rank 0."""
+
+    def __init__(self, job: RankJob) -> None:
+        """Let the others join; raises BadOption where one cannot, RankLost where one does not. No weight is read before."""
+        launched = read_launched_place()
+        self._place = launched or RankPlace(0, job.plan.ranks, HOST, 0)
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._working = 0
+        tcp = open_store(self._place, keeps=not self._place.agent_store)
+        self._place = replace(self._place, port=tcp.port)
+        self._store = name_keys(tcp, self._place.prefix)
+        self._monitor = RankMonitor(self._store, 0, job.plan.ranks, silence_limit(), self._on_loss)
+        self._monitor.polls = [self._poll_processes]
+        try:
+            self._store.set(JOB, job.encode())
+            if launched is None:
+                self._start_followers(job)
+            self._monitor.open()
+            self._wait_for_ranks(job)
+            with self.blame_rank():
+                # By a connection of its own: one that waits would hold up the heartbeat.
+                store = name_keys(open_store(self._place), self._place.prefix)
+                self.links = TensorLinks(store, job.plan, 0, torch.device(job.device))
+        except BaseException:
+            self.abandon()
+            raise
+
+    @property
+    def loss(self) -> RankLoss | None:
+        """The rank that is lost, if one is."""
+        return self._monitor.loss
+
+    @contextmanager
+    def blame_rank(self) -> Iterator[None]:
+        """Work that needs all ranks: whatever goes wrong ends them, and is told as the rank's fault that it was. Raises RankLost."""
+        self._working += 1
+        try:
+            self._raise_if_lost()
+            yield
+        except (RankLost, RunError):  # of a run that is damaged, no rank is to blame
+            raise
+        except Exception as fault:
+            loss = self._find_cause(fault)
+            self.abandon()
+            raise self._lost(loss) from fault
+        finally:
+            self._working -= 1
+
+    def close(self) -> None:
+        """The ranks have been told to end: wait until they have."""
+        self._monitor.close()
+        for process in self._processes.values():
+            try:
+                process.wait(silence_limit())
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._close_tether()
+
+    def abandon(self) -> None:
+        """End all other ranks at once."""
+        self._monitor.close()
+        self._kill_followers()
+        self._close_tether()
+
+    def _close_tether(self) -> None:
+        for end in self.__dict__.pop("_tether", ()):
+            os.close(end)
+
+    def _start_followers(self, job: RankJob) -> None:
+        self._tether = os.pipe()
+        dies = threading.current_thread() is threading.main_thread()
+        for rank in range(1, job.plan.ranks):
+            words = [
+                rank,
+                job.plan.ranks,
+                self._place.port,
+                os.getpid(),
+                self._tether[0],
+                int(dies),
+            ]
+            cards = card_environment(job.machine.gpus[rank]) if job.device == "cuda" else {}
+            self._processes[rank] = subprocess.Popen(
+                _follower_command(),
+                env={**QUIET, **os.environ, **cards, PLACE: " ".join(map(str, words))},
+                pass_fds=(self._tether[0],),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+
+    def _wait_for_ranks(self, job: RankJob) -> None:
+        end = time.monotonic() + JOINING
+        with self.blame_rank():
+            for rank in range(1, job.plan.ranks):
+                name = f"joined-{rank}"
+
+                def is_waiting() -> bool:
+                    self._raise_if_lost()
+                    return time.monotonic() < end
+
+                if wait_for_key(self._store, [name], is_waiting) is None:
+                    self._monitor.report(RankLoss(rank, f"has not joined within {JOINING:g} s"))
+                    self._raise_if_lost()
+        answers = {rank: self._answer(rank) for rank in range(1, job.plan.ranks)}
+        for rank, answer in answers.items():
+            if answer["refusal"]:
+                raise BadOption("--gpus", job.plan.ranks, f"rank {rank} {answer['refusal']}")
+
+    def _answer(self, rank: int) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._store.get(f"joined-{rank}"))
+        return answer
+
+    def _poll_processes(self) -> RankLoss | None:
+        for rank, process in self._processes.items():
+            if (code := process.poll()) is not None:
+                return RankLoss(rank, describe_end(code))
+        return None
+
+    def _find_cause(self, fault: Exception) -> RankLoss:
+        """What the monitor finds in a moment; else rank 0 itself has failed."""
+        end = time.monotonic() + TELLING
+        while self._monitor.loss is None and is_of_link(fault) and time.monotonic() < end:
+            time.sleep(0.05)
+        if self._monitor.loss is None:
+            self._monitor.report(RankLoss(0, f"failed: {describe_failure(fault)}"))
+        return self._monitor.loss or RankLoss(0, f"failed: {describe_failure(fault)}")
+
+    def _raise_if_lost(self) -> None:
+        if self._monitor.loss is not None:
+            loss = self._monitor.loss
+            self.abandon()
+            raise self._lost(loss)
+
+    def _lost(self, loss: RankLoss) -> LongtakeError:
+        return RankLost(loss.rank, self._place.ranks, loss.words)
+
+    def _on_loss(self, loss: RankLoss) -> None:
+        """End the other ranks, which ends what waits for them; where it does not, end this process too."""
+        self._kill_followers()
+        time.sleep(LAST_WORDS)
+        if self._working:
+            os.write(2, f"longtake: {self._lost(loss)}\n".encode())
+            os._exit(_END_CODE)
+
+    def _kill_followers(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait()
+        if not self._processes:
+            self._kill_launched()
+
+    def _kill_launched(self) -> None:
+        for rank in range(1, self._place.ranks):
+            with suppress(Exception):  # it has not joined, or is gone
+                answer = self._answer(rank) if self._store.check([f"joined-{rank}"]) else {}
+                if answer.get("host") == socket.gethostname():
+                    os.kill(int(answer["process"]), signal.SIGKILL)
+
+
+def release_launched_ranks() -> None:
+    """Let ranks that a launcher started end where nothing came for them to do: the film was there already, or was refused."""
+    place = read_launched_place()
+    # Where rank 0 keeps the store itself, they have not found it.
+    if place is not None and place.agent_store:
+        with suppress(Exception):  # they have ended
+            name_keys(open_store(place), place.prefix).set(DONE, "1")
+
+
+def describe_end(code: int) -> str:
+    """How a process ended, by its return code."""
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with code {code}"
+
+
+def describe_failure(fault: BaseException) -> str:
+    """A fault in one line."""
+    told = str(fault).strip().splitlines()
+    return (
+        told[0]
+        if isinstance(fault, LongtakeError) and told
+        else f"{type(fault).__name__}: {told[0] if told else ''}"
+    )
+
+
+def is_of_link(fault: BaseException) -> bool:
+    """Whether it may be that another rank is gone: what gloo, NCCL and the store raise."""
+    told = str(fault).lower()
+    return isinstance(fault, RuntimeError) and any(word in told for word in LINK_WORDS)
+
+
+def _follower_command() -> list[str]:
+    root = str(Path(__file__).parents[2])
+    code = f"import sys; sys.path.append({root!r}); from model.sharding.rank_process import run_started_rank; sys.exit(run_started_rank())"
+    return [sys.executable, "-P", "-c", code]

@@ -1,0 +1,105 @@
+"""The process of a rank other than 0, from its first step to its end."""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from model.avatar import load_model
+from model.sharding.follower import Follower, PreparesDenoising
+from model.sharding.launcher_env import RankPlace, show_one_card
+from model.sharding.links import HOST, TensorLinks
+from model.sharding.rank_group import PLACE, describe_failure, is_of_link, silence_limit
+from model.sharding.rank_monitor import RankLoss, RankMonitor
+from model.sharding.rank_store import (
+    DONE,
+    JOB,
+    RankJob,
+    decode_job,
+    name_keys,
+    open_store,
+    wait_for_key,
+)
+from storage.errors import RankLost
+
+_SET_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+def run_started_rank() -> int:
+    """A rank that rank 0 has started; it ends when that one does, however it ends."""
+    rank, ranks, port, parent, read, dies = map(int, os.environ.pop(PLACE).split())
+    os.set_inheritable(read, False)
+    if dies and sys.platform == "linux":
+        # Also one that is stopped: its own threads do not get to run.
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            return RankLost.exit_code
+    threading.Thread(target=_end_with_parent, args=(read,), daemon=True).start()
+    return run_rank(RankPlace(rank, ranks, HOST, port))
+
+
+def run_launched_rank(place: RankPlace) -> int:
+    """A rank that a launcher has started; of several cards it sees its own alone."""
+    if (local := os.environ.get("LOCAL_RANK", "")).isdecimal():
+        show_one_card(int(local))
+    return run_rank(place)
+
+
+def run_rank(place: RankPlace) -> int:
+    """Join, follow, end; the exit code. Whatever goes wrong is told to the other ranks, and ends this process at once."""
+    # Ctrl-C reaches every process of the terminal: rank 0 decides when the ranks end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    store = name_keys(open_store(place), place.prefix)
+    monitor = RankMonitor(store, place.rank, place.ranks, silence_limit(), _end_process)
+    monitor.open()
+    try:
+        return _join_and_follow(store, monitor, place)
+    except BaseException as fault:  # noqa: BLE001 - told, and then the process ends
+        if is_of_link(fault):
+            # Another rank is gone: whoever finds that says so first.
+            time.sleep(silence_limit() / 2)
+        monitor.report(RankLoss(place.rank, f"failed: {describe_failure(fault)}"))
+        os._exit(RankLost.exit_code)
+
+
+def _join_and_follow(store: Any, monitor: RankMonitor, place: RankPlace) -> int:
+    found = wait_for_key(store, [JOB, DONE], lambda: True)
+    if found == DONE:
+        monitor.close()
+        return 0
+    job = decode_job(store.get(JOB))
+    refusal = job.find_difference()
+    answer = {"refusal": refusal, "process": os.getpid(), "host": socket.gethostname()}
+    store.set(f"joined-{place.rank}", json.dumps(answer))
+    if refusal:
+        threading.Event().wait()  # rank 0 reads why, and ends this process
+    links_store = name_keys(open_store(place), place.prefix)
+    links = TensorLinks(links_store, job.plan, place.rank, torch.device(job.device))
+    Follower(links, lambda: _load(job, place.rank)).follow_instructions()
+    monitor.close()
+    return 0
+
+
+def _load(job: RankJob, rank: int) -> PreparesDenoising:
+    machine = replace(job.machine, shard=job.plan.shards[rank], gpus=())
+    loaded: Any = load_model(job.model, job.options, machine)
+    return loaded
+
+
+def _end_process(_loss: RankLoss) -> None:
+    os._exit(RankLost.exit_code)
+
+
+def _end_with_parent(read: int) -> None:
+    os.read(read, 1)  # nothing is ever written: it returns when the other end is closed
+    os._exit(RankLost.exit_code)

@@ -1,0 +1,135 @@
+"""The store through which ranks find each other: what rank 0 has in mind, whether each can join, and the heartbeats."""
+
+import hashlib
+import json
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
+
+from model.avatar import DeviceConfig, Options, weights_digest
+from model.kv.kv_shape import Shard
+from model.sampling.shard_plan import ShardPlan
+from model.sharding.launcher_env import RankPlace
+from storage.errors import BadOption
+
+JOB, DONE = "job", "done"
+STORE_PATIENCE = timedelta(seconds=300)
+"""For a rank that has not joined yet: it imports its libraries from a slow disk, at the worst."""
+
+
+@dataclass(frozen=True)
+class RankJob:
+    """What all ranks are to work on, and with what rank 0 does so."""
+
+    model: str
+    options: Options
+    machine: DeviceConfig
+    device: str
+    """cpu or cuda."""
+    plan: ShardPlan
+    code: str
+    weights: str
+    torch: str
+
+    def encode(self) -> str:
+        """As text for the store."""
+        facts = asdict(self) | {"plan": [encode_shard(shard) for shard in self.plan.shards]}
+        facts["machine"] = asdict(self.machine) | {"shard": None}
+        return json.dumps(facts)
+
+    def find_difference(self) -> str:
+        """What is another here, in words; empty if nothing is."""
+        if self.code != digest_code():
+            return "runs another version of longtake"
+        if self.torch != torch.__version__:
+            return f"has torch {torch.__version__}, and rank 0 has {self.torch}"
+        if self.device == "cuda" and not torch.cuda.is_available():
+            return "has no card that torch can use"
+        if weights_digest(self.model, self.options, fetch=False) != self.weights:
+            return f"has other weights of {self.model}"
+        return ""
+
+
+def make_job(
+    model: str, options: Options, machine: DeviceConfig, device: str, plan: ShardPlan
+) -> RankJob:
+    """The job of rank 0, with the versions that are here."""
+    digest = weights_digest(model, options, fetch=False)
+    return RankJob(model, options, machine, device, plan, digest_code(), digest, torch.__version__)
+
+
+def decode_job(text: bytes) -> RankJob:
+    """What `encode` made."""
+    facts = json.loads(text)
+    machine = facts["machine"]
+    facts["options"] = Options(**facts["options"])
+    facts["machine"] = DeviceConfig(**machine | {"gpus": tuple(machine["gpus"])})
+    facts["plan"] = ShardPlan(tuple(decode_shard(numbers) for numbers in facts["plan"]))
+    return RankJob(**facts)
+
+
+def encode_shard(shard: Shard) -> list[int]:
+    """First and stop of its steps, then of its layers."""
+    return [shard.steps.start, shard.steps.stop, shard.layers.start, shard.layers.stop]
+
+
+def decode_shard(numbers: list[int]) -> Shard:
+    """What `encode_shard` made."""
+    return Shard(range(*numbers[:2]), range(*numbers[2:]))
+
+
+@cache
+def digest_code() -> str:
+    """The SHA-256 over every file of this package that computes: ranks of two versions would disagree in the midst of a film."""
+    whole, room = hashlib.sha256(), Path(__file__).parents[1]
+    for path in sorted(room.rglob("*.py")):
+        whole.update(str(path.relative_to(room)).encode() + path.read_bytes())
+    return whole.hexdigest()
+
+
+def open_store(place: RankPlace, *, keeps: bool = False) -> Any:
+    """A connection to the store; `keeps`: the store itself, in this process. Raises BadOption where its port is taken, or nobody is there."""
+    if keeps and place.port:
+        require_free_port(place)
+    try:
+        store = TCPStore(
+            place.host, place.port, None, keeps, timeout=STORE_PATIENCE, wait_for_workers=False
+        )
+    except (RuntimeError, ValueError) as fault:
+        told = str(fault).splitlines()[0].split(". ")[0]
+        reason = f"the ranks' store cannot be opened there: {told}"
+        raise BadOption("MASTER_PORT", place.port, reason) from fault
+    return store
+
+
+def require_free_port(place: RankPlace) -> None:
+    """Raise BadOption where another program listens at the store's port: the store itself would try for minutes."""
+    try:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((place.host, place.port))
+    except OSError as fault:
+        raise BadOption("MASTER_PORT", place.port, f"the ranks' store: {fault.strerror}") from fault
+
+
+def name_keys(store: Any, prefix: str) -> Any:
+    """The store, with a prefix before all names."""
+    return PrefixStore(prefix, store)
+
+
+def wait_for_key(store: Any, names: list[str], going_on: Callable[[], bool]) -> str | None:
+    """The first of these names that is in the store; None once `going_on` says no."""
+    while going_on():
+        for name in names:
+            if store.check([name]):
+                return name
+        time.sleep(0.05)
+    return None

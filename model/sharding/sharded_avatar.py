@@ -1,0 +1,161 @@
+"""A model on several ranks, behind the Protocol of one on one."""
+
+import atexit
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.avatar import (
+    MODELS,
+    Avatar,
+    Denoised,
+    DeviceConfig,
+    Float,
+    Named,
+    Options,
+    Seed,
+    bytes_free,
+    describe_model,
+    estimate_memory,
+)
+from model.kv.kv_shape import Shard
+from model.sampling.causal import CausalDenoiser
+from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_steps
+from model.sharding.follower import PreparesDenoising
+from model.sharding.instructions import Instruction, Kind
+from model.sharding.launcher_env import read_launched_place
+from model.sharding.leader import Leader
+from model.sharding.rank_group import RankGroup
+from model.sharding.rank_store import RankJob, make_job
+from storage.errors import BadOption
+
+
+class ShardableAvatar(Avatar, PreparesDenoising, Protocol):
+    """A model whose denoiser can be shared out."""
+
+
+class ShardedDenoiser:
+    """A denoiser whose steps or layers are on several ranks; raises RankLost where one of them is gone, or fails."""
+
+    def __init__(self, denoiser: CausalDenoiser, group: RankGroup) -> None:
+        self._denoiser, self._group = denoiser, group
+
+    @property
+    def next_clip(self) -> int:
+        """The clip that `denoise` makes next."""
+        return self._denoiser.next_clip
+
+    @property
+    def takes_ahead(self) -> bool:
+        """True where the clip behind `next_clip` may be begun now."""
+        return self._denoiser.takes_ahead
+
+    def begin_clip(self, audio: Float) -> None:
+        """Begin the clip behind those that are begun, with its features [layer, channel, frame]."""
+        with self._group.blame_rank():
+            self._denoiser.begin_clip(audio)
+
+    def denoise(self, audio: Float) -> Denoised:
+        """Make the next clip from its features, which are passed over where it is begun already."""
+        with self._group.blame_rank():
+            return self._denoiser.denoise(audio)
+
+    def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """All that the next clip takes from those before it, piece by named piece."""
+        with self._group.blame_rank():
+            yield from self._denoiser.carry()
+
+    def restore(self, clip: int, carry: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
+        """Stand before `clip` again; `restore(0, ())` starts over."""
+        with self._group.blame_rank():
+            self._denoiser.restore(clip, carry)
+
+
+class ShardedAvatar:
+    """Rank 0's model, whose denoiser has the others, too. All that is no denoising is rank 0's alone."""
+
+    def __init__(self, local: ShardableAvatar, job: RankJob, group: RankGroup) -> None:
+        self._local, self._job, self._group = local, job, group
+        self.reason = "as asked"
+        self._last: ShardedDenoiser | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever is not shared out, of rank 0's model."""
+        return getattr(self._local, name)
+
+    @property
+    def sharing(self) -> Mapping[str, str | int]:
+        """How many ranks, what they have shared out, and why that."""
+        plan = self._job.plan
+        return {"ranks": plan.ranks, "parallel": plan.mode, "reason": self.reason}
+
+    def denoiser(self, inputs: Named, seed: Seed) -> ShardedDenoiser:
+        """A denoiser that stands before clip 0; the one before it is given up."""
+        if self._group.loss is not None:
+            self._group, self._last = RankGroup(self._job), None
+        if self._last is not None:
+            self._last.restore(0, ())  # what it has under way is taken first
+        with self._group.blame_rank():
+            leader = Leader(self._group.links, inputs, seed)
+            setup = self._local.prepare_denoising(inputs, leader.seeds.seed_of)
+            self._last = ShardedDenoiser(CausalDenoiser(setup, leader), self._group)
+        return self._last
+
+    def close(self) -> None:
+        """End the other ranks."""
+        if self._group.loss is None:
+            with self._group.blame_rank():
+                self._group.links.tell_all(Instruction(Kind.END))
+                self._group.links.flush()
+            self._group.close()
+
+
+def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedAvatar:
+    """A model on as many ranks as `machine` has cards, or as a launcher has started. Raises BadOption before any weight is read."""
+    plan, reason = choose_plan(name, options, machine)
+    module = import_module(f"{MODELS[name]}.avatar")
+    job = make_job(name, options, machine, module.kind_of_device(machine), plan)
+    group = RankGroup(job)
+    try:
+        local = module.load_model(options, replace(machine, shard=plan.shards[0], gpus=()))
+    except BaseException:
+        group.abandon()
+        raise
+    avatar = ShardedAvatar(local, job, group)
+    avatar.reason = reason
+    atexit.register(avatar.close)
+    return avatar
+
+
+def choose_plan(name: str, options: Options, machine: DeviceConfig) -> tuple[ShardPlan, str]:
+    """Which rank has what, as asked or by arithmetic, and why. Raises BadOption."""
+    place, traits = read_launched_place(), describe_model(name, options)
+    ranks = place.ranks if place else len(machine.gpus)
+    if place and machine.gpus and len(machine.gpus) != ranks:
+        raise BadOption("--gpus", len(machine.gpus), f"the launcher has started {ranks} processes")
+    if not traits.layers:
+        raise BadOption(
+            "--gpus", ranks, f"{name} needs one card; pocket and live-avatar take several"
+        )
+    whole = Shard(range(traits.steps), range(traits.layers))
+    mode, reason = machine.parallel, "as asked"
+    if mode == "auto":
+        mode, reason = choose_mode(name, options, machine, ranks)
+    plan = plan_steps(whole, ranks) if mode == "steps" else plan_even_layers(whole, ranks)
+    return plan, reason
+
+
+def choose_mode(name: str, options: Options, machine: DeviceConfig, ranks: int) -> tuple[str, str]:
+    """`steps` where there are as many and each card holds the whole model, else `layers`; and why."""
+    steps, free = describe_model(name, options).steps, bytes_free(name, machine)
+    if ranks > steps:
+        return "layers", f"there are more than the {steps} steps"
+    if free is None:
+        return "steps", "each has memory for the whole model"
+    needed = estimate_memory(name, options, replace(machine, offload=False), free).peak
+    told = f"the whole model takes {needed / 1e9:.1f} GB of a card, and {free / 1e9:.1f} are free"
+    return ("steps" if needed <= free else "layers"), told

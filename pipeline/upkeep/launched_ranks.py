@@ -1,0 +1,26 @@
+"""torchrun and `accelerate launch` start this command several times: rank 0 makes the film, the others follow it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+from model.sharding.launcher_env import read_launched_place
+
+
+def join_launched_ranks() -> int | None:
+    """Be one of the ranks, and give its exit code; None in rank 0, and where there is one process alone."""
+    place = read_launched_place()
+    if place is None or place.rank == 0:
+        return None
+    code: int = import_module("model.sharding.rank_process").run_launched_rank(place)
+    return code
+
+
+@contextmanager
+def launched_ranks_released() -> Iterator[None]:
+    """Let the others end, too, where this command needed none of them: they wait for a film to come."""
+    try:
+        yield
+    finally:
+        if read_launched_place() is not None:
+            import_module("model.sharding.rank_group").release_launched_ranks()

@@ -1,0 +1,68 @@
+"""Rank 0 and the processes that it starts: who may join, and what becomes of a fault in one of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from model.avatar import DeviceConfig, Options
+from model.kv.kv_shape import Shard
+from model.sampling.causal_stage import BlockTask
+from model.sampling.shard_plan import plan_steps
+from model.sharding.instructions import Instruction, Kind
+from model.sharding.rank_group import LIMIT, RankGroup
+from model.sharding.rank_store import RankJob, make_job
+from storage.errors import BadOption, RankLost
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> RankJob:
+    """A film of pocket on three ranks."""
+    monkeypatch.setenv(LIMIT, "3")
+    plan = plan_steps(Shard(range(4), range(6)), 3)
+    return make_job("pocket", Options(64, 64), DeviceConfig(gpus=(0, 1, 2)), "cpu", plan)
+
+
+def ranks_left() -> list[psutil.Process]:
+    """The processes that this one has started and not ended."""
+    return psutil.Process().children()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda job: replace(job, code="0"), "rank 1 runs another version of longtake"),
+        (lambda job: replace(job, weights="0"), "rank 1 has other weights of pocket"),
+        (lambda job: replace(job, torch="1.0"), r"rank 1 has torch .*, and rank 0 has 1\.0"),
+    ],
+    ids=["code", "weights", "torch"],
+)
+def test_ranks_of_another_kind_are_refused(
+    job: RankJob, change: Callable[[RankJob], RankJob], line: str
+) -> None:
+    """Before any weight is read; no process is left."""
+    with pytest.raises(BadOption, match=line):
+        RankGroup(change(job))
+    assert not ranks_left()
+
+
+def test_a_fault_in_a_rank_is_told_by_rank_0(job: RankJob) -> None:
+    """By its number and its words, where rank 0 next needs the ranks; all processes are ended."""
+    group = RankGroup(job)
+    group.links.tell(2, Instruction(Kind.RUN_TASK, BlockTask(0, 0)))  # nothing has been set up
+    line = "Rank 2 of 3 failed: AssertionError: no film has been set"
+    with pytest.raises(RankLost, match=line), group.blame_rank():
+        group.links.receive_piece(2, 8)
+    assert not ranks_left()
+
+
+def test_ranks_end_when_they_are_told(job: RankJob) -> None:
+    """Each with code 0."""
+    group = RankGroup(job)
+    processes = dict(group._processes)
+    with group.blame_rank():
+        group.links.tell_all(Instruction(Kind.END))
+        group.links.flush()
+    group.close()
+    assert [process.poll() for process in processes.values()] == [0, 0]

@@ -1,0 +1,165 @@
+"""Films of several ranks through the real commands: killed, stopped, launched by torchrun, gone on with by another number of ranks, they are the same bytes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.waiting import LONG, wait_until
+
+ROOT = Path(__file__).parents[1]
+PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
+FILM = (str(PICTURE), str(SOUND), "--size", "64*64", "--num-clip", "3", "--carry-every", "1")
+NEW = (sys.executable, "-m", "pipeline", "new", *FILM)
+SOON = {**os.environ, "LONGTAKE_RANK_LIMIT": "3", "OMP_WAIT_POLICY": "passive"}
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--")
+
+
+def run(*words: str) -> str:
+    """What a command that ends well says."""
+    done = subprocess.run(
+        words, cwd=ROOT, env=SOON, check=False, capture_output=True, text=True, timeout=LONG
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def resume(film: Path, *more: str) -> str:
+    """Go on with a film."""
+    return run(sys.executable, "-m", "pipeline", "resume", str(film), *more)
+
+
+@contextmanager
+def begun(film: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """A film whose first clip is denoised, and the processes of its other ranks; none of them is left, whatever becomes of it."""
+    words = [*NEW, "--run", str(film), *more]
+    worker = subprocess.Popen(words, cwd=ROOT, env=SOON, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until((film / "commits" / "latents.00000.json").exists, of=worker)
+        ranks = psutil.Process(worker.pid).children()
+        yield worker, ranks
+        gone, alive = (
+            psutil.wait_procs([psutil.Process(worker.pid), *ranks], 30)
+            if worker.poll() is None
+            else psutil.wait_procs(ranks, 30)
+        )
+        assert not alive, gone
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def pieces(film: Path) -> dict[str, bytes]:
+    """The film, its segments, and its latents after each step."""
+    folders = [film / name for name in ("segments", "latents", "steps")]
+    kept = [
+        film / "video.mp4",
+        *(path for each in folders for path in each.rglob("*") if path.is_file()),
+    ]
+    return {str(path.relative_to(film)): path.read_bytes() for path in kept}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one process makes."""
+    film = tmp_path_factory.mktemp("unbroken") / "film"
+    run(*NEW, "--run", str(film))
+    return pieces(film)
+
+
+@pytest.mark.parametrize(
+    ("first", "victim", "then"),
+    [
+        (("--gpus", "3", "--parallel", "steps"), 1, ("--gpus", "2", "--parallel", "layers")),
+        pytest.param(
+            ("--gpus", "4", "--parallel", "layers"), 3, ("--gpus", "1"), marks=pytest.mark.slow
+        ),
+        (("--gpus", "2"), 0, ("--gpus", "4", "--parallel", "steps")),
+    ],
+    ids=["a rank of three", "a rank of four", "rank 0"],
+)
+def test_a_killed_rank_ends_all(
+    first: tuple[str, ...],
+    victim: int,
+    then: tuple[str, ...],
+    unbroken: dict[str, bytes],
+    tmp_path: Path,
+) -> None:
+    """Killed with -9, a rank is named in one line and all others end; another number of ranks goes on, and the film is that of one process, to the byte."""
+    film = tmp_path / "film"
+    with begun(film, *first) as (worker, ranks):
+        (ranks[victim - 1] if victim else psutil.Process(worker.pid)).kill()
+        said = worker.communicate(timeout=60)[1]
+    if victim:
+        assert f"Rank {victim} of {len(ranks) + 1} was killed by SIGKILL." in said
+        assert worker.returncode == 4
+    resume(film, *then)
+    assert pieces(film) == unbroken
+
+
+def test_a_stopped_rank_is_named(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+    """A rank that hangs is named after its time, all end, and the same film goes on."""
+    film = tmp_path / "film"
+    with begun(film, "--gpus", "3") as (worker, ranks):
+        ranks[1].suspend()
+        said = worker.communicate(timeout=60)[1]
+    assert "Rank 2 of 3 has given no sign of life for 3 s." in said
+    assert worker.returncode == 4
+    said = resume(film)
+    assert "3 ranks share the steps: each has memory for the whole model" in said
+    assert pieces(film) == unbroken
+
+
+def test_ctrl_c_ends_all_ranks(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+    """The first Ctrl-C of a terminal, which every process of it gets, ends the film after what is under way; no rank is left."""
+    film = tmp_path / "film"
+    with begun(film, "--gpus", "2", "--parallel", "layers") as (worker, ranks):
+        for each in (*ranks, psutil.Process(worker.pid)):
+            each.send_signal(signal.SIGINT)
+        said = worker.communicate(timeout=60)[1]
+    assert worker.returncode == 130, said
+    assert "go on with: longtake resume" in said
+    resume(film)
+    assert pieces(film) == unbroken
+
+
+def test_torchrun_starts_the_ranks(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+    """Two processes of torchrun make one film; where it is there already, both end."""
+    film = tmp_path / "film"
+    words = [*TORCHRUN, "pipeline", "new", *FILM, "--run", str(film)]
+    assert "2 ranks share the steps" in run(*words)
+    assert pieces(film) == unbroken
+    assert "it was there already" in run(*words)
+
+
+def test_what_cannot_be_shared_out_is_one_line(tmp_path: Path) -> None:
+    """More ranks than steps, numbers that are none, a port that is taken: said before anything is made."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        launched = {
+            "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(taken.getsockname()[1]),
+        }  # fmt: skip
+        for words, more, line in (
+            (
+                ("--gpus", "5", "--parallel", "steps"),
+                {},
+                "--gpus 5 cannot be used: there are 4 denoising steps",
+            ),
+            (("--gpus", "0,0"), {}, "--gpus 0,0 cannot be used: how many, such as 4"),
+            ((), launched, "the ranks' store: Address already in use."),
+        ):
+            command = [*NEW, "--run", str(tmp_path / "film"), *words]
+            done = subprocess.run(
+                command, cwd=ROOT, env=SOON | more, check=False, capture_output=True, text=True
+            )
+            assert done.returncode == 2
+            assert line in done.stderr.splitlines()[-1]
+            assert not (tmp_path / "film").exists()
