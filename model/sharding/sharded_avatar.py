@@ -2,6 +2,7 @@
 
 import atexit
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol
@@ -31,7 +32,7 @@ from model.sharding.launcher_env import read_launched_place
 from model.sharding.leader import Leader
 from model.sharding.rank_group import RankGroup
 from model.sharding.rank_store import RankJob, make_job
-from storage.errors import BadOption
+from storage.errors import BadOption, RankLost
 
 
 class ShardableAvatar(Avatar, PreparesDenoising, Protocol):
@@ -81,6 +82,7 @@ class ShardedAvatar:
     def __init__(self, local: ShardableAvatar, job: RankJob, group: RankGroup) -> None:
         self._local, self._job, self._group = local, job, group
         self.reason = "as asked"
+        self._closed = False
         self._last: ShardedDenoiser | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -106,12 +108,16 @@ class ShardedAvatar:
         return self._last
 
     def close(self) -> None:
-        """End the other ranks."""
-        if self._group.loss is None:
-            with self._group.blame_rank():
-                self._group.links.tell_all(Instruction(Kind.END))
-                self._group.links.flush()
-            self._group.close()
+        """End the other ranks; nothing, where they have ended."""
+        atexit.unregister(self.close)
+        if self._closed or self._group.loss is not None:
+            return
+        self._closed = True
+        # Whoever is lost now is no loss.
+        with suppress(RankLost), self._group.blame_rank():
+            self._group.links.tell_all(Instruction(Kind.END))
+            self._group.links.flush()
+        self._group.close()
 
 
 def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedAvatar:

@@ -80,6 +80,8 @@ class MemoryNeed:
     """The speech encoder."""
     text_encoder: int
     """What the prompt's encoder takes, before anything else is there."""
+    injectors: int = 0
+    """Weights that belong to some of the blocks and are counted in `other`: they stay on the card, of the blocks that are there."""
 
     def of_shard(self, shard: Shard, steps: int) -> "MemoryNeed":
         """What one of several ranks needs, of so many steps in all: its blocks, its KV caches, and on rank 0 alone what is no denoising."""
@@ -88,6 +90,8 @@ class MemoryNeed:
         return replace(
             self,
             blocks=blocks,
+            other=self.other - self.injectors + self.injectors * blocks // self.blocks,
+            injectors=self.injectors * blocks // self.blocks,
             kv_caches=self.kv_caches * blocks * len(shard.steps) // (self.blocks * steps),
             vae=leads * self.vae,
             audio_encoder=leads * self.audio_encoder,
@@ -176,6 +180,9 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
         vae=int(DECODING * pixels + VAE_BYTES),
         audio_encoder=int(AUDIO_ENCODER_BYTES),
         text_encoder=int(TEXT_ENCODER_BYTES + CONTEXT),
+        injectors=sum(
+            size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
+        ),
     )
 
 

@@ -38,7 +38,7 @@ def find_named_machine(words: str, request: "Request") -> PlanMachine:
 
         raise fp8_refusal(gpu.name)
     limit = request.device_memory or gpu.usable
-    idle = f"longtake uses one card today: {count - 1} of the {count} would be idle. "
+    idle = f"This plan is of one of the {count}; --gpus {count} shares the denoiser out over all (docs/multi_gpu.md). "
     note = (idle if count > 1 else "") + f"Memory and speed by the {gpu.source}."
     name = gpu.name if count == 1 else f"one of {count} × {gpu.name}"
     return PlanMachine(

@@ -4,8 +4,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fake_avatar import FakeAvatar, FakeDenoiser
 
 from storage.errors import MachineLimit, OutOfMemory, WorkFailed
 from storage.run import Run
@@ -154,3 +156,53 @@ def test_a_denoiser_that_ends_without_a_word_is_not_waited_for(
     monkeypatch.setattr(DenoiseAhead, "_run_thread", lambda *_: None)
     with pytest.raises(OutOfMemory, match="without a word"):
         make_film(begin(2.0))
+
+
+class Ranked(FakeDenoiser):
+    """A denoiser that may begin a clip while the one before is on its way; it notes what was begun when another was asked for."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.begun, self.asked = [], []
+
+    @property
+    def takes_ahead(self) -> bool:
+        return len(self.begun) <= self.next_clip + 1
+
+    def begin_clip(self, audio: Any) -> None:
+        self.begun.append(audio.tobytes())
+
+    def denoise(self, audio: Any) -> Any:
+        assert self.begun[self.next_clip] == audio.tobytes()
+        self.asked.append(len(self.begun) - self.next_clip)
+        return super().denoise(audio)
+
+
+def test_a_clip_is_begun_before_the_one_before_it_has_come(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a denoiser that can, with its own features; not where a carry stands between the two, and not beyond the bound. The film is the same."""
+    plain, run = (
+        begin(4.0, run=tmp_path / "plain"),
+        begin(4.0, ahead=2, clip_batch_size=4, carry_every=3),
+    )
+    make_film(plain)
+    made: list[Ranked] = []
+
+    def denoiser(avatar: Any, inputs: Any, seed: Any) -> Ranked:
+        made.append(Ranked(avatar.traits, inputs, seed))
+        return made[-1]
+
+    monkeypatch.setattr(FakeAvatar, "denoiser", denoiser)
+    folder = str(run.root)
+    with open_session(run, FilmPart(), StopFlag()) as session:
+        EncodeInputs(folder=folder).run()
+        for clip in range(run.spec.clips):
+            ExtractAudio(folder=folder, clip=clip).run()
+        for clip in range(run.spec.clips):
+            taken = session.denoise_ahead.take(clip)
+            assert taken.denoised.latents.tobytes() == plain.latents.read(clip).tobytes()
+            session.denoise_ahead.release(clip)
+    # Clips 3, 6 and 9 begin at a carry; the last has none behind it.
+    assert made[0].asked[:8] == [2, 2, 1, 2, 2, 1, 2, 2]
+    assert made[0].asked[-1] == 1

@@ -210,3 +210,27 @@ def test_nothing_stays_twice_of_layers_that_wait(tmp_path: Path):
     make_checkpoint(tmp_path, resize_parts(FULL, 1024, 5), parts=("transformer", "lora"))
     facts = loading(tmp_path, 1 << 24, waiting=5)
     assert facts["after"] < 2 * facts["size"] / 5 + 30e6
+
+
+@pytest.mark.parametrize("fp8", [False, True])
+def test_a_rank_reads_its_own_layers_alone(place: WeightsLocation, fp8: bool) -> None:
+    """Of the blocks and their injectors it holds its own, with the bits of the whole model; of the files it reads not one byte more, and the other blocks have none."""
+    whole = load_transformer(place, Placement(CPU, fp8=fp8)).state_dict()
+    read: set[str] = set()
+    for held in (range(2), range(2, 3)):
+        placement = Placement(CPU, fp8=fp8, held=held)
+        model = load_transformer(place, placement)
+        assert model.held == held
+        there = {name for name, each in model.state_dict().items() if not each.is_meta}
+        assert all(torch.equal(model.state_dict()[name], whole[name]) for name in there)
+        blocks = {int(name.split(".")[1]) for name in there if name.startswith("blocks.")}
+        injectors = {int(name.split(".")[2]) for name in there if name.startswith("audio_inj")}
+        assert blocks == set(held)
+        assert injectors == {j for i, j in model.injector_of.items() if i in held}
+        read |= there
+    assert read == whole.keys()
+    injected = place.config["audio_inject_layers"]
+    source = open_source(place).only(lambda name: placement.is_held(name, injected))
+    assert sum(piece.size for piece in source.pieces()) < sum(
+        piece.size for piece in open_source(place).pieces()
+    )

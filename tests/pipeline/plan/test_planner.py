@@ -105,7 +105,7 @@ def test_hours_of_a_named_card(asked: Callable[..., Request]) -> None:
     found = plan_film(asked(), PlanOptions(gpu="4090x4"))[1]
     assert found.time.film == pytest.approx(10 + 5 * 4.5 + 1)
     assert found.time.frames_a_second == pytest.approx(48 / 4.5)
-    assert "one card today: 3 of the 4" in found.notes[0]
+    assert "one of the 4; --gpus 4 shares" in found.notes[0]
     slower = plan_film(asked(offline=True), PlanOptions(gpu="4090"))[1]
     assert slower.time.film == pytest.approx(10 + 5 * 5)
     assert slower.time.first == pytest.approx(10 + 5 * 4 + 1)

@@ -1,0 +1,51 @@
+"""Who has which steps and layers: everything once, in order, and never more ranks than there is work."""
+
+from itertools import product
+
+import pytest
+
+from model.kv.kv_shape import Shard
+from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_layers, plan_steps
+from storage.errors import BadOption
+
+WHOLE = Shard(range(4), range(40))
+PLANS = [
+    *(plan_steps(WHOLE, ranks) for ranks in range(1, 5)),
+    *(plan_even_layers(WHOLE, ranks) for ranks in (1, 2, 3, 4, 7, 40)),
+    plan_layers(WHOLE, [7, 11, 11, 11]),
+]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_every_layer_at_every_step_has_one_owner(plan: ShardPlan) -> None:
+    """Rank 0 has the first layer of the first step, and every other rank comes behind the one that hands over to it."""
+    places = product(range(4), range(40))
+    owners = [plan.owner(step, layer) for step, layer in places]
+    sizes = [len(shard.steps) * len(shard.layers) for shard in plan.shards]
+    assert [owners.count(rank) for rank in range(plan.ranks)] == sizes
+    assert owners[0] == 0
+    for rank in range(plan.ranks):
+        before, after = plan.rank_before(rank), plan.rank_after(rank)
+        assert before is None or plan.rank_after(before) == rank
+        assert after is None or (rank, after) in plan.edges
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_block_comes_round_when_all_ranks_have_had_work(plan: ShardPlan) -> None:
+    """By layers a rank meets a block again after as many tasks as there are ranks, at the least; by steps it hands blocks on and meets none again."""
+    if plan.mode == "layers":
+        assert plan.stride * plan.steps + 1 >= plan.ranks
+        assert (plan.stride - 1) * plan.steps + 1 < plan.ranks
+    else:
+        assert plan.stride == 0
+
+
+def test_too_many_ranks_are_refused() -> None:
+    """More than steps or layers, and layers that do not add up."""
+    with pytest.raises(BadOption, match="--gpus 5 cannot be used: there are 4 denoising steps"):
+        plan_steps(WHOLE, 5)
+    with pytest.raises(BadOption, match="there are 40 layers"):
+        plan_even_layers(WHOLE, 41)
+    for counts in ([40, 0], [20, 21]):
+        with pytest.raises(BadOption, match="there are 40 layers"):
+            plan_layers(WHOLE, counts)
