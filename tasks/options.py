@@ -289,7 +289,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                unknown="a placement, and two CPU cores have nothing to place", published=True),
     ),
     "several cards": (
-        Option("gpus", "Share the denoiser out over so many cards, or over these (0,2); on a CPU over processes. The same bytes.", CARDS),
+        Option("gpus", "Share the denoiser out over so many cards, or over these (0,2); on a CPU over processes; the same bytes.", CARDS),
         Option("parallel", "What is shared out: steps (each card has the whole model), layers (each has a part of it) or auto, by memory.", HOW,
                words=("auto", "steps", "layers")),
     ),

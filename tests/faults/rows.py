@@ -57,6 +57,9 @@ ROWS = {
         "a call that fails once while libav writes; limits of the machine",
         "tests/faults/test_libav.py",
     ),
+    "ranks": Row(
+        "a rank that is killed or stopped at random instants", "tests/faults/test_ranks.py"
+    ),
     "store": Row("slow and failing store", "tests/faults/test_failing_store.py"),
     "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py", timed=True),
 }
