@@ -6,6 +6,7 @@ at the end somebody must give up: what was not taken by then is counted and told
 
 import hashlib
 import logging
+import signal
 import subprocess
 import threading
 import time
@@ -27,6 +28,7 @@ LAST_SENT = 64
 """Clips of which it is remembered when they were sent."""
 
 
+NO_ANSWER = "no answer in time"
 LONGEST_POSITION = 32
 """Bytes."""
 
@@ -55,7 +57,7 @@ class Publisher:
         self._moved = time.monotonic()
         self._sent: deque[tuple[float, int]] = deque(maxlen=LAST_SENT)
         """When each of the last clips was sent."""
-        self._reason = "no answer in time"
+        self._reason = NO_ANSWER
         self._failing = False
         self._ended = threading.Event()
         self._process: subprocess.Popen[str] | None = None
@@ -129,6 +131,8 @@ class Publisher:
             self._follow(process)
             code = process.wait()
         self._process = None
+        if code == -signal.SIGALRM:
+            self._reason = NO_ANSWER
         return code
 
     def _follow(self, process: "subprocess.Popen[str]") -> None:
@@ -137,7 +141,7 @@ class Publisher:
         with suppress(BrokenPipeError):
             process.stdin.write(f"{self._server.url}\n")
             process.stdin.close()
-        self._reason = "no answer in time"
+        self._reason = "its process ended"
         for line in process.stdout:
             word, _, reason = line.strip().partition(" ")
             if word == "failed":

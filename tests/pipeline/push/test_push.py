@@ -157,6 +157,24 @@ def test_a_server_that_hangs(run: Path) -> None:
     assert ended["lost"] == 4
 
 
+def test_a_connection_that_crashes(run: Path, tmp_path: Path) -> None:
+    """A connection whose process is killed is made again, at the clip that was not sent whole."""
+    url = f"rtmp://127.0.0.1:{(port := free_port())}/live/key"
+    with listen(url, tmp_path / "one.flv") as server:
+        wait_for_port(port)
+        publisher = push(run, url)
+        wait_until(lambda: names_of(run) == ["push_connected"])
+        assert publisher._process is not None
+        publisher._process.send_signal(signal.SIGSEGV)
+        server.wait(LONG)
+    with listen(url, tmp_path / "two.flv") as server:
+        publisher.wait_until_sent()
+        server.wait(LONG)
+    assert events_of(run)[1]["error"] == "its process ended"
+    again = int(str(events_of(run)[2]["clip"]))
+    assert len(frames_of(tmp_path / "two.flv")) == FRAMES - 48 * again
+
+
 def test_it_goes_on_where_the_server_was_left(run: Path, tmp_path: Path) -> None:
     """Pushed again, as after a kill of the film, a server gets the clips that it has not got; another one gets all."""
     url = f"rtmp://127.0.0.1:{(port := free_port())}/live/key"
