@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from model.encoders import log_mel
 
-CONTEXT_FRAMES = 12
-"""Frames of sound on either side of a clip that decide its features; the encoder's reach is 11.4."""
+CONTEXT_FRAMES = 16
+"""Frames of sound on either side of a clip that decide its features; the encoder's reach is 15.4."""
 
 
 class Residual(nn.Module):
@@ -38,7 +38,7 @@ class MelEncoder(nn.Module):
     """Log-mel at 100 Hz to features at 25 frames a second; hears CONTEXT frames to either side."""
 
     def __init__(
-        self, *, bands: int = 80, channels: int = 192, depth: int = 5, layers: int = 3
+        self, *, bands: int = 80, channels: int = 192, depth: int = 7, layers: int = 3
     ) -> None:
         super().__init__()
         self.front: Any = nn.Sequential(

@@ -24,7 +24,7 @@ AVATAR_FILE = "avatar.safetensors"
 WARPING_FILE = "warping.safetensors"
 
 SAMPLE_RATE, FPS = 16_000, 25
-AUDIO_MARGIN = 12 * SAMPLE_RATE // FPS + 160
+AUDIO_MARGIN = 16 * SAMPLE_RATE // FPS + 160
 """Samples that MelEncoder.hear reads on either side: its CONTEXT_FRAMES and log_mel.MARGIN, without torch."""
 AUDIO_CHANNELS, AUDIO_LAYERS = 192, 3
 """What MelEncoder gives: channels of each layer, and layers."""
