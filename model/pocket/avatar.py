@@ -23,6 +23,7 @@ from model.pocket.face_boxes import FaceBoxes
 from model.pocket.motion_curves import stand_still
 from model.pocket.probe import Parts, compute_probe
 from model.pocket.prompts import read_prompt
+from model.pocket.viseme_head import VisemeHead, put_lips
 from model.pocket.warping_network import load_warping_network
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer, view_blocks
@@ -66,6 +67,8 @@ class PocketAvatar:
         self._audio_encoder = MelEncoder()
         self._audio_encoder.load_state_dict(weights_of_part(weights, "audio."))
         self._audio_encoder.eval()
+        self._visemes = VisemeHead()
+        self._visemes.load_state_dict(weights_of_part(weights, "viseme."))
         self._transformer = S2VTransformer(model_traits.TRANSFORMER)
         self._transformer.load_state_dict(weights_of_part(weights, "transformer."))
         self._transformer.eval().to(self._dtype)
@@ -107,7 +110,9 @@ class PocketAvatar:
             require_precision(self._compute())
 
     def _compute(self) -> Iterator[Tensor]:
-        parts = Parts(self._audio_encoder, self._transformer, self._network, self._cache)
+        parts = Parts(
+            self._audio_encoder, self._visemes, self._transformer, self._network, self._cache
+        )
         return compute_probe(parts, self._options)
 
     @property
@@ -157,7 +162,12 @@ class PocketAvatar:
         planes = make_planes(acts, self._traits.clip_latents)
         past = still.repeat(1, 1, sum(config.motion_buckets), 1, 1)
         conditioning = Conditioning(
-            still, past, None, self._traits.clip_latents, pose=lambda _: planes
+            still,
+            past,
+            None,
+            self._traits.clip_latents,
+            pose=lambda _: planes,
+            settle=lambda latents, features: put_lips(latents, self._visemes(features)),
         )
         schedule = choose_schedule(self._traits.steps)
         noise = SeededNoise(seed, config.roll)

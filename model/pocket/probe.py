@@ -14,6 +14,7 @@ from model.pocket.canvas import SIZE
 from model.pocket.conditions import PLANES
 from model.pocket.curve_layout import FRAMES
 from model.pocket.motion_curves import join_spans, stand_still
+from model.pocket.viseme_head import VisemeHead
 from model.pocket.warping_network import BOXES, WarpingNetwork, blend_frames
 from model.s2v.transformer import S2VTransformer
 from model.sampling.probe import compute_formulas, denoise_block, draw_noise, keep_first_blocks
@@ -29,6 +30,7 @@ class Parts:
     """What computes."""
 
     audio_encoder: MelEncoder
+    visemes: VisemeHead
     transformer: S2VTransformer
     network: WarpingNetwork
     cache: KVCacheConfig
@@ -48,6 +50,7 @@ def compute_probe(parts: Parts, options: Options) -> Iterator[Tensor]:
     )
     features = parts.audio_encoder.hear(draw_noise(1, span + 2 * model_traits.AUDIO_MARGIN) / 10)
     yield features
+    yield parts.visemes(features[..., :FEATURES])
     traits = model_traits.describe_model(options)
     width, height = traits.latent_width, traits.latent_height
     kept = parts.network.grow.weight.dtype

@@ -12,6 +12,8 @@ from storage.errors import BadInput
 
 Pose = Callable[[int], Tensor]
 """The pose latents [1, c, t, h, w] of a clip, by its number."""
+Settle = Callable[[Tensor, Tensor], Tensor]
+"""Latents [1, c, t, h, w] of a block whose noise is gone, and its features [1, layer, channel, frame], to what stands in the film."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Conditioning:
     masks: Tensor | None = None
     """Where each of several speakers is heard [speaker, t, rows, columns], in tokens: 1 where no other one is. None: one speaker, everywhere."""
     pose: Pose | None = None
+    settle: Settle | None = None
 
     def audio_tensor(self, audio: Float) -> Tensor:
         """Features [layer, channel, frame], or [speaker, layer, channel, frame] of several, as [speaker, …]; raises BadInput where masks do not fit."""
@@ -46,6 +49,10 @@ class Conditioning:
             return None
         shown = self.masks[:, :latents].expand(-1, latents, -1, -1)
         return rearrange(shown.to(self.reference.device), "s t y x -> s (t y x)")
+
+    def settled(self, latents: Tensor, features: Tensor) -> Tensor:
+        """What stands in the film of a block's denoised latents [1, c, t, h, w] that were made of features [1, layer, channel, frame]: themselves, where no model says otherwise."""
+        return latents if self.settle is None else self.settle(latents, features)
 
     def pose_of(self, clip: int) -> Tensor | None:
         """The pose latents of a clip [1, c, t, h, w]; None: zeros."""

@@ -204,7 +204,10 @@ class CausalStage:
         solver = self._solvers.pop(task.place, None) or self.setup.schedule.begin()
         if task.step + 1 in self.shard.steps:
             self._solvers[task.place] = solver
-        return solver(task.step, velocity, x)
+        x = solver(task.step, velocity, x)
+        if task.step + 1 < len(self.times):
+            return x
+        return self.setup.conditioning.settled(x, self._features[task.clip][task.block])
 
     def end_step(self, task: BlockTask) -> None:
         """Let go of what a block needs no more behind its last step here."""

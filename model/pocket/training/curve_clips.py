@@ -52,7 +52,7 @@ class Clips:
     """[n, c, CLIP, h, w]"""
     mel: Tensor
     """[n, band, 4·(FRAMES + 2·CONTEXT)]"""
-    curves: Tensor
+    lips: Tensor
     """[n, FRAMES, 3]: aperture, width, rounding."""
 
 

@@ -1,11 +1,11 @@
-"""Train pocket's transformer and speech encoder: python -m model.pocket.training.train_avatar --minutes 8.5 --listen 2 --sound FILE ... --out DIR.
+"""Train pocket's transformer: python -m model.pocket.training.train_avatar --minutes 8.5 --hearing DIR/avatar.safetensors --sound FILE ... --out DIR.
 
-The speech encoder learns to hear mouths by itself first: a hundred times more sound in a minute than both together can be told. Then both: flow matching of motion curves, under a block-causal mask that equals the streaming loop. No picture is drawn: latents tell none. One stage hands weights to the next and nothing else.
+Flow matching of motion curves, under a block-causal mask that equals the streaming loop. No picture is drawn: latents tell none. The speech encoder is what
+model.pocket.training.train_hearing made; lips are its viseme head's, so that the transformer sees them and answers for all else. One stage hands weights to the next and nothing else.
 """
 
 import argparse
 import logging
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,30 +17,21 @@ from einops import rearrange
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from model.encoders.mel_encoder import CONTEXT_FRAMES, MelEncoder
+from model.pocket.avatar import weights_of_part
 from model.pocket.conditions import make_planes
 from model.pocket.curve_layout import CHANNELS, CURVES
-from model.pocket.model_traits import (
-    AUDIO_CHANNELS,
-    AVATAR_FILE,
-    TRANSFORMER,
-)
+from model.pocket.model_traits import AVATAR_FILE, TRANSFORMER
 from model.pocket.motion_curves import list_slots, read_differences, zone_map
 from model.pocket.training.curve_clips import CLIP, WARM, Clips, Sound, draw_clips, load_sound
 from model.pocket.training.masked_forward import BLOCK, BLOCKS, MaskedInputs, masked_forward
+from model.pocket.training.mel_augmenter import MelAugmenter
+from model.pocket.training.train_hearing import Hearing, load_hearing, rate_at, round_weights
+from model.pocket.viseme_head import LIPS, put_lips
 from model.s2v.transformer import S2VTransformer
 
 SIGMAS = (1.0, 0.9, 0.75, 0.5)
-SEEN = {
-    "aperture": 2.0,
-    "width": 1.4,
-    "rounding": 1.4,
-    "blink": 1.4,
-    "squint": 0.7,
-    "brow_slant": 0.7,
-}
+SEEN = {"blink": 1.4, "squint": 0.7, "brow_slant": 0.7, **dict.fromkeys(LIPS, 0.0)}
 """How much more than other curves some are looked at."""
-MOUTH = ("aperture", "width", "rounding")
 COMPILED = 5
 """Steps after which all is compiled and the learning rate begins to fall."""
 SAVE_EVERY = 90
@@ -53,17 +44,12 @@ class AvatarRecipe:
     """What may be turned."""
 
     minutes: float
-    listen: float = 0.0
-    """Minutes of those in which the speech encoder learns alone."""
-    listened_at_once: int = 768
-    """Clips."""
     batch: int = 192
     drawn_at_once: int = 24
     """Batches: drawing takes a thousand small operations, of however many clips."""
     rate: float = 1.2e-3
     warm_up: int = 200
     ema: float = 0.998
-    viseme_weight: float = 0.3
     off_grid: float = 0.25
     past_noise: float = 0.25
     history_error: float = 0.3
@@ -74,29 +60,24 @@ class AvatarRecipe:
     compile: bool = True
 
 
-class TrainedModules(nn.Module):
-    """All that is trained; `viseme` only helps the encoder to hear and is not shipped."""
+class Pupil(nn.Module):
+    """The transformer that learns, and the speech encoder and viseme head that do not."""
 
-    def __init__(self) -> None:
+    def __init__(self, hearing: Hearing) -> None:
         super().__init__()
-        self.transformer = S2VTransformer(TRANSFORMER)
-        self.audio = MelEncoder()
-        self.viseme = nn.Linear(AUDIO_CHANNELS, 3)
+        self.transformer, self.hearing = S2VTransformer(TRANSFORMER), hearing
+        self.hearing.requires_grad_(False)
         init_as_identity(self.transformer)
 
     def forward(
         self, clips: Clips, noisy: Tensor, sigma: Tensor, motion: Tensor, ahead: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Velocity [n, c, CLIP, h, w] of the noisy latents, and the viseme curves [n, frame, 3] that were heard."""
-        features, curves = self.hear(clips.mel)
+    ) -> Tensor:
+        """Velocity [n, c, CLIP, h, w] of the noisy latents."""
+        with torch.no_grad():
+            features, _ = self.hearing(clips.mel)
         planes = make_planes(clips.acts, noisy.shape[2])
         inputs = MaskedInputs(noisy, sigma, clips.still, motion, ahead, planes)
-        return masked_forward(self.transformer, inputs, features), curves
-
-    def hear(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [n, layer, channel, frame] of mel [n, band, …] with its context, and the viseme curves [n, frame, 3] that are heard in them."""
-        features = self.audio(mel)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
-        return features, self.viseme(rearrange(features[:, -1], "n c t -> n t c"))
+        return masked_forward(self.transformer, inputs, features)
 
 
 def init_as_identity(transformer: S2VTransformer) -> None:
@@ -116,6 +97,7 @@ class BatchMaker:
 
     def __init__(self, recipe: AvatarRecipe, generator: torch.Generator) -> None:
         self.recipe, self.generator, self.device = recipe, generator, generator.device
+        self.augmenter = MelAugmenter(generator)
 
     def rand(self, *shape: int) -> Tensor:
         """Uniform numbers."""
@@ -150,38 +132,9 @@ class BatchMaker:
         whole = whole + amount * self.randn(whole) * (self.rand(len(whole), 1, 1, 1, 1) < 0.8)
         return rearrange(whole, "n c (b t) h w -> n b c t h w", t=WARM)
 
-    def sound(self, bands: Tensor) -> Tensor:
-        """Log-mel as another voice, room and level would give it: warp, tilt, gain, noise floor, a lost band."""
-        n, width, _ = bands.shape
-        warp = 1 + 0.15 * (2 * self.rand(n, 1) - 1)
-        centre = torch.arange(width, device=self.device).float()
-        source = (centre * warp).clamp(0, width - 1)
-        low = source.floor().long()
-        share = (source - low)[..., None]
-        high = (low + 1).clamp(max=width - 1)
-        pick = lambda rows: bands.gather(1, rows[..., None].expand_as(bands))  # noqa: E731
-        x = pick(low) * (1 - share) + pick(high) * share
-        slope = (self.rand(n, 1, 1) - 0.5) * 1.4 * (centre / width - 0.5)[:, None]
-        x = x + slope + (self.rand(n, 1, 1) - 0.5) * 1.4
-        floor = -2.4 + 2.0 * self.rand(n, 1, 1) + 0.25 * self.randn(x)
-        x = torch.where(self.rand(n, 1, 1) < 0.5, torch.logaddexp(x * 3.5, floor * 3.5) / 3.5, x)
-        start = self.rand(n, 1, 1) * width
-        lost = ((centre[:, None] - start).abs() < 4 * self.rand(n, 1, 1)) & (
-            self.rand(n, 1, 1) < 0.4
-        )
-        return torch.where(lost, x.mean(1, keepdim=True), x)
-
-    def hearing_loss(self, pupil: TrainedModules, mel: Tensor, curves: Tensor) -> Tensor:
-        """How wrong the curves [n, frame, 3] are that are heard in mel [n, band, …] with its context."""
-        mel = self.sound(mel)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            _, heard = pupil.hear(mel)
-        worth = curves.new_tensor([SEEN[name] / CURVES[name].spread[0] for name in MOUTH])
-        return (worth * (heard.float() - curves)).square().mean()
-
-    def loss(self, pupil: nn.Module, clips: Clips, own: bool = False) -> tuple[Tensor, Tensor]:
-        """Velocity loss and viseme loss of a batch; `own`: its past is what the model makes itself."""
-        clips = replace(clips, mel=self.sound(clips.mel))
+    def loss(self, pupil: nn.Module, clips: Clips, own: bool = False) -> Tensor:
+        """The loss of a batch; `own`: its past is what the model makes itself, with the lips that it is told."""
+        clips = replace(clips, mel=self.augmenter.disturb(clips.mel))
         sigma = self.sigmas(len(clips.mel))
         level = sigma.view(-1, 1, 1, 1, 1)
         noisy = (1 - level) * (clips.latents + self.errors(clips.latents)) + level * self.randn(
@@ -195,16 +148,15 @@ class BatchMaker:
         with torch.autocast(self.device.type, torch.bfloat16):
             if own:
                 with torch.no_grad():
-                    velocity, _ = pupil(clips, noisy, sigma, self.motion(clips.past, past), ahead)
-                past = noisy - level * velocity.float()
-            velocity, curves = pupil(clips, noisy, sigma, self.motion(clips.past, past), ahead)
+                    velocity = pupil(clips, noisy, sigma, self.motion(clips.past, past), ahead)
+                past = put_lips(noisy - level * velocity.float(), clips.lips)
+            velocity = pupil(clips, noisy, sigma, self.motion(clips.past, past), ahead)
         error = velocity.float() - target
         gap = (error.square() * weigh_latents(error.device)).mean()
         wrong = read_differences(level * error) * weigh_curves(error.device)
         # An error that changes from one frame to the next is seen as a tremble, and between latents as a pop.
         loss = gap + self.recipe.curves * wrong.square().mean()
-        loss = loss + self.recipe.steadiness * wrong.diff(dim=1).square().mean()
-        return loss, (curves.float() - clips.curves).square().mean()
+        return loss + self.recipe.steadiness * wrong.diff(dim=1).square().mean()
 
 
 @cache
@@ -239,40 +191,8 @@ def draw_batches(sound: Sound, recipe: AvatarRecipe, generator: torch.Generator)
             yield Clips(*parts)
 
 
-def rate_at(recipe: AvatarRecipe, step: int, done: float) -> float:
-    """Learning rate at a step, when a share of the time is over: a warm-up in steps and a cosine on the clock."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1)))
-    return recipe.rate * min(1, (step + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
-
-
-def train_hearing(
-    pupil: TrainedModules,
-    sound: Sound,
-    recipe: AvatarRecipe,
-    generator: torch.Generator,
-    started: float,
-) -> None:
-    """Train the speech encoder and its viseme head alone until recipe.listen minutes after `started`, by time.monotonic."""
-    learnt = [*pupil.audio.parameters(), *pupil.viseme.parameters()]
-    fused = generator.device.type == "cuda"
-    optimiser = torch.optim.AdamW(learnt, recipe.rate, (0.9, 0.98), weight_decay=0.01, fused=fused)
-    maker, step, wrong = BatchMaker(recipe, generator), 0, torch.zeros((), device=generator.device)
-    while (done := (time.monotonic() - started) / (60 * recipe.listen)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = rate_at(recipe, step, done)
-        mel, curves = sound.cut(recipe.listened_at_once, generator)
-        loss = maker.hearing_loss(pupil, mel, curves[:, 4 * WARM :])
-        loss.backward()
-        nn.utils.clip_grad_norm_(learnt, 1.0, foreach=True)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        wrong, step = wrong.lerp(loss.detach(), 0.02), step + 1
-        if step == 1 or step % 500 == 0:
-            _log.info("heard %d, %.0f s, viseme %.5f", step, time.monotonic() - started, wrong)
-
-
 def train_avatar(
-    pupil: TrainedModules,
+    pupil: Pupil,
     sound: Sound,
     recipe: AvatarRecipe,
     generator: torch.Generator,
@@ -282,29 +202,28 @@ def train_avatar(
     began = until = started + 60 * recipe.minutes
     if recipe.compile:
         compile_parts(pupil)
-    if recipe.listen:
-        train_hearing(pupil, sound, recipe, generator, started)
-    decay = [p for p in pupil.parameters() if p.ndim > 1]
-    rest = [p for p in pupil.parameters() if p.ndim <= 1]
+    learnt = list(pupil.transformer.parameters())
+    decay = [p for p in learnt if p.ndim > 1]
+    rest = [p for p in learnt if p.ndim <= 1]
     optimiser = torch.optim.AdamW(
         [{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}],
         lr=recipe.rate, betas=(0.9, 0.98), fused=generator.device.type == "cuda",
     )  # fmt: skip
-    average = [p.detach().clone() for p in pupil.parameters()]
+    average = [p.detach().clone() for p in learnt]
     maker, batches = BatchMaker(recipe, generator), draw_batches(sound, recipe, generator)
-    step, done, saved, marks = 0, 0.0, time.monotonic(), torch.zeros(2, device=generator.device)
+    step, done, saved, mark = 0, 0.0, started, torch.zeros((), device=generator.device)
     while done < 1:
         for group in optimiser.param_groups:
-            group["lr"] = rate_at(recipe, step, done)
+            group["lr"] = rate_at(recipe.rate, recipe.warm_up, step, done)
         clips = next(batches)
-        losses = maker.loss(pupil, clips, own=step % recipe.own_past == 0)
-        (losses[0] + recipe.viseme_weight * losses[1]).backward()
-        nn.utils.clip_grad_norm_(pupil.parameters(), 1.0, foreach=True)
+        loss = maker.loss(pupil, clips, own=step % recipe.own_past == 0)
+        loss.backward()
+        nn.utils.clip_grad_norm_(learnt, 1.0, foreach=True)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         keep = min(recipe.ema, (step + 1) / (step + 10))
-        torch._foreach_lerp_(average, [p.detach() for p in pupil.parameters()], 1 - keep)
-        marks = marks.lerp(torch.stack(losses).detach(), 0.02)
+        torch._foreach_lerp_(average, [p.detach() for p in learnt], 1 - keep)
+        mark = mark.lerp(loss.detach(), 0.02)
         step += 1
         now = time.monotonic()
         if step == COMPILED:
@@ -315,32 +234,34 @@ def train_avatar(
             saved = now
             yield average
         if step in (1, 20) or step % 200 == 0:
-            _log.info(
-                "step %d, %.0f s, velocity %.4f viseme %.5f", step, now - started, *marks.tolist()
-            )
+            _log.info("step %d, %.0f s, velocity %.4f", step, now - started, mark)
     yield average
 
 
-def compile_parts(pupil: TrainedModules) -> None:
+def compile_parts(pupil: Pupil) -> None:
     """Compile one block and one injection: every layer shares the code."""
     # Every layer of the injector is a version of its own, with and without gradients.
     torch._dynamo.config.recompile_limit = 64
     for block in pupil.transformer.blocks:
         block.compile(dynamic=False)
     pupil.transformer.audio_injector.compile(dynamic=False)
-    pupil.audio.compile(dynamic=False)
+    pupil.hearing.audio.compile(dynamic=False)
 
 
-def save_avatar(pupil: TrainedModules, weights: list[Tensor], folder: Path) -> None:
-    """Weights in bf16, one file, the names prefixed by the part they belong to."""
+def save_avatar(pupil: Pupil, weights: list[Tensor], folder: Path) -> None:
+    """All that AVATAR_FILE holds, with these weights of the transformer."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = [name for name, _ in pupil.named_parameters()]
-    state = {
-        name: weight.detach().to("cpu", torch.bfloat16).contiguous()
-        for name, weight in zip(names, weights, strict=True)
-        if not name.startswith("viseme.")
-    }
-    save_file(state, folder / AVATAR_FILE)
+    names = [f"transformer.{name}" for name, _ in pupil.transformer.named_parameters()]
+    state = dict(zip(names, weights, strict=True)) | pupil.hearing.state_dict()
+    save_file(round_weights(state), folder / AVATAR_FILE)
+
+
+def load_pupil(path: Path) -> Pupil:
+    """A pupil who hears as the weights in a file do, and begins with their transformer, where they have one."""
+    pupil = Pupil(load_hearing(path))
+    if known := weights_of_part(load_file(path), "transformer."):
+        pupil.transformer.load_state_dict(known)
+    return pupil
 
 
 def main() -> None:
@@ -348,14 +269,13 @@ def main() -> None:
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, required=True, help="of all, compiling too")
-    parser.add_argument(
-        "--listen",
-        type=float,
-        default=0.0,
-        help="minutes of those for the speech encoder alone, first",
-    )
     parser.add_argument("--sound", type=Path, nargs="+", required=True)
-    parser.add_argument("--init", type=Path, help="weights of the stage before")
+    parser.add_argument(
+        "--init",
+        type=Path,
+        required=True,
+        help="weights of the stage before: train_hearing's, or one's own",
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -366,14 +286,11 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     generator = torch.Generator(device).manual_seed(args.seed)
     torch.manual_seed(args.seed)
-    recipe = AvatarRecipe(args.minutes, args.listen, rate=args.rate)
+    recipe = AvatarRecipe(args.minutes, rate=args.rate)
     if args.smoke:
         on_card = device.type == "cuda"  # what is paid for is compiled, so that is tried too
-        recipe = replace(recipe, listened_at_once=2, batch=2, drawn_at_once=2, compile=on_card)
-    pupil = TrainedModules().to(device)
-    if args.init:
-        # The viseme head is not handed over: it is learnt anew in a minute.
-        pupil.load_state_dict(load_file(args.init, device=str(device)), strict=False)
+        recipe = replace(recipe, batch=2, drawn_at_once=2, compile=on_card)
+    pupil = load_pupil(args.init).to(device)
     sound = load_sound(args.sound, device)
     for weights in train_avatar(pupil, sound, recipe, generator, started):
         save_avatar(pupil, weights, args.out)

@@ -31,10 +31,10 @@ def test_the_mouth_of_a_clip_is_the_sounds(clips: Clips) -> None:
     """The speech curves that latents tell are those that go with the sound; where nothing is heard the mouth is shut."""
     told = decode_curves(clips.latents)[..., -3:]
     assert told.shape == (200, FRAMES, 3)
-    assert torch.allclose(told, clips.curves, atol=1e-4)
+    assert torch.allclose(told, clips.lips, atol=1e-4)
     quiet = (clips.mel == SILENCE).all((1, 2))
     assert 3 <= int(quiet.sum()) <= 30
-    assert (clips.curves[quiet][:, 1:, 0] == 0).all()
+    assert (clips.lips[quiet][:, 1:, 0] == 0).all()
 
 
 def test_some_clips_begin_as_films_do(clips: Clips) -> None:
