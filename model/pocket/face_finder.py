@@ -30,7 +30,7 @@ ZOOMS = (1.0, 1.5, 2.2)
 FACES_A_VIEW = 6
 LEAST_SCORE = 0.1
 """Of a detection; faces are judged by all views together."""
-LEAST_CONFIDENCE, LEAST_SIZE = 0.10, 0.12
+LEAST_CONFIDENCE, LEAST_SIZE = 0.14, 0.12
 """Below these there is no face: how sure the views are together, and the face's share of the picture's longer side."""
 LEAST_CONTRAST = 10
 """Of 255: by how much a colour differs in the middle of a mouth; where by less, nothing is drawn."""
