@@ -1,6 +1,7 @@
 """Films of several ranks through the real commands: killed, stopped, launched by torchrun, gone on with by another number of ranks, they are the same bytes."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
 FILM = (str(PICTURE), str(SOUND), "--size", "64*64", "--num-clip", "3", "--carry-every", "1")
 NEW = (sys.executable, "-m", "pipeline", "new", *FILM)
-SOON = {**os.environ, "LONGTAKE_RANK_LIMIT": "3", "OMP_WAIT_POLICY": "passive"}
+SOON = {**os.environ, "LONGTAKE_RANK_LIMIT": "6", "OMP_WAIT_POLICY": "passive"}
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--")
 
 
@@ -110,7 +111,7 @@ def test_a_stopped_rank_is_named(unbroken: dict[str, bytes], tmp_path: Path) -> 
     with begun(film, "--gpus", "3") as (worker, ranks):
         ranks[1].suspend()
         said = worker.communicate(timeout=60)[1]
-    assert "Rank 2 of 3 has given no sign of life for 3 s." in said
+    assert re.search(r"Rank 2 of 3 (has given no sign of life for|was stopped, for) 6 s\.", said)
     assert worker.returncode == 4
     said = resume(film)
     assert "3 ranks share the steps: each has memory for the whole model" in said

@@ -18,7 +18,7 @@ import torch
 
 from model.sharding.launcher_env import RankPlace, card_environment, read_launched_place
 from model.sharding.links import HOST, TensorLinks
-from model.sharding.rank_monitor import RankLoss, RankMonitor
+from model.sharding.rank_monitor import TICKS, RankLoss, RankMonitor
 from model.sharding.rank_store import DONE, JOB, RankJob, name_keys, open_store, wait_for_key
 from storage.errors import BadOption, LongtakeError, RankLost, RunError
 
@@ -49,6 +49,8 @@ class RankGroup:
         self._place = launched or RankPlace(0, job.plan.ranks, HOST, 0)
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._working = 0
+        self._stopped: dict[int, int] = {}
+        """How many times in a row a process was seen stopped."""
         tcp = open_store(self._place, keeps=not self._place.agent_store)
         self._place = replace(self._place, port=tcp.port)
         self._store = name_keys(tcp, self._place.prefix)
@@ -157,6 +159,10 @@ class RankGroup:
         for rank, process in self._processes.items():
             if (code := process.poll()) is not None:
                 return RankLoss(rank, describe_end(code))
+            # One that has not joined has no heartbeat to miss.
+            self._stopped[rank] = self._stopped.get(rank, 0) + 1 if is_stopped(process.pid) else 0
+            if self._stopped[rank] > TICKS:
+                return RankLoss(rank, f"was stopped, for {silence_limit():g} s")
         return None
 
     def _find_cause(self, fault: Exception) -> RankLoss:
@@ -208,6 +214,14 @@ def release_launched_ranks() -> None:
     if place is not None and place.agent_store:
         with suppress(Exception):  # they have ended
             name_keys(open_store(place), place.prefix).set(DONE, "1")
+
+
+def is_stopped(process: int) -> bool:
+    """Whether a process stands still by SIGSTOP, as Linux says."""
+    with suppress(OSError):
+        facts = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+        return facts.rpartition(")")[2].split()[0] == "T"
+    return False
 
 
 def describe_end(code: int) -> str:

@@ -15,15 +15,15 @@ from films import ROOT
 
 FILM = ["examples/mila.png", "examples/harbour.wav", "--size", "64*64", "--num-clip", "6", "--carry-every", "1"]  # fmt: skip
 WAYS = [("2", "steps"), ("2", "layers"), ("3", "steps"), ("3", "layers"), ("4", "steps")]
-THERE = {**os.environ, "LONGTAKE_RANK_LIMIT": "3", "OMP_WAIT_POLICY": "passive"}
+THERE = {**os.environ, "LONGTAKE_RANK_LIMIT": "6", "OMP_WAIT_POLICY": "passive"}
 MOST_TRIES = 60
 SECONDS = 30.0
 """From the fault until all processes have ended."""
 
 
-def start(film: Path, *more: str) -> "subprocess.Popen[str]":
+def start(film: Path, *more: str) -> "subprocess.Popen[bytes]":
     words = [sys.executable, "-m", "pipeline", "new", *FILM, "--run", str(film), *more]
-    return subprocess.Popen(words, cwd=ROOT, env=THERE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(words, cwd=ROOT, env=THERE, stderr=subprocess.DEVNULL)
 
 
 def pieces(film: Path) -> dict[str, bytes]:
@@ -32,7 +32,7 @@ def pieces(film: Path) -> dict[str, bytes]:
     return {str(path.relative_to(film)): path.read_bytes() for path in paths}
 
 
-def harm_one(worker: "subprocess.Popen[str]", chance: random.Random) -> float | None:
+def harm_one(worker: "subprocess.Popen[bytes]", chance: random.Random) -> float | None:
     """Kill (or, of the others, stop) one of the ranks after a moment; seconds until all have ended. None where the film was done before."""
     time.sleep(chance.uniform(1, 9))
     if worker.poll() is not None:
@@ -47,7 +47,7 @@ def harm_one(worker: "subprocess.Popen[str]", chance: random.Random) -> float | 
     else:
         victim.kill()
     begun = time.monotonic()
-    worker.communicate(timeout=60)
+    worker.wait(60)
     _, alive = psutil.wait_procs(family[1:], 30)
     assert not alive, "a rank is left"
     return time.monotonic() - begun

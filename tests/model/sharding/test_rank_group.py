@@ -1,5 +1,6 @@
 """Rank 0 and the processes that it starts: who may join, and what becomes of a fault in one of them."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from storage.errors import BadOption, RankLost
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> RankJob:
     """A film of pocket on three ranks."""
-    monkeypatch.setenv(LIMIT, "3")
+    monkeypatch.setenv(LIMIT, "6")
     plan = plan_steps(Shard(range(4), range(6)), 3)
     return make_job("pocket", Options(64, 64), DeviceConfig(gpus=(0, 1, 2)), "cpu", plan)
 
@@ -66,3 +67,20 @@ def test_ranks_end_when_they_are_told(job: RankJob) -> None:
         group.links.flush()
     group.close()
     assert [process.poll() for process in processes.values()] == [0, 0]
+
+
+def test_a_rank_that_is_stopped_before_it_joins_is_named(
+    job: RankJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no heartbeat yet that could be missed."""
+    monkeypatch.setenv(LIMIT, "2")
+    begin = RankGroup._start_followers
+
+    def begin_and_stop(group: RankGroup, given: RankJob) -> None:
+        begin(group, given)
+        group._processes[1].send_signal(signal.SIGSTOP)
+
+    monkeypatch.setattr(RankGroup, "_start_followers", begin_and_stop)
+    with pytest.raises(RankLost, match=r"Rank 1 of 3 was stopped, for 2 s\."):
+        RankGroup(job)
+    assert not ranks_left()
