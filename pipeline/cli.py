@@ -37,8 +37,7 @@ class Ending:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say; the exit code (docs/cli.md)."""
     follow_parent()
-    if (code := join_launched_ranks()) is not None:
-        return code
+    join_launched_ranks()
     words = list(sys.argv[1:] if arguments is None else arguments)
     with guarded_streams():
         if arguments is None and (limited := run_limited(words)) is not None:

@@ -249,5 +249,5 @@ def is_of_link(fault: BaseException) -> bool:
 
 def _follower_command() -> list[str]:
     root = str(Path(__file__).parents[2])
-    code = f"import sys; sys.path.append({root!r}); from model.sharding.rank_process import run_started_rank; sys.exit(run_started_rank())"
+    code = f"import sys; sys.path.append({root!r}); from model.sharding.rank_process import run_started_rank; run_started_rank()"
     return [sys.executable, "-P", "-c", code]

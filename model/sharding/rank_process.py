@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -34,7 +34,7 @@ _SET_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
 
-def run_started_rank() -> int:
+def run_started_rank() -> NoReturn:
     """A rank that rank 0 has started; it ends when that one does, however it ends."""
     rank, ranks, port, parent, read, dies = map(int, os.environ.pop(PLACE).split())
     os.set_inheritable(read, False)
@@ -42,20 +42,20 @@ def run_started_rank() -> int:
         # Also one that is stopped: its own threads do not get to run.
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
-            return RankLost.exit_code
+            os._exit(RankLost.exit_code)
     threading.Thread(target=_end_with_parent, args=(read,), daemon=True).start()
-    return run_rank(RankPlace(rank, ranks, HOST, port))
+    run_rank(RankPlace(rank, ranks, HOST, port))
 
 
-def run_launched_rank(place: RankPlace) -> int:
+def run_launched_rank(place: RankPlace) -> NoReturn:
     """A rank that a launcher has started; of several cards it sees its own alone."""
     if (local := os.environ.get("LOCAL_RANK", "")).isdecimal():
         show_one_card(int(local))
-    return run_rank(place)
+    run_rank(place)
 
 
-def run_rank(place: RankPlace) -> int:
-    """Join, follow, end; the exit code. Whatever goes wrong is told to the other ranks, and ends this process at once."""
+def run_rank(place: RankPlace) -> NoReturn:
+    """Join, follow, and end this process. Whatever goes wrong is told to the other ranks, and ends this process at once."""
     # Ctrl-C reaches every process of the terminal: rank 0 decides when the ranks end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -63,7 +63,10 @@ def run_rank(place: RankPlace) -> int:
     monitor = RankMonitor(store, place.rank, place.ranks, silence_limit(), _end_process)
     monitor.open()
     try:
-        return _join_and_follow(store, monitor, place)
+        code = _join_and_follow(store, monitor, place)
+        # An ordinary end takes down gloo and torch, which may wait for ranks that are gone, or for very long on busy cores.
+        sys.stdout.flush()
+        os._exit(code)
     except BaseException as fault:  # noqa: BLE001 - told, and then the process ends
         if is_of_link(fault):
             # Another rank is gone: whoever finds that says so first.

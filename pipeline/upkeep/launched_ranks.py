@@ -7,13 +7,11 @@ from importlib import import_module
 from model.sharding.launcher_env import read_launched_place
 
 
-def join_launched_ranks() -> int | None:
-    """Be one of the ranks, and give its exit code; None in rank 0, and where there is one process alone."""
+def join_launched_ranks() -> None:
+    """Be one of the ranks, to the end of this process; in rank 0, and where there is one process alone, nothing happens."""
     place = read_launched_place()
-    if place is None or place.rank == 0:
-        return None
-    code: int = import_module("model.sharding.rank_process").run_launched_rank(place)
-    return code
+    if place is not None and place.rank > 0:
+        import_module("model.sharding.rank_process").run_launched_rank(place)
 
 
 @contextmanager
