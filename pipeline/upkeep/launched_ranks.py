@@ -1,15 +1,18 @@
 """torchrun and `accelerate launch` start this command several times: rank 0 makes the film, the others follow it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
-from model.sharding.launcher_env import read_launched_place
+_LAUNCHED = "WORLD_SIZE"
+"""Set where a launcher may have started this process: without it nothing more is imported."""
 
 
 def join_launched_ranks() -> None:
     """Be one of the ranks, to the end of this process; in rank 0, and where there is one process alone, nothing happens."""
-    place = read_launched_place()
+    place = _read_place()
     if place is not None and place.rank > 0:
         import_module("model.sharding.rank_process").run_launched_rank(place)
 
@@ -20,5 +23,11 @@ def launched_ranks_released() -> Iterator[None]:
     try:
         yield
     finally:
-        if read_launched_place() is not None:
+        if _read_place() is not None:
             import_module("model.sharding.rank_group").release_launched_ranks()
+
+
+def _read_place() -> Any:
+    if _LAUNCHED not in os.environ:
+        return None
+    return import_module("model.sharding.launcher_env").read_launched_place()
