@@ -6,7 +6,7 @@ from torch import Tensor
 from model.presenters.identity import Look
 from model.presenters.strokes import Pose, Spot, ellipse_distance, paint_over
 
-GAP = 0.25
+GAP = 0.22
 """How far a mouth opens, in half pictures: a quarter of it up, the rest down."""
 
 

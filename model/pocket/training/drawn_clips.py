@@ -18,6 +18,10 @@ WORTH_STEP = 4
 """Pixels to one weight."""
 LIDS = 2.0
 """How much more mouth and eyes are worth while lids are down: what is left of an eye on a lid is faint, and seen at once."""
+NARROW = 6.0
+"""How much more mouth and eyes are worth where the mouth is narrower than in the picture, by the share that is missing: a line that stays at its old corner is faint, too."""
+DARK = 0.35
+"""What is added to the brightness of a picture before its mouth and eyes are worth the more, the darker it is: the eye sees ratios."""
 BEND = 0.05
 """How far a whole picture is bent, in half pictures."""
 JITTER_PLACE, JITTER_SIZE = (0.12, 0.4), (0.15, 0.45)
@@ -57,19 +61,28 @@ class ClipRenderer:
         """Clips of presenters [n, I] who rest at [n, 1, M] in the picture and move [n, t, M]; half of them bent, some in other colours and light."""
         n, generator = len(identity), self.generator
         pictures = render_faces(identity, torch.cat([rest, motion], 1), self.size)
-        lids = 1 + LIDS * motion[..., MOTION.index("blink"), None, None, None]
-        worth = 1 + lids * (pixel_weights(identity, motion, self.size // WORTH_STEP) - 1)
         found = [mouth_box(identity, rest)[:, :, None], eye_boxes(identity, rest)]
         boxes = torch.cat(found, 2)[:, 0]
+        worth = weigh_features(identity, rest, motion, self.size // WORTH_STEP)
         bend = draw_bend(n, self.size, generator)
         bend = bend * (torch.rand(n, 1, 1, 1, generator=generator, device=bend.device) < 0.5)
         pictures, worth = bend_frames(pictures, bend), bend_frames(worth, bend)
         pictures = change_colours(pictures, generator)
+        worth = 1 + (worth - 1) / (DARK + pictures[:, :1].mean((2, 3, 4), keepdim=True))
         boxes = jitter_boxes(bend_boxes(boxes, bend), generator)
         curves = compare_motion(motion, rest)
         return DrawnClips(
             pictures[:, 0], boxes, pictures[:, 1:], worth, curves, rest[:, 0, RESTED_COLUMNS]
         )
+
+
+def weigh_features(identity: Tensor, rest: Tensor, motion: Tensor, size: int) -> Tensor:
+    """What pixels [n, t, 1, size, size] are worth: 1, more on mouth and eyes, and most while lids are down or the mouth is narrower than it rests."""
+    lids = LIDS * motion[..., MOTION.index("blink")]
+    wide, own = (mouth_box(identity, moves)[..., 2] for moves in (motion, rest))
+    narrow = NARROW * (1 - wide / own).clamp(0, 0.5)
+    more = (1 + lids + narrow)[..., None, None, None]
+    return 1 + more * (pixel_weights(identity, motion, size) - 1)
 
 
 def compare_motion(motion: Tensor, rest: Tensor) -> Tensor:
