@@ -31,7 +31,7 @@ from model.sampling.causal import CausalDenoiser
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.probe import hash_bits
-from model.sampling.schedule import Schedule, make_schedule
+from model.sampling.schedule import make_schedule
 
 
 def load_model(options: Options, machine: DeviceConfig) -> "PocketAvatar":
@@ -169,7 +169,7 @@ class PocketAvatar:
             pose=lambda _: planes,
             settle=lambda latents, features: put_lips(latents, self._visemes(features)),
         )
-        schedule = choose_schedule(self._traits.steps)
+        schedule = make_schedule(self._traits.steps, model_traits.TRANSFORMER.sigmas)
         noise = SeededNoise(seed, config.roll)
         held = self._shard.layers if self._shard else self._transformer.held
         transformer = view_blocks(self._transformer, held)
@@ -184,13 +184,6 @@ def ask_acts(prompt: str) -> Float:
     """What the transformer is told [9] to make of a prompt's acts."""
     gains = [GAINS.get(name, 1.0) for name in ACTS]
     return np.asarray(read_prompt(prompt).row, np.float32) * np.asarray(gains, np.float32)
-
-
-def choose_schedule(steps: int) -> Schedule:
-    """Noise levels for so many steps, without diffusers where they are pocket's own number."""
-    if steps == model_traits.STEPS:
-        return Schedule(model_traits.TIMESTEPS, model_traits.SIGMAS)
-    return make_schedule(steps, model_traits.TRANSFORMER.sigmas)
 
 
 def weights_of_part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

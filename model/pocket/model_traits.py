@@ -49,9 +49,6 @@ TRANSFORMER = S2VConfig(
 )
 BLOCK_LATENTS, RING_LATENTS = 3, 12
 CLIP_FRAMES, STEPS = 48, 4
-TIMESTEPS = (1000.0, 900.0, 750.0, 500.0)
-SIGMAS = (1.0, 0.8999999761581421, 0.75, 0.5, 0.0)
-"""What diffusers makes of STEPS steps, to the bit: importing it would take longer than the film's first clip."""
 
 
 def fill_options(options: Options) -> Options:

@@ -1,4 +1,4 @@
-"""Which noise levels the latents pass through, and the arithmetic from one to the next. diffusers' schedulers do both; what is ours is which grid each model takes."""
+"""Which noise levels the latents pass through, and the arithmetic from one to the next. UniPC is diffusers'; Euler's grids are its, too, without the import of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+TIMESTEPS = 1000
+"""The timestep of pure noise."""
 
 Solver = Callable[[int, Tensor, Tensor], Tensor]
 """(step, velocity, latents before the step) to the latents after it, in the precision of those before."""
@@ -44,14 +48,22 @@ def make_schedule(steps: int, sigmas: str, shift: float = 3.0) -> Schedule:
     """
     if sigmas == "unipc_shift_once":
         return _unipc_grid(steps, shift)
-    from diffusers import FlowMatchEulerDiscreteScheduler
-
-    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=shift)
     if sigmas == "flow_match_even":
-        scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps))
-    else:
-        scheduler.set_timesteps(steps)
-    return Schedule(tuple(scheduler.timesteps.tolist()), tuple(scheduler.sigmas.tolist()))
+        return _flow_match_grid(np.linspace(1, 1 / steps, steps, dtype=np.float32), shift)
+    last = float(_shift(np.float32(1 / TIMESTEPS), shift))
+    return _flow_match_grid(np.linspace(TIMESTEPS, TIMESTEPS * last, steps) / TIMESTEPS, shift)
+
+
+def _flow_match_grid(levels: NDArray[np.floating], shift: float) -> Schedule:
+    """What diffusers' FlowMatchEulerDiscreteScheduler makes of these levels, to the bit; importing it takes longer than a start of pocket without it."""
+    sigmas = torch.from_numpy(_shift(levels, shift)).float()
+    times = sigmas * TIMESTEPS
+    return Schedule(tuple(times.tolist()), (*sigmas.tolist(), 0.0))
+
+
+def _shift(levels: Any, shift: float) -> Any:
+    """Noise levels of a longer film or a larger picture: more of the steps where there is much noise."""
+    return shift * levels / (1 + (shift - 1) * levels)
 
 
 def make_unipc_solver(sigmas: tuple[float, ...]) -> Solver:
@@ -78,7 +90,7 @@ def _unipc_scheduler(shift: float) -> Any:
     from diffusers import UniPCMultistepScheduler
 
     return UniPCMultistepScheduler(
-        num_train_timesteps=1000,
+        num_train_timesteps=TIMESTEPS,
         prediction_type="flow_prediction",
         use_flow_sigmas=True,
         flow_shift=shift,

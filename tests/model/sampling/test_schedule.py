@@ -1,7 +1,9 @@
 """Noise levels and the arithmetic between them."""
 
+import numpy as np
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 
 from model.sampling.schedule import Schedule, make_schedule
 from tests.model.small import draw
@@ -21,6 +23,21 @@ def test_the_four_steps_are_the_published_ones() -> None:
     """1000, 857.69, 602.15, 8.93."""
     times = make_schedule(4, "flow_match_shift_twice").timesteps
     assert [round(time, 2) for time in times] == [1000, 857.69, 602.15, 8.93]
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0, 5.0])
+def test_the_grids_of_flow_matching_are_diffusers_own(shift: float) -> None:
+    """To the bit, for any number of steps."""
+    for steps in (*range(1, 50), 100, 999):
+        theirs = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=shift)
+        for name, given in (
+            ("flow_match_even", {"sigmas": np.linspace(1, 1 / steps, steps)}),
+            ("flow_match_shift_twice", {"num_inference_steps": steps}),
+        ):
+            theirs.set_timesteps(**given)
+            ours = make_schedule(steps, name, shift)
+            assert ours.timesteps == tuple(theirs.timesteps.tolist())
+            assert ours.sigmas == tuple(theirs.sigmas.tolist())
 
 
 @pytest.mark.parametrize("steps", [*range(1, 9), 40])
