@@ -13,6 +13,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	# Without what it asks for, which dev has: it wants an older pillow than the pin.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gradio
 	touch $(READY)
 
 demo: $(READY)
