@@ -8,6 +8,7 @@ LongtakeError
 │   ├── BadOutput       a file that may not be written over, or cannot be what it is named
 │   ├── InputChanged    between the check and the copy
 │   ├── NotRetakable    what a retake needs of the old run
+│   ├── NoSuchJob       in a folder of jobs
 │   └── Refused         a published flag that cannot be honoured
 ├── ModelError          the weights cannot be used: found before any work
 │   ├── WeightsMissing  WeightsDamaged
@@ -17,6 +18,7 @@ LongtakeError
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  LinkInRun  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics  WeightsReplaced
 │   ├── NotWritable  NotReadable  NoSpace
+│   ├── JobRunning      what is to be removed while it is made
 │   ├── NotReproduced  BadSegment
 │   ├── InputDamaged    its copies of the picture and the sound
 │   └── NotMade  Pruned  Damaged      one piece of it
@@ -92,6 +94,12 @@ class RunTooNew(RunError):
 
 class RunLocked(RunError):
     """{} is being worked on by {}. {}"""
+
+    exit_code = 75
+
+
+class JobRunning(RunError):
+    """The job {} is running. Stop it first, and then remove it."""
 
     exit_code = 75
 
@@ -192,6 +200,10 @@ class InputChanged(BadInput):
 
 class NotRetakable(BadInput):
     """Clip {} of {} cannot be made again: {}."""
+
+
+class NoSuchJob(BadInput):
+    """{} has no job {}. List the jobs, and name one of them."""
 
 
 class BadOption(BadInput):
