@@ -55,6 +55,20 @@ def list_gpus() -> list[str]:
     return [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
 
 
+def read_processes() -> dict[int, int]:
+    """Bytes of the cards that each process has, by its number; those of which the driver tells nothing are left out."""
+    found: dict[int, int] = {}
+    with suppress(
+        Exception
+    ):  # no library, no driver, no card: NVML's own tree is there only with the library
+        import pynvml
+
+        for handle in map(_open_handle, list_gpus()):
+            for each in _ask_driver(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or ():
+                found[each.pid] = found.get(each.pid, 0) + (each.usedGpuMemory or 0)
+    return {process: size for process, size in found.items() if size}
+
+
 @cache
 def _open_handle(uuid: str) -> Any:
     """What NVML calls the card by. By its number and not its place: CUDA_VISIBLE_DEVICES changes places."""

@@ -24,8 +24,8 @@ HOST = "127.0.0.1"
 NEVER = timedelta(days=365)
 INSTRUCTION, RESULT, PIECE = 1, 2, 3
 """Tags: what goes between two ranks on the host, each kind in an order of its own."""
-UNDER_WAY = 64
-"""Sends that may be unfinished between two ranks before the next waits for the oldest."""
+MESSAGES, TENSORS = 64, 4
+"""Sends that may be unfinished between two ranks before the next waits for the oldest: on the host, and of the device, where each keeps a block's tokens (65 MB at 704×384)."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,26 @@ class ReceivedTensor:
 
     tensor: Tensor
     work: Any
+    device: torch.device
+    """Where it is wanted."""
 
     def wait(self) -> Tensor:
         """It, once it is here; on a card, once what is computed from now on finds it."""
         self.work.wait()
-        return self.tensor
+        return self.tensor.to(self.device)
 
 
 class SentTensors:
     """Sends that are not finished, whose tensors must stay until they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self._begun: deque[tuple[Any, Tensor]] = deque()
+        self._most = most
 
     def add(self, work: Any, tensor: Tensor) -> None:
         """Keep one more; the oldest is waited for where there are too many."""
         self._begun.append((work, tensor))
-        if len(self._begun) > UNDER_WAY:
+        if len(self._begun) > self._most:
             self._begun.popleft()[0].wait()
 
     def wait_all(self) -> None:
@@ -62,11 +65,20 @@ class SentTensors:
 class TensorLinks:
     """The links of one rank."""
 
-    def __init__(self, store: Any, plan: ShardPlan, rank: int, device: torch.device) -> None:
-        """Connect to all other ranks; each must do so."""
+    def __init__(
+        self,
+        store: Any,
+        plan: ShardPlan,
+        rank: int,
+        device: torch.device,
+        *,
+        through_host: bool = False,
+    ) -> None:
+        """Connect to all other ranks; each must do so. `through_host`: tensors go by way of the host's memory also from card to card."""
         self.plan, self.rank = plan, rank
+        self._hop = torch.device("cpu") if through_host else device
         self._control = make_gloo_group(name_keys(store, "control"), rank, plan.ranks)
-        make = make_nccl_group if device.type == "cuda" else make_gloo_group
+        make = make_nccl_group if self._hop.type == "cuda" else make_gloo_group
         self._edges = {
             edge: make(name_keys(store, f"edge-{edge[0]}-{edge[1]}"), edge.index(rank), 2)
             for edge in plan.edges
@@ -76,13 +88,14 @@ class TensorLinks:
 
     def send(self, rank: int, tensor: Tensor) -> None:
         """Hand a tensor of the device to a rank, without waiting for it."""
-        edge, kept = (self.rank, rank), tensor.contiguous()
-        self._keep(edge, self._edges[edge].send([kept], 1, 0), kept)
+        kept = tensor.to(self._hop).contiguous()
+        sent = self._sent.setdefault((rank, "tensors"), SentTensors(TENSORS))
+        sent.add(self._edges[self.rank, rank].send([kept], 1, 0), kept)
 
     def expect(self, rank: int, like: Tensor) -> ReceivedTensor:
         """What a rank sends next, of this shape and precision."""
-        room = torch.empty_like(like)
-        return ReceivedTensor(room, self._edges[rank, self.rank].recv([room], 0, 0))
+        room = torch.empty_like(like, device=self._hop)
+        return ReceivedTensor(room, self._edges[rank, self.rank].recv([room], 0, 0), like.device)
 
     def send_result(self, tensor: Tensor) -> None:
         """Hand latents to rank 0, where they leave the device."""
@@ -91,7 +104,7 @@ class TensorLinks:
     def expect_result(self, rank: int, like: Tensor) -> ReceivedTensor:
         """The latents that a rank sends next, on the host."""
         room = torch.empty_like(like, device="cpu")
-        return ReceivedTensor(room, self._control.recv([room], rank, RESULT))
+        return ReceivedTensor(room, self._control.recv([room], rank, RESULT), room.device)
 
     def tell(self, rank: int, instruction: Instruction) -> None:
         """Send an instruction to a rank, without waiting for it."""
@@ -133,10 +146,8 @@ class TensorLinks:
         return bits
 
     def _send_on_host(self, rank: int, tensor: Tensor, tag: int) -> None:
-        self._keep((rank, tag), self._control.send([tensor], rank, tag), tensor)
-
-    def _keep(self, link: object, work: Any, tensor: Tensor) -> None:
-        self._sent.setdefault(link, SentTensors()).add(work, tensor)
+        sent = self._sent.setdefault((rank, tag), SentTensors(MESSAGES))
+        sent.add(self._control.send([tensor], rank, tag), tensor)
 
 
 def make_gloo_group(store: Any, rank: int, ranks: int) -> Any:

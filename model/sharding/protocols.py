@@ -14,6 +14,10 @@ class SharedAvatar(Protocol):
     def sharing(self) -> Mapping[str, str | int]:
         """Facts of its ranks: `ranks` (how many), `parallel` (steps or layers), `reason` (why that)."""
 
+    @property
+    def processes(self) -> dict[int, int]:
+        """The number of each rank's process, by rank; 0 is this one."""
+
     def close(self) -> None:
         """End all ranks but this process."""
 

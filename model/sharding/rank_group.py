@@ -65,7 +65,8 @@ class RankGroup:
             with self.blame_rank():
                 # By a connection of its own: one that waits would hold up the heartbeat.
                 store = name_keys(open_store(self._place), self._place.prefix)
-                self.links = TensorLinks(store, job.plan, 0, torch.device(job.device))
+                device = torch.device(job.device)
+                self.links = TensorLinks(store, job.plan, 0, device, through_host=job.shares_card)
         except BaseException:
             self.abandon()
             raise
@@ -74,6 +75,12 @@ class RankGroup:
     def loss(self) -> RankLoss | None:
         """The rank that is lost, if one is."""
         return self._monitor.loss
+
+    @property
+    def processes(self) -> dict[int, int]:
+        """Each rank's process, by its number."""
+        others = range(1, self._place.ranks)
+        return {0: os.getpid()} | {rank: int(self._answer(rank)["process"]) for rank in others}
 
     @contextmanager
     def blame_rank(self) -> Iterator[None]:

@@ -87,7 +87,8 @@ def _join_and_follow(store: Any, monitor: RankMonitor, place: RankPlace) -> int:
     if refusal:
         threading.Event().wait()  # rank 0 reads why, and ends this process
     links_store = name_keys(open_store(place), place.prefix)
-    links = TensorLinks(links_store, job.plan, place.rank, torch.device(job.device))
+    device = torch.device(job.device)
+    links = TensorLinks(links_store, job.plan, place.rank, device, through_host=job.shares_card)
     Follower(links, lambda: _load(job, place.rank)).follow_instructions()
     monitor.close()
     return 0

@@ -39,6 +39,11 @@ class RankJob:
     weights: str
     torch: str
 
+    @property
+    def shares_card(self) -> bool:
+        """Whether two ranks are on one card: NCCL takes no two processes there, so tensors go by way of the host."""
+        return self.device == "cuda" and len(set(self.machine.gpus)) < len(self.machine.gpus)
+
     def encode(self) -> str:
         """As text for the store."""
         facts = asdict(self) | {"plan": [encode_shard(shard) for shard in self.plan.shards]}

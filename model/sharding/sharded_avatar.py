@@ -95,6 +95,11 @@ class ShardedAvatar:
         plan = self._job.plan
         return {"ranks": plan.ranks, "parallel": plan.mode, "reason": self.reason}
 
+    @property
+    def processes(self) -> dict[int, int]:
+        """The number of each rank's process, by rank; 0 is this one."""
+        return self._group.processes
+
     def denoiser(self, inputs: Named, seed: Seed) -> ShardedDenoiser:
         """A denoiser that stands before clip 0; the one before it is given up."""
         if self._group.loss is not None:

@@ -1,101 +1,172 @@
-"""How much sooner several ranks denoise than one: python -m model.tools.bench_ranks --weights ckpt --gpus 2.
+"""How much sooner several ranks denoise than one, what each takes of its card, and that the bytes are the same: python -m model.tools.bench_ranks --weights ckpt --gpus 2.
 
-live-avatar with the weights of a folder (random ones: python -m model.tools.make_checkpoint --out ckpt), noise for a picture and for sound; each clip is begun before the
-one before it has come back, as in a film. Nothing is decoded or written. The bytes of each way are compared with those of one rank.
+live-avatar with the weights of a folder (random ones: python -m model.tools.make_checkpoint --out ckpt). Each way is tried in processes of its own
+(model/tools/rank_trial.py), whose lines of JSON are printed as they come; a table follows.
 """
 
 import argparse
-import hashlib
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
 
-import numpy as np
-
-from model.avatar import Denoiser, DeviceConfig, Float, Named, Options, load_model
-from model.sharding.launcher_env import parse_gpus
-from model.sharding.protocols import PipelinedDenoiser, SharedAvatar
+from model.tools.rank_trial import RankTrial
 
 FIRST = 2
 """Clips that are not counted: kernels are built, and behind clip 0 everything waits for the sink."""
+ROOT = Path(__file__).parents[2]
 
 
-@dataclass(frozen=True)
-class BenchedWay:
-    """One way to share out."""
+@dataclass
+class TriedWay:
+    """What a trial has said so far."""
 
     name: str
-    seconds: float
-    """Of a clip, the mean of those behind the first two."""
-    digest: str
+    seconds: list[float] = field(default_factory=list)
+    """Of each clip."""
+    digests: list[str] = field(default_factory=list)
+    memory: dict[str, int] = field(default_factory=dict)
+    """The most bytes of each rank's process, as the driver says."""
+    ended: bool = False
+
+    def note(self, facts: dict[str, Any]) -> None:
+        """Take in one line."""
+        self.memory |= facts.get("memory", {})
+        self.ended = self.ended or "ended" in facts
+        if "clip" in facts:
+            self.seconds.append(facts["seconds"])
+            self.digests.append(facts["digest"])
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds of a clip, the mean of those that count."""
+        return mean(self.seconds[FIRST:]) if self.seconds[FIRST:] else None
+
+    @property
+    def drift(self) -> float | None:
+        """How much longer the later half of the clips that count took, as a factor."""
+        counted = self.seconds[FIRST:]
+        half = len(counted) // 2
+        return mean(counted[-half:]) / mean(counted[:half]) if half else None
+
+    def row(self, first: "TriedWay") -> str:
+        """Its row of the table; `first` is what it is compared with."""
+        shared = min(len(self.digests), len(first.digests))
+        same = self.digests[:shared] == first.digests[:shared]
+        against = first.pace / self.pace if first.pace and self.pace else None
+        taken = ", ".join(f"{self.memory[rank] / 1e9:.2f}" for rank in sorted(self.memory))
+        cells = (
+            self.name + ("" if self.ended else ", not ended"),
+            str(len(self.seconds)),
+            *("–" if number is None else f"{number:.3f}" for number in (self.pace, against)),
+            "–" if self.drift is None else f"{self.drift:.3f}",
+            taken or "–",
+            "–" if not shared else "the same" if same else "OTHERS",
+        )
+        return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Measure one rank, then both ways with as many as asked; print one table."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Try one way after the other; print one table. 1 where one has not come to its end, or made other bytes."""
+    given = read_arguments(words)
+    shared = RankTrial(
+        given.weights,
+        size=given.size,
+        device=given.device,
+        fp8=given.fp8,
+        one_card=given.one_card,
+        clips=given.clips,
+    )
+    ways = given.ways or ["1", f"steps{given.gpus}", f"layers{given.gpus}"]
+    first, *others = (read_way(word, shared) for word in ways)
+    tried = [try_way(first, given.limit)]
+    with ThreadPoolExecutor(given.at_once) as threads:
+        tried += threads.map(lambda trial: try_way(trial, given.limit), others)
+    print_table(tried)
+    one = tried[0].digests
+    same = all(a == b for way in tried for a, b in zip(way.digests, one, strict=False))
+    return 0 if same and all(way.ended for way in tried) else 1
+
+
+def read_arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    """What is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", required=True)
-    parser.add_argument("--gpus", default="2")
+    parser.add_argument("--gpus", type=int, default=2)
     parser.add_argument("--size", default="704*384")
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--device", default="auto")
-    given = parser.parse_args()
-    width, height = map(int, given.size.split("*"))
-    options = Options(width, height, weights=given.weights)
-    cards = parse_gpus(given.gpus)
-    ways = [DeviceConfig(device=given.device)]
-    ways += [DeviceConfig(device=given.device, gpus=cards, parallel=p) for p in ("steps", "layers")]
-    print("| ranks | seconds a clip | against one | bytes |\n|---|---|---|---|")
-    one: BenchedWay | None = None
-    for machine in ways:
-        way = measure_way(options, machine, given.clips)
-        one = one or way
-        same = "the same" if way.digest == one.digest else "OTHERS"
-        print(f"| {way.name} | {way.seconds:.3f} | {one.seconds / way.seconds:.2f} | {same} |")
+    parser.add_argument("--fp8", action="store_true")
+    parser.add_argument("--one-card", action="store_true", help="all ranks share the first card")
+    parser.add_argument("--limit", type=float, help="seconds after which a way is ended")
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="so many of the ways behind the first together"
+    )
+    told = "such as 1, steps2, layers4:12, layers4:12:24:whole; GB a rank; whole: rank 0 also hears and decodes"
+    parser.add_argument("--ways", nargs="+", metavar="WAY[:CLIPS[:GB[:whole]]]", help=told)
+    return parser.parse_args(words)
 
 
-def measure_way(options: Options, machine: DeviceConfig, clips: int) -> BenchedWay:
-    """Denoise so many clips."""
-    avatar = load_model("live-avatar", options, machine)
-    traits = avatar.traits
-    draw = np.random.default_rng(0)
-    shape = (traits.latent_channels, 1, traits.latent_height, traits.latent_width)
-    inputs: Named = {
-        "reference": draw.standard_normal(shape, np.float32),
-        "motion": draw.standard_normal((shape[0], 19, *shape[2:]), np.float32),
-        "text": draw.standard_normal(text_shape(options), np.float32),
-    }
-    heard = (traits.audio_layers, traits.audio_channels, traits.clip_frames)
-    sounds = [draw.standard_normal(heard, np.float32) for _ in range(clips)]
-    whole, stamps = hashlib.sha256(), []
-    for latents in denoise_clips(avatar.denoiser(inputs, 0), sounds):
-        whole.update(latents.tobytes())
-        stamps.append(time.monotonic())
-    name = "1"
-    if isinstance(avatar, SharedAvatar):
-        name = f"{avatar.sharing['ranks']} by {avatar.sharing['parallel']}"
-        avatar.close()
-    seconds = (stamps[-1] - stamps[FIRST - 1]) / (clips - FIRST)
-    return BenchedWay(name, seconds, whole.hexdigest())
+def read_way(word: str, shared: RankTrial) -> RankTrial:
+    """What `layers4:12:24:whole` stands for: four ranks by layers, twelve clips, 24 GB of the card for each, everything that rank 0 does in a film. Raises ValueError."""
+    match = re.fullmatch(r"(1|(steps|layers)(\d+))(?::(\d*))?(?::([\d.]*))?(:whole)?", word)
+    if match is None:
+        raise ValueError(f"{word}: 1, steps2, layers4 and the like are ways")
+    return replace(
+        shared,
+        ranks=int(match[3] or 1),
+        parallel=match[2] or "auto",
+        clips=int(match[4] or shared.clips),
+        memory=int(float(match[5]) * 1e9) if match[5] else None,
+        whole=bool(match[6]),
+    )
 
 
-def text_shape(options: Options) -> tuple[int, int]:
-    """States of a short prompt [token, dim]."""
-    from model.live_avatar.model_traits import KIND
+def try_way(trial: RankTrial, limit: float | None) -> TriedWay:
+    """Let a process try it, for so many seconds; what it says is printed as it comes."""
+    tried = TriedWay(trial.name)
+    command = [sys.executable, "-m", "model.tools.rank_trial", trial.encode()]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in _lines_in_time(process, limit):
+            print(line, end="", flush=True)
+            tried.note(json.loads(line))
+    return tried
 
-    config = KIND.config(options)
-    return int(config["text_len"]) // 4, int(config["text_dim"])
+
+def _lines_in_time(process: "subprocess.Popen[str]", limit: float | None) -> Iterator[str]:
+    assert process.stdout is not None
+    end: Callable[[], None] = process.kill  # its ranks end with it
+    timer = threading.Timer(limit, end) if limit else None
+    if timer:
+        timer.start()
+    yield from process.stdout
+    if timer:
+        timer.cancel()
 
 
-def denoise_clips(denoiser: Denoiser, sounds: list[Float]) -> Iterator[Float]:
-    """The latents of each clip, begun ahead where that is possible."""
-    begun = 0
-    for clip, sound in enumerate(sounds):
-        if isinstance(denoiser, PipelinedDenoiser):
-            while begun < len(sounds) and (begun == clip or denoiser.takes_ahead):
-                denoiser.begin_clip(sounds[begun])
-                begun += 1
-        yield denoiser.denoise(sound).latents
+def print_table(tried: list[TriedWay]) -> None:
+    """A row for each way, compared with the first."""
+    heads = (
+        "ranks",
+        "clips",
+        "seconds a clip",
+        f"{tried[0].name} against it",
+        "later half",
+        "GB of each rank",
+        "bytes",
+    )
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
+    for way in tried:
+        print(way.row(tried[0]), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""A folder of random weights in the published layout, of any size: python -m model.tools.make_checkpoint --out DIR [--size tiny|14b] [--dim N] [--layers N] [--seed N].
+"""A folder of random weights in the published layout, of any size: python -m model.tools.make_checkpoint --out DIR [--size tiny|14b] [--dim N] [--layers N] [--text-size tiny] [--seed N].
 
 For tests and benchmarks: every file that a film needs, under its published name, with the published names inside. It draws noise.
 """
@@ -6,7 +6,8 @@ For tests and benchmarks: every file that a film needs, under its published name
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +118,17 @@ def make_config(sizes: PartSizes) -> dict[str, Any]:
 
 
 def _write_shards(folder: Path, whole: Shapes, noise: WeightNoise) -> None:
-    """As many files as the published checkpoint has, or more; and their index."""
+    """As many files as the published checkpoint has, or more, all at once; and their index."""
     shards = split_shards(whole)
     weight_map: dict[str, str] = {}
-    for i, shard in enumerate(shards, 1):
-        name = f"diffusion_pytorch_model-{i:05d}-of-{len(shards):05d}.safetensors"
-        weight_map |= dict.fromkeys(shard, name)
-        write_safetensors(folder / name, shard, "BF16", noise)
+    written: list[Future[None]] = []
+    with ThreadPoolExecutor() as threads:
+        for i, shard in enumerate(shards, 1):
+            name = f"diffusion_pytorch_model-{i:05d}-of-{len(shards):05d}.safetensors"
+            weight_map |= dict.fromkeys(shard, name)
+            written.append(threads.submit(write_safetensors, folder / name, shard, "BF16", noise))
+    for each in written:
+        each.result()
     total = sum(count_bytes(shape, "BF16") for shape in whole.values())
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     _write_json(folder / checkpoint.INDEX, index)
@@ -290,9 +295,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dim", type=int, help="width of the transformer")
     parser.add_argument("--layers", type=int, help="depth of the transformer")
     parser.add_argument("--parts", default=",".join(PARTS), help="only these, by commas")
+    parser.add_argument("--text-size", choices=SIZES, help="another size of the prompt's encoder")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     sizes = resize_parts(SIZES[given.size], given.dim, given.layers)
+    sizes = replace(sizes, text=SIZES[given.text_size or given.size].text)
     make_checkpoint(given.out, sizes, seed=given.seed, parts=given.parts.split(","))
     total = sum(path.stat().st_size for path in given.out.rglob("*") if path.is_file())
     print(f"{given.out}: {total / 1e9:.3f} GB")

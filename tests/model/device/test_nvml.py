@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,20 @@ def test_on_a_card_the_reading_is_plausible():
     assert 0 < reading.used <= reading.total
     assert reading.temperature is None or 0 < reading.temperature < 120
     assert reading.load is None or 0 <= reading.load <= 100
+
+
+def test_the_bytes_of_each_process_are_summed_over_the_cards(monkeypatch: pytest.MonkeyPatch):
+    """Two processes on two cards; the driver does not know what the third has."""
+    pynvml = pytest.importorskip("pynvml")
+    Process = namedtuple("Process", "pid usedGpuMemory")
+    there = {"a": [Process(7, 100), Process(8, 30), Process(9, None)], "b": [Process(7, 20)]}
+    monkeypatch.setattr(nvml, "list_gpus", lambda: ["a", "b"])
+    monkeypatch.setattr(nvml, "_open_handle", lambda uuid: uuid)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses", there.__getitem__)
+    assert nvml.read_processes() == {7: 120, 8: 30}
+
+
+@pytest.mark.usefixtures("_bare")
+def test_without_a_driver_no_process_has_any():
+    """Nothing, and no fault."""
+    assert nvml.read_processes() == {}
