@@ -64,7 +64,7 @@ class RankTrial:
 
     @property
     def options(self) -> Options:
-        """Of the model."""
+        """What is asked of the model."""
         width, height = map(int, self.size.split("*"))
         return Options(width, height, weights=self.weights, precision=FP8 if self.fp8 else "")
 
@@ -93,7 +93,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def run_trial(trial: RankTrial, say: Callable[[str], None]) -> None:
     """Load, denoise, and say each thing when it is known: `loaded` (seconds), then of each clip `seconds`, `digest` and `memory`."""
 
-    def tell(**facts: object) -> None:
+    def tell_facts(**facts: object) -> None:
         say(json.dumps({"way": trial.name, "size": trial.size, **facts}))
 
     begun = time.monotonic()
@@ -101,17 +101,22 @@ def run_trial(trial: RankTrial, say: Callable[[str], None]) -> None:
     ranks = avatar.processes if isinstance(avatar, SharedAvatar) else {0: os.getpid()}
     inputs = draw_inputs(avatar.traits, trial.options)
     sounds = draw_sounds(avatar.traits, trial.clips)
-    with watch_processes(ranks) as most, decoding(avatar, inputs, at_all=trial.whole) as decode:
+    with (
+        watch_processes(ranks) as most,
+        decoding_beside(avatar, inputs, at_all=trial.whole) as decode,
+    ):
         denoiser = avatar.denoiser(inputs, 0)
         before = time.monotonic()
-        tell(loaded=round(before - begun, 2))
+        tell_facts(loaded=round(before - begun, 2))
         for clip, latents in enumerate(denoise_clips(denoiser, sounds)):
             now = time.monotonic()
             digest = hashlib.sha256(latents.tobytes()).hexdigest()
-            tell(clip=clip, seconds=round(now - before, 3), digest=digest[:16], memory=dict(most))
+            tell_facts(
+                clip=clip, seconds=round(now - before, 3), digest=digest[:16], memory=dict(most)
+            )
             decode(latents)
             before = now
-    tell(ended=True, memory=dict(most), said=dict(avatar.peaks))
+    tell_facts(ended=True, memory=dict(most), said=dict(avatar.peaks))
     if isinstance(avatar, SharedAvatar):
         avatar.close()
 
@@ -146,7 +151,9 @@ def hear_silence(avatar: Avatar) -> None:
 
 
 @contextmanager
-def decoding(avatar: Avatar, inputs: Named, *, at_all: bool) -> Iterator[Callable[[Float], Any]]:
+def decoding_beside(
+    avatar: Avatar, inputs: Named, *, at_all: bool
+) -> Iterator[Callable[[Float], Any]]:
     """What takes the latents of one clip after the other and decodes them beside the denoising; raises at the end what went wrong."""
     if not at_all:
         yield lambda _latents: None
@@ -166,14 +173,14 @@ def watch_processes(ranks: dict[int, int]) -> Iterator[dict[int, int]]:
     most: dict[int, int] = {}
     over = threading.Event()
 
-    def look() -> None:
+    def look_once() -> None:
         while not over.wait(1 / LOOKS):
             there = nvml.read_processes()
             for rank, process in ranks.items():
                 if process in there:
                     most[rank] = max(most.get(rank, 0), there[process])
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=look_once, daemon=True)
     thread.start()
     try:
         yield most
