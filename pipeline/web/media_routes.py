@@ -1,0 +1,99 @@
+"""What the page shows of a run beside words: its live film, its film, small pictures, its report. Reads the run's folder, and no link in it."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, Response
+
+from pipeline.web.run_pictures import draw_latents, draw_thumbnail, draw_wave
+from storage.errors import RunError
+from storage.run import Run
+from storage.run_paths import path_inside
+
+if TYPE_CHECKING:
+    from pipeline.jobs.job_root import JobRoot
+
+LIVE_FILE = re.compile(r"film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,9}-[0-9a-f]{12}\.m4s")
+TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/mp4", ".mp4": "video/mp4"}
+FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable"}
+"""Of what never changes under its name."""
+FRESH = {"Cache-Control": "no-cache"}
+REMEMBERED = 64
+"""Pictures that are kept in memory: several browsers ask for the same."""
+
+
+def build_media_routes(jobs: "JobRoot") -> APIRouter:
+    """The routes below /media/RUN, each of which is 404 where there is nothing (yet)."""
+    routes = APIRouter(prefix="/media", include_in_schema=False)
+
+    @routes.get("/{run}/live/{name}")
+    def give_live(run: str, name: str) -> FileResponse:
+        if not LIVE_FILE.fullmatch(name):
+            raise HTTPException(404)
+        headers = FOR_GOOD if name.endswith(".m4s") else FRESH
+        return give_file(jobs.view(run).run, f"live/{name}", TYPES[Path(name).suffix], headers)
+
+    @routes.get("/{run}/video.mp4")
+    def give_film(run: str) -> FileResponse:
+        return give_file(jobs.view(run).run, "video.mp4", "video/mp4", FRESH)
+
+    @routes.get("/{run}/report.html")
+    def give_report(run: str) -> FileResponse:
+        return give_file(jobs.view(run).run, "report.html", "text/html; charset=utf-8", FRESH)
+
+    @routes.get("/{run}/thumbnail.jpg")
+    def give_thumbnail(run: str) -> Response:
+        return give_drawn(jobs.view(run).run, "thumbnail", 0, "image/jpeg")
+
+    @routes.get("/{run}/latents.png")
+    def give_latents(run: str, clip: int) -> Response:
+        return give_drawn(jobs.view(run).run, "latents", clip, "image/png")
+
+    @routes.get("/{run}/wave.svg")
+    def give_wave(run: str, clip: int) -> Response:
+        return give_drawn(jobs.view(run).run, "wave", clip, "image/svg+xml")
+
+    return routes
+
+
+def give_file(root: Path, name: str, kind: str, headers: dict[str, str]) -> FileResponse:
+    """A file of a run; 404 where it is not there, or is a link."""
+    try:
+        path = path_inside(root, name)
+    except RunError:
+        raise HTTPException(404) from None
+    if not path.is_file():
+        raise HTTPException(404)
+    return FileResponse(path, media_type=kind, headers=headers)
+
+
+def give_drawn(root: Path, what: str, clip: int, kind: str) -> Response:
+    """A small picture of a run; 404 where there is nothing to draw it from yet."""
+    try:
+        drawn = draw_remembered(root, what, clip, made_at(root))
+    except (RunError, OSError, ValueError):
+        raise HTTPException(404) from None
+    return Response(drawn, media_type=kind, headers=FRESH)
+
+
+def made_at(root: Path) -> int:
+    """What tells a run from another one that had its folder before, in nanoseconds."""
+    return (root / "run.json").stat().st_mtime_ns
+
+
+@lru_cache(REMEMBERED)
+def draw_remembered(root: Path, what: str, clip: int, _made: int) -> bytes:
+    """A small picture of a run, drawn once. Raises RunError, OSError, ValueError where it cannot be."""
+    run = Run.open(root)
+    if not 0 <= clip < run.spec.clips:
+        raise ValueError(clip)
+    drawers: dict[str, Callable[[], bytes]] = {
+        "thumbnail": lambda: draw_thumbnail(run),
+        "latents": lambda: draw_latents(run, clip),
+        "wave": lambda: draw_wave(run, clip).encode(),
+    }
+    return drawers[what]()
