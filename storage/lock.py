@@ -110,6 +110,13 @@ def find_worker(root: Path) -> str | None:
     return _describe_holder(holder)
 
 
+def find_local_holder(root: Path) -> int | None:
+    """The number of the process on this machine that holds the lock, by the lock's text; None where nobody here does."""
+    holder = _read_holder(root)
+    here = holder and holder["host"] == socket.gethostname() and _is_alive(holder)
+    return int(holder["process"]) if here else None
+
+
 def process_start(process: int) -> str:
     """What tells a process from a later one of the same number: its start and that of the machine; empty where nobody knows."""
     try:
@@ -117,12 +124,7 @@ def process_start(process: int) -> str:
             words = ["ps", "-o", "lstart=", "-p", str(process)]
             return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
         # Counted in ticks since the machine started: a clock that is set changes nothing.
-        start = (
-            Path(f"/proc/{process}/stat")
-            .read_text(encoding="latin-1")
-            .rpartition(")")[2]
-            .split()[19]
-        )
+        start = _read_stat(process)[19]
         return (
             f"{start} {Path('/proc/sys/kernel/random/boot_id').read_text(encoding='utf-8').strip()}"
         )
@@ -130,9 +132,23 @@ def process_start(process: int) -> str:
         return ""
 
 
+def _read_stat(process: int) -> list[str]:
+    """The fields of /proc/N/stat from the process's state on."""
+    text = Path(f"/proc/{process}/stat").read_text(encoding="latin-1")
+    return text.rpartition(")")[2].split()
+
+
+def _is_zombie(process: int) -> bool:
+    """True if it is dead and its parent has not asked for its exit code yet, which may take for ever."""
+    try:
+        return _read_stat(process)[0] == "Z"
+    except (OSError, IndexError):
+        return False
+
+
 def _is_alive(holder: Holder) -> bool:
     process = int(holder["process"])
-    if not process_exists(process):
+    if not process_exists(process) or _is_zombie(process):
         return False
     now, then = process_start(process), str(holder.get("born", ""))
     return not now or now == then  # whoever writes no start where one can be known is not longtake

@@ -27,8 +27,8 @@ def prepare(command: Command) -> Job:
     from pipeline.monitor.screens import show_plan_of_retake
 
     root = command.path("run")
-    changes = _changed_settings(command)
-    wish = _read_request(command, changes)
+    changes = read_changed_settings(command)
+    wish = read_retake_request(command, changes)
     if command.has("keep_going"):
         from tasks.open_run import open_run
         from tasks.retake import choose_retake_folder
@@ -51,7 +51,7 @@ def _show_film(retaken: "RetakenFilm") -> int:
     return report_film(retaken.film)
 
 
-def _changed_settings(command: Command) -> "GivenOptions":
+def read_changed_settings(command: Command) -> "GivenOptions":
     """Settings that shall be others than the old run's."""
     from pipeline.options.model_support import leave_out
     from pipeline.options.sources import GivenOptions, add_flags
@@ -64,7 +64,8 @@ def _changed_settings(command: Command) -> "GivenOptions":
     return changes
 
 
-def _read_request(command: Command, changes: "GivenOptions") -> "RetakeRequest":
+def read_retake_request(command: Command, changes: "GivenOptions") -> "RetakeRequest":
+    """What the flags ask for."""
     from tasks.retake import RetakeRequest
 
     return RetakeRequest(

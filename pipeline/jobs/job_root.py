@@ -1,10 +1,40 @@
 """A folder of jobs: what is asked for, watched, stopped and removed; the command line, the page and the HTTP API are shells over it."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
+from pipeline.jobs.asked_command import ask_longtake, find_notices
+from pipeline.jobs.flag_words import check_weights, words_of_job, words_of_retake
+from pipeline.jobs.job_folder import JOBS, NAME, JobFolder, Order
 from pipeline.jobs.job_request import JobRequest
 from pipeline.jobs.job_view import JobView
+from pipeline.jobs.keeper import start_keeper_if_needed
+from pipeline.jobs.view_reader import ViewReader
+from pipeline.upkeep.partial_mux import mux_finished
+from storage.errors import BadInput, FilmNotMade, JobRunning, LongtakeError, NoSuchJob, RunLocked
+from storage.lock import find_local_holder, hold_lock
+from storage.names import is_run
+from storage.publish import make_folder, publish_folder, remove_path, sweep_drafts
+from storage.run_paths import open_plain
+from storage.schema import is_utf8
+from tasks.open_run import open_run
+
+LONGEST_TITLE = 200
+_STANDS_STILL = {"stopped", "failed", "lost"}
+_ALONE = threading.RLock()
+"""A lock of storage/lock.py lets every thread of its holder in; this one does not."""
+
+_SWEPT: set[Path] = set()
 
 
 class JobRoot:
@@ -16,7 +46,10 @@ class JobRoot:
 
     def __init__(self, root: Path, places: Sequence[Path] = ()) -> None:
         """`root` is made when it is first needed. Weights that flags name must lie in the root or in one of `places`."""
-        self.root, self._places = root.absolute(), tuple(places)
+        self.root = root.resolve()
+        self._places = (self.root, *(each.resolve() for each in places))
+        self._views = ViewReader()
+        self._joined: dict[str, int] = {}
 
     def submit(self, request: JobRequest, *, key: str | None = None) -> JobView:
         """Put a film into the queue, once all is checked that `longtake new` checks before any work (a second or two).
@@ -24,27 +57,84 @@ class JobRoot:
         The same `key` again gives the same job back, whatever else is asked. Raises the errors of the one tree (storage/errors.py), and then nothing is
         left of it.
         """
-        raise NotImplementedError
+        job = JobFolder(self.root, _choose_name(key))
+        if not (key is not None and job.is_there):
+            try:
+                self._create(job, request)
+            except LongtakeError:
+                if key is None or not job.is_there:  # else the same was asked at the same time
+                    raise
+        if not (job.list_own_turns() or job.is_alive or job.was_started or job.read_ending()):
+            job.take_turn()
+        return self.view(job.name)
+
+    def _create(self, job: JobFolder, request: JobRequest) -> None:
+        """Make a job's folder, whole or not at all; raises what stands in its way."""
+        check_weights(request.flags, self._places)
+        flags, title = words_of_job(request.flags), _check_title(request.title)
+        self._prepare_folder()
+        with publish_folder(job.path) as draft:
+            picture = _take_input(request.picture, draft, "picture")
+            sound = _take_input(request.sound, draft, "sound")
+            given = {draft / picture: request.picture.name, draft / sound: request.sound.name}
+            words = [f"--image={draft / picture}", f"--audio={draft / sound}", *flags]
+            with _called_by_own_names(given):
+                notices = find_notices(["new", *words, f"--run={job.run}"])
+            order = Order("new", time.time(), title, dict(request.flags), picture, sound)
+            JobFolder.write_order_in(draft, replace(order, notices=tuple(notices)))
+
+    def _prepare_folder(self) -> None:
+        """Make the folder of the jobs; the first time in this process, remove what killed processes left there."""
+        make_folder(self.root / JOBS)
+        with _ALONE:
+            if self.root not in _SWEPT:  # later it would remove what other threads are at
+                _SWEPT.add(self.root)
+                sweep_drafts(self.root / JOBS, ())
 
     def plan(self, request: JobRequest) -> Mapping[str, object]:
-        """What the film would take, as `longtake plan --json --rehearse no` says it; raises as `submit` does."""
-        raise NotImplementedError
+        """What the film would take, as `longtake plan --json --rehearse no` says it, whether it fits or not; raises as `submit` does."""
+        check_weights(request.flags, self._places)
+        inputs = [f"--image={request.picture.absolute()}", f"--audio={request.sound.absolute()}"]
+        asked = [*words_of_job(request.flags), f"--run={self.root / 'film-planned'}"]
+        with _called_by_own_names({Path(inputs[0][8:]): request.picture.name}):
+            found = ask_longtake(["plan", *inputs, *asked, "--rehearse=no", "--json"])
+        assert isinstance(found, dict)
+        return found
 
     def list_jobs(self) -> list[JobView]:
         """All jobs, the newest first; also the runs in the root that the command line made."""
-        raise NotImplementedError
+        start_keeper_if_needed(self.root)
+        views = []
+        for name in sorted(_names_in(self.root) | _names_in(self.root / JOBS)):
+            with suppress(NoSuchJob):
+                views.append(self._views.read(self._find(name)))
+        return sorted(views, key=lambda view: view.made, reverse=True)
 
     def view(self, name: str) -> JobView:
         """A job as it is now; raises NoSuchJob. Costs what is new since the last look through this object."""
-        raise NotImplementedError
+        job = self._find(name)
+        start_keeper_if_needed(self.root)
+        return self._views.read(job)
 
     def stop(self, name: str) -> JobView:
         """Take a job out of the queue, or tell its process to stop after the current write (`stopping`); one that stands still is left as it is."""
-        raise NotImplementedError
+        job = self._find(name)
+        with _ALONE:
+            if self._views.read_now(job).state in {"queued", "running"}:
+                _stop_job(job)
+        return self._views.read_now(job)
 
     def resume(self, name: str) -> JobView:
         """Put a job that stands still back into the queue: it goes on from what it has. One that waits, runs or is finished is left as it is."""
-        raise NotImplementedError
+        job = self._find(name)
+        with _ALONE:
+            if self._views.read_now(job).state in _STANDS_STILL:
+                if job.read_order() is None:
+                    self._prepare_folder()
+                    job.write_order(Order("resume", time.time()))
+                job.take_turn()
+        start_keeper_if_needed(self.root)
+        return self._views.read_now(job)
 
     def retake(self, name: str, clips: range, flags: Mapping[str, str] | None = None) -> JobView:
         """Put a new job into the queue that makes `clips` of a job again and shares the rest; its view, under another name.
@@ -52,12 +142,114 @@ class JobRoot:
         `flags`: `seed` (drawn where it is not said), `redecode`, `accept-joint`, and settings as `longtake retake` takes them.
         Raises NotRetakable, BadOption.
         """
-        raise NotImplementedError
+        old, job = self._find(name), JobFolder(self.root, _choose_name(None))
+        if not clips or clips.step != 1:
+            raise BadInput(
+                "The clips of a retake are the first and the one after the last of them."
+            )
+        order = old.read_order()
+        given = {"seed": str(secrets.randbelow(1 << 31)), **(flags or {})}
+        span = [f"--clip={clips.start}", f"--until={clips.stop}", *words_of_retake(given)]
+        notices = find_notices(["retake", str(old.run), f"--run={job.run}", *span])
+        title = order.title if order else ""
+        asked = Order("retake", time.time(), title, given, parent=name, notices=tuple(notices))
+        self._prepare_folder()
+        job.write_order(replace(asked, clips=(clips.start, clips.stop)))
+        job.take_turn()
+        return self.view(job.name)
 
     def partial_film(self, name: str) -> Path:
         """The film as far as it is finished, joined now into the run's partial.mp4 where that is older; the whole film where it is there. Raises NotMade before the first clip."""
-        raise NotImplementedError
+        view = self.view(name)
+        if view.film is not None:
+            return view.film
+        with _ALONE:
+            run = open_run(view.run)
+            path = view.run / "partial.mp4"
+            if self._joined.get(name) != view.clips_done or not path.exists():
+                path = mux_finished(run, partial=True, output_file=None, overwrite=False).path
+                self._joined[name] = view.clips_done
+        return path
 
     def delete(self, name: str) -> None:
         """Remove a job and its run; raises JobRunning while a process works on it."""
-        raise NotImplementedError
+        job = self._find(name)
+        with _ALONE:
+            make_folder(job.path)
+            try:
+                with hold_lock(job.path):
+                    job.leave_queue()
+                    if is_run(job.run):
+                        with hold_lock(job.run):
+                            remove_path(job.run)
+                    remove_path(job.path)
+            except RunLocked:
+                raise JobRunning(name) from None
+        self._views.forget(name)
+        self._joined.pop(name, None)
+
+    def _find(self, name: str) -> JobFolder:
+        """The job of that name; raises NoSuchJob, whatever the name is."""
+        if re.fullmatch(NAME, name):
+            job = JobFolder(self.root, name)
+            if job.is_there:
+                return job
+        raise NoSuchJob(self.root, name[:100].encode("ascii", "backslashreplace").decode())
+
+
+def _choose_name(key: str | None) -> str:
+    token = secrets.token_bytes(16) if key is None else key.encode(errors="surrogatepass")
+    return f"film-{hashlib.sha256(token).hexdigest()[:12]}"
+
+
+def _check_title(title: str) -> str:
+    if len(title) > LONGEST_TITLE or not is_utf8(title):
+        raise BadInput(f"A title is text of at most {LONGEST_TITLE} characters.")
+    return title
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        return {each.name for each in os.scandir(folder) if each.is_dir(follow_symlinks=False)}
+    except FileNotFoundError:
+        return set()
+
+
+def _take_input(path: Path, folder: Path, name: str) -> str:
+    """Copy a file into a job's folder; its name there. Raises BadInput."""
+    suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", path.suffix) else ""
+    try:
+        file = os.fdopen(open_plain(path.resolve(), os.O_RDONLY), "rb")
+        with file as source, (folder / f"{name}{suffix}").open("xb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is none"
+        raise BadInput(f"The {name} {path.name!r} cannot be read: {reason}.") from None
+    return f"{name}{suffix}"
+
+
+@contextmanager
+def _called_by_own_names(given: Mapping[Path, str]) -> Iterator[None]:
+    """Let an error name the files as whoever sent them knows them, and not by where they lie here."""
+    try:
+        yield
+    except FilmNotMade as error:
+        line = str(error)
+        for path, name in given.items():
+            line = line.replace(str(path), name)
+        raise FilmNotMade(line, error.exit_code) from None
+
+
+def _stop_job(job: JobFolder) -> None:
+    """Tell a job's process to stop; where it has none, take it out of the queue."""
+    make_folder(job.path)
+    job.mark_stopping()
+    for folder in (job.path, job.run):
+        process = find_local_holder(folder) if folder.is_dir() else None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+            return
+    with suppress(RunLocked), hold_lock(job.path):
+        if job.list_own_turns():
+            job.mark_ended(143, "Stopped before it began.")

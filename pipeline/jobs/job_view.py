@@ -28,6 +28,8 @@ class JobView:
     """It was told to stop, and still runs."""
     flags: Mapping[str, str] = field(default_factory=dict)
     """As they were asked for."""
+    notices: tuple[str, ...] = ()
+    """What was told when it was asked for, such as a flag that does nothing here."""
     model: str | None = None
     """This one and the sizes below are None until the run is there."""
     width: int | None = None

@@ -1,0 +1,44 @@
+"""All that longtake checks before any work, in a process of its own: what a stranger sent is decoded, and may bring a library down.
+
+`python -m pipeline.jobs.check new …` (or `retake …`) prints the notices as JSON, or ends with one line and a code, as `longtake` does; it makes nothing.
+"""
+# ruff: noqa: T201 - its stdout is what the caller reads
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli import exit_code_of
+from pipeline.commands.parser import parse_command
+from pipeline.commands.retake import read_changed_settings, read_retake_request
+from pipeline.json_output import to_json
+from pipeline.options.sources import gather_options
+
+
+def check_words(words: Sequence[str]) -> list[str]:
+    """What is to be told of a command that can be carried out; raises the one error that stands in the way. Writes nothing."""
+    command = parse_command(words)
+    if command.verb == "retake":
+        from tasks.retake import plan_retake
+
+        changes = read_changed_settings(command)
+        plan_retake(command.path("run"), read_retake_request(command, changes))
+        return changes.told
+    from tasks.resolve import resolve_request
+
+    given = gather_options(command.given, os.environ, Path.cwd())
+    resolve_request(given.to_request())
+    return given.told
+
+
+def run_check() -> int:
+    """Check the words of the command line."""
+    words = sys.argv[1:]
+    with exit_code_of(words) as end:
+        print(to_json(check_words(words)))
+    return end.code
+
+
+if __name__ == "__main__":
+    sys.exit(run_check())
