@@ -23,7 +23,7 @@ demo: $(READY)
 # torch's threads wait for each other by spinning; where other work shares the cores that took seven times as long.
 test: export OMP_WAIT_POLICY := passive
 test: $(READY)
-	$(BIN)/python -m pytest -m 'not slow' --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 
 # The built wheel, in an environment without the development extras.
 wheel: $(READY)

@@ -18,9 +18,10 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
+CLIPS = 9
 SMALL = ("--size", "64*64", "--sample-steps", "1", "--carry-every", "2")
+SMALL += ("--infer-frames", "12", "--num-clip", str(CLIPS))
 NEW = (sys.executable, "-m", "pipeline", "new", str(PICTURE), str(SOUND), *SMALL)
-CLIPS = 7
 
 
 def make(run: Path, *more: str) -> None:
