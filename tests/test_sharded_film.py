@@ -47,9 +47,9 @@ def begun(film: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], list[
         ranks = psutil.Process(worker.pid).children()
         yield worker, ranks
         gone, alive = (
-            psutil.wait_procs([psutil.Process(worker.pid), *ranks], 30)
+            psutil.wait_procs([psutil.Process(worker.pid), *ranks], LONG)
             if worker.poll() is None
-            else psutil.wait_procs(ranks, 30)
+            else psutil.wait_procs(ranks, LONG)
         )
         assert not alive, gone
     finally:
@@ -97,7 +97,7 @@ def test_a_killed_rank_ends_all(
     film = tmp_path / "film"
     with begun(film, *first) as (worker, ranks):
         (ranks[victim - 1] if victim else psutil.Process(worker.pid)).kill()
-        said = worker.communicate(timeout=60)[1]
+        said = worker.communicate(timeout=LONG)[1]
     if victim:
         assert f"Rank {victim} of {len(ranks) + 1} was killed by SIGKILL." in said
         assert worker.returncode == 4
@@ -110,7 +110,7 @@ def test_a_stopped_rank_is_named(unbroken: dict[str, bytes], tmp_path: Path) -> 
     film = tmp_path / "film"
     with begun(film, "--gpus", "3") as (worker, ranks):
         ranks[1].suspend()
-        said = worker.communicate(timeout=60)[1]
+        said = worker.communicate(timeout=LONG)[1]
     assert re.search(r"Rank 2 of 3 (has given no sign of life for|was stopped, for) 6 s\.", said)
     assert worker.returncode == 4
     said = resume(film)
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_all_ranks(unbroken: dict[str, bytes], tmp_path: Path) -> No
     with begun(film, "--gpus", "2", "--parallel", "layers") as (worker, ranks):
         for each in (*ranks, psutil.Process(worker.pid)):
             each.send_signal(signal.SIGINT)
-        said = worker.communicate(timeout=60)[1]
+        said = worker.communicate(timeout=LONG)[1]
     assert worker.returncode == 130, said
     assert "go on with: longtake resume" in said
     resume(film)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import LONG
+
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 DOORS = ("longtake", "luigi")
@@ -75,7 +77,7 @@ class Started:
         """As `kill -9`."""
         self.process.send_signal(signal.SIGKILL)
 
-    def end(self, seconds: float = 120) -> tuple[int, str]:
+    def end(self, seconds: float = LONG) -> tuple[int, str]:
         """Its exit status, and what it said."""
         try:
             status = self.process.wait(seconds)

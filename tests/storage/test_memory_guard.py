@@ -8,12 +8,13 @@ import time
 import pytest
 
 from storage import memory_guard
+from tests.waiting import LONG
 
 STUCK = """
 import mmap, resource, sys, threading, time
 from storage import memory_guard
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-guard = memory_guard.MemoryGuard(patience=0.4, tick=0.1)
+guard = memory_guard.MemoryGuard(patience={patience}, tick=0.1)
 guard.start()
 assert memory_guard.is_limited() and not memory_guard.is_short()
 {what}
@@ -21,23 +22,30 @@ while time.monotonic() < end:
     time.sleep(0.05)
     {then}
 """
-END = "end = time.monotonic() + 3"
+END = "end = time.monotonic() + {seconds}"
 ALL = "taken = []\nwhile not memory_guard.is_short(): taken.append(mmap.mmap(-1, 32 << 20))\n"
 LIMBO = "thread = threading.Thread(); threading._limbo[thread] = thread\n"
 
 
 @pytest.mark.parametrize(
-    ("what", "then", "code"),
-    [(ALL, "pass", 4), (LIMBO, "pass", 4), (ALL, "guard.pulse()", 0), ("", "pass", 0)],
+    ("what", "then", "code", "patience", "seconds"),
+    [
+        (ALL, "pass", 4, 0.4, LONG),
+        (LIMBO, "pass", 4, 0.4, LONG),
+        (ALL, "guard.pulse()", 0, 3, 4),
+        ("", "pass", 0, 0.4, 1),
+    ],
     ids=["no memory", "a thread that never came up", "no memory and moving", "memory"],
 )
-def test_what_stands_still_without_memory_is_ended(what: str, then: str, code: int) -> None:
-    """Also where somebody waits for a thread whose first step failed; what moves goes on, with little memory too."""
+def test_what_stands_still_without_memory_is_ended(
+    what: str, then: str, code: int, patience: float, seconds: float
+) -> None:
+    """Also where somebody waits for a thread whose first step failed; what moves goes on, with little memory too, for longer than the patience."""
     if not sys.platform.startswith("linux"):
         pytest.skip("elsewhere address space has no limit")
-    words = STUCK.format(what=what + END, then=then)
+    words = STUCK.format(what=what + END.format(seconds=seconds), then=then, patience=patience)
     done = subprocess.run(
-        [sys.executable, "-c", words], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", words], capture_output=True, text=True, check=False, timeout=LONG
     )
     assert done.returncode == code, done.stderr
     assert ("The machine gives no more memory" in done.stderr) == (code == 4)

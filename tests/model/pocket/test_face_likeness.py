@@ -117,13 +117,16 @@ def test_what_is_not_in_the_picture_is_not_measured():
 
 
 def test_measuring_a_frame_takes_a_few_thousandths_of_a_second():
-    """A twentieth of what the film's other measures take of each clip; twice the expected time is allowed."""
+    """A twentieth of what the film's other measures take of each clip; the best of five, and twice the expected time is allowed."""
     from time import process_time
 
     person = draw_presenter(SEEDS[0])
     judge, frame = FaceLikeness(person.picture, person.boxes), person.picture
     judge.measure_frame(frame)
-    begun = process_time()
-    for _ in range(10):
-        judge.measure_frame(frame)
-    assert process_time() - begun < 0.1
+    taken = []
+    for _ in range(5):
+        begun = process_time()
+        for _ in range(10):
+            judge.measure_frame(frame)
+        taken.append(process_time() - begun)
+    assert min(taken) < 0.1

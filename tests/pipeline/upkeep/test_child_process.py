@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pipeline.upkeep.child_process import code_command, module_command
+from tests.waiting import LONG
 
 ROOT = Path(__file__).parents[3]
 PARENT = """
@@ -21,7 +22,7 @@ with tie_to_parent() as tether:
     child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], **tether)
     print(child.pid, flush=True)
     {then}
-time.sleep(60)
+time.sleep(600)
 """
 CHILD = """
 import sys, time
@@ -50,7 +51,7 @@ def test_files_of_the_working_directory_are_not_imported(words: list[str], tmp_p
     assert "longtake" in done.stdout
 
 
-def ended(process: psutil.Process, seconds: float = 30) -> bool:
+def ended(process: psutil.Process, seconds: float = LONG) -> bool:
     """Whether it does nothing any more by then; nobody may have asked how it ended."""
     end = time.monotonic() + seconds
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
@@ -72,7 +73,7 @@ def family(parent: str, child: str) -> "tuple[subprocess.Popen[str], psutil.Proc
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        ("sys.platform = 'darwin'", "time.sleep(60)"),
+        ("sys.platform = 'darwin'", "time.sleep(600)"),
         pytest.param("", BUSY, marks=pytest.mark.skipif(sys.platform != "linux", reason="prctl")),
     ],
     ids=["pipe", "kernel"],
@@ -90,7 +91,7 @@ def test_a_child_ends_with_its_parent(first: str, then: str) -> None:
 def test_a_child_that_nobody_waits_for_ends_with_the_work() -> None:
     """The parent lives on, and has left what it had started it for."""
     then = "time.sleep(1)"
-    parent, child = family(PARENT.format(then=then), CHILD.format(first="", then="time.sleep(60)"))
+    parent, child = family(PARENT.format(then=then), CHILD.format(first="", then="time.sleep(600)"))
     there = ended(child)
     parent.kill()
     parent.communicate()
@@ -124,7 +125,7 @@ def test_a_killed_plan_leaves_nobody_and_the_next_sweeps(tmp_path: Path, speech:
 
 def wait_for(look: Callable[[], "list[psutil.Process]"]) -> "list[psutil.Process]":
     """What it gives, once that is something."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + LONG
     while not (found := look()):
         assert time.monotonic() < end
         time.sleep(0.05)
