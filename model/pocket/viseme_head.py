@@ -3,6 +3,8 @@
 Everything else of a presenter could be otherwise and is denoised; lips could not, and of several that are drawn none is better than their mean.
 """
 
+from functools import cache
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -35,8 +37,10 @@ def put_lips(latents: Tensor, lips: Tensor) -> Tensor:
     return torch.where(find_lips(latents.device), told, latents)
 
 
+@cache
+@torch.inference_mode(mode=False)
 def find_lips(device: torch.device) -> Tensor:
-    """Where latents tell of lips [c, 1, h, w]."""
+    """Where latents tell of lips [c, 1, h, w], on a device."""
     columns = rearrange(list_slots(device).column, "(z c) -> z c", z=3)[MOUTH]
     tells = torch.isin(columns, torch.tensor(_COLUMNS, device=device))
     return tells[:, None, None, None] & (zone_map(device) == MOUTH)
