@@ -5,9 +5,7 @@ film is published, the seconds of processor that the whole process took, the sha
 seconds from the command until the first clip stood in the playlist, and the most seconds from a clip's publishing until it stood there.
 """
 
-import argparse
 import json
-import resource
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,7 +13,8 @@ from pathlib import Path
 from statistics import median
 
 from pipeline.bench import product
-from pipeline.bench.material import Material, add_film_flags, asked_material
+from pipeline.bench.film_kinds import children_cpu_seconds, run_bench
+from pipeline.bench.material import Material
 
 WORDS = {"plain": "without a live film", "grow": "--grow"}
 
@@ -37,7 +36,7 @@ class LiveCost:
 
 def make_film(film: Material, root: Path, kind: str) -> LiveCost:
     """Make one film, and remove it."""
-    before = _cpu_seconds()
+    before = children_cpu_seconds()
     made = product.make_film(film, root, *(["--grow"] if kind == "grow" else []))
     lines = (root / "events.jsonl").read_text().splitlines()
     shutil.rmtree(root)
@@ -45,16 +44,11 @@ def make_film(film: Material, root: Path, kind: str) -> LiveCost:
     stood = [event["time"] for event in added]
     return LiveCost(
         fps=film.clips * film.options.clip_frames / (made.ended - made.begun),
-        processor=_cpu_seconds() - before,
+        processor=children_cpu_seconds() - before,
         share=sum(event["seconds"] for event in added) / (made.ended - made.begun),
         first=stood[0] - made.started if stood else 0.0,
         latency=max((b - a for a, b in zip(made.published, stood, strict=False)), default=0.0),
     )
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def measure_all(film: Material, runs: int, folder: Path) -> dict[str, list[LiveCost]]:
@@ -88,17 +82,5 @@ def format_table(found: dict[str, list[LiveCost]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Measure, and print one table; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_film_flags(parser, runs=3, counted="films of each kind")
-    words = parser.parse_args()
-    with asked_material(words) as (film, folder):
-        found = measure_all(film, words.runs, folder)
-    figures = {kind: [vars(each) for each in films] for kind, films in found.items()}
-    print(json.dumps(figures, indent=2) if words.json else format_table(found))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_bench(__doc__, measure_all, format_table))

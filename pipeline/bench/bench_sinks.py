@@ -4,9 +4,6 @@ Films in fresh processes, turn by turn: nobody listens; a webhook that takes eve
 until the film is published, and the seconds of processor that the whole process took, which other work on the machine does not change as much.
 """
 
-import argparse
-import json
-import resource
 import shutil
 import socket
 import sys
@@ -19,7 +16,8 @@ from pathlib import Path
 from statistics import median
 
 from pipeline.bench import product
-from pipeline.bench.material import Material, add_film_flags, asked_material
+from pipeline.bench.film_kinds import children_cpu_seconds, run_bench
+from pipeline.bench.material import Material
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,13 @@ def serve_webhook() -> Iterator[Listener]:
 
 def make_film(film: Material, root: Path, server: Listener, url: str) -> BenchFilm:
     """Make one film whose events go to `url`, or to nobody where that is empty."""
-    before, heard = _cpu_seconds(), server.count
+    before, heard = children_cpu_seconds(), server.count
     made = product.make_film(film, root, *(["--events-to", url] if url else []))
     frames = film.clips * film.options.clip_frames
     told = len((root / "events.jsonl").read_text().splitlines())
     shutil.rmtree(root)
     fps = frames / (made.ended - made.begun)
-    return BenchFilm(fps, _cpu_seconds() - before, told, server.count - heard)
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return BenchFilm(fps, children_cpu_seconds() - before, told, server.count - heard)
 
 
 def measure_all(film: Material, runs: int, folder: Path) -> dict[str, list[BenchFilm]]:
@@ -125,17 +118,5 @@ def format_table(found: dict[str, list[BenchFilm]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Measure, and print one table; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_film_flags(parser, runs=3, counted="films of each kind")
-    words = parser.parse_args()
-    with asked_material(words) as (film, folder):
-        found = measure_all(film, words.runs, folder)
-    figures = {name: [vars(each) for each in films] for name, films in found.items()}
-    print(json.dumps(figures, indent=2) if words.json else format_table(found))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_bench(__doc__, measure_all, format_table))
