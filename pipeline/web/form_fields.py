@@ -63,7 +63,7 @@ def is_switch(option: Option) -> bool:
 def help_of(option: Option, language: str) -> str:
     """What an option does, in one sentence, as Markdown."""
     words = HELP[option.name] if language == "zh" else option.help
-    return words.replace("*", "\\*").replace("_", "\\_")
+    return words.replace("*", "×")  # two of them would make it slanted
 
 
 def label_of(option: Option, say: Say) -> str:

@@ -61,7 +61,7 @@ class FormTab:
             label=say("sound"), type="filepath", format=None,
             sources=["upload", "microphone"], elem_id="lt-sound",
         )  # fmt: skip
-        with gr.Group(visible=False) as self.face_group:
+        with gr.Column(visible=False) as self.face_group:
             self.face = gr.Image(
                 label=say("face"), type="pil", interactive=False, height=300, format="png",
                 buttons=[], elem_id="lt-face",
@@ -145,14 +145,14 @@ class FormTab:
     def show_faces(self, picture: str | None, *words: Any) -> "tuple[Any, Image | None, str]":
         """The picture with the boxes of the face that will speak, and what there is to say of it; hidden where there is no picture."""
         if not picture:
-            return gr.Group(visible=False), None, ""
+            return gr.Column(visible=False), None, ""
         told, view = read_told(words), words[3:]
         try:
             seen = see_picture(picture, *view)
         except (LongtakeError, ValueError) as error:
-            return gr.Group(visible=True), None, render_fault(error)
+            return gr.Column(visible=True), None, render_fault(error)
         return (
-            gr.Group(visible=True),
+            gr.Column(visible=True),
             draw_boxes(seen, told),
             self._describe_faces(seen, told, view),
         )
