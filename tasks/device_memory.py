@@ -49,7 +49,8 @@ def requested_device(request: Request) -> DeviceConfig:
     """Where a new run would put the model."""
     threads, device = request.threads or 1, request.device or Settings.device
     where = (device, request.offload_model, request.device_memory)
-    return DeviceConfig(threads, *where, parse_gpus(request.gpus or ""))
+    shared = (parse_gpus(request.gpus or ""), request.parallel or Settings.parallel)
+    return DeviceConfig(threads, *where, *shared)
 
 
 def bytes_needed(request: Request, model: str, size: "Size") -> int:
