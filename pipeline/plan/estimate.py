@@ -179,7 +179,7 @@ class PlanInput:
 
     @property
     def alone(self) -> "PlanInput":
-        """The same film on one of the machine's cards."""
+        """What would be estimated if the machine had one such card."""
         return replace(self, machine=replace(self.machine, cards=1))
 
     @property
