@@ -122,10 +122,11 @@ def find_film_process(jobs: JobRoot, name: str) -> int:
     """The id of the process that makes a film."""
     import psutil
 
-    return next(
-        each.pid for each in psutil.process_iter(["cmdline"])
-        if "pipeline.jobs.worker" in (words := each.info["cmdline"] or []) and name in words and str(jobs.root) in words
-    )  # fmt: skip
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if {str(jobs.root), name} <= {*words} and any("jobs.worker" in each for each in words):
+            return int(process.pid)
+    raise AssertionError("nobody makes it")
 
 
 def test_an_error_of_the_form_is_one_line_of_the_command_line(server, browser):
@@ -134,7 +135,8 @@ def test_an_error_of_the_form_is_one_line_of_the_command_line(server, browser):
     browser.run_script(
         "document.querySelectorAll('.lt-group > button').forEach((each) => each.click())"
     )
-    browser.type_in("--sample-steps", "0")
+    browser.wait_for(lambda: browser.is_seen("#lt-field-sample_steps input"), "the field")
+    browser.type_in("sample_steps", "0")
     browser.wait_for(lambda: browser.is_seen("#lt-plan .lt-fault"), "the error")
     assert "--sample-steps" in browser.read_text("#lt-plan")
 
@@ -145,5 +147,8 @@ def test_a_click_on_the_picture_tells_the_mouth_and_the_plan_has_it(server, brow
     browser.open(f"{server.address}/en/")
     browser.give(PICTURE, SOUND)
     browser.wait_for(lambda: browser.is_seen("#lt-face img"), "the face")
-    ActionChains(browser.driver).move_to_element(browser.find("#lt-face img")).click().perform()
-    browser.wait_for(lambda: "told" in browser.read_text("#lt-plan"), "the plan of the told mouth")
+    image = browser.find("#lt-face img")
+    browser.run_script("arguments[0].scrollIntoView({block: 'center'})", image)
+    below = round(image.size["height"] * 0.15)
+    ActionChains(browser.driver).move_to_element_with_offset(image, 0, below).click().perform()
+    browser.wait_for(lambda: "the mouth as told" in browser.read_text("#lt-plan"), "the told mouth")

@@ -195,3 +195,23 @@ def test_changelog_has_this_version():
     newest = re.search(r"^## (\d\S+)", read("CHANGELOG.md"), re.MULTILINE)
     assert newest is not None
     assert newest[1] == version
+
+
+def blocks_of(page: str) -> list[tuple[str, list[str]]]:
+    """Each block of code of a page by its kind, as words of its lines, without comments and blanks; drawings are none."""
+    found = re.findall(r"^```(sh|python)\n(.*?)^```", read(page), re.DOTALL | re.MULTILINE)
+    lines = ((kind, re.sub(r"#.*", "", block).split()) for kind, block in found)
+    return list(lines)
+
+
+def test_the_chinese_readme_has_the_same_commands_in_the_same_order():
+    assert blocks_of("README.zh.md") == blocks_of("README.md")
+
+
+def test_the_chinese_readme_has_the_same_exit_codes_and_names_pages_that_are_there():
+    def codes(page: str) -> list[str]:
+        return re.findall(r"^\| ([0-9, ]+) \|", read(page), re.MULTILINE)
+
+    assert codes("README.zh.md") == codes("README.md")
+    links = re.findall(r"\]\(([^)#]+)\)", read("README.zh.md"))
+    assert [link for link in links if not (ROOT / link).exists()] == []

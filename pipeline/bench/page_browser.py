@@ -64,7 +64,7 @@ class WebServer:
         """End it as a crash does: no word, no time."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.process.communicate()
 
 
 class PageBrowser:
@@ -118,8 +118,8 @@ class PageBrowser:
             return None
 
     def find(self, css: str) -> Any:
-        """The first element."""
-        return self.driver.find_element("css selector", css)
+        """The first element, once it is there."""
+        return self.wait_for(lambda: self.driver.find_elements("css selector", css), css)[0]
 
     def is_seen(self, css: str) -> bool:
         """Whether an element is there and can be seen."""
@@ -145,12 +145,9 @@ class PageBrowser:
         self.find("#lt-sound input[type=file]").send_keys(str(sound))
         self.wait_for(lambda: self.is_seen("#lt-plan .lt-facts"), "the plan")
 
-    def type_in(self, label: str, words: str) -> None:
-        """Type words into the field with this label."""
-        field = self.driver.find_element(
-            "xpath",
-            f"//label[.//span[normalize-space()='{label}']]//*[self::input or self::textarea]",
-        )
+    def type_in(self, option: str, words: str) -> None:
+        """Type words into the field of an option, by its name in tasks/options.py; its group must be open."""
+        field = self.find(f"#lt-field-{option} :is(input, textarea)")
         self.run_script("arguments[0].scrollIntoView({block: 'center'})", field)
         field.clear()
         field.send_keys(words)

@@ -73,19 +73,19 @@ def label_of(option: Option, say: Say) -> str:
 
 def build_field(option: Option, say: Say, language: str) -> "Component":
     """The Gradio component of one option, which says nothing until it is set."""
-    label, told = label_of(option, say), help_of(option, language)
+    names = {"label": label_of(option, say), "elem_id": f"lt-field-{option.name}"}
+    told = help_of(option, language)
     if is_switch(option):
         told = say("online_help") if option.name == ONLINE else told
-        return gr.Checkbox(label=label, info=told, value=option.name in SWITCHED_ON)
+        return gr.Checkbox(option.name in SWITCHED_ON, info=told, **names)
     if option.name == "prompt":
-        return gr.Textbox(
-            label=say("prompt"), info=told, placeholder=say("prompt_hint"), lines=2, max_lines=6
-        )
+        names["label"] = say("prompt")
+        return gr.Textbox(info=told, placeholder=say("prompt_hint"), lines=2, max_lines=6, **names)
     if choices := list(choices_of(option)):
         shown = [(say("default"), ""), *((each, each) for each in choices)]
         typed = option.kind in {SIZE, KEPT}
-        return gr.Dropdown(shown, value="", label=label, info=told, allow_custom_value=typed)
-    return gr.Textbox(label=label, info=told, placeholder=option.kind.metavar, max_lines=1)
+        return gr.Dropdown(shown, value="", info=told, allow_custom_value=typed, **names)
+    return gr.Textbox(info=told, placeholder=option.kind.metavar, max_lines=1, **names)
 
 
 def choices_of(option: Option) -> Iterator[str]:

@@ -206,6 +206,7 @@ class WatchTab:
                 file = Path(folder) / "look.png"
                 words = run_verb("inspect", str(root), *words_of_look(what, int(clip or 0), file))
                 picture = Image.open(file).convert("RGB") if file.exists() else None
+                words = words.replace(str(root), name).replace(str(file), file.name)
         except LongtakeError as error:
             return gr.update(visible=False), render_fault(error)
         return gr.update(value=picture, visible=picture is not None), render_words(words)
@@ -214,11 +215,8 @@ class WatchTab:
         """Write the report page into the run, and say what the terminal would."""
         try:
             root = self.context.jobs.view(name).run
-            return render_words(
-                run_verb(
-                    "report", str(root), "--output-file", str(root / "report.html"), "--overwrite"
-                )
-            )
+            page = ["--output-file", str(root / "report.html"), "--overwrite"]
+            return render_words(run_verb("report", str(root), *page).replace(str(root), name))
         except LongtakeError as error:
             return render_fault(error)
 
