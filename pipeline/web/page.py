@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 COOKIE = "longtake_language"
+CACHE_SECONDS = (3600, 86_400)
+"""How often what was uploaded is looked at, and after how long it goes; a film has copies of its own."""
 FONTS = ("system-ui", "Segoe UI", "Roboto", "Noto Sans", "Noto Sans CJK SC", "sans-serif")
 """Those of the machine: nothing is fetched from the network."""
 
@@ -54,7 +56,7 @@ def build_page(jobs: "JobRoot", language: str) -> "Blocks":
     """The page in one language."""
     context = PageContext(jobs, language)
     say = context.say
-    with gr.Blocks(title="longtake", analytics_enabled=False) as page:
+    with gr.Blocks(title="longtake", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         gr.HTML(render_header(language, say("title")))
         chosen = gr.Textbox(visible="hidden", elem_id="lt-chosen")
         form = FormTab(context)

@@ -166,7 +166,7 @@ class WatchTab:
             "links": render_links(view, say),
             "stop": "yes" if view.state in {"queued", "running"} and not view.stopping else "",
             "resume": "yes" if view.state in STANDING else "",
-            "more": "yes" if view.clips else "",
+            "more": "yes",
         }
 
     def stop_film(self, name: str) -> str:
