@@ -15,7 +15,7 @@ from wavefile import write_wave  # noqa: E402
 
 PAGE = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-SMALL = ["--size", "256*256", "--sample-steps", "3", "--infer-frames", "24"]
+SMALL = ["--size", "128*128", "--sample-steps", "3", "--infer-frames", "24"]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "examples").mkdir()
     shutil.copy(ROOT / "examples" / "joon.png", tmp_path / "examples")
-    write_wave(tmp_path / "examples" / "tea.wav", 8.5)
+    write_wave(tmp_path / "examples" / "tea.wav", 4.7)
     return tmp_path
 
 
