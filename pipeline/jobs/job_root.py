@@ -72,7 +72,7 @@ class JobRoot:
         """Make a job's folder, whole or not at all; raises what stands in its way."""
         check_weights(request.flags, self._places)
         flags, title = words_of_job(request.flags), _check_title(request.title)
-        self._prepare_folder()
+        self.prepare()
         with publish_folder(job.path) as draft:
             picture = _take_input(request.picture, draft, "picture")
             sound = _take_input(request.sound, draft, "sound")
@@ -83,7 +83,12 @@ class JobRoot:
             order = Order("new", time.time(), title, dict(request.flags), picture, sound)
             JobFolder.write_order_in(draft, replace(order, notices=tuple(notices)))
 
-    def _prepare_folder(self) -> None:
+    @property
+    def uploads(self) -> Path:
+        """Where files of a request may lie before it is submitted: from a folder in it they are linked, not copied. There after `prepare`."""
+        return self.root / JOBS
+
+    def prepare(self) -> None:
         """Make the folder of the jobs; the first time in this process, remove what killed processes left there."""
         make_folder(self.root / JOBS)
         with _ALONE:
@@ -100,6 +105,10 @@ class JobRoot:
             found = ask_longtake(["plan", *inputs, *asked, "--rehearse=no", "--json"])
         assert isinstance(found, dict)
         return found
+
+    def keep_queue_going(self) -> None:
+        """See that somebody keeps the queue, where jobs wait in it; called now and then by a server."""
+        start_keeper_if_needed(self.root)
 
     def list_jobs(self) -> list[JobView]:
         """All jobs, the newest first; also the runs in the root that the command line made."""
@@ -130,7 +139,7 @@ class JobRoot:
         with _ALONE:
             if self._views.read_now(job).state in _STANDS_STILL:
                 if job.read_order() is None:
-                    self._prepare_folder()
+                    self.prepare()
                     job.write_order(Order("resume", time.time()))
                 job.take_turn()
         start_keeper_if_needed(self.root)
@@ -153,7 +162,7 @@ class JobRoot:
         notices = find_notices(["retake", str(old.run), f"--run={job.run}", *span])
         title = order.title if order else ""
         asked = Order("retake", time.time(), title, given, parent=name, notices=tuple(notices))
-        self._prepare_folder()
+        self.prepare()
         job.write_order(replace(asked, clips=(clips.start, clips.stop)))
         job.take_turn()
         return self.view(job.name)
@@ -216,9 +225,13 @@ def _names_in(folder: Path) -> set[str]:
 
 
 def _take_input(path: Path, folder: Path, name: str) -> str:
-    """Copy a file into a job's folder; its name there. Raises BadInput."""
+    """Copy a file into a job's folder, or link it there out of an upload; its name there. Raises BadInput."""
     suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", path.suffix) else ""
     try:
+        if path.parent.parent == folder.parent:
+            with suppress(OSError):
+                os.link(path, folder / f"{name}{suffix}", follow_symlinks=False)
+                return f"{name}{suffix}"
         file = os.fdopen(open_plain(path.resolve(), os.O_RDONLY), "rb")
         with file as source, (folder / f"{name}{suffix}").open("xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)

@@ -21,10 +21,18 @@ EVERY_SECONDS = 0.2
 """Seconds between two looks at a job that another keeper had started."""
 
 
+_started: dict[Path, "subprocess.Popen[bytes]"] = {}
+"""The keepers that this process started last, by their folder."""
+
+
 def start_keeper_if_needed(root: Path) -> None:
-    """Start a keeper where jobs wait and there is none."""
+    """Start a keeper where jobs wait and there is none; one at a time, as it takes a while until it has its lock."""
+    before = _started.get(root)
+    if before is not None and before.poll() is None:
+        return
     if list_turns(root / JOBS / QUEUE) and find_worker(root / JOBS / QUEUE) is None:
-        _start_detached("pipeline.jobs.keeper", root / JOBS / "keeper.txt", str(root))
+        log = root / JOBS / "keeper.txt"
+        _started[root] = _start_detached("pipeline.jobs.keeper", log, str(root))
 
 
 def keep_queue(root: Path) -> None:
