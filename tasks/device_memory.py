@@ -49,8 +49,7 @@ def requested_device(request: Request) -> DeviceConfig:
     """Where a new run would put the model."""
     threads, device = request.threads or 1, request.device or Settings.device
     where = (device, request.offload_model, request.device_memory)
-    shared = (parse_gpus(request.gpus or ""), request.parallel or Settings.parallel)
-    return DeviceConfig(threads, *where, *shared)
+    return DeviceConfig(threads, *where, parse_gpus(request.gpus or ""))
 
 
 def bytes_needed(request: Request, model: str, size: "Size") -> int:

@@ -35,7 +35,7 @@ COMMANDS = ("pipeline/commands/",)
 HEAVY = {
     *("torch", "diffusers", "transformers", "accelerate", "safetensors", "tokenizers", "triton"),
     *("numpy", "scipy", "zarr", "av", "PIL", "matplotlib", "luigi", "rich", "structlog"),
-    *("requests", "websockets", "redis", "sqlalchemy", "prometheus_client", "pynvml"),
+    *("requests", "websockets", "redis", "sqlalchemy", "prometheus_client", "pynvml", "gradio"),
 }
 """What is imported where it is used: it takes time."""
 REPEATED = 6

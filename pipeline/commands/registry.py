@@ -68,6 +68,11 @@ VERBS = {
             "longtake retake runs/mine --clip 4 --until 6",
         ),
         Verb(
+            "web",
+            "A page and an HTTP API for a folder of films, which go on whatever becomes of it.",
+            "longtake web --port 7860 --root runs",
+        ),
+        Verb(
             "avatar",
             "Draw a presenter, whom a film can begin with.",
             "longtake avatar --seed 7 --style flat -o face.png",

@@ -16,7 +16,7 @@ _NO_SPEECH = "longtake makes no speech; make the sound first and pass it as --au
 _NO_REWRITING = "no prompt is rewritten here; pass the words that you want as --prompt"
 _NO_EFFECT = "it is read and never used where it was published, too"
 _ANIMATE = "it belongs to Wan2.2-Animate, which turns a film into another; longtake starts from one picture"
-_NO_PAGE = "there is no page yet; start the film with `longtake new`"
+_NO_PAGE = "the page is a command of its own, for all films: `longtake web --host NAME --port P`"
 
 
 def _ignored_flag(name: str, did: str, reason: str, *, takes: bool = True) -> Flag:

@@ -1,0 +1,95 @@
+"""What goes over the wire about runs, and the forms and examples of the description at /openapi.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.jobs.flag_words import FORM_FLAGS
+from pipeline.jobs.job_view import JobView
+
+Flags = Annotated[
+    dict[str, str],
+    Field(
+        description="Values as text by the flags' names in docs/flags.md; `yes` or `no` of those that take no word.",
+        examples=[{"size": "256*256", "prompt": "She smiles."}],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class RunBody(JobView):
+    """A run as it is now, with the addresses of what can be asked for about it."""
+
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+class RunList(BaseModel):
+    """Runs, the newest first."""
+
+    runs: list[RunBody]
+    total: int
+    """How many there are in all."""
+
+
+class CreateBody(BaseModel):
+    """A film of files that lie on the server already."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"picture": "face.png", "sound": "speech.wav", "flags": {"size": "256*256"}}
+            ]
+        },
+    )
+    picture: str = Field(max_length=4096, description="A path below the server's folder of runs.")
+    sound: str = Field(max_length=4096, description="The same.")
+    title: str = Field("", max_length=200)
+    flags: Flags = {}
+
+
+class RetakeBody(BaseModel):
+    """Which clips are made again."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"clip": 4, "until": 6}]}
+    )
+    clip: int = Field(ge=0, le=1_000_000_000, description="The first, from 0.")
+    until: int | None = Field(
+        None, ge=1, le=1_000_000_000, description="The one after the last; none: to the end."
+    )
+    flags: Flags = {}
+
+
+def describe_run(view: JobView) -> RunBody:
+    """The body of a run."""
+    at = f"/v1/runs/{view.name}"
+    links = {"self": at, "events": f"{at}/events", "preview": f"{at}/preview.jpg"}
+    links |= {"partial": f"{at}/partial.mp4"} if view.clips_done else {}
+    links |= {"film": f"{at}/film.mp4"} if view.film else {}
+    links |= {"live": f"{at}/live/film.m3u8"} if view.playlist else {}
+    return RunBody(**vars(view), links=links)
+
+
+def describe_form() -> dict[str, Any]:
+    """The description of what creates a run: JSON, or a form with a field a flag."""
+    own = {
+        "picture": {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP."},
+        "sound": {"type": "string", "format": "binary", "description": "A sound, or a film."},
+        "title": {"type": "string", "maxLength": 200},
+    }
+    flags = {
+        name: {"type": "string", "description": flag.does} for name, flag in FORM_FLAGS.items()
+    }
+    form = {"type": "object", "required": ["picture", "sound"], "properties": {**own, **flags}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": form},
+                "application/json": {"schema": CreateBody.model_json_schema()},
+            },
+        }
+    }

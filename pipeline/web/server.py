@@ -1,0 +1,87 @@
+"""The server of `longtake web`: the HTTP API and the page over one folder of jobs. It holds nothing: ended and started again, it shows the same."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import uvicorn
+from fastapi import FastAPI
+
+from pipeline.jobs.job_root import JobRoot
+from pipeline.web.error_bodies import add_error_handlers
+from pipeline.web.guard import Guard
+from pipeline.web.media_routes import build_media_routes
+from pipeline.web.run_creation import RunCreator
+from pipeline.web.run_routes import build_event_routes, build_film_routes, build_run_routes
+from pipeline.web.settings import WebSettings
+from pipeline.web.video_routes import build_video_routes
+from storage.errors import BadInput
+
+LOOK_SECONDS = 10.0
+"""After which it is seen that nobody keeps the queue."""
+CONNECTIONS = 500
+DESCRIPTION = "Films that are made of a picture and a sound. See docs/api.md."
+
+
+def make_app(settings: WebSettings, *, page: bool = True) -> FastAPI:
+    """The API, and the page unless that is switched off, guarded as the settings say."""
+    jobs = JobRoot(settings.root, settings.places)
+
+    @asynccontextmanager
+    async def keep_queue(_app: FastAPI) -> AsyncIterator[None]:
+        looking = asyncio.create_task(_look_after(jobs))
+        yield
+        looking.cancel()
+
+    app = FastAPI(title="longtake", version="1", description=DESCRIPTION, lifespan=keep_queue)
+    add_error_handlers(app)
+    creator = RunCreator(jobs, settings)
+    app.include_router(build_run_routes(jobs, creator))
+    app.include_router(build_film_routes(jobs))
+    app.include_router(build_event_routes(jobs))
+    app.include_router(build_video_routes(jobs, creator))
+    app.include_router(build_media_routes(jobs))
+    if page:
+        from pipeline.web.page import mount_page
+
+        mount_page(app, jobs, settings.upload_bytes)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+async def _look_after(jobs: JobRoot) -> None:
+    while True:
+        await anyio.to_thread.run_sync(jobs.keep_queue_going)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def open_port(host: str, port: int) -> socket.socket:
+    """A socket that listens there; raises BadInput where that cannot be."""
+    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(kind, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput(
+            f"Port {port} of {host} cannot be had: {reason}. Stop what has it, or name another with --port."
+        ) from None
+    return listening
+
+
+def serve_forever(settings: WebSettings, listening: socket.socket, *, page: bool = True) -> None:
+    """Serve until a signal comes; no job ends with it."""
+    config = uvicorn.Config(
+        make_app(settings, page=page),
+        log_level="warning",
+        ws="websockets-sansio",
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,182 @@
+"""The HTTP API over runs: what is asked, what comes, and what is refused with a reason."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+GONE = "/v1/runs/film-000000000000"
+
+
+def post_film(client: TestClient, face: Path, speech: Path, **more: str) -> object:
+    """Ask for a small film by an upload."""
+    files = {"picture": face.open("rb"), "sound": speech.open("rb")}
+    fields = {"infer-frames": "12", "num-clip": "1", **more}
+    return client.post("/v1/runs", files=files, data=fields, headers={"Idempotency-Key": "k"})
+
+
+def test_film_is_asked_for_by_an_upload_once(client: TestClient, face: Path, speech: Path):
+    """An upload becomes a run, the same key gives it back, and it can be stopped and removed."""
+    made = post_film(client, face, speech, title="Tea", prompt="She smiles.")
+    assert made.status_code == 201, made.text
+    run = made.json()
+    assert made.headers["Location"] == run["links"]["self"]
+    assert run["title"] == "Tea"
+    assert run["flags"]["prompt"] == "She smiles."
+    again = post_film(client, face, speech, title="Other")
+    assert again.json()["name"] == run["name"]
+    assert client.get("/v1/runs").json()["total"] == 2
+    assert client.post(run["links"]["self"] + "/stop").status_code == 200
+    listed = client.get("/v1/runs", params={"state": "finished"}).json()["runs"]
+    assert "tea" in [each["name"] for each in listed]
+
+
+def test_film_is_asked_for_by_paths_below_the_root(
+    client: TestClient, films: Path, face: Path, speech: Path, tmp_path: Path
+):
+    """Paths may lead below the folder of runs and nowhere else, by no dots and no link, and a refusal tells nothing of what is there."""
+    (films / "way").symlink_to(tmp_path)
+    refused = set()
+    for word in ("../face.png", "/etc/passwd", "way/face.png", "/nowhere", str(face), "a\0"):
+        asked = client.post("/v1/runs", json={"picture": word, "sound": "speech.wav"})
+        assert asked.status_code == 422, asked.text
+        refused.add(asked.json()["error"]["message"].partition(" lies in ")[2])
+    assert refused == {"no folder that requests may name files in."}
+    (films / "face.png").write_bytes(face.read_bytes())
+    (films / "speech.wav").write_bytes(speech.read_bytes())
+    body = {"picture": "face.png", "sound": "speech.wav", "flags": {"num-clip": "0"}}
+    asked = client.post("/v1/runs", json=body)
+    assert asked.status_code == 422
+    assert "--num-clip 0 cannot be used" in asked.json()["error"]["message"]
+    assert client.get("/v1/runs").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "files", "answer"),
+    [
+        ({}, {"picture": b"x"}, (422, "no file sound")),
+        ({}, {"picture": b"x" * 300_001, "sound": b"x"}, (413, "larger than 300000 bytes")),
+        ({}, {"other": b"x"}, (422, "no other")),
+        ({"prompt": "x" * 100_001}, {"picture": b"x", "sound": b"x"}, (413, "longer than")),
+        ({"promt": "x"}, {"picture": b"x", "sound": b"x"}, (422, "did you mean prompt")),
+        ({"run": "/etc"}, {"picture": b"x", "sound": b"x"}, (422, "no such flag")),
+        ({"title": "x" * 201}, {"picture": b"x", "sound": b"x"}, (422, "title")),
+        (
+            {f"f{number}": "x" for number in range(200)},
+            {"picture": b"x", "sound": b"x"},
+            (413, "parts"),
+        ),
+    ],
+)
+def test_forms_that_are_refused_say_why(
+    client: TestClient, films: Path, fields: dict, files: dict, answer: tuple[int, str]
+):
+    """Too large, too many, unknown: each is refused with a reason, and nothing of it stays."""
+    named = {name: (f"{name}.png", data) for name, data in files.items()}
+    asked = client.post("/v1/runs", data=fields, files=named)
+    assert (asked.status_code, answer[1] in asked.json()["error"]["message"]) == (answer[0], True)
+    left = (films / ".jobs").iterdir() if (films / ".jobs").exists() else ()
+    assert [each.name for each in left if "upload" in each.name] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("multipart/form-data; boundary=x", b"no form", 400),
+        ("multipart/form-data", b"", 415),
+        ("text/plain", b"", 415),
+        ("application/json", b"{", 422),
+        ("application/json", b"x" * 1_000_001, 413),
+        ("application/json", b'{"picture": "a", "sound": "b", "more": 1}', 422),
+    ],
+)
+def test_bodies_that_cannot_be_read_are_refused(
+    client: TestClient, kind: str, body: bytes, status: int
+):
+    """What is neither a form nor JSON of the right shape is refused with a line."""
+    asked = client.post("/v1/runs", content=body, headers={"Content-Type": kind})
+    assert (asked.status_code, bool(asked.json()["error"]["message"])) == (status, True)
+
+
+def test_film_can_be_watched(client: TestClient, films: Path):
+    """The film whole and in parts, its live film and a frame of it, under names that lead nowhere else."""
+    film = (films / "tea/video.mp4").read_bytes()
+    assert client.get("/v1/runs/tea/film.mp4").content == film
+    assert client.get("/v1/runs/tea/partial.mp4").content == film
+    part = client.get("/v1/runs/tea/film.mp4", headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, film[10:20])
+    playlist = client.get("/v1/runs/tea/live/film.m3u8")
+    assert playlist.headers["Content-Type"] == "application/vnd.apple.mpegurl"
+    named = [line for line in playlist.text.splitlines() if line.endswith(".m4s")]
+    for each in ("init.mp4", *named):
+        assert client.get(f"/v1/runs/tea/live/{each}").status_code == 200
+    assert client.get("/v1/runs/tea/preview.jpg").content.startswith(b"\xff\xd8")
+    assert client.get("/v1/runs/tea/preview.jpg?clip=1").status_code == 200
+    assert client.get("/v1/runs/tea/preview.jpg?clip=2").status_code == 404
+    assert client.get("/v1/runs/tea/live/film.mp4").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/runs/..%2f..%2fetc",
+        "/v1/runs/%2e%2e/film.mp4",
+        "/v1/runs/.jobs",
+        "/v1/runs/tea/live/..%2frun.json",
+        "/v1/runs/tea/live/%2e%2e%2frun.json",
+        "/v1/runs/tea/live/run.json",
+        "/media/tea/live/..%2frun.json",
+        "/v1/runs/a%00b",
+        GONE,
+        f"{GONE}/film.mp4",
+        f"{GONE}/events",
+    ],
+)
+def test_paths_lead_nowhere_else(client: TestClient, path: str):
+    """No address of the API leads out of the runs."""
+    assert client.get(path).status_code in {404, 422}
+
+
+def test_linked_file_is_not_given(client: TestClient, films: Path, tmp_path: Path):
+    """A link in a run's folder is not followed, whatever it is called."""
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    for name in ("video.mp4", "live/film.m3u8"):
+        (films / "tea" / name).unlink()
+        (films / "tea" / name).symlink_to(tmp_path / "secret")
+    for path in ("film.mp4", "live/film.m3u8"):
+        found = client.get(f"/v1/runs/tea/{path}")
+        assert found.status_code in {404, 409}
+        assert "secret" not in found.text.replace(str(tmp_path), "")
+
+
+def test_run_is_stopped_resumed_retaken_and_removed(client: TestClient):
+    """What stands still stays as it is; a retake that cannot be is refused with a line; what is removed is gone."""
+    for verb in ("stop", "resume"):
+        assert client.post(f"/v1/runs/tea/{verb}").json()["state"] == "finished"
+    asked = client.post("/v1/runs/tea/retake", json={"clip": 7})
+    assert asked.status_code == 422
+    asked = client.post("/v1/runs/tea/retake", json={"clip": 0, "flags": {"prompt": "x"}})
+    assert "--prompt" in asked.json()["error"]["message"]
+    assert client.delete("/v1/runs/tea").status_code == 204
+    assert client.get("/v1/runs/tea").status_code == 404
+    assert client.delete("/v1/runs/tea").status_code == 404
+
+
+def test_same_runs_are_video_jobs(client: TestClient, face: Path):
+    """The shape of OpenAI's video jobs, over the same runs."""
+    (video,) = client.get("/v1/videos").json()["data"]
+    assert (video["id"], video["status"], video["progress"]) == ("tea", "completed", 100)
+    assert client.get("/v1/videos/tea").json() == video
+    assert client.get("/v1/videos/tea/content").status_code == 200
+    asked = client.post("/v1/videos", files={"input_reference": face.open("rb")})
+    assert asked.json()["error"]["message"] == "The form has no file audio."
+    assert client.delete("/v1/videos/tea").json()["deleted"]
+    assert client.get("/v1/videos/tea").status_code == 404
+
+
+def test_films_a_minute_are_limited(client: TestClient):
+    """Who asks too often is told when to come back, and what is read is not limited."""
+    statuses = [client.post("/v1/runs", content=b"").status_code for _ in range(61)]
+    assert statuses == [415] * 60 + [429]
+    assert int(client.post("/v1/runs").headers["Retry-After"]) > 0
+    assert client.get("/v1/runs").status_code == 200
