@@ -131,8 +131,8 @@ def test_what_cannot_be_used_is_refused(jobs: JobRoot, ask: Ask, speech: Path, t
     assert refused.value.exit_code == 2
     with pytest.raises(FilmNotMade, match="sample-steps"):
         jobs.submit(ask(**{"sample-steps": "0"}))
-    with pytest.raises(BadOption, match="did you mean prompt"):
-        jobs.submit(ask(promt="x"))
+    with pytest.raises(BadOption, match="did you mean ahead"):
+        jobs.submit(ask(ahed="x"))
     with pytest.raises(BadOption, match="no such flag"):
         jobs.submit(ask(run=str(tmp_path)))
     with pytest.raises(BadOption, match="none of the folders"):

@@ -58,7 +58,7 @@ def test_film_is_asked_for_by_paths_below_the_root(
         ({}, {"picture": b"x" * 300_001, "sound": b"x"}, (413, "larger than 300000 bytes")),
         ({}, {"other": b"x"}, (422, "no other")),
         ({"prompt": "x" * 100_001}, {"picture": b"x", "sound": b"x"}, (413, "longer than")),
-        ({"promt": "x"}, {"picture": b"x", "sound": b"x"}, (422, "did you mean prompt")),
+        ({"ahed": "x"}, {"picture": b"x", "sound": b"x"}, (422, "did you mean ahead")),
         ({"run": "/etc"}, {"picture": b"x", "sound": b"x"}, (422, "no such flag")),
         ({"title": "x" * 201}, {"picture": b"x", "sound": b"x"}, (422, "title")),
         (
