@@ -311,7 +311,7 @@ class TraitsModule(Protocol):
     def estimate_memory(
         self, options: Options, machine: DeviceConfig, free: int | None
     ) -> MemoryEstimate:
-        """What a film takes, placed as a card with so much free memory has it (None: no card)."""
+        """What a film (machine.shard: a rank's part of it) takes, placed as a card with so much free memory has it (None: no card)."""
 
     def estimate_time(
         self, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed

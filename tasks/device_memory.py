@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import DeviceConfig
-from model.sharding.launcher_env import parse_gpus
+from model.sharding.launcher_env import count_ranks, parse_gpus
+from model.sharding.plan_choice import choose_shards
 from storage.errors import FilmTooLarge
 from storage.names import is_run
 from storage.run import Run
@@ -49,14 +50,19 @@ def requested_device(request: Request) -> DeviceConfig:
     """Where a new run would put the model."""
     threads, device = request.threads or 1, request.device or Settings.device
     where = (device, request.offload_model, request.device_memory)
-    return DeviceConfig(threads, *where, parse_gpus(request.gpus or ""))
+    shared = (parse_gpus(request.gpus or ""), request.parallel or Settings.parallel)
+    return DeviceConfig(threads, *where, *shared)
 
 
 def bytes_needed(request: Request, model: str, size: "Size") -> int:
-    """Device memory without which a film of this size cannot be made."""
-    return avatar.bytes_needed(
-        model, build_model_options(request, *size), requested_device(request)
-    )
+    """Device memory without which a film of this size cannot be made; of several cards, that of rank 0's."""
+    options, machine = build_model_options(request, *size), requested_device(request)
+    ranks = count_ranks(machine.gpus)
+    if ranks > 1 and avatar.describe_model(model, options).layers:
+        free = avatar.bytes_free(model, machine)
+        plan = choose_shards(model, options, machine, ranks, free).plan
+        machine = replace(machine, shard=plan.shards[0])
+    return avatar.bytes_needed(model, options, machine)
 
 
 def size_of_begun_run(request: Request, traits: "ModelTraits", media: "Media") -> "Size | None":

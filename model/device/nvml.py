@@ -21,6 +21,11 @@ class GpuReading:
     """Percent of the last moments in which it computed anything."""
 
     @property
+    def free(self) -> int | None:
+        """Bytes that nobody uses."""
+        return None if self.used is None or self.total is None else self.total - self.used
+
+    @property
     def facts(self) -> dict[str, int | str]:
         """What is told, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}

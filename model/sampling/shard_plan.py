@@ -7,6 +7,9 @@ from itertools import accumulate, pairwise
 from model.kv.kv_shape import Shard
 from storage.errors import BadOption
 
+TENSORS_UNDER_WAY = 4
+"""Tensors of the device that may be on their way from one rank to another before the next waits for the oldest: by layers, each is a block's tokens."""
+
 
 @dataclass(frozen=True)
 class ShardPlan:

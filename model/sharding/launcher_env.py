@@ -35,6 +35,12 @@ def read_launched_place(environment: Mapping[str, str] = os.environ) -> RankPlac
     return RankPlace(rank, ranks, host, port, True, agent, f"longtake-{tries}")
 
 
+def count_ranks(gpus: tuple[int, ...]) -> int:
+    """How many ranks make a film: those that a launcher has started, or one a card; 1 where no cards are named."""
+    place = read_launched_place()
+    return place.ranks if place else max(1, len(gpus))
+
+
 def parse_gpus(words: str) -> tuple[int, ...]:
     """Numbers of cards out of `4` (the first four), `0,2` (these) or nothing; raises ValueError."""
     if not words:

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.sampling.shard_plan import ShardPlan
+from model.sampling.shard_plan import TENSORS_UNDER_WAY, ShardPlan
 from model.sharding.instructions import HEADER_NUMBERS, Instruction, decode_instruction
 from model.sharding.rank_store import name_keys
 
@@ -24,8 +24,8 @@ HOST = "127.0.0.1"
 NEVER = timedelta(days=365)
 INSTRUCTION, RESULT, PIECE = 1, 2, 3
 """Tags: what goes between two ranks on the host, each kind in an order of its own."""
-MESSAGES, TENSORS = 64, 4
-"""Sends that may be unfinished between two ranks before the next waits for the oldest: on the host, and of the device, where each keeps a block's tokens (65 MB at 704×384)."""
+MESSAGES_UNDER_WAY = 64
+"""What may be on its way from the host of one rank to that of another before the next waits for the oldest."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class TensorLinks:
     def send(self, rank: int, tensor: Tensor) -> None:
         """Hand a tensor of the device to a rank, without waiting for it."""
         kept = tensor.to(self._hop).contiguous()
-        sent = self._sent.setdefault((rank, "tensors"), SentTensors(TENSORS))
+        sent = self._sent.setdefault((rank, "tensors"), SentTensors(TENSORS_UNDER_WAY))
         sent.add(self._edges[self.rank, rank].send([kept], 1, 0), kept)
 
     def expect(self, rank: int, like: Tensor) -> ReceivedTensor:
@@ -146,7 +146,7 @@ class TensorLinks:
         return bits
 
     def _send_on_host(self, rank: int, tensor: Tensor, tag: int) -> None:
-        sent = self._sent.setdefault((rank, tag), SentTensors(MESSAGES))
+        sent = self._sent.setdefault((rank, tag), SentTensors(MESSAGES_UNDER_WAY))
         sent.add(self._control.send([tensor], rank, tag), tensor)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,15 @@ import torch
 from model.sharding.launcher_env import RankPlace, card_environment, read_launched_place
 from model.sharding.links import HOST, TensorLinks
 from model.sharding.rank_monitor import TICKS, RankLoss, RankMonitor
-from model.sharding.rank_store import DONE, JOB, RankJob, name_keys, open_store, wait_for_key
+from model.sharding.rank_store import (
+    DONE,
+    JOB,
+    RankJob,
+    name_keys,
+    name_own_card,
+    open_store,
+    wait_for_key,
+)
 from storage.errors import BadOption, LongtakeError, RankLost, RunError
 
 PLACE, LIMIT = "LONGTAKE_RANK", "LONGTAKE_RANK_LIMIT"
@@ -157,6 +165,12 @@ class RankGroup:
         for rank, answer in answers.items():
             if answer["refusal"]:
                 raise BadOption("--gpus", job.plan.ranks, f"rank {rank} {answer['refusal']}")
+        if refusal := job.find_difference(0):
+            raise BadOption("--gpus", job.plan.ranks, f"rank 0 {refusal}")
+        cards = [name_own_card(job.device), *(answer["card"] for answer in answers.values())]
+        if twice := find_shared_card(cards) if not job.shares_card else ():
+            told = f"ranks {twice[0]} and {twice[1]} are on one card"
+            raise BadOption("--gpus", job.plan.ranks, f"{told}, and each needs its own")
 
     def _answer(self, rank: int) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._store.get(f"joined-{rank}"))
@@ -212,6 +226,14 @@ class RankGroup:
                 answer = self._answer(rank) if self._store.check([f"joined-{rank}"]) else {}
                 if answer.get("host") == socket.gethostname():
                     os.kill(int(answer["process"]), signal.SIGKILL)
+
+
+def find_shared_card(cards: Sequence[str]) -> tuple[int, int] | tuple[()]:
+    """The first two ranks that have the same card; nothing where each has its own, or none has one."""
+    for rank, card in enumerate(cards):
+        if card and card in cards[:rank]:
+            return cards.index(card), rank
+    return ()
 
 
 def release_launched_ranks() -> None:

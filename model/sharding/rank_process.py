@@ -25,6 +25,7 @@ from model.sharding.rank_store import (
     RankJob,
     decode_job,
     name_keys,
+    name_own_card,
     open_store,
     wait_for_key,
 )
@@ -81,8 +82,13 @@ def _join_and_follow(store: Any, monitor: RankMonitor, place: RankPlace) -> int:
         monitor.close()
         return 0
     job = decode_job(store.get(JOB))
-    refusal = job.find_difference()
-    answer = {"refusal": refusal, "process": os.getpid(), "host": socket.gethostname()}
+    refusal = job.find_difference(place.rank)
+    answer = {
+        "refusal": refusal,
+        "process": os.getpid(),
+        "host": socket.gethostname(),
+        "card": "" if refusal else name_own_card(job.device),
+    }
     store.set(f"joined-{place.rank}", json.dumps(answer))
     if refusal:
         threading.Event().wait()  # rank 0 reads why, and ends this process

@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from model.avatar import DeviceConfig, Options, weights_digest
+from model.avatar import DeviceConfig, Options, bytes_free, bytes_needed, weights_digest
 from model.kv.kv_shape import Shard
 from model.sampling.shard_plan import ShardPlan
 from model.sharding.launcher_env import RankPlace
@@ -50,8 +50,8 @@ class RankJob:
         facts["machine"] = asdict(self.machine) | {"shard": None}
         return json.dumps(facts)
 
-    def find_difference(self) -> str:
-        """What is another here, in words; empty if nothing is."""
+    def find_difference(self, rank: int) -> str:
+        """What keeps this process from being a rank, in words; empty if nothing does. No weight is read."""
         if self.code != digest_code():
             return "runs another version of longtake"
         if self.torch != torch.__version__:
@@ -60,7 +60,16 @@ class RankJob:
             return "has no card that torch can use"
         if weights_digest(self.model, self.options, fetch=False) != self.weights:
             return f"has other weights of {self.model}"
-        return ""
+        return self._find_want_of_memory(rank) if self.device == "cuda" else ""
+
+    def _find_want_of_memory(self, rank: int) -> str:
+        """By what CUDA says of the card that this process sees: NVML may count cards otherwise."""
+        machine = replace(self.machine, gpus=(), shard=self.plan.shards[rank])
+        needed = bytes_needed(self.model, self.options, machine)
+        free = bytes_free(self.model, machine)
+        if free is None or needed <= free:
+            return ""
+        return f"has {free / 1e9:.1f} GB of its card free, and its part needs {needed / 1e9:.1f}"
 
 
 def make_job(
@@ -89,6 +98,11 @@ def encode_shard(shard: Shard) -> list[int]:
 def decode_shard(numbers: list[int]) -> Shard:
     """What `encode_shard` made."""
     return Shard(range(*numbers[:2]), range(*numbers[2:]))
+
+
+def name_own_card(device: str) -> str:
+    """The number (`GPU-…`) of the card that this process sees; empty on a CPU."""
+    return f"GPU-{torch.cuda.get_device_properties(0).uuid}" if device == "cuda" else ""
 
 
 @cache

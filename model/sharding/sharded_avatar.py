@@ -20,16 +20,15 @@ from model.avatar import (
     Options,
     Seed,
     bytes_free,
-    describe_model,
     estimate_memory,
 )
-from model.kv.kv_shape import Shard
 from model.sampling.causal import CausalDenoiser
-from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_steps
+from model.sharding.cards import KnownCard, find_cards, least_free, list_known_cards
 from model.sharding.follower import PreparesDenoising
 from model.sharding.instructions import Instruction, Kind
-from model.sharding.launcher_env import read_launched_place
+from model.sharding.launcher_env import count_ranks, read_launched_place
 from model.sharding.leader import Leader
+from model.sharding.plan_choice import ChosenPlan, choose_shards
 from model.sharding.rank_group import RankGroup
 from model.sharding.rank_store import RankJob, make_job
 from storage.errors import BadOption, RankLost
@@ -127,7 +126,8 @@ class ShardedAvatar:
 
 def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedAvatar:
     """A model on as many ranks as `machine` has cards, or as a launcher has started. Raises BadOption before any weight is read."""
-    plan, reason = choose_plan(name, options, machine)
+    chosen = choose_plan(name, options, machine)
+    plan = chosen.plan
     module = import_module(f"{MODELS[name]}.avatar")
     job = make_job(name, options, machine, module.kind_of_device(machine), plan)
     group = RankGroup(job)
@@ -137,36 +137,26 @@ def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedA
         group.abandon()
         raise
     avatar = ShardedAvatar(local, job, group)
-    avatar.reason = reason
+    avatar.reason = chosen.reason
     atexit.register(avatar.close)
     return avatar
 
 
-def choose_plan(name: str, options: Options, machine: DeviceConfig) -> tuple[ShardPlan, str]:
-    """Which rank has what, as asked or by arithmetic, and why. Raises BadOption."""
-    place, traits = read_launched_place(), describe_model(name, options)
-    ranks = place.ranks if place else len(machine.gpus)
+def choose_plan(name: str, options: Options, machine: DeviceConfig) -> ChosenPlan:
+    """Which rank has what, as asked or by the memory of the smallest card, and why. Raises BadOption."""
+    place, ranks = read_launched_place(), count_ranks(machine.gpus)
     if place and machine.gpus and len(machine.gpus) != ranks:
         raise BadOption("--gpus", len(machine.gpus), f"the launcher has started {ranks} processes")
-    if not traits.layers:
-        raise BadOption(
-            "--gpus", ranks, f"{name} needs one card; pocket and live-avatar take several"
-        )
-    whole = Shard(range(traits.steps), range(traits.layers))
-    mode, reason = machine.parallel, "as asked"
-    if mode == "auto":
-        mode, reason = choose_mode(name, options, machine, ranks)
-    plan = plan_steps(whole, ranks) if mode == "steps" else plan_even_layers(whole, ranks)
-    return plan, reason
+    # Each rank looks at its own card when it joins; here the smallest decides what is shared out. What this process has kept of its own counts as free.
+    least = least_free(find_named_cards(name, options, machine)[1:])
+    known = [each for each in (bytes_free(name, machine), least) if each is not None]
+    return choose_shards(name, options, machine, ranks, min(known, default=None))
 
 
-def choose_mode(name: str, options: Options, machine: DeviceConfig, ranks: int) -> tuple[str, str]:
-    """`steps` where there are as many and each card holds the whole model, else `layers`; and why."""
-    steps, free = describe_model(name, options).steps, bytes_free(name, machine)
-    if ranks > steps:
-        return "layers", f"there are more than the {steps} steps"
-    if free is None:
-        return "steps", "each has memory for the whole model"
-    needed = estimate_memory(name, options, replace(machine, offload=False), free).peak
-    told = f"the whole model takes {needed / 1e9:.1f} GB of a card, and {free / 1e9:.1f} are free"
-    return ("steps" if needed <= free else "layers"), told
+def find_named_cards(name: str, options: Options, machine: DeviceConfig) -> list[KnownCard]:
+    """The card of each rank, as the driver knows them; none where it tells nothing, or the model is not for cards. Raises BadOption where one is not there."""
+    for_cards = estimate_memory(name, options, machine, 0).device
+    if machine.device == "cpu" or not machine.gpus or not for_cards:
+        return []
+    # Where it knows none, the ranks are processes of a CPU, or torch says what is missing.
+    return find_cards(machine.gpus, known) if (known := list_known_cards()) else []

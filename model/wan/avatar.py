@@ -34,9 +34,7 @@ class WanAvatar:
         self._kind, self._options, self._threads = kind, options, machine.threads
         self._traits = kind.describe_model(options)
         self._place = placement_of(machine, fp8=options.precision == FP8)
-        needed = kind.needed(options)
-        if machine.shard is not None:
-            needed = needed.of_shard(machine.shard, self._traits.steps)
+        needed = kind.needed_by(options, machine)
         placing = choose_offload(needed, bytes_free(machine), machine.offload)
         self._parts = Parts(kind, kind.locate_weights(options), self._place, placing)
         self._most = 0

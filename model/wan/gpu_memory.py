@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from model.kv.kv_shape import PackedSizes, Shard
+from model.sampling.shard_plan import TENSORS_UNDER_WAY
 from model.weights import published_shapes
 
 BF16_BYTES, FP8_BYTES = 2, 1
@@ -80,6 +81,8 @@ class MemoryNeed:
     """The speech encoder."""
     text_encoder: int
     """What the prompt's encoder takes, before anything else is there."""
+    hop: int = 0
+    """Tokens of a block, in float32: what goes from rank to rank where layers are shared out."""
     injectors: int = 0
     """Weights that belong to some of the blocks and are counted in `other`: they stay on the card, of the blocks that are there."""
 
@@ -87,12 +90,15 @@ class MemoryNeed:
         """What one of several ranks needs, of so many steps in all: its blocks, its KV caches, and on rank 0 alone what is no denoising."""
         blocks = len(shard.layers)
         leads = shard.layers.start == shard.steps.start == 0
+        # What is on its way to the next rank, and what comes from the one before.
+        hops = (TENSORS_UNDER_WAY + 1) * self.hop if blocks < self.blocks else 0
         return replace(
             self,
             blocks=blocks,
             other=self.other - self.injectors + self.injectors * blocks // self.blocks,
             injectors=self.injectors * blocks // self.blocks,
             kv_caches=self.kv_caches * blocks * len(shard.steps) // (self.blocks * steps),
+            denoising=self.denoising + hops,
             vae=leads * self.vae,
             audio_encoder=leads * self.audio_encoder,
             text_encoder=leads * self.text_encoder,
@@ -180,6 +186,7 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
         vae=int(DECODING * pixels + VAE_BYTES),
         audio_encoder=int(AUDIO_ENCODER_BYTES),
         text_encoder=int(TEXT_ENCODER_BYTES + CONTEXT),
+        hop=4 * config["dim"] * film.together * tokens,
         injectors=sum(
             size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
         ),

@@ -77,18 +77,22 @@ class MeasuredClip:
 
 
 def estimate_seconds(
-    shape: ClipWork, measured: MeasuredClip, speed: MachineSpeed, fetched: int
+    shape: ClipWork,
+    measured: MeasuredClip,
+    speed: MachineSpeed,
+    fetched: int,
+    share: float = 1.0,
 ) -> TimeEstimate:
-    """Seconds of loading and of a clip, `fetched` being the bytes a clip that come over from the host."""
+    """Seconds of loading and of a clip, `fetched` being the bytes a clip that come over from the host; `share`: so much of the denoising is this card's."""
     denoise = measured.denoise * shape.operations / measured.operations / speed.relative
-    denoise *= measured.fp8 if shape.fp8 else 1.0
+    denoise *= share * (measured.fp8 if shape.fp8 else 1.0)
     decode = measured.decode * shape.pixels / measured.pixels / speed.relative
     moving = fetched / speed.link
     waiting = max(BESIDE_SLOWDOWN * moving, moving / REACHED_SHARE - denoise)
     load = (
         speed.libraries + STARTING + FILES / speed.reading + (0.0 if speed.compiled else COMPILING)
     )
-    asking = shape.passes * shape.config["num_layers"] * LAUNCHES + OTHERS
+    asking = share * shape.passes * shape.config["num_layers"] * LAUNCHES + OTHERS
     return TimeEstimate(
         load, denoise + waiting, decode, measured.beside, speed.launch * asking, ENDING
     )

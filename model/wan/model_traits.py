@@ -143,11 +143,18 @@ class PublishedModel:
         )
         return compute_need(self.config(options), film)
 
+    def needed_by(self, options: Options, machine: DeviceConfig) -> MemoryNeed:
+        """What its parts take of one rank's card; of the one card where it is not shared out."""
+        needed = self.needed(options)
+        if machine.shard is None:
+            return needed
+        return needed.of_shard(machine.shard, options.steps or self.steps)
+
     def bytes_needed(self, options: Options, machine: DeviceConfig) -> int:
         """Device memory without which a film cannot be made; on a CPU only where a limit was set."""
         if machine.device == "cpu" and machine.memory is None:
             return 0
-        return least_bytes(self.needed(options), machine.offload)
+        return least_bytes(self.needed_by(options, machine), machine.offload)
 
     def read_preview(self, options: Options) -> LatentPreview:
         """One that was fitted to the VAE of these weights and lies with them, or the published figures."""
@@ -159,8 +166,8 @@ class PublishedModel:
     def estimate_memory(
         self, options: Options, machine: DeviceConfig, free: int | None
     ) -> MemoryEstimate:
-        """What a film takes, placed as a card with so much free memory has it; in float32 on the host where there is none."""
-        needed = self.needed(options)
+        """What a film (or a rank's shard of it) takes, placed as a card with so much free memory has it; in float32 on the host where there is none."""
+        needed = self.needed_by(options, machine)
         if free is None:
             taken = {name: 2 * size for name, size in needed.parts(OffloadPlan()).items()}
             taken.pop("CUDA")
@@ -173,8 +180,8 @@ class PublishedModel:
     def estimate_time(
         self, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed
     ) -> TimeEstimate | None:
-        """How long a card takes, from what one H200 took."""
-        needed = self.needed(options)
+        """How long a card takes for a film (or a rank's shard of it), from what one H200 took."""
+        needed = self.needed_by(options, machine)
         plan, traits = choose_offload(needed, free, machine.offload), self.describe_model(options)
         shape = ClipWork(
             self.config(options),
@@ -185,8 +192,12 @@ class PublishedModel:
             traits.steps * (2 if traits.guidance not in {"", "0", "1"} else 1),
             options.precision == FP8,
         )
-        fetched = needed.fetched(plan, shape.blocks, shape.passes)
-        return estimate_seconds(shape, self.measured, speed, fetched)
+        shard, share = machine.shard, 1.0
+        if shard is not None:
+            share = len(shard.steps) * len(shard.layers) / (traits.steps * traits.layers)
+        passes = shape.passes if shard is None else shape.blocks * len(shard.steps)
+        fetched = needed.fetched(plan, shape.blocks, passes)
+        return estimate_seconds(shape, self.measured, speed, fetched, share)
 
     def _guidance(self, options: Options) -> str:
         if options.guidance and not self.guidance:

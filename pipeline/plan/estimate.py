@@ -1,13 +1,16 @@
 """What one film takes of one machine, part by part, by the arithmetic that the run itself uses."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from model import avatar
 from pipeline.input_notes import lines_about
 from pipeline.json_output import to_json, to_plain
 from pipeline.plan.rehearsal import RehearsalCosts
+from pipeline.plan.shares import SharedFilm, Sharing, share_film
 from storage.disk import describe_place, nearest_existing, read_file_system
 from tasks.defaults import build_model_options
 from tasks.device_memory import requested_device
@@ -111,6 +114,8 @@ class Estimate:
     """Flags that --fit added."""
     ways: "tuple[Remedy, ...]" = ()
     """Where it does not fit: what would, that which costs least first."""
+    shared: SharedFilm | None = None
+    """Who has what, where several cards share it out."""
 
     @property
     def rooms(self) -> tuple[RoomNeed, ...]:
@@ -167,12 +172,24 @@ class PlanInput:
             size / DISK_RATE, size / self.machine.speed.link, time_estimate.denoise
         )
 
+    @cached_property
+    def sharing(self) -> Sharing | None:
+        """How the machine's cards share the film out; None where one makes it."""
+        return share_film(self.resolved, self.machine)
+
+    @property
+    def alone(self) -> "PlanInput":
+        """What would be estimated if the machine had one such card."""
+        return replace(self, machine=replace(self.machine, cards=1))
+
     @property
     def time_estimate(self) -> "TimeEstimate | None":
         """How long the device takes, by arithmetic; None where there is none, or only measuring tells."""
         resolved, machine = self.resolved, self.machine
         if machine.free is None or machine.speed is None:
             return None
+        if self.sharing is not None:
+            return self.sharing.time
         request, spec = resolved.request, resolved.spec
         options = build_model_options(request, spec.width, spec.height)
         device = requested_device(request)
@@ -194,6 +211,8 @@ def estimate_film(plan_input: PlanInput) -> Estimate:
         notes.append(
             f"{resolved.clips_asked} clips asked, the sound ends after {resolved.spec.clips}."
         )
+    if machine.cards > 1 and machine.free is not None and plan_input.sharing is None:
+        notes.append(f"{traits.name} takes one card: {machine.cards - 1} of these are idle.")
     notes.extend(lines_about(resolved))
     memory = estimate_memory(plan_input)
     return Estimate(
@@ -207,7 +226,19 @@ def estimate_film(plan_input: PlanInput) -> Estimate:
         disk=disk_need(plan_input),
         time=estimate_time(plan_input),
         carries=plan_input.count_carries(RESTING_CLIPS),
+        shared=describe_shares(plan_input),
     )
+
+
+def describe_shares(plan_input: PlanInput) -> SharedFilm | None:
+    """Who has what, and what one of the cards alone would do; None where one makes the film."""
+    if plan_input.sharing is None:
+        return None
+    one = plan_input.alone
+    memory, pace = estimate_memory(one), estimate_time(one).frames_a_second
+    told = f"{memory.peak / 1e9:.1f} GB, {memory.way}"
+    told += "" if pace is None else f", {pace:.2g} frames a second"
+    return plan_input.sharing.describe_ranks(told)
 
 
 def describe_film(resolved: ResolvedRequest, traits: "ModelTraits") -> PlannedFilm:
@@ -220,7 +251,9 @@ def describe_film(resolved: ResolvedRequest, traits: "ModelTraits") -> PlannedFi
 
 
 def estimate_memory(plan_input: PlanInput) -> "MemoryEstimate":
-    """Bytes of memory by part, by arithmetic."""
+    """Bytes of memory by part, by arithmetic; of several cards those of the fullest."""
+    if plan_input.sharing is not None:
+        return max(plan_input.sharing.memory, key=lambda each: each.peak)
     request, spec = plan_input.resolved.request, plan_input.resolved.spec
     options = build_model_options(request, spec.width, spec.height)
     return avatar.estimate_memory(
@@ -233,16 +266,22 @@ def device_need(plan_input: PlanInput, memory: "MemoryEstimate") -> RoomNeed | N
     if not memory.device:
         return None
     note = memory.way
+    if plan_input.sharing is not None:
+        note = f"the fullest of {plan_input.machine.cards}: {note}"
     if memory.first > sum(memory.device.values()):
         note += f"; the prompt's encoder alone needs {memory.first / 1e9:.1f} GB for a moment"
     machine = plan_input.machine
-    return RoomNeed("device", machine.name, dict(memory.device), memory.peak, machine.free, note)
+    parts = {name: size for name, size in memory.device.items() if size}
+    return RoomNeed("device", machine.name, parts, memory.peak, machine.free, note)
 
 
 def host_need(plan_input: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
     """What the film takes of the host's memory: weights that wait there, clips on their way, and the program."""
-    costs, plan = plan_input.costs, build_disk_plan(plan_input)
-    parts = {name: size for name, size in memory.host.items() if size}
+    costs, plan, sharing = plan_input.costs, build_disk_plan(plan_input), plan_input.sharing
+    waiting = Counter[str]()
+    for each in sharing.memory if sharing else [memory]:
+        waiting.update(each.host)
+    parts = {name: size for name, size in waiting.items() if size}
     parts["clips on their way"] = (plan_input.resolved.settings.ahead + 1) * plan.step_bytes
     parts["frames"] = plan.frame_bytes
     if plan_input.count_carries(1):
@@ -251,7 +290,7 @@ def host_need(plan_input: PlanInput, memory: "MemoryEstimate") -> RoomNeed:
         )
     on_card = bool(memory.device)
     if costs is None:
-        parts["program"] = int(PROGRAM_BYTES[on_card])
+        parts["program"] = int(PROGRAM_BYTES[on_card]) * (sharing.plan.ranks if sharing else 1)
     elif costs.host < sum(parts.values()):
         # It was made, and took no more.
         parts = {"program and all that it holds": costs.host}
@@ -337,6 +376,8 @@ def time_by_arithmetic(plan_input: PlanInput, time_estimate: "TimeEstimate") -> 
         )
     film = time_estimate.load + spec.clips * clip + ending + time_estimate.end
     source = "one H200's measured clips, scaled by operations and by this machine's speed"
+    if plan_input.sharing is not None:
+        source += "; what goes from card to card is not counted"
     carry = plan_input.resolved.traits.carry_bytes / DISK_RATE or None
     return PlannedTime(source, film, first, clip, spec.clip_frames / clip, carry)
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import FP8, MachineSpeed
+from model.sharding.launcher_env import parse_gpus
 from pipeline.plan.gpus import GPUS, find_gpu
 from pipeline.plan.speed_test import find_local_gpu, measure_speed
+from storage.errors import BadOption
 from tasks.device_memory import requested_device
 
 if TYPE_CHECKING:
@@ -28,22 +30,25 @@ class PlanMachine:
     """Of its card; None where nobody knows."""
     note: str = ""
     """What a person must know of it."""
+    cards: int = 1
+    """So many like it share the film out."""
 
 
 def find_named_machine(words: str, request: "Request") -> PlanMachine:
-    """A machine with the GPU that these words name. Raises BadOption."""
+    """A machine with the GPU that these words name; of several, as many as `--gpus` says, or all. Raises BadOption."""
     gpu, count = find_gpu(words)
+    asked = len(parse_gpus(request.gpus or "")) or count
+    if asked > count:
+        raise BadOption("--gpus", asked, f"the machine of --gpu {words} has {count}")
     if request.precision == FP8 and not gpu.fp8:
         from model.ops.fp8 import fp8_refusal
 
         raise fp8_refusal(gpu.name)
     limit = request.device_memory or gpu.usable
-    idle = f"This plan is of one of the {count}; --gpus {count} shares the denoiser out over all (docs/multi_gpu.md). "
-    note = (idle if count > 1 else "") + f"Memory and speed by the {gpu.source}."
-    name = gpu.name if count == 1 else f"one of {count} × {gpu.name}"
-    return PlanMachine(
-        name, False, min(limit, gpu.usable), MachineSpeed(gpu.relative, gpu.link), note
-    )
+    note = f"Memory and speed by the {gpu.source}."
+    speed = MachineSpeed(gpu.relative, gpu.link)
+    name = gpu.name if asked == 1 else f"{asked} × {gpu.name}"
+    return PlanMachine(name, False, min(limit, gpu.usable), speed, note, asked)
 
 
 def find_local_machine(model: str, request: "Request", *, measured: bool = True) -> PlanMachine:
@@ -62,9 +67,9 @@ def find_local_machine(model: str, request: "Request", *, measured: bool = True)
         require_fp8()
     speed = measure_speed(weights=request.weights or "") if measured else data_sheet_speed(gpu)
     free = avatar.bytes_free(model, machine)
-    return PlanMachine(
-        f"this machine's {gpu}", True, free, speed, note=UNBUILT if lacks_kernels() else ""
-    )
+    note, cards = UNBUILT if lacks_kernels() else "", max(1, len(machine.gpus))
+    name = f"this machine's {gpu}" if cards == 1 else f"{cards} cards like this machine's {gpu}"
+    return PlanMachine(name, True, free, speed, note, cards)
 
 
 def require_fp8() -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pipeline.plan.estimate import Estimate, RoomNeed
+    from pipeline.plan.shares import SharedFilm
     from pipeline.plan.variants import PlanVariant
 
 _TITLES = {"device": "card", "host": "memory", "disk": "disk"}
@@ -33,6 +34,10 @@ def show_plan(plan: "Estimate") -> Iterator["RenderableType"]:
     yield ""
     yield _room_table(plan)
     yield ""
+    if plan.shared is not None:
+        yield Text(describe_sharing(plan.shared))
+        yield _rank_table(plan.shared)
+        yield ""
     yield from _verdict_lines(plan)
 
 
@@ -50,6 +55,26 @@ def summarize_plan(plan: "Estimate") -> str:
     took = plan.time.film
     hours = f", about {format_seconds_left(took)} to make" if took is not None else ""
     return f"[PLAN] {describe_film(plan)}; {rooms}{hours}"
+
+
+def describe_sharing(shared: "SharedFilm") -> str:
+    """How cards share a film out, why so, and what one of them would do alone; one line."""
+    what = f"--gpus {len(shared.ranks)} --parallel {shared.parallel}"
+    return f"{what}: {shared.reason}. One of them alone: {shared.alone}."
+
+
+def _rank_table(shared: "SharedFilm") -> "RenderableType":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in ("rank", "layers", "steps", "its card"):
+        table.add_column(name, justify="right")
+    table.add_column("", style="dim", overflow="fold")
+    for each in shared.ranks:
+        numbers = (str(each.rank), str(each.layers), str(each.steps), format_bytes(each.needed))
+        table.add_row(*numbers, each.way)
+    return table
 
 
 def _time_rows(plan: "Estimate") -> Iterator[tuple[str, str]]:

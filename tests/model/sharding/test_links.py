@@ -8,8 +8,8 @@ from torch.distributed import HashStore
 
 from model.avatar import DeviceConfig, Options
 from model.kv.kv_shape import Shard
-from model.sampling.shard_plan import plan_layers
-from model.sharding.links import TENSORS, TensorLinks
+from model.sampling.shard_plan import TENSORS_UNDER_WAY, plan_layers
+from model.sharding.links import TensorLinks
 from model.sharding.rank_store import make_job
 
 WHOLE = Shard(range(4), range(6))
@@ -48,19 +48,19 @@ def test_few_tensors_are_kept_for_a_rank() -> None:
     sent = list[int]()
 
     def send() -> None:
-        for number in range(3 * TENSORS):
+        for number in range(3 * TENSORS_UNDER_WAY):
             here.send(1, torch.full((200_000,), float(number)))
             sent.append(number)
 
     thread = threading.Thread(target=send)
     thread.start()
     thread.join(2)
-    assert len(sent) == TENSORS
+    assert len(sent) == TENSORS_UNDER_WAY
     like = torch.empty(200_000)
-    arrived = [float(there.expect(0, like).wait()[-1]) for _ in range(3 * TENSORS)]
-    assert arrived == [float(number) for number in range(3 * TENSORS)]
+    arrived = [float(there.expect(0, like).wait()[-1]) for _ in range(3 * TENSORS_UNDER_WAY)]
+    assert arrived == [float(number) for number in range(3 * TENSORS_UNDER_WAY)]
     thread.join(60)
-    assert len(sent) == 3 * TENSORS
+    assert len(sent) == 3 * TENSORS_UNDER_WAY
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,12 @@ def test_what_nothing_helps_is_said(
 
 
 def test_hours_of_a_named_card(asked: Callable[..., Request]) -> None:
-    """Loading once, then every clip with the decoder's share; offline one after the other; several cards are told as one."""
+    """Loading once, then every clip with the decoder's share; offline one after the other; of several cards a model takes one that can take no more."""
     found = plan_film(asked(), PlanOptions(gpu="4090x4"))[1]
     assert found.time.film == pytest.approx(10 + 5 * 4.5 + 1)
     assert found.time.frames_a_second == pytest.approx(48 / 4.5)
-    assert "one of the 4; --gpus 4 shares" in found.notes[0]
+    assert found.shared is None
+    assert "pocket takes one card: 3 of these are idle." in found.notes
     slower = plan_film(asked(offline=True), PlanOptions(gpu="4090"))[1]
     assert slower.time.film == pytest.approx(10 + 5 * 5)
     assert slower.time.first == pytest.approx(10 + 5 * 4 + 1)

@@ -1,0 +1,92 @@
+"""Which rank has what: as asked, or by the memory of the cards."""
+
+from dataclasses import replace
+
+import pytest
+
+from model.avatar import FP8, DeviceConfig, Options, estimate_memory, estimate_time
+from model.avatar import MachineSpeed as Speed
+from model.sharding.plan_choice import choose_shards
+from storage.errors import BadOption
+
+FULL = Options(704, 384)
+"""The published 14B: no weights are needed to know its sizes."""
+EIGHT = replace(FULL, precision=FP8)
+AUTO = DeviceConfig(device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("options", "ranks", "free", "mode"),
+    [
+        (EIGHT, 4, 47e9, "steps"),
+        (EIGHT, 4, 23.4e9, "layers"),
+        (FULL, 2, 79e9, "steps"),
+        (FULL, 4, 53e9, "steps"),
+        (FULL, 4, 51e9, "layers"),
+        (FULL, 4, 31e9, "layers"),
+        (EIGHT, 8, 140e9, "layers"),
+        (EIGHT, 4, None, "steps"),
+    ],
+)
+def test_steps_where_each_card_holds_all_layers(
+    options: Options, ranks: int, free: float | None, mode: str
+) -> None:
+    """Of a rank that has some of the steps, not of one card with all of them; layers where there are more ranks than steps."""
+    chosen = choose_shards("live-avatar", options, AUTO, ranks, None if free is None else int(free))
+    assert chosen.plan.mode == mode
+    assert chosen.plan.ranks == ranks
+    assert chosen.reason
+
+
+def test_the_reason_names_both_figures() -> None:
+    """What a rank would take, and what is free."""
+    line = choose_shards("live-avatar", EIGHT, AUTO, 4, int(23.4e9)).reason
+    assert line == "with all layers a rank takes 32.6 GB of its card, and 23.4 are free"
+
+
+def test_rank_0_has_fewer_layers_where_its_card_would_not_hold_as_many() -> None:
+    """It also hears and decodes: on 25 GB in bfloat16 ten layers are too many for it, eleven are not for the others."""
+    free = int(25e9)
+    plan = choose_shards("live-avatar", FULL, AUTO, 4, free).plan
+    counts = [len(shard.layers) for shard in plan.shards]
+    assert sum(counts) == 40
+    assert counts[0] < 10 <= min(counts[1:])
+    for shard in plan.shards:
+        there = replace(AUTO, shard=shard, offload=False)
+        assert estimate_memory("live-avatar", FULL, there, free).peak <= free
+
+
+def test_layers_stay_even_where_that_would_not_help() -> None:
+    """On 20 GB no rank holds its layers in bfloat16: what waits on the host is as much for each."""
+    plan = choose_shards("live-avatar", FULL, AUTO, 4, int(20e9)).plan
+    assert [len(shard.layers) for shard in plan.shards] == [10, 10, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "parallel", "line"),
+    [(5, "steps", "there are 4 denoising steps"), (41, "layers", "there are 40 layers")],
+)
+def test_more_ranks_than_there_is_work_are_refused(ranks: int, parallel: str, line: str) -> None:
+    """With what there is."""
+    with pytest.raises(BadOption, match=line):
+        choose_shards("live-avatar", EIGHT, replace(AUTO, parallel=parallel), ranks, None)
+
+
+def test_what_takes_one_card_is_refused() -> None:
+    """With the models that take several."""
+    with pytest.raises(BadOption, match="wan-s2v needs one card; pocket and live-avatar"):
+        choose_shards("wan-s2v", FULL, AUTO, 2, None)
+
+
+def test_a_rank_takes_its_share_of_the_time() -> None:
+    """A quarter of the layers at all steps, or all layers at a quarter of the steps, denoise in a quarter of the time."""
+    free, speed = int(80e9), Speed()
+    whole = estimate_time("live-avatar", EIGHT, AUTO, free, speed)
+    assert whole is not None
+    for parallel in ("steps", "layers"):
+        chosen = choose_shards("live-avatar", EIGHT, replace(AUTO, parallel=parallel), 4, free)
+        for shard in chosen.plan.shards:
+            rank = estimate_time("live-avatar", EIGHT, replace(AUTO, shard=shard), free, speed)
+            assert rank is not None
+            assert rank.denoise == pytest.approx(whole.denoise / 4)
+            assert rank.decode == whole.decode
