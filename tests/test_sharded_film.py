@@ -20,7 +20,11 @@ PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wa
 FILM = (str(PICTURE), str(SOUND), "--size", "64*64", "--num-clip", "3", "--carry-every", "1")
 NEW = (sys.executable, "-m", "pipeline", "new", *FILM)
 SOON = {**os.environ, "LONGTAKE_RANK_LIMIT": "6", "OMP_WAIT_POLICY": "passive"}
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--")
+TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "-m", "--")
+ACCELERATE = (
+    "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m",
+)  # fmt: skip
+"""With --multi_gpu it starts processes whether or not there are cards; --cpu starts one, or asks for MPI."""
 
 
 def run(*words: str) -> str:
@@ -131,10 +135,13 @@ def test_ctrl_c_ends_all_ranks(unbroken: dict[str, bytes], tmp_path: Path) -> No
     assert pieces(film) == unbroken
 
 
-def test_torchrun_starts_the_ranks(unbroken: dict[str, bytes], tmp_path: Path) -> None:
-    """Two processes of torchrun make one film; where it is there already, both end."""
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+def test_a_launcher_starts_the_ranks(
+    launcher: tuple[str, ...], unbroken: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Its two processes make one film; where it is there already, both end."""
     film = tmp_path / "film"
-    words = [*TORCHRUN, "pipeline", "new", *FILM, "--run", str(film)]
+    words = [sys.executable, "-m", *launcher, "pipeline", "new", *FILM, "--run", str(film)]
     assert "2 ranks share the steps" in run(*words)
     assert pieces(film) == unbroken
     assert "it was there already" in run(*words)
