@@ -147,6 +147,7 @@
   }
 
   function look() {
+    dress();
     const mark = document.getElementById("lt-mark"), video = document.getElementById("lt-film");
     if (mark && video) play(mark, video);
   }
@@ -164,11 +165,11 @@
 
   function dress() {
     const light = localStorage.getItem("longtake_light");
-    if (light) document.body.classList.toggle("dark", light === "dark");
+    if (light && document.body.classList.contains("dark") !== (light === "dark"))
+      document.body.classList.toggle("dark"); // Gradio has its own idea when it begins
   }
 
   document.addEventListener("click", follow);
-  document.addEventListener("DOMContentLoaded", () => setTimeout(dress, 300));
   setInterval(look, 300);
   window.longtake = {
     chosen: () => new URLSearchParams(location.search).get("run") || "",
