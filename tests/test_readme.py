@@ -28,6 +28,8 @@ PAGES += [
     "docs/report.md",
     "docs/retake.md",
     "docs/watching.md",
+    "docs/web.md",
+    "README.zh.md",
 ]
 
 
