@@ -10,7 +10,8 @@ GONE = "/v1/runs/film-000000000000"
 
 def post_film(client: TestClient, face: Path, speech: Path, **more: str) -> object:
     """Ask for a small film by an upload."""
-    files = {"picture": face.open("rb"), "sound": speech.open("rb")}
+    files = {each.stem: (each.name, each.read_bytes()) for each in (face, speech)}
+    files = {"picture": files["face"], "sound": files["speech"]}
     fields = {"infer-frames": "12", "num-clip": "1", **more}
     return client.post("/v1/runs", files=files, data=fields, headers={"Idempotency-Key": "k"})
 
@@ -168,7 +169,7 @@ def test_same_runs_are_video_jobs(client: TestClient, face: Path):
     assert (video["id"], video["status"], video["progress"]) == ("tea", "completed", 100)
     assert client.get("/v1/videos/tea").json() == video
     assert client.get("/v1/videos/tea/content").status_code == 200
-    asked = client.post("/v1/videos", files={"input_reference": face.open("rb")})
+    asked = client.post("/v1/videos", files={"input_reference": ("face.png", face.read_bytes())})
     assert asked.json()["error"]["message"] == "The form has no file audio."
     assert client.delete("/v1/videos/tea").json()["deleted"]
     assert client.get("/v1/videos/tea").status_code == 404
