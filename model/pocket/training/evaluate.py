@@ -104,7 +104,7 @@ class Evaluation:
     samples: Sequence[Sample]
     plan: EvaluationPlan
     read_motion: MotionReader | None = None
-    """What latents come to; without it no acts are judged, and ghosts by where a true mouth is narrow."""
+    """What latents come to; without it neither acts nor ghosts are judged."""
 
     @cached_property
     def people(self) -> list[Judged]:
@@ -137,7 +137,7 @@ class Evaluation:
         late = _delay_sound(self.spoken[0], self.avatar.traits.samples_per_frame)
         with _report_part("late sound"):
             take = self._judge_film(self.people[0], late, 0)
-        found.delayed = measures.lag_profile([take.mouth.area], late.curves[:, APERTURE])
+        found.delayed = measures.lag_profile([take.mouth.opening], late.curves[:, APERTURE])
 
     def _judge_voice(self, people: Sequence[Judged], sample: Sample, seed: int) -> VoiceFindings:
         takes = spread_work(lambda one: self._judge_film(one, sample, seed), people)

@@ -17,7 +17,7 @@ EVERY = 4
 TOLD = 0.8
 """Likeness in the first second below which a part tells nothing."""
 NARROW = 0.4
-"""Width of a true mouth, of 0..1, below which its corners have left the picture's."""
+"""Width of a mouth, of 0..1, below which its corners have left the picture's."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,15 @@ def measure_hold(
     )
 
 
-def measure_ghosts(
-    picture: Byte, boxes: NDArray[np.floating], frames: Byte, width: Float
-) -> float | None:
-    """How much of the picture's lip corners is still where a stiff head would have them while the true mouth (`width` [frame]) is narrow; a true film's own is what it is held against. None where the mouth is never narrow."""
+def find_narrow(width: Float) -> NDArray[np.intp]:
+    """Frames, one of EVERY, in which a mouth of this `width` [frame] is so narrow that its corners have left the picture's."""
+    return np.flatnonzero(width < NARROW)[::EVERY]
+
+
+def measure_ghosts(picture: Byte, boxes: NDArray[np.floating], frames: Byte) -> float:
+    """How much of the picture's lip corners is still where a stiff head would have them in frames whose mouth is narrow: 0 nothing, 1 all. What a true film of the same motion reads (up to .16) is nobody's fault."""
     judge = FaceLikeness(picture, boxes)
-    narrow = np.flatnonzero(width < NARROW)[::EVERY]
-    stay = [judge.measure_frame(frames[frame]).stay.mean() for frame in narrow]
-    return float(np.median(stay)) if stay else None
+    return float(np.median([judge.measure_frame(frame).stay.mean() for frame in frames]))
 
 
 def _measure_frames(judge: FaceLikeness, frames: Byte) -> tuple[FrameLikeness, float]:

@@ -26,7 +26,7 @@ class Take:
     blinks: int
     pops: Pops
     ghost: float | None = None
-    """How much of the picture's lip corners stays beside a narrow mouth; None where none is narrow."""
+    """How much more of the picture's lip corners stays beside a narrow mouth than in a true film; None where none is narrow."""
 
 
 @dataclass

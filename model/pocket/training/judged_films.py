@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from model.avatar import AudioWindow, Avatar, Seed
 from model.motion_columns import MOTION
 from model.pocket.training import measures
-from model.pocket.training.face_measures import FaceHold, measure_ghosts, measure_hold
-from model.pocket.training.findings import WIDTH, Take
-from model.pocket.training.judged_presenters import Presenter
+from model.pocket.training.face_measures import (
+    FaceHold,
+    find_narrow,
+    measure_ghosts,
+    measure_hold,
+)
+from model.pocket.training.findings import Take
+from model.pocket.training.judged_presenters import Presenter, render_film
 from model.pocket.training.measures import Byte, Float
 from model.pocket.training.mouth_shape import MouthReader
 from model.pocket.training.samples import Sample
@@ -63,16 +69,11 @@ def make_film(
 def judge_film(
     avatar: Avatar, judged: Judged, sample: Sample, seed: Seed, read: MotionReader | None = None
 ) -> Take:
-    """What is kept of the film in which a presenter says this. Ghosts are looked for where its mouth is narrow; where nobody can `read` its motion, where the true mouth is."""
+    """What is kept of the film in which a presenter says this. Ghosts are told where its motion can be `read`."""
     who, traits = judged.who, avatar.traits
     latents, clips = zip(*make_film(avatar, who, sample.sound, seed), strict=True)
     frames = np.concatenate(clips)
     own = measures.measure_sharpness(who.picture[None], who.mouth)
-    width = (
-        sample.curves[: len(frames), WIDTH]
-        if read is None
-        else np.concatenate([read(clip) for clip in latents])[:, MOTION.index("width")]
-    )
     return Take(
         mouth=judged.reader.read(who.cut_mouth(frames)),
         rest=float(measures.mouth_area(who.picture[None], who.mouth)[0]),
@@ -82,8 +83,22 @@ def judge_film(
         pops=measures.measure_pops(
             frames, block_frames=traits.block_frames, frames_per_latent=traits.frames_per_latent
         ),
-        ghost=measure_ghosts(who.picture, who.face.to_array(), frames, width),
+        ghost=None
+        if read is None
+        else compare_ghosts(who, frames, np.concatenate([read(clip) for clip in latents])),
     )
+
+
+def compare_ghosts(who: Presenter, frames: Byte, motion: Float) -> float | None:
+    """How much more of the picture's lip corners stays beside the narrow mouths of a film than of a true film of the same motion [frame, M]; None where no mouth is narrow."""
+    narrow = find_narrow(motion[:, MOTION.index("width")])
+    if not len(narrow):
+        return None
+    truth = render_film(who, torch.from_numpy(motion[None, narrow]))
+    film, true = (
+        measure_ghosts(who.picture, who.face.to_array(), each) for each in (frames[narrow], truth)
+    )
+    return film - true
 
 
 @dataclass(frozen=True)

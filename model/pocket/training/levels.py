@@ -58,14 +58,14 @@ def tabulate_levels(found: Findings) -> list[LevelRow]:
 def _lip_rows(voices: Sequence[VoiceFindings]) -> list[LevelRow]:
     ratios = [voice.ratio(voice.mouths) for voice in voices]
     profiles = [
-        measures.lag_profile([m.area for m in v.mouths], v.truth[:, APERTURE]) for v in voices
+        measures.lag_profile([m.opening for m in v.mouths], v.truth[:, APERTURE]) for v in voices
     ]
     mean = {lag: float(np.mean([profile[lag] for profile in profiles])) for lag in measures.LAGS}
     best = max(mean, key=mean.__getitem__)
     closed, opened = _mean_levels(voices, [voice.mouths for voice in voices])
     sharp = float(np.mean([take.sharpness for voice in voices for take in voice.takes]))
     wrong = [
-        measures.correlate_at_lag(a.mouths[0].area, b.truth[:, APERTURE])
+        measures.correlate_at_lag(a.mouths[0].opening, b.truth[:, APERTURE])
         for a, b in pairwise(voices)
     ]
     return [
@@ -187,7 +187,13 @@ def _face_rows(found: Findings) -> list[LevelRow]:
         take.ghost for voice in found.voices for take in voice.takes if take.ghost is not None
     ]
     if ghosts:
-        rows.append(_at_most("lip corners that stay beside a narrow mouth", max(ghosts), 0.15))
+        rows.append(
+            _at_most(
+                "lip corners that stay beside a narrow mouth, above a true film's",
+                max(ghosts),
+                0.15,
+            )
+        )
     return rows
 
 

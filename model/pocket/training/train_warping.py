@@ -43,6 +43,8 @@ FRAMES = 6
 FRESH = 8
 """Clips that are drawn at once, every so many steps: one at a time, a card would wait for its host."""
 UNSEEN = 1_000_003
+MIRRORED = ("dx", "tilt", "gaze_x")
+"""Columns of motion that a mirror turns round."""
 COMPILED_PARTS = ("look", "fields")
 COMPILED = 10
 """Steps after which all is compiled and chosen, and the learning rate begins to fall."""
@@ -117,6 +119,8 @@ class ClipPool:
         """Put n new clips in the place of the oldest."""
         bent = self.photographs.pictures and float(torch.rand(())) < self.recipe.photographs
         made = self.move_photographs(n) if bent else self.draw(n)
+        g = self.generator
+        made = mirror_clips(made, torch.rand(n, generator=g, device=g.device) < 0.5)
         rows = slice(self.oldest, self.oldest + n)
         self.clips.rest[rows] = (made.rest * 255).round().to(torch.uint8)
         self.clips.frames[rows] = (made.frames * 255).round().to(torch.uint8)
@@ -159,6 +163,24 @@ def make_lesson(clips: DrawnClips, clip: Tensor, frame: Tensor | slice) -> Lesso
     frames, worth, curves = (x[clip, frame] for x in (clips.frames, clips.worth, clips.curves))
     frames = frames.transpose(1, 2).to(torch.bfloat16) / 127.5 - 1
     return Lesson(rest, planes, frames, worth[:, :, 0], curves, own)
+
+
+def mirror_clips(clips: DrawnClips, chosen: Tensor) -> DrawnClips:
+    """The clips, those that are chosen [n] as a mirror shows them: no mouth's corner is learnt better than the other."""
+    swap = clips.boxes[:, (0, 2, 1)] * clips.boxes.new_tensor([-1.0, 1, 1, 1])
+    signs = clips.curves.new_tensor([-1.0 if name in MIRRORED else 1.0 for name in MOTION])
+
+    def choose(mirrored: Tensor, plain: Tensor) -> Tensor:
+        return torch.where(chosen.view(-1, *(1,) * (plain.ndim - 1)), mirrored, plain)
+
+    return DrawnClips(
+        choose(clips.rest.flip(-1), clips.rest),
+        choose(swap, clips.boxes),
+        choose(clips.frames.flip(-1), clips.frames),
+        choose(clips.worth.flip(-1), clips.worth),
+        choose(clips.curves * signs, clips.curves),
+        choose(clips.own * signs[list(RESTED_COLUMNS)], clips.own),
+    )
 
 
 def draw_rest(identity: Tensor, moment: Tensor, generator: torch.Generator) -> Tensor:

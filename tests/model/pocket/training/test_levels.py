@@ -18,7 +18,7 @@ ON_TIME = dict.fromkeys(LAGS, 0.1) | {3: 0.9}
 
 
 def track(area: np.ndarray, width: np.ndarray, rounding: np.ndarray) -> MouthTrack:
-    return MouthTrack(*(np.asarray(each, np.float32) for each in (area, width, rounding)))
+    return MouthTrack(*(np.asarray(each, np.float32) for each in (area, area, width, rounding)))
 
 
 def take(mouth: MouthTrack) -> Take:

@@ -1,4 +1,4 @@
-"""A drawn mouth's width and rounding are read from its frames."""
+"""How a drawn mouth opens, its width and rounding are read from its frames."""
 
 import numpy as np
 import pytest
@@ -31,12 +31,23 @@ def read_film(who: Presenter, reader: MouthReader, curves: np.ndarray) -> MouthT
     return reader.read(who.draw_mouths(move_with_speech(curves, 4)))
 
 
-def test_a_true_film_reads_its_own_width_and_rounding(who: Presenter, reader: MouthReader) -> None:
-    """Of speech, with a head that moves, nine tenths of each curve and more."""
+def test_a_true_film_reads_its_own_curves(who: Presenter, reader: MouthReader) -> None:
+    """Of speech, with a head that moves, nine tenths of each curve and more; the opening nearly all, and better than dark pixels tell it."""
     said = CURVES[0][20 : 20 + FRAMES]
     track = read_film(who, reader, said)
     for seen, true in zip(track.columns, said.T, strict=True):
         assert correlate_at_lag(seen, true) > 0.85
+    opening, dark = (correlate_at_lag(seen, said[:, 0]) for seen in (track.opening, track.area))
+    assert opening > max(0.97, dark)
+
+
+def test_an_opening_that_teeth_fill_is_read(who: Presenter, reader: MouthReader) -> None:
+    """From a seventh of its reach to two fifths a mouth grows no darker; it is read to open all the way."""
+    rise = np.linspace(0.15, 0.4, FRAMES, dtype=np.float32)
+    still = np.full_like(rise, 0.5)
+    track = read_film(who, reader, np.stack([rise, still, 0 * rise], 1))
+    assert correlate_at_lag(track.opening, rise) > 0.9
+    assert np.ptp(track.opening) > 0.15
 
 
 def test_width_and_rounding_are_told_apart_from_opening(

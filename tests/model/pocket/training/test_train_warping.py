@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.pocket.curve_layout import RESTED_COLUMNS
+from model.motion_columns import MOTION
+from model.pocket.curve_layout import RESTED, RESTED_COLUMNS
 from model.pocket.model_traits import WARPING_FILE
 from model.pocket.training.train_warping import (
     FRAMES,
@@ -15,6 +16,7 @@ from model.pocket.training.train_warping import (
     WarpingTrainer,
     draw_chatter,
     draw_rest,
+    mirror_clips,
     save_warping_network,
     stand_still,
 )
@@ -45,6 +47,24 @@ def test_a_lesson_has_the_picture_itself(pool: ClipPool) -> None:
     assert torch.equal(rested[[0, -1]], features.rest.detach()[[0, -1], None].expand(2, FRAMES, -1))
     assert torch.equal(rested[1:-1], lesson.curves[1:-1][..., RESTED_COLUMNS])
     assert still.curves[-1].count_nonzero() == FRAMES * len(RESTED_COLUMNS)
+
+
+def test_a_mirrored_clip_turns_left_into_right_and_back(pool: ClipPool) -> None:
+    """Pictures and frames are flipped, the left eye is the right one, the head goes and the eyes look the other way; what is not chosen stays, and twice is as before."""
+    some = pool.clips.take(torch.arange(4))
+    chosen = torch.tensor([True, False, True, True])
+    made = mirror_clips(some, chosen)
+    assert torch.equal(made.frames[0], some.frames[0].flip(-1))
+    assert torch.equal(made.boxes[0, 1, 1:], some.boxes[0, 2, 1:])
+    assert float(made.boxes[0, 1, 0]) == -float(some.boxes[0, 2, 0])
+    turned = {MOTION.index(name) for name in ("dx", "tilt", "gaze_x")}
+    for column in range(len(MOTION)):
+        sign = -1 if column in turned else 1
+        assert torch.equal(made.curves[0, :, column], sign * some.curves[0, :, column])
+    assert float(made.own[0, RESTED.index("gaze_x")]) == -float(some.own[0, RESTED.index("gaze_x")])
+    for name, value in vars(made).items():
+        assert torch.equal(value[1], getattr(some, name)[1])
+        assert torch.equal(getattr(mirror_clips(made, chosen), name), getattr(some, name))
 
 
 def test_most_pictures_show_how_presenters_like_to_be_seen() -> None:
