@@ -13,6 +13,7 @@ from model.pocket.warping_network import (
     WarpingNetwork,
     blend_frames,
     box_planes,
+    doubt_rest,
     identity_grid,
     load_warping_network,
     modulate_channels,
@@ -103,3 +104,19 @@ def test_paint_lies_only_where_the_mask_is() -> None:
     assert made[:2, :, :, :4].abs().max() < 1e-6
     assert torch.allclose(made[2:, :, :, :4], torch.ones(()))
     assert (made[..., 4:] == -1).all()
+
+
+def test_a_reading_that_no_face_can_have_is_doubted(network: WarpingNetwork) -> None:
+    """Lids shut twice over are taken for open ones and a mouth of width 9 for a usual one, in films; what a face can do stays, and training sees what is read."""
+    read = torch.tensor([[1.91, 0.4, -1.5, 0.9, 9.0, -0.2], [1.1, 0.0, 0.0, 0.0, 0.3, 1.0]])
+    told = doubt_rest(read)
+    assert told[0].tolist() == pytest.approx([0.0, 0.4, -1.5, 0.9, 0.5, -0.2])
+    assert torch.equal(told[1], read[1])
+    picture, planes = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        network.rest[2].bias[0] += 100
+        seen = network.look(picture, planes).rest
+        raw = network.train().look(picture, planes).rest
+        network.eval().rest[2].bias[0] -= 100
+    assert float(seen[0, 0]) == 0
+    assert float(raw[0, 0]) > 50
