@@ -182,7 +182,7 @@ def test_published_lists_are_read_word_for_word(
 
 def test_the_page_is_refused_with_the_reason():
     """The launcher of the published page says what to do instead."""
-    with pytest.raises(Refused, match="there is no page yet"):
+    with pytest.raises(Refused, match="longtake web --host NAME --port P"):
         options_of(*PAGE)
 
 
