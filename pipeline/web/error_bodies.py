@@ -1,5 +1,6 @@
 """How an error of the one tree is answered over HTTP: a status, and the line that the command line would say."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -37,17 +38,23 @@ class ErrorBody(BaseModel):
 
 STATUSES = {2: 422, 3: 409, 4: 503, 5: 507, 75: 409}
 """By exit code; what a check ended with 1 is of the input, too: a library may have died of it."""
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorBody, "description": said}
-    for code, said in {
+
+
+def describe_errors(said: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Answers of OpenAPI with an ErrorBody, by status and what it means."""
+    return {code: {"model": ErrorBody, "description": text} for code, text in said.items()}
+
+
+RESPONSES = describe_errors(
+    {
         400: "It is no request of HTTP that can be read",
         401: "The token or the password is missing or wrong",
         403: "It came by another name or from another site's page",
         404: "There is no such run, or no such part of it yet",
         409: "Another process works on it, or it cannot be done in this state",
         422: "It cannot be used, and why",
-    }.items()
-}
+    }
+)
 """What any route may answer besides its own."""
 
 

@@ -13,7 +13,7 @@ from pipeline.jobs.job_folder import NAME
 from pipeline.jobs.job_root import JobRoot
 from pipeline.jobs.job_view import JobState
 from pipeline.jobs.preview import draw_preview
-from pipeline.web.error_bodies import RESPONSES, ErrorBody
+from pipeline.web.error_bodies import RESPONSES, describe_errors
 from pipeline.web.run_bodies import RetakeBody, RunBody, RunList, describe_form, describe_run
 from pipeline.web.run_creation import RunCreator
 from pipeline.web.run_events import follow_events
@@ -32,16 +32,15 @@ FILM: dict[int | str, dict[str, Any]] = {
     206: {"content": {"video/mp4": {}}, "description": "A part of it, as Range asked for"},
     416: {"description": "No such part"},
 }
-CREATE: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorBody, "description": said}
-    for code, said in {
+CREATE = describe_errors(
+    {
         408: "It came too slowly",
         413: "It is too large",
         415: "It is neither a form nor JSON",
         429: "Too many at once; Retry-After says when",
         507: "There is no room for the film",
-    }.items()
-}
+    }
+)
 
 
 def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
