@@ -126,7 +126,7 @@ class JobRoot:
         return self._views.read(job)
 
     def stop(self, name: str) -> JobView:
-        """Take a job out of the queue, or tell its process to stop after the current write (`stopping`); one that stands still is left as it is."""
+        """Take a job out of the queue, or tell its process to stop after the current write (`stopping`); told again, or of one that stands still, nothing happens."""
         job = self._find(name)
         with _ALONE:
             if self._views.read_now(job).state in {"queued", "running"}:
@@ -254,15 +254,24 @@ def _called_by_own_names(given: Mapping[Path, str]) -> Iterator[None]:
 
 
 def _stop_job(job: JobFolder) -> None:
-    """Tell a job's process to stop; where it has none, take it out of the queue."""
+    """Tell a job's process to stop, once: a second signal would end it within its write. Where it has none, take it out of the queue."""
     make_folder(job.path)
+    signalled = job.was_told_to_stop or _signal_process(job)
     job.mark_stopping()
+    # It may have begun meanwhile, and have looked for the mark before that was there.
+    if signalled or _signal_process(job):
+        return
+    with suppress(RunLocked), hold_lock(job.path):
+        if job.list_own_turns():
+            job.mark_ended(143, "Stopped before it began.")
+
+
+def _signal_process(job: JobFolder) -> bool:
+    """Send SIGTERM to whoever works on the job or its run; False where nobody does."""
     for folder in (job.path, job.run):
         process = find_local_holder(folder) if folder.is_dir() else None
         if process is not None:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGTERM)
-            return
-    with suppress(RunLocked), hold_lock(job.path):
-        if job.list_own_turns():
-            job.mark_ended(143, "Stopped before it began.")
+            return True
+    return False

@@ -13,7 +13,6 @@ from pathlib import Path
 import luigi
 import numpy as np
 import pytest
-import structlog
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +49,6 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     loaded_model._loaded.clear()
     cached_runs._runs.clear()
     luigi.Task.clear_instance_cache()
-    structlog.reset_defaults()
     logging.captureWarnings(capture=False)
     root = logging.getLogger()
     root.setLevel(logging.WARNING)
