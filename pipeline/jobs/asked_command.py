@@ -1,11 +1,13 @@
 """Commands of longtake that are tried, or asked, in a process of their own."""
 
 import json
-import subprocess
+import tempfile
 import threading
-from typing import Any
+from subprocess import CompletedProcess
+from typing import IO, Any
 
-from pipeline.upkeep.child_process import module_command, raise_if_failed
+from pipeline.upkeep.child_process import raise_if_failed
+from pipeline.upkeep.fork_server import FORK_SERVER
 from storage.errors import FilmNotMade
 
 SECONDS = 300.0
@@ -27,18 +29,17 @@ def ask_longtake(words: list[str]) -> Any:
 
 
 def _ask_process(module: str, words: list[str]) -> Any:
-    with _AT_ONCE:
-        try:
-            done = subprocess.run(
-                module_command(module, *words),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise FilmNotMade(f"The check took more than {SECONDS:.0f} s.", 4) from None
-    raise_if_failed(done)
-    return json.loads(done.stdout)
+    with _AT_ONCE, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = FORK_SERVER.start(module, *words, stdout=out, stderr=err)
+        code = process.wait(SECONDS)
+        if code is None:
+            process.kill()
+            raise FilmNotMade(f"The check took more than {SECONDS:.0f} s.", 4)
+        said = [_read_all(each) for each in (out, err)]
+    raise_if_failed(CompletedProcess(words, code, *said))
+    return json.loads(said[0])
+
+
+def _read_all(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

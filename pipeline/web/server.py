@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from pipeline.jobs.job_root import JobRoot
+from pipeline.upkeep.fork_server import FORK_SERVER
 from pipeline.web.error_bodies import add_error_handlers
 from pipeline.web.guard import Guard
 from pipeline.web.media_routes import build_media_routes
@@ -52,6 +53,7 @@ def make_app(settings: WebSettings, *, page: bool = True) -> FastAPI:
 
 
 async def _look_after(jobs: JobRoot) -> None:
+    FORK_SERVER.launch()  # it imports while nobody waits for it
     while True:
         await anyio.to_thread.run_sync(jobs.keep_queue_going)
         await asyncio.sleep(LOOK_SECONDS)

@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import fake_avatar
 
 from pipeline.cli import main
+from pipeline.upkeep.fork_server import FORK_SERVER
 from tasks import session
 from wavefile import write_wave
 
@@ -56,6 +57,17 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         each for each in root.handlers if type(each).__module__ == "pipeline.monitor.log_output"
     ]:
         root.removeHandler(handler)
+
+
+@pytest.fixture(scope="session")
+def fake_fork_server() -> Iterator[Path]:
+    """This process's fork server has the fake model, and so have all that it starts; gives what is on their PYTHONPATH."""
+    site = ROOT / "tests/pipeline/jobs/fake_site"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(site))
+        FORK_SERVER.launch()
+    yield site
+    FORK_SERVER.close()
 
 
 @pytest.fixture

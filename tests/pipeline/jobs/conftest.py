@@ -14,14 +14,15 @@ from pipeline.jobs.job_root import JobRoot
 from storage.lock import find_local_holder
 
 Ask = Callable[..., JobRequest]
-FAKE_SITE = Path(__file__).parent / "fake_site"
 SMALL = {"infer-frames": "12", "retry-delay": "0"}
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobRoot]:
+def jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_fork_server: Path
+) -> Iterator[JobRoot]:
     """A folder of jobs."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE_SITE))
+    monkeypatch.setenv("PYTHONPATH", str(fake_fork_server))
     root = JobRoot(tmp_path / "films")
     yield root
     end_all(root.root)

@@ -12,7 +12,7 @@ from pipeline.jobs.job_folder import JOBS, QUEUE, list_turns
 from pipeline.jobs.job_request import JobRequest
 from pipeline.jobs.job_root import JobRoot
 from pipeline.jobs.keeper import _started, start_keeper_if_needed
-from storage.errors import BadInput, BadOption, FilmNotMade, JobRunning, NoSuchJob
+from storage.errors import BadInput, BadOption, FilmNotMade, JobRunning, NoSuchJob, RunLocked
 
 from .conftest import Ask, keeper_of, wait_for, worker_of
 
@@ -113,16 +113,18 @@ def test_killed_keeper_costs_nothing(
         assert keeper is not None
         os.kill(keeper, signal.SIGKILL)
         wait_until(lambda: keeper_of(jobs) is None)
+        keepers = []
         for _ in range(3):
             start_keeper_if_needed(jobs.root)
-            _started.clear()  # as other processes would
+            keepers.append(_started.pop(jobs.root, None))  # as other processes would
         wait_until(lambda: keeper_of(jobs) is not None)
         assert jobs.view(name).state == "running"
         assert jobs.view(following).state == "queued"
     wait_for(jobs, following, "finished")
     assert jobs.view(name).state == "finished"
     assert [starts_of(jobs, each) for each in (name, following)] == [1, 1]
-    wait_until(lambda: keeper_of(jobs) is None)
+    codes = [each.wait() for each in keepers if each is not None]
+    assert sorted(codes) == [0, *[RunLocked.exit_code] * (len(codes) - 1)], "one got the lock"
     assert list_turns(jobs.root / JOBS / QUEUE) == []
 
 

@@ -17,7 +17,6 @@ from pipeline.web.server import make_app
 from pipeline.web.settings import WebSettings
 
 ROOT = Path(__file__).parents[3]
-FAKE_SITE = ROOT / "tests/pipeline/jobs/fake_site"
 HERE = "http://127.0.0.1"
 SERVER = """
 import sys
@@ -49,18 +48,20 @@ def films(made_films: Path, tmp_path: Path, face: Path, speech: Path) -> Path:
 
 
 @pytest.fixture
-def client(films: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+def client(
+    films: Path, monkeypatch: pytest.MonkeyPatch, fake_fork_server: Path
+) -> Iterator[TestClient]:
     """What asks the API over these films."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE_SITE))
+    monkeypatch.setenv("PYTHONPATH", str(fake_fork_server))
     settings = WebSettings(films, upload_bytes=300_000)
     with TestClient(make_app(settings, page=False), base_url=HERE) as asking:
         yield asking
 
 
 @pytest.fixture
-def serving(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], object]:
+def serving(monkeypatch: pytest.MonkeyPatch, fake_fork_server: Path) -> Callable[[Path], object]:
     """Servers of a folder, each a process of its own: the process, and what asks it."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE_SITE))
+    monkeypatch.setenv("PYTHONPATH", str(fake_fork_server))
 
     @contextmanager
     def serve(root: Path) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:

@@ -1,0 +1,242 @@
+"""A process that has imported what films need, and forks: what it starts is at work in milliseconds, where a fresh Python takes seconds to load torch.
+
+Like multiprocessing's forkserver, but nothing of the asking program's `__main__` is imported, each process has an environment and streams of its own, and
+may outlive whoever asked for it. A fork server never computes anything and has no threads, so that it can be forked safely. It ends when its asker does.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from pipeline.upkeep.child_process import VARIABLE, module_command
+from storage.lock import TOKENS_VARIABLE
+
+PRELOADED = (
+    "av", "luigi", "torch", "safetensors.torch", "pipeline.cli", "pipeline.commands.new", "pipeline.api",
+    "pipeline.plan.planner", "tasks.film", "tasks.retake", "storage.zarr_store", "model.pocket.avatar",
+)  # fmt: skip
+"""Modules whose import is most of what a film's process does before its work; none of them does more than be defined."""
+_DIED = 1
+"""The exit code of a process whose fork server was killed before it could tell."""
+_FDS = 4
+_OURS = (TOKENS_VARIABLE, VARIABLE)
+
+
+@dataclass(frozen=True)
+class AskedProcess:
+    """A process that is asked for: a module of ours to run as `python -m` does, and how."""
+
+    module: str
+    words: tuple[str, ...]
+    environment: dict[str, str]
+    directory: str
+    detached: bool
+    """In a session of its own, which no terminal's signal reaches."""
+
+
+class ForkedProcess:
+    """A process that a fork server has started."""
+
+    def __init__(self, result: IO[bytes]) -> None:
+        self._result, self._code = result, None if (line := result.readline()) else _DIED
+        self.pid = int(line or 0)
+        """0 where it was never started."""
+        if not line:
+            result.close()
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Its exit code, negative where a signal ended it; None if it has not ended after so many seconds."""
+        if self._code is None and select.select([self._result], [], [], seconds)[0]:
+            self._code = int(self._result.readline() or _DIED)
+            self._result.close()
+        return self._code
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        if self.wait(0) is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+class ForkServer:
+    """The asker's end of a fork server; any thread may ask. The server is started when it is first needed, and again where it was killed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asking: socket.socket | None = None
+
+    def launch(self) -> None:
+        """Start the server, unless it was; it imports meanwhile."""
+        with self._lock:
+            self._connect()
+
+    def start(
+        self, module: str, *words: str, stdout: IO[bytes], stderr: IO[bytes], detached: bool = False
+    ) -> ForkedProcess:
+        """Start a module of ours in a process with this one's environment and working directory, but none of its locks, and no input."""
+        environment = {name: value for name, value in os.environ.items() if name not in _OURS}
+        asked = AskedProcess(module, words, environment, str(Path.cwd()), detached)
+        process = self._ask(asked, stdout, stderr)
+        # Without a number the server was killed before it took the request, and another does it.
+        return process if process.pid else self._ask(asked, stdout, stderr)
+
+    def _ask(self, asked: AskedProcess, stdout: IO[bytes], stderr: IO[bytes]) -> ForkedProcess:
+        read, write = os.pipe()
+        try:
+            with tempfile.TemporaryFile() as order:
+                order.write(json.dumps(asdict(asked)).encode())
+                order.flush()
+                self._send([order.fileno(), stdout.fileno(), stderr.fileno(), write])
+        finally:
+            os.close(write)
+        return ForkedProcess(os.fdopen(read, "rb", buffering=0))
+
+    def close(self) -> None:
+        """Let the server end; what it has started goes on."""
+        with self._lock:
+            self._disconnect()
+
+    def _send(self, fds: list[int]) -> None:
+        with self._lock:
+            try:
+                socket.send_fds(self._connect(), [b"!"], fds)
+            except OSError:  # it was killed
+                self._disconnect()
+                socket.send_fds(self._connect(), [b"!"], fds)
+
+    def _disconnect(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+
+    def _connect(self) -> socket.socket:
+        if self._asking is None:
+            self._asking, served = socket.socketpair()
+            with served:
+                self._open(served)
+        return self._asking
+
+    def _open(self, served: socket.socket) -> None:
+        """Start a server whose end of the connection is `served`."""
+        command = module_command("pipeline.upkeep.fork_server", str(served.fileno()))
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(served.fileno(),),
+            start_new_session=True,
+        )
+        # Asked for its exit code by somebody, so that it does not stay as a zombie.
+        threading.Thread(target=server.wait, name="fork server", daemon=True).start()
+
+
+class SplitForkServer(ForkServer):
+    """A fork server that this process forks off itself, having imported what films need. To be made before anything is held, at the bottom of the stack: what it starts returns from there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launch()
+
+    def _open(self, served: socket.socket) -> None:
+        if os.fork() == 0:
+            assert self._asking is not None
+            self._asking.close()
+            run_asked(serve_forks(served))
+            sys.exit(0)
+
+
+def serve_forks(served: socket.socket) -> AskedProcess | None:
+    """Fork a process for each request, until the asker has closed its end. Returns in each process that was asked for, and None in the server at its end."""
+    results: dict[int, int] = {}
+    woken, wake = os.pipe()
+    for fd in (woken, wake):
+        os.set_blocking(fd, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    while True:
+        ready = select.select([served.fileno(), woken], [], [])[0]
+        if woken in ready:
+            os.read(woken, 4096)
+            _tell_ended(results)
+        if served.fileno() not in ready:
+            continue
+        data, fds, _, _ = socket.recv_fds(served, 1, _FDS)
+        if not data:
+            return None
+        if (pid := os.fork()) == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for fd in (served.detach(), woken, wake, *results.values()):
+                os.close(fd)
+            return _begin(fds)
+        results[pid] = fds.pop()
+        with suppress(BrokenPipeError):
+            os.write(results[pid], b"%d\n" % pid)
+        for fd in fds:
+            os.close(fd)
+
+
+def _tell_ended(results: dict[int, int]) -> None:
+    """Write the exit code of each process that has ended where its asker reads it."""
+    while results:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        result = results.pop(pid)
+        with suppress(BrokenPipeError):
+            os.write(result, b"%d\n" % os.waitstatus_to_exitcode(status))
+        os.close(result)
+
+
+def _begin(fds: Sequence[int]) -> AskedProcess:
+    """Become the process that is asked for: its session, directory, environment and streams."""
+    order, stdout, stderr, result = fds
+    os.close(result)
+    with os.fdopen(order, "rb") as file:
+        file.seek(0)
+        asked = AskedProcess(**json.loads(file.read()))
+    for fd, stream in ((stdout, 1), (stderr, 2)):
+        os.dup2(fd, stream)
+        os.close(fd)
+    if asked.detached:
+        os.setsid()
+    os.environ.clear()
+    os.environ.update(asked.environment)
+    os.chdir(asked.directory)
+    return asked
+
+
+def run_asked(asked: AskedProcess | None) -> None:
+    """Run what is asked for in this process, as `python -m` does."""
+    if asked is not None:
+        sys.argv = [asked.module, *asked.words]
+        runpy.run_module(asked.module, run_name="__main__", alter_sys=True)
+
+
+def serve_forks_of_parent() -> None:
+    """Be the server whose connection is the descriptor that the word names."""
+    with socket.socket(fileno=int(sys.argv[1])) as served:
+        for module in PRELOADED:
+            importlib.import_module(module)
+        asked = serve_forks(served)
+    run_asked(asked)
+
+
+FORK_SERVER = ForkServer()
+"""This process's own."""
+
+if __name__ == "__main__":
+    serve_forks_of_parent()
