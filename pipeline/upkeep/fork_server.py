@@ -25,8 +25,10 @@ from pipeline.upkeep.child_process import VARIABLE, module_command
 from storage.lock import TOKENS_VARIABLE
 
 PRELOADED = (
-    "av", "luigi", "torch", "safetensors.torch", "pipeline.cli", "pipeline.commands.new", "pipeline.api",
-    "pipeline.plan.planner", "tasks.film", "tasks.retake", "storage.zarr_store", "model.pocket.avatar",
+    "av", "einops._torch_specific", "luigi", "multiprocessing.synchronize", "torch", "safetensors.torch",
+    "PIL.ImageOps", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.WebPImagePlugin",
+    "pipeline.cli", "pipeline.commands.new", "pipeline.commands.plan", "pipeline.api", "pipeline.options.sources",
+    "pipeline.plan.planner", "tasks.film", "tasks.retake", "storage.zarr_store", "model.pocket.avatar", "model.pocket.face_finder",
 )  # fmt: skip
 """Modules whose import is most of what a film's process does before its work; none of them does more than be defined."""
 _DIED = 1
