@@ -1,25 +1,27 @@
 """Uploads: a form of multipart/form-data written to the disk while it comes, with limits on its size, its parts and its time."""
 
-import asyncio
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import anyio
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from pipeline.web.body_limit import Pace
 from pipeline.web.error_bodies import Unacceptable
 from pipeline.web.settings import WebSettings
+from storage.disk import DISK_FULL_ERRORS, read_file_system
+from storage.errors import NoSpace, NotWritable
 
 FIELD_BYTES = 100_000
 PARTS = 200
 FILE_FIELDS = ("picture", "sound", "input_reference", "audio")
 """The last two are OpenAI's words for the first two."""
-SLOWEST = 8192
-"""Bytes a second that an upload must have, after its first `upload_seconds`."""
+TAKEN_AT_ONCE = 1 << 18
+"""Bytes that are gathered before they are taken apart and written, in a thread: a slow disk holds nobody else up."""
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 
 
@@ -45,6 +47,8 @@ class FormReceiver:
         self._name, self._text = "", bytearray()
         self._size = self._parts = 0
         self._file: BinaryIO | None = None
+        self.is_whole = False
+        """True once the last boundary has come."""
 
     def callbacks(self) -> Any:
         """What python-multipart calls."""
@@ -56,6 +60,7 @@ class FormReceiver:
             "on_headers_finished": self._open,
             "on_part_data": lambda data, start, end: self._take(data[start:end]),
             "on_part_end": self._end,
+            "on_end": self._finish,
         }
 
     def close(self) -> None:
@@ -109,43 +114,54 @@ class FormReceiver:
         else:
             self.form.fields[self._name] = self._text.decode(errors="replace")
 
+    def _finish(self) -> None:
+        self.is_whole = True
+
 
 async def receive_form(request: Request, folder: Path, settings: WebSettings) -> ReceivedForm:
-    """The form that a request brings, its files in `folder`; raises Unacceptable (400, 408, 413, 415, 422)."""
+    """The form that a request brings, its files in `folder`; raises Unacceptable (400, 408, 413, 415, 422), NoSpace, NotWritable."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise Unacceptable(415, "multipart/form-data with a boundary is needed.")
     most = 2 * settings.upload_bytes + PARTS * FIELD_BYTES
-    _check_length(request, most)
+    _check_length(request, most, folder)
     receiver = FormReceiver(folder, settings.upload_bytes)
     try:
         parser = MultipartParser(options[b"boundary"], receiver.callbacks(), max_size=most)
-        await _feed(request, parser, settings.upload_seconds)
+        await _feed(request, parser, Pace(settings.upload_seconds))
     except FormParserError as error:
         raise Unacceptable(400, f"The form cannot be read: {error}.") from None
+    except OSError as error:
+        if error.errno in DISK_FULL_ERRORS:
+            raise NoSpace("the upload") from None
+        raise NotWritable(folder.parent, error.strerror) from None
     finally:
         receiver.close()
+    if not receiver.is_whole:
+        raise Unacceptable(400, "The form has no end: its last boundary did not come.")
     return receiver.form
 
 
-def _check_length(request: Request, most: int) -> None:
+def _check_length(request: Request, most: int, folder: Path) -> None:
+    """Refuse what says beforehand that it is too large, for the limit (Unacceptable) or for the disk (NoSpace)."""
     told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told) > most:
+    length = int(told) if told.isdecimal() else 0
+    if length > most:
         raise Unacceptable(413, f"At most {most} bytes are taken.")
+    if length > read_file_system(folder).free:
+        raise NoSpace("the upload")
 
 
-async def _feed(request: Request, parser: MultipartParser, patience: float) -> None:
-    begun, seen = time.monotonic(), 0
-    chunks = request.stream().__aiter__()
-    while True:
-        try:
-            chunk = await asyncio.wait_for(anext(chunks), patience)
-        except TimeoutError:
-            raise Unacceptable(408, f"Nothing came for {patience:.0f} s.") from None
-        except StopAsyncIteration:
-            break
-        seen += len(chunk)
-        if time.monotonic() - begun > patience + seen / SLOWEST:
-            raise Unacceptable(408, f"It comes more slowly than {SLOWEST} bytes a second.")
-        parser.write(chunk)
+async def _feed(request: Request, parser: MultipartParser, pace: Pace) -> None:
+    """Take the body apart while it comes. Raises Unacceptable, FormParserError, OSError."""
+    gathered, more = bytearray(), True
+    while more:
+        message = await pace.next_part(request.receive)
+        if message["type"] != "http.request":
+            raise Unacceptable(400, "The client went away.")
+        gathered += message.get("body", b"")
+        more = bool(message.get("more_body"))
+        if gathered and (not more or len(gathered) >= TAKEN_AT_ONCE):
+            await anyio.to_thread.run_sync(parser.write, bytes(gathered))
+            gathered.clear()
     parser.finalize()

@@ -1,7 +1,6 @@
 """Who may speak with the server: its own name in the request, no other site's page, a token or a password; and how often films may be asked for."""
 
 import base64
-import binascii
 import hmac
 import time
 from collections import deque
@@ -111,7 +110,7 @@ def _are_equal(said: str, kept: str | None) -> bool:
 def _decode_basic(words: str) -> tuple[str, str, str]:
     try:
         return base64.b64decode(words, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # binascii.Error and UnicodeDecodeError, and what is no ASCII
         return "", "", ""
 
 

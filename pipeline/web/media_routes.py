@@ -7,21 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, HTTPException
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
+from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_pictures import draw_latents, draw_thumbnail, draw_wave
 from storage.errors import RunError
 from storage.run import Run
-from storage.run_paths import path_inside
 
 if TYPE_CHECKING:
     from pipeline.jobs.job_root import JobRoot
 
 LIVE_FILE = re.compile(r"film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,9}-[0-9a-f]{12}\.m4s")
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/mp4", ".mp4": "video/mp4"}
-FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable"}
-"""Of what never changes under its name."""
-FRESH = {"Cache-Control": "no-cache"}
 REMEMBERED = 64
 """Pictures that are kept in memory: several browsers ask for the same."""
 
@@ -31,18 +28,18 @@ def build_media_routes(jobs: "JobRoot") -> APIRouter:
     routes = APIRouter(prefix="/media", include_in_schema=False)
 
     @routes.get("/{run}/live/{name}")
-    def give_live(run: str, name: str) -> FileResponse:
+    def give_live(run: str, name: str) -> FileAnswer:
         if not LIVE_FILE.fullmatch(name):
             raise HTTPException(404)
         headers = FOR_GOOD if name.endswith(".m4s") else FRESH
         return give_file(jobs.view(run).run, f"live/{name}", TYPES[Path(name).suffix], headers)
 
     @routes.get("/{run}/video.mp4")
-    def give_film(run: str) -> FileResponse:
-        return give_file(jobs.view(run).run, "video.mp4", "video/mp4", FRESH)
+    def give_film(run: str) -> FileAnswer:
+        return give_file(jobs.view(run).run, "video.mp4", "video/mp4")
 
     @routes.get("/{run}/report.html")
-    def give_report(run: str) -> FileResponse:
+    def give_report(run: str) -> FileAnswer:
         return give_file(jobs.view(run).run, "report.html", "text/html; charset=utf-8", FRESH)
 
     @routes.get("/{run}/thumbnail.jpg")
@@ -58,17 +55,6 @@ def build_media_routes(jobs: "JobRoot") -> APIRouter:
         return give_drawn(jobs.view(run).run, "wave", clip, "image/svg+xml")
 
     return routes
-
-
-def give_file(root: Path, name: str, kind: str, headers: dict[str, str]) -> FileResponse:
-    """A file of a run; 404 where it is not there, or is a link."""
-    try:
-        path = path_inside(root, name)
-    except RunError:
-        raise HTTPException(404) from None
-    if not path.is_file():
-        raise HTTPException(404)
-    return FileResponse(path, media_type=kind, headers=headers)
 
 
 def give_drawn(root: Path, what: str, clip: int, kind: str) -> Response:

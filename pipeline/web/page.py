@@ -23,6 +23,8 @@ HERE = Path(__file__).parent
 COOKIE = "longtake_language"
 CACHE_SECONDS = (3600, 86_400)
 """How often what was uploaded is looked at, and after how long it goes; a film has copies of its own."""
+SESSIONS = 100
+"""Browsers whose last look is remembered, of each language; what another one shows is sent to it again. Gradio takes a third of a megabyte for each."""
 FONTS = ("system-ui", "Segoe UI", "Roboto", "Noto Sans", "Noto Sans CJK SC", "sans-serif")
 """Those of the machine: nothing is fetched from the network."""
 
@@ -37,8 +39,12 @@ def mount_page(app: "FastAPI", jobs: "JobRoot", most_bytes: int, **more: Any) ->
         return RedirectResponse(f"{choose_language(told)}/{query}")
 
     for language in LANGUAGES:
+        blocks = build_page(jobs, language)
+        # Gradio takes any file of the machine for an upload until it is told this, which only its own server tells it.
+        blocks.has_launched = True
+        blocks.state_session_capacity = SESSIONS
         gr.mount_gradio_app(
-            app, build_page(jobs, language), f"/{language}", max_file_size=most_bytes,
+            app, blocks, f"/{language}", max_file_size=most_bytes,
             theme=build_theme(), css=(HERE / "page.css").read_text(encoding="utf-8"),
             head=f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
             footer_links=[], run_history=False, ssr_mode=False, enable_monitoring=False, **more,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pipeline.jobs.job_request import JobRequest
 from pipeline.jobs.job_root import JobRoot
 from pipeline.jobs.job_view import JobView
+from pipeline.web.body_limit import Pace, read_small_body
 from pipeline.web.error_bodies import Unacceptable
 from pipeline.web.form_receiver import ReceivedForm, receive_form
 from pipeline.web.guard import RateLimit
@@ -22,7 +23,6 @@ from pipeline.web.settings import WebSettings
 from storage.errors import BadInput
 from storage.scratch import scratch_folder
 
-JSON_BYTES = 1_000_000
 AT_ONCE = 4
 """Films that are checked at once; the others wait, and no other request waits for them."""
 Found = TypeVar("Found")
@@ -44,19 +44,21 @@ class RunCreator:
             return await self.create_from_form(
                 request, key, partial(read_form, picture="picture", sound="sound")
             )
-        self._admit()
-        asked = self._read_json(await _read_body(request, self._settings.upload_seconds))
+        self.admit()
+        body = await read_small_body(request.receive, Pace(self._settings.upload_seconds))
+        asked = self._read_json(body or b"")
         return await self._submit(asked, key)
 
     async def create_from_form(
         self, request: Request, key: str | None, read: Callable[[ReceivedForm], JobRequest]
     ) -> JobView:
         """A job for a form, which `read` makes sense of. Raises as `create` does."""
-        self._admit()
+        self.admit()
         async with self._receive(request) as form:
             return await self._submit(read(form), key)
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
+        """Count a film that is asked for; raises Unacceptable (429) where too many are."""
         if wait := self._rate.seconds_to_wait():
             raise Unacceptable(429, f"Too many films at once; ask in {wait} s.", wait)
 
@@ -110,16 +112,3 @@ def read_form(form: ReceivedForm, picture: str, sound: str) -> JobRequest:
     fields = dict(form.fields)
     title = fields.pop("title", "")
     return JobRequest(form.files[picture], form.files[sound], fields, title)
-
-
-async def _read_body(request: Request, patience: float) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(patience):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > JSON_BYTES:
-                    raise Unacceptable(413, f"At most {JSON_BYTES} bytes of JSON are taken.")
-    except TimeoutError:
-        raise Unacceptable(408, f"It did not come within {patience:.0f} s.") from None
-    return bytes(body)

@@ -3,14 +3,19 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from pipeline.json_output import to_json
+from pipeline.web.error_bodies import Unacceptable
+from pipeline.web.file_answer import FRESH
 from storage.errors import LinkInRun
 from storage.run_paths import open_plain, path_inside
 
@@ -24,7 +29,40 @@ LONGEST = 1 << 16
 """Bytes of a line; a longer one is none of ours."""
 AT_ONCE = 1000
 """Lines that are read in one go."""
+STREAMS = 100
+"""That are open at once, of both kinds."""
 _GOES_ON = {"queued", "running"}
+
+
+class StreamPlaces:
+    """How many streams may be open at once: each reads its run twice a second, and none may keep the others from being served."""
+
+    def __init__(self, most: int = STREAMS) -> None:
+        self._free = most
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """One of the places; raises Unacceptable (429) where there is none."""
+        if not self._free:
+            raise Unacceptable(429, "Too many streams of events are open; ask again.", 5)
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events; its place is held until it has ended, however that was."""
+
+    def __init__(self, lines: AsyncIterator[str], place: ExitStack) -> None:
+        super().__init__(lines, media_type="text/event-stream", headers=FRESH)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them until the run stands still or nobody is there any more."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 @dataclass(frozen=True)

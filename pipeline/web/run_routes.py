@@ -1,36 +1,40 @@
 """The HTTP API: /v1/runs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request, Response, WebSocket
+from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 from fastapi import Path as InPath
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
 from pipeline.jobs.job_folder import NAME
 from pipeline.jobs.job_root import JobRoot
 from pipeline.jobs.job_view import JobState
 from pipeline.jobs.preview import draw_preview
-from pipeline.web.error_bodies import RESPONSES, describe_errors
+from pipeline.web.error_bodies import RESPONSES, Unacceptable, describe_errors
+from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_bodies import RetakeBody, RunBody, RunList, describe_form, describe_run
 from pipeline.web.run_creation import RunCreator
-from pipeline.web.run_events import follow_events
-from storage.errors import LinkInRun, LongtakeError
-from storage.run_paths import path_inside
+from pipeline.web.run_events import EventStream, StreamPlaces, Told, follow_events
+from storage.errors import LongtakeError
 
 Name = Annotated[
     str, InPath(pattern=f"^{NAME}$", examples=["film-1f0c3a5b7d9e"], description="Of the run.")
 ]
 LIVE_FILE = r"^(film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,12}-[0-9a-f]{12}\.m4s)$"
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment"}
-FRESH = {"Cache-Control": "no-cache"}
-FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable"}
 FILM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"video/mp4": {}}, "description": "The film"},
     206: {"content": {"video/mp4": {}}, "description": "A part of it, as Range asked for"},
-    416: {"description": "No such part"},
+    **describe_errors({416: "No such part"}),
+}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}},
+    204: {"description": "No more"},
+    **describe_errors({429: "Too many streams are open; Retry-After says when"}),
 }
 CREATE = describe_errors(
     {
@@ -84,7 +88,7 @@ def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
         """Put what stands still back into the queue."""
         return describe_run(jobs.resume(name))
 
-    @routes.post("/{name}/retake", status_code=201)
+    @routes.post("/{name}/retake", status_code=201, responses=CREATE)
     async def retake_run(name: Name, body: RetakeBody) -> RunBody:
         """Make some clips again, in a new run that shares the rest."""
 
@@ -92,6 +96,7 @@ def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
             until = body.until or jobs.view(name).clips or body.clip + 1
             return describe_run(jobs.retake(name, range(body.clip, until), body.flags))
 
+        creator.admit()
         return await creator.run_slowly(retake)
 
     @routes.delete("/{name}", status_code=204)
@@ -106,13 +111,13 @@ def build_film_routes(jobs: JobRoot) -> APIRouter:
     """What of a run can be looked at."""
     routes = APIRouter(prefix="/v1/runs", tags=["films"], responses=RESPONSES)
 
-    @routes.get("/{name}/film.mp4", response_class=FileResponse, responses=FILM)
-    def read_film(name: Name) -> FileResponse:
+    @routes.get("/{name}/film.mp4", response_class=StreamingResponse, responses=FILM)
+    def read_film(name: Name) -> FileAnswer:
         """The whole film; 404 before it is there."""
         return give_file(jobs.view(name).run, "video.mp4", "video/mp4")
 
-    @routes.get("/{name}/partial.mp4", response_class=FileResponse, responses=FILM)
-    def read_partial_film(name: Name) -> FileResponse:
+    @routes.get("/{name}/partial.mp4", response_class=StreamingResponse, responses=FILM)
+    def read_partial_film(name: Name) -> FileAnswer:
         """The film as far as it is finished; 404 before its first clip."""
         path = jobs.partial_film(name)
         return give_file(path.parent, path.name, "video/mp4")
@@ -128,8 +133,8 @@ def build_film_routes(jobs: JobRoot) -> APIRouter:
         """A frame of a clip, of the newest where none is named; before the first, the picture."""
         return Response(draw_preview(jobs.view(name), clip), media_type="image/jpeg", headers=FRESH)
 
-    @routes.get("/{name}/live/{file}", response_class=FileResponse, responses=FILM)
-    def read_live_file(name: Name, file: Annotated[str, InPath(pattern=LIVE_FILE)]) -> FileResponse:
+    @routes.get("/{name}/live/{file}", response_class=StreamingResponse, responses=FILM)
+    def read_live_file(name: Name, file: Annotated[str, InPath(pattern=LIVE_FILE)]) -> FileAnswer:
         """A file of the live film: film.m3u8 and what it names (docs/live.md)."""
         headers = FOR_GOOD if file.endswith(".m4s") else FRESH
         kind = TYPES.get(Path(file).suffix, "video/mp4")
@@ -141,11 +146,12 @@ def build_film_routes(jobs: JobRoot) -> APIRouter:
 def build_event_routes(jobs: JobRoot) -> APIRouter:
     """What happens to a run, while it happens."""
     routes = APIRouter(prefix="/v1/runs", tags=["events"], responses=RESPONSES)
+    places = StreamPlaces()
 
     @routes.get(
         "/{name}/events",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {}}}, 204: {"description": "No more"}},
+        responses=STREAM,
     )
     async def stream_events(
         name: Name, last_event_id: Annotated[str, Header(pattern="^[0-9]{0,18}$")] = ""
@@ -154,54 +160,52 @@ def build_event_routes(jobs: JobRoot) -> APIRouter:
 
         With the Last-Event-ID of the last that came, they go on after it; 204 where nothing will come.
         """
-        return await answer_events(jobs, name, last_event_id)
+        with ExitStack() as held:
+            held.enter_context(places.take())
+            told = follow_events(jobs, name, int(last_event_id or 0))
+            first = await read_first_events(told, goes_on=bool(last_event_id))
+            if not first:
+                return Response(status_code=204)
+            return EventStream(write_events(first, told), held.pop_all())
 
     @routes.websocket("/{name}/events/ws")
     async def send_events(socket: WebSocket, name: str, last_event_id: int = 0) -> None:
         """All of that over a web socket, as JSON with `kind`, `id` and `data`; it is closed when the run stands still."""
-        await send_events_to(socket, jobs, name, last_event_id)
+        await socket.accept()
+        try:
+            with places.take():
+                await send_events_to(socket, follow_events(jobs, name, last_event_id))
+        except Unacceptable as refused:
+            await socket.close(1013, str(refused))
 
     return routes
 
 
-async def answer_events(jobs: JobRoot, name: str, last: str) -> Response:
-    """The events after the last that came, as a stream; 204 where none came since and the run stands still."""
-    told = follow_events(jobs, name, int(last or 0))
+async def read_first_events(told: AsyncIterator[Told], *, goes_on: bool) -> list[Told]:
+    """What is told at once; none for a client that goes on after its last event, where nothing came since and the run stands still."""
     first = [await anext(told)]
-    if last and first[0].kind == "view":
+    if goes_on and first[0].kind == "view":
         first.append(await anext(told))
         if first[1].kind == "end":
-            return Response(status_code=204)
-
-    async def write() -> AsyncIterator[str]:
-        for each in first:
-            yield each.as_sse()
-        async for each in told:
-            yield each.as_sse()
-
-    return StreamingResponse(write(), media_type="text/event-stream", headers=FRESH)
+            return []
+    return first
 
 
-async def send_events_to(socket: WebSocket, jobs: JobRoot, name: str, after: int) -> None:
+async def write_events(first: Sequence[Told], told: AsyncIterator[Told]) -> AsyncIterator[str]:
+    """Events as the text of a stream."""
+    for each in first:
+        yield each.as_sse()
+    async for each in told:
+        yield each.as_sse()
+
+
+async def send_events_to(socket: WebSocket, told: AsyncIterator[Told]) -> None:
     """Send the events over a web socket until the run stands still or nobody is there any more."""
-    await socket.accept()
     try:
-        async for each in follow_events(jobs, name, after):
+        async for each in told:
             await socket.send_text(each.as_json())
         await socket.close()
     except LongtakeError as error:
         await socket.close(1008, str(error)[:100])
     except (WebSocketDisconnect, RuntimeError):  # what starlette raises where it is closed already
         return
-
-
-def give_file(
-    root: Path, name: str, kind: str, headers: dict[str, str] | None = None
-) -> FileResponse:
-    """A file of a run, or a part of it as Range asks; 404 where it is not there, or is a link."""
-    try:
-        path = path_inside(root, name)
-        found = path.lstat()
-    except (LinkInRun, OSError):
-        raise HTTPException(404, f"{name} is not there, or not yet.") from None
-    return FileResponse(path, media_type=kind, headers=headers or FRESH, stat_result=found)

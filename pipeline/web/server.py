@@ -11,6 +11,8 @@ from fastapi import FastAPI
 
 from pipeline.jobs.job_root import JobRoot
 from pipeline.upkeep.fork_server import FORK_SERVER
+from pipeline.web.body_limit import BodyLimit
+from pipeline.web.connection import PatientConnection
 from pipeline.web.error_bodies import add_error_handlers
 from pipeline.web.guard import Guard
 from pipeline.web.media_routes import build_media_routes
@@ -23,6 +25,8 @@ from storage.errors import BadInput
 LOOK_SECONDS = 10.0
 """After which it is seen that nobody keeps the queue."""
 CONNECTIONS = 500
+WORDS_BYTES = 1 << 16
+"""Of a message over a web socket: nobody has anything to say there."""
 DESCRIPTION = "Films that are made of a picture and a sound. See docs/api.md."
 
 
@@ -48,6 +52,7 @@ def make_app(settings: WebSettings, *, page: bool = True) -> FastAPI:
         from pipeline.web.page import mount_page
 
         mount_page(app, jobs, settings.upload_bytes)
+    app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Guard, settings=settings)
     return app
 
@@ -62,7 +67,8 @@ async def _look_after(jobs: JobRoot) -> None:
 def open_port(host: str, port: int) -> socket.socket:
     """A socket that listens there; raises BadInput where that cannot be."""
     kind = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(kind, socket.SOCK_STREAM)
+    # The protocol by its number: only then asyncio lets small answers go at once; each would wait 40 ms for the client's word otherwise.
+    listening = socket.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
@@ -76,14 +82,21 @@ def open_port(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve_forever(settings: WebSettings, listening: socket.socket, *, page: bool = True) -> None:
-    """Serve until a signal comes; no job ends with it."""
+def build_server(settings: WebSettings, *, page: bool = True) -> uvicorn.Server:
+    """The server, with its limits on connections."""
     config = uvicorn.Config(
         make_app(settings, page=page),
         log_level="warning",
+        http=PatientConnection,
         ws="websockets-sansio",
+        ws_max_size=WORDS_BYTES,
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=3,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
+
+
+def serve_forever(settings: WebSettings, listening: socket.socket, *, page: bool = True) -> None:
+    """Serve until a signal comes; no job ends with it."""
+    build_server(settings, page=page).run(sockets=[listening])

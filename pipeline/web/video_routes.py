@@ -3,16 +3,17 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from pipeline.jobs.job_request import JobRequest
 from pipeline.jobs.job_root import JobRoot
 from pipeline.jobs.job_view import JobState, JobView
 from pipeline.web.error_bodies import RESPONSES
+from pipeline.web.file_answer import FileAnswer, give_file
 from pipeline.web.form_receiver import ReceivedForm
 from pipeline.web.run_creation import RunCreator, read_form
-from pipeline.web.run_routes import CREATE, FILM, Name, give_file
+from pipeline.web.run_routes import CREATE, FILM, Name
 from storage.errors import NotMade
 
 VideoStatus = Literal["queued", "in_progress", "completed", "failed"]
@@ -105,8 +106,8 @@ def build_video_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
         """A film as it is now."""
         return describe_video(jobs.view(name))
 
-    @routes.get("/{name}/content", response_class=FileResponse, responses=FILM)
-    def read_content(name: Name) -> FileResponse:
+    @routes.get("/{name}/content", response_class=StreamingResponse, responses=FILM)
+    def read_content(name: Name) -> FileAnswer:
         """The film."""
         view = jobs.view(name)
         if view.film is None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 from waiting import wait_until
 
 from pipeline.cli import main
-from pipeline.web.server import make_app
+from pipeline.web.server import build_server, make_app, open_port
 from pipeline.web.settings import WebSettings
 
 ROOT = Path(__file__).parents[3]
@@ -77,6 +78,20 @@ def serving(monkeypatch: pytest.MonkeyPatch, fake_fork_server: Path) -> Callable
                 server.kill()
 
     return serve
+
+
+@pytest.fixture
+def listening(films: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server over these films, in this process, which has little patience."""
+    monkeypatch.setenv("PYTHONPATH", str(FAKE_SITE))
+    settings = WebSettings(films, upload_bytes=300_000, upload_seconds=0.5)
+    server = build_server(settings, page=False)
+    with open_port("127.0.0.1", 0) as sockets:
+        thread = Thread(target=server.run, kwargs={"sockets": [sockets]})
+        thread.start()
+        yield sockets.getsockname()[1]
+        server.should_exit = True
+        thread.join()
 
 
 def is_up(client: httpx.Client) -> bool:

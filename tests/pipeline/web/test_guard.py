@@ -22,7 +22,7 @@ def test_token_or_password_is_needed(tmp_path: Path):
     client = client_of(tmp_path, token="secret", user="ann", password="word")
     statuses = {
         "Bearer secret": 200, "bearer secret": 200, "": 401, "Bearer": 401, "Bearer other": 401,
-        "Bearer sécret": 401, "Basic x": 401, "Basic !!": 401, "Digest secret": 401,
+        "Bearer sécret": 401, "Basic x": 401, "Basic !!": 401, "Basic é": 401, "Digest secret": 401,
     }  # fmt: skip
     for said, status in statuses.items():
         headers = {"Authorization": said.encode("latin-1")}

@@ -1,13 +1,19 @@
 """Events of a run, from any place of them on, over both ways."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from pipeline.web.run_events import read_lines
+from pipeline.web import run_routes
+from pipeline.web.run_events import EventStream, StreamPlaces, read_lines
+from pipeline.web.server import make_app
+from pipeline.web.settings import WebSettings
 
 AT = "/v1/runs/tea/events"
 
@@ -59,6 +65,48 @@ def test_web_socket_tells_the_same(client: TestClient):
         with pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_text()
         assert closed.value.code == 1008
+
+
+def test_streams_are_limited(client: TestClient, films: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where as many are open as may be, another is told when to come back, of either kind; it has a place as soon as one is free."""
+    places = StreamPlaces(1)
+    monkeypatch.setattr(run_routes, "StreamPlaces", lambda: places)
+    app = make_app(WebSettings(films), page=False)
+    with TestClient(app, base_url="http://127.0.0.1") as asking:
+        with places.take():
+            refused = asking.get(AT)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+            with asking.websocket_connect(f"ws://127.0.0.1{AT}/ws") as socket:
+                with pytest.raises(WebSocketDisconnect) as closed:
+                    socket.receive_text()
+                assert closed.value.code == 1013
+        for _ in range(3):
+            assert read_stream(asking.get(AT).text)[-1]["event"] == "end"
+            last = {"Last-Event-ID": "999999"}
+            assert asking.get(AT, headers=last).status_code == 200
+            assert asking.get("/v1/runs/none/events").status_code == 404
+            with asking.websocket_connect(f"ws://127.0.0.1{AT}/ws") as socket:
+                assert socket.receive_text()
+
+
+def test_stream_that_nobody_takes_keeps_no_place():
+    """A client that is gone before the first word leaves its place to others."""
+    places, held = StreamPlaces(1), ExitStack()
+    held.enter_context(places.take())
+
+    async def tell() -> AsyncIterator[str]:
+        yield "never"
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: object) -> None:
+        await asyncio.sleep(60)
+
+    scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
+    asyncio.run(EventStream(tell(), held)(scope, receive, send))
+    with places.take():
+        pass
 
 
 def test_torn_and_damaged_lines_are_passed_over(tmp_path: Path):

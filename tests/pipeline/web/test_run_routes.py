@@ -1,14 +1,23 @@
 """The HTTP API over runs: what is asked, what comes, and what is refused with a reason."""
 
+import errno
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 
+from pipeline.web import form_receiver
+from storage.disk import FileSystem
+
+HALF_FORM = (
+    b"--x\r\nContent-Disposition: form-data; name=picture; filename=a.png\r\n\r\nbytes\r\n"
+    b"--x\r\nContent-Disposition: form-data; name=sound; filename=a.wav\r\n\r\nhalf of it"
+)
 GONE = "/v1/runs/film-000000000000"
 
 
-def post_film(client: TestClient, face: Path, speech: Path, **more: str) -> object:
+def post_film(client: TestClient, face: Path, speech: Path, **more: str) -> Response:
     """Ask for a small film by an upload."""
     files = {each.stem: (each.name, each.read_bytes()) for each in (face, speech)}
     files = {"picture": files["face"], "sound": files["speech"]}
@@ -84,6 +93,7 @@ def test_forms_that_are_refused_say_why(
     ("kind", "body", "status"),
     [
         ("multipart/form-data; boundary=x", b"no form", 400),
+        ("multipart/form-data; boundary=x", HALF_FORM, 400),
         ("multipart/form-data", b"", 415),
         ("text/plain", b"", 415),
         ("application/json", b"{", 422),
@@ -97,6 +107,25 @@ def test_bodies_that_cannot_be_read_are_refused(
     """What is neither a form nor JSON of the right shape is refused with a line."""
     asked = client.post("/v1/runs", content=body, headers={"Content-Type": kind})
     assert (asked.status_code, bool(asked.json()["error"]["message"])) == (status, True)
+
+
+def test_upload_that_has_no_room_is_refused(
+    client: TestClient, films: Path, face: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """507 for an upload that says it is larger than what is free, and for one that meets the end of the disk; nothing of it stays."""
+    full = FileSystem(free=100, files=None, read_only=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(form_receiver, "read_file_system", lambda _path: full)
+        asked = post_film(client, face, speech)
+    assert (asked.status_code, "no space left" in asked.json()["error"]["message"]) == (507, True)
+
+    def write(_receiver: object, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(form_receiver.FormReceiver, "_take", write)
+    asked = post_film(client, face, speech)
+    assert (asked.status_code, "no space left" in asked.json()["error"]["message"]) == (507, True)
+    assert list((films / ".jobs").glob(".longtake-upload*")) == []
 
 
 def test_film_can_be_watched(client: TestClient, films: Path):
@@ -177,7 +206,8 @@ def test_same_runs_are_video_jobs(client: TestClient, face: Path):
 
 def test_films_a_minute_are_limited(client: TestClient):
     """Who asks too often is told when to come back, and what is read is not limited."""
-    statuses = [client.post("/v1/runs", content=b"").status_code for _ in range(61)]
-    assert statuses == [415] * 60 + [429]
+    statuses = [client.post("/v1/runs", content=b"").status_code for _ in range(59)]
+    statuses += [client.post("/v1/runs/tea/retake", json={"clip": 7}).status_code for _ in range(2)]
+    assert statuses == [415] * 59 + [422, 429]
     assert int(client.post("/v1/runs").headers["Retry-After"]) > 0
     assert client.get("/v1/runs").status_code == 200
