@@ -81,9 +81,11 @@ def serving(monkeypatch: pytest.MonkeyPatch, fake_fork_server: Path) -> Callable
 
 
 @pytest.fixture
-def listening(films: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def listening(
+    films: Path, monkeypatch: pytest.MonkeyPatch, fake_fork_server: Path
+) -> Iterator[int]:
     """The port of a server over these films, in this process, which has little patience."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE_SITE))
+    monkeypatch.setenv("PYTHONPATH", str(fake_fork_server))
     settings = WebSettings(films, upload_bytes=300_000, upload_seconds=0.5)
     server = build_server(settings, page=False)
     with open_port("127.0.0.1", 0) as sockets:
