@@ -18,10 +18,8 @@ sys.path[:0] = [
     str(Path(__file__).parent),
 ]
 
-from films import ROOT, Film, Tree
+from films import ROOT, Film, Tally, Tree
 from wavefile import write_wave
-
-Tally = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.waiting import LONG
+
+Tally = Callable[..., None]
+"""Counts what became of a trial."""
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent

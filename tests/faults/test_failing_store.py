@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import DOORS, Film, Tree, differing, is_plain
+from films import DOORS, Film, Tally, Tree, differing, is_plain
 
 CALLS = ("open", "write", "fsync")
 PLACES = ("latents/", "steps/", "frames/", "segments/", "commits/", "audio/")

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import ROOT, TESTS, Film
+from films import ROOT, TESTS, Film, Tally
 from wavefile import write_wave
 
 

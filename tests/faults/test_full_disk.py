@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import Tally
 from disks import call, disk, memory_disk
-from films import DOORS, Film, Tree, differing, is_plain, tree
+from films import DOORS, Film, Tally, Tree, differing, is_plain, tree
 
 # A fragment of a path that each stage writes.
 STAGES = {

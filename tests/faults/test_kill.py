@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import DOORS, Film, Tree, differing, running
+from films import DOORS, Film, Tally, Tree, differing, running
 
 SLOW = {"FAKE_DENOISE": "0.015", "FAKE_DECODE": "0.015"}
 MOST_TRIES = 60

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import ROOT, TESTS, Film, differing, is_plain
+from films import ROOT, TESTS, Film, Tally, differing, is_plain
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import Film, running, tree
+from films import Film, Tally, running, tree
 from wavefile import write_wave
 
 MOST = 10.0

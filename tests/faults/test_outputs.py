@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Tally
-from films import ROOT, TESTS
+from films import ROOT, TESTS, Tally
 
 
 def outputs(what: str, *more: str) -> dict[str, Any]:

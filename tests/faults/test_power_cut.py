@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Tally
 from disks import Disk, disk
-from films import DOORS, Film, Tree, differing, running
+from films import DOORS, Film, Tally, Tree, differing, running
 from test_write_points import forks
 
 SLOW = {"FAKE_DENOISE": "0.01", "FAKE_DECODE": "0.01"}

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Tally
-from films import ROOT
+from films import ROOT, Tally
 
 FILM = ["examples/mila.png", "examples/harbour.wav", "--size", "64*64", "--num-clip", "6", "--carry-every", "1"]  # fmt: skip
 WAYS = [("2", "steps"), ("2", "layers"), ("3", "steps"), ("3", "layers"), ("4", "steps")]

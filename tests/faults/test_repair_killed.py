@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import Film
+from films import Film, Tally
 from repairs import EACH, SEVERAL
 from test_write_points import forks
 

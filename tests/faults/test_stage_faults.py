@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import DOORS, Film, Tree, differing, is_plain, tree
+from films import DOORS, Film, Tally, Tree, differing, is_plain, tree
 
 CODES = {"longtake": 4, "luigi": 30}
 

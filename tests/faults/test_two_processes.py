@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import DOORS, Film, Tree, differing, running, tree
+from films import DOORS, Film, Tally, Tree, differing, running, tree
 
 # Luigi has a lock of its own against the very same command line: 10, and not a word on stderr.
 REFUSED = {"longtake": {75}, "luigi": {30, 10}}

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Tally
-from films import ROOT, TESTS, Film
+from films import ROOT, TESTS, Film, Tally
 
 KINDS = ["create", "dirsync", "fsync", "mkdir", "rename", "unlink", "write"]
 
