@@ -1,1 +1,1 @@
-"""The live film to a server that streams it on: RTMP and SRT, at the pace of a clock, by a process of its own."""
+"""The live film to a server that streams it on: RTMP, SRT and WebRTC, at the pace of a clock, by a process of its own."""

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from pipeline.push.whip import HTTP
 from pipeline.sinks.address import UrlOption, choose_urls
 from storage.errors import BadOption
 
 PUSH = UrlOption("--push", "LONGTAKE_PUSH", "push")
-_FORMATS: dict[str, Literal["flv", "mpegts"]] = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
-"""What each protocol carries."""
-_REFUSED = {
-    "whip": "WebRTC wants its sound as Opus, and a film's is AAC; push rtmp:// to a server that hands it on",
-    "http": "it is no server for a push; rtmp, rtmps and srt are",
-    "https": "it is no server for a push; rtmp, rtmps and srt are",
+Carried = Literal["flv", "mpegts", "whip"]
+"""What a protocol carries, as libav names it."""
+_FORMATS: dict[str, Carried] = {
+    "rtmp": "flv",
+    "rtmps": "flv",
+    "srt": "mpegts",
+    **dict.fromkeys(HTTP, "whip"),
 }
+_WEB = "whether it takes a film by WHIP has to be said: whip+https://"
+_REFUSED = {"http": _WEB, "https": _WEB}
 
 
 @dataclass(frozen=True)
@@ -31,21 +35,17 @@ class PushAddress:
     url: str = field(repr=False)
     name: str
     """Its scheme, host and port: all that any message says of it. The path of an RTMP server is its key."""
-    format: Literal["flv", "mpegts"]
+    format: Carried
 
     @property
     def through_ffmpeg(self) -> bool:
         """True where the libav of PyAV does not speak the protocol, and the program ffmpeg does."""
-        return self._is_srt
+        return self.format == "mpegts"
 
     @property
     def notice_seconds(self) -> float:
-        """Seconds after which it is noticed that the server is gone: SRT waits for five and says of no packet that it has arrived; TCP is told."""
-        return 7.0 if self._is_srt else 0.0
-
-    @property
-    def _is_srt(self) -> bool:
-        return urlsplit(self.url).scheme == "srt"
+        """Seconds after which it is noticed that the server is gone: SRT and WebRTC wait for five and say of no packet that it has arrived; TCP is told."""
+        return 0.0 if self.format == "flv" else 7.0
 
 
 def add_push(parser: ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def add_push(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="URL",
-        help=f"Push the film to a live server while it is made, again for each: rtmp(s)://HOST/APP/KEY, srt://HOST:PORT. With --live. With a secret in it rather {PUSH.variable}.",
+        help=f"Push the film to a live server while it is made, again for each: rtmp(s)://HOST/APP/KEY, srt://HOST:PORT, whip+https://HOST/PATH. With --live. With a secret in it rather {PUSH.variable}.",
     )
 
 
@@ -76,7 +76,10 @@ def read_server(url: str, place: str) -> PushAddress:
         raise BadOption(place, "…", "its host or port cannot be read") from None
     name = f"{parts.scheme}://{parts.hostname or ''}{port}"
     if parts.scheme not in _FORMATS or not parts.hostname:
-        reason = _REFUSED.get(parts.scheme, "a URL such as rtmp://host/app/key or srt://host:9000")
+        reason = _REFUSED.get(
+            parts.scheme,
+            "a URL such as rtmp://host/app/key, srt://host:9000 or whip+https://host/path",
+        )
         raise BadOption(place, name if parts.hostname else "…", reason)
     server = PushAddress(url, name, _FORMATS[parts.scheme])
     if server.through_ffmpeg and not port:

@@ -2,7 +2,7 @@
 
     python -m pipeline.push.connection RUN/live CLIP FORMAT NAME SECONDS    with the URL on stdin, where no list of processes shows it
 
-Sends the live film from a clip on, packets copied, each at its time by the clock, until the playlist ends. Says on stdout the number of each clip that is
+Sends the live film from a clip on, packets copied (sound made Opus for WebRTC), each at its time by the clock, until the playlist ends. Says on stdout the number of each clip that is
 sent, and at last what failed. A packet or a connection that is not taken within so many
 seconds ends it, whatever library it hangs in.
 """
@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pipeline.push.address import PushAddress, find_ffmpeg
+from pipeline.push.address import Carried, PushAddress, find_ffmpeg
+from pipeline.push.opus_sound import CopiedPackets, OpusSound
+from pipeline.push.whip import ServerFault, start_whip_relay
 from pipeline.sinks.sink import describe_reason
 from pipeline.upkeep.child_process import follow_parent
 from storage.live_playlist import HEADER, read_playlist
@@ -34,6 +36,8 @@ SRT_PAYLOAD = 7 * 188
 """Bytes of a message: seven packets of a transport stream, as every SRT receiver expects."""
 SRT_LINGER = 1.0
 """Seconds before a connection is closed: what its buffers hold then (120 ms by default) the receiver throws away."""
+WHIP_LINGER = 1.0
+"""The same of a session, which the muxer's end ends: servers hold back what may be out of order."""
 LATE = 0.5
 """Seconds behind the clock at which it is set anew: the film was made too slowly, and what follows is not hurried."""
 
@@ -55,9 +59,11 @@ class Clock:
 class LiveStream:
     """A film on its way into a connection."""
 
-    def __init__(self, connection: "OutputContainer", seconds: int) -> None:
-        """`seconds`: that a packet may take."""
+    def __init__(self, connection: "OutputContainer", seconds: int, *, opus: bool = False) -> None:
+        """`seconds`: that a packet may take. `opus`: what the sound is sent as, instead of as it is."""
         self._connection, self._clock, self._seconds = connection, Clock(), seconds
+        self._opus = opus
+        self._tracks: list[OpusSound | CopiedPackets] = []
 
     def send_clip(self, content: bytes) -> None:
         """Send the packets of a header and a fragment, each at its time. Raises FFmpegError, OSError."""
@@ -66,15 +72,26 @@ class LiveStream:
         file = MemoryFile()
         file.content.extend(content)
         with av.open(file, "r", "mp4") as source:
-            if not self._connection.streams:
-                for stream in source.streams:
-                    self._connection.add_stream_from_template(stream)
+            if not self._tracks:
+                self._tracks = [self._add_track(stream) for stream in source.streams]
             packets = [packet for packet in source.demux() if packet.dts is not None]
             for packet in sorted(packets, key=_sent_at):
                 self._clock.wait_until(float(_sent_at(packet)))
-                packet.stream = self._connection.streams[packet.stream.index]
-                with limited_time(self._seconds):
-                    self._connection.mux(packet)
+                self._send(self._tracks[packet.stream.index].convert_packet(packet))
+
+    def send_rest(self) -> None:
+        """Send what was held back. Raises FFmpegError, OSError."""
+        for track in self._tracks:
+            self._send(track.take_rest())
+
+    def _add_track(self, stream: Any) -> "OpusSound | CopiedPackets":
+        sound = self._opus and stream.type == "audio"
+        return (OpusSound if sound else CopiedPackets)(self._connection, stream)
+
+    def _send(self, packets: "Iterator[Packet[Any]]") -> None:
+        for packet in packets:
+            with limited_time(self._seconds):
+                self._connection.mux(packet)
 
 
 def _sent_at(packet: "Packet[Any]") -> Fraction:
@@ -109,12 +126,19 @@ def open_connection(server: PushAddress, seconds: int) -> Iterator["OutputContai
 
     with ExitStack() as stack:
         target: Any = server.url
+        options = {"flush_packets": "1"}
         if server.through_ffmpeg:
             target = stack.enter_context(_start_ffmpeg(server.url))
+        if server.format == "whip":
+            muxer = stack.enter_context(start_whip_relay(server.url, seconds))
+            target, options = muxer.url, muxer.options
         with limited_time(seconds):
-            connection = av.open(target, "w", format=server.format, options={"flush_packets": "1"})
+            connection = av.open(target, "w", format=server.format, options=options)
         yield connection
-        with limited_time(seconds):
+        # A server may close its side first when a session ends; by then all is sent.
+        kinds = (OSError,) if server.format == "whip" else ()
+        time.sleep(WHIP_LINGER if server.format == "whip" else 0)
+        with limited_time(seconds), suppress(*kinds):
             connection.close()
 
 
@@ -151,9 +175,12 @@ def main(words: list[str]) -> int:
     folder, clip, form, name = Path(words[0]), int(words[1]), words[2], words[3]
     seconds = int(words[4])
     url = sys.stdin.readline().strip()
-    server = PushAddress(url, name, "flv" if form == "flv" else "mpegts")
+    server = PushAddress(url, name, cast("Carried", form))
     try:
         _push_film(server, folder, clip, seconds)
+    except ServerFault as fault:
+        _tell(f"failed {fault}")
+        return 1
     except Exception as fault:  # noqa: BLE001 - whatever a network or a library raises
         _tell(f"failed {describe_reason(fault)}")
         return 1
@@ -166,10 +193,11 @@ def _push_film(server: PushAddress, folder: Path, first: int, seconds: int) -> N
         return
     # Not before there is something to send: a server does not wait for long.
     with open_connection(server, seconds) as connection:
-        stream = LiveStream(connection, seconds)
+        stream = LiveStream(connection, seconds, opus=server.format == "whip")
         for clip, fragment in chain([begin], clips):
             stream.send_clip((folder / HEADER).read_bytes() + fragment.read_bytes())
             _tell(str(clip))
+        stream.send_rest()
 
 
 def _tell(line: str) -> None:

@@ -222,8 +222,15 @@ def test_no_message_shows_the_key() -> None:
     server = read_server("rtmps://live.example:443/app/SECRET?pass=SECRET", "--push")
     assert server.name == "rtmps://live.example:443"
     assert "SECRET" not in repr(server)
+    assert (
+        read_server("whip+https://SECRET@example/SECRET", "--push").name == "whip+https://example"
+    )
     for url in (
-        "whip://example/SECRET",
+        "https://example/SECRET",
+        "whip://SECRET@",
+        "whip+https:///SECRET",
+        "whip://SECRET@example:port/x",
+        "whip://SECRET@[::1/x",
         "ftp://u:SECRET@example/x",
         "SECRET",
         "srt://h?passphrase=SECRET",

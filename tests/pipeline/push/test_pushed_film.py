@@ -78,9 +78,9 @@ def test_killed_and_resumed_it_goes_on_where_it_stood(
 def test_an_unknown_server_is_refused_before_any_work(
     longtake: Longtake, face: Path, speech: Path
 ) -> None:
-    """A protocol that nothing here speaks is code 2, with the reason, and no run is made."""
-    code, _, said = longtake("new", face, speech, "--run", "r", "--push", "whip://host/SECRET")
+    """An address that says no protocol of a push is code 2, with the reason, and no run is made."""
+    code, _, said = longtake("new", face, speech, "--run", "r", "--push", "https://host/SECRET")
     assert code == 2
-    assert "Opus" in said
+    assert "whip+https://" in said
     assert "SECRET" not in said
     assert not Path("r").exists()
