@@ -13,12 +13,17 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.fragment import ClipTimes, Fragment
 from storage.live_playlist import END, GROWING, HEADER, PLAYLIST, SUFFIX, describe_playlist
 from storage.names import LIVE
 from storage.publish import make_folder, publish_bytes, remove_path
 from storage.run_paths import append_bytes, open_own, path_inside
+
+if TYPE_CHECKING:
+    from storage.run import Run
+    from storage.spec import Spec
 
 KEY = 12
 """Characters of a segment's hash in the name of its fragment."""
@@ -41,6 +46,35 @@ class LiveClip:
     def lines(self) -> str:
         """What the playlist says of it."""
         return f"#EXTINF:{float(self.times.seconds):.6f},\n{self.name}\n"
+
+
+def find_live_clip(run: "Run", clip: int) -> LiveClip | None:
+    """The entry of a clip; None where its segment is not made."""
+    spec, facts = run.spec, run.records.vouched("segment", clip)
+    if facts is None:
+        return None
+    times = ClipTimes(clip, spec.fps, clip * spec.clip_frames, spec.frames_in(clip))
+    return LiveClip(times, str(facts["sha256"]))
+
+
+def find_live_clips(run: "Run") -> Iterator[LiveClip]:
+    """The entries of the clips from the first one to the first one that is missing."""
+    for clip in range(run.spec.clips):
+        if (entry := find_live_clip(run, clip)) is None:
+            return
+        yield entry
+
+
+def measure_longest_clip(spec: "Spec") -> float:
+    """Seconds of the longest clip of a film."""
+    return min(spec.clip_frames, spec.frames) / spec.fps
+
+
+def write_playlist_text(longest: float, clips: Iterable[LiveClip], *, whole: bool) -> bytes:
+    """The playlist of these clips, the longest of the film being so many seconds; that of a film that goes on, or of a `whole` one."""
+    kind, end = ("VOD", END) if whole else ("EVENT", "")
+    entries = "".join(clip.lines for clip in clips)
+    return f"{describe_playlist(longest, kind)}{entries}{end}".encode()
 
 
 class LiveFolder:
@@ -106,9 +140,7 @@ class LiveFolder:
                 remove_path(path)
 
     def _write_playlist(self, clips: Iterable[LiveClip], *, whole: bool) -> bool:
-        kind, end = ("VOD", END) if whole else ("EVENT", "")
-        entries = "".join(clip.lines for clip in clips)
-        text = f"{describe_playlist(self._longest, kind)}{entries}{end}".encode()
+        text = write_playlist_text(self._longest, clips, whole=whole)
         if self.playlist.is_file() and self.playlist.read_bytes() == text:
             return False
         publish_bytes(self.playlist, text)

@@ -28,7 +28,7 @@ def describe_playlist(longest: float, kind: str) -> str:
 def read_playlist(folder: Path) -> tuple[list[str], bool]:
     """The fragments that the playlist in a folder names, and whether it is that of a whole film; none where there is no playlist yet."""
     try:
-        text = (folder / PLAYLIST).read_text()
+        text = (folder / PLAYLIST).read_text(errors="replace")
     except FileNotFoundError:
         return [], False
     # The last line may be half there.

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from storage import layout, video_check
 from storage.digest import find_file_flaw
 from storage.film_file import FilmSpan
+from storage.live_check import LiveCheck
 from storage.lock import find_worker
-from storage.names import find_clips, segment_name
+from storage.names import LIVE, find_clips, segment_name
 from storage.publish import DRAFT_NAME
 from storage.strays import find_strays
 
@@ -34,7 +35,7 @@ class Finding:
     """One file that is not as it should be."""
 
     stage: str
-    """As in records; or `run` (run.json), `input` (a copied one), `layout` (metadata, times), `present`, `memo`, `stray`."""
+    """As in records; or `run` (run.json), `input` (a copied one), `layout` (metadata, times), `live` (of the live film), `present`, `memo`, `stray`."""
     clip: int | None
     path: str
     """In the run's folder."""
@@ -78,6 +79,7 @@ class RunScan:
         yield from _confirm_twice(self._scan_join_contexts)
         yield from _confirm_twice(self._scan_film)
         if self.thorough:
+            yield from _confirm_twice(self._scan_live_film)
             yield from _confirm_twice(self._scan_memos)
             yield from _confirm_twice(self._scan_presence)
             yield from _confirm_twice(self._scan_strays)
@@ -235,6 +237,12 @@ class RunScan:
                 flaw := self._file_flaw(path, facts) or self._find_playback_flaw(stage)
             ) is not None:
                 yield Finding(stage, None, self._relative_name(path), flaw)
+
+    def _scan_live_film(self) -> Iterator[Finding]:
+        check = LiveCheck(self.run, self._bad_segments, at_rest=self._at_rest)
+        for each in check.find_flaws():
+            path = self._relative_name(each.path)
+            yield Finding(LIVE, each.clip, path, each.flaw, each.damage)
 
     def _find_playback_flaw(self, stage: str) -> str | None:
         """What is wrong with the soundtrack or the film for one who plays it, if all is to be looked at."""

@@ -80,6 +80,11 @@ def _forget_record(run: "Run", found: Finding) -> None:
     remove_path(run.root / found.path)
 
 
+def _remove_live(run: "Run", found: Finding) -> None:
+    """It is made again of clips and sound, by who asked for this or by the next session."""
+    remove_path(run.root / found.path)
+
+
 def _discard_carry(run: "Run", found: Finding) -> None:
     """No film needs it back: an older one serves, or the beginning."""
     run.carry.discard(_clip_of(found))
@@ -114,4 +119,5 @@ REMEDIES: dict[str, Callable[["Run", Finding], None]] = {
     "soundtrack": _doubt_clip,
     "video": _doubt_clip,
     "memo": _forget_record,
+    "live": _remove_live,
 }

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from storage.digest import hash_file
 from storage.fragment import ClipTimes, write_fragment
-from storage.live_film import LiveClip, LiveFolder
+from storage.live_film import (
+    LiveFolder,
+    find_live_clip,
+    find_live_clips,
+    measure_longest_clip,
+)
 from storage.live_sound import EncodedSound, LiveSound, SpooledSound
 from storage.names import LIVE
 from storage.refusals import describe_fault
@@ -114,8 +119,18 @@ class LiveFilm:
             while self._add_next():
                 pulse()
             folder, clips = self._folder, self._run.spec.clips
-            if folder is not None and folder.clips == clips and folder.finish(self._entries()):
+            if (
+                folder is not None
+                and folder.clips == clips
+                and folder.finish(find_live_clips(self._run))
+            ):
                 emit_event("live_finished", path=str(folder.playlist), clips=clips)
+
+    def restore(self, pulse: Callable[[], None]) -> None:
+        """Make what is missing of a live film, as far as picture and sound are there. `pulse` is called between two clips, and may raise."""
+        self.start(lambda _: False)
+        self.finish(pulse)
+        self.close()
 
     def close(self) -> None:
         """End the encoding, close what is open."""
@@ -128,9 +143,8 @@ class LiveFilm:
     def _start(self, has_room: Callable[[int], bool]) -> None:
         run = self._run
         spec = run.spec
-        seconds = min(spec.clip_frames, spec.frames) / spec.fps
-        folder = LiveFolder(run.root, seconds, growing=run.settings.grow)
-        folder.restore(self._entries(), spec.clips)
+        folder = LiveFolder(run.root, measure_longest_clip(spec), growing=run.settings.grow)
+        folder.restore(find_live_clips(run), spec.clips)
         self._folder = folder
         emit_event("live_started", path=str(folder.playlist), clips=folder.clips)
         # Twice: the packets wait in a file of their own.
@@ -144,7 +158,7 @@ class LiveFilm:
         folder, run = self._folder, self._run
         if folder is None or folder.clips == run.spec.clips:
             return False
-        entry = self._find_entry(folder.clips)
+        entry = find_live_clip(run, folder.clips)
         last = folder.clips == run.spec.clips - 1
         if entry is None or (sound := self._find_sound(entry.times, last=last)) is None:
             return False
@@ -166,20 +180,6 @@ class LiveFilm:
             self._sound.close()
         self._sound = EncodedSound(self._run.verified_path("soundtrack"))
         return self._sound
-
-    def _find_entry(self, clip: int) -> LiveClip | None:
-        spec, facts = self._run.spec, self._run.records.vouched("segment", clip)
-        if facts is None:
-            return None
-        times = ClipTimes(clip, spec.fps, clip * spec.clip_frames, spec.frames_in(clip))
-        return LiveClip(times, str(facts["sha256"]))
-
-    def _entries(self) -> Iterator[LiveClip]:
-        """The clips from the first one to the first one that is missing."""
-        for clip in range(self._run.spec.clips):
-            if (entry := self._find_entry(clip)) is None:
-                return
-            yield entry
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
+from storage.names import LIVE
 from storage.scan import Finding
 from tasks.audio import ExtractAudio
 from tasks.clip import DecodeClip, DenoiseClip
@@ -15,6 +16,7 @@ from tasks.events import emit_event
 from tasks.film import EncodeSoundtrack, MuxVideo, missing_tasks
 from tasks.film_part import FilmPart
 from tasks.inputs import EncodeInputs
+from tasks.live_film import LiveFilm
 from tasks.loaded_model import model_traits_of
 from tasks.luigi_batches import ClipKind, luigi_settings, make_batches, require_built
 from tasks.route import find_route
@@ -54,7 +56,7 @@ class RepairCost:
     drop: tuple[int, ...]
     """Carries that are removed and not missed."""
     rewrite: tuple[str, ...]
-    """Small files that follow from the spec."""
+    """Files that follow from the spec, or of a live film from its clips."""
     lost: tuple[str, ...]
     """What only a person can bring back: copied inputs, and what a join of a retake was made of."""
 
@@ -83,7 +85,7 @@ def estimate_repair(run: "Run", found: Iterable[Finding]) -> RepairCost:
         hear=tuple(_clips_of(found, ("audio",))),
         once=tuple(one for one in ("inputs", "sound", "soundtrack", "video") if one in stages),
         drop=tuple(carries),
-        rewrite=tuple(e.path for e in found if e.stage in {"run", "layout", "present"}),
+        rewrite=tuple(e.path for e in found if e.stage in {"run", "layout", "present", LIVE}),
         lost=tuple(each.path for each in found if each.stage in ONLY_A_PERSON_RESTORES),
     )
 
@@ -101,6 +103,8 @@ def repair_run(run: "Run", found: Iterable[Finding]) -> None:
         withdraw_findings(run, found)
         for task in require_built(session, repair_tasks(session, found)):
             luigi.build([task], **luigi_settings(True))
+        if any(each.stage == LIVE for each in found):
+            LiveFilm(run, wanted=True).restore(session.pulse)
 
 
 def repair_tasks(session: Session, found: list[Finding]) -> Iterator[luigi.Task]:
