@@ -63,6 +63,29 @@ def test_module_is_run_as_python_runs_it(
         assert (tmp_path / "err").read_text() == "None \n"
 
 
+@pytest.mark.parametrize(
+    ("code", "expected", "said"),
+    [
+        ("import sys; sys.exit('gone')", 1, "gone\n"),
+        ("import sys; sys.exit()", 0, ""),
+        ("import sys; sys.exit(300)", 300 % 256, ""),
+        ("raise ArithmeticError('tea')", 1, "ArithmeticError: tea\n"),
+        ("import atexit, sys; atexit.register(sys.stderr.write, 'bye\\n')", 0, "bye\n"),
+        ("import threading; threading.Timer(.2, __import__('os')._exit, [9]).start()", 9, ""),
+    ],
+)
+def test_it_ends_as_python_ends(
+    forks: ForkServer, tmp_path: Path, code: str, expected: int, said: str
+):
+    """Exit codes, faults, what was registered for the end, and threads that are waited for."""
+    with (tmp_path / "err").open("wb") as err:
+        module = f"code_{expected}_{len(code)}"
+        folder = Path(os.environ["PYTHONPATH"])
+        (folder / f"{module}.py").write_text(code)
+        assert forks.start(module, stdout=err, stderr=err).wait() == expected
+    assert (tmp_path / "err").read_text().endswith(said)
+
+
 def test_many_at_once_are_told_apart(forks: ForkServer, tmp_path: Path):
     """Threads ask at the same time, and each gets its own process's end."""
     codes: dict[int, int | None] = {}
