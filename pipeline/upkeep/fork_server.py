@@ -32,7 +32,7 @@ PRELOADED = (
     "pipeline.cli", "pipeline.commands.new", "pipeline.commands.plan", "pipeline.api", "pipeline.options.sources",
     "pipeline.plan.planner", "tasks.film", "tasks.retake", "storage.zarr_store", "model.pocket.avatar", "model.pocket.face_finder",
 )  # fmt: skip
-"""Modules whose import is most of what a film's process does before its work; none of them does more than be defined."""
+"""Modules whose import is most of what a film's process does before its work; none of them does more than be defined. On macOS none is: Apple's frameworks, once loaded, end a fork."""
 _DIED = 1
 """The exit code of a process whose fork server was killed before it could tell."""
 _FDS = 4
@@ -248,7 +248,7 @@ def _run_asked(asked: AskedProcess) -> NoReturn:
 def serve_forks_of_parent() -> None:
     """Be the server whose connection is the descriptor that the word names."""
     with socket.socket(fileno=int(sys.argv[1])) as served:
-        for module in PRELOADED:
+        for module in PRELOADED if sys.platform != "darwin" else ():
             importlib.import_module(module)
         serve_forks(served)
 
