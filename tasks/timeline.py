@@ -1,6 +1,9 @@
 """Seconds into frames into clips: pure arithmetic in whole numbers and fractions."""
 
+import re
 from fractions import Fraction
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)s)", re.ASCII)
 
 
 def count_frames(seconds: Fraction, fps: int) -> int:
@@ -22,6 +25,27 @@ def sound_span(clip: int, clip_frames: int, samples_per_frame: int, lead: int = 
     """The samples that belong to the frames of a whole clip; `lead` frames later if asked."""
     start = (clip * clip_frames + lead) * samples_per_frame
     return range(start, start + clip_frames * samples_per_frame)
+
+
+def read_time(word: str) -> Fraction:
+    """Seconds from the film's beginning of h:mm:ss, m:ss or 192.5s, all but hours with decimals. Raises ValueError, which says so."""
+    found = _CLOCK.fullmatch(word)
+    if found is None:
+        raise ValueError(f"a time such as 0:03:12, 3:12.4 or 192.4s is needed, not {word}")
+    hours, minutes, seconds, alone = (Fraction(each or 0) for each in found.groups())
+    if seconds >= 60 or (found[1] and minutes >= 60):
+        raise ValueError(f"{word} is no time: minutes and seconds end at 59")
+    return 3600 * hours + 60 * minutes + seconds + alone
+
+
+def first_clip_at(time: Fraction, fps: int, clip_frames: int) -> int:
+    """The clip that shows the film at that time, or the first that begins then."""
+    return int(time * fps) // clip_frames
+
+
+def first_clip_after(time: Fraction, fps: int, clip_frames: int) -> int:
+    """The first clip of which nothing is shown before that time."""
+    return count_clips(-(-time * fps // 1), clip_frames)
 
 
 def format_duration(seconds: Fraction) -> str:

@@ -1,6 +1,8 @@
 """longtake retake: some clips again, with another seed."""
 
 import sys
+from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from pipeline.commands.command import (
     report_film,
 )
 from pipeline.commands.keep_going import flags_as_words, keep_going
+from storage.errors import BadInput
+from tasks.timeline import first_clip_after, first_clip_at, read_time
 
 if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
@@ -68,9 +72,10 @@ def read_retake_request(command: Command, changes: "GivenOptions") -> "RetakeReq
     """What the flags ask for."""
     from tasks.retake import RetakeRequest
 
+    clip, until = _read_clips(command)
     return RetakeRequest(
-        clip=int(str(command.options["clip"])),
-        until=command.number("until"),
+        clip=clip,
+        until=until,
         seed=command.number("seed"),
         run=command.file("new"),
         redecode=command.has("redecode"),
@@ -81,10 +86,35 @@ def read_retake_request(command: Command, changes: "GivenOptions") -> "RetakeReq
     )
 
 
+def _read_clips(command: Command) -> tuple[int, int | None]:
+    """The first clip that is made again, and the first that is not; told by their numbers, or by times in the film."""
+    clip, begin, until = (command.options[name] for name in ("clip", "from", "until"))
+    if (clip is None) == (begin is None):
+        raise BadInput("One of --clip N and --from TIME says where the retake begins.")
+    first = int(str(clip)) if begin is None else _find_clip(command, str(begin), first_clip_at)
+    if until is None:
+        return first, None
+    word = str(until)
+    number = word.isascii() and word.isdigit()
+    return first, int(word) if number else _find_clip(command, word, first_clip_after)
+
+
+def _find_clip(command: Command, word: str, rule: Callable[[Fraction, int, int], int]) -> int:
+    """The clip of a time in the film."""
+    from storage.run import Run
+
+    try:
+        time = read_time(word)
+    except ValueError as reason:
+        raise BadInput(f"{reason}.") from None
+    spec = Run.open(command.path("run")).spec
+    return rule(time, spec.fps, spec.clip_frames)
+
+
 def _command_again(command: Command, target: object) -> list[str]:
     """The command again, with the new run's folder named."""
     words = ["retake", str(command.path("run")), f"--run={target}"]
-    for name in ("clip", "until", "seed"):
+    for name in ("clip", "from", "until", "seed"):
         if command.options[name] is not None:
             words.append(f"--{name}={command.options[name]}")
     if command.has("redecode"):
@@ -95,12 +125,17 @@ def _command_again(command: Command, target: object) -> list[str]:
 def add_arguments(parser: Parser) -> None:
     """A run, which clips of it, and what may change."""
     parser.add_run()
-    parser.usage = "longtake retake RUN --clip N [--until M] [--seed S] [--run NEW] [settings]"
-    parser.add_number("--clip", "N", "The first clip to make again, from 0.", required=True)
-    parser.add_number(
+    parser.usage = "longtake retake RUN --clip N | --from TIME [--until M | TIME] [--seed S] [--run NEW] [settings]"
+    parser.add_number("--clip", "N", "The first clip to make again, from 0.")
+    parser.add_argument(
+        "--from",
+        metavar="TIME",
+        help="The clip that shows the film at that time (0:03:12, 192.4s) is the first.",
+    )
+    parser.add_argument(
         "--until",
-        "M",
-        "Clips N to M-1 are made again; from clip M on it is the old film (to the end).",
+        metavar="M|TIME",
+        help="Clips N to M-1, or those until that time, are made again; then it is the old film (to the end).",
     )
     parser.add_number("--seed", "S", "The seed from clip N on (drawn, and said).")
     parser.add_argument(

@@ -44,6 +44,40 @@ def test_it_says_what_it_will_do_and_how_the_joints_look(old: Path, longtake: Ca
     assert "from the old past" in said
 
 
+def test_times_tell_the_clips_that_show_them(old: Path, longtake: Call) -> None:
+    """Clips of 1.92 s: from 3.9 s until 7.5 s are clips 2 and 3; a number beside a time is a clip's."""
+    made = []
+    for words in (["--from", "0:00:03.9", "--until", "7.5s"], ["--from", "4s", "--until", 4]):
+        code, out, said = longtake("retake", old, *words, "--seed", 7)
+        assert code == 0, said
+        made.append(out)
+    assert made == [f"{old.with_name('old-clip2-until4-seed7') / 'video.mp4'}\n"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "One of --clip N and --from TIME says where the retake begins."),
+        (["--clip", 1, "--from", "2s"], "One of --clip N and --from TIME says where"),
+        (["--from", "2"], "a time such as 0:03:12, 3:12.4 or 192.4s is needed, not 2."),
+        (["--from", "0:61"], "0:61 is no time"),
+        (["--from", "0:00:09.7"], "clip"),
+        (["--from", "5s", "--until", "3s"], "--until"),
+        (["--clip", 1, "--until", "soon"], "a time such as"),
+        (["--clip", 1, "--until", "0:01:00"], "--until"),
+    ],
+)
+def test_times_that_are_none_are_refused(
+    old: Path, longtake: Call, words: list[object], line: str
+) -> None:
+    """In one line, before any work: no beginning or two, what is no time, times past the end, an end before the beginning."""
+    code, out, said = longtake("retake", old, *words)
+    assert (code, out) == (2, "")
+    assert line in said
+    assert len(said.strip().splitlines()) == 1
+    assert list(old.parent.glob("old-clip*")) == []
+
+
 def test_the_other_verbs_know_it(old: Path, longtake: Call) -> None:
     """status tells where it comes from; verify, resume, mux and inspect do what they do with any run."""
     longtake("retake", old, "--clip", 2, "--until", 4, "--seed", 7)

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.timeline import clip_span, count_clips, count_frames, format_duration, sound_span
+from tasks.timeline import (
+    clip_span,
+    count_clips,
+    count_frames,
+    first_clip_after,
+    first_clip_at,
+    format_duration,
+    read_time,
+    sound_span,
+)
 
 LENGTHS = st.fractions(0, 4000, max_denominator=192_000)
 
@@ -59,3 +68,33 @@ def test_a_duration_reads_as_a_clock() -> None:
     assert format_duration(Fraction(12, 25)) == "0:00:00.48"
     assert format_duration(Fraction(9)) == "0:00:09"
     assert format_duration(Fraction(9996, 1000)) == "0:00:10"
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds"),
+    [("0:03:12", 192), ("00:03:12.5", Fraction(385, 2)), ("3:12.4", Fraction(962, 5)), ("192.4s", Fraction(962, 5)), ("7s", 7), ("70:00", 4200)],
+)  # fmt: skip
+def test_a_time_is_read(word: str, seconds: Fraction | int) -> None:
+    """As a clock has it, hours left out or not, or in seconds."""
+    assert read_time(word) == seconds
+
+
+@pytest.mark.parametrize(
+    "word", ["", "12", "-3s", "1:2:3:4", "0:60", "1:60:00", "s", "3:", "1e3s", "٣s", "0:03:12 "]
+)
+def test_what_is_no_time_is_said(word: str) -> None:
+    """A number alone could be a clip's; minutes and seconds end at 59."""
+    with pytest.raises(ValueError, match="time"):
+        read_time(word)
+
+
+@given(st.integers(0, 100_000), st.sampled_from([16, 25, 30]), st.sampled_from([12, 48, 80]))
+def test_times_and_clips_belong_together(frame: int, fps: int, clip_frames: int) -> None:
+    """A clip shows the frame of a time in it; up to a time are the clips that show anything before it."""
+    time = Fraction(frame, fps)
+    clip = first_clip_at(time, fps, clip_frames)
+    assert frame in range(clip * clip_frames, (clip + 1) * clip_frames)
+    assert first_clip_at(time + Fraction(1, 2 * fps), fps, clip_frames) == clip
+    after = first_clip_after(time, fps, clip_frames)
+    assert (after - 1) * clip_frames < frame <= after * clip_frames
+    assert first_clip_after(time + Fraction(1, 2 * fps), fps, clip_frames) == clip + 1
