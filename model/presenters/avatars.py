@@ -126,6 +126,7 @@ def _calm_features(values: Values, uniform: Uniform) -> Values:
         "brow_place": values["brow_place"].clamp(max=0.15),
         "brow_shape": torch.cat([across.mul(0.8).minimum(brow[:, :1]), brow[:, 1:]], 1),
         "lens": values["lens"] * torch.tensor([[0.0, 1.0, 1.0]]),
+        "grin": torch.tensor([PLAIN["grin"]]),
     }  # fmt: skip
 
 

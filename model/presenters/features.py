@@ -27,9 +27,16 @@ def head_shape(look: Look, pose: Pose, spot: Spot) -> Tensor:
 def mouth_extent(look: Look, pose: Pose) -> tuple[Tensor, Tensor, Tensor]:
     """Half width, gap between the lips and how far its corners are up, each shaped as the pose's columns."""
     half = look.number("mouth_size") * (0.86 + 0.28 * pose.width) * (1 - 0.40 * pose.rounding)
-    half = half * (1 + 0.07 * pose.smile)
+    smile = lifted_smile(look, pose)
+    half = half * (1 + (0.07 + 0.11 * look.number("grin")) * smile)
     gap = 0.006 + GAP * look.number("mouth_gap") * pose.aperture * (1 - 0.15 * pose.rounding)
-    return half, gap, look.number("smile") + 0.32 * half * pose.smile
+    return half, gap, look.number("smile") + 0.32 * half * smile
+
+
+def lifted_smile(look: Look, pose: Pose) -> Tensor:
+    """How much of a smile [n, t, 1, 1] is left beside a round or open mouth: lifelike ones give way, as no face can purse its lips and grin, and an open jaw draws its corners in."""
+    gives_way = (0.75 * pose.rounding + 0.3 * pose.aperture).clamp(max=0.85)
+    return pose.smile * (1 - look.number("grin") * gives_way)
 
 
 def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
@@ -40,7 +47,10 @@ def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     arch = (1 - ((x / half).abs() + 1e-6) ** look.number("mouth_power")).clamp(-1, 1)
     y = y - smile * arch + 0.4 * smile
     top, bottom = -0.25 * gap * arch, 0.75 * gap * arch
-    plump = 1 + 0.5 * pose.rounding
+    grin = look.number("grin")
+    wide_smile = grin * lifted_smile(look, pose).clamp(min=0)
+    plump = (1 + 0.5 * pose.rounding) * (1 - 0.35 * wide_smile)
+    picture = _draw_creases(picture, look, pose, spot)
     bow = 1 - 0.35 * torch.exp(-((x / (0.22 * half)) ** 2))
     line = look.number("lip_line")
     lips = torch.maximum(top - upper * plump * arch * bow - y, y - bottom - lower * plump * arch)
@@ -59,17 +69,43 @@ def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     dark = (pose.aperture * 6).clamp(0, 1).unsqueeze(2)
     cavity = picture.new_tensor([0.15, 0.04, 0.05])[:, None, None]
     picture = paint_over(picture, torch.lerp(look.colour("lip") * 0.55, cavity, dark), opening)
-    seen = (pose.aperture * 4 - 0.4).clamp(0, 1) * opening
+    seen = (pose.aperture * (4 + 8 * grin) - 0.4).clamp(0, 1) * opening
+    bared = seen * (1 - 0.85 * grin * pose.rounding)
     tongue = ellipse_distance(x, y - 0.78 * gap, 0.58 * half, 0.30 * gap + 0.01)
     picture = paint_over(
         picture, picture.new_tensor([0.74, 0.33, 0.36])[:, None, None], seen * look.mask(tongue)
     )
-    # The more it smiles, the more of the teeth shows.
-    teeth = y + 0.25 * gap * arch - (0.22 + 0.3 * pose.smile.clamp(min=0)) * gap
-    teeth = torch.maximum(teeth, x.abs() - 0.8 * half)
+    # Of a drawn mouth the more of the teeth shows the more it smiles; on people they hang from the skull, and end at one height.
+    drawn = y + 0.25 * gap * arch - (0.22 + 0.3 * pose.smile.clamp(min=0)) * gap
+    teeth = torch.lerp(drawn, y - look.number("grin", 1) * (0.35 + 0.65 * arch), grin)
+    teeth = torch.maximum(teeth, x.abs() - (0.8 + 0.08 * grin) * half)
     enamel = picture.new_tensor([0.95, 0.93, 0.90])[:, None, None]
-    gaps = shade_tooth_gaps(look, x / half).unsqueeze(2)
-    return paint_over(picture, enamel * gaps, seen * look.mask(teeth))
+    deep = 1 - 0.45 * grin * (x / half).square() - 0.12 * grin * look.number("grin", 4)
+    across = x / torch.lerp(half, look.number("mouth_size").expand_as(half), grin)
+    gaps = (shade_tooth_gaps(look, across) * deep).unsqueeze(2)
+    return paint_over(picture, enamel * gaps, bared * look.mask(teeth))
+
+
+def _draw_creases(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
+    """What a lifelike smile folds: lines from the nose to beside the mouth, dimples at its corners, and cheeks that stand out. All of it goes as the mouth grows narrow or round."""
+    half, _, smile = mouth_extent(look, pose)
+    own, nose, mouth = look.number("mouth_size"), look.number("nose"), look.number("mouth_place")
+    lifted = lifted_smile(look, pose).clamp(min=0)
+    strong = lifted * ((half / own - 0.86) / 0.24).clamp(0, 1)
+    _, _, fold, dimple, cheek = look.numbers("grin")
+    corner = mouth - 0.4 * smile
+    begin, end = look.number("nose", 1) + 0.02, half + 0.02 + 0.22 * own
+    down = ((spot.face_y - nose) / (corner + 0.03 - nose).clamp(min=0.05)).clamp(-1, 2)
+    across = spot.face_x.abs() - begin - (end - begin) * down.clamp(0, 1) ** 0.8
+    within = look.mask((down - 0.55).abs() - 0.6, 0.12)
+    line = torch.exp(-((across / (0.012 + 0.02 * cheek)) ** 2)) * within
+    picture = paint_over(picture, picture * 0.55, 0.9 * strong * fold * line)
+    # The cheek beside the line catches light, and what lies inside of it is in its shadow.
+    lit = torch.exp(-(((across - 0.07) / 0.06) ** 2)) * within
+    picture = picture * (1 + 0.22 * strong * cheek * lit).unsqueeze(2)
+    spread = (spot.face_x.abs() - half - 0.015) / 0.03, (spot.face_y - corner) / 0.045
+    dent = torch.exp(-(spread[0].square() + spread[1].square()))
+    return paint_over(picture, picture * 0.5, strong * dimple * dent)
 
 
 def shade_tooth_gaps(look: Look, across: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ DARK = 0.35
 """What is added to the brightness of a picture before its mouth and eyes are worth the more, the darker it is: the eye sees ratios."""
 BEND = 0.05
 """How far a whole picture is bent, in half pictures."""
-JITTER_PLACE, JITTER_SIZE = (0.12, 0.4), (0.15, 0.45)
-"""How wrong boxes are, of their size: no detector finds them to the pixel, and one clip in three has boxes as wrong as those of drawings are."""
+JITTER_PLACE, JITTER_SIZE = ((0.07, 0.3), (0.3, 0.6)), ((0.15, 0.25), (0.4, 0.45))
+"""How wrong boxes are, of their size, across and down: no detector finds them to the pixel, and one clip in three has boxes as wrong as those of drawings are. A mouth's box that is found lies 0.5 of its half height above to 0.7 below the true one, 0.06 of its half width beside it, and is 0.8 to 1.05 as wide and 0.7 to 1.35 as high (tenths of 30 drawn presenters)."""
 FAR_OFF = 1 / 3
 
 
@@ -125,9 +125,9 @@ def jitter_boxes(boxes: Tensor, generator: torch.Generator) -> Tensor:
     """Boxes [n, k, 4] as wrong as found ones."""
     draw = 2 * torch.rand(boxes.shape, generator=generator, device=boxes.device) - 1
     far = torch.rand(len(boxes), 1, 1, generator=generator, device=boxes.device) < FAR_OFF
-    near_place, far_place = JITTER_PLACE
-    near_size, far_size = JITTER_SIZE
     place, size = draw.chunk(2, -1)
+    near_place, far_place = place.new_tensor(JITTER_PLACE)
+    near_size, far_size = place.new_tensor(JITTER_SIZE)
     place = place * torch.where(far, far_place, near_place)
     size = size * torch.where(far, far_size, near_size)
     half = boxes[..., 2:]

@@ -121,3 +121,57 @@ def test_blinks_come_thirteen_to_thirty_times_a_minute() -> None:
     assert int(falls.min()) >= 13
     assert int(falls.max()) <= 30
     assert float(lids.max()) > 0.95
+
+
+def smile_lifelike(who: torch.Tensor, *grin: float) -> torch.Tensor:
+    """The same presenters, all of whom have these numbers of `grin`."""
+    at = sum(list(LAYOUT.values())[: list(LAYOUT).index("grin")])
+    changed = who.clone()
+    changed[:, at : at + len(grin)] = torch.tensor(grin)
+    return changed
+
+
+def smile_broadly(n: int) -> torch.Tensor:
+    """A broad smile with teeth, and the same mouth pursed [n, 2, M]."""
+    motion = neutral_motion(n, 2)
+    for name, shown, pursed in (
+        ("smile", 1.0, 1.0), ("aperture", 0.3, 0.3), ("width", 1.0, 0.0), ("rounding", 0.0, 1.0),
+    ):  # fmt: skip
+        motion[..., MOTION.index(name)] = torch.tensor([shown, pursed])
+    return motion
+
+
+def test_a_lifelike_smile_is_broad_and_gives_way_to_a_round_mouth() -> None:
+    """It is wider than a drawn one, and pursed narrower: corners go in, as on people."""
+    who = draw_identities(32, torch.Generator().manual_seed(12))
+    people, drawn = (smile_lifelike(who, grin) for grin in (1.0, 0.0))
+    broad, narrow = (mouth_box(each, smile_broadly(32))[..., 2] for each in (people, drawn))
+    assert (broad[:, 0] > narrow[:, 0]).all()
+    assert (broad[:, 1] / broad[:, 0] < narrow[:, 1] / narrow[:, 0]).all()
+
+
+def test_creases_beside_a_smile_go_as_the_mouth_is_pursed() -> None:
+    """Lines, dimples and cheeks are there in a broad smile, and nothing of them beside a round mouth."""
+    who = draw_identities(16, torch.Generator().manual_seed(13))
+    creased, smooth = (
+        render_faces(smile_lifelike(who, 1.0, 0.08, *creases), smile_broadly(16), 96)
+        for creases in ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    )
+    change = (creased - smooth).abs().amax((2, 3, 4))
+    assert float(change[:, 0].min()) > 0.02
+    assert float(change[:, 1].max()) < 0.02
+
+
+def test_teeth_of_people_are_of_one_height() -> None:
+    """Of a drawn mouth the more teeth are seen the wider it opens; on people they hang from the skull, and a dark mouth comes below them."""
+    who = draw_identities(8, torch.Generator().manual_seed(4), plain=True)
+    motion = neutral_motion(8, 3)
+    motion[..., MOTION.index("smile")] = 1
+    motion[..., MOTION.index("aperture")] = torch.tensor([0.0, 0.5, 1.0])
+    white = [
+        (render_faces(smile_lifelike(who, grin, 0.08), motion, 128).amin(2) > 0.7).sum((2, 3))
+        for grin in (1.0, 0.0)
+    ]
+    people, drawn = ((seen - seen[:, :1])[:, 1:].sum(0).tolist() for seen in white)
+    assert drawn[1] > 1.6 * drawn[0] > 0
+    assert 0 < people[1] < 1.35 * people[0]
