@@ -17,6 +17,7 @@ from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.pocket import model_traits
 from model.pocket.acts import ACTS, GAINS
+from model.pocket.bared_teeth import measure_teeth
 from model.pocket.conditions import make_planes
 from model.pocket.decoder import PocketDecoder, place_picture, to_batch
 from model.pocket.face_boxes import FaceBoxes
@@ -131,12 +132,13 @@ class PocketAvatar:
         prompt: str,
         face: FaceBoxes | None = None,
     ) -> Named:
-        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, the latent [c, 1, h, w] of it standing still, and the acts [9] that the transformer is told of the prompt. Raises ValueError without a face."""
+        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, how plainly it shows teeth [1], the latent [c, 1, h, w] of it standing still, and the acts [9] that the transformer is told of the prompt. Raises ValueError without a face."""
         if face is None:
             raise ValueError("pocket moves a face: where it is must be told")
         inputs: dict[str, NDArray[np.generic]] = {
             "picture": picture.copy(),
             "boxes": face.to_array(),
+            "teeth": np.array([measure_teeth(picture, face)], np.float32),
         }
         film, planes = place_picture(inputs, self._options)
         seen = self._network.look(film.canvas_picture().to(self._dtype), planes.to(self._dtype))

@@ -11,7 +11,7 @@ from torch import Tensor
 from model.avatar import Byte, Float, Named, Options
 from model.pocket.canvas import SIZE, Region, boxes_on_canvas, choose_region
 from model.pocket.curve_layout import FRAMES
-from model.pocket.motion_curves import join_spans
+from model.pocket.motion_curves import join_spans, limit_mouth
 from model.pocket.warping_network import (
     FLOW_PIXELS,
     MotionFields,
@@ -96,6 +96,8 @@ class PocketDecoder:
         with torch.inference_mode():
             self._features = network.look(self._picture.canvas_picture().to(kept), planes.to(kept))
         self._still = self._before = to_batch(inputs["still"])
+        # A run that was begun before teeth were looked for has none.
+        self._teeth = float(inputs["teeth"][0]) if "teeth" in inputs else 0.0
         self._clip = 0
 
     @property
@@ -109,6 +111,7 @@ class PocketDecoder:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
         new = to_batch(latents)
         curves = join_spans(self._before, new)
+        curves = limit_mouth(curves, self._features.rest, self._teeth)
         size = (self._options.height, self._options.width)
         made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
         for i, told in enumerate(curves.split(FRAMES, 1)):

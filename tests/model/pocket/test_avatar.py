@@ -14,11 +14,13 @@ from model.avatar import Options
 from model.encoders import log_mel
 from model.encoders.mel_encoder import CONTEXT_FRAMES
 from model.kv.kv_cache import from_bits
+from model.motion_columns import MOTION
 from model.pocket import model_traits
 from model.pocket.acts import ACTS
 from model.pocket.avatar import PocketAvatar
+from model.pocket.decoder import to_batch
 from model.pocket.face_boxes import FaceBoxes
-from model.pocket.motion_curves import decode_curves
+from model.pocket.motion_curves import decode_curves, encode_curves
 from model.pocket.training.motion import measure_acts
 from model.pocket.training.samples import read_samples
 
@@ -235,9 +237,11 @@ def test_the_boxes_of_the_face_are_among_the_inputs_where_they_are_given(
 ) -> None:
     """In the film's pixels, [mouth, left eye, right eye; x, y, width, height]."""
     face = FaceBoxes((20, 60, 16, 8), (14, 30, 8, 6), (36, 30, 8, 6))
-    boxes = pocket.encode_inputs(picture, "", face)["boxes"]
+    inputs = pocket.encode_inputs(picture, "", face)
+    boxes = inputs["boxes"]
     assert boxes.dtype == np.float32
     assert FaceBoxes.from_array(boxes) == face
+    assert inputs["teeth"].tolist() == [0.0]
     with pytest.raises(ValueError, match="must be told"):
         pocket.encode_inputs(picture, "")
 
@@ -275,3 +279,25 @@ def test_short_films_act_what_their_prompts_ask(picture: np.ndarray) -> None:
         films[f"very surprised{how}"]["energy"] for how in (" and lively", ", sits still")
     )
     assert lively > still + 0.3
+
+
+def test_a_picture_that_shows_teeth_opens_less_wide(
+    pocket: PocketAvatar, picture: np.ndarray
+) -> None:
+    """Of one film's latents; a run that was begun before teeth were looked for is decoded as it was."""
+    inputs = pocket.encode_inputs(picture, "", FACE)
+    curves = torch.zeros(1, 24, len(MOTION))
+    curves[..., MOTION.index("aperture")] = 0.9
+    latents = encode_curves(curves)[0].numpy()
+    still = to_batch(inputs["still"])
+    none, all_teeth, before = (
+        pocket.decoder(given).decode(latents).astype(int)
+        for given in (
+            inputs,
+            inputs | {"teeth": np.ones(1, np.float32)},
+            {name: value for name, value in inputs.items() if name != "teeth"},
+        )
+    )
+    resting = pocket.decoder(inputs).decode(still.expand(-1, -1, 6, -1, -1)[0].numpy()).astype(int)
+    assert np.array_equal(none, before)
+    assert np.abs(all_teeth - resting).mean() < 0.9 * np.abs(none - resting).mean()

@@ -10,14 +10,17 @@ from model.pocket.curve_layout import (
     FRAMES,
     LAYOUT,
     RESTED,
+    RESTED_COLUMNS,
     SIDE,
 )
 from model.pocket.motion_curves import (
+    BEFORE_TEETH,
     SLOW,
     cosines,
     decode_curves,
     encode_curves,
     join_spans,
+    limit_mouth,
     list_slots,
     read_curves,
     read_differences,
@@ -117,3 +120,22 @@ def test_spans_are_joined_alike_however_they_come(motion: torch.Tensor) -> None:
         for last, new in zip([before, *latents.split(1, 2)][:-1], latents.split(1, 2), strict=True)
     ]
     assert torch.equal(torch.cat(parts, 1), whole)
+
+
+def test_a_mouth_that_shows_teeth_goes_less_far(motion: torch.Tensor) -> None:
+    """It opens, narrows and rounds so much less from where it is in the picture, shuts as before, and nothing else is another; without teeth, nothing at all."""
+    own = torch.tensor([[0.0, 0.1, 0.1, 0.3, 0.6, 0.05]]).expand(len(motion), -1)
+    assert limit_mouth(motion, own, 0.0) is motion
+    still = motion.clone()
+    still[..., list(RESTED_COLUMNS)] = own[:, None]
+    assert torch.equal(limit_mouth(still, own, 1.0), still)
+    limited = limit_mouth(motion, own, 1.0)
+    for column, name in enumerate(MOTION):
+        was, now = motion[..., column], limited[..., column]
+        if name not in BEFORE_TEETH:
+            assert torch.equal(was, now)
+            continue
+        rested = own[:, None, RESTED.index(name)]
+        further = (was > rested) if name == "aperture" else torch.ones_like(was, dtype=torch.bool)
+        left = torch.where(further, BEFORE_TEETH[name], 1.0)
+        assert torch.allclose(now - rested, left * (was - rested), atol=1e-6)
