@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
-from pipeline.push.stun import IceNames, is_response, make_request
+from pipeline.push.session_description import IceNames
+from pipeline.push.stun import is_request, is_response, make_request, make_response
 
 LOOPBACK = "127.0.0.1"
 LARGEST = 65_535
@@ -102,7 +103,10 @@ class MediaRelay:
 
     def _send_back(self) -> None:
         packet = self._outer.recv(LARGEST)
-        if self._muxer is not None and not is_response(packet, self._keys):
+        if is_request(packet):
+            # The muxer answers none once media flow, and a server's library would give it up (consent).
+            self._outer.send(make_response(packet, self._names[0], self._outer.getpeername()[:2]))
+        elif self._muxer is not None and not is_response(packet, self._keys):
             self._inner.sendto(packet, self._muxer)
 
 

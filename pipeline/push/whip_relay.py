@@ -20,7 +20,14 @@ import requests
 
 from pipeline.push.certificate import make_certificate
 from pipeline.push.media_relay import LOOPBACK, MediaRelay, Unreachable
-from pipeline.push.stun import read_candidates, read_names, replace_candidates
+from pipeline.push.session_description import (
+    name_all_sources,
+    read_candidates,
+    read_names,
+    refuses_picture,
+    replace_candidates,
+    say_baseline,
+)
 from pipeline.sinks.sink import describe_reason
 
 LARGEST_ANSWER = 64 << 10
@@ -98,7 +105,7 @@ class OfferHandler(BaseHTTPRequestHandler):
         """The offer."""
         offer = self.rfile.read(int(self.headers["Content-Length"]))
         try:
-            answer = self.server.open_session(offer)
+            answer = self.server.open_session(offer.decode())
         except Exception as fault:  # noqa: BLE001 - whatever a network raises
             tell_failed(describe_refusal(fault))
             self.send_error(502)
@@ -132,14 +139,24 @@ class RelayServer(HTTPServer):
         for path, content in zip((self.certificate, self.key), make_certificate(), strict=True):
             path.write_text(content, encoding="ascii")
 
-    def open_session(self, offer: bytes) -> str:
+    def open_session(self, offer: str) -> str:
         """The answer to an offer, with the relay's address in place of the server's. Raises NotTaken, Unreachable, RequestException."""
-        answer = self._session.post_offer(offer)
-        names = (read_names(offer.decode()), read_names(answer))
+        answer = self._post(name_all_sources(offer))
+        names = (read_names(offer), read_names(answer))
         if not (candidates := read_candidates(answer)):
             raise NotTaken("its answer names no address for the media")
         relay = MediaRelay(names, candidates, tell_failed)
         return replace_candidates(answer, LOOPBACK, relay.port)
+
+    def _post(self, offer: str) -> str:
+        answer = self._session.post_offer(offer.encode())
+        if refuses_picture(answer):
+            # What films are is High. Chromium's library says Baseline alone where it decodes by itself, and takes High all the same.
+            self._session.end_session()
+            answer = self._session.post_offer(say_baseline(offer).encode())
+        if refuses_picture(answer):
+            raise NotTaken("it takes no H.264")
+        return answer
 
 
 def describe_refusal(fault: Exception) -> str:

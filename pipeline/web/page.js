@@ -33,13 +33,15 @@
       this.folder = folder;
       this.list = { clips: [], seconds: 0, whole: false };
       this.asked = new Set();
-      this.gone = false;
+      this.gone = this.starved = false;
       const Source = window.ManagedMediaSource || window.MediaSource;
       this.source = new Source();
       video.disableRemotePlayback = true; // a managed source asks for it
       video.src = URL.createObjectURL(this.source);
       this.source.addEventListener("sourceopen", () => this.begin(), { once: true });
       video.addEventListener("seeking", () => this.asked.clear());
+      video.addEventListener("waiting", () => { this.starved = true; });
+      video.addEventListener("playing", () => { this.starved = false; });
     }
 
     async fetch(name, kind) {
@@ -100,6 +102,7 @@
       await this.put(bytes);
       this.asked.add(next.name);
       if (this.asked.size === 1) this.step(now);
+      else if (this.starved) this.wake();
       await this.forget(now);
       return true;
     }
@@ -108,6 +111,14 @@
     step(now) {
       const spans = this.video.buffered;
       if (spans.length && now < spans.start(0) && spans.start(0) < 0.5) this.video.currentTime = spans.start(0);
+    }
+
+    // After each pause Chromium wants twice as much sound before it goes on, soon more than a clip has, and would show
+    // clips two by two; a seek to where it stands makes it forget that.
+    wake() {
+      const { video } = this;
+      if (!video.paused && !video.seeking && this.bufferedEnd(video.currentTime) > video.currentTime + 0.1)
+        video.currentTime = video.currentTime;
     }
 
     forget(now) {

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.push import media_relay
 from pipeline.push.media_relay import MediaRelay, Unreachable
-from pipeline.push.stun import IceNames
+from pipeline.push.session_description import IceNames
+from pipeline.push.stun import is_response, make_request
 from tests.live_server import free_port
 from tests.waiting import wait_until
 
@@ -21,6 +22,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.answers = True
+        self.heard: list[bytes] = []
         self.socket = socket.socket(type=socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.address = ("127.0.0.1", int(self.socket.getsockname()[1]))
@@ -30,9 +32,10 @@ class Peer:
         with suppress(OSError):
             while (heard := self.socket.recvfrom(2048))[1]:
                 packet, place = heard
-                if packet[:2] != b"\0\1":
+                self.heard.append(packet)
+                if packet[0] >= 0x14:
                     self.socket.sendto(packet, place)
-                elif self.answers:
+                elif self.answers and packet[:2] == b"\0\1":
                     self.socket.sendto(b"\1\1" + packet[2:], place)
 
     def end(self) -> None:
@@ -71,6 +74,19 @@ def test_packets_go_both_ways_and_requests_stay(peer: Peer) -> None:
             muxer.send(packet)
             assert muxer.recv(2048) == packet
         assert reasons == []
+
+
+def test_a_server_is_answered_when_it_asks(peer: Peer) -> None:
+    """A request of the server, which asks whether this side still consents, is answered, and the muxer sees nothing of it."""
+    with relayed(peer) as (relay, _), closing(socket.socket(type=socket.SOCK_DGRAM)) as muxer:
+        muxer.connect(("127.0.0.1", relay.port))
+        muxer.send(b"\x80media")
+        assert muxer.recv(2048) == b"\x80media"
+        request, key = make_request(*reversed(NAMES))
+        peer.socket.sendto(request, relay._outer.getsockname())
+        wait_until(lambda: any(is_response(each, [key]) for each in peer.heard))
+        muxer.send(b"\x80more")
+        assert muxer.recv(2048) == b"\x80more"
 
 
 def test_the_address_that_answers_is_taken(peer: Peer) -> None:

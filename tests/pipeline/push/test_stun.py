@@ -1,46 +1,13 @@
-"""Session descriptions and the requests of STUN."""
+"""The requests of STUN."""
 
 import hashlib
 import hmac
 import zlib
 
-from pipeline.push.stun import (
-    IceNames,
-    is_response,
-    make_request,
-    read_candidates,
-    read_names,
-    replace_candidates,
-)
+import pytest
 
-SESSION = "\r\n".join((
-    "v=0",
-    "m=audio 9 UDP/TLS/RTP/SAVPF 111",
-    "a=ice-ufrag:abcd",
-    "a=ice-pwd:0123456789012345678901",
-    "a=candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host",
-    "a=candidate:1 2 udp 2130706430 192.0.2.7 50001 typ host",
-    "a=candidate:2 1 TCP 2130706431 192.0.2.7 9 typ host tcptype active",
-    "a=candidate:3 1 UDP 1694498815 2001:db8::1 50002 typ srflx raddr 0.0.0.0 rport 0",
-    "m=video 9 UDP/TLS/RTP/SAVPF 106",
-    "a=candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host",
-    "a=mid:1",
-    "",
-))  # fmt: skip
-
-
-def test_a_session_is_read() -> None:
-    """Names, and the addresses that take media by UDP, each once and in order."""
-    assert read_names(SESSION) == IceNames("abcd", "0123456789012345678901")
-    assert read_candidates(SESSION) == [("192.0.2.7", 50000), ("2001:db8::1", 50002)]
-
-
-def test_its_addresses_are_replaced_by_one() -> None:
-    """All of its addresses are gone but the new one, and nothing else is."""
-    found = replace_candidates(SESSION, "127.0.0.1", 4000)
-    assert read_candidates(found) == [("127.0.0.1", 4000)]
-    kept = [line for line in SESSION.splitlines() if "candidate" not in line]
-    assert [line for line in found.splitlines() if "candidate" not in line] == kept
+from pipeline.push.session_description import IceNames
+from pipeline.push.stun import is_request, is_response, make_request, make_response
 
 
 def test_a_request_is_signed_as_the_standard_says() -> None:
@@ -62,3 +29,26 @@ def test_only_the_response_to_a_request_is_one() -> None:
     assert is_response(response, [key])
     assert not is_response(response, [b"another"])
     assert not is_response(b"\x80\x6f" + packet[2:], [key])
+
+
+@pytest.mark.parametrize(
+    ("host", "seen"),
+    [
+        ("192.0.2.1", "0001a147e112a643"),
+        ("2001:db8:1234:5678:11:2233:4455:6677", "0002a1470113a9faa5d3f179bc25f4b5bed2b9d9"),
+    ],
+)
+def test_a_request_is_answered_as_the_standard_does(host: str, seen: str) -> None:
+    """The address that a request came from is masked as in RFC 5769's own examples, and the answer is signed by who was asked."""
+    key = bytes.fromhex("b7e7a701bc34d686fa87dfae")
+    request = b"\0\1\0\0\x21\x12\xa4\x42" + key
+    assert is_request(request)
+    response = make_response(request, IceNames("mine", "VOkJxbRl1RmTxUk/WvJxBt"), (host, 32853))
+    assert is_response(response, [key])
+    assert not is_request(response)
+    value = bytes.fromhex(seen)
+    assert response[20:24] == b"\0\x20" + len(value).to_bytes(2)
+    assert response[24 : 24 + len(value)] == value
+    signed = response[:2] + (len(response) - 20 - 8).to_bytes(2) + response[4:-32]
+    proof = hmac.new(b"VOkJxbRl1RmTxUk/WvJxBt", signed, hashlib.sha1).digest()
+    assert response[-28:-8] == proof

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from pipeline.push.certificate import make_certificate
-from pipeline.push.stun import read_candidates
+from pipeline.push.session_description import read_candidates
 from pipeline.push.whip import VARIABLE, ServerFault, split_token, start_whip_relay
 from tests.live_server import free_port
 from tests.pipeline.push.test_media_relay import Peer
