@@ -112,6 +112,8 @@ class ModelTraits:
     """Its prompt asks for acts by its words, as model.pocket.prompts reads them."""
     needs_face: bool = False
     """Where mouth and eyes are in the picture decides pixels: encode_inputs takes it."""
+    latents_blend: bool = False
+    """Between two films of one picture and sound, a mean of their latents is a film, too."""
     motion_latents: int = 0
     """Latents that a clip takes from the decoded clip before it; 0 where it takes none, and decoding may wait."""
     guidance: str = ""

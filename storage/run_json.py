@@ -54,7 +54,8 @@ _PARENT = TableWith(
         "spec": Text(64, DIGEST),
         **{name: checks_of(Take)[name] for name in ("clip", "until", "seed", "redecode")},
         "seed_before": Whole(0, LARGEST_SEED),
-    }
+    },
+    {"soften": checks_of(Take)["soften"]},
 )
 _FIELDS = TableWith(
     {

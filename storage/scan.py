@@ -218,7 +218,7 @@ class RunScan:
                 yield from self._scan_unrecorded("carry", clip, carry.path(clip), needed=False)
 
     def _scan_join_contexts(self) -> Iterator[Finding]:
-        for join in self.run.spec.joins:
+        for join in self.run.spec.contexts:
             past = self.run.join_context(join)
             if past.complete():
                 flaws = past.flaws() if self.thorough else ()

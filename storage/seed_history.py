@@ -32,6 +32,8 @@ class Take:
     seed: Annotated[int, Whole(0, LARGEST_SEED)]
     redecode: Annotated[bool, OneOf((False, True))] = False
     """The other film's clips after it are decoded again, as far as the decoder's memory reaches."""
+    soften: Annotated[int, Whole(0, MOST_CLIPS)] = 0
+    """The last so many latents that are made again are led back to the other film's; 0: they end where they end."""
 
     def __str__(self) -> str:
         """The take in words, for one line of text."""
@@ -58,6 +60,15 @@ def build_history(seed: int, takes: Sequence[Take], clip: int) -> History:
 def cut_history(history: History, clip: int) -> History:
     """The part of a history that lies before this clip."""
     return tuple(each for each in history if each[0] < clip)
+
+
+def find_softened(seed: int, takes: Sequence[Take], clips: int) -> Iterator[tuple[int, int]]:
+    """The clips whose last latents were led back to an older take's when they were made, and how many of these."""
+    for number, take in enumerate(takes):
+        clip = take.until - 1
+        shown = not any(later.remakes(clip) for later in takes[number + 1 :])
+        if take.soften and shown and take.until in find_joins(seed, takes[: number + 1], clips):
+            yield clip, take.soften
 
 
 def find_joins(seed: int, takes: Sequence[Take], clips: int) -> Iterator[int]:

@@ -29,6 +29,7 @@ from storage.seed_history import (
     build_history,
     cut_history,
     find_joins,
+    find_softened,
 )
 
 CARRY_FIRST = 8
@@ -62,6 +63,10 @@ LONGEST_PROMPT = 100_000
 """Characters."""
 MOST_TAKES = 256
 """Retakes of retakes."""
+_TAKE = TableWith(
+    {name: check for name, check in checks_of(Take).items() if name != "soften"},
+    {"soften": checks_of(Take)["soften"]},
+)
 MOST_CLIP_BYTES = 1 << 31
 """Of one clip in one of the arrays."""
 _SHA256 = Text(64, DIGEST)
@@ -113,7 +118,7 @@ class Spec:
     """Frames by which the sound leads the picture."""
     whole_audio: Annotated[bool, _TRUTH] = False
     """Each clip is heard with the whole sound, not with a window of it."""
-    takes: Annotated[tuple[Take, ...], ListOf(TableWith(checks_of(Take)), MOST_TAKES)] = ()
+    takes: Annotated[tuple[Take, ...], ListOf(_TAKE, MOST_TAKES)] = ()
     """Clips that were made again with another seed, in the order in which that was done; each names the film that it was taken from."""
     precision: Annotated[str, OneOf(("", "fp8"))] = ""
     """fp8, or empty: the model's own."""
@@ -166,6 +171,9 @@ class Spec:
         told = {
             name: value for name, value in asdict(self).items() if value or name not in ADDED_LATER
         }
+        for take in told.get("takes", ()):
+            if not take["soften"]:
+                del take["soften"]
         return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
     @property
@@ -206,6 +214,16 @@ class Spec:
         """The joins at which the decoder does not go on from the clip before: it has the past of the older take."""
         last = {take.until: take for take in self.takes}
         return tuple(clip for clip in self.joins if not last[clip].redecode)
+
+    @cached_property
+    def softened(self) -> Mapping[int, int]:
+        """How many of a clip's last latents are led back to those of the older take that goes on after it, by clip."""
+        return dict(find_softened(self.seed, self.takes, self.clips))
+
+    @cached_property
+    def contexts(self) -> tuple[int, ...]:
+        """The clips of which it is kept what stood before them in an older take: joins, and what softened clips were led back to."""
+        return tuple(sorted({*self.joins, *(clip + 1 for clip in self.softened)}))
 
     def cut_before(self, clip: int) -> int:
         """The last cut at or before a clip; 0 where there is none."""

@@ -19,6 +19,7 @@ from tasks.clip_context import read_motion_before
 from tasks.events import emit_event
 from tasks.route import Route, Seeds, describe_start, find_route, leads_to, restore_denoiser
 from tasks.signals import StopFlag
+from tasks.soft_join import soften_join
 from tasks.state_checkpoints import StateCheckpoints
 from tasks.watchdog import Watchdog
 
@@ -196,6 +197,8 @@ class DenoiseAhead:
                 with self._blame_replay(clip, purpose):
                     self._begin_following(denoiser, features)
                     denoised = denoiser.denoise(features)
+                if purpose is not Purpose.FORGET:
+                    denoised = soften_join(self._run, clip, denoised)
                 seconds = time.monotonic() - begun
                 check_finite(clip, denoised)
                 self._hand_over(denoiser, DenoisedClip(clip, denoised, None, seconds), purpose)

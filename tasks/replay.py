@@ -20,6 +20,7 @@ from tasks.loaded_model import (
     require_own_weights,
 )
 from tasks.route import Route, find_route, restore_denoiser
+from tasks.soft_join import soften_join
 
 if TYPE_CHECKING:
     from model.avatar import Byte, Float
@@ -76,8 +77,10 @@ def replay_steps(
     for each in route.clips:
         denoised = denoiser.denoise(run.audio.read(each))
         check_finite(each, denoised)
-        if route.shows(each) and hash_array(denoised.latents) != run.latents.digest(each):
-            raise NotReproduced(each, run.root)
+        if route.shows(each):
+            denoised = soften_join(run, each, denoised)
+            if hash_array(denoised.latents) != run.latents.digest(each):
+                raise NotReproduced(each, run.root)
         steps = denoised.steps
         passed(each)
     assert steps is not None

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from storage.spec import Spec
 
 
+SOFTENED = 8
+"""Latents over which the last clip that is made again is led back to the old film: 1.3 s of pocket's."""
+
+
 @dataclass(frozen=True)
 class RetakeRequest:
     """What is asked for."""
@@ -57,6 +61,8 @@ class RetakeRequest:
     """The new run's folder; None: beside the old one, by a name that tells it."""
     redecode: bool = False
     """The old clips after `until` are decoded again, as far as the decoder's memory reaches."""
+    hard_join: bool = False
+    """The last clip that is made again ends where it ends, and is not led back to the old film."""
     accept_joint: bool = False
     break_lock: bool = False
     """The new run is taken from a process on another machine, which must be dead."""
@@ -146,8 +152,12 @@ def build_retake_spec(old: Run, target: Path, wish: RetakeRequest) -> "Spec":
     """The new film's: the old one's and a take. Raises BadOption."""
     take = build_take(old, wish)
     there = Run.open(target).spec if is_run(target) else read_begun_spec(target)
-    if wish.seed is None and there is not None and there.takes:
-        take = replace(take, seed=there.takes[-1].seed)
+    if there is not None and there.takes:
+        made = there.takes[-1]
+        seed = made.seed if wish.seed is None else take.seed
+        # A version before it softened none.
+        soften = take.soften if made.soften or wish.hard_join else 0
+        take = replace(take, seed=seed, soften=soften)
     return replace(old.spec, takes=(*old.spec.takes, take))
 
 
@@ -164,7 +174,10 @@ def build_take(old: Run, wish: RetakeRequest) -> Take:
     reaches = stop < clips and not old.spec.motion_latents
     reason = "no clip of the old film comes after --until whose frames the decoder's memory reaches"
     require_option(reaches or not wish.redecode, "--redecode", "asked", reason)
-    return Take(old.spec.digest, wish.clip, stop, seed, wish.redecode)
+    softens = reaches and not (wish.hard_join or wish.redecode)
+    traits = model_traits_of(old)
+    soften = min(SOFTENED, traits.clip_latents) if softens and traits.latents_blend else 0
+    return Take(old.spec.digest, wish.clip, stop, seed, wish.redecode, soften)
 
 
 def choose_retake_folder(old: Run, wish: RetakeRequest) -> Path:
@@ -173,6 +186,7 @@ def choose_retake_folder(old: Run, wish: RetakeRequest) -> Path:
     words += [f"until{wish.until}"] if wish.until is not None else []
     words += [f"seed{wish.seed}"] if wish.seed is not None else []
     words += ["redecoded"] if wish.redecode else []
+    words += ["hard"] if wish.hard_join else []
     return old.root.with_name("-".join(words))
 
 
@@ -204,6 +218,11 @@ def clips_to_redecode(old: Run, take: Take) -> range:
     return range(take.until, min(take.until + reach, old.spec.clips))
 
 
+def remembered_latents(old: Run, take: Take) -> int:
+    """How many of the old film's latents before `until` the new film needs: for the decoder's memory, and to be led back to them."""
+    return max(model_traits_of(old).decoder_memory, take.soften)
+
+
 def check_old_run(old: Run, take: Take) -> None:
     """All that the new run is made of is there and is what its records vouch for; raises NotRetakable. Reads the latents that are needed."""
     for path, flaw, _ in old.find_input_flaws():
@@ -224,7 +243,7 @@ def _arrays_needed(old: Run, take: Take, reach: int) -> Iterator[tuple[str, int]
     motion = bool(old.spec.motion_latents)
     joins = take.until < old.spec.clips
     seen = (
-        warm_up_clips(old.spec, take.until, model_traits_of(old).decoder_memory)
+        warm_up_clips(old.spec, take.until, remembered_latents(old, take))
         if joins and not motion
         else ()
     )

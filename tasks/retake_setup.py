@@ -6,8 +6,7 @@ from storage.run import NewRun, RetakeSource, Run
 from storage.sharing import FileSharing
 from tasks.clip_context import read_latents_before, read_motion_before
 from tasks.events import emit_event, record_events
-from tasks.loaded_model import model_traits_of
-from tasks.retake import RetakePlan, clips_to_redecode
+from tasks.retake import RetakePlan, clips_to_redecode, remembered_latents
 from tasks.route import shared_carries
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ def parent_facts(found: RetakePlan) -> dict[str, Any]:
         "seed_before": found.seed_before,
         "seed": take.seed,
         "redecode": take.redecode,
+        "soften": take.soften,
     }
 
 
@@ -90,7 +90,7 @@ def share_files(old: Run, new: Run) -> None:
 
 def restore_join_contexts(found: RetakePlan, run: Run) -> None:
     """Bring back from the old run what was damaged of that which a join was made of."""
-    for join in run.spec.joins:
+    for join in run.spec.contexts:
         past = run.join_context(join)
         if past.complete() and next(past.flaws(), None) is None:
             continue
@@ -101,7 +101,7 @@ def restore_join_contexts(found: RetakePlan, run: Run) -> None:
 
 def keep_join_contexts(old: Run, new: Run) -> None:
     """Keep what each join was made of: the film shows it no more."""
-    for join in new.spec.joins:
+    for join in new.spec.contexts:
         past = new.join_context(join)
         if past.complete():
             continue
@@ -110,5 +110,5 @@ def keep_join_contexts(old: Run, new: Run) -> None:
         elif new.spec.motion_latents:
             past.publish({"motion": read_motion_before(old, join)})
         else:
-            memory = model_traits_of(old).decoder_memory
+            memory = remembered_latents(old, new.spec.takes[-1])
             past.publish({"latents": read_latents_before(old, join, memory)})

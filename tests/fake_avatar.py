@@ -56,6 +56,7 @@ def traits_of(options: Options) -> ModelTraits:
         audio_layers=2,
         audio_channels=3,
         audio_margin=160,
+        latents_blend=True,
         decoder_memory=MEMORY,
         reads_words=True,
         needs_face=bool(os.environ.get("FAKE_FACE")),

@@ -85,6 +85,7 @@ def describe_model(options: Options) -> ModelTraits:
         decoder_memory=1,
         reads_words=True,
         needs_face=True,
+        latents_blend=True,
         carry_bytes=carry_bytes(options),
         carry_pieces=2 + options.steps * TRANSFORMER.num_layers,
         layers=TRANSFORMER.num_layers,

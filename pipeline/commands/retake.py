@@ -79,6 +79,7 @@ def read_retake_request(command: Command, changes: "GivenOptions") -> "RetakeReq
         seed=command.number("seed"),
         run=command.file("new"),
         redecode=command.has("redecode"),
+        hard_join=command.has("hard_join"),
         accept_joint=command.has("accept_joint"),
         break_lock=command.has("break_lock"),
         settings=changes.fields,
@@ -117,8 +118,9 @@ def _command_again(command: Command, target: object) -> list[str]:
     for name in ("clip", "from", "until", "seed"):
         if command.options[name] is not None:
             words.append(f"--{name}={command.options[name]}")
-    if command.has("redecode"):
-        words.append("--redecode")
+    words += [
+        f"--{name}" for name in ("redecode", "hard-join") if command.has(name.replace("-", "_"))
+    ]
     return [*words, *flags_as_words(command)]
 
 
@@ -144,6 +146,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_switch(
         "--redecode",
         "Decode old clips after M again, as far as the new past reaches: a softer join.",
+    )
+    parser.add_switch(
+        "--hard-join",
+        "Cut at M, where else pocket's last clip before M is led back to the old film.",
     )
     parser.add_switch(
         "--accept-joint",

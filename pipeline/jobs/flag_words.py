@@ -25,7 +25,7 @@ RETAKE_FLAGS = {
     name: each for name, each in FORM_FLAGS.items() if _SETTABLE.issuperset(each.fields)
 }
 """Those that a retake may have."""
-RETAKE_OWN = {"seed": False, "redecode": True, "accept-joint": True}
+RETAKE_OWN = {"seed": False, "redecode": True, "hard-join": True, "accept-joint": True}
 """A retake's own flags; True of those that take no word."""
 LONGEST = 20_000
 """Characters of a value."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from storage.run import Run
-from storage.seed_history import Take, build_history, cut_history, find_joins
+from storage.seed_history import Take, build_history, cut_history, find_joins, find_softened
 from storage.spec import Spec
 
 
@@ -52,6 +52,26 @@ def test_joins_are_where_no_chain_goes_on(
 ) -> None:
     """A take over a join takes it away; the film's end is none."""
     assert list(find_joins(1, [take(*each) for each in takes], 9)) == joins
+
+
+@pytest.mark.parametrize(
+    ("takes", "softened"),
+    [
+        ([(4, 6, 2)], [(5, 8)]),
+        ([(4, 9, 2)], []),
+        ([(4, 6, 1)], []),
+        ([(4, 6, 2), (6, 8, 3)], [(5, 8), (7, 8)]),
+        ([(4, 6, 2), (5, 6, 3)], [(5, 8)]),
+        ([(4, 6, 2), (5, 8, 3)], [(7, 8)]),
+        ([(4, 6, 2), (2, 5, 3)], [(5, 8), (4, 8)]),
+    ],
+)
+def test_a_clip_stays_softened_whatever_follows_it_later(
+    takes: list[tuple[int, int, int]], softened: list[tuple[int, int]]
+) -> None:
+    """Its latents are as they were published; only a take of the clip itself makes others."""
+    soft = [replace(take(*each), soften=8) for each in takes]
+    assert list(find_softened(1, soft, 9)) == softened
 
 
 def test_history_is_cut_before_a_clip() -> None:

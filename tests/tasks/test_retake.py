@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from storage.errors import (
 )
 from storage.run import Run
 from storage.scan import RunScan
+from storage.spec import Spec
 from tasks import cached_runs, loaded_model
 from tasks.film import make_film
 from tasks.film_part import FilmPart
@@ -31,6 +33,7 @@ from tasks.repair import estimate_repair, repair_run
 from tasks.replay import replay_steps
 from tasks.retake import RetakeRequest, plan_retake
 from tasks.retake_setup import begin_retake
+from tasks.soft_join import lead_back
 
 Begin = Callable[..., Run]
 CLIPS = 9
@@ -127,7 +130,7 @@ def test_the_spec_says_what_it_is(old: Run, tmp_path: Path) -> None:
     assert "takes" not in old.spec.canonical
     take = new.spec.takes[0]
     assert (take.parent, take.clip, take.until, take.seed) == (old.spec.digest, 4, 6, SEED)
-    told = {"clip": 4, "until": 6, "seed_before": 420, "seed": SEED, "redecode": False}
+    told = {"clip": 4, "until": 6, "seed_before": 420, "seed": SEED, "redecode": False, "soften": 3}
     assert new.parent == {"run": str(old.root), "spec": old.spec.digest, **told}
     assert new.fingerprint == old.fingerprint
     assert new.spec.joins == (6,)
@@ -162,8 +165,8 @@ def test_until_goes_back_to_the_old_film(old: Run, tmp_path: Path) -> None:
         clip in kept for clip in range(CLIPS)
     ]
     alone = retake(old, tmp_path / "alone", 3)
-    assert latents_of(new)[:5] == latents_of(alone)[:5]
-    assert segments_of(new)[:5] == segments_of(alone)[:5]
+    assert latents_of(new)[:4] == latents_of(alone)[:4]
+    assert segments_of(new)[:4] == segments_of(alone)[:4]
     assert not broken(new)
 
 
@@ -188,6 +191,31 @@ def test_without_redecode_the_old_frames_stay(old: Run, tmp_path: Path) -> None:
         for stage in ("frames", "segment"):
             new.records.withdraw(stage, clip)
     assert segments_of(made(new)) == before
+
+
+def test_the_last_clip_is_led_back_to_the_old_film(old: Run, tmp_path: Path) -> None:
+    """The last latents before the join end where the old film's end, in steps and latents alike; a hard join is as the denoiser made it, and nothing else differs."""
+    soft = retake(old, tmp_path / "soft", 3, until=5)
+    hard = retake(old, tmp_path / "hard", 3, until=5, hard_join=True)
+    ends = [run.latents.read(4) for run in (hard, old)]
+    assert np.array_equal(soft.latents.read(4), lead_back(*ends))
+    assert np.allclose(soft.latents.read(4)[:, -1], ends[1][:, -1], rtol=1e-5)
+    assert not np.allclose(ends[0][:, -1], ends[1][:, -1], rtol=1e-2)
+    assert np.array_equal(soft.steps.read(4)[-1], soft.latents.read(4))
+    other = [latents_of(soft)[clip] != latents_of(hard)[clip] for clip in range(CLIPS)]
+    assert other == [clip == 4 for clip in range(CLIPS)]
+    steps, _ = replay_steps(soft, 4, tmp_path / "scratch")
+    assert np.array_equal(steps, soft.steps.read(4))
+
+
+def test_a_retake_with_a_hard_join_goes_on(old: Run, tmp_path: Path) -> None:
+    """The same wish finds one that a version without soft joins began: its spec says nothing of them."""
+    new = retake(old, tmp_path / "new", 3, until=5, hard_join=True)
+    facts = asdict(new.spec)
+    del facts["takes"][0]["soften"]
+    assert Spec.from_facts({**facts, "takes": list(facts["takes"])}).digest == new.spec.digest
+    assert '"soften"' not in new.spec.canonical
+    assert planned(old, new.root, 3, until=5, seed=None).begun
 
 
 def film_of(run: Run) -> dict[str, str]:
