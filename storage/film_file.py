@@ -43,7 +43,7 @@ class FilmSpan:
     first_frame: int = 0
     """Of the whole timeline, a multiple of clip_frames; times in the film start from 0 all the same."""
     title: str = ""
-    """The run's name."""
+    """The film's."""
 
     def frames_in(self, segment: int) -> int:
         """Frames of the film in a segment, by its number in the span, counted from 0."""

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any, Self
 
+from storage.film_title import LONGEST_TITLE
 from storage.schema import (
     NONE,
     EitherOf,
@@ -281,6 +282,8 @@ class Settings:
     parallel: Annotated[str, OneOf(("auto", "steps", "layers"))] = "auto"
     """What is shared out: denoising steps, layers, or what the cards' memory asks for."""
     output_file: Annotated[str | None, EitherOf((NONE, _PATH))] = None
+    title: Annotated[str, Text(LONGEST_TITLE)] = ""
+    """The film's, as its file has it. Empty in runs that are older than titles: their films are called as their folders are."""
     live: Annotated[bool, _TRUTH] = False
     """An HLS playlist of the film is kept while it is made (storage/live_film.py)."""
     grow: Annotated[bool, _TRUTH] = False

@@ -98,4 +98,5 @@ def is_done(resolved: ResolvedRequest) -> bool:
         found for found in RunScan(film.opened_run, thorough=False).findings() if found.damage
     )
     whole = there and next(damage, None) is None
-    return whole and (output is None or output.is_done)
+    titled = resolved.settings.title == film.opened_run.settings.title
+    return whole and titled and (output is None or output.is_done)

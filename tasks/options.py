@@ -19,6 +19,7 @@ from typing import Any, Literal
 from model.pocket.face_boxes import format_box, parse_boxes
 from model.sharding.launcher_env import parse_gpus
 from storage.errors import BadSize
+from storage.film_title import LONGEST_TITLE, clean_title
 from storage.schema import is_utf8
 from storage.spec import CROPS, LONGEST_PROMPT
 
@@ -153,6 +154,13 @@ def read_path(word: str) -> Path:
     return Path(word)
 
 
+def read_title(word: str) -> str:
+    """Text on one line; not of blanks alone, which no player shows."""
+    if clean_title(word) != word[:LONGEST_TITLE] or not word:
+        raise ValueError("one line of printable text is needed, without blanks around it")
+    return word
+
+
 def read_truth(word: str) -> bool:
     """True or False."""
     if word.lower() not in {"true", "false", "1", "0", "yes", "no"}:
@@ -249,6 +257,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                decides="pixels"),
         Option("face", "Which face speaks where several are found (1, the largest).", WHOLE, bounds=(1, 1000), models=("pocket",),
                unknown=_NO_FACE, decides="pixels"),
+        Option("title", "What the film is called in its file (the sound's file name).", Kind("TEXT", read_title), longest=LONGEST_TITLE,
+               one_film=True),
         Option("num_clip", "At most this many clips; the sound may end before.", WHOLE, bounds=(1, 10**9), decides="pixels", published=True),
         Option("start_clip", "Only from this clip on (counted from 0): a part of the film, to --output-file.", WHOLE, bounds=(0, 10**9),
                published=True, one_film=True),

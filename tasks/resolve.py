@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from storage.film_title import title_of_sound
 from storage.input_files import identify_file
 from storage.names import is_run
 from storage.run import NewRun, Run
@@ -82,7 +83,11 @@ def apply_defaults(
     if (output := request.part.output(root, spec)) is not None:
         output.check()
     there = Run.open(root) if is_run(root) else None
-    present = (there.settings, there.sources) if there else (Settings(), {})
+    present = (
+        (there.settings, there.sources)
+        if there
+        else (Settings(title=title_of_sound(request.audio)), {})
+    )
     settings, sources = merge_settings(request, *present)
     preflight.check_budget(spec, settings, traits, preflight.inputs_bytes(request))
     asked = request.num_clip if request.start_clip is None else None
@@ -145,9 +150,11 @@ def hand_on_picture(run: "Run", resolved: ResolvedRequest) -> None:
 
 
 def adopt_settings(run: "Run", settings: Settings, sources: Mapping[str, str]) -> None:
-    """Put these in place of the run's, under its lock, if they are others."""
+    """Put these in place of the run's, under its lock, if they are others. A film of another title is to be joined again."""
     if settings != run.settings or dict(sources) != dict(run.sources):
         with run.lock():
+            if settings.title != run.settings.title:
+                run.records.withdraw("video")
             run.update_settings(settings, sources)
 
 

@@ -20,6 +20,7 @@ from storage.errors import (
     count_noun,
     describe_span,
 )
+from storage.film_title import title_of
 from storage.names import is_run
 from storage.run import Run, describe_spec_difference, read_begun_spec
 from storage.seed_history import Take
@@ -202,7 +203,9 @@ def retake_settings(
 ) -> tuple[Settings, Mapping[str, str]]:
     """The old run's, but for those that were given and for where its film went; those of the new one, once it is there."""
     there = Run.open(target) if is_run(target) else None
-    present = there.settings if there else replace(old.settings, output_file=None)
+    present = (
+        there.settings if there else replace(old.settings, output_file=None, title=title_of(old))
+    )
     told = {"takes": "longtake retake", "output_file": "default"}
     sources = there.sources if there else {**old.sources, **told}
     request = Request(old.image_path, old.audio_path, **wish.settings, sources=wish.sources)

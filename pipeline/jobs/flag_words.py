@@ -12,15 +12,15 @@ from storage.errors import BadOption
 from storage.schema import is_utf8
 from storage.spec import Settings
 
-PLACES = {"image", "audio", "run", "output_dir", "output_file", "overwrite"}
-"""Options that say where things lie; the folder of jobs says that."""
+OWN = {"image", "audio", "run", "output_dir", "output_file", "overwrite", "title"}
+"""Options of which a job has its own: where things lie, and what the film is called."""
 JOB_FLAGS = {
-    flag.name: flag for flag in FLAGS if flag.option is None or flag.option.name not in PLACES
+    flag.name: flag for flag in FLAGS if flag.option is None or flag.option.name not in OWN
 }
 """Those of `longtake new` that a job may have, by name; published ones that do nothing, too."""
 FORM_FLAGS = {name: flag for name, flag in JOB_FLAGS.items() if flag.option}
 """Those of them that do something."""
-_SETTABLE = {each.name for each in fields(Settings)} - PLACES
+_SETTABLE = {each.name for each in fields(Settings)} - OWN
 RETAKE_FLAGS = {
     name: each for name, each in FORM_FLAGS.items() if _SETTABLE.issuperset(each.fields)
 }

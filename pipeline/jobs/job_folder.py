@@ -32,7 +32,8 @@ _ORDER = TableWith(
         "parent": _FILE,
         "clips": ListOf(Whole(0, 1 << 40), 2),
         "notices": ListOf(Text(100_000), 1000),
-    }
+    },
+    {"film": Text(1000)},
 )
 _ENDED = TableWith({"code": Whole(-255, 255), "line": Text(100_000)})
 
@@ -54,6 +55,8 @@ class Order:
     clips: tuple[int, ...] = ()
     """Of a retake: the first clip and the one after the last."""
     notices: tuple[str, ...] = ()
+    film: str = ""
+    """The title in the film's file; empty in orders that are older than that."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class JobRequest:
     flags: Mapping[str, str] = field(default_factory=dict)
     """Value as text by the flag's name in `pipeline.options.flags.FLAGS` (`sample-steps`: `4`; underscores will do). Of a flag that takes no word `yes` or `no`. An empty value is none.
 
-    Not `run`, `output-dir`, `output-file`, `image` and `audio`, which say where things lie. `live` is on unless it says `no`.
+    Not `run`, `output-dir`, `output-file`, `image`, `audio` and `title`: a job has its own of these. `live` is on unless it says `no`.
     """
     title: str = ""
-    """What people call the film; shown and written down, nothing else."""
+    """What people call the film; it is shown, and stands in the film's file, where it is given. Else the file has the name of the sound's."""

@@ -22,6 +22,7 @@ from pipeline.jobs.keeper import start_keeper_if_needed
 from pipeline.jobs.view_reader import ViewReader
 from pipeline.upkeep.partial_mux import mux_finished
 from storage.errors import BadInput, FilmNotMade, JobRunning, LongtakeError, NoSuchJob, RunLocked
+from storage.film_title import LONGEST_TITLE, clean_title, title_of_sound
 from storage.lock import find_local_holder, hold_lock
 from storage.names import is_run
 from storage.publish import make_folder, publish_folder, remove_path, sweep_drafts
@@ -29,7 +30,6 @@ from storage.run_paths import open_plain
 from storage.schema import is_utf8
 from tasks.open_run import open_run
 
-LONGEST_TITLE = 200
 _STANDS_STILL = {"stopped", "failed", "lost"}
 _ALONE = threading.RLock()
 """A lock of storage/lock.py lets every thread of its holder in; this one does not."""
@@ -81,7 +81,8 @@ class JobRoot:
             with _called_by_own_names(given):
                 notices = find_notices(["new", *words, f"--run={job.run}"])
             order = Order("new", time.time(), title, dict(request.flags), picture, sound)
-            JobFolder.write_order_in(draft, replace(order, notices=tuple(notices)))
+            film = clean_title(title) or title_of_sound(request.sound)
+            JobFolder.write_order_in(draft, replace(order, notices=tuple(notices), film=film))
 
     @property
     def uploads(self) -> Path:

@@ -43,7 +43,8 @@ def words_of_order(job: JobFolder, order: Order) -> list[str]:
         flags = words_of_retake(order.flags)
         return ["retake", old, f"--run={job.run}", f"--clip={clip}", f"--until={until}", *flags]
     inputs = [f"--image={job.path / order.picture}", f"--audio={job.path / order.sound}"]
-    return ["new", *inputs, f"--run={job.run}", *words_of_job(order.flags)]
+    title = [f"--title={order.film}"] if order.film else []
+    return ["new", *inputs, f"--run={job.run}", *title, *words_of_job(order.flags)]
 
 
 def run_worker() -> int:

@@ -10,6 +10,7 @@ from pipeline.results import FinishedFilm
 from storage.digest import find_file_flaw, hash_file
 from storage.errors import BadOutput, NotMade
 from storage.film_file import FilmSpan, mux_film
+from storage.film_title import title_of
 from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, OutputFile, SourceRun
 from storage.run_paths import path_inside
@@ -51,14 +52,14 @@ def mux_finished(
 
 
 def _renew_record(run: "Run") -> None:
-    """Vouch for the film anew where it was vouched for: its title is the folder's name, so that of a moved run has other bytes."""
+    """Vouch for the film anew where it was vouched for: the title of a run that is older than titles is the folder's name, so that of a moved run has other bytes."""
     if run.records.vouched("video") is not None:
         size = run.video_path.stat().st_size
         run.records.commit("video", sha256=hash_file(run.video_path), bytes=size)
 
 
 def _mux_to(run: "Run", target: Path, film: FinishedFilm) -> None:
-    span = FilmSpan(film.fps, run.spec.clip_frames, film.frames, 0, run.root.name)
+    span = FilmSpan(film.fps, run.spec.clip_frames, film.frames, 0, title_of(run))
     with _soundtrack_file(run) as sound:
         segments = (run.verified_path("segment", clip) for clip in range(film.clips))
         mux_film(target, segments, sound, span)

@@ -31,7 +31,7 @@ Tree = dict[str, str]
 
 @dataclass(frozen=True)
 class Film:
-    """What is asked for. Its run is a folder called `film` in any place: the file's title is the folder's name."""
+    """What is asked for. Its run is a folder called `film` in any place."""
 
     image: Path
     audio: Path

@@ -59,7 +59,7 @@ _whole: list[str] = []
 
 @pytest.fixture
 def whole(begin: Begin, tmp_path: Path) -> str:
-    """The digest of the same film, to which nothing happened; in a folder of the same name, which is the film's title."""
+    """The digest of the same film, to which nothing happened; in another folder."""
     if not _whole:
         film = make_film(begin(SECONDS, run=tmp_path / "whole" / "run"))
         _whole.append(hashlib.sha256(film.read_bytes()).hexdigest())

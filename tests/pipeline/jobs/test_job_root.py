@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import av
 import pytest
 from waiting import held, wait_until
 
@@ -34,6 +35,8 @@ def test_film_is_made_and_seen(jobs: JobRoot, ask: Ask):
     for path in (view.film, view.playlist, view.picture, view.sound):
         assert path is not None
         assert path.is_relative_to(view.run)
+    with av.open(str(view.film)) as film:
+        assert film.metadata["title"] == "Tea", "as the film is called on the page"
     assert view.eta is None
     assert view.place is None
     assert jobs.partial_film(name) == view.film

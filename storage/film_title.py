@@ -1,0 +1,29 @@
+"""What a film is called in its file: words on one line."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.printable import spell_unprintable
+
+if TYPE_CHECKING:
+    from storage.run import Run
+
+LONGEST_TITLE = 200
+"""Characters."""
+_UNNAMED = "film"
+
+
+def title_of(run: "Run") -> str:
+    """What the film's file is called inside; of a run that is older than titles, the folder's name, as it was then."""
+    return run.settings.title or run.root.name
+
+
+def clean_title(words: str) -> str:
+    """Words as a title: letters that a terminal would obey, or that are none, become spaces; no more than LONGEST_TITLE characters."""
+    shown = "".join(each if spell_unprintable(each) == each else " " for each in words)
+    return " ".join(shown.split())[:LONGEST_TITLE].rstrip()
+
+
+def title_of_sound(sound: Path) -> str:
+    """The title of a film that was given none: the name of its sound's file."""
+    return clean_title(sound.stem) or _UNNAMED

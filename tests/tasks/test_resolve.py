@@ -1,0 +1,72 @@
+"""What a film is called in its file: the film's title, never its folder's."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import pytest
+
+from storage.errors import BadOption
+from storage.film_title import title_of_sound
+from storage.run import Run
+from tasks.film import make_film
+from tasks.request import Request
+from tasks.resolve import change_settings, freeze_run
+from tasks.retake import RetakeRequest, retake_settings
+
+Ask = Callable[..., Request]
+
+
+def title_of(path: Path) -> str:
+    """The title that a player shows."""
+    with av.open(str(path)) as film:
+        return film.metadata["title"]
+
+
+def test_same_spec_in_another_folder_is_the_same_bytes(ask: Ask, tmp_path: Path):
+    """Two folders, one film to the byte, called as the sound's file is; so is the part that is joined elsewhere."""
+    one, other = (make_film(freeze_run(ask(4.0, run=tmp_path / name))) for name in ("one", "two"))
+    assert one.read_bytes() == other.read_bytes()
+    assert title_of(one) == "speech-4.0"
+
+
+def test_title_given_later_is_in_the_film(ask: Ask, tmp_path: Path):
+    """A finished film that is given a title is joined again with it, and with no other clip; the same title again changes nothing."""
+    run = freeze_run(ask(4.0))
+    before = make_film(run).read_bytes()
+    clips = [run.segment_path(clip).stat().st_mtime_ns for clip in range(run.spec.clips)]
+    change_settings(run, {"title": "Tea at six"}, {"title": "given"})
+    film = make_film(run)
+    assert title_of(film) == "Tea at six"
+    assert [run.segment_path(clip).stat().st_mtime_ns for clip in range(run.spec.clips)] == clips
+    change_settings(run, {"title": "Tea at six"}, {"title": "given"})
+    assert run.records.complete("video")
+    change_settings(run, {"title": "speech-4.0"}, {"title": "given"})
+    assert make_film(run).read_bytes() == before
+
+
+def test_old_run_keeps_its_folders_name(ask: Ask, tmp_path: Path):
+    """A run from before titles, also one that is moved, is called as its folder is; a retake of it is called as it was."""
+    run = freeze_run(ask(4.0, run=tmp_path / "old"))
+    run.update_settings(replace(run.settings, title=""), run.sources)
+    assert title_of(make_film(run)) == "old"
+    moved = Run.open(Path(shutil.move(run.root, tmp_path / "moved")))
+    (moved.root / "commits/video.json").unlink()
+    assert title_of(make_film(moved)) == "moved"
+    retaken, _ = retake_settings(moved, tmp_path / "retaken", RetakeRequest(1))
+    assert retaken.title == "moved"
+
+
+@pytest.mark.parametrize(("name", "title"), [("a\x1b\nb.wav", "a b"), (" \n.wav", "film"), ("é" * 240 + ".wav", "é" * 200)])  # fmt: skip
+def test_name_of_a_sound_becomes_one_line(name: str, title: str):
+    """What would act on a terminal, or is nothing to read, is in no title."""
+    assert title_of_sound(Path(name)) == title
+
+
+@pytest.mark.parametrize("title", ["two\nlines", " blank", "\x1b[2J", "x" * 201])
+def test_title_that_cannot_be_is_refused(title: str):
+    """One line, before any work."""
+    with pytest.raises(BadOption):
+        Request.from_words({"image": "a.png", "audio": "b.wav", "title": title}, "flag")
