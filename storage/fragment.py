@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.film_file import SOUND_RATE, check_packets, open_segment, ticks_per_frame
+from storage.film_marks import FilmMarks
 from storage.media_file import MemoryFile
 from storage.soundtrack import AAC_BIT_RATE, CHANNEL_LAYOUTS
 
@@ -65,8 +66,10 @@ class Fragment:
     """`moof` and `mdat`."""
 
 
-def write_fragment(segment: Path, times: ClipTimes, sound: ClipSound) -> Fragment:
-    """The fragment of a segment and its sound, packets copied. Raises BadSegment.
+def write_fragment(
+    segment: Path, times: ClipTimes, sound: ClipSound, marks: FilmMarks | None = None
+) -> Fragment:
+    """The fragment of a segment and its sound, packets copied; its header has the marks, but for XMP, which no header of a stream has. Raises BadSegment.
 
     There is no edit list, which players read in three ways: the encoder's priming packet is left out instead, so that each packet is played at its own
     time. The price is that the film's first 21 ms of sound fade in.
@@ -77,6 +80,7 @@ def write_fragment(segment: Path, times: ClipTimes, sound: ClipSound) -> Fragmen
     with open_segment(segment) as (source, template), file.failures_raised():
         options = _muxer_options(times.clip)
         with av.open(file, "w", "mp4", options, io_open=file.reopen) as film:
+            film.metadata.update(marks.tags if marks else {})
             picture = film.add_stream_from_template(template)
             heard = _add_aac(film, sound.channels)
             ticks = ticks_per_frame(segment, template, times.fps)
@@ -88,6 +92,8 @@ def write_fragment(segment: Path, times: ClipTimes, sound: ClipSound) -> Fragmen
             ]
             packets += [_make_packet(each, heard) for each in sound.packets]
             film.mux(sorted(packets, key=_decoded_at))
+    if marks is not None:
+        marks.write_into(file, xmp=False)
     return _split_boxes(bytes(file.content))
 
 

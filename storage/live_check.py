@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from storage.digest import CONTENT_CHANGED, find_file_flaw, find_size_flaw
 from storage.errors import BadSegment, Damaged, NotMade
+from storage.film_marks import live_marks_of
 from storage.fragment import Fragment, write_fragment
 from storage.live_film import LiveClip, find_live_clips, measure_longest_clip, write_playlist_text
 from storage.live_playlist import END, GROWING, HEADER, PLAYLIST, SUFFIX, read_playlist
@@ -111,7 +112,8 @@ class LiveCheck:
         last = clip == self._run.spec.clips - 1
         try:
             heard = self._sound.read_clip(entry.times, last=last)
-            return write_fragment(self._run.segment_path(clip), entry.times, heard)
+            segment, marks = self._run.segment_path(clip), live_marks_of(self._run)
+            return write_fragment(segment, entry.times, heard, marks)
         except (BadSegment, Damaged):
             return None
 

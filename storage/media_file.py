@@ -163,6 +163,16 @@ BOUNDED = {
 
 
 @contextmanager
+def open_disk_file(path: Path) -> Iterator[DiskFile]:
+    """A file to read bytes from, wherever they stand. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield DiskFile(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def open_media(
     path: Path, kind: str | None = None, gaps: Sequence[range] = ()
 ) -> Iterator["InputContainer"]:

@@ -12,7 +12,9 @@ from zlib import crc32
 
 from storage.disk import DISK_FULL_ERRORS
 from storage.errors import NotWritable
+from storage.film_marks import FilmMarks
 from storage.media_file import DiskFile, MediaFile
+from storage.mp4_boxes import walk_boxes
 from storage.publish import publish
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ FASTSTART = {"movflags": "+faststart"}
 """The index before the packets, so that a film plays while it is loaded."""
 BUFFER = 1 << 16
 """Bytes that are written at a time."""
-HEADER, SHORTEST = 16, 8
-"""Bytes of a box's head, with its long size and without."""
 
 
 @dataclass
@@ -69,7 +69,9 @@ class Mp4Writer:
 
 
 @contextmanager
-def create_mp4(target: Path, *, units: int, **options: str) -> Iterator[Mp4Writer]:
+def create_mp4(
+    target: Path, *, units: int, marks: FilmMarks | None = None, **options: str
+) -> Iterator[Mp4Writer]:
     """An mp4 to write into, that becomes `target`, durably. Its edit lists count in `units` a second. Raises NoSpace, NotWritable.
 
     By default they count in milliseconds, and every length would be rounded to them.
@@ -79,14 +81,16 @@ def create_mp4(target: Path, *, units: int, **options: str) -> Iterator[Mp4Write
         publish(target) as draft,
         _writing_named(target),
         _open_mp4(draft) as file,
-        write_mp4(file, **options) as writer,
+        write_mp4(file, marks, **options) as writer,
     ):
         yield writer
 
 
 @contextmanager
-def write_mp4(file: MediaFile, **options: str) -> Iterator[Mp4Writer]:
-    """An mp4 to write into a file, which is read back at the end. Raises OSError where the file failed, or holds anything else than was written."""
+def write_mp4(
+    file: MediaFile, marks: FilmMarks | None = None, **options: str
+) -> Iterator[Mp4Writer]:
+    """An mp4 to write into a file, which is marked, if it is given marks, and read back at the end. Raises OSError where the file failed, or holds anything else than was written."""
     import av
 
     # Else libav hands over every packet by itself.
@@ -97,18 +101,23 @@ def write_mp4(file: MediaFile, **options: str) -> Iterator[Mp4Writer]:
     ):
         writer = Mp4Writer(container, file)
         yield writer
-    if (flaw := _find_flaw(file.reopen(), writer, starts_fast="movflags" in options)) is not None:
+    order = [b"ftyp", b"moov", b"mdat"] if "movflags" in options else [b"ftyp", b"mdat", b"moov"]
+    if marks is not None:
+        order.append(b"uuid")
+        with file.failures_raised():
+            marks.write_into(file.reopen())
+    if (flaw := _find_flaw(file.reopen(), writer, order)) is not None:
         raise OSError(EIO, f"what was written reads back otherwise: {flaw}")
 
 
-def _find_flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str | None:
+def _find_flaw(file: MediaFile, writer: Mp4Writer, order: list[bytes]) -> str | None:
     """How the file read back differs from what was written, or was to be; None if it does not."""
     import av
 
-    order = [b"ftyp", b"moov", b"mdat"] if starts_fast else [b"ftyp", b"mdat", b"moov"]
     with file.failures_raised():
         try:
-            if (found := [name for name in _read_boxes(file) if name != b"free"]) != order:
+            names = [box.name for box in walk_boxes(file)]
+            if (found := [name for name in names if name != b"free"]) != order:
                 return f"its boxes are {b' '.join(found).decode(errors='replace')}"
             with av.open(file.reopen(), "r", format="mp4") as container:
                 read = _read_tracks(container)
@@ -121,20 +130,6 @@ def _find_flaw(file: MediaFile, writer: Mp4Writer, *, starts_fast: bool) -> str 
         if (lasts := read[stream].end * units[stream]) != seconds:
             return f"stream {stream} lasts {float(lasts):.3f} s, not {float(seconds):.3f} s"
     return None
-
-
-def _read_boxes(file: MediaFile) -> Iterator[bytes]:
-    """The names of the boxes that a file consists of; raises ValueError where they do not end where it does."""
-    end, start = file.seek(0, os.SEEK_END), 0
-    while start < end:
-        file.seek(start)
-        head = file.read(HEADER)
-        size = int.from_bytes(head[:4])
-        size = int.from_bytes(head[8:]) if size == 1 else size
-        if size < SHORTEST or start + size > end:
-            raise ValueError(f"it is torn at byte {start}")
-        yield head[4:8]
-        start += size
 
 
 def _read_tracks(container: "InputContainer") -> dict[int, Track]:

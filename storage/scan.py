@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MISSING = "is missing"
 DOUBTED = "was damaged, and is not made again yet"
+_MARKED_BY = (
+    ": it was joined by an earlier version (`longtake resume RUN --title TEXT` joins it anew)"
+)
 CLIP_STAGES = ("audio", "latents", "steps", "motion", "frames", "segment")
 
 
@@ -237,6 +240,10 @@ class RunScan:
                 flaw := self._file_flaw(path, facts) or self._find_playback_flaw(stage)
             ) is not None:
                 yield Finding(stage, None, self._relative_name(path), flaw)
+            elif stage == "video" and self.thorough and (lacks := video_check.find_missing(path)):
+                yield Finding(
+                    stage, None, self._relative_name(path), f"lacks {lacks}{_MARKED_BY}", False
+                )
 
     def _scan_live_film(self) -> Iterator[Finding]:
         check = LiveCheck(self.run, self._bad_segments, at_rest=self._at_rest)

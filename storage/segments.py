@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.film_marks import describe_source
 from storage.media_file import MemoryFile
 from storage.mp4 import write_mp4
 from storage.publish import publish_bytes
@@ -37,6 +38,7 @@ def encode_h264(frames: NDArray[np.uint8], *, fps: int, crf: int, preset: str) -
     assert width % 2 == height % 2 == 0, "4:2:0 halves both sides"
     file = MemoryFile()
     with write_mp4(file) as mp4:
+        mp4.container.metadata.update(describe_source(""))
         stream = mp4.container.add_stream("libx264", rate=fps, options=_x264_options(crf, preset))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.colorspace = stream.color_primaries = stream.color_trc = BT709

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from storage.errors import Damaged
 from storage.film_file import FilmSpan
-from storage.media_file import open_media
+from storage.film_marks import find_missing_marks
+from storage.media_file import open_disk_file, open_media
 from storage.spec import Spec
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ def find_film_flaw(
         )
     except _decode_errors() as error:
         return f"does not play ({_describe_error(error)})"
+
+
+def find_missing(path: Path) -> str:
+    """Which marks of a film that a model made are not in a file, in words; empty where all are."""
+    with open_media(path, "mp4") as film:
+        tags = dict(film.metadata)
+    with open_disk_file(path) as file:
+        return " and ".join(find_missing_marks(file, tags))
 
 
 def decode_frames(path: Path, spec: Spec) -> Iterator["NDArray[np.uint8]"]:

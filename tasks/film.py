@@ -10,8 +10,7 @@ import luigi
 
 from storage.digest import find_size_flaw, hash_file
 from storage.errors import Interrupted, Terminated
-from storage.film_file import FilmSpan, mux_film
-from storage.film_title import title_of
+from storage.film_file import film_span, mux_film
 from storage.soundtrack import encode_soundtrack
 from tasks.base import DAMAGE_ERRORS, RunTask
 from tasks.clip import DecodeClip, segment_is_there
@@ -87,7 +86,7 @@ def join_clips(session: Session, clips: range, target: Path) -> int:
     run, spec = session.run, session.run.spec
     first = clips.start * spec.clip_frames
     frames = min(clips.stop * spec.clip_frames, spec.frames) - first
-    span = FilmSpan(spec.fps, spec.clip_frames, frames, first, title_of(run))
+    span = film_span(run, frames, first)
 
     def paths() -> Iterator[Path]:
         for clip in clips:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from storage.digest import hash_file
+from storage.film_marks import live_marks_of
 from storage.fragment import ClipTimes, write_fragment
 from storage.live_film import (
     LiveFolder,
@@ -165,7 +166,7 @@ class LiveFilm:
         begun, clip = time.monotonic(), entry.times.clip
         heard = sound.read_clip(entry.times, last=last)
         segment = run.verified_path("segment", clip)
-        folder.add_clip(entry, write_fragment(segment, entry.times, heard))
+        folder.add_clip(entry, write_fragment(segment, entry.times, heard, live_marks_of(run)))
         emit_event("live_extended", clip=clip, seconds=round(time.monotonic() - begun, 4))
         return True
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.results import FinishedFilm
 from storage.digest import find_file_flaw, hash_file
 from storage.errors import BadOutput, NotMade
-from storage.film_file import FilmSpan, mux_film
-from storage.film_title import title_of
+from storage.film_file import film_span, mux_film
 from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, OutputFile, SourceRun
 from storage.run_paths import path_inside
@@ -59,7 +58,7 @@ def _renew_record(run: "Run") -> None:
 
 
 def _mux_to(run: "Run", target: Path, film: FinishedFilm) -> None:
-    span = FilmSpan(film.fps, run.spec.clip_frames, film.frames, 0, title_of(run))
+    span = film_span(run, film.frames)
     with _soundtrack_file(run) as sound:
         segments = (run.verified_path("segment", clip) for clip in range(film.clips))
         mux_film(target, segments, sound, span)
