@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any, Self
 
 from storage.film_title import LONGEST_TITLE
+from storage.label_words import LONGEST_LABEL, PLACES
 from storage.schema import (
     NONE,
     EitherOf,
@@ -41,7 +42,9 @@ STALL_TIMES = 10
 STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
-ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}
+ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}.union(
+    {"label", "label_place", "label_frames"}
+)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,11 @@ class Spec:
     """These three: how the soundtrack is read (Reading)."""
     face_boxes: Annotated[str, Text(256, r"(-?[0-9.]+(,-?[0-9.]+){11})?")] = ""
     """Where mouth, left and right eye are in the picture's file, upright: x, y, width, height in its pixels, each after the other (model/pocket/face_boxes.py); empty for models that need no face, and for films begun before one did."""
+    label: Annotated[str, Text(LONGEST_LABEL)] = ""
+    """Words that stand in the picture (storage/label.py); empty: none do."""
+    label_place: Annotated[str, OneOf(("", *PLACES))] = ""
+    label_frames: Annotated[int, Whole(0, 1 << 32)] = 0
+    """Frames, from the first on, that show them; 0: all."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:

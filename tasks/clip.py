@@ -8,6 +8,7 @@ import luigi
 
 from storage.digest import find_size_flaw
 from storage.errors import Damaged, NotMade, NotReproduced, Pruned
+from storage.label import draw_label, label_of
 from storage.refusals import describe_fault
 from storage.segments import encode_segment
 from tasks.audio import ExtractAudio
@@ -24,6 +25,7 @@ from tasks.session import Session
 if TYPE_CHECKING:
     from model.avatar import Byte
     from storage.run import Run
+    from storage.spec import Spec
 
 
 class DenoiseClip(ClipTask):
@@ -127,7 +129,7 @@ def publish_segment(session: Session, clip: int) -> None:
     with ThreadPoolExecutor(1, "frames") as beside:
         kept = beside.submit(keep_frames, session, clip, None if redone else frames)
         digest = encode_segment(
-            path, frames[:shown], fps=spec.fps, crf=spec.crf, preset=spec.preset
+            path, label_frames(spec, clip, frames), fps=spec.fps, crf=spec.crf, preset=spec.preset
         )
     kept.result()
     size = path.stat().st_size
@@ -138,6 +140,12 @@ def publish_segment(session: Session, clip: int) -> None:
     session.live.extend()
     if device := session.read_device():
         emit_event("device_sampled", clip=clip, **device)
+
+
+def label_frames(spec: "Spec", clip: int, frames: "Byte") -> "Byte":
+    """The frames of a clip that the film shows, with its label where it has one: it is no part of the frames that are kept."""
+    shown, label = frames[: spec.frames_in(clip)], label_of(spec)
+    return shown if label is None else draw_label(shown, label, spec.clip_span(clip).start)
 
 
 def segment_is_there(run: "Run", clip: int) -> bool:

@@ -1,5 +1,6 @@
 """What a request leaves open, filled in: sides, seed, length, the spec, the settings."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from model import avatar
 from model.avatar import Options
+from storage.label import label_margin, measure_label
+from storage.label_words import PLACES
 from storage.spec import Settings, Spec
 from tasks.face_search import find_in_view, find_told_face
 from tasks.missing_face import find_turn
-from tasks.request import Request
+from tasks.request import Request, require_option
 from tasks.timeline import count_clips, count_frames
 
 if TYPE_CHECKING:
@@ -126,7 +129,26 @@ def build_spec(
         precision=traits.precision,
         face_boxes=find_told_face(request, traits, media),
         **asdict(media.sound.reading),
+        **build_label(request, width, height, traits.fps),
     )
+
+
+def build_label(request: Request, width: int, height: int, fps: int) -> dict[str, str | int]:
+    """What the spec says of the label; nothing where there is none. Raises BadOption where it is wider than the film."""
+    words = request.label
+    if words is None:
+        for name in ("label_place", "label_seconds"):
+            flag, value = f"--{name.replace('_', '-')}", getattr(request, name)
+            require_option(value is None, flag, value, "there is no --label")
+        return {}
+    wide, room = measure_label(words, width, height)[0], width - 2 * label_margin(width, height)
+    reason = (
+        f"it would be {wide} pixels wide, and there is room for {room}: fewer letters are needed"
+    )
+    require_option(wide <= room, "--label", words, reason)
+    frames = math.ceil((request.label_seconds or 0) * fps)
+    place = request.label_place or PLACES[0]
+    return {"label": words, "label_place": place, "label_frames": frames}
 
 
 def build_model_options(request: Request, width: int = 0, height: int = 0) -> "Options":

@@ -20,6 +20,7 @@ from model.pocket.face_boxes import format_box, parse_boxes
 from model.sharding.launcher_env import parse_gpus
 from storage.errors import BadSize
 from storage.film_title import LONGEST_TITLE, clean_title
+from storage.label_words import LANGUAGES, LONGEST_LABEL, PLACES
 from storage.schema import is_utf8
 from storage.spec import CROPS, LONGEST_PROMPT
 
@@ -161,6 +162,26 @@ def read_title(word: str) -> str:
     return word
 
 
+def read_label(word: str) -> str:
+    """The words of a label; a language stands for its usual ones."""
+    from storage.label import find_undrawable
+
+    words = LANGUAGES.get(word, word)
+    if clean_title(words) != words or not words:
+        raise ValueError("one line of printable text is needed, without blanks around it")
+    if letters := find_undrawable(words):
+        raise ValueError(f"only Latin letters without accents and 生成 can be drawn, not {letters}")
+    return words
+
+
+def read_label_seconds(word: str) -> float:
+    """Seconds; `all` is 0."""
+    seconds = 0.0 if word == "all" else read_number(word)
+    if word != "all" and not seconds >= SHORTEST_LABEL:
+        raise ValueError(f"all is needed, or {SHORTEST_LABEL} seconds or more")
+    return seconds
+
+
 def read_truth(word: str) -> bool:
     """True or False."""
     if word.lower() not in {"true", "false", "1", "0", "yes", "no"}:
@@ -230,6 +251,8 @@ DECIMAL, BYTES, SIZE = Kind("N", read_decimal), Kind("SIZE", read_bytes), Kind("
 TRUTH = Kind("TRUTH", read_truth)
 CARDS = Kind("N or A,B", read_gpus)
 MOUTH, EYES = Kind("X,Y,W,H", read_mouth), Kind("X,Y,W,H,X,Y,W,H", read_eyes)
+SHORTEST_LABEL = 2
+"""Seconds, as GB 45438-2025 asks for."""
 SWITCH = Kind("", read_truth)
 """Said or not, without a word."""
 LARGE = ("live-avatar", "wan-s2v")
@@ -259,6 +282,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                unknown=_NO_FACE, decides="pixels"),
         Option("title", "What the film is called in its file (the sound's file name).", Kind("TEXT", read_title), longest=LONGEST_TITLE,
                one_film=True),
+        Option("label", "Words to be seen in the picture, or en (AI-generated) or zh (AI 生成).", Kind("WORDS", read_label), longest=LONGEST_LABEL,
+               decides="pixels"),
+        Option("label_place", "The corner of the label (bottom-right).", HOW, words=PLACES, decides="pixels"),
+        Option("label_seconds", "For how long the label is seen, from the start: 2 or more, or all (the default).",
+               Kind("N", read_label_seconds), bounds=(0, 10**6), decides="pixels"),
         Option("num_clip", "At most this many clips; the sound may end before.", WHOLE, bounds=(1, 10**9), decides="pixels", published=True),
         Option("start_clip", "Only from this clip on (counted from 0): a part of the film, to --output-file.", WHOLE, bounds=(0, 10**9),
                published=True, one_film=True),
