@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -170,5 +170,5 @@ def _count_pixels(length: float) -> int:
     return int(-(-length // 1))
 
 
-def _is_same(one: "Image.core.ImagingCore", other: "Image.core.ImagingCore") -> bool:
+def _is_same(one: Any, other: Any) -> bool:
     return one.size == other.size and bytes(one) == bytes(other)

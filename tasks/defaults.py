@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from secrets import randbelow
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model import avatar
 from model.avatar import Options
@@ -133,7 +133,7 @@ def build_spec(
     )
 
 
-def build_label(request: Request, width: int, height: int, fps: int) -> dict[str, str | int]:
+def build_label(request: Request, width: int, height: int, fps: int) -> dict[str, Any]:
     """What the spec says of the label; nothing where there is none. Raises BadOption where it is wider than the film."""
     words = request.label
     if words is None:
