@@ -1,7 +1,4 @@
-"""What a film needs of a model, and nothing else: every model is these Protocols.
-
-Arrays come in, arrays go out. What crosses is numpy; a tensor never leaves this package.
-"""
+"""What a film needs of a model, and nothing else: every model is these Protocols. What crosses is numpy; a tensor never leaves this package."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
