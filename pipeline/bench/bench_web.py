@@ -220,9 +220,9 @@ def measure_crowd(bench: Bench, clips: int) -> None:
     alone = bench.await_film(bench.begin_film(clips))
     name, clients = bench.begin_film(clips), Clients()
     with clients.run(*(clients.build_poller(bench, name) for _ in range(CLIENTS)), every=0.5):
+        measure_uploads(bench)
         slow = threading.Thread(target=measure_slow_upload, args=(bench,))
         slow.start()
-        measure_uploads(bench)
         measure_huge_upload(bench, told=True)
         measure_huge_upload(bench, told=False)
         slow.join()

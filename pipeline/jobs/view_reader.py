@@ -90,9 +90,11 @@ def _stat_time(path: Path) -> int:
 def _build_view(job: JobFolder, kept: _Kept) -> JobView:
     error: str | None = None
     order, status = None, None
+    files: dict[str, Any] = {}
     try:
         order = job.read_order()
         status = _read_status(job, kept)
+        files = _find_files(job, order, kept)
     except LongtakeError as damaged:
         error = str(damaged)
     ending, waits = job.read_ending(), bool(job.list_own_turns())
@@ -111,7 +113,7 @@ def _build_view(job: JobFolder, kept: _Kept) -> JobView:
         notices=order.notices if order else (),
         error=error,
         way_out=_find_way_out(job, state),
-        **_find_files(job, order, kept),
+        **files,
         **(_facts_of(status, kept, state) if status else {}),
     )
 

@@ -1,15 +1,15 @@
 """One connection of HTTP, with limits on its time: a client that never ends its request, or takes nothing of the answer, keeps no place from others."""
 
 from asyncio import TimerHandle, Transport
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-if TYPE_CHECKING:
-    from h11 import Request
 
 HEAD_SECONDS = 20.0
 """Within which a request's head must have come, after the connection was made or the last answer was given."""
+REST_SECONDS = 2.0
+"""Of the body of a request that was answered before it had come: so long its sender has to read the refusal."""
 STUCK_SECONDS = 300.0
 """After which a client that takes nothing of what is sent to it is given up. A browser that pauses a film asks again by Range."""
 
@@ -24,20 +24,20 @@ class PatientConnection(H11Protocol):  # type: ignore[misc]
     def connection_made(self, transport: Transport) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._await_head(None)
+        self._await_head(None, HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request; what is left of this one's body counts as waiting."""
-        answered = self.cycle
+        """Begin to wait for the next request, or for a moment for the rest of this one."""
+        answered, unread = self.cycle, self.conn.their_state is h11.SEND_BODY
         super().on_response_complete()
-        self._await_head(answered)
+        self._await_head(answered, REST_SECONDS if unread else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._forget_timers()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self, event: "Request") -> None:
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Leave the connection to the web socket, which has pings of its own."""
         self._forget_timers()
         super().handle_websocket_upgrade(event)
@@ -52,9 +52,9 @@ class PatientConnection(H11Protocol):  # type: ignore[misc]
         _cancel(self._stuck_timer)
         super().resume_writing()
 
-    def _await_head(self, answered: Any) -> None:
+    def _await_head(self, answered: Any, seconds: float) -> None:
         _cancel(self._head_timer)
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up, answered)
+        self._head_timer = self.loop.call_later(seconds, self._give_up, answered)
 
     def _give_up(self, answered: Any) -> None:
         """Close it, unless another request came since `answered`."""

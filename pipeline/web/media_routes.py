@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 
+from pipeline.jobs.preview import draw_in_turn
 from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_pictures import draw_latents, draw_thumbnail, draw_wave
 from storage.errors import RunError
@@ -60,7 +61,7 @@ def build_media_routes(jobs: "JobRoot") -> APIRouter:
 def give_drawn(root: Path, what: str, clip: int, kind: str) -> Response:
     """A small picture of a run; 404 where there is nothing to draw it from yet."""
     try:
-        drawn = draw_remembered(root, what, clip, made_at(root))
+        drawn = draw_in_turn(partial(draw_remembered, root, what, clip, made_at(root)))
     except (RunError, OSError, ValueError):
         raise HTTPException(404) from None
     return Response(drawn, media_type=kind, headers=FRESH)
