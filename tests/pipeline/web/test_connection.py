@@ -18,6 +18,7 @@ from pipeline.web.server import open_port
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "REST_SECONDS", 0.3)
     monkeypatch.setattr(connection, "STUCK_SECONDS", 0.3)
 
 

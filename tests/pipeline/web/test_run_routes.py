@@ -1,12 +1,20 @@
 """The HTTP API over runs: what is asked, what comes, and what is refused with a reason."""
 
 import errno
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
+from PIL.Image import Image
 
+from pipeline.jobs import preview
+from pipeline.report.pictures import read_frames_at
 from pipeline.web import form_receiver
 from storage.disk import FileSystem
 
@@ -177,6 +185,37 @@ def test_linked_file_is_not_given(client: TestClient, films: Path, tmp_path: Pat
         found = client.get(f"/v1/runs/tea/{path}")
         assert found.status_code in {404, 409}
         assert "secret" not in found.text.replace(str(tmp_path), "")
+
+
+def test_one_damaged_run_hides_no_other(client: TestClient, films: Path):
+    """A pipe or a link where a file belongs fails that run with a line, and the others are listed and shown as ever."""
+    shutil.copytree(films / "tea", films / "harbour")
+    for name, put in (("playlist", os.mkfifo), ("link", lambda at: at.symlink_to(films))):
+        (films / "harbour/live/film.m3u8").unlink()
+        put(films / "harbour/live/film.m3u8")
+        listed = {each["name"]: each for each in client.get("/v1/runs").json()["runs"]}
+        assert listed["tea"]["state"] == "finished", name
+        assert listed["harbour"]["state"] == "failed", name
+        assert "film.m3u8" in listed["harbour"]["error"], name
+    assert client.delete("/v1/runs/harbour").status_code == 204
+
+
+def test_frame_that_many_ask_for_is_drawn_once(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """Clients that ask for the same frame at once cost one decoding, and another clip's frame is another."""
+    drawn: list[Path] = []
+
+    def read(path: Path, times: list[float]) -> Iterator[Image]:
+        drawn.append(path)
+        time.sleep(0.2)
+        yield from read_frames_at(path, times)
+
+    monkeypatch.setattr(preview, "read_frames_at", read)
+    with ThreadPoolExecutor(20) as many:
+        asked = [many.submit(client.get, "/v1/runs/tea/preview.jpg") for _ in range(20)]
+        frames = {each.result().content for each in asked}
+    assert (len(frames), len(drawn)) == (1, 1)
+    assert client.get("/v1/runs/tea/preview.jpg?clip=0").content not in frames
+    assert len(drawn) == 2
 
 
 def test_run_is_stopped_resumed_retaken_and_removed(client: TestClient):
