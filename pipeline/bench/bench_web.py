@@ -57,23 +57,25 @@ class Bench:
     rows: list[Row] = field(default_factory=list)
 
     @property
-    def process(self) -> psutil.Process:
+    def own_process(self) -> psutil.Process:
         """The server's own; films have others."""
         assert self.server.process is not None
         return psutil.Process(self.server.process.pid)
 
     @property
-    def megabytes(self) -> float:
-        """Of memory that the server holds."""
-        return float(self.process.memory_info().rss) / MB
+    def memory_held(self) -> float:
+        """Megabytes of memory that the server holds."""
+        return float(self.own_process.memory_info().rss) / MB
 
-    def connect(self) -> HTTPConnection:
+    def open_connection(self) -> HTTPConnection:
         """A connection of one client."""
         return HTTPConnection("127.0.0.1", self.server.port, timeout=300)
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
+    def ask_server(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, bytes]:
         """The status and the body of one answer, on a connection of its own."""
-        connection = self.connect()
+        connection = self.open_connection()
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -83,11 +85,11 @@ class Bench:
 
     def begin_film(self, clips: int) -> str:
         """Ask for a film of so many clips by an upload; its name once it is being made."""
-        status, said = self.ask("POST", "/v1/runs", self.write_form(clips), **KIND)
+        status, said = self.ask_server("POST", "/v1/runs", self.write_form(clips), **KIND)
         assert status == 201, said
         name = str(json.loads(said)["name"])
         while not (self.server.root / name / "live").exists():
-            assert not self.has_ended(name), self.ask("GET", f"/v1/runs/{name}")
+            assert not self.has_ended(name), self.ask_server("GET", f"/v1/runs/{name}")
             time.sleep(0.05)
         return name
 
@@ -114,7 +116,7 @@ class Bench:
         while not self.has_ended(name):
             time.sleep(0.1)
         root = self.server.root / name
-        assert (root / "video.mp4").exists(), self.ask("GET", f"/v1/runs/{name}")
+        assert (root / "video.mp4").exists(), self.ask_server("GET", f"/v1/runs/{name}")
         return root
 
     def add_row(self, what: str, found: str, level: str, *, holds: bool) -> None:
@@ -128,17 +130,17 @@ class PageVisitor:
 
     def __init__(self, bench: Bench, name: str) -> None:
         self._bench, self._name = bench, name
-        events = json.loads(bench.ask("GET", "/en/config")[1])["dependencies"]
+        events = json.loads(bench.ask_server("GET", "/en/config")[1])["dependencies"]
         event = next(each for each in events if each["api_name"] == "look")
         self._words = {"fn_index": event["id"], "trigger_id": event["targets"][0][0]}
 
-    def look(self) -> None:
+    def look_at_film(self) -> None:
         """Ask for what has changed, the playlist, the newest latents and their sound."""
         words = json.dumps({"data": [self._name, None], "session_hash": "bench", **self._words})
         kind = {"Content-Type": "application/json"}
-        assert self._bench.ask("POST", "/en/gradio_api/run/predict", words, **kind)[0] == 200
+        assert self._bench.ask_server("POST", "/en/gradio_api/run/predict", words, **kind)[0] == 200
         for path in ("live/film.m3u8", "latents.png?clip=0", "wave.svg?clip=0"):
-            self._bench.ask("GET", f"/media/{self._name}/{path}")
+            self._bench.ask_server("GET", f"/media/{self._name}/{path}")
 
 
 @dataclass
@@ -150,7 +152,7 @@ class Clients:
     _ended: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def run(self, *acts: Callable[[], object], every: float) -> Iterator[None]:
+    def run_acts(self, *acts: Callable[[], object], every: float) -> Iterator[None]:
         """Let each act be done `every` so many seconds meanwhile."""
         threads = [threading.Thread(target=self._repeat, args=(act, every)) for act in acts]
         for each in threads:
@@ -171,12 +173,12 @@ class Clients:
     def build_poller(self, bench: Bench, name: str) -> Callable[[], None]:
         """What asks for a run's status, and counts what comes."""
 
-        def poll() -> None:
+        def ask_status() -> None:
             begun = time.monotonic()
-            self.statuses[bench.ask("GET", f"/v1/runs/{name}")[0]] += 1
+            self.statuses[bench.ask_server("GET", f"/v1/runs/{name}")[0]] += 1
             self.seconds.append(time.monotonic() - begun)
 
-        return poll
+        return ask_status
 
 
 def measure_memory(bench: Bench, clips: int, polls: int) -> None:
@@ -184,20 +186,20 @@ def measure_memory(bench: Bench, clips: int, polls: int) -> None:
     name, early = bench.begin_film(clips), 0.0
     visitor = PageVisitor(bench, name)
     for number in range(polls):
-        visitor.look()
+        visitor.look_at_film()
         for path in ("", f"/{name}", f"/{name}/preview.jpg"):
-            status, said = bench.ask("GET", f"/v1/runs{path}")
+            status, said = bench.ask_server("GET", f"/v1/runs{path}")
             assert status in {200, 404}, said
         if number % 10 == 0:
             open_streams(bench, name)
         if number + 1 == polls // 10:
-            early = bench.megabytes
-    late, running = bench.megabytes, not bench.has_ended(name)
+            early = bench.memory_held
+    late, running = bench.memory_held, not bench.has_ended(name)
     bench.await_film(name)
-    bench.ask("GET", f"/v1/runs/{name}")
+    bench.ask_server("GET", f"/v1/runs/{name}")
     beside = "while it was made" if running else "the film was done before"
-    found = f"{early:.0f} MB, {late:.0f} MB ({beside}), {bench.megabytes:.0f} MB at its end"
-    grown = max(late, bench.megabytes) - early
+    found = f"{early:.0f} MB, {late:.0f} MB ({beside}), {bench.memory_held:.0f} MB at its end"
+    grown = max(late, bench.memory_held) - early
     what = f"memory after {polls // 10} and {polls} polls, {clips} clips"
     bench.add_row(what, found, f"+{GROWTH:.0f} MB", holds=grown <= GROWTH)
 
@@ -206,7 +208,7 @@ def open_streams(bench: Bench, name: str) -> None:
     """Open a stream of events of each kind, take a word of it, and go away."""
     from websockets.sync.client import connect
 
-    path, connection = f"/v1/runs/{name}/events", bench.connect()
+    path, connection = f"/v1/runs/{name}/events", bench.open_connection()
     connection.request("GET", path)
     with connection.getresponse() as answer:
         assert answer.readline()
@@ -219,7 +221,7 @@ def measure_crowd(bench: Bench, clips: int) -> None:
     """Everything at once beside a film, and that film against one that was made alone."""
     alone = bench.await_film(bench.begin_film(clips))
     name, clients = bench.begin_film(clips), Clients()
-    with clients.run(*(clients.build_poller(bench, name) for _ in range(CLIENTS)), every=0.5):
+    with clients.run_acts(*(clients.build_poller(bench, name) for _ in range(CLIENTS)), every=0.5):
         measure_uploads(bench)
         slow = threading.Thread(target=measure_slow_upload, args=(bench,))
         slow.start()
@@ -242,19 +244,19 @@ def measure_uploads(bench: Bench) -> None:
     statuses: Counter[int] = Counter()
     meet, form = threading.Barrier(UPLOADS), bench.write_form(1)
 
-    def upload() -> None:
-        def halves() -> Iterator[bytes]:
+    def send_upload() -> None:
+        def give_halves() -> Iterator[bytes]:
             yield form[: len(form) // 2]
             meet.wait(60)
             yield form[len(form) // 2 :]
 
         length = {"Content-Length": str(len(form))}
-        status, said = bench.ask("POST", "/v1/runs", halves(), **KIND, **length)
+        status, said = bench.ask_server("POST", "/v1/runs", give_halves(), **KIND, **length)
         statuses[status] += 1
         if status == 201:
-            bench.ask("POST", f"/v1/runs/{json.loads(said)['name']}/stop")
+            bench.ask_server("POST", f"/v1/runs/{json.loads(said)['name']}/stop")
 
-    threads = [threading.Thread(target=upload) for _ in range(UPLOADS)]
+    threads = [threading.Thread(target=send_upload) for _ in range(UPLOADS)]
     for each in threads:
         each.start()
     for each in threads:
@@ -267,8 +269,8 @@ def measure_uploads(bench: Bench) -> None:
 
 def measure_huge_upload(bench: Bench, *, told: bool) -> None:
     """An upload of 2 GB, which says so at its head or does not: what is answered, and the most that the server held of it."""
-    memory, disk, sent = bench.megabytes, 0.0, 0
-    connection = bench.connect()
+    memory, disk, sent = bench.memory_held, 0.0, 0
+    connection = bench.open_connection()
     connection.putrequest("POST", "/v1/runs")
     length = {"Content-Length": str(HUGE)} if told else {"Transfer-Encoding": "chunked"}
     for name, word in {**KIND, **length}.items():
@@ -283,7 +285,7 @@ def measure_huge_upload(bench: Bench, *, told: bool) -> None:
             connection.send(bytes(MB) if told else b"%x\r\n%b\r\n" % (MB, bytes(MB)))
             sent += MB
             if sent % (16 * MB) == 0:
-                most, disk = max(most, bench.megabytes), max(disk, count_uploads(bench))
+                most, disk = max(most, bench.memory_held), max(disk, count_uploads(bench))
     with suppress(ConnectionError):
         status = connection.getresponse().status
     seconds = time.monotonic() - begun
@@ -308,11 +310,8 @@ def count_uploads(bench: Bench) -> float:
 
 def measure_slow_upload(bench: Bench) -> None:
     """An upload that sends a byte a second and never ends."""
-    connection = bench.connect()
-    connection.putrequest("POST", "/v1/runs")
-    for name, word in {**KIND, "Content-Length": "100000"}.items():
-        connection.putheader(name, word)
-    connection.endheaders()
+    connection = bench.open_connection()
+    connection.request("POST", "/v1/runs", b"-", {**KIND, "Content-Length": "100000"})
     assert connection.sock is not None
     connection.sock.settimeout(1.0)
     begun, answer = time.monotonic(), b""
@@ -350,13 +349,13 @@ def measure_speed(bench: Bench, clips: int, pairs: int) -> None:
 def time_film(bench: Bench, clips: int, *, watched: bool) -> tuple[float, float]:
     """Frames a second of one film, and the seconds of processor that the server took a second meanwhile."""
     name, clients = bench.begin_film(clips), Clients()
-    before, begun = sum(bench.process.cpu_times()[:2]), time.monotonic()
+    before, begun = sum(bench.own_process.cpu_times()[:2]), time.monotonic()
     acts: list[Callable[[], object]] = []
     if watched:
-        acts = [PageVisitor(bench, name).look, *(clients.build_poller(bench, name) for _ in range(5))]  # fmt: skip
-    with clients.run(*acts, every=1.0):
+        acts = [PageVisitor(bench, name).look_at_film, *(clients.build_poller(bench, name) for _ in range(5))]  # fmt: skip
+    with clients.run_acts(*acts, every=1.0):
         made = read_outcome(bench.await_film(name), 0, 0)
-    taken = sum(bench.process.cpu_times()[:2]) - before
+    taken = sum(bench.own_process.cpu_times()[:2]) - before
     return clips * FRAMES / (made.ended - made.begun), taken / (time.monotonic() - begun)
 
 

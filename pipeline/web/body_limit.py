@@ -67,9 +67,9 @@ class BodyLimit:
                     await self._app(scope, self._receive_upload(scope, receive, pace), send)
             else:
                 body = await read_small_body(receive, pace)
-                await self._app(scope, _replay(body, receive), send)
+                await self._app(scope, _give_again(body, receive), send)
         except Unacceptable as refused:
-            await _refuse(refused)(scope, receive, send)
+            await _answer_refusal(refused)(scope, receive, send)
 
     @asynccontextmanager
     async def _take_place(self) -> AsyncIterator[None]:
@@ -112,7 +112,7 @@ async def read_small_body(receive: Receive, pace: Pace) -> bytes | None:
     return bytes(body)
 
 
-def _replay(body: bytes | None, receive: Receive) -> Receive:
+def _give_again(body: bytes | None, receive: Receive) -> Receive:
     """What gives the body that was read already, once, and then what else comes."""
     waiting = [{"type": "http.disconnect"} if body is None else {"type": _REST, "body": body}]
 
@@ -122,5 +122,5 @@ def _replay(body: bytes | None, receive: Receive) -> Receive:
     return receive_part
 
 
-def _refuse(refused: Unacceptable) -> JSONResponse:
+def _answer_refusal(refused: Unacceptable) -> JSONResponse:
     return JSONResponse(error_body(str(refused), "Refused", 2), refused.status, refused.headers)

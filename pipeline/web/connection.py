@@ -49,11 +49,11 @@ class PatientConnection(H11Protocol):  # type: ignore[misc]
 
     def resume_writing(self) -> None:
         """It took some."""
-        _cancel(self._stuck_timer)
+        _cancel_timer(self._stuck_timer)
         super().resume_writing()
 
     def _await_head(self, answered: Any, seconds: float) -> None:
-        _cancel(self._head_timer)
+        _cancel_timer(self._head_timer)
         self._head_timer = self.loop.call_later(seconds, self._give_up, answered)
 
     def _give_up(self, answered: Any) -> None:
@@ -62,10 +62,10 @@ class PatientConnection(H11Protocol):  # type: ignore[misc]
             self.transport.close()
 
     def _forget_timers(self) -> None:
-        _cancel(self._head_timer)
-        _cancel(self._stuck_timer)
+        _cancel_timer(self._head_timer)
+        _cancel_timer(self._stuck_timer)
 
 
-def _cancel(timer: TimerHandle | None) -> None:
+def _cancel_timer(timer: TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()

@@ -37,15 +37,15 @@ class FileAnswer(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200, 206, or 416 where there is no such part; the file is closed then."""
         with self._file:
-            await self._answer(scope, receive, send)
+            await self._answer_part(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_part(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = {name: text.decode("latin-1") for name, text in scope["headers"]}
         part = read_range(asked.get(b"range", ""), self._size)
         if asked.get(b"if-range", self._tag) not in {self._tag, self._changed}:
             part = range(self._size)
         if not part and self._size:
-            await self._refuse()(scope, receive, send)
+            await self._refuse_part()(scope, receive, send)
             return
         if len(part) < self._size:
             self.status_code = 206
@@ -54,7 +54,7 @@ class FileAnswer(StreamingResponse):
         self.body_iterator = iterate_in_threadpool(_read_part(self._file, part))
         await super().__call__(scope, receive, send)
 
-    def _refuse(self) -> JSONResponse:
+    def _refuse_part(self) -> JSONResponse:
         line = f"There is no such part: it has {self._size} bytes."
         headers = {"Content-Range": f"bytes */{self._size}"}
         return JSONResponse(error_body(line, "Refused", 2), 416, headers)

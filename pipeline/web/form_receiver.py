@@ -60,7 +60,7 @@ class FormReceiver:
             "on_headers_finished": self._open,
             "on_part_data": lambda data, start, end: self._take(data[start:end]),
             "on_part_end": self._end,
-            "on_end": self._finish,
+            "on_end": self._end_form,
         }
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class FormReceiver:
         else:
             self.form.fields[self._name] = self._text.decode(errors="replace")
 
-    def _finish(self) -> None:
+    def _end_form(self) -> None:
         self.is_whole = True
 
 

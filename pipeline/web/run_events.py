@@ -41,7 +41,7 @@ class StreamPlaces:
         self._free = most
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def take_place(self) -> Iterator[None]:
         """One of the places; raises Unacceptable (429) where there is none."""
         if not self._free:
             raise Unacceptable(429, "Too many streams of events are open; ask again.", 5)

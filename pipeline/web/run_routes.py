@@ -161,7 +161,7 @@ def build_event_routes(jobs: JobRoot) -> APIRouter:
         With the Last-Event-ID of the last that came, they go on after it; 204 where nothing will come.
         """
         with ExitStack() as held:
-            held.enter_context(places.take())
+            held.enter_context(places.take_place())
             told = follow_events(jobs, name, int(last_event_id or 0))
             first = await read_first_events(told, goes_on=bool(last_event_id))
             if not first:
@@ -173,7 +173,7 @@ def build_event_routes(jobs: JobRoot) -> APIRouter:
         """All of that over a web socket, as JSON with `kind`, `id` and `data`; it is closed when the run stands still."""
         await socket.accept()
         try:
-            with places.take():
+            with places.take_place():
                 await send_events_to(socket, follow_events(jobs, name, last_event_id))
         except Unacceptable as refused:
             await socket.close(1013, str(refused))

@@ -1,4 +1,6 @@
-"""The API asked at random as its own description says, in this process: python -m tests.pipeline.web.fuzz FOLDER [EXAMPLES].
+"""The API asked at random as its own description says, in this process.
+
+    PYTHONPATH=tests/pipeline/jobs/fake_site python -m tests.pipeline.web.fuzz FOLDER [EXAMPLES]
 
 FOLDER is one of films. EXAMPLES (118: some 2000 requests) is how often each operation is asked; half of them about a film that is there, and of those that ask
 for a film a few with a picture and a sound that are. Code 1 where an answer is a fault of the server, or refuses and does not say why, where the server opened
@@ -23,6 +25,7 @@ from hypothesis import strategies as st
 
 from pipeline.web.server import make_app
 from pipeline.web.settings import WebSettings
+from tests.pipeline.jobs.conftest import end_all
 
 HOST = {"Host": "127.0.0.1"}
 """The server is asked by no other name."""
@@ -121,7 +124,7 @@ def watch_files(places: tuple[Path, ...]) -> Iterator[set[str]]:
         watching = False
 
 
-def list_all(folder: Path) -> dict[str, tuple[int, int]]:
+def list_files(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of all that lies in a folder, by path."""
     found = ((each, each.lstat()) for each in folder.rglob("*"))
     return {str(path): (stat.st_size, stat.st_mtime_ns) for path, stat in found}
@@ -140,12 +143,13 @@ def fuzz_copy(films: Path, place: Path, examples: int) -> Fuzz:
     shutil.copy(next(sound), fuzz.folder / "speech.wav")
     app = make_app(WebSettings(fuzz.folder, creates_a_minute=1_000_000), page=False)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HOST)
-    before = list_all(place / "beside")
+    before = list_files(place / "beside")
     with watch_files((fuzz.folder, film, Path(gettempdir()) / f"longtake-{os.getuid()}", *SYSTEM)) as opened:  # fmt: skip
         for each in schema.get_all_operations():
             fuzz.ask(each.ok(), examples)  # type: ignore[union-attr]
+    end_all(fuzz.folder)
     fuzz.wrong += [f"opened {each}" for each in sorted(opened)]
-    fuzz.wrong += ["changed what lies beside"] if list_all(place / "beside") != before else []
+    fuzz.wrong += ["changed what lies beside"] if list_files(place / "beside") != before else []
     return fuzz
 
 

@@ -73,7 +73,7 @@ def test_streams_are_limited(client: TestClient, films: Path, monkeypatch: pytes
     monkeypatch.setattr(run_routes, "StreamPlaces", lambda: places)
     app = make_app(WebSettings(films), page=False)
     with TestClient(app, base_url="http://127.0.0.1") as asking:
-        with places.take():
+        with places.take_place():
             refused = asking.get(AT)
             assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
             with asking.websocket_connect(f"ws://127.0.0.1{AT}/ws") as socket:
@@ -92,7 +92,7 @@ def test_streams_are_limited(client: TestClient, films: Path, monkeypatch: pytes
 def test_stream_that_nobody_takes_keeps_no_place():
     """A client that is gone before the first word leaves its place to others."""
     places, held = StreamPlaces(1), ExitStack()
-    held.enter_context(places.take())
+    held.enter_context(places.take_place())
 
     async def tell() -> AsyncIterator[str]:
         yield "never"
@@ -105,7 +105,7 @@ def test_stream_that_nobody_takes_keeps_no_place():
 
     scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
     asyncio.run(EventStream(tell(), held)(scope, receive, send))
-    with places.take():
+    with places.take_place():
         pass
 
 
