@@ -6,6 +6,7 @@ LongtakeError
 │   ├── BadImage  BadSound  BadSize  BadOption
 │   ├── BadFilm  BadWeights  one that is to be measured, what is to judge it
 │   ├── BadOutput       a file that may not be written over, or cannot be what it is named
+│   ├── BadCertificate  AlreadySigned     what a film is signed with, one that is
 │   ├── InputChanged    between the check and the copy
 │   ├── NotRetakable    what a retake needs of the old run
 │   ├── NoSuchJob       in a folder of jobs
@@ -188,6 +189,14 @@ class BadOutput(BadInput):
 
 class BadWeights(BadInput):
     """The weights {} cannot be used: {}."""
+
+
+class BadCertificate(BadInput):
+    """The film cannot be signed with {}: {}."""
+
+
+class AlreadySigned(BadInput):
+    """{} is signed already: {}."""
 
 
 class BadSegment(RunError):

@@ -58,6 +58,11 @@ VERBS = {
             "longtake verify runs/mine --repair",
         ),
         Verb(
+            "sign",
+            "A signed copy of a finished film (C2PA), beside it.",
+            "longtake sign runs/mine --key key.pem --cert cert.pem",
+        ),
+        Verb(
             "report",
             "One page about a film: lips, drift, seams, pauses, sound, and its worst moments.",
             "longtake report runs/mine runs/other",

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
@@ -16,6 +17,7 @@ from pipeline.json_output import to_json, to_plain
 from storage.errors import BadInput, BelowLevel, RunError
 
 if TYPE_CHECKING:
+    from pipeline.signing.file_check import FileCheck
     from pipeline.upkeep.verify import Verification
 
 
@@ -27,13 +29,32 @@ def prepare(command: Command) -> Job:
     judges = [name for name in ("syncnet", "likeness") if command.options[name]]
     if judges and not command.has("quality"):
         raise BadInput(f"--{judges[0]} is asked with --quality: add it.")
-    console, run = prepare_logging(command), open_run(command.path("run"))
+    console, path = prepare_logging(command), command.path("run")
+    if path.is_file():
+        return _look_at_file(command, path)
+    run = open_run(path)
     work = (
         partial(repair_run, run, console, _show_price)
         if command.has("repair")
         else partial(verify_run, run, console)
     )
     return Job(work, partial(_judge_film if command.has("quality") else _show_state, command))
+
+
+def _look_at_file(command: Command, path: Path) -> Job:
+    """A film by itself: its marks and its signature."""
+    from pipeline.signing.file_check import check_file
+
+    if asked := [name for name in ("repair", "quality") if command.has(name)]:
+        raise BadInput(f"--{asked[0]} is asked of a run, and {path} is a film.")
+    return Job(partial(check_file, path), partial(_show_file, command))
+
+
+def _show_file(command: Command, found: "FileCheck") -> int:
+    from pipeline.signing.file_check import show_file
+
+    print_result(command, found, show_file(found))
+    return 0 if found.is_good else RunError.exit_code
 
 
 def _show_price(before: "Verification") -> None:
@@ -46,7 +67,8 @@ def _show_state(command: Command, found: "Verification") -> int:
     from pipeline.monitor.screens import show_verification
 
     print_result(command, found, show_verification(found))
-    return 0 if found.state == "whole" else RunError.exit_code
+    whole = found.state == "whole" and (found.signature is None or found.signature.holds)
+    return 0 if whole else RunError.exit_code
 
 
 def _judge_film(command: Command, found: "Verification") -> int:
@@ -71,7 +93,7 @@ def _judge_film(command: Command, found: "Verification") -> int:
 
 def add_arguments(parser: Parser) -> None:
     """A run, and what is done about it."""
-    parser.add_run()
+    parser.add_argument("run", metavar="RUN", help="The folder of the run, or a film.")
     parser.add_switch("--repair", "Make again exactly what is broken; the price is said first.")
     parser.add_switch(
         "--quality",

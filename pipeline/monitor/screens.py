@@ -17,6 +17,7 @@ from pipeline.monitor.words import (
     time_in_words,
     value_in_words,
 )
+from pipeline.signing.file_check import describe_signature
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
 from tasks.film_part import FilmPart
@@ -144,6 +145,9 @@ def show_verification(
         yield (_BRING_BACK if one.sha256 else _RETAKE) + (
             "" if one.needed else " All that is made from it is there."
         )
+    if found.signature is not None:
+        yield ""
+        yield describe_signature(found.signature)
     if found.notes:
         yield ""
         yield "Beside it, nothing of the film:"

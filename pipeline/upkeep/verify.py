@@ -13,6 +13,7 @@ from pipeline.json_output import to_json
 from pipeline.monitor.event_reader import EventTail
 from pipeline.monitor.log_output import RunLog
 from pipeline.monitor.progress import follow_progress, make_progress
+from pipeline.signing.signature import Signature, read_signed_film
 from storage.disk import count_bytes
 from storage.scan import Finding, RunScan
 
@@ -62,6 +63,8 @@ class Verification:
     took: float
     repaired: tuple[Finding, ...] = ()
     """What was broken before, where a repair was asked for."""
+    signature: Signature | None = None
+    """Of the film that `longtake sign` has put beside the run's; None where there is none."""
 
     def as_json(self) -> str:
         """The verification as one JSON object, for machines."""
@@ -95,6 +98,7 @@ def verify_run(run: "Run", console: "Console | None" = None, *, held: bool = Fal
         seconds=estimate_repair_seconds(price, measure_rates(run)),
         bytes_on_disk=count_bytes(run.root),
         took=round(time.monotonic() - begun, 3),
+        signature=read_signed_film(run),
     )
 
 
