@@ -38,6 +38,8 @@ SRT_LINGER = 1.0
 """Seconds before a connection is closed: what its buffers hold then (120 ms by default) the receiver throws away."""
 WHIP_LINGER = 1.0
 """The same of a session, which the muxer's end ends: servers hold back what may be out of order."""
+AWAKE = 1.0
+"""Seconds without a packet after which a connection is kept awake."""
 LATE = 0.5
 """Seconds behind the clock at which it is set anew: the film was made too slowly, and what follows is not hurried."""
 
@@ -64,6 +66,7 @@ class LiveStream:
         self._connection, self._clock, self._seconds = connection, Clock(), seconds
         self._opus = opus
         self._tracks: list[OpusSound | CopiedPackets] = []
+        self._sent = time.monotonic()
 
     def send_clip(self, content: bytes) -> None:
         """Send the packets of a header and a fragment, each at its time. Raises FFmpegError, OSError."""
@@ -84,11 +87,18 @@ class LiveStream:
         for track in self._tracks:
             self._send(track.take_rest())
 
+    def keep_awake(self) -> None:
+        """Send some silence where the last packet was long ago and the connection ends by that. Raises FFmpegError, OSError."""
+        if time.monotonic() - self._sent > AWAKE:
+            for track in self._tracks:
+                self._send(track.make_silence())
+
     def _add_track(self, stream: Any) -> "OpusSound | CopiedPackets":
         sound = self._opus and stream.type == "audio"
         return (OpusSound if sound else CopiedPackets)(self._connection, stream)
 
     def _send(self, packets: "Iterator[Packet[Any]]") -> None:
+        self._sent = time.monotonic()
         for packet in packets:
             with limited_time(self._seconds):
                 self._connection.mux(packet)
@@ -98,8 +108,8 @@ def _sent_at(packet: "Packet[Any]") -> Fraction:
     return (packet.dts or 0) * packet.time_base
 
 
-def follow_clips(folder: Path, first: int) -> Iterator[tuple[int, Path]]:
-    """Clips of a live film from one on, with their fragments, as they come; ends with the playlist."""
+def follow_clips(folder: Path, first: int) -> Iterator[tuple[int, Path] | None]:
+    """Clips of a live film from one on, with their fragments, as they come, and None at each look that found none; ends with the playlist."""
     clip = first
     while True:
         names, whole = read_playlist(folder)
@@ -108,6 +118,7 @@ def follow_clips(folder: Path, first: int) -> Iterator[tuple[int, Path]]:
             clip += 1
         if whole:
             return
+        yield None
         time.sleep(LOOK)
 
 
@@ -189,12 +200,16 @@ def main(words: list[str]) -> int:
 
 def _push_film(server: PushAddress, folder: Path, first: int, seconds: int) -> None:
     clips = follow_clips(folder, first)
-    if (begin := next(clips, None)) is None:
+    if (begin := next((each for each in clips if each is not None), None)) is None:
         return
     # Not before there is something to send: a server does not wait for long.
     with open_connection(server, seconds) as connection:
         stream = LiveStream(connection, seconds, opus=server.format == "whip")
-        for clip, fragment in chain([begin], clips):
+        for each in chain([begin], clips):
+            if each is None:
+                stream.keep_awake()
+                continue
+            clip, fragment = each
             stream.send_clip((folder / HEADER).read_bytes() + fragment.read_bytes())
             _tell(str(clip))
         stream.send_rest()

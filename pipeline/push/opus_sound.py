@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, Packet
     from av.container import OutputContainer
 
+SILENCE = b"\xf8\xff\xfe"
+"""20 ms of it, as Opus."""
 OPUS_BIT_RATE = 96_000
 """For two channels: speech through a codec once more, and nothing that one hears of it."""
 
@@ -27,13 +29,29 @@ class OpusSound:
         self._stream.bit_rate = OPUS_BIT_RATE
         self._samples: int | None = None
         """Of the film before the next frame."""
+        self._last: Fraction | None = None
+        """Seconds at which the last packet stands."""
 
     def convert_packet(self, packet: "Packet[Any]") -> Iterator["Packet[Any]"]:
         """What is now to be sent, 20 ms each; some is held back until the next call."""
         if self._samples is None:
             self._samples = round((packet.pts or 0) * packet.time_base * SOUND_RATE)
         for frame in self._decoder.decode(packet):
-            yield from self._stream.encode(self._place(frame))
+            for ready in self._stream.encode(self._place(frame)):
+                self._last = (ready.pts or 0) * ready.time_base
+                yield ready
+
+    def make_silence(self) -> Iterator["Packet[Any]"]:
+        """A packet that a player passes over, as it stands a sample behind the last one; libav's muxer gives a session up after thirty seconds in which it was given none."""
+        from av import Packet
+
+        if self._last is not None:
+            self._last += Fraction(1, SOUND_RATE)
+            packet: Packet[Any] = Packet(SILENCE)
+            packet.time_base = Fraction(1, SOUND_RATE)
+            packet.pts = packet.dts = round(self._last * SOUND_RATE)
+            packet.stream = self._stream
+            yield packet
 
     def take_rest(self) -> Iterator["Packet[Any]"]:
         """What was held back."""
@@ -56,6 +74,10 @@ class CopiedPackets:
         """The packet, for this connection."""
         packet.stream = self._stream
         yield packet
+
+    def make_silence(self) -> Iterator["Packet[Any]"]:
+        """Nothing: it needs none."""
+        return iter(())
 
     def take_rest(self) -> Iterator["Packet[Any]"]:
         """Nothing: nothing is held back."""

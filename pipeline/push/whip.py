@@ -49,7 +49,8 @@ def start_whip_relay(url: str, seconds: int) -> Iterator[Muxer]:
         process.stdin.write("\n".join((*split_token(url), str(seconds), "")))
         process.stdin.flush()
         port, certificate, key = (process.stdout.readline().strip() for _ in range(3))
-        options = {"cert_file": certificate, "key_file": key}
+        # Packets do not wait for each other: in a pause of the film there is none of the picture.
+        options = {"cert_file": certificate, "key_file": key, "max_interleave_delta": "1"}
         try:
             yield Muxer(f"http://127.0.0.1:{port}/", options)
         except Exception as fault:

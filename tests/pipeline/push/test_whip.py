@@ -163,6 +163,28 @@ def test_a_server_that_dies_or_hangs_and_comes_back(
     assert events_of(run)[-1]["lost"] == 0
 
 
+@pytest.mark.slow
+def test_a_pause_of_the_film_ends_no_session(run: Path, tmp_path: Path) -> None:
+    """A film whose next clip takes three quarters of a minute goes on in the same session, and stays together."""
+    playlist, port = run / "live/film.m3u8", free_port()
+    text = playlist.read_text()
+    begun = "".join(text.splitlines(keepends=True)[:-7]).replace("TYPE:VOD", "TYPE:EVENT")
+    playlist.unlink()  # it is another name of the module's own
+    playlist.write_text(begun)
+    with serve(tmp_path / "said", port) as server:
+        publisher = push(run, port)
+        wait_until(lambda: server.find("frame"))
+        time.sleep(45)
+        playlist.write_text(text)
+        publisher.wait_until_sent()
+        wait_until(lambda: server.find("deleted"))
+        said = server.said
+    assert names_of(run) == ["push_connected", "push_ended"]
+    assert sum(each.get("state") == "connected" for each in said) == 1
+    assert sum("frame" in each for each in said) in {SECONDS * FPS - 1, SECONDS * FPS}
+    assert max(map(abs, offsets_of(said))) < 5
+
+
 def test_a_wrong_token_is_one_line(
     run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
