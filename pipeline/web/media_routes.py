@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pipeline.jobs.preview import draw_in_turn
 from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_pictures import draw_latents, draw_thumbnail, draw_wave
+from pipeline.web.slow_work import SlowWork
 from storage.errors import RunError
 from storage.run import Run
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LIVE_FILE = re.compile(r"film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,9}-[0-9a-f]{12}\.m4s")
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/mp4", ".mp4": "video/mp4"}
+DRAWN_AT_ONCE = 4
 REMEMBERED = 64
 """Pictures that are kept in memory: several browsers ask for the same."""
 
@@ -27,6 +29,10 @@ REMEMBERED = 64
 def build_media_routes(jobs: "JobRoot") -> APIRouter:
     """The routes below /media/RUN, each of which is 404 where there is nothing (yet)."""
     routes = APIRouter(prefix="/media", include_in_schema=False)
+    slow = SlowWork(DRAWN_AT_ONCE)
+
+    async def draw(run: str, what: str, clip: int, kind: str) -> Response:
+        return await slow.run_in_turn(lambda: give_drawn(jobs.view(run).run, what, clip, kind))
 
     @routes.get("/{run}/live/{name}")
     def give_live(run: str, name: str) -> FileAnswer:
@@ -44,16 +50,16 @@ def build_media_routes(jobs: "JobRoot") -> APIRouter:
         return give_file(jobs.view(run).run, "report.html", "text/html; charset=utf-8", FRESH)
 
     @routes.get("/{run}/thumbnail.jpg")
-    def give_thumbnail(run: str) -> Response:
-        return give_drawn(jobs.view(run).run, "thumbnail", 0, "image/jpeg")
+    async def give_thumbnail(run: str) -> Response:
+        return await draw(run, "thumbnail", 0, "image/jpeg")
 
     @routes.get("/{run}/latents.png")
-    def give_latents(run: str, clip: int) -> Response:
-        return give_drawn(jobs.view(run).run, "latents", clip, "image/png")
+    async def give_latents(run: str, clip: int) -> Response:
+        return await draw(run, "latents", clip, "image/png")
 
     @routes.get("/{run}/wave.svg")
-    def give_wave(run: str, clip: int) -> Response:
-        return give_drawn(jobs.view(run).run, "wave", clip, "image/svg+xml")
+    async def give_wave(run: str, clip: int) -> Response:
+        return await draw(run, "wave", clip, "image/svg+xml")
 
     return routes
 

@@ -1,6 +1,5 @@
 """Films asked for over HTTP: an upload or paths become a job, within the limits of the server."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +19,7 @@ from pipeline.web.form_receiver import ReceivedForm, receive_form
 from pipeline.web.guard import RateLimit
 from pipeline.web.run_bodies import CreateBody
 from pipeline.web.settings import WebSettings
+from pipeline.web.slow_work import SlowWork
 from storage.errors import BadInput
 from storage.scratch import scratch_folder
 
@@ -35,7 +35,7 @@ class RunCreator:
         self._jobs, self._settings = jobs, settings
         self._places = [each.resolve() for each in (settings.root, *settings.places)]
         self._rate, self._uploads = RateLimit(settings.creates_a_minute), 0
-        self._checks = asyncio.Semaphore(AT_ONCE)
+        self._checks = SlowWork(AT_ONCE)
 
     async def create(self, request: Request, key: str | None) -> JobView:
         """A job for a form or a JSON body. Raises Unacceptable, and what JobRoot.submit raises."""
@@ -67,8 +67,7 @@ class RunCreator:
 
     async def run_slowly(self, work: Callable[[], Found]) -> Found:
         """Do what takes seconds in a thread, a few at a time."""
-        async with self._checks:
-            return await anyio.to_thread.run_sync(work)
+        return await self._checks.run_in_turn(work)
 
     @asynccontextmanager
     async def _receive(self, request: Request) -> AsyncIterator[ReceivedForm]:

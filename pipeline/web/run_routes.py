@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,11 +20,14 @@ from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_bodies import RetakeBody, RunBody, RunList, describe_form, describe_run
 from pipeline.web.run_creation import RunCreator
 from pipeline.web.run_events import EventStream, StreamPlaces, Told, follow_events
+from pipeline.web.slow_work import SlowWork
 from storage.errors import LongtakeError
 
 Name = Annotated[
     str, InPath(pattern=f"^{NAME}$", examples=["film-1f0c3a5b7d9e"], description="Of the run.")
 ]
+DRAWN_AT_ONCE = 4
+"""Frames and joined films that are made at once; the others wait, and no other request waits for them."""
 LIVE_FILE = r"^(film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,12}-[0-9a-f]{12}\.m4s)$"
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment"}
 FILM: dict[int | str, dict[str, Any]] = {
@@ -110,6 +114,7 @@ def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
 def build_film_routes(jobs: JobRoot) -> APIRouter:
     """What of a run can be looked at."""
     routes = APIRouter(prefix="/v1/runs", tags=["films"], responses=RESPONSES)
+    slow = SlowWork(DRAWN_AT_ONCE)
 
     @routes.get("/{name}/film.mp4", response_class=StreamingResponse, responses=FILM)
     def read_film(name: Name) -> FileAnswer:
@@ -117,9 +122,9 @@ def build_film_routes(jobs: JobRoot) -> APIRouter:
         return give_file(jobs.view(name).run, "video.mp4", "video/mp4")
 
     @routes.get("/{name}/partial.mp4", response_class=StreamingResponse, responses=FILM)
-    def read_partial_film(name: Name) -> FileAnswer:
+    async def read_partial_film(name: Name) -> FileAnswer:
         """The film as far as it is finished; 404 before its first clip."""
-        path = jobs.partial_film(name)
+        path = await slow.run_in_turn(partial(jobs.partial_film, name))
         return give_file(path.parent, path.name, "video/mp4")
 
     @routes.get(
@@ -127,11 +132,12 @@ def build_film_routes(jobs: JobRoot) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"image/jpeg": {}}}},
     )
-    def read_preview(
+    async def read_preview(
         name: Name, clip: Annotated[int | None, Query(ge=0, le=1_000_000_000)] = None
     ) -> Response:
         """A frame of a clip, of the newest where none is named; before the first, the picture."""
-        return Response(draw_preview(jobs.view(name), clip), media_type="image/jpeg", headers=FRESH)
+        drawn = await slow.run_in_turn(lambda: draw_preview(jobs.view(name), clip))
+        return Response(drawn, media_type="image/jpeg", headers=FRESH)
 
     @routes.get("/{name}/live/{file}", response_class=StreamingResponse, responses=FILM)
     def read_live_file(name: Name, file: Annotated[str, InPath(pattern=LIVE_FILE)]) -> FileAnswer:

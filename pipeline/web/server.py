@@ -9,6 +9,7 @@ import anyio
 import uvicorn
 from fastapi import FastAPI
 
+from model.device.heap import trim_heap
 from pipeline.jobs.job_root import JobRoot
 from pipeline.upkeep.fork_server import FORK_SERVER
 from pipeline.web.body_limit import BodyLimit
@@ -61,6 +62,9 @@ async def _look_after(jobs: JobRoot) -> None:
     FORK_SERVER.launch()  # it imports while nobody waits for it
     while True:
         await anyio.to_thread.run_sync(jobs.keep_queue_going)
+        await anyio.to_thread.run_sync(
+            trim_heap
+        )  # a large picture that was looked at leaves half a gigabyte
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -1,15 +1,17 @@
 """The page's own routes have the limits of the API, and lead to no file that was not uploaded."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from raw_client import connect_to, read_answer, write_head
 
-from pipeline.bench.page_browser import serve_page
+from pipeline.bench.page_browser import WebServer, serve_page
 from pipeline.web.body_limit import SMALL_BYTES
 from pipeline.web.settings import WebSettings
 
@@ -17,12 +19,16 @@ UPLOAD = "/en/gradio_api/upload"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """What asks the page of a server that is a process of its own."""
-    with (
-        serve_page(tmp_path_factory.mktemp("films")) as server,
-        httpx.Client(base_url=server.address, timeout=240) as asking,
-    ):
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """A server that is a process of its own."""
+    with serve_page(tmp_path_factory.mktemp("films")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def page(served: WebServer) -> Iterator[httpx.Client]:
+    """What asks its page."""
+    with httpx.Client(base_url=served.address, timeout=240) as asking:
         yield asking
 
 
@@ -68,3 +74,14 @@ def test_uploads_of_the_page_are_limited(page: httpx.Client):
     with connect_to(page.base_url.port or 0, head) as connection:
         status, said = read_answer(connection)
     assert (status, "At most" in said) == (413, True)
+
+
+def test_server_that_nobody_asks_takes_nothing(served: WebServer, page: httpx.Client):
+    """While nobody looks, the page's machinery leaves the processor to the film: less than 2 % of a core."""
+    assert page.get("/en/").status_code == 200
+    assert served.process is not None
+    server, begun = psutil.Process(served.process.pid), time.monotonic()
+    before = sum(server.cpu_times()[:2])
+    time.sleep(5)
+    taken = sum(server.cpu_times()[:2]) - before
+    assert taken / (time.monotonic() - begun) < 0.02

@@ -7,15 +7,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 from PIL.Image import Image
+from waiting import wait_until
 
 from pipeline.jobs import preview
 from pipeline.report.pictures import read_frames_at
-from pipeline.web import form_receiver
+from pipeline.web import form_receiver, run_routes
 from storage.disk import FileSystem
 
 HALF_FORM = (
@@ -216,6 +218,25 @@ def test_frame_that_many_ask_for_is_drawn_once(client: TestClient, monkeypatch: 
     assert (len(frames), len(drawn)) == (1, 1)
     assert client.get("/v1/runs/tea/preview.jpg?clip=0").content not in frames
     assert len(drawn) == 2
+
+
+def test_drawing_holds_nobody_else_up(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """However many wait for a frame or a joined film, a look at a run is answered meanwhile."""
+    gate = Event()
+
+    def draw(*_: object) -> bytes:
+        assert gate.wait(60)
+        return b"a frame"
+
+    monkeypatch.setattr(run_routes, "draw_preview", draw)
+    with ThreadPoolExecutor(60) as many:
+        asked = [many.submit(client.get, "/v1/runs/tea/preview.jpg") for _ in range(60)]
+        try:
+            wait_until(lambda: all(each.running() for each in asked))
+            assert client.get("/v1/runs/tea").status_code == 200
+        finally:
+            gate.set()
+        assert {each.result().content for each in asked} == {b"a frame"}
 
 
 def test_run_is_stopped_resumed_retaken_and_removed(client: TestClient):
