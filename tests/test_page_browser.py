@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.bench.page_browser import PageBrowser, WebServer, find_lack, open_browser, serve_page
+from pipeline.jobs.job_folder import JobFolder
 from pipeline.jobs.job_root import JobRoot
+from storage.lock import find_local_holder
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURE, SOUND = EXAMPLES / "mila.png", EXAMPLES / "harbour.wav"
@@ -120,13 +122,9 @@ def test_a_closed_browser_stops_nothing_and_a_killed_film_is_said_to_be_lost(ser
 
 def find_film_process(jobs: JobRoot, name: str) -> int:
     """The id of the process that makes a film."""
-    import psutil
-
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if {str(jobs.root), name} <= {*words} and any("jobs.worker" in each for each in words):
-            return int(process.pid)
-    raise AssertionError("nobody makes it")
+    process = find_local_holder(JobFolder(jobs.root, name).path)
+    assert process is not None, "nobody makes it"
+    return process
 
 
 def test_an_error_of_the_form_is_one_line_of_the_command_line(server, browser):

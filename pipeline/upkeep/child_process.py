@@ -19,8 +19,8 @@ from typing import Any
 from storage.errors import FilmNotMade, LongtakeError
 
 VARIABLE = "LONGTAKE_PARENT"
-_SET_DEATH_SIGNAL = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
+_SET_DEATH_SIGNAL, _SET_NAME = 1, 15
+"""PR_SET_PDEATHSIG and PR_SET_NAME of prctl(2)."""
 
 
 @contextmanager
@@ -73,6 +73,12 @@ def follow_parent() -> None:
         if os.getppid() != parent:  # it ended before the kernel was asked
             os.kill(os.getpid(), end)
     threading.Thread(target=_end_with_parent, args=(read, end), name="parent", daemon=True).start()
+
+
+def name_process(name: str) -> None:
+    """Let `ps -o comm` and `top` show this name, its first 15 letters; a forked process has its parent's command line."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def _end_with_parent(read: int, end: int) -> None:

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from pipeline.upkeep.child_process import VARIABLE, module_command
+from pipeline.upkeep.child_process import VARIABLE, module_command, name_process
 from storage.lock import TOKENS_VARIABLE
 
 PRELOADED = (
@@ -225,6 +225,7 @@ def _begin(fds: Sequence[int]) -> AskedProcess:
 
 def _run_asked(asked: AskedProcess) -> NoReturn:
     """Run what is asked for in this process, as `python -m` does, and end it."""
+    name_process(f"longtake {asked.module.rpartition('.')[2]}")
     sys.argv = [asked.module, *asked.words]
     code: int | str | None = 1
     try:

@@ -110,6 +110,10 @@ def test_many_at_once_are_told_apart(forks: ForkServer, tmp_path: Path):
 def test_end_is_waited_for_no_longer_than_asked(forks: ForkServer, tmp_path: Path):
     """A process that goes on has no code after the time that was given, and is ended by kill."""
     process = start(forks, tmp_path, "wait")
+    wait_until(lambda: holds(tmp_path / "out", "wait"))
+    assert Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8") == "longtake asked\n", (
+        "what ps shows"
+    )
     begun = time.monotonic()
     assert process.wait(0.2) is None
     assert time.monotonic() - begun < 5
