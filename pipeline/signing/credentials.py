@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 KEY, CERTIFICATE = "LONGTAKE_C2PA_KEY", "LONGTAKE_C2PA_CERT"
-"""Of the environment: paths, as --key and --cert have them."""
+"""Of the environment: paths, as --key and --cert have them, or the PEM itself."""
+_PEM = "-----BEGIN"
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _SHORTEST_RSA = 2048
 _PURPOSES = {
@@ -51,64 +52,73 @@ def require_library() -> None:
 def read_credentials(
     key: Path | None, certificate: Path | None, environment: Mapping[str, str]
 ) -> Credentials:
-    """The key and the certificate of these files, or of those that the environment names; raises BadCertificate, BadInput."""
+    """The key and the certificate of these files, or those of the environment; raises BadCertificate, BadInput."""
     require_library()
-    keys = _read_file(key or _path_in(environment, KEY), "--key", KEY)
-    certificates = _read_file(
-        certificate or _path_in(environment, CERTIFICATE), "--cert", CERTIFICATE
+    keys = _find_given("--key", key, KEY, environment)
+    certificates = _find_given("--cert", certificate, CERTIFICATE, environment)
+    private = _load_key(keys)
+    _check_certificate(_load_certificate(certificates), private, certificates.name)
+    return Credentials(
+        keys.content, certificates.content, _choose_algorithm(private, certificates.name)
     )
-    path = certificate or Path(environment.get(CERTIFICATE, ""))
-    private = _load_key(keys, key or Path(environment.get(KEY, "")))
-    _check_certificate(_load_certificate(certificates, path), private, path)
-    return Credentials(keys, certificates, _choose_algorithm(private, path))
 
 
-def _path_in(environment: Mapping[str, str], name: str) -> Path | None:
-    return Path(environment[name]) if environment.get(name) else None
+@dataclass(frozen=True)
+class _Given:
+    """What was given, and what it is called in an error."""
+
+    name: str
+    content: bytes = field(repr=False)
 
 
-def _read_file(path: Path | None, flag: str, variable: str) -> bytes:
-    if path is None:
+def _find_given(
+    flag: str, path: Path | None, variable: str, environment: Mapping[str, str]
+) -> _Given:
+    word = environment.get(variable, "")
+    if path is None and word.startswith(_PEM):
+        return _Given(variable, word.encode())
+    if path is None and not word:
         raise BadCertificate(flag, f"it is not given; name a file in PEM, here or in {variable}")
+    path = path or Path(word)
     try:
         with path.open("rb") as file:
-            return file.read(_LARGEST)
+            return _Given(str(path), file.read(_LARGEST))
     except OSError as error:
         raise BadCertificate(path, f"it cannot be read ({error.strerror})") from error
 
 
-def _load_key(content: bytes, path: Path) -> "PrivateKeyTypes":
+def _load_key(given: _Given) -> "PrivateKeyTypes":
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        return load_pem_private_key(content, None)
+        return load_pem_private_key(given.content, None)
     except TypeError:
-        raise BadCertificate(path, "the key is locked with a password") from None
+        raise BadCertificate(given.name, "the key is locked with a password") from None
     except Exception as error:
-        raise BadCertificate(path, "it holds no private key in PEM") from error
+        raise BadCertificate(given.name, "it holds no private key in PEM") from error
 
 
-def _load_certificate(content: bytes, path: Path) -> "Certificate":
+def _load_certificate(given: _Given) -> "Certificate":
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
-        return load_pem_x509_certificates(content)[0]
+        return load_pem_x509_certificates(given.content)[0]
     except Exception as error:
-        raise BadCertificate(path, "it holds no certificate in PEM") from error
+        raise BadCertificate(given.name, "it holds no certificate in PEM") from error
 
 
-def _check_certificate(leaf: "Certificate", private: "PrivateKeyTypes", path: Path) -> None:
+def _check_certificate(leaf: "Certificate", private: "PrivateKeyTypes", name: str) -> None:
     """Raise BadCertificate where it has expired, is another key's, or is for something else."""
     now, until, since = datetime.now(UTC), leaf.not_valid_after_utc, leaf.not_valid_before_utc
     if now > until:
-        raise BadCertificate(path, f"the certificate has expired on {until:%Y-%m-%d}")
+        raise BadCertificate(name, f"the certificate has expired on {until:%Y-%m-%d}")
     if now < since:
-        raise BadCertificate(path, f"the certificate holds from {since:%Y-%m-%d} on")
+        raise BadCertificate(name, f"the certificate holds from {since:%Y-%m-%d} on")
     if leaf.public_key() != private.public_key():
-        raise BadCertificate(path, "the certificate is of another key than the one that is given")
+        raise BadCertificate(name, "the certificate is of another key than the one that is given")
     if not _is_for_signing(leaf):
         reason = "the certificate is not for signing documents (its extended key usage)"
-        raise BadCertificate(path, reason)
+        raise BadCertificate(name, reason)
 
 
 def _is_for_signing(leaf: "Certificate") -> bool:
@@ -121,7 +131,7 @@ def _is_for_signing(leaf: "Certificate") -> bool:
     return any(each.dotted_string in _PURPOSES for each in usage)
 
 
-def _choose_algorithm(private: "PrivateKeyTypes", path: Path) -> str:
+def _choose_algorithm(private: "PrivateKeyTypes", name: str) -> str:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -134,4 +144,4 @@ def _choose_algorithm(private: "PrivateKeyTypes", path: Path) -> str:
         case Ed25519PrivateKey():
             return "ed25519"
     needed = "P-256, P-384, P-521, Ed25519, or RSA of 2048 bits"
-    raise BadCertificate(path, f"C2PA knows no key of this kind; {needed} is needed")
+    raise BadCertificate(name, f"C2PA knows no key of this kind; {needed} is needed")

@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.signing.credentials import Credentials
-from pipeline.signing.signature import INPUTS_LABEL, KIND, RUN_LABEL, SIGNED, is_signed
+from pipeline.signing.signature import (
+    INPUTS_LABEL,
+    KIND,
+    RUN_LABEL,
+    SIGNED,
+    is_signed,
+    read_signature,
+)
 from storage.digest import hash_file
-from storage.errors import AlreadySigned, BadCertificate, BadFilm
+from storage.errors import AlreadySigned, BadCertificate, BadFilm, NotWritable
 from storage.film_marks import SOURCE_TYPE, TOOL
 from storage.film_title import title_of
 from storage.media_file import open_media
@@ -57,7 +64,7 @@ def choose_file(path: Path) -> FilmToSign:
 
 
 def sign_film(film: FilmToSign, credentials: Credentials, output: OutputFile) -> Path:
-    """Put the signed film where `output` says; raises BadCertificate where the library does not take the certificate."""
+    """Put the signed film where `output` says; read back before it is there. Raises BadCertificate where the library does not take the certificate, NotWritable."""
     import c2pa
 
     info = c2pa.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None)
@@ -70,9 +77,19 @@ def sign_film(film: FilmToSign, credentials: Credentials, output: OutputFile) ->
             c2pa.Builder(json.dumps(build_manifest(film))) as builder,
         ):
             builder.sign(signer, KIND, source, target)
+            target.flush()
+            _require_valid(draft, output.path)
+    except c2pa.C2paError.Io as error:
+        raise NotWritable(output.path, "its disk did not take it whole") from error
     except c2pa.C2paError as error:
         raise BadCertificate("this certificate", f"{error}") from error
     return output.path
+
+
+def _require_valid(draft: Path, path: Path) -> None:
+    """Raise NotWritable unless what was written reads back as what was signed."""
+    if (found := read_signature(draft)).state != "valid":
+        raise NotWritable(path, f"what was signed reads back otherwise: it {found.flaw}")
 
 
 def choose_output(film: FilmToSign, path: Path | None, *, overwrite: bool) -> OutputFile:

@@ -16,10 +16,12 @@ from .conftest import MakePair
     [("P-256", "es256"), ("P-384", "es384"), ("Ed25519", "ed25519"), ("RSA-2048", "ps256")],
 )
 def test_algorithm_is_the_keys(pair_of: MakePair, key: str, algorithm: str):
-    """It is read off the key; the paths may come from the environment, and flags win over it."""
+    """It is read off the key; the paths or what they hold may come from the environment, and flags win over it."""
     pair = pair_of("signer", key)
     named = {KEY: str(pair.key), CERTIFICATE: str(pair.cert)}
     assert read_credentials(None, None, named).algorithm == algorithm
+    contents = {KEY: pair.key.read_text(), CERTIFICATE: pair.cert.read_text()}
+    assert read_credentials(None, None, contents) == read_credentials(pair.key, pair.cert, {})
     wrong = {KEY: "nowhere", CERTIFICATE: "nowhere"}
     assert read_credentials(pair.key, pair.cert, wrong).algorithm == algorithm
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 import av
 import pytest
@@ -134,6 +135,25 @@ def test_bad_certificate_writes_nothing(run: Run, pair_of: MakePair, longtake: C
     code, out, said = longtake("sign", run.root, *old.words)
     assert (code, out, len(said.splitlines())) == (2, "", 1)
     assert "has expired on" in said
+    assert sorted(run.root.rglob("*")) == before
+
+
+def test_disk_that_does_not_take_it_leaves_nothing(run: Run, pair: Pair, longtake: Call, monkeypatch: pytest.MonkeyPatch):  # fmt: skip
+    """Code 5 where a write fails, and where what was written reads back otherwise; no file, no draft."""
+    c2pa = pytest.importorskip("c2pa")
+    before = sorted(run.root.rglob("*"))
+
+    def fail(*_: object) -> None:
+        raise c2pa.C2paError.Io("no space left")
+
+    def write_half(_signer: object, _kind: object, source: BinaryIO, target: BinaryIO) -> None:  # fmt: skip
+        target.write(source.read())
+
+    for broken in (fail, write_half):
+        monkeypatch.setattr(c2pa.Builder, "sign", lambda _, *words, call=broken: call(*words))
+        code, out, said = longtake("sign", run.root, *pair.words)
+        assert (code, out) == (5, "")
+        assert "video.signed.mp4 cannot be written" in said
     assert sorted(run.root.rglob("*")) == before
 
 

@@ -15,7 +15,7 @@ Call = Callable[..., tuple[int, str, str]]
 def test_a_film_that_was_damaged_in_a_moved_run_is_whole_again(
     face: Path, speech: Path, tmp_path: Path, longtake: Call
 ) -> None:
-    """That of a run from before titles is called as the new folder, so its bytes are others: they are vouched for, and `verify` says whole."""
+    """That of a run from before titles is called as the new folder, so its bytes are others: they are vouched for, and `verify` says whole, and what marks it lacks; a title brings them."""
     run = api.new(Request(face, speech, run=tmp_path / "x")).run
     there = Run.open(run)
     there.update_settings(replace(there.settings, title=""), there.sources)
@@ -24,7 +24,11 @@ def test_a_film_that_was_damaged_in_a_moved_run_is_whole_again(
     film.write_bytes(film.read_bytes()[:-9])
     assert longtake("verify", moved)[0] == 3
     assert longtake("mux", moved)[0] == 0
-    assert longtake("verify", moved)[0] == 0
+    code, out, _ = longtake("verify", moved)
+    assert (code, "lacks the AIGC field and XMP" in out) == (0, True)
+    assert longtake("resume", moved, "--title", "Tea")[0] == 0
+    code, out, _ = longtake("verify", moved)
+    assert (code, "lacks" in out) == (0, False)
 
 
 def test_a_film_that_was_not_vouched_for_stays_so(
