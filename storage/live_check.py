@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 BLOCK = 1 << 20
+HEAD_BYTES, ENTRY_BYTES = 1024, 128
+"""More than a playlist has, and each of its entries."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class LiveCheck:
         settings = self._run.settings
         if not (settings.live or settings.grow) or not self._path().is_dir():
             return
-        count = len(read_playlist(self._path())[0]) if self._path(PLAYLIST).is_file() else 0
+        count = len(read_playlist(self._path())[0]) if self._is_readable else 0
         entries = list(find_live_clips(self._run))
         known = len(entries) == self._run.spec.clips
         if (flaw := self._find_playlist_flaw(entries)) is not None:
@@ -65,12 +67,18 @@ class LiveCheck:
     def _path(self, *names: str) -> Path:
         return path_inside(self._run.root, LIVE, *names)
 
+    @property
+    def _is_readable(self) -> bool:
+        """True for a playlist that is there, and no larger than one of this film can be."""
+        path, most = self._path(PLAYLIST), HEAD_BYTES + ENTRY_BYTES * self._run.spec.clips
+        return path.is_file() and path.stat().st_size <= most
+
     def _find_playlist_flaw(self, entries: list[LiveClip]) -> str | None:
         path, longest = self._path(PLAYLIST), measure_longest_clip(self._run.spec)
         whole = write_playlist_text(longest, entries, whole=True)
         if not path.is_file():
             return find_size_flaw(path, len(whole)) if self._finished or entries else None
-        text = path.read_bytes()
+        text = path.read_bytes() if self._is_readable else b""
         if len(entries) == self._run.spec.clips and (self._finished or text == whole):
             return None if text == whole else CONTENT_CHANGED
         # Of a film that grows: a crash may tear its end. Of one that has lost a segment: what follows is not known.
