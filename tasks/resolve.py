@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from storage.film_title import title_of_sound
 from storage.input_files import identify_file
-from storage.names import is_run
+from storage.live_playlist import HEADER
+from storage.names import LIVE, is_run
+from storage.publish import remove_path
 from storage.run import NewRun, Run
+from storage.run_paths import path_inside
 from storage.spec import Settings, Spec
 from tasks import preflight
 from tasks.defaults import Media, build_spec, merge_settings
@@ -154,8 +157,18 @@ def adopt_settings(run: "Run", settings: Settings, sources: Mapping[str, str]) -
     if settings != run.settings or dict(sources) != dict(run.sources):
         with run.lock():
             if settings.title != run.settings.title:
-                run.records.withdraw("video")
+                withdraw_untitled(run)
             run.update_settings(settings, sources)
+
+
+def withdraw_untitled(run: "Run") -> None:
+    """Have the film joined again, as it gets another title; the first one brings marks, which the header of the live film has, too."""
+    run.records.withdraw("video")
+    header = path_inside(run.root, LIVE, HEADER)
+    if not run.settings.title and header.exists():
+        remove_path(
+            header
+        )  # a header that is gone takes the fragments with it, and all are made again
 
 
 def change_settings(run: "Run", values: Mapping[str, Any], sources: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from tasks.options import (
     OPTIONS,
     SWITCH,
     read_bytes,
+    read_label_seconds,
     read_number,
     read_size,
     read_spacing,
@@ -46,7 +47,7 @@ def test_what_decides_pixels_is_frozen() -> None:
 @pytest.mark.parametrize("option", ASKED.values(), ids=ASKED.keys())
 def test_a_value_that_is_taken_can_be_kept(option) -> None:
     """A number has bounds, and run.json, which has bounds of its own for what a stranger wrote, takes what lies within; so it does every word, and the longest text. Help is one sentence."""
-    numbers = {read_whole, read_number, read_spacing, read_bytes}
+    numbers = {read_whole, read_number, read_spacing, read_bytes, read_label_seconds}
     assert (option.kind.read in numbers) == (option.bounds is not None)
     assert option.help.endswith(".")
     assert ". " not in option.help

@@ -10,6 +10,7 @@ import pytest
 
 from storage.errors import BadOption
 from storage.film_title import title_of_sound
+from storage.live_check import LiveCheck
 from storage.run import Run
 from tasks.film import make_film
 from tasks.request import Request
@@ -57,6 +58,22 @@ def test_old_run_keeps_its_folders_name(ask: Ask, tmp_path: Path):
     assert title_of(make_film(moved)) == "moved"
     retaken, _ = retake_settings(moved, tmp_path / "retaken", RetakeRequest(1))
     assert retaken.title == "moved"
+
+
+def test_title_brings_marks_to_the_live_film(ask: Ask):
+    """The header of an old run's live film has none, and no title adds or takes any later; the first one does, and then all of it is what its clips make of it."""
+    run = freeze_run(ask(4.0, grow=True))
+    run.update_settings(replace(run.settings, title=""), run.sources)
+    headers = []
+    for title in ("", "Tea", "Tea at six"):
+        if title:
+            change_settings(run, {"title": title}, {"title": "given"})
+        make_film(run)
+        assert not list(LiveCheck(run, (), at_rest=True).find_flaws())
+        headers.append((run.root / "live/init.mp4").read_bytes())
+        assert (run.root / "live/film.mp4").read_bytes().startswith(headers[-1])
+    assert [b"AIGC" in each for each in headers] == [False, True, True]
+    assert headers[1] == headers[2]
 
 
 @pytest.mark.parametrize(("name", "title"), [("a\x1b\nb.wav", "a b"), (" \n.wav", "film"), ("é" * 240 + ".wav", "é" * 200)])  # fmt: skip
