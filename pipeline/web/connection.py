@@ -6,6 +6,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+SERVED, TOLD = 400, 450
+"""Connections of which each is served, and of which each is told at least that it is not (503); one beyond these is cut off. With a file each they stay below 1024 descriptors."""
 HEAD_SECONDS = 20.0
 """Within which a request's head must have come, after the connection was made or the last answer was given."""
 REST_SECONDS = 2.0
@@ -22,9 +24,12 @@ class PatientConnection(H11Protocol):  # type: ignore[misc]
     _stuck_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:
-        """Begin to wait for the first request."""
+        """Begin to wait for the first request, unless there are too many already."""
         super().connection_made(transport)
-        self._await_head(None, HEAD_SECONDS)
+        if len(self.connections) > TOLD:
+            transport.abort()
+        else:
+            self._await_head(None, HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request, or for a moment for the rest of this one."""

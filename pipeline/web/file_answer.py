@@ -13,6 +13,7 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from pipeline.web.error_bodies import error_body
+from storage.disk import SHORT
 from storage.errors import LinkInRun
 from storage.run_paths import open_plain, path_inside
 
@@ -61,10 +62,12 @@ class FileAnswer(StreamingResponse):
 
 
 def give_file(root: Path, name: str, kind: str, headers: Mapping[str, str] = FRESH) -> FileAnswer:
-    """A file of a run; 404 where it is not there, or is a link."""
+    """A file of a run; 404 where it is not there, or is a link, 503 where no more files can be opened."""
     try:
         file = open_plain(path_inside(root, name), os.O_RDONLY)
-    except (LinkInRun, OSError):
+    except (LinkInRun, OSError) as error:
+        if isinstance(error, OSError) and error.errno in SHORT:
+            raise HTTPException(503, f"The machine gives no more: {error.strerror}.") from None
         raise HTTPException(404, f"{name} is not there, or not yet.") from None
     return FileAnswer(os.fdopen(file, "rb"), kind, headers)
 

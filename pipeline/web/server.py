@@ -13,7 +13,7 @@ from model.device.heap import trim_heap
 from pipeline.jobs.job_root import JobRoot
 from pipeline.upkeep.fork_server import FORK_SERVER
 from pipeline.web.body_limit import BodyLimit
-from pipeline.web.connection import PatientConnection
+from pipeline.web.connection import SERVED, PatientConnection
 from pipeline.web.error_bodies import add_error_handlers
 from pipeline.web.guard import Guard
 from pipeline.web.media_routes import build_media_routes
@@ -25,7 +25,6 @@ from storage.errors import BadInput
 
 LOOK_SECONDS = 10.0
 """After which it is seen that nobody keeps the queue."""
-CONNECTIONS = 500
 WORDS_BYTES = 1 << 16
 """Of a message over a web socket: nobody has anything to say there."""
 DESCRIPTION = "Films that are made of a picture and a sound. See docs/api.md."
@@ -94,7 +93,7 @@ def build_server(settings: WebSettings, *, page: bool = True) -> uvicorn.Server:
         http=PatientConnection,
         ws="websockets-sansio",
         ws_max_size=WORDS_BYTES,
-        limit_concurrency=CONNECTIONS,
+        limit_concurrency=SERVED,
         timeout_graceful_shutdown=3,
         server_header=False,
     )

@@ -49,6 +49,27 @@ def test_request_that_never_ends_is_given_up(listening: int, sent: bytes):
         assert [read_answer(each)[0] for each in begun] == [0] * 50
 
 
+def test_connections_are_limited(listening: int, monkeypatch: pytest.MonkeyPatch):
+    """More than can be served are cut off at once, and once the others are gone everybody is served again."""
+    monkeypatch.setattr(connection, "TOLD", 5)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 60.0)
+    with ExitStack() as stack:
+        kept = [stack.enter_context(connect_to(listening)) for _ in range(5)]
+        with connect_to(listening) as refused:
+            assert count_rest(refused) == 0
+        kept[0].sendall(write_head("GET /v1/runs/tea"))
+        assert read_answer(kept[0])[0] == 200
+    wait_until(lambda: is_served(listening))
+
+
+def is_served(port: int) -> bool:
+    """Whether a request is answered."""
+    try:
+        return ask(port, "GET /v1/runs/tea")[0] == 200
+    except ConnectionResetError:
+        return False
+
+
 def test_next_request_may_take_its_time(listening: int):
     """A connection is kept for further requests, each of which has the same time."""
     with closing(HTTPConnection("127.0.0.1", listening, timeout=120)) as kept:

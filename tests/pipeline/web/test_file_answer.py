@@ -1,5 +1,6 @@
 """Files of a run as answers: in parts, while they grow, and never another file."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 
+from pipeline.web import file_answer
 from pipeline.web.file_answer import give_file, read_range
 
 
@@ -83,3 +85,16 @@ def test_what_is_no_file_is_not_given(client: TestClient, tmp_path: Path):
     (tmp_path / "film").unlink()
     (tmp_path / "film").mkdir()
     assert client.get("/film").status_code == 404
+
+
+def test_file_that_cannot_be_opened_now(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Where the process may open no more files the answer is 503, and not that there is none."""
+    (tmp_path / "film").write_bytes(b"film")
+
+    def refuse(_path: Path, _flags: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(file_answer, "open_plain", refuse)
+    assert client.get("/film").status_code == 503
