@@ -7,7 +7,8 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SERVED, TOLD = 400, 450
-"""Connections of which each is served, and of which each is told at least that it is not (503); one beyond these is cut off. With a file each they stay below 1024 descriptors."""
+"""Connections of which each is served, and of which each is told at least that it is not (503). One beyond these takes the place of the one that has been idle for
+longest, or is cut off. With a file each they stay below 1024 descriptors."""
 HEAD_SECONDS = 20.0
 """Within which a request's head must have come, after the connection was made or the last answer was given."""
 REST_SECONDS = 2.0
@@ -20,16 +21,21 @@ STUCK_SECONDS = 300.0
 class PatientConnection(H11Protocol):  # type: ignore[misc]
     """uvicorn's connection, which waits for ever, with an end to it."""
 
+    idle_since = 0.0
+    """By the clock of the loop, where it is idle."""
     _head_timer: TimerHandle | None = None
     _stuck_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:
         """Begin to wait for the first request, unless there are too many already."""
         super().connection_made(transport)
-        if len(self.connections) > TOLD:
+        self._await_head(None, HEAD_SECONDS)
+        if (
+            len(self.connections) >= SERVED
+            and not self._drop_idle()
+            and len(self.connections) > TOLD
+        ):
             transport.abort()
-        else:
-            self._await_head(None, HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request, or for a moment for the rest of this one."""
@@ -57,8 +63,24 @@ class PatientConnection(H11Protocol):  # type: ignore[misc]
         _cancel_timer(self._stuck_timer)
         super().resume_writing()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _drop_idle(self) -> bool:
+        """Cut off the other connection that has been idle for longest; False where none is."""
+        others = (each for each in self.connections if isinstance(each, PatientConnection))
+        idle = (each for each in others if each is not self and each.is_idle)
+        longest = min(idle, key=lambda each: each.idle_since, default=None)
+        if longest is not None:
+            self.connections.discard(longest)
+            longest.transport.abort()
+        return longest is not None
+
     def _await_head(self, answered: Any, seconds: float) -> None:
         _cancel_timer(self._head_timer)
+        self.idle_since = self.loop.time()
         self._head_timer = self.loop.call_later(seconds, self._give_up, answered)
 
     def _give_up(self, answered: Any) -> None:

@@ -14,6 +14,8 @@ from waiting import wait_until
 from pipeline.web import connection
 from pipeline.web.server import open_port
 
+LARGE = write_head("GET /v1/runs/tea/film.mp4")
+
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,24 +51,42 @@ def test_request_that_never_ends_is_given_up(listening: int, sent: bytes):
         assert [read_answer(each)[0] for each in begun] == [0] * 50
 
 
-def test_connections_are_limited(listening: int, monkeypatch: pytest.MonkeyPatch):
-    """More than can be served are cut off at once, and once the others are gone everybody is served again."""
-    monkeypatch.setattr(connection, "TOLD", 5)
+def test_idle_connections_keep_nobody_out(listening: int, monkeypatch: pytest.MonkeyPatch):
+    """Where there are too many, the one that has been idle for longest goes, and who asks for something is served."""
+    monkeypatch.setattr(connection, "SERVED", 6)
     monkeypatch.setattr(connection, "HEAD_SECONDS", 60.0)
     with ExitStack() as stack:
-        kept = [stack.enter_context(connect_to(listening)) for _ in range(5)]
-        with connect_to(listening) as refused:
-            assert count_rest(refused) == 0
-        kept[0].sendall(write_head("GET /v1/runs/tea"))
-        assert read_answer(kept[0])[0] == 200
+        idle = [stack.enter_context(connect_to(listening, b"GET /")) for _ in range(5)]
+        assert ask(listening, "GET /v1/runs/tea")[0] == 200
+        assert count_rest(idle[0]) == 0
+        idle[1].sendall(b"v1/runs/tea HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert read_answer(idle[1])[0] == 200
+
+
+def test_busy_connections_are_limited(listening: int, films: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where all of too many are at work, another is cut off, and served once they are done."""
+    monkeypatch.setattr(connection, "STUCK_SECONDS", 60.0)
+    make_large(films)
+    with ExitStack() as stack:
+        busy = [stack.enter_context(connect_to(listening, LARGE)) for _ in range(5)]
+        assert all(each.recv(10) for each in busy)
+        monkeypatch.setattr(connection, "SERVED", 3)
+        monkeypatch.setattr(connection, "TOLD", 5)
+        assert not is_served(listening)
     wait_until(lambda: is_served(listening))
+
+
+def make_large(films: Path) -> None:
+    """Let the film have 200 MB, more than a connection holds."""
+    with (films / "tea/video.mp4").open("ab") as film:
+        film.truncate(200 << 20)
 
 
 def is_served(port: int) -> bool:
     """Whether a request is answered."""
     try:
         return ask(port, "GET /v1/runs/tea")[0] == 200
-    except ConnectionResetError:
+    except ConnectionError:
         return False
 
 
@@ -90,9 +110,8 @@ def test_rest_of_a_refused_body_is_not_awaited(listening: int):
 
 def test_client_that_takes_nothing_is_given_up(listening: int, films: Path):
     """A film that nobody takes is not held open: the connection is broken off, and others are served."""
-    with (films / "tea/video.mp4").open("ab") as film:
-        film.truncate(200 << 20)
-    with connect_to(listening, write_head("GET /v1/runs/tea/film.mp4")) as stuck:
+    make_large(films)
+    with connect_to(listening, LARGE) as stuck:
         assert stuck.recv(100).startswith(b"HTTP/1.1 200")
         assert ask(listening, "GET /v1/runs/tea")[0] == 200
         time.sleep(1)  # longer than it waits for who takes nothing
