@@ -48,10 +48,13 @@ class FilmSpan:
     product: str = ""
     """SHA-256 of the film's spec, hex; empty of runs that are older than titles: their films have no other marks than they had."""
 
+    producer: str = ""
+    """Who answers for it; empty: longtake."""
+
     @property
     def marks(self) -> FilmMarks | None:
         """What the film's file says of itself beside the tags that every player knows."""
-        return FilmMarks(self.title, self.product) if self.product else None
+        return FilmMarks(self.title, self.product, self.producer) if self.product else None
 
     def frames_in(self, segment: int) -> int:
         """Frames of the film in a segment, by its number in the span, counted from 0."""
@@ -61,7 +64,7 @@ class FilmSpan:
 def film_span(run: "Run", frames: int, first_frame: int = 0) -> FilmSpan:
     """So many frames of a run's film, with the run's own names."""
     spec = run.spec
-    names = title_of(run), product_of(run)
+    names = title_of(run), product_of(run), run.settings.producer
     return FilmSpan(spec.fps, spec.clip_frames, frames, first_frame, *names)
 
 

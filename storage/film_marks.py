@@ -39,6 +39,8 @@ class FilmMarks:
     """Empty of a live film, which has none."""
     product: str
     """SHA-256 of the film's spec, hex: the number of the product."""
+    producer: str = ""
+    """Who offers what made it, by name or code; empty: TOOL."""
 
     @property
     def field(self) -> str:
@@ -46,7 +48,7 @@ class FilmMarks:
         return json.dumps(
             {
                 "Label": "1",
-                "ContentProducer": TOOL,
+                "ContentProducer": self.producer or TOOL,
                 "ProduceID": self.product,
                 "ReservedCode1": "",
                 "ContentPropagator": "",
@@ -54,6 +56,7 @@ class FilmMarks:
                 "ReservedCode2": "",
             },
             separators=(",", ":"),
+            ensure_ascii=False,
         )
 
     @property
@@ -105,7 +108,8 @@ def product_of(run: "Run") -> str:
 
 def live_marks_of(run: "Run") -> FilmMarks | None:
     """The marks of the live film, which has no title: a film may be given another when its fragments are long there."""
-    return FilmMarks("", product) if (product := product_of(run)) else None
+    product = product_of(run)
+    return FilmMarks("", product, run.settings.producer) if product else None
 
 
 def describe_source(title: str) -> dict[str, str]:

@@ -292,6 +292,8 @@ class Settings:
     output_file: Annotated[str | None, EitherOf((NONE, _PATH))] = None
     title: Annotated[str, Text(LONGEST_TITLE)] = ""
     """The film's, as its file has it. Empty in runs that are older than titles: their films are called as their folders are."""
+    producer: Annotated[str, Text(LONGEST_TITLE)] = ""
+    """Who answers for the film, as its marks name it; empty: longtake."""
     live: Annotated[bool, _TRUTH] = False
     """An HLS playlist of the film is kept while it is made (storage/live_film.py)."""
     grow: Annotated[bool, _TRUTH] = False

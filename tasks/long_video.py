@@ -98,5 +98,6 @@ def is_done(resolved: ResolvedRequest) -> bool:
         found for found in RunScan(film.opened_run, thorough=False).findings() if found.damage
     )
     whole = there and next(damage, None) is None
-    titled = resolved.settings.title == film.opened_run.settings.title
-    return whole and titled and (output is None or output.is_done)
+    asked, made = resolved.settings, film.opened_run.settings
+    marked = (asked.title, asked.producer) == (made.title, made.producer)
+    return whole and marked and (output is None or output.is_done)

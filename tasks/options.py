@@ -282,6 +282,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                unknown=_NO_FACE, decides="pixels"),
         Option("title", "What the film is called in its file (the sound's file name).", Kind("TEXT", read_title), longest=LONGEST_TITLE,
                one_film=True),
+        Option("producer", "Who answers for the film, by name or code, in the AIGC field of GB 45438-2025 (longtake).", Kind("TEXT", read_title),
+               longest=LONGEST_TITLE),
         Option("label", "Words to be seen in the picture, or en (AI-generated) or zh (AI 生成).", Kind("WORDS", read_label), longest=LONGEST_LABEL,
                decides="pixels"),
         Option("label_place", "The corner of the label (bottom-right).", HOW, words=PLACES, decides="pixels"),

@@ -153,19 +153,21 @@ def hand_on_picture(run: "Run", resolved: ResolvedRequest) -> None:
 
 
 def adopt_settings(run: "Run", settings: Settings, sources: Mapping[str, str]) -> None:
-    """Put these in place of the run's, under its lock, if they are others. A film of another title is to be joined again."""
+    """Put these in place of the run's, under its lock, if they are others. A film that is marked otherwise is to be joined again."""
     if settings != run.settings or dict(sources) != dict(run.sources):
         with run.lock():
-            if settings.title != run.settings.title:
-                withdraw_untitled(run)
+            withdraw_marked_otherwise(run, settings)
             run.update_settings(settings, sources)
 
 
-def withdraw_untitled(run: "Run") -> None:
-    """Have the film joined again, as it gets another title; the first one brings marks, which the header of the live film has, too."""
+def withdraw_marked_otherwise(run: "Run", settings: Settings) -> None:
+    """Have the film joined again where it gets another title or producer; and the live film made again, whose header has no title, but all else."""
+    now = run.settings
+    if (now.title, now.producer) == (settings.title, settings.producer):
+        return
     run.records.withdraw("video")
-    header = path_inside(run.root, LIVE, HEADER)
-    if not run.settings.title and header.exists():
+    header, renamed = path_inside(run.root, LIVE, HEADER), now.producer != settings.producer
+    if (renamed or not now.title) and header.exists():
         remove_path(
             header
         )  # a header that is gone takes the fragments with it, and all are made again

@@ -14,6 +14,7 @@ HELP: Mapping[str, str] = {
     "eyes": "两只眼睛的位置，以像素计（默认自动寻找）。",
     "face": "找到多张脸时由第几张说话（1，最大的一张）。",
     "title": "影片在其文件中的标题（默认为声音的文件名）。",
+    "producer": "对影片负责的服务提供者的名称或编码，写入 GB 45438-2025 的 AIGC 字段（longtake）。",
     "label": "画面中可见的文字，或 en（AI-generated）、zh（AI 生成）。",
     "label_place": "标识所在的角落（右下）。",
     "label_seconds": "标识从开头起显示多久：2 秒或更多，或 all（默认）。",

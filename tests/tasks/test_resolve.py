@@ -1,5 +1,6 @@
 """What a film is called in its file: the film's title, never its folder's."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,7 +62,7 @@ def test_old_run_keeps_its_folders_name(ask: Ask, tmp_path: Path):
 
 
 def test_title_brings_marks_to_the_live_film(ask: Ask):
-    """The header of an old run's live film has none, and no title adds or takes any later; the first one does, and then all of it is what its clips make of it."""
+    """The header of an old run's live film has none, and the first title brings them, another changes nothing, another producer does; each time all of it is what its clips make of it."""
     run = freeze_run(ask(4.0, grow=True))
     run.update_settings(replace(run.settings, title=""), run.sources)
     headers = []
@@ -74,6 +75,12 @@ def test_title_brings_marks_to_the_live_film(ask: Ask):
         assert (run.root / "live/film.mp4").read_bytes().startswith(headers[-1])
     assert [b"AIGC" in each for each in headers] == [False, True, True]
     assert headers[1] == headers[2]
+    change_settings(run, {"producer": "云端 001191"}, {"producer": "given"})
+    make_film(run)
+    assert not list(LiveCheck(run, (), at_rest=True).find_flaws())
+    for path in (run.video_path, run.root / "live/film.mp4"):
+        with av.open(str(path)) as film:
+            assert json.loads(film.metadata["AIGC"])["ContentProducer"] == "云端 001191"
 
 
 @pytest.mark.parametrize(("name", "title"), [("a\x1b\nb.wav", "a b"), (" \n.wav", "film"), ("é" * 240 + ".wav", "é" * 200)])  # fmt: skip
