@@ -75,9 +75,10 @@ def draw_mouth(picture: Tensor, look: Look, pose: Pose, spot: Spot) -> Tensor:
     picture = paint_over(
         picture, picture.new_tensor([0.74, 0.33, 0.36])[:, None, None], seen * look.mask(tongue)
     )
-    # Of a drawn mouth the more of the teeth shows the more it smiles; on people they hang from the skull, and end at one height.
+    # Of a drawn mouth the more of the teeth shows the more it smiles; on people they hang from the skull at one height, and a smile bares them.
     drawn = y + 0.25 * gap * arch - (0.22 + 0.3 * pose.smile.clamp(min=0)) * gap
-    teeth = torch.lerp(drawn, y - look.number("grin", 1) * (0.35 + 0.65 * arch), grin)
+    bare = look.number("grin", 1) * (0.3 + 0.7 * wide_smile)
+    teeth = torch.lerp(drawn, y - bare * (0.35 + 0.65 * arch) + 0.15 * gap * arch, grin)
     teeth = torch.maximum(teeth, x.abs() - (0.8 + 0.08 * grin) * half)
     enamel = picture.new_tensor([0.95, 0.93, 0.90])[:, None, None]
     deep = 1 - 0.45 * grin * (x / half).square() - 0.12 * grin * look.number("grin", 4)

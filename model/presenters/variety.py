@@ -31,7 +31,7 @@ PLAIN: dict[str, tuple[float, ...]] = {
     "hat": (0.0, -0.3, 0.4, 0.1, 2.2), "veil": (0.0, 0.07, 0.1), "scarf": (0.0, 0.3),
     "phones": (0.0,), "cover": (0.5, 0.5, 0.5), "cover_far": (0.5, 0.5, 0.5),
     "lens": (0.10, 0.706, 0.85), "lens_colour": (1.0, 1.0, 1.0),
-    "grin": (0.0, 0.08, 0.0, 0.0, 0.0),  # how lifelike smiles are; height of teeth; depth of creases, of dimples; cheeks
+    "grin": (0.0, 0.06, 0.0, 0.0, 0.0),  # how lifelike smiles are; height of teeth; depth of creases, of dimples; cheeks
 }  # fmt: skip
 PHOTO, INKED, LINES, FLAT = range(4)
 STYLE_SHARES = (0.58, 0.17, 0.11, 0.14)
@@ -362,7 +362,7 @@ def _vary_grin(values: Values, kinds: Kinds) -> Values:
     share = torch.frac(number * number.new_tensor([0.613, 0.271, 0.839, 0.457, 0.193]))
     people = (share[:, :1] < torch.where(kinds.photo, 0.9, 0.3)).float()
     people = people * (1 - kinds.creature.float())
-    teeth = values["mouth_size"][:, :1] * (0.26 + 0.18 * share[:, 1:2])
+    teeth = values["mouth_size"][:, :1] * (0.24 + 0.12 * share[:, 1:2])
     return {
         "grin": torch.cat([people, teeth, share[:, 2:] * people], 1),
         "mouth_gap": values["mouth_gap"] * (1 - 0.14 * people),
