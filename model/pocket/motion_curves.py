@@ -32,7 +32,7 @@ from model.pocket.curve_layout import (
 )
 
 SLOW = ("dx", "dy", "tilt", "scale", "squint", "brow", "brow_slant", "smile")
-BEFORE_TEETH = {"aperture": 0.5, "width": 0.3, "rounding": 0.3}
+BEFORE_TEETH = {"aperture": 0.7, "width": 0.3, "rounding": 0.3}
 """How much of the way from the picture's own to what is asked is left to a mouth whose picture shows its teeth. Further, what the picture has beside and behind the lips is not covered: creases and corners stay on the cheeks, and a second row of teeth comes over the first."""
 FADE = (1.0, 0.6, 0.25, 0.0)
 """How much of a step is taken back at each frame of a span. The last is left as it is: nothing is handed on from span to span."""
