@@ -28,6 +28,7 @@ SAMPLES = {
     "offload-model": "True",
     "gpus": "2",
     "parallel": "steps",
+    "label-place": "top-left",
     "keep-frames": "all",
     "keep-steps": "all",
     "sample-guide-scale": "4.5",
