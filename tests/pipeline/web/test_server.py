@@ -4,9 +4,11 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from waiting import held, wait_until
 
@@ -47,6 +49,34 @@ def test_killed_server_costs_no_film(
             assert asking.get(f"/v1/runs/{name}/film.mp4").content.startswith(b"\0\0\0")
     lines = (root / name / "events.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["event"] for line in lines].count("run_started") == 1
+
+
+def test_crowd_is_served_and_harms_no_film(
+    serving: Callable, face: Path, speech: Path, tmp_path: Path
+):
+    """Twenty clients that ask all the while, two of them for frames, are all answered; the film has the bytes of one that nobody looked at."""
+    root = tmp_path / "films"
+    with serving(root) as (_, asking):
+        alone = ask_for_film(asking, face, speech)["name"]
+        wait_until((root / ".jobs" / alone / "ended.json").exists)
+        name = ask_for_film(asking, face, speech)["name"]
+        paths = [f"/v1/runs/{name}", "/v1/runs"] * 9 + [f"/v1/runs/{name}/preview.jpg"] * 2
+
+        def watch(path: str) -> set[int]:
+            statuses = set()
+            with httpx.Client(base_url=asking.base_url, timeout=120) as client:
+                while not (root / ".jobs" / name / "ended.json").exists():
+                    statuses.add(client.get(path).status_code)
+            return statuses
+
+        with ThreadPoolExecutor(len(paths)) as crowd:
+            assert set().union(*crowd.map(watch, paths)) == {200}
+    assert read_segments(root / name) == read_segments(root / alone) != []
+
+
+def read_segments(run: Path) -> list[bytes]:
+    """The bytes of each segment of a film."""
+    return [each.read_bytes() for each in sorted((run / "segments").rglob("*.mp4"))]
 
 
 def test_port_that_is_taken_is_said():
