@@ -48,6 +48,10 @@ POCKET = {
     "disk_budget": ("20GB", "settings.disk_budget", 20_000_000_000),
     "carry_every": ("8", "settings.carry_every", 8),
     "carry_anchors": ("2", "settings.carry_anchors", 2),
+    "producer": ("Ann", "settings.producer", "Ann"),
+    "label": ("Made by AI", "spec.label", "Made by AI"),
+    "label_place": ("top-left", "spec.label_place", "top-left"),
+    "label_seconds": ("2", "spec.label_frames", 50),
 }  # fmt: skip
 LARGE = {
     "guidance": ("5", "sources.guidance", "--sample-guide-scale"),
@@ -61,6 +65,8 @@ LARGE = {
     "precision": (True, "sources.precision", "--fp8"),
 }
 """Of live-avatar, or of wan-s2v where that alone has it; None stands for the folder of its weights. The tiny model that stands in for it computes nothing of some: there the source is looked at."""
+NEEDED = dict.fromkeys(("label_place", "label_seconds"), {"label": "Made by AI"})
+"""Without which a field cannot be set."""
 ONE_COMMAND = {"accept_short_audio", "accept_joint", "size_as_area"}
 """What holds for one command: run.json has what came of it."""
 
@@ -99,7 +105,8 @@ def test_every_field_of_the_form_is_tried_here():
 @pytest.mark.parametrize("name", POCKET)
 def test_a_field_that_is_set_is_found_in_run_json(tmp_path, name):
     value, place, kept = POCKET[name]
-    assert find_fact(freeze_film(tmp_path / "run", fill_form(**{name: value})), place) == kept
+    form = fill_form(**NEEDED.get(name, {}), **{name: value})
+    assert find_fact(freeze_film(tmp_path / "run", form), place) == kept
 
 
 def test_all_fields_at_once_are_found_in_run_json(tmp_path):
