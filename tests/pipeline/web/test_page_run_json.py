@@ -65,7 +65,7 @@ LARGE = {
     "precision": (True, "sources.precision", "--fp8"),
 }
 """Of live-avatar, or of wan-s2v where that alone has it; None stands for the folder of its weights. The tiny model that stands in for it computes nothing of some: there the source is looked at."""
-NEEDED = dict.fromkeys(("label_place", "label_seconds"), {"label": "Made by AI"})
+NEEDED = {name: {"label": "Made by AI"} for name in ("label_place", "label_seconds")}
 """Without which a field cannot be set."""
 ONE_COMMAND = {"accept_short_audio", "accept_joint", "size_as_area"}
 """What holds for one command: run.json has what came of it."""
