@@ -63,10 +63,15 @@ class ForkedProcess:
 
     def wait(self, seconds: float | None = None) -> int | None:
         """Its exit code, negative where a signal ended it; None if it has not ended after so many seconds."""
-        if self._code is None and select.select([self._result], [], [], seconds)[0]:
+        if self._code is None and self._is_told(seconds):
             self._code = int(self._result.readline() or _DIED)
             self._result.close()
         return self._code
+
+    def _is_told(self, seconds: float | None) -> bool:
+        told = select.poll()  # a server has descriptors that select takes no more
+        told.register(self._result, select.POLLIN)
+        return bool(told.poll(None if seconds is None else 1000 * seconds))
 
     def kill(self) -> None:
         """End it at once, if it has not ended."""

@@ -116,6 +116,7 @@ def test_killed_keeper_costs_nothing(
         assert keeper is not None
         os.kill(keeper, signal.SIGKILL)
         wait_until(lambda: keeper_of(jobs) is None)
+        assert _started.pop(jobs.root).wait() == -signal.SIGKILL
         keepers = []
         for _ in range(3):
             start_keeper_if_needed(jobs.root)
