@@ -106,7 +106,7 @@ class ModelTraits:
     decoder_memory: int
     """Latent frames after which the decoder has forgotten everything."""
     reads_words: bool = False
-    """Its prompt asks for acts by its words, as model.pocket.prompts reads them."""
+    """Its prompt asks for acts by its words, as model.pocket.prompts reads them, and may change from block to block (encode_inputs takes a script)."""
     needs_face: bool = False
     """Where mouth and eyes are in the picture decides pixels: encode_inputs takes it."""
     latents_blend: bool = False
@@ -259,8 +259,8 @@ class Avatar(Protocol):
     def require_precision(self) -> None:
         """Raise WrongPrecision where a layer computes something else than float32 does, but for rounding. Takes a second: asked where the probe is new."""
 
-    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None) -> Named:
-        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size), the prompt and, with traits.needs_face, where mouth and eyes are in the picture, in its pixels; None for a run that was begun before that was known."""
+    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None, script: str = "") -> Named:  # fmt: skip
+        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size), the prompt and, with traits.needs_face, where mouth and eyes are in the picture, in its pixels (None for a run that was begun before that was known); with traits.reads_words from a schedule of prompts, too (model/prompt_schedule.py)."""
 
     def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""
@@ -349,8 +349,7 @@ def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
     """Load a model; on several ranks, where `machine` or a launcher says so. Raises BadOption, RankLost."""
     show_first_card(machine.gpus)
     if is_sharded(machine):
-        sharding = import_module("model.sharding.sharded_avatar")
-        return sharding.load_sharded(name, options, machine)
+        return import_module("model.sharding.sharded_avatar").load_sharded(name, options, machine)
     loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
     return loader.load_model(options, machine)
 

@@ -4,20 +4,25 @@ from collections.abc import Iterator
 from math import log10
 from typing import TYPE_CHECKING
 
+from model.pocket.act_schedule import read_change
 from model.pocket.face_boxes import EYES_FLAG, FACE_FLAG, MOUTH_FLAG, FaceBoxes, format_box
 from model.pocket.prompts import PromptActs, read_prompt
+from model.prompt_schedule import parse_changes
+from pipeline.monitor.script_words import list_prompts
+from storage.errors import count_noun
 from tasks.missing_face import DOUBTFUL
 from tasks.preflight import lengths_of
 
 if TYPE_CHECKING:
     from storage.picture import Treatment
     from storage.soundtrack import SoundFacts
+    from storage.spec import Spec
     from tasks.defaults import Media
     from tasks.request import Request
     from tasks.resolve import ResolvedRequest
 
-LONGEST_UNREAD = 120
-"""Characters that are said of the words that were not understood."""
+LONGEST_UNREAD, LONGEST_LIST = 120, 240
+"""Characters that are said of the words that were not understood, and of a script's changes."""
 
 
 def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
@@ -32,6 +37,8 @@ def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
     spec = resolved.spec
     if spec.prompt and resolved.traits.reads_words:
         yield describe_prompt(read_prompt(spec.prompt))
+    if spec.script:
+        yield from describe_script(spec)
     if heard := list(_describe_sound(media.sound)):
         yield f"The sound: {'; '.join(heard)}"
 
@@ -73,13 +80,37 @@ def _name_found(request: "Request") -> str:
 
 def describe_prompt(read: PromptActs) -> str:
     """What was understood of a prompt and what was not: `The prompt: happy 0.7, nod 1; not understood: dress`."""
-    acts = ", ".join(f"{name} {value:g}" for name, value in read.named().items())
-    line = f"The prompt: {acts or 'it asks for nothing that the presenter can act'}"
+    line = f"The prompt: {_name_acts(read) or 'it asks for nothing that the presenter can act'}"
     if not (unread := ", ".join(read.unread)):
         return line
-    if len(unread) > LONGEST_UNREAD:
-        unread = unread[:LONGEST_UNREAD] + "…"
-    return f"{line}; not understood: {unread}"
+    return f"{line}; not understood: {_cut(unread, LONGEST_UNREAD)}"
+
+
+def describe_script(spec: "Spec") -> Iterator[str]:
+    """What was understood of a schedule of prompts, and in a second line, once, what was not: `The script: 3 changes: 0:00:00.0 happy 0.7; 0:00:04.3 sad 0.7; 0:00:08.2 nod 0.7`."""
+    changes = parse_changes(spec.script)
+    read = [read_change(each) for each in changes]
+    clocks = [each.clock for each in list_prompts(spec)]
+    asked = [_name_acts(each) for each in read]
+    told = [f"{clock} {acts or 'calm'}" for clock, acts in zip(clocks, asked, strict=True)]
+    yield f"The script: {count_noun(len(told), 'change')}: {_cut('; '.join(told))}"
+    idle = [
+        clock
+        for clock, acts, change in zip(clocks, asked, changes, strict=True)
+        if change.prompt and not acts
+    ]
+    if idle:
+        yield f"The script asks for nothing that the presenter can act at {_cut(', '.join(idle))}"
+    if unread := list(dict.fromkeys(word for acts in read for word in acts.unread)):
+        yield f"The script: not understood: {_cut(', '.join(unread), LONGEST_UNREAD)}"
+
+
+def _name_acts(read: PromptActs) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in read.named().items())
+
+
+def _cut(words: str, longest: int = LONGEST_LIST) -> str:
+    return words if len(words) <= longest else words[:longest] + "…"
 
 
 def _list_changes(picture: "Treatment") -> Iterator[str]:

@@ -35,7 +35,7 @@ from storage.picture import TreatedPicture
 from storage.records import Facts, Records
 from storage.run_paths import path_inside
 from storage.schema import is_utf8
-from storage.spec import Reading, Settings, Spec
+from storage.spec import Reading, Settings, Spec, spell_spec
 from storage.strays import find_obstacles
 
 UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
@@ -339,9 +339,7 @@ def read_begun_spec(root: Path) -> Spec | None:
 
 def describe_spec_difference(there: Spec, asked: Spec) -> str:
     """Where two specs differ, in words: `seed is 1, not 2`."""
-    one, other = asdict(there), asdict(asked)
-    for each, spec in ((one, there), (other, asked)):
-        each["takes"] = ", ".join(map(str, spec.takes)) or "none"
+    one, other = spell_spec(there), spell_spec(asked)
     words = ", ".join(
         f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
     )

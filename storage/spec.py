@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any, Self
 
+from storage.errors import count_noun
 from storage.film_title import LONGEST_TITLE
 from storage.label_words import LONGEST_LABEL, PLACES
 from storage.schema import (
@@ -43,7 +44,7 @@ STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
 ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}.union(
-    {"label", "label_place", "label_frames"}
+    {"label", "label_place", "label_frames", "script"}
 )
 
 
@@ -65,6 +66,8 @@ LONGEST_SIDE = 8192
 """Of a film: no model here was ever seen near it, and a mistyped size would ask for all memory."""
 LONGEST_PROMPT = 100_000
 """Characters."""
+LONGEST_SCRIPT = 1 << 20
+"""Characters of all prompts of a film."""
 MOST_TAKES = 256
 """Retakes of retakes."""
 _TAKE = TableWith(
@@ -137,6 +140,11 @@ class Spec:
     label_place: Annotated[str, OneOf(("", *PLACES))] = ""
     label_frames: Annotated[int, Whole(0, 1 << 32)] = 0
     """Frames, from the first on, that show them; 0: all."""
+
+    script: Annotated[
+        str, Text(LONGEST_SCRIPT, r"([0-9]{1,9} [0-9]{1,3} [0-9]{1,3} [0-9]{1,3} [^\n]*\n)*")
+    ] = ""
+    """From which block of latents on which prompt holds, a line each (model/prompt_schedule.py); empty: `prompt` holds throughout."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
@@ -246,6 +254,18 @@ class Spec:
     def frames_in(self, clip: int) -> int:
         """The number of frames of the film in a clip."""
         return len(self.clip_span(clip))
+
+
+def describe_script(script: str) -> str:
+    """A spec's script in a few words, which differ where scripts do: `3 changes (4f0c21ab)`; empty of none."""
+    digest = hashlib.sha256(script.encode()).hexdigest()
+    return f"{count_noun(script.count(chr(10)), 'change')} ({digest[:8]})" if script else ""
+
+
+def spell_spec(spec: Spec) -> dict[str, Any]:
+    """The fields of a spec by name, those of several lines in a few words."""
+    takes = ", ".join(map(str, spec.takes)) or "none"
+    return {**asdict(spec), "takes": takes, "script": describe_script(spec.script) or "none"}
 
 
 @dataclass(frozen=True)

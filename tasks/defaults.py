@@ -16,6 +16,7 @@ from storage.label_words import PLACES
 from storage.spec import Settings, Spec
 from tasks.face_search import find_in_view, find_told_face
 from tasks.missing_face import find_turn
+from tasks.prompt_script import build_script
 from tasks.request import Request, require_option
 from tasks.timeline import count_clips, count_frames
 
@@ -128,6 +129,7 @@ def build_spec(
         whole_audio=traits.hears_whole,
         precision=traits.precision,
         face_boxes=find_told_face(request, traits, media),
+        script=build_script(request, traits, media.sound.seconds, frames),
         **asdict(media.sound.reading),
         **build_label(request, width, height, traits.fps),
     )

@@ -54,7 +54,7 @@ def encode_inputs(session: Session) -> None:
     face = None
     if spec.face_boxes:
         face = map_to_film(FaceBoxes.from_text(spec.face_boxes), (done.width, done.height), spec)
-    encoded = dict(avatar.encode_inputs(picture, spec.prompt, face))
+    encoded = dict(avatar.encode_inputs(picture, spec.prompt, face, spec.script))
     # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
     session.inputs = {**encoded, "sound_moments": moments.array}
     session.agree()

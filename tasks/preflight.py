@@ -85,6 +85,8 @@ def check_options(request: Request) -> "ModelTraits":
     _check_frames(request.infer_frames or plain.clip_frames, plain)
     reason = f"the next clip of {name} is made from the decoded one before it: leave it out"
     require_option(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
+    reason = f"{name} has one prompt for a whole film: leave it out, or take --model pocket"
+    require_option(plain.reads_words or request.script is None, "--script", request.script, reason)
     return avatar.describe_model(name, build_model_options(request, width, height))
 
 

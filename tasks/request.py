@@ -31,6 +31,7 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     audio: Path
     _: KW_ONLY
     prompt: str | None = None
+    script: Path | None = None
     model: str | None = None
     width: int | None = None
     height: int | None = None
@@ -70,7 +71,7 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     def part(self) -> FilmPart:
         """Which clips of the run this request is about, and what to do with them."""
         of_whole = self.start_clip is None
-        read = (self.image, self.audio, self.weights, self.lora)
+        read = (self.image, self.audio, self.script, self.weights, self.lora)
         return FilmPart(
             first_clip=self.start_clip or 0,
             clips=None if of_whole else self.num_clip,

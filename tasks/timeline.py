@@ -48,6 +48,11 @@ def first_clip_after(time: Fraction, fps: int, clip_frames: int) -> int:
     return count_clips(-(-time * fps // 1), clip_frames)
 
 
+def time_of_block(block: int, block_frames: int, fps: int) -> Fraction:
+    """When a block is shown, in seconds from the film's beginning."""
+    return Fraction(block * block_frames, fps)
+
+
 def format_duration(seconds: Fraction) -> str:
     """A film's length as h:mm:ss, rounded half up; with hundredths below ten seconds, where a second is much."""
     hundredths = int(100 * seconds + Fraction(1, 2))

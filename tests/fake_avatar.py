@@ -31,6 +31,7 @@ from model.avatar import (
     seed_for_clip,
 )
 from model.pocket.face_boxes import FaceBoxes
+from model.prompt_schedule import parse_changes
 from storage.errors import WrongPrecision
 
 RING = 12
@@ -110,6 +111,7 @@ class FakeDenoiser:
     def __init__(self, traits: ModelTraits, inputs: Named, seed: Seed) -> None:
         self._traits, self._seed = traits, seed
         self._reference = inputs["reference"].astype(np.int64)
+        self._spans = inputs.get("spans", np.zeros((0, 2), np.int64))
         self._clip = 0
         self._rings = self._empty()
 
@@ -130,6 +132,15 @@ class FakeDenoiser:
             np.int64
         )
         x = noise.integers(0, 1 << 16, shape)
+        # What a script asks is a number of its own for each of the clip's blocks.
+        block = clip * traits.clip_frames // traits.block_frames
+        asked = np.array(
+            [
+                self._spans[self._spans[:, 0] <= block + n, 1].sum()
+                for n in range(traits.clip_frames // traits.block_frames)
+            ]
+        )
+        heard += asked.repeat(traits.clip_latents // len(asked))
         steps = []
         for ring in self._rings:
             x = (
@@ -234,10 +245,12 @@ class FakeAvatar:
         words = os.environ.get("FAKE_CARD", "").split()
         return dict(zip(("used", "total", "temperature", "load"), map(int, words), strict=False))
 
-    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None) -> Named:
+    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None, script: str = "") -> Named:  # fmt: skip
         _pretend("inputs", 0)
         small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)
         encoded = {"reference": _drifted(small), "prompt": np.array([len(prompt)], np.float32)}
+        spans = [(each.block, len(each.prompt)) for each in parse_changes(script)]
+        encoded |= {"spans": np.array(spans, np.int64)} if spans else {}
         return encoded | ({"boxes": face.to_array()} if face else {})
 
     def extract_audio(self, heard: AudioWindow) -> Float:

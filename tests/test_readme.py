@@ -27,6 +27,7 @@ PAGES += [
     "docs/reliability.md",
     "docs/report.md",
     "docs/retake.md",
+    "docs/script.md",
     "docs/watching.md",
     "docs/web.md",
     "README.zh.md",

@@ -5,6 +5,8 @@ ACTS = ("happy", "sad", "surprised", "angry", "energy", "gaze_x", "gaze_y", "nod
 
 All zero is calm: the presenter looks at you and moves as people do who read something aloud.
 """
+EXPRESSIONS, GESTURES = ("happy", "sad", "surprised", "angry"), ("energy", "nod", "shake")
+"""Those whose strength a schedule can change, apart from what the prompt's words say of it."""
 GAINS = {"happy": 1.12, "energy": 1.2, "nod": 1.1}
 """How many times more than is wanted the transformer is told of some acts: in few steps it makes less of them than it saw, nearly in proportion; lips stay what they are.
 

@@ -16,20 +16,20 @@ from model.encoders.mel_encoder import MelEncoder
 from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.pocket import model_traits
-from model.pocket.acts import ACTS, GAINS
+from model.pocket.act_schedule import ActSchedule, ask_acts, encode_changes
 from model.pocket.bared_teeth import measure_teeth
-from model.pocket.conditions import make_planes
+from model.pocket.conditions import follow_schedule
 from model.pocket.decoder import PocketDecoder, place_picture, to_batch
 from model.pocket.face_boxes import FaceBoxes
 from model.pocket.motion_curves import stand_still
 from model.pocket.probe import Parts, compute_probe
-from model.pocket.prompts import read_prompt
 from model.pocket.viseme_head import VisemeHead, put_lips
 from model.pocket.warping_network import load_warping_network
+from model.prompt_schedule import parse_changes
 from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer, view_blocks
 from model.sampling.causal import CausalDenoiser
-from model.sampling.causal_stage import DenoisingSetup
+from model.sampling.causal_stage import DenoisingSetup, count_blocks
 from model.sampling.noise import SeededNoise
 from model.sampling.probe import hash_bits
 from model.sampling.schedule import make_schedule
@@ -131,8 +131,9 @@ class PocketAvatar:
         picture: Byte,
         prompt: str,
         face: FaceBoxes | None = None,
+        script: str = "",
     ) -> Named:
-        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, how plainly it shows teeth [1], the latent [c, 1, h, w] of it standing still, and the acts [9] that the transformer is told of the prompt. Raises ValueError without a face."""
+        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, how plainly it shows teeth [1], the latent [c, 1, h, w] of it standing still, and the acts that the transformer is told of the prompt [9] and of each change of the script (model/pocket/act_schedule.py). Raises ValueError without a face."""
         if face is None:
             raise ValueError("pocket moves a face: where it is must be told")
         inputs: dict[str, NDArray[np.generic]] = {
@@ -145,6 +146,7 @@ class PocketAvatar:
         return inputs | {
             "still": stand_still(seen.rest)[0].numpy().copy(),
             "acts": ask_acts(prompt),
+            **encode_changes(parse_changes(script)),
         }
 
     @torch.inference_mode()
@@ -160,15 +162,15 @@ class PocketAvatar:
     def prepare_denoising(self, inputs: Named, seed: Seed) -> DenoisingSetup:
         """All that decides the latents of a film but its sound; of this process's layers, where it has some."""
         config = self._transformer.config
-        still, acts = to_batch(inputs["still"]), to_batch(inputs["acts"])
-        planes = make_planes(acts, self._traits.clip_latents)
+        still, acts = to_batch(inputs["still"]), ActSchedule.from_inputs(inputs)
+        blocks = count_blocks(self._traits.clip_latents, config.block_latents)
         past = still.repeat(1, 1, sum(config.motion_buckets), 1, 1)
         conditioning = Conditioning(
             still,
             past,
             None,
             self._traits.clip_latents,
-            pose=lambda _: planes,
+            pose=follow_schedule(acts, blocks, config.block_latents),
             settle=lambda latents, features: put_lips(latents, self._visemes(features)),
         )
         schedule = make_schedule(self._traits.steps, model_traits.TRANSFORMER.sigmas)
@@ -180,12 +182,6 @@ class PocketAvatar:
     def decoder(self, inputs: Named) -> PocketDecoder:
         """A decoder that stands before clip 0."""
         return PocketDecoder(self._network, inputs, self._options)
-
-
-def ask_acts(prompt: str) -> Float:
-    """What the transformer is told [9] to make of a prompt's acts."""
-    gains = [GAINS.get(name, 1.0) for name in ACTS]
-    return np.asarray(read_prompt(prompt).row, np.float32) * np.asarray(gains, np.float32)
 
 
 def weights_of_part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -107,6 +107,7 @@ class WanAvatar:
         picture: Byte,
         prompt: str,
         face: FaceBoxes | None = None,  # noqa: ARG002 - traits.needs_face says so
+        script: str = "",  # noqa: ARG002 - traits.reads_words says so
     ) -> Named:
         """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]."""
         # The words first: their encoder is the largest part but one, and gone before the VAE works.

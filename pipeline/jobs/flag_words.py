@@ -12,8 +12,8 @@ from storage.errors import BadOption
 from storage.schema import is_utf8
 from storage.spec import Settings
 
-OWN = {"image", "audio", "run", "output_dir", "output_file", "overwrite", "title"}
-"""Options of which a job has its own: where things lie, and what the film is called."""
+OWN = {"image", "audio", "run", "output_dir", "output_file", "overwrite", "title", "script"}
+"""Options of which a job has its own: where things lie, and what the film is called; and one that names a file, which nobody does from elsewhere."""
 JOB_FLAGS = {
     flag.name: flag for flag in FLAGS if flag.option is None or flag.option.name not in OWN
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.monitor.panel import describe_device, describe_stages
 from pipeline.monitor.progress import format_seconds_left
+from pipeline.monitor.script_words import describe_place
 from pipeline.monitor.words import (
     clips_in_words,
     film_length,
@@ -58,6 +59,9 @@ def fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
         again = range(int(str(old["clip"])), int(str(old["until"])))
         made = f"{clips_in_words(again)} again, seed {old['seed']}"
         yield "retake", f"of {old['run']}: {made} (before: {old['seed_before']})"
+    if status.script:
+        seconds = status.seconds * status.clips_denoised / status.clips
+        yield "script", describe_place(status.script, seconds)
     yield (
         "clips",
         f"{status.clips_done} of {status.clips} playable, {status.clips_denoised} denoised",

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.json_output import to_json
 from pipeline.monitor.event_reader import EventSummary, EventTail
+from pipeline.monitor.script_words import ScriptedPrompt, list_prompts
 from pipeline.monitor.words import time_in_words
 from storage.disk import count_bytes
 from storage.errors import count_noun
 from storage.lock import find_worker
-from storage.spec import STALL_PATIENCE, STALL_TIMES
+from storage.spec import STALL_PATIENCE, STALL_TIMES, describe_script
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -73,6 +74,8 @@ class Status:
     settings: tuple[EffectiveSetting, ...]
     parent: Mapping[str, object] | None = None
     """Of a retake: the run that it was taken from, the clips and the seeds."""
+    script: tuple[ScriptedPrompt, ...] = ()
+    """When which prompt holds; empty where one does throughout."""
 
     def as_json(self, indent: int | None = 2) -> str:
         """The status as one JSON object, for machines."""
@@ -160,6 +163,7 @@ class StatusReader:
             bytes_on_disk=self._bytes.now(exactly=exactly),
             settings=tuple(_effective_settings(run, summary.carry_interval)),
             parent=run.parent,
+            script=list_prompts(spec),
         )
 
 
@@ -205,7 +209,7 @@ _GIVEN = {"image": "the picture", **dict.fromkeys(_OF_THE_SOUND, "the sound")}
 
 
 def _effective_settings(run: "Run", every: int) -> Iterator[EffectiveSetting]:
-    for name, value in asdict(run.spec).items():
+    for name, value in {**asdict(run.spec), "script": describe_script(run.spec.script)}.items():
         yield EffectiveSetting(
             _OF_SPEC.get(name, name), value, _source_of(run.sources, name), "pixels"
         )
@@ -240,6 +244,7 @@ def _source_of(sources: Mapping[str, str], name: str) -> str:
 _CHOSEN = {
     "model",
     "prompt",
+    "script",
     "seed",
     "width",
     "height",

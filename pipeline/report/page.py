@@ -22,7 +22,7 @@ from storage.printable import spell_unprintable
 MOMENTS_SHOWN = 6
 """Moments that are shown and not only named."""
 ROWS = 500
-"""Clips of the table; --json has all of any film."""
+"""Clips of the table, changes of the script; --json has all of any film."""
 
 
 def write_page(readings: Sequence[FilmReading], target: OutputFile) -> None:
@@ -43,6 +43,9 @@ def _render_body(readings: Sequence[FilmReading], folder: Path) -> Iterator[str]
     yield "<h2>Levels</h2>" + _render_levels(readings)
     if any(each.making for each in readings):
         yield "<h2>How it was made</h2>" + _render_makings(readings)
+    if any(each.making and each.making.script for each in readings):
+        yield "<h2>Script</h2><p class=note>When which prompt holds. A click plays the film from there.</p>"
+        yield _side_by_side(readings, lambda each: _render_script(each, _film_link(each, folder)))
     yield "<h2>Worst moments</h2><p class=note>What is beyond a level comes first. Shown are the frame before and the one at that time; of what comes slowly (colour, sharpness, likeness, the face) the first frame and the one at that time. A click plays the film from a second before.</p>"
     yield _side_by_side(readings, lambda each: _render_moments(each, _film_link(each, folder)))
     yield "<h2>From the first frame to the last</h2><p class=note>Grey spans are pauses of the voice, ticks are where clips meet, broken lines are levels.</p>"
@@ -136,6 +139,17 @@ def _render_makings(readings: Sequence[FilmReading]) -> str:
         for name, show in facts
     )
     return f"<div class=wide><table><tr><th></th>{heads}</tr>{lines}</table></div>"
+
+
+def _render_script(each: FilmReading, link: str) -> str:
+    prompts = each.making.script if each.making else ()
+    lines = "".join(
+        f"<tr><td><a href='{link}#t={one.seconds:.2f}' data-film='{_player_name(each)}'>{one.clock}</a></td>"
+        f"<td>{escape_words(str(one).removeprefix(one.clock))}</td></tr>"
+        for one in prompts[:ROWS]
+    )
+    more = f"<p class=note>The first {ROWS}.</p>" if len(prompts) > ROWS else ""
+    return f"<table>{lines}</table>{more}"
 
 
 def _render_moments(each: FilmReading, link: str) -> str:

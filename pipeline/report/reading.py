@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.json_output import to_plain
 from pipeline.monitor.progress import make_progress
+from pipeline.monitor.script_words import ScriptedPrompt
 from pipeline.quality.external_judges import Judges, ask_judges
 from pipeline.quality.frame_tracks import FrameTracks
 from pipeline.quality.lag_correlation import Float
@@ -41,6 +42,8 @@ class FilmMaking:
     speed: float | None
     """Frames a second."""
     retries: int
+    script: tuple[ScriptedPrompt, ...] = ()
+    """When which prompt holds."""
 
 
 @dataclass(frozen=True)
@@ -124,4 +127,5 @@ def _read_making(film: FilmFile) -> FilmMaking | None:
         first_clip=status.first_playable_clip_after,
         speed=status.frames_a_second,
         retries=status.retries,
+        script=status.script,
     )

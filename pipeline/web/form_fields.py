@@ -13,7 +13,8 @@ from tasks.options import GROUPS, KEPT, OPTIONS, SIZE, TRUTH, Option
 if TYPE_CHECKING:
     from gradio.components import Component
 
-SETTLED = {"image", "audio", "run", "output_dir", "output_file", "overwrite", "start_clip", "title"}
+SETTLED = {"image", "audio", "run", "output_dir", "output_file", "overwrite"}
+SETTLED |= {"start_clip", "title", "script"}
 """What the page has its own way for, or which names a place on the server's disk: a film's folder is the server's to choose, and its file is downloaded."""
 FIRST = ("prompt", "model", "size")
 """Those that stand above the others, always seen."""

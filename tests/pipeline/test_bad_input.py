@@ -4,14 +4,19 @@ import math
 import shutil
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 import av
+import fake_avatar
 import numpy as np
 import pytest
 from PIL import Image
 from wavefile import write_wave
+
+from model import avatar
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -258,3 +263,33 @@ def test_a_folder_with_other_things_in_it_keeps_them(
     assert letter.read_text() == "dear"
     (tmp_path / "yours/frames").mkdir(parents=True)
     assert "yours" in refused(longtake, "new", face, speech, "--run", "yours")
+
+
+def test_a_script_that_does_not_fit_the_film_is_refused(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call
+):
+    """Past the end, unordered, of an unknown key, missing, or for a model with one prompt for a whole film."""
+    words = ("new", face, speech, "--run", "x")
+    script = tmp_path / "film.csv"
+    for text, said in (
+        ("from,prompt\n9s,a", "entry 1 lies past the end: the film lasts 0:00:09"),
+        ("from,prompt\n5s,a\n4s,b", "entry 2 must begin after entry 1"),
+        ("from,mood\n5s,a", "entry 1: mood is not known"),
+    ):
+        script.write_text(text, encoding="utf-8")
+        assert f"--script {script} cannot be used: {said}" in refused(longtake, *words, "--script", script)  # fmt: skip
+    assert "there is no such file" in refused(longtake, *words, "--script", "none.toml")
+
+
+def test_a_script_is_refused_where_a_model_has_one_prompt_for_a_whole_film(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever asks; nothing is left out silently, as the film would be another one than was asked for."""
+    for name in avatar.MODELS:
+        module = import_module(f"{avatar.MODELS[name]}.model_traits")
+        assert module.describe_model(avatar.Options()).reads_words == (name == "pocket")
+    deaf = lambda name, options: replace(fake_avatar.describe(name, options), reads_words=False)  # noqa: E731
+    monkeypatch.setattr(avatar, "describe_model", deaf)
+    (tmp_path / "film.csv").write_text("from,prompt\n5s,a", encoding="utf-8")
+    words = ("new", face, speech, "--run", "x", "--model", "live-avatar", "--script", "film.csv")
+    assert "live-avatar has one prompt for a whole film" in refused(longtake, *words)

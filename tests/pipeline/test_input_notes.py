@@ -1,5 +1,6 @@
 """pipeline/input_notes.py: what was done to what was given is told in a line, before the work."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -145,6 +146,38 @@ def test_a_face_that_is_told_is_taken_from_wherever_options_come(
     assert code == 0, err
     assert "of the picture's pixels), as told" in err.replace("(x,y,w,h in", "of")
     assert Run.open(tmp_path / "x").spec.face_boxes == f"{TOLD[1]},{TOLD[3]}"
+
+
+def test_what_was_understood_of_a_script_is_said_once(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call
+) -> None:
+    """By `plan` and `new`, with the prompts that ask for nothing; `status` says which prompt holds, and in JSON all of them; `inference.log` has it, too."""
+    (tmp_path / "film.csv").write_text(
+        "from,until,prompt,expression\n0s,,She smiles.,\n2s,4s,A car drives by.,\n6s,,Sad.,0.5\n"
+    )
+    words = (face, speech, "--run", "x", "--script", "film.csv")
+    lines = (
+        "The script: 4 changes: 0:00:00.0 happy 0.7; 0:00:01.9 calm; 0:00:03.8 calm; 0:00:06.2 sad 0.35",
+        "The script asks for nothing that the presenter can act at 0:00:01.9",
+        "The script: not understood: car, drives",
+    )
+    code, out, _ = longtake("plan", *words, "--rehearse", "no")
+    assert code == 0
+    assert all(line in " ".join(out.split()) for line in lines)
+    code, _, err = longtake("new", *words)
+    assert code == 0, err
+    assert [err.splitlines().count(f"[INFO] {line}") for line in lines] == [1, 1, 1]
+    assert lines[0] in (tmp_path / "x/inference.log").read_text(encoding="utf-8")
+    code, out, _ = longtake("status", "x")
+    assert "change 4 of 4, 0:00:06.2 Sad. (expression 50 %)" in out
+    assert re.search(r"script +4 changes \([0-9a-f]{8}\) +--script", out)
+    told = json.loads(longtake("status", "x", "--json")[1])["script"]
+    assert told[1] == {"seconds": 1.92, "clock": "0:00:01.9", "prompt": "A car drives by.", "expression": 100, "gesture": 100, "fade": 0}  # fmt: skip
+    (tmp_path / "film.csv").write_text("from,prompt\n0s,She nods.")
+    code, _, err = longtake("new", *words)
+    assert code == 3
+    assert "script is 4 changes (" in err
+    assert "), not 1 change (" in err
 
 
 def test_another_model_is_told_nothing_of_a_face(

@@ -18,7 +18,14 @@ def test_the_clips_tile_the_film(start: NewRun) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 8}, {"prompt": "a person sings"}, {"audio_lead": 3}, {"frames": 36}]
+    "change",
+    [
+        {"seed": 8},
+        {"prompt": "a person sings"},
+        {"script": "0 2 100 100 a person sings\n"},
+        {"audio_lead": 3},
+        {"frames": 36},
+    ],
 )
 def test_any_change_is_another_digest(start: NewRun, change: dict[str, object]) -> None:
     """Each field counts, and the order in which they are given does not."""
@@ -41,6 +48,12 @@ def test_settings_of_a_later_version_are_passed_over() -> None:
 
 def test_a_younger_field_leaves_the_digests_of_older_runs(start: NewRun) -> None:
     """Where it says nothing it is not in the text, so that runs made before it keep their records."""
-    for name, value in {"whole_audio": True, "silence": 7, "mix": "turned", "gain": 460}.items():
+    for name, value in {
+        "whole_audio": True,
+        "silence": 7,
+        "mix": "turned",
+        "gain": 460,
+        "script": "3 0 100 100 a\n",
+    }.items():
         assert name not in start.spec.canonical
         assert name in replace(start.spec, **{name: value}).canonical

@@ -143,6 +143,8 @@ def test_what_cannot_be_used_is_refused(jobs: JobRoot, ask: Ask, speech: Path, t
         jobs.submit(ask(ahed="x"))
     with pytest.raises(BadOption, match="no such flag"):
         jobs.submit(ask(run=str(tmp_path)))
+    with pytest.raises(BadOption, match=r"--script /etc/film\.toml cannot be used"):
+        jobs.submit(ask(script="/etc/film.toml"))
     with pytest.raises(BadOption, match="none of the folders"):
         jobs.submit(ask(weights="/etc"))
     with pytest.raises(BadInput, match="cannot be read"):

@@ -27,6 +27,7 @@ from pipeline.monitor.screens import (
     show_status,
     show_verification,
 )
+from pipeline.monitor.script_words import ScriptedPrompt
 from pipeline.monitor.status import EffectiveSetting, Status
 from pipeline.monitor.watch import format_line
 from pipeline.plan.estimate import Estimate, PlannedFilm, PlannedTime, RoomNeed
@@ -85,9 +86,15 @@ STATUS = Status(
         EffectiveSetting("offline", False, "default", "nothing of the film"),
     ),
 )
+SCRIPT = (
+    ScriptedPrompt(0.0, "0:00:00.0", "She smiles.", 100, 100, 0),
+    ScriptedPrompt(5.28, "0:00:05.3", "She is sad.", 150, 100, 2),
+    ScriptedPrompt(40.8, "0:00:40.8", "", 100, 100, 0),
+)
 HUNG = "nothing was told for 95 s, where a clip usually takes 5.0 s: it may hang."
 STATES = {
     "working": STATUS,
+    "scripted": replace(STATUS, script=SCRIPT),
     "hung": replace(STATUS, stall=HUNG, eta=None, quiet=95.0),
     "stopped": replace(STATUS, state="stopped", worker=None, eta=None, quiet=99.0),
     "failed": replace(

@@ -14,10 +14,11 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 from drawn_film import Drawn, draw_film, write_film
 
 from pipeline.bench import degradations
+from pipeline.monitor.script_words import ScriptedPrompt
 from pipeline.quality.external_judges import Opinions
 from pipeline.quality.identity import Identity, RegionIdentity
 from pipeline.report.plots import Curve, Plot, draw_plot, thin_track
-from pipeline.report.reading import Target
+from pipeline.report.reading import FilmMaking, Target
 from pipeline.report.write import Report, write_report
 from storage.output_file import PAGE, OutputFile
 
@@ -125,6 +126,24 @@ def test_what_networks_say_is_on_the_page(made: Report, tmp_path: Path):
         "worst clip</th><td>none</td><td class=none>0.80",
     ):
         assert words in text
+
+
+def test_a_script_is_a_table_of_times_that_play_the_film(made: Report, tmp_path: Path):
+    """Prompts are text; a film of one prompt has no table."""
+    from pipeline.report.page import write_page
+
+    prompts = (
+        ScriptedPrompt(0.96, "0:00:01.0", "<b>smiles</b>", 50, 100, 2),
+        ScriptedPrompt(4.8, "0:00:04.8", "", 100, 100, 0),
+    )
+    making = FilmMaking("pocket", "64×64", "online", None, None, 0, prompts)
+    write_page([replace(made.readings[0], making=making)], OutputFile(tmp_path / "p.html", PAGE))
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert not Tags(text).wrong
+    assert "#t=0.96' data-film='" in text
+    assert "&lt;b&gt;smiles&lt;/b&gt; (expression 50 %, fade 2)</td>" in text
+    assert "<h2>Script</h2>" in text
+    assert "<h2>Script</h2>" not in made.page.read_text(encoding="utf-8")
 
 
 def test_a_face_that_melts_has_a_curve_and_a_moment(made: Report, tmp_path: Path):
