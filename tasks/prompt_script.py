@@ -27,7 +27,9 @@ def build_script(request: Request, traits: "ModelTraits", seconds: Fraction, fra
         whole = count_frames(seconds, traits.fps)
         last = (whole - 1) // traits.block_frames
         _require_inside(entries, Fraction(whole, traits.fps))
-        changes = list(_lay_entries(entries, traits, request.prompt or "", last))
+        changes = list(
+            _lay_entries(entries, traits, " ".join((request.prompt or "").split()), last)
+        )
         _require_apart(changes, traits)
     except ValueError as error:
         raise BadOption("--script", request.script, str(error)) from None

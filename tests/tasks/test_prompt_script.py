@@ -39,6 +39,12 @@ def test_where_an_entry_ends_and_none_begins_the_film_s_own_prompt_holds(tmp_pat
     assert told == [(2, 1, "a"), (4, 1, "calm"), (8, 0, "b"), (13, 3, "c")]
 
 
+def test_a_prompt_of_several_lines_is_one_in_the_script(tmp_path: Path) -> None:
+    """A change is a line of the spec's text."""
+    found = lay(tmp_path, "1s,2s,a,", prompt="She nods\n and smiles.\r\n")
+    assert [each.prompt for each in found] == ["a", "She nods and smiles."]
+
+
 def test_what_holds_from_the_beginning_does_not_fade_in(tmp_path: Path) -> None:
     assert lay(tmp_path, "0s,,a,5")[0] == PromptChange(0, 0, 100, 100, "a")
 
