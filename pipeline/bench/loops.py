@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from model.avatar import AudioWindow, Avatar, Byte, DeviceConfig, Float, Named, load_model
 from pipeline.bench.material import Material
+from storage.film_marks import describe_source
 from storage.picture import PictureView
 from storage.picture_fit import measure_fit
 from tasks.face_search import find_in_view
@@ -150,6 +151,7 @@ def encode_frames(frames: Byte, fps: int, encoding: dict[str, str]) -> bytes:
 
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
+        container.metadata.update(describe_source(""))
         stream = _add_stream(container, frames, fps, encoding)
         for frame in _convert_to_yuv(frames, fps):
             container.mux(stream.encode(frame))
