@@ -100,9 +100,10 @@ class JobRoot:
     def plan(self, request: JobRequest) -> Mapping[str, object]:
         """What the film would take, as `longtake plan --json --rehearse no` says it, whether it fits or not; raises as `submit` does."""
         check_weights(request.flags, self._places)
-        inputs = [f"--image={request.picture.absolute()}", f"--audio={request.sound.absolute()}"]
+        picture, sound = request.picture.absolute(), request.sound.absolute()
+        inputs = [f"--image={picture}", f"--audio={sound}"]
         asked = [*words_of_job(request.flags), f"--run={self.root / 'film-planned'}"]
-        with _called_by_own_names({Path(inputs[0][8:]): request.picture.name}):
+        with _called_by_own_names({picture: picture.name, sound: sound.name}):
             found = ask_longtake(["plan", *inputs, *asked, "--rehearse=no", "--json"])
         assert isinstance(found, dict)
         return found

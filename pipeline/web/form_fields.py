@@ -1,7 +1,7 @@
 """The fields of the page's form, made from the one table of options (tasks/options.py): a field an option, the same words as on the command line."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -24,6 +24,22 @@ ONLINE = "offline"
 """The option behind the switch "Enable Online Decode", which says the opposite."""
 SWITCHED_ON = (ONLINE, "live")
 """Switches that are on in a new form."""
+
+
+def build_picture_field(**names: Any) -> "Component":
+    """The field of a picture's file, which gives its path, whatever is in it. Gradio would open it first, and where that fails show its own fault with the names of all fields."""
+    field = gr.Image(type="filepath", image_mode=None, **names)
+    read = field.preprocess
+
+    def take_file(payload: Any) -> str | None:
+        """The path as it is; a picture within the words (a camera's) as Gradio keeps it."""
+        within = payload is None or not payload.path or (payload.url or "").startswith("data:")
+        return read(payload) if within else str(payload.path)
+
+    field.preprocess = (
+        take_file  # on the object: of a class of ours Gradio writes a .pyi beside this file
+    )
+    return field
 
 
 def list_fields() -> dict[str, tuple[Option, ...]]:

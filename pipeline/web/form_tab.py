@@ -9,7 +9,14 @@ import gradio as gr
 from model import avatar
 from pipeline.jobs.job_request import JobRequest
 from pipeline.web.face_click import ToldFace, draw_boxes, look_at_picture, tell_by_click
-from pipeline.web.form_fields import FIRST, build_field, collect_flags, field_names, list_fields
+from pipeline.web.form_fields import (
+    FIRST,
+    build_field,
+    build_picture_field,
+    collect_flags,
+    field_names,
+    list_fields,
+)
 from pipeline.web.page_context import PageContext
 from pipeline.web.plan_card import render_fault, render_hint, render_plan
 from storage.errors import LongtakeError
@@ -53,8 +60,8 @@ class FormTab:
 
     def _build_inputs(self) -> None:
         say = self.context.say
-        self.picture = gr.Image(
-            label=say("picture"), type="filepath", image_mode=None, height=300,
+        self.picture = build_picture_field(
+            label=say("picture"), height=300,
             sources=["upload", "webcam", "clipboard"], elem_id="lt-picture",
         )  # fmt: skip
         self.sound = gr.Audio(
@@ -150,7 +157,8 @@ class FormTab:
         try:
             seen = see_picture(picture, *view)
         except (LongtakeError, ValueError) as error:
-            return gr.Column(visible=True), None, render_fault(error)
+            line = str(error).replace(picture, Path(picture).name)
+            return gr.Column(visible=True), None, render_fault(line)
         return (
             gr.Column(visible=True),
             draw_boxes(seen, told),

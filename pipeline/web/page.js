@@ -90,8 +90,9 @@
     async load() {
       if (this.source.readyState === "closed") return false;
       const now = this.video.currentTime, end = this.bufferedEnd(now);
-      if (this.source.readyState === "open" && this.source.duration !== this.list.seconds && this.list.seconds)
-        this.source.duration = Math.max(this.list.seconds, end);
+      // It only grows: the last sound may end behind the last frame, and a shorter duration than what is put in is refused.
+      if (this.source.readyState === "open" && this.list.seconds && !(this.source.duration >= this.list.seconds))
+        this.source.duration = this.list.seconds;
       const next = this.list.clips.find((clip) => clip.end > end + 0.05 && !this.asked.has(clip.name));
       if (!next || next.start > end + 0.2 || end - now > LOAD_AHEAD) {
         if (!next && this.list.whole && this.source.readyState === "open") this.source.endOfStream();

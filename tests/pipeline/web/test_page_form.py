@@ -2,12 +2,14 @@
 
 import gradio as gr
 import pytest
+from gradio.components.image import ImageData
 
 from pipeline.web.flag_help_chinese import HELP
 from pipeline.web.form_fields import (
     SETTLED,
     SWITCHED_ON,
     build_field,
+    build_picture_field,
     collect_flags,
     field_names,
     help_of,
@@ -77,3 +79,12 @@ def test_words_of_the_table_are_offered_and_others_may_be_typed_where_a_number_g
     assert isinstance(crop, gr.Dropdown)
     assert [word for _, word in crop.choices] == ["", *OPTIONS["crop"].words]
     assert kept.allow_custom_value
+
+
+def test_a_file_that_is_no_picture_comes_to_the_plan_which_refuses_it_in_one_line(tmp_path):
+    """What Gradio says of such a file names its own code and all fields of the form."""
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    field = build_picture_field()
+    assert field.preprocess(ImageData(path=str(broken), orig_name="broken.png")) == str(broken)
+    assert field.preprocess(None) is None
