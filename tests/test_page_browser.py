@@ -62,6 +62,8 @@ def test_from_upload_to_film_it_plays_while_it_is_made_and_nothing_comes_from_el
     browser.wait_for(lambda: browser.is_seen("#lt-beside img"), "latents and sound")
     browser.wait_for(lambda: browser.state == "finished", "the film is done")
     browser.wait_for(lambda: browser.film[1] > 12.7, "all of it is in the player")
+    ended = "return document.getElementById('lt-film').ended"
+    browser.wait_for(lambda: browser.run_script(ended), "the player comes to the film's end")
     assert browser.is_seen("#lt-tabs a[download]")
     run = JobRoot(server.root).view(name).run
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
