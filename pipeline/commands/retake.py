@@ -16,7 +16,7 @@ from pipeline.commands.command import (
 )
 from pipeline.commands.keep_going import flags_as_words, keep_going
 from storage.errors import BadInput
-from tasks.timeline import first_clip_after, first_clip_at, read_time
+from tasks.timeline import first_clip_after, first_clip_at, format_duration, read_time
 
 if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
@@ -92,24 +92,37 @@ def _read_clips(command: Command) -> tuple[int, int | None]:
     clip, begin, until = (command.options[name] for name in ("clip", "from", "until"))
     if (clip is None) == (begin is None):
         raise BadInput("One of --clip N and --from TIME says where the retake begins.")
-    first = int(str(clip)) if begin is None else _find_clip(command, str(begin), first_clip_at)
+    start = None if begin is None else _read_time(str(begin))
+    first = int(str(clip)) if start is None else _find_clip(command, start, first_clip_at)
     if until is None:
         return first, None
     word = str(until)
-    number = word.isascii() and word.isdigit()
-    return first, int(word) if number else _find_clip(command, word, first_clip_after)
+    if word.isascii() and word.isdigit():
+        return first, int(word)
+    end = _read_time(word)
+    if start is not None and end <= start:
+        raise BadInput(f"--until {until} is not behind --from {begin}.")
+    return first, _find_clip(command, end, first_clip_after)
 
 
-def _find_clip(command: Command, word: str, rule: Callable[[Fraction, int, int], int]) -> int:
-    """The clip of a time in the film."""
-    from storage.run import Run
-
+def _read_time(word: str) -> Fraction:
+    """Seconds from the film's beginning."""
     try:
-        time = read_time(word)
+        return read_time(word)
     except ValueError as reason:
         raise BadInput(f"{reason}.") from None
+
+
+def _find_clip(command: Command, time: Fraction, rule: Callable[[Fraction, int, int], int]) -> int:
+    """The clip of a time in the film; raises BadInput where the film is over by then."""
+    from storage.run import Run
+
     spec = Run.open(command.path("run")).spec
-    return rule(time, spec.fps, spec.clip_frames)
+    clip = rule(time, spec.fps, spec.clip_frames)
+    if rule is first_clip_at and clip >= spec.clips:
+        length = format_duration(Fraction(spec.frames, spec.fps))
+        raise BadInput(f"--from {format_duration(time)} is behind the film's end, {length}.")
+    return clip
 
 
 def _command_again(command: Command, target: object) -> list[str]:

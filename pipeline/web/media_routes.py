@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 
-from pipeline.jobs.preview import draw_in_turn
+from pipeline.jobs.preview import draw_in_turn, draw_preview
 from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_pictures import draw_latents, draw_thumbnail, draw_wave
 from pipeline.web.slow_work import SlowWork
@@ -18,6 +19,7 @@ from storage.run import Run
 
 if TYPE_CHECKING:
     from pipeline.jobs.job_root import JobRoot
+    from pipeline.jobs.job_view import JobView
 
 LIVE_FILE = re.compile(r"film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,9}-[0-9a-f]{12}\.m4s")
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/mp4", ".mp4": "video/mp4"}
@@ -51,7 +53,9 @@ def build_media_routes(jobs: "JobRoot") -> APIRouter:
 
     @routes.get("/{run}/thumbnail.jpg")
     async def give_thumbnail(run: str) -> Response:
-        return await draw(run, "thumbnail", 0, "image/jpeg")
+        with suppress(HTTPException):
+            return await draw(run, "thumbnail", 0, "image/jpeg")
+        return await slow.run_in_turn(lambda: give_picture(jobs.view(run)))
 
     @routes.get("/{run}/latents.png")
     async def give_latents(run: str, clip: int) -> Response:
@@ -71,6 +75,14 @@ def give_drawn(root: Path, what: str, clip: int, kind: str) -> Response:
     except (RunError, OSError, ValueError):
         raise HTTPException(404) from None
     return Response(drawn, media_type=kind, headers=FRESH)
+
+
+def give_picture(view: "JobView") -> Response:
+    """The picture of a film that waits and has no run yet; 404 where there is none."""
+    try:
+        return Response(draw_preview(view), media_type="image/jpeg", headers=FRESH)
+    except RunError:
+        raise HTTPException(404) from None
 
 
 def made_at(root: Path) -> int:

@@ -111,7 +111,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "away": ("The server does not answer; films go on. Trying again…", "服务器没有回应；影片仍在制作。正在重试……"),
     "made_by_ai": ("Every film says in its metadata that an AI made it. Ask the people whose face or voice you use.",
                    "每部影片的元数据都注明由 AI 制作。使用他人的面孔或声音前，请先征得同意。"),
-    "live_wait": ("The first clip comes in a few seconds.", "第一个片段几秒后就来。"),
+    "live_wait": ("The first clip is shown here once it is made.", "第一个片段做好后会显示在这里。"),
     "the film": ("The film", "影片"),
     "where it goes": ("Where it goes", "输出"),
     "the large models": ("The large models", "大模型"),

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from fastapi import HTTPException
 
 from pipeline.jobs.job_view import JobView
 from pipeline.web.films_tab import FilmsTab
+from pipeline.web.media_routes import give_picture
 from pipeline.web.page_context import PageContext
 from pipeline.web.watch_tab import SHOWN, WatchTab, words_of_look
 from storage.errors import BadInput, BadOption, NoSuchJob
@@ -130,3 +132,11 @@ def test_the_gallery_has_a_card_a_film_and_is_told_once(jobs):
     assert cards.count("data-run='film-1'") == 1
     assert "正在制作" in cards
     assert tab.look(seen)[1] == gr.skip()
+
+
+def test_a_film_that_waits_shows_its_picture_among_all_films(face: Path):
+    """It has no run yet to take a frame from; without a picture there is nothing to show."""
+    waiting = JobView("film-2", "queued", "", 2.0, Path("/films/film-2"), place=0, picture=face)
+    assert give_picture(waiting).body[:2] == b"\xff\xd8"  # JPEG
+    with pytest.raises(HTTPException):
+        give_picture(JobView("film-2", "queued", "", 2.0, Path("/films/film-2"), place=0))
