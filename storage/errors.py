@@ -19,7 +19,7 @@ LongtakeError
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  LinkInRun  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics  WeightsReplaced
 │   ├── NotWritable  NotReadable  NoSpace
-│   ├── JobRunning      what is to be removed while it is made
+│   ├── JobRunning  JobAwaited    what is to be removed while it is made, or while a retake waits for it
 │   ├── NotReproduced  BadSegment
 │   ├── InputDamaged    its copies of the picture and the sound
 │   └── NotMade  Pruned  Damaged      one piece of it
@@ -101,6 +101,12 @@ class RunLocked(RunError):
 
 class JobRunning(RunError):
     """The job {} is running. Stop it first, and then remove it."""
+
+    exit_code = 75
+
+
+class JobAwaited(RunError):
+    """The job {} cannot be removed: its retake {} waits for its turn. Stop that first, or let it be made."""
 
     exit_code = 75
 

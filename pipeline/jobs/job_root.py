@@ -21,7 +21,15 @@ from pipeline.jobs.job_view import JobView
 from pipeline.jobs.keeper import start_keeper_if_needed
 from pipeline.jobs.view_reader import ViewReader
 from pipeline.upkeep.partial_mux import mux_finished
-from storage.errors import BadInput, FilmNotMade, JobRunning, LongtakeError, NoSuchJob, RunLocked
+from storage.errors import (
+    BadInput,
+    FilmNotMade,
+    JobAwaited,
+    JobRunning,
+    LongtakeError,
+    NoSuchJob,
+    RunLocked,
+)
 from storage.film_title import LONGEST_TITLE, clean_title, title_of_sound
 from storage.lock import find_local_holder, hold_lock
 from storage.names import is_run
@@ -183,9 +191,11 @@ class JobRoot:
         return path
 
     def delete(self, name: str) -> None:
-        """Remove a job and its run; raises JobRunning while a process works on it."""
+        """Remove a job and its run; raises JobRunning while a process works on it, JobAwaited while a retake of it waits."""
         job = self._find(name)
         with _ALONE:
+            if waiting := self._find_waiting_retake(name):
+                raise JobAwaited(name, waiting)
             make_folder(job.path)
             try:
                 with hold_lock(job.path):
@@ -198,6 +208,17 @@ class JobRoot:
                 raise JobRunning(name) from None
         self._views.forget(name)
         self._joined.pop(name, None)
+
+    def _find_waiting_retake(self, name: str) -> str:
+        """The name of a retake of a job that waits for its turn, and would have nothing to take from; empty where none does."""
+        for other in sorted(_names_in(self.root / JOBS)):
+            job = JobFolder(self.root, other)
+            if not re.fullmatch(NAME, other) or not job.list_own_turns():
+                continue
+            order = job.read_order()
+            if order and order.parent == name and self.view(other).state == "queued":
+                return other
+        return ""
 
     def _find(self, name: str) -> JobFolder:
         """The job of that name; raises NoSuchJob, whatever the name is."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from storage.errors import (
+    JobAwaited,
     JobRunning,
     LongtakeError,
     NoSpace,
@@ -101,7 +102,7 @@ def choose_status(error: LongtakeError) -> int:
     """The status of HTTP for an error."""
     if isinstance(error, NoSuchJob | NotMade):
         return 404
-    if isinstance(error, JobRunning | RunLocked):
+    if isinstance(error, JobAwaited | JobRunning | RunLocked):
         return 409
     if isinstance(error, NoSpace):
         return 507

@@ -99,6 +99,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "clip": ("clip, counted from 0", "片段（从 0 数起）"),
     "report": ("Report: is it good?", "报告：质量如何？"),
     "report_button": ("Write the report", "生成报告"),
+    "report_wait": ("The film is being measured; a long one takes minutes.", "正在测量影片；长影片需要几分钟。"),
     "report_open": ("Open the report", "打开报告"),
     "settings": ("What was asked for", "设置"),
     "setting": ("setting", "设置"),

@@ -10,7 +10,7 @@ import gradio as gr
 from pipeline.monitor.status import read_status
 from pipeline.report.page import escape_words
 from pipeline.web.page_context import PageContext, keep_changed
-from pipeline.web.plan_card import render_fault
+from pipeline.web.plan_card import render_fault, render_hint
 from pipeline.web.run_view import (
     render_beside,
     render_links,
@@ -108,7 +108,14 @@ class WatchTab:
         with gr.Accordion(say("report"), open=False, elem_id="lt-report"):
             button = gr.Button(say("report_button"), elem_id="lt-report-button")
             words = gr.HTML()
-        button.click(
+        begun = button.click(
+            lambda: render_hint(say("report_wait")),
+            None,
+            words,
+            queue=False,
+            api_visibility="private",
+        )
+        begun.then(
             self.write_report, self.chosen, words, api_visibility="private", concurrency_limit=1
         )
 

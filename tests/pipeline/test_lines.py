@@ -31,6 +31,7 @@ ARGUMENTS = {
     "RunTooNew": ("runs/tea", 9, 1),
     "RunLocked": ("runs/tea", "process 4711 on mill", "Wait, or stop it first."),
     "JobRunning": ("film-7f7f7f7f7f7f",),
+    "JobAwaited": ("film-7f7f7f7f7f7f", "film-8e8e8e8e8e8e"),
     "LockLost": ("runs/tea", "process 4711 on mill"),
     "OtherSpec": ("runs/tea", "steps is 4, asked is 8"),
     "WeightsReplaced": ("runs/tea", "pocket"),

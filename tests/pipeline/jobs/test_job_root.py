@@ -9,11 +9,20 @@ import av
 import pytest
 from waiting import held, wait_until
 
-from pipeline.jobs.job_folder import JOBS, QUEUE, list_turns
+from pipeline.jobs import job_root
+from pipeline.jobs.job_folder import JOBS, QUEUE, JobFolder, Order, list_turns
 from pipeline.jobs.job_request import JobRequest
 from pipeline.jobs.job_root import JobRoot
 from pipeline.jobs.keeper import _started, start_keeper_if_needed
-from storage.errors import BadInput, BadOption, FilmNotMade, JobRunning, NoSuchJob, RunLocked
+from storage.errors import (
+    BadInput,
+    BadOption,
+    FilmNotMade,
+    JobAwaited,
+    JobRunning,
+    NoSuchJob,
+    RunLocked,
+)
 
 from .conftest import Ask, keeper_of, wait_for, worker_of
 
@@ -200,3 +209,18 @@ def test_damaged_folder_is_said(jobs: JobRoot, longtake: object, face: Path, spe
     (view,) = jobs.list_jobs()
     assert view.state == "failed"
     assert "is damaged" in str(view.error)
+
+
+def test_a_film_is_kept_while_a_retake_of_it_waits(jobs: JobRoot, monkeypatch: pytest.MonkeyPatch):
+    """The retake would have nothing to take from when its turn comes."""
+    monkeypatch.setattr(job_root, "start_keeper_if_needed", lambda _: None)
+    jobs.prepare()
+    JobFolder(jobs.root, "film-old").write_order(Order("new", 1.0))
+    retake = JobFolder(jobs.root, "film-again")
+    retake.write_order(Order("retake", 2.0, parent="film-old", clips=(0, 1)))
+    retake.take_turn()
+    with pytest.raises(JobAwaited, match="its retake film-again waits"):
+        jobs.delete("film-old")
+    jobs.delete("film-again")
+    jobs.delete("film-old")
+    assert jobs.list_jobs() == []
