@@ -1,6 +1,6 @@
 """What the page shows of a film as HTML: its state, how it goes, the player's marker, its newest latents and their sound; all of it from what the job's view says."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -88,6 +88,8 @@ def list_chips(view: "JobView", say: Say) -> Iterator[str]:
     """The figures of a film that goes, each in a few words."""
     if view.model and view.width:
         yield f"{view.model} {view.width}×{view.height}"
+    if view.parent:
+        yield describe_retake(view.parent, say)
     if view.frames_a_second:
         yield say("a_second", rate=f"{view.frames_a_second:.1f}")
     for stage, seconds in view.stages.items():
@@ -97,6 +99,14 @@ def list_chips(view: "JobView", say: Say) -> Iterator[str]:
     yield from describe_device(view, say)
     if view.bytes_on_disk:
         yield say("on_disk", size=format_bytes(view.bytes_on_disk))
+
+
+def describe_retake(parent: "Mapping[str, object]", say: Say) -> str:
+    """Which clips of the other film were made again, and with which seed."""
+    facts = {"clip": parent["clip"], "seed": parent["seed"]}
+    if parent["until"] is None:
+        return say("retaken_to_the_end", **facts)
+    return say("retaken", last=int(str(parent["until"])) - 1, **facts)
 
 
 def describe_device(view: "JobView", say: Say) -> Iterator[str]:

@@ -74,7 +74,7 @@ class WatchTab:
         with gr.Accordion(say("retake"), open=False, elem_id="lt-retake"), gr.Row():
             first = gr.Number(0, label=say("first"), precision=0, minimum=0)
             until = gr.Number(1, label=say("until"), precision=0, minimum=1)
-            seed = gr.Textbox(label=say("seed"), placeholder="-1", max_lines=1)
+            seed = gr.Textbox(label=say("seed"), placeholder=say("seed_drawn"), max_lines=1)
             button = gr.Button(say("retake_button"), elem_id="lt-retake-button")
         button.click(
             self.retake_clips, [self.chosen, first, until, seed], [self.chosen, self.fault], api_visibility="private"

@@ -1,5 +1,6 @@
 """What the page shows of a film is what the job's view says, told once; deeds and errors are the jobs' own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -73,6 +74,13 @@ def test_a_film_that_is_made_shows_clips_time_rates_and_what_to_play(tab):
     assert "data-live='/media/film-1/live/'" in shown["state"]
     assert "latents.png?clip=3" in shown["beside"]
     assert (shown["stop"], shown["resume"]) == ("yes", "")
+
+
+def test_a_retake_says_which_clips_were_made_again(jobs, tab):
+    """Film and retake have one title; clips and seed tell them apart."""
+    for until, words in ((6, "retake of clips 4 to 5, seed 7"), (None, "retake from clip 4 on")):
+        jobs.one = replace(WORKING, parent={"clip": 4, "until": until, "seed": 7})
+        assert words in tab.describe_film("film-1")["state"]
 
 
 def test_words_that_somebody_chose_are_no_html(tab):
