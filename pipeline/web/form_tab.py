@@ -123,6 +123,8 @@ class FormTab:
         say, jobs = self.context.say, self.context.jobs
         if not picture or not sound:
             return render_hint(say("plan_empty"))
+        if ToldFace(eyes=collect_flags(values).get("eyes", "")).half_an_eye:
+            return render_hint(say("eye_told"))
         try:
             plan = jobs.plan(build_request(picture, sound, values))
         except LongtakeError as error:

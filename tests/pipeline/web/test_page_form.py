@@ -14,6 +14,8 @@ from pipeline.web.form_fields import (
     field_names,
     help_of,
 )
+from pipeline.web.form_tab import FormTab
+from pipeline.web.page_context import PageContext
 from pipeline.web.page_texts import LANGUAGES, TEXTS, choose_language, texts_in
 from tasks.options import GROUPS, OPTIONS
 
@@ -88,3 +90,12 @@ def test_a_file_that_is_no_picture_comes_to_the_plan_which_refuses_it_in_one_lin
     field = build_picture_field()
     assert field.preprocess(ImageData(path=str(broken), orig_name="broken.png")) == str(broken)
     assert field.preprocess(None) is None
+
+
+def test_between_the_clicks_on_two_eyes_the_other_one_is_asked_for():
+    """No error stands there, as nothing is wrong yet."""
+    tab = FormTab(PageContext(None, "en"))
+    form = empty_form() | {"eyes": "10,20,30,40"}
+    said = tab.plan_film("face.png", "speech.wav", *form.values())
+    assert texts_in("en")("eye_told") in said
+    assert "lt-fault" not in said
