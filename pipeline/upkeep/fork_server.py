@@ -61,6 +61,9 @@ class ForkedProcess:
         if not line:
             result.close()
 
+    def __del__(self) -> None:
+        self._result.close()  # where nobody has asked how it ended
+
     def wait(self, seconds: float | None = None) -> int | None:
         """Its exit code, negative where a signal ended it; None if it has not ended after so many seconds."""
         if self._code is None and self._is_told(seconds):

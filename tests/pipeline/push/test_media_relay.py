@@ -12,7 +12,7 @@ from pipeline.push.media_relay import MediaRelay, Unreachable
 from pipeline.push.session_description import IceNames
 from pipeline.push.stun import is_response, make_request
 from tests.live_server import free_port
-from tests.waiting import wait_until
+from tests.waiting import LONG, wait_until
 
 NAMES = (IceNames("mine", "m"), IceNames("yours", "secret"))
 
@@ -46,9 +46,9 @@ class Peer:
 
 @pytest.fixture
 def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    monkeypatch.setattr(media_relay, "FIRST_ANSWER", 0.6)
+    monkeypatch.setattr(media_relay, "FIRST_ANSWER", LONG)
     monkeypatch.setattr(media_relay, "ASK_EVERY", 0.1)
-    monkeypatch.setattr(media_relay, "SILENCE", 0.5)
+    monkeypatch.setattr(media_relay, "SILENCE", 2.0)
     there = Peer()
     yield there
     there.end()
@@ -96,8 +96,9 @@ def test_the_address_that_answers_is_taken(peer: Peer) -> None:
         assert relay._outer.getpeername() == peer.address
 
 
-def test_no_address_answers(peer: Peer) -> None:
+def test_no_address_answers(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where none answers in time there is no relay."""
+    monkeypatch.setattr(media_relay, "FIRST_ANSWER", 0.6)
     peer.answers = False
     with pytest.raises(Unreachable):
         MediaRelay(NAMES, [peer.address], print)
