@@ -89,6 +89,8 @@ class ForkServer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._asking: socket.socket | None = None
+        self.pid = 0
+        """Of the server that was started last; 0 before there was one."""
 
     def launch(self) -> None:
         """Start the server, unless it was; it imports meanwhile."""
@@ -151,6 +153,7 @@ class ForkServer:
             pass_fds=(served.fileno(),),
             start_new_session=True,
         )
+        self.pid = server.pid
         # Asked for its exit code by somebody, so that it does not stay as a zombie.
         threading.Thread(target=server.wait, name="fork server", daemon=True).start()
 
@@ -163,7 +166,8 @@ class SplitForkServer(ForkServer):
         self.launch()
 
     def _open(self, served: socket.socket) -> None:
-        if os.fork() == 0:
+        self.pid = os.fork()
+        if self.pid == 0:
             assert self._asking is not None
             self._asking.close()
             serve_forks(served)

@@ -163,7 +163,7 @@ def test_the_full_size_says_what_is_published():
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
 def test_memory_does_not_grow_with_the_size(tmp_path: Path):
-    """100 MB more weights, the same peak within 20 MB."""
+    """200 MB more weights, and at most two more tensors at once, as they are drawn in float64 and freed late."""
     code = """
 import sys
 from model.tools.make_checkpoint import main
@@ -171,7 +171,7 @@ main(sys.argv[1:])
 print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 """
     peaks = []
-    for layers in ("1", "5"):
+    for layers in ("1", "9"):
         words = f"--out {tmp_path} --dim 1024 --layers {layers} --parts transformer".split()
         said = subprocess.run(
             [sys.executable, "-c", code, *words],
@@ -181,7 +181,7 @@ print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
             check=True,
         )
         peaks.append(1024 * int(said.stdout.splitlines()[-1]))
-    assert peaks[1] - peaks[0] < 20e6
+    assert peaks[1] - peaks[0] < 70e6
 
 
 def test_rounding_is_torchs():

@@ -63,7 +63,7 @@ def test_a_smaller_speaker_is_quicker() -> None:
         speak_espeak(TEXT, Voice("en-us", "m1")),
         speak_espeak(TEXT, Voice("en-us", "m1"), formant=1.1),
     )
-    assert abs(plain.seconds / small.seconds - 1.1) < 0.01
+    assert abs(plain.seconds / small.seconds - 1.1) < 0.02
     assert abs(plain.phones[20].start / small.phones[20].start - 1.1) < 0.03
 
 
