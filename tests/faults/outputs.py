@@ -34,7 +34,7 @@ from pipeline.cli import main  # noqa: E402
 from storage.names import OWN  # noqa: E402
 
 ONCE = (
-    "pipeline.inspection.overview", "pipeline.inspection.audio_view", "pipeline.inspection.plots",
+    "pipeline.options.sources", "pipeline.inspection.overview", "pipeline.inspection.audio_view", "pipeline.inspection.plots",
     "pipeline.plan.planner", "pipeline.report.page", "pipeline.api", "pipeline.upkeep.verify",
     "storage.zarr_store", "tasks.film",
 )  # fmt: skip
