@@ -7,6 +7,7 @@ Thorough reads every byte, decodes every segment and lays the film beside its se
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from storage import layout, video_check
 from storage.digest import find_file_flaw
+from storage.errors import NotMade, Pruned
 from storage.film_file import FilmSpan
 from storage.live_check import LiveCheck
 from storage.lock import find_worker
@@ -191,7 +193,10 @@ class RunScan:
         if facts is None:
             yield from self._scan_unrecorded(stage, clip, path, needed=needed)
         elif facts["state"] == "done":
-            if (flaw := array.flaw(clip, thorough=self.thorough)) is not None:
+            flaw = None
+            with suppress(NotMade, Pruned):  # a run at work has given it up since
+                flaw = array.flaw(clip, thorough=self.thorough)
+            if flaw is not None:
                 yield Finding(stage, clip, self._relative_name(path), flaw)
         elif facts["state"] == "doubted":
             yield Finding(stage, clip, self._relative_name(path), DOUBTED)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from harm import HARMS, derived_files, digests, harmed
 
+from storage import arrays
 from storage.errors import InputDamaged, NotReproduced, WorkFailed
 from storage.run import Run
 from storage.scan import Finding, RunScan
@@ -18,6 +19,7 @@ from tasks.events import listen_to_events
 from tasks.film import DAMAGE_PASSES, make_film
 from tasks.repair import estimate_repair, repair_run
 from tasks.resolve import freeze_run
+from tasks.retention import prune_piece
 from tests.waiting import LONG
 
 Ask = Callable[..., Any]
@@ -430,6 +432,25 @@ def test_a_run_at_work_is_not_taken_for_a_broken_one(
         done.set()
         watching.join()
     assert not [one for seen in looks for one in seen if one.damage]
+
+
+def test_what_is_pruned_while_it_is_looked_at_is_no_damage(
+    made: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record says that a clip is there; before its hash is asked, the run at work has given it up."""
+    run = made("finished-online")
+    hash_chunk = arrays.digest_of_chunk
+
+    def prune_meanwhile(path: Path, *facts: Any) -> str:
+        digest = hash_chunk(path, *facts)
+        if path == run.frames.chunk_path(2):
+            prune_piece(run.frames, 2)
+        return digest
+
+    assert run.frames.complete(2)
+    monkeypatch.setattr(arrays, "digest_of_chunk", prune_meanwhile)
+    assert not [found for found in look(run) if found.damage]
+    assert not run.frames.complete(2)
 
 
 def test_a_task_by_itself_that_meets_damage_works_the_second_time(
