@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from pipeline.jobs.preview import draw_in_turn, draw_preview
 from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_pictures import draw_latents, draw_thumbnail, draw_wave
-from pipeline.web.slow_work import SlowWork
+from pipeline.web.slow_work import DRAWN_AT_ONCE, SlowWork
 from storage.errors import RunError
 from storage.run import Run
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 LIVE_FILE = re.compile(r"film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,9}-[0-9a-f]{12}\.m4s")
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/mp4", ".mp4": "video/mp4"}
-DRAWN_AT_ONCE = 4
 REMEMBERED = 64
 """Pictures that are kept in memory: several browsers ask for the same."""
 

@@ -20,14 +20,12 @@ from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
 from pipeline.web.run_bodies import RetakeBody, RunBody, RunList, describe_form, describe_run
 from pipeline.web.run_creation import RunCreator
 from pipeline.web.run_events import EventStream, StreamPlaces, Told, follow_events
-from pipeline.web.slow_work import SlowWork
+from pipeline.web.slow_work import DRAWN_AT_ONCE, SlowWork
 from storage.errors import LongtakeError
 
 Name = Annotated[
     str, InPath(pattern=f"^{NAME}$", examples=["film-1f0c3a5b7d9e"], description="Of the run.")
 ]
-DRAWN_AT_ONCE = 4
-"""Frames and joined films that are made at once; the others wait, and no other request waits for them."""
 LIVE_FILE = r"^(film\.m3u8|init\.mp4|film\.mp4|[0-9]{5,12}-[0-9a-f]{12}\.m4s)$"
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment"}
 FILM: dict[int | str, dict[str, Any]] = {

@@ -6,6 +6,8 @@ from typing import TypeVar
 import anyio
 
 Found = TypeVar("Found")
+DRAWN_AT_ONCE = 4
+"""Pictures, frames and joined films that one part of the server makes at once; the others wait, and no other request waits for them."""
 
 
 class SlowWork:
