@@ -16,6 +16,8 @@ from model.sharding.rank_group import LIMIT, RankGroup
 from model.sharding.rank_store import RankJob, make_job
 from storage.errors import BadOption, RankLost
 
+Processes = Callable[[], list[psutil.Process]]
+
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> RankJob:
@@ -25,9 +27,11 @@ def job(monkeypatch: pytest.MonkeyPatch) -> RankJob:
     return make_job("pocket", Options(64, 64), DeviceConfig(gpus=(0, 1, 2)), "cpu", plan)
 
 
-def ranks_left() -> list[psutil.Process]:
-    """The processes that this one has started and not ended."""
-    return psutil.Process().children()
+@pytest.fixture
+def ranks_left() -> Processes:
+    """The processes that this one has started since and not ended; another test's fork server may be there from before."""
+    before = psutil.Process().children()
+    return lambda: [each for each in psutil.Process().children() if each not in before]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,7 @@ def ranks_left() -> list[psutil.Process]:
     ids=["code", "weights", "torch"],
 )
 def test_ranks_of_another_kind_are_refused(
-    job: RankJob, change: Callable[[RankJob], RankJob], line: str
+    job: RankJob, change: Callable[[RankJob], RankJob], line: str, ranks_left: Processes
 ) -> None:
     """Before any weight is read; no process is left."""
     with pytest.raises(BadOption, match=line):
@@ -48,7 +52,7 @@ def test_ranks_of_another_kind_are_refused(
     assert not ranks_left()
 
 
-def test_a_fault_in_a_rank_is_told_by_rank_0(job: RankJob) -> None:
+def test_a_fault_in_a_rank_is_told_by_rank_0(job: RankJob, ranks_left: Processes) -> None:
     """By its number and its words, where rank 0 next needs the ranks; all processes are ended."""
     group = RankGroup(job)
     group.links.tell(2, Instruction(Kind.RUN_TASK, BlockTask(0, 0)))  # nothing has been set up
@@ -70,7 +74,7 @@ def test_ranks_end_when_they_are_told(job: RankJob) -> None:
 
 
 def test_a_rank_that_is_stopped_before_it_joins_is_named(
-    job: RankJob, monkeypatch: pytest.MonkeyPatch
+    job: RankJob, monkeypatch: pytest.MonkeyPatch, ranks_left: Processes
 ) -> None:
     """It has no heartbeat yet that could be missed."""
     monkeypatch.setenv(LIMIT, "2")
