@@ -43,6 +43,8 @@ class Options:
     """Each clip is heard with the whole sound, as published; a large model's."""
     precision: str = ""
     """fp8, or empty: the model's own."""
+    negative_prompt: str = ""
+    """What guidance leads away from, in words."""
 
 
 @dataclass(frozen=True)

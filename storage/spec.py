@@ -44,7 +44,7 @@ STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
 ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}.union(
-    {"label", "label_place", "label_frames", "script"}
+    {"label", "label_place", "label_frames", "script", "negative_prompt"}
 )
 
 
@@ -145,6 +145,8 @@ class Spec:
         str, Text(LONGEST_SCRIPT, r"([0-9]{1,9} [0-9]{1,3} [0-9]{1,3} [0-9]{1,3} [^\n]*\n)*")
     ] = ""
     """From which block of latents on which prompt holds, a line each (model/prompt_schedule.py); empty: `prompt` holds throughout."""
+    negative_prompt: Annotated[str, Text(LONGEST_PROMPT)] = ""
+    """What guidance leads away from, in words."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:

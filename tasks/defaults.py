@@ -130,6 +130,7 @@ def build_spec(
         precision=traits.precision,
         face_boxes=find_told_face(request, traits, media),
         script=build_script(request, traits, media.sound.seconds, frames),
+        negative_prompt=request.negative_prompt or "",
         **asdict(media.sound.reading),
         **build_label(request, width, height, traits.fps),
     )
@@ -165,6 +166,7 @@ def build_model_options(request: Request, width: int = 0, height: int = 0) -> "O
         request.lora or "",
         request.whole_audio or False,
         request.precision or "",
+        request.negative_prompt or "",
     )
 
 

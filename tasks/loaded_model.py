@@ -24,7 +24,8 @@ _loaded: dict[tuple[object, ...], "Avatar"] = {}
 def model_options_of(spec: "Spec", settings: "Settings") -> "Options":
     """What was chosen of the run's model."""
     chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
-    return Options(*chosen, settings.weights, settings.lora, spec.whole_audio, spec.precision)
+    heard = (spec.whole_audio, spec.precision, spec.negative_prompt)
+    return Options(*chosen, settings.weights, settings.lora, *heard)
 
 
 def device_config_of(settings: "Settings", threads: int) -> "DeviceConfig":

@@ -317,6 +317,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                models=LARGE[:1], unknown="live-avatar always has its LoRA, the others have none", decides="pixels", published=True),
         Option("guidance", "How much prompt and sound are followed (4.5); for wan-s2v.", DECIMAL, flag="sample-guide-scale",
                models=LARGE[1:], unknown="it was distilled without guidance", decides="pixels", published=True),
+        Option("negative_prompt", "What guidance leads away from, in words (nothing); for wan-s2v.", TEXT, longest=LONGEST_PROMPT, decides="pixels"),
         Option("whole_audio", "Hear the whole sound for every clip, as published, and not a window; slow where it is long.", SWITCH,
                value=True, models=LARGE, unknown="it hears no further than its margin", decides="pixels"),
         Option("precision", "Linear layers and attention in eight bits: half the memory, a third quicker, other last bits.", HOW, flag="fp8",

@@ -87,6 +87,7 @@ def check_options(request: Request) -> "ModelTraits":
     require_option(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
     reason = f"{name} has one prompt for a whole film: leave it out, or take --model pocket"
     require_option(plain.reads_words or request.script is None, "--script", request.script, reason)
+    _check_negative_prompt(request, plain)
     return avatar.describe_model(name, build_model_options(request, width, height))
 
 
@@ -119,6 +120,18 @@ def option_of(request: Request, name: str) -> str:
     if source.endswith(".toml"):
         return f"{source}: {plain}"
     return source if source.startswith(("--", "LONGTAKE_")) else f"--{plain}"
+
+
+def _check_negative_prompt(request: Request, traits: "ModelTraits") -> None:
+    """Raise BadOption where nothing leads away from it."""
+    reason = f"{traits.name} has no guidance, which alone leads away from something: leave it out, or take --model wan-s2v"
+    if traits.guidance:
+        reason = (
+            "without guidance nothing leads away from it: leave it out, or --sample-guide-scale"
+        )
+    guided = traits.guidance not in {"", "1"}
+    words = (request.negative_prompt or "")[:40]
+    require_option(guided or not words, option_of(request, "negative_prompt"), words, reason)
 
 
 def _check_size(width: int, height: int, traits: "ModelTraits") -> None:

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
 LIVE = ("--model", "live-avatar", "--infer-frames", "12", "--num-clip", "5", "--carry-every", "2")
 WAN = ("--model", "wan-s2v", "--sample-steps", "2", "--num-clip", "2", "--size", "64*48")
+WAN += ("--negative-prompt", "Six fingers on a hand.")
 Words = Callable[..., list[str]]
 
 
@@ -114,6 +115,9 @@ def test_killed_wan_s2v_ends_the_same(words: Words, tmp_path: Path) -> None:
     kill_when(words(broken, *WAN), broken / "commits" / "motion.00000.json")
     make([sys.executable, "-m", "pipeline", "resume", str(broken)])
     assert pieces(broken) == pieces(whole)
+    states = Run.open(whole).inputs
+    unwanted, empty = (states.read(name).any(-1).sum() for name in ("negative", "text"))
+    assert unwanted > empty
     film = inspect_film(whole / "video.mp4")
     assert (film.frames, film.width, film.height) == (160, 64, 48)
 

@@ -14,9 +14,6 @@ from model.wan.model_traits import PIXELS_PER_LATENT
 from model.wan.parts import bytes_free
 from model.wan_s2v.model_traits import KIND
 
-NEGATIVE = ""
-"""What guidance leads away from. The published list of unwanted things is not ours to ship."""
-
 __all__ = ["bytes_free", "load_model"]
 
 
@@ -29,10 +26,10 @@ class WanS2V(WanAvatar):
     """The Avatar of the model called wan-s2v."""
 
     def encode_words(self, encoder: TextEncoder, prompt: str) -> Named:
-        """The states of the prompt, and of what guidance leads away from."""
+        """The states of the prompt, and of what guidance leads away from: empty words, unless a person has said some. The published list of unwanted things is not ours to ship."""
         return {
             "text": encoder.encode_text(prompt),
-            "negative": encoder.encode_text(NEGATIVE),
+            "negative": encoder.encode_text(self._options.negative_prompt),
         }
 
     def denoiser(self, inputs: Named, seed: Seed) -> ClipwiseDenoiser:

@@ -245,6 +245,7 @@ _CHOSEN = {
     "model",
     "prompt",
     "script",
+    "negative_prompt",
     "seed",
     "width",
     "height",

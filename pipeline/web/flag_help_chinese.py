@@ -35,6 +35,7 @@ HELP: Mapping[str, str] = {
     "weights": "已发布权重的文件夹（或 hub 上的 owner/name）。",
     "lora": "liveavatar.safetensors，不在权重文件夹中时指出。",
     "guidance": "遵循提示词和声音的程度 (4.5)；用于 wan-s2v。",
+    "negative_prompt": "不想要的内容（默认没有）；用于 wan-s2v。",
     "whole_audio": "每个片段都听整段声音，与原程序相同；声音长时很慢。",
     "precision": "线性层和注意力用八位：内存减半，快三分之一，末位不同。",
     "device": "auto、cpu 或 cuda。",

@@ -281,6 +281,21 @@ def test_a_script_that_does_not_fit_the_film_is_refused(
     assert "there is no such file" in refused(longtake, *words, "--script", "none.toml")
 
 
+def test_what_is_unwanted_needs_guidance(
+    face: Path, speech: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+):
+    """A model that was distilled without it refuses --negative-prompt, and so does one whose guidance is switched off."""
+    words = ("new", face, speech, "--run", "x", "--negative-prompt", "blur")
+    assert "pocket has no guidance" in refused(longtake, *words)
+
+    def describe(name: str, options: avatar.Options) -> avatar.ModelTraits:
+        return replace(fake_avatar.describe(name, options), guidance=options.guidance)
+
+    monkeypatch.setattr(avatar, "describe_model", describe)
+    off = (*words, "--model", "wan-s2v", "--sample-guide-scale", "1")
+    assert "--negative-prompt blur cannot be used: without guidance" in refused(longtake, *off)
+
+
 def test_a_script_is_refused_where_a_model_has_one_prompt_for_a_whole_film(
     face: Path, speech: Path, tmp_path: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
 ):
