@@ -3,9 +3,10 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from multiprocessing import get_context
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ MotionReader = Callable[[Float], Float]
 """The motion [4k, M] of latents [c, k, h, w]."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_given: list[Callable[[int], Any]] = []
+"""What a process of `spread_work` does with the number of an item."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,18 @@ def _sum_drift(still: Float, colour: Float, edges: Float) -> dict[str, float]:
 
 
 def spread_work(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The results in their order, as many worked on at a time as there are processors: a film takes one."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(work, items))
+    """The results in their order, as many worked on at a time as there are processors, each by a process with one thread. Raises BrokenProcessPool where one is killed."""
+    todo = list(items)
+    # Forked, so that neither the work nor its items need to be pickled; results are.
+    fork = get_context("fork")
+    with ProcessPoolExecutor(os.cpu_count(), fork, _take_work, (work, todo)) as pool:
+        return list(pool.map(_do_item, range(len(todo))))
+
+
+def _take_work(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> None:
+    torch.set_num_threads(1)
+    _given[:] = [lambda number: work(items[number])]
+
+
+def _do_item(number: int) -> Any:
+    return _given[0](number)

@@ -1,10 +1,13 @@
 """Films that are judged are the films that `longtake` makes."""
 
+import os
+
 import numpy as np
+import pytest
 
 from model.avatar import DeviceConfig, Options
 from model.pocket.avatar import PocketAvatar
-from model.pocket.training.judged_films import choose_clips, make_film, make_some_clips
+from model.pocket.training.judged_films import choose_clips, make_film, make_some_clips, spread_work
 from model.pocket.training.judged_presenters import make_presenters
 
 
@@ -28,3 +31,12 @@ def test_of_a_long_film_the_ends_are_looked_at_and_some_between() -> None:
     chosen = choose_clips(1000)
     assert chosen[:11] == [*range(10), 20]
     assert chosen[-11:] == [980, *range(990, 1000)]
+
+
+def test_work_is_spread_over_processes_and_results_keep_their_order() -> None:
+    """Each item is worked on in another process than this; what fails there fails here."""
+    found = spread_work(lambda number: (number * number, os.getpid()), range(5))
+    assert [square for square, _ in found] == [0, 1, 4, 9, 16]
+    assert os.getpid() not in {process for _, process in found}
+    with pytest.raises(ZeroDivisionError):
+        spread_work(lambda number: 1 / number, [1, 0])
