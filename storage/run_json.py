@@ -26,7 +26,7 @@ from storage.schema import (
     read_json,
 )
 from storage.seed_history import DIGEST, LARGEST_SEED, MOST_CLIPS, Take
-from storage.spec import Settings, Spec
+from storage.spec import MOST_TAKES, Settings, Spec
 
 FORMAT = 1
 LARGEST = 8 << 20
@@ -55,7 +55,10 @@ _PARENT = TableWith(
         **{name: checks_of(Take)[name] for name in ("clip", "until", "seed", "redecode")},
         "seed_before": Whole(0, LARGEST_SEED),
     },
-    {"soften": checks_of(Take)["soften"]},
+    {
+        "soften": checks_of(Take)["soften"],
+        "also": ListOf(ListOf(Whole(0, MOST_CLIPS), 2), MOST_TAKES),
+    },
 )
 _FIELDS = TableWith(
     {

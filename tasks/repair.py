@@ -19,7 +19,7 @@ from tasks.inputs import EncodeInputs
 from tasks.live_film import LiveFilm
 from tasks.loaded_model import model_traits_of
 from tasks.luigi_batches import ClipKind, luigi_settings, make_batches, require_built
-from tasks.route import find_route
+from tasks.route import clips_replayed
 from tasks.session import Session, open_session
 from tasks.signals import handle_signals
 
@@ -77,7 +77,7 @@ def estimate_repair(run: "Run", found: Iterable[Finding]) -> RepairCost:
     stages = [each.stage for each in found]
     return RepairCost(
         denoise=tuple(denoise),
-        replay=tuple(_clips_replayed(run, denoise, set(carries))),
+        replay=tuple(clips_replayed(run.spec, denoise, run.carry.complete - set(carries))),
         copy=tuple(copy),
         decode=tuple(decode),
         warm_up=sum(_clips_redecoded(run, decode)),
@@ -122,16 +122,6 @@ def repair_tasks(session: Session, found: list[Finding]) -> Iterator[luigi.Task]
 
 def _clips_of(found: Iterable[Finding], stages: Container[str]) -> list[int]:
     return sorted({each.clip for each in found if each.stage in stages and each.clip is not None})
-
-
-def _clips_replayed(run: "Run", denoise: Iterable[int], lost: set[int]) -> Iterator[range]:
-    """The clips that the denoiser passes on its way to each of these, as denoise_ahead.py goes."""
-    standing, carries = None, run.carry.complete - lost
-    for clip in denoise:
-        route = find_route(run.spec, clip, carries, standing)
-        if route.replay:
-            yield route.replay
-        standing = route.stand_before(clip + 1)
 
 
 def _clips_redecoded(run: "Run", decode: Iterable[int]) -> Iterator[int]:

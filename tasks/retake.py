@@ -3,9 +3,10 @@
 tasks/retake_setup.py then makes the new run; from there on it is a run like any other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from storage.film_title import title_of
 from storage.names import is_run
 from storage.run import Run, describe_spec_difference, read_begun_spec
 from storage.seed_history import Take
-from storage.spec import Settings
+from storage.spec import MOST_TAKES, Settings
 from tasks.clip_context import warm_up_clips
 from tasks.defaults import SEED_COUNT, merge_settings
 from tasks.loaded_model import (
@@ -37,7 +38,7 @@ from tasks.open_run import open_run
 from tasks.preflight import check_folder, check_settings, disk_needed_by_clips
 from tasks.request import Request, require_option
 from tasks.resolve import ResolvedRequest
-from tasks.route import find_route, shared_carries
+from tasks.route import clips_replayed, shared_carries
 from tasks.run_folder import resolve_folder
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
 
 SOFTENED = 8
 """Latents over which the last clip that is made again is led back to the old film: 1.3 s of pocket's."""
+_IN_ORDER = (
+    "clips that are made again stand in their order, an old one between two stretches of them"
+)
+_TAKEN_OFTEN = f"a film has at most {MOST_TAKES} takes"
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ class RetakeRequest:
     accept_joint: bool = False
     break_lock: bool = False
     """The new run is taken from a process on another machine, which must be dead."""
+    others: tuple[range, ...] = ()
+    """Further clips that are made again with the same seed: stretches in order, each with an old clip before it."""
+    name: str = ""
+    """What the new run's folder is called by instead of the clips' numbers."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those that shall be others than the old run's, by name."""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -86,28 +95,35 @@ class RetakePlan:
     settings: Settings
     sources: Mapping[str, str]
     accept_joint: bool
-    replay: range
-    """Denoised again only to come to the first that is made, each compared with what is there."""
+    replay: tuple[range, ...]
+    """Denoised again only to come to what is made, each that the film shows compared with what is there."""
     missing: range
     """After `until`, what the old film has not come to."""
-    redecode: range
+    redecode: tuple[int, ...]
     copies: bool
     """The new folder is on another file system: nothing can be linked."""
+    stretches: int = 1
+    """How many stretches of clips are made again, each by a take of its own."""
+
+    @property
+    def takes(self) -> tuple[Take, ...]:
+        """The takes of this retake, in the film's order: which clips each makes again, with which seed."""
+        return self.spec.takes[-self.stretches :]
 
     @property
     def take(self) -> Take:
-        """The take of this retake: which clips it makes again, with which seed."""
-        return self.spec.takes[-1]
+        """The first of them."""
+        return self.takes[0]
 
     @property
-    def clips(self) -> range:
+    def clips(self) -> tuple[int, ...]:
         """Numbers of the clips that are made again."""
-        return range(self.take.clip, self.take.until)
+        return clips_remade(self.takes)
 
     @property
     def seed_before(self) -> int:
         """The seed with which the old film made the first clip that is made again."""
-        old = replace(self.spec, takes=self.spec.takes[:-1])
+        old = replace(self.spec, takes=self.spec.takes[: -self.stretches])
         return old.seed_history(self.take.clip)[-1][1]
 
 
@@ -123,15 +139,16 @@ def plan_retake(root: Path, wish: RetakeRequest) -> RetakePlan:
     found = _build_plan(old, target, spec, wish)
     if not found.begun:
         with old.lock():
-            check_old_run(old, found.take)
+            check_old_run(old, found.takes)
         check_numerics(old, found)
         check_disk_space(old, found)
     return found
 
 
 def _build_plan(old: Run, target: Path, spec: "Spec", wish: RetakeRequest) -> RetakePlan:
-    take = spec.takes[-1]
     settings, sources = retake_settings(old, target, wish)
+    takes = new_takes(old.spec, spec)
+    carries = shared_carries(old.spec, spec, old.carry.complete)
     return RetakePlan(
         old=old.root,
         root=target,
@@ -140,51 +157,79 @@ def _build_plan(old: Run, target: Path, spec: "Spec", wish: RetakeRequest) -> Re
         settings=settings,
         sources=sources,
         accept_joint=wish.accept_joint,
-        replay=find_route(
-            spec, take.clip, shared_carries(old.spec, spec, old.carry.complete)
-        ).replay,
-        missing=range(_end_of_old_film(old, take), spec.clips),
-        redecode=clips_to_redecode(old, take),
+        replay=tuple(clips_replayed(spec, clips_remade(takes), carries)),
+        missing=range(_end_of_old_film(old, takes[-1]), spec.clips),
+        redecode=clips_to_redecode(old, takes),
         copies=nearest_existing(old.root).stat().st_dev != nearest_existing(target).stat().st_dev,
+        stretches=len(takes),
     )
 
 
+def new_takes(old: "Spec", new: "Spec") -> tuple[Take, ...]:
+    """The takes by which a new film differs from the old one, in the film's order."""
+    return new.takes[len(old.takes) :]
+
+
+def clips_remade(takes: Iterable[Take]) -> tuple[int, ...]:
+    """The clips that these takes make again, in order."""
+    return tuple(sorted({clip for take in takes for clip in range(take.clip, take.until)}))
+
+
 def build_retake_spec(old: Run, target: Path, wish: RetakeRequest) -> "Spec":
-    """The new film's: the old one's and a take. Raises BadOption."""
-    take = build_take(old, wish)
-    there = Run.open(target).spec if is_run(target) else read_begun_spec(target)
-    if there is not None and there.takes:
-        made = there.takes[-1]
-        seed = made.seed if wish.seed is None else take.seed
+    """The new film's: the old one's and a take for each stretch of clips. Raises BadOption."""
+    begun = Run.open(target).spec if is_run(target) else read_begun_spec(target)
+    there = () if begun is None else new_takes(old.spec, begun)
+    seed = choose_seed(wish, there)
+    spec = old.spec
+    for number, clips in enumerate(wished_stretches(old, wish)):
+        take = replace(build_take(old, wish, clips), parent=spec.digest, seed=seed)
         # A version before it softened none.
-        soften = take.soften if made.soften or wish.hard_join else 0
-        take = replace(take, seed=seed, soften=soften)
-    return replace(old.spec, takes=(*old.spec.takes, take))
+        if there[number : number + 1] and not there[number].soften:
+            take = replace(take, soften=0)
+        spec = replace(spec, takes=(*spec.takes, take))
+    require_option(len(spec.takes) <= MOST_TAKES, "--clip", wish.clip, _TAKEN_OFTEN)
+    return spec
 
 
-def build_take(old: Run, wish: RetakeRequest) -> Take:
-    """The wish as a take, its seed drawn where none is given; raises BadOption."""
+def choose_seed(wish: RetakeRequest, there: tuple[Take, ...]) -> int:
+    """The seed that is asked for, or that of the retake that was begun by the same words, or one that is drawn. Raises BadOption."""
+    if wish.seed is None:
+        return there[0].seed if there else randbelow(SEED_COUNT)
+    require_option(0 <= wish.seed < 1 << 63, "--seed", wish.seed, "0 or more is needed, below 2^63")
+    return wish.seed
+
+
+def wished_stretches(old: Run, wish: RetakeRequest) -> tuple[range, ...]:
+    """The stretches of clips that are made again. Raises BadOption where one is none."""
     clips = old.spec.clips
     reason = f"the film has {count_noun(clips, 'clip')}, counted from 0"
     require_option(0 <= wish.clip < clips, "--clip", wish.clip, reason)
     stop = clips if wish.until is None else wish.until
     reason = f"the first clip that is the old film's again is needed, {describe_span(wish.clip + 1, clips)}"
     require_option(wish.clip < stop <= clips, "--until", stop, reason)
-    seed = randbelow(SEED_COUNT) if wish.seed is None else wish.seed
-    require_option(0 <= seed < 1 << 63, "--seed", seed, "0 or more is needed, below 2^63")
-    reaches = stop < clips and not old.spec.motion_latents
+    every = (range(wish.clip, stop), *wish.others)
+    for before, after in pairwise(every):
+        require_option(
+            before.stop < after.start < after.stop <= clips, "--clip", after.start, _IN_ORDER
+        )
+    return every
+
+
+def build_take(old: Run, wish: RetakeRequest, clips: range) -> Take:
+    """A stretch of the wish as a take of the old film, its seed left open; raises BadOption."""
+    reaches = clips.stop < old.spec.clips and not old.spec.motion_latents
     reason = "no clip of the old film comes after --until whose frames the decoder's memory reaches"
     require_option(reaches or not wish.redecode, "--redecode", "asked", reason)
     softens = reaches and not (wish.hard_join or wish.redecode)
     traits = model_traits_of(old)
     soften = min(SOFTENED, traits.clip_latents) if softens and traits.latents_blend else 0
-    return Take(old.spec.digest, wish.clip, stop, seed, wish.redecode, soften)
+    return Take(old.spec.digest, clips.start, clips.stop, 0, wish.redecode, soften)
 
 
 def choose_retake_folder(old: Run, wish: RetakeRequest) -> Path:
     """Beside the old run, by a name that the same wish gives again: a drawn seed is no part of it."""
-    words = [f"{old.root.name}-clip{wish.clip}"]
-    words += [f"until{wish.until}"] if wish.until is not None else []
+    until = f"-until{wish.until}" if wish.until is not None else ""
+    words = [f"{old.root.name}-{wish.name or f'clip{wish.clip}{until}'}"]
     words += [f"seed{wish.seed}"] if wish.seed is not None else []
     words += ["redecoded"] if wish.redecode else []
     words += ["hard"] if wish.hard_join else []
@@ -213,12 +258,12 @@ def retake_settings(
     return merge_settings(request, present, sources)
 
 
-def clips_to_redecode(old: Run, take: Take) -> range:
-    """The old clips into whose frames the new past reaches, where they are decoded again."""
-    if not take.redecode:
-        return range(0)
+def clips_to_redecode(old: Run, takes: Iterable[Take]) -> tuple[int, ...]:
+    """The old clips into whose frames a new past reaches, where they are decoded again."""
     reach = -(-model_traits_of(old).decoder_memory // old.spec.clip_latents)
-    return range(take.until, min(take.until + reach, old.spec.clips))
+    spans = (range(take.until, take.until + reach) for take in takes if take.redecode)
+    again = {clip for span in spans for clip in span if clip < old.spec.clips}
+    return tuple(sorted(again.difference(clips_remade(takes))))
 
 
 def remembered_latents(old: Run, take: Take) -> int:
@@ -226,35 +271,40 @@ def remembered_latents(old: Run, take: Take) -> int:
     return max(model_traits_of(old).decoder_memory, take.soften)
 
 
-def check_old_run(old: Run, take: Take) -> None:
+def check_old_run(old: Run, takes: tuple[Take, ...]) -> None:
     """All that the new run is made of is there and is what its records vouch for; raises NotRetakable. Reads the latents that are needed."""
+    take, last = takes[0], takes[-1]
     for path, flaw, _ in old.find_input_flaws():
         raise NotRetakable(take.clip, old.root, f"inputs/{path.name} {flaw}")
     if not (old.inputs.complete() and old.sound.complete()):
         words = "its inputs are not encoded yet; `longtake resume` goes on with it"
         raise NotRetakable(take.clip, old.root, words)
-    reach = _end_of_old_film(old, take)
-    if reach == take.until < old.spec.clips:
+    reach = _end_of_old_film(old, last)
+    if reach == last.until < old.spec.clips:
         words = f"clip {reach}, with which it is to go on, was not made yet"
         raise NotRetakable(take.clip, old.root, words)
-    for name, clip in _arrays_needed(old, take, reach):
+    for name, clip in _arrays_needed(old, takes, reach):
         _check_array(old, take, name, clip)
 
 
-def _arrays_needed(old: Run, take: Take, reach: int) -> Iterator[tuple[str, int]]:
-    """Arrays and clips: those that stay, and what the decoder or the next clip takes of the old ones before `until`."""
+def _arrays_needed(old: Run, takes: tuple[Take, ...], reach: int) -> Iterator[tuple[str, int]]:
+    """Arrays and clips: those that stay, and what the decoder or the next clip takes of the old ones before each join."""
     motion = bool(old.spec.motion_latents)
-    joins = take.until < old.spec.clips
-    seen = (
-        warm_up_clips(old.spec, take.until, remembered_latents(old, take))
-        if joins and not motion
-        else ()
-    )
-    for clip in sorted({*range(take.clip), *seen, *range(take.until, reach)}):
-        yield "latents", clip
+    joins = [take for take in takes if take.until < old.spec.clips]
+    seen = {
+        clip
+        for take in joins
+        if not motion
+        for clip in warm_up_clips(old.spec, take.until, remembered_latents(old, take))
+    }
+    stay = set(range(reach)).difference(clips_remade(takes))
+    yield from (("latents", clip) for clip in sorted(stay | seen))
     if motion:
-        ends = (take.clip - 1, take.until - 1 if joins else -1, reach - 1 if joins else -1)
-        yield from (("motion", clip) for clip in sorted(set(ends)) if clip >= 0)
+        ends = {
+            clip - 1 for take in takes for clip in (take.clip, take.until if take in joins else 0)
+        }
+        ends |= {reach - 1} if joins else set()
+        yield from (("motion", clip) for clip in sorted(ends) if clip >= 0)
 
 
 def _check_array(old: Run, take: Take, name: str, clip: int) -> None:

@@ -6,10 +6,12 @@ from storage.run import NewRun, RetakeSource, Run
 from storage.sharing import FileSharing
 from tasks.clip_context import read_latents_before, read_motion_before
 from tasks.events import emit_event, record_events
-from tasks.retake import RetakePlan, clips_to_redecode, remembered_latents
+from tasks.retake import RetakePlan, clips_to_redecode, new_takes, remembered_latents
 from tasks.route import shared_carries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from storage.seed_history import Take
 
 
@@ -26,7 +28,7 @@ def begin_retake(found: RetakePlan) -> Run:
     with old.lock():
         origin = RetakeSource(
             parent_facts(found),
-            inherited_joints(old, found.take),
+            inherited_joints(old, found.takes),
             lambda run: share_files(old, run),
         )
         start = NewRun(
@@ -43,7 +45,7 @@ def begin_retake(found: RetakePlan) -> Run:
 
 def parent_facts(found: RetakePlan) -> dict[str, Any]:
     """What run.json says of it. The spec says the same of what decides pixels; a folder may be gone by the time that one reads this."""
-    take = found.take
+    take, *others = found.takes
     return {
         "run": str(found.old),
         "spec": take.parent,
@@ -53,25 +55,28 @@ def parent_facts(found: RetakePlan) -> dict[str, Any]:
         "seed": take.seed,
         "redecode": take.redecode,
         "soften": take.soften,
+        **({"also": [[each.clip, each.until] for each in others]} if others else {}),
     }
 
 
-def inherited_joints(old: Run, take: "Take") -> tuple[dict[str, Any], ...]:
+def inherited_joints(old: Run, takes: "Iterable[Take]") -> tuple[dict[str, Any], ...]:
     """The old run's joints, as the new film has them: what is made now is made under the last numerics."""
-    if old.fingerprint_at(take.clip) == old.fingerprint:
-        return old.joints
-    middle = [{"clip": take.clip, "fingerprint": dict(old.fingerprint)}]
-    if take.until < old.spec.clips:
-        middle.append({"clip": take.until, "fingerprint": dict(old.fingerprint_at(take.until))})
-    outside = [each for each in old.joints if not take.clip < each["clip"] <= take.until]
-    return tuple(sorted([*outside, *middle], key=lambda joint: int(joint["clip"])))
+    joints = list(old.joints)
+    for take in takes:
+        if old.fingerprint_at(take.clip) == old.fingerprint:
+            continue
+        joints = [each for each in joints if not take.clip < each["clip"] <= take.until]
+        joints.append({"clip": take.clip, "fingerprint": dict(old.fingerprint)})
+        if take.until < old.spec.clips:
+            joints.append({"clip": take.until, "fingerprint": dict(old.fingerprint_at(take.until))})
+    return tuple(sorted(joints, key=lambda joint: int(joint["clip"])))
 
 
 def share_files(old: Run, new: Run) -> None:
     """Link all that the two have in common, and keep what a join was made of. Done again, it passes over what is there."""
-    take, clips = new.spec.takes[-1], range(new.spec.clips)
-    again = clips_to_redecode(old, take)
-    same = [clip for clip in clips if not take.remakes(clip)]
+    takes, clips = new_takes(old.spec, new.spec), range(new.spec.clips)
+    take, again = takes[0], clips_to_redecode(old, takes)
+    same = [clip for clip in clips if not any(each.remakes(clip) for each in takes)]
     sharing = FileSharing(old, new)
     sharing.share_once()
     sharing.share_clips("audio", clips)
@@ -101,14 +106,15 @@ def restore_join_contexts(found: RetakePlan, run: Run) -> None:
 
 def keep_join_contexts(old: Run, new: Run) -> None:
     """Keep what each join was made of: the film shows it no more."""
+    ends = {take.until: take for take in new_takes(old.spec, new.spec)}
     for join in new.spec.contexts:
         past = new.join_context(join)
         if past.complete():
             continue
-        if join != new.spec.takes[-1].until:
+        if join not in ends:
             past.publish(old.join_context(join).read_all())
         elif new.spec.motion_latents:
             past.publish({"motion": read_motion_before(old, join)})
         else:
-            memory = remembered_latents(old, new.spec.takes[-1])
+            memory = remembered_latents(old, ends[join])
             past.publish({"latents": read_latents_before(old, join, memory)})

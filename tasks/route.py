@@ -5,7 +5,7 @@ clips were made again with another seed (storage/seed_history.py), what the film
 after. All who need a denoiser ask here: the film, repair, retake, a look and a numerics change. All but `restore_denoiser` is pure.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,6 +108,16 @@ def shared_carries(old: "Spec", new: "Spec", carries: Iterable[int]) -> list[int
     return [
         at for at in carries if at < new.clips and old.history_before(at) == new.history_before(at)
     ]
+
+
+def clips_replayed(spec: "Spec", wanted: Iterable[int], carries: Iterable[int]) -> Iterator[range]:
+    """The clips that a denoiser passes on its way to each of those that are wanted, which are in order."""
+    standing, carries = None, list(carries)
+    for clip in wanted:
+        route = find_route(spec, clip, carries, standing)
+        if route.replay:
+            yield route.replay
+        standing = route.stand_before(clip + 1)
 
 
 def restore_denoiser(

@@ -20,7 +20,9 @@ from tasks.timeline import first_clip_after, first_clip_at, format_duration, rea
 
 if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
+    from pipeline.quality.worst_clips import ClipMeasure
     from pipeline.results import RetakenFilm
+    from pipeline.upkeep.worst_retake import WorstRetake
     from tasks.retake import RetakePlan, RetakeRequest
 
 
@@ -33,6 +35,7 @@ def prepare(command: Command) -> Job:
     root = command.path("run")
     changes = read_changed_settings(command)
     wish = read_retake_request(command, changes)
+    worst = command.number("worst")
     if command.has("keep_going"):
         from tasks.open_run import open_run
         from tasks.retake import choose_retake_folder
@@ -45,6 +48,12 @@ def prepare(command: Command) -> Job:
         print_renderables([*show_plan_of_retake(plan, seconds), *changes.told], sys.stderr)
 
     progress = ProgressOptions(prepare_logging(command))
+    if worst is not None:
+        from pipeline.upkeep.worst_retake import WorstRequest, retake_worst
+
+        asked = WorstRequest(worst, wish)
+        making = partial(retake_worst, root, asked, progress, found=_say_worst, tell=say_price)
+        return Job(making, _show_worst)
     return Job(partial(api.retake, root, wish, progress=progress, tell=say_price), _show_film)
 
 
@@ -53,6 +62,22 @@ def _show_film(retaken: "RetakenFilm") -> int:
 
     print_renderables(show_seams(retaken.seams), sys.stderr)
     return report_film(retaken.film)
+
+
+def _say_worst(worst: "tuple[ClipMeasure, ...]") -> None:
+    from pipeline.monitor.screens import show_worst_clips
+
+    print_renderables(show_worst_clips(worst), sys.stderr)
+
+
+def _show_worst(made: "WorstRetake") -> int:
+    from pipeline.monitor.screens import show_measured_again
+
+    if made.retaken is None:
+        return 0
+    code = _show_film(made.retaken)
+    print_renderables(show_measured_again(made.before, made.after), sys.stderr)
+    return code
 
 
 def read_changed_settings(command: Command) -> "GivenOptions":
@@ -72,8 +97,10 @@ def read_retake_request(command: Command, changes: "GivenOptions") -> "RetakeReq
     """What the flags ask for."""
     from tasks.retake import RetakeRequest
 
-    clip, until = _read_clips(command)
+    worst = command.number("worst")
+    clip, until = _read_clips(command) if worst is None else _leave_clips_open(command)
     return RetakeRequest(
+        name="" if worst is None else f"worst{worst}",
         clip=clip,
         until=until,
         seed=command.number("seed"),
@@ -85,6 +112,14 @@ def read_retake_request(command: Command, changes: "GivenOptions") -> "RetakeReq
         settings=changes.fields,
         sources=changes.sources,
     )
+
+
+def _leave_clips_open(command: Command) -> tuple[int, None]:
+    """Which clips are the worst is measured."""
+    for name in ("clip", "from", "until"):
+        if command.options[name] is not None:
+            raise BadInput(f"--worst finds its clips itself: leave --{name} out.")
+    return 0, None
 
 
 def _read_clips(command: Command) -> tuple[int, int | None]:
@@ -128,7 +163,7 @@ def _find_clip(command: Command, time: Fraction, rule: Callable[[Fraction, int, 
 def _command_again(command: Command, target: object) -> list[str]:
     """The command again, with the new run's folder named."""
     words = ["retake", str(command.path("run")), f"--run={target}"]
-    for name in ("clip", "from", "until", "seed"):
+    for name in ("clip", "from", "until", "worst", "seed"):
         if command.options[name] is not None:
             words.append(f"--{name}={command.options[name]}")
     words += [
@@ -140,7 +175,7 @@ def _command_again(command: Command, target: object) -> list[str]:
 def add_arguments(parser: Parser) -> None:
     """A run, which clips of it, and what may change."""
     parser.add_run()
-    parser.usage = "longtake retake RUN --clip N | --from TIME [--until M | TIME] [--seed S] [--run NEW] [settings]"
+    parser.usage = "longtake retake RUN --clip N | --from TIME [--until M | TIME] | --worst N [--seed S] [--run NEW] [settings]"
     parser.add_number("--clip", "N", "The first clip to make again, from 0.")
     parser.add_argument(
         "--from",
@@ -151,6 +186,11 @@ def add_arguments(parser: Parser) -> None:
         "--until",
         metavar="M|TIME",
         help="Clips N to M-1, or those until that time, are made again; then it is the old film (to the end).",
+    )
+    parser.add_number(
+        "--worst",
+        "N",
+        "Instead: the N clips that miss the levels of `longtake report` by most; nothing where none does.",
     )
     parser.add_number("--seed", "S", "The seed from clip N on (drawn, and said).")
     parser.add_argument(

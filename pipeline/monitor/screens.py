@@ -1,6 +1,6 @@
 """What the verbs' values look like on a terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from shlex import join
@@ -11,6 +11,7 @@ from pipeline.monitor.progress import format_seconds_left
 from pipeline.monitor.script_words import describe_place
 from pipeline.monitor.words import (
     clips_in_words,
+    clips_of_parent,
     film_length,
     format_bytes,
     speed_in_words,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from pipeline.monitor.status import Status
     from pipeline.quality.thresholds import FilmQuality
+    from pipeline.quality.worst_clips import ClipMeasure
     from pipeline.upkeep.seam import Seam
     from pipeline.upkeep.verify import Verification
     from storage.scan import Finding
@@ -56,8 +58,7 @@ def fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
     length = film_length(status.frames, status.fps)
     yield "film", f"{length}, {count_noun(status.frames, 'frame')} at {status.fps} fps"
     if (old := status.parent) is not None:
-        again = range(int(str(old["clip"])), int(str(old["until"])))
-        made = f"{clips_in_words(again)} again, seed {old['seed']}"
+        made = f"{clips_in_words(clips_of_parent(old))} again, seed {old['seed']}"
         yield "retake", f"of {old['run']}: {made} (before: {old['seed_before']})"
     if status.script:
         seconds = status.seconds * status.clips_denoised / status.clips
@@ -184,16 +185,18 @@ def show_plan_of_retake(plan: "RetakePlan", seconds: float | None) -> Iterator["
     ]
     if plan.missing:
         rows.append(("make", f"{clips_in_words(plan.missing)}, to which the old film has not come"))
-    if plan.replay:
+    replayed = sorted(clip for span in plan.replay for clip in span)
+    if replayed:
         words = "to come there, each compared with what is there"
-        rows.insert(0, ("replay", f"{clips_in_words(plan.replay)}, {words}"))
+        words = f"{clips_in_words(sorted(set(replayed)))}, {words}"
+        rows.insert(0, ("replay", words))
     if kept:
         rows.append(("decode", f"{clips_in_words(plan.redecode)} again, after the new past"))
     if shared:
         how = "copied: another file system" if plan.copies else "linked"
         rows.append(("share", f"{clips_in_words(shared)}, {how}"))
     yield render_grid(rows)
-    yield f"In all {count_noun(len(plan.replay) + len(plan.clips) + len(plan.missing), 'clip')} to denoise{price}."
+    yield f"In all {count_noun(len(replayed) + len(plan.clips) + len(plan.missing), 'clip')} to denoise{price}."
 
 
 def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
@@ -206,6 +209,28 @@ def show_seams(seams: "Iterable[Seam]") -> Iterator["RenderableType"]:
             f"latents {latents.joint:.3f}, inside {latents.inside:.3f} (most {latents.most:.3f})"
         )
         yield line if seam.apart is None else f"{line}; {seam.apart:.3f} from the old past"
+
+
+def show_worst_clips(worst: "Sequence[ClipMeasure]") -> Iterator["RenderableType"]:
+    """Which clips of a film are made again, and why; or that there is none."""
+    if not worst:
+        yield "No clip misses a level of `longtake report`: there is nothing to make again."
+        return
+    for each in worst:
+        yield f"worst: clip {each.clip}, {each.what} {each.shown}, level {each.level}"
+
+
+def show_measured_again(
+    before: "Iterable[ClipMeasure]", after: "Iterable[ClipMeasure | None]"
+) -> Iterator["RenderableType"]:
+    """The measures of clips before they were made again, and after."""
+    for old, new in zip(before, after, strict=True):
+        line = f"clip {old.clip}: {old.what} {old.shown} before, "
+        if new is None:
+            yield f"{line}not found now"
+            continue
+        verdict = "missed" if new.badness > 1 else "met"
+        yield f"{line}{new.shown} now, level {old.level}: {verdict}"
 
 
 def _verdict_parts(found: "Verification") -> Iterator[tuple[str, str] | str]:

@@ -1,9 +1,9 @@
 """Figures in words, for every screen alike: bytes, lengths of time, numbers of clips."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
@@ -75,6 +75,12 @@ def clips_in_words(clips: Iterable[int]) -> str:
     several = ", ".join(describe_span(*each) for each in islice(spans, MOST_SPANS))
     more = " …" if spans[MOST_SPANS:] else ""
     return f"clip {several}" if number == 1 else f"{count_noun(number, 'clip')}: {several}{more}"
+
+
+def clips_of_parent(parent: Mapping[str, Any]) -> list[int]:
+    """The clips that a retake made again, by what its run says of the old one."""
+    spans = ((parent["clip"], parent["until"]), *parent.get("also", ()))
+    return [clip for start, stop in spans for clip in range(int(start), int(stop))]
 
 
 def format_figure(value: float, digits: int) -> str:

@@ -44,9 +44,10 @@ class Seam:
 
 
 def measure_seams(run: "Run") -> tuple[Seam, ...]:
-    """The seams of a retake's last take; measured once, then kept in a record and told in an event."""
-    take = run.spec.takes[-1]
-    ends = [each for each in (take.clip, take.until) if 0 < each < run.spec.clips]
+    """The seams of a retake's own takes; measured once, then kept in a record and told in an event."""
+    takes = run.spec.takes[-1 - len((run.parent or {}).get("also", ())) :]
+    ends = sorted({each for take in takes for each in (take.clip, take.until)})
+    ends = [each for each in ends if 0 < each < run.spec.clips]
     return tuple(_read_seam(run, clip) or _measure_seam(run, clip) for clip in ends)
 
 

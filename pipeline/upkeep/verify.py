@@ -165,8 +165,8 @@ def estimate_retake_seconds(old: "Run", plan: "RetakePlan") -> float | None:
     rate = measure_rates(old)
     if plan.begun or not {"denoise", "segment"} <= rate.keys():
         return None
-    denoised = len(plan.replay) + len(plan.clips) + len(plan.missing)
-    decoded = denoised - len(plan.replay) + len(plan.redecode)
+    made = len(plan.clips) + len(plan.missing)
+    denoised, decoded = made + sum(map(len, plan.replay)), made + len(plan.redecode)
     return rate["denoise"] * denoised + rate["segment"] * decoded
 
 

@@ -91,6 +91,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "seed": ("seed", "种子"),
     "seed_drawn": ("a new one is drawn", "随机抽取"),
     "retaken": ("retake of clips {clip} to {last}, seed {seed}", "重拍：片段 {clip} 到 {last}，种子 {seed}"),
+    "retaken_several": ("retake of {clips}, seed {seed}", "重拍：{clips}，种子 {seed}"),
     "retaken_to_the_end": ("retake from clip {clip} on, seed {seed}", "重拍：从片段 {clip} 起，种子 {seed}"),
     "look": ("Inspect", "检查"),
     "look_at": ("Look at", "查看"),

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipeline.monitor.progress import format_seconds_left
-from pipeline.monitor.words import film_length, format_bytes, time_in_words, value_in_words
+from pipeline.monitor.words import (
+    clips_in_words,
+    clips_of_parent,
+    film_length,
+    format_bytes,
+    time_in_words,
+    value_in_words,
+)
 from pipeline.report.page import escape_words
 from pipeline.web.page_texts import Say
 
@@ -106,6 +113,8 @@ def describe_retake(parent: "Mapping[str, object]", say: Say) -> str:
     facts = {"clip": parent["clip"], "seed": parent["seed"]}
     if parent["until"] is None:
         return say("retaken_to_the_end", **facts)
+    if parent.get("also"):
+        return say("retaken_several", clips=clips_in_words(clips_of_parent(parent)), **facts)
     return say("retaken", last=int(str(parent["until"])) - 1, **facts)
 
 

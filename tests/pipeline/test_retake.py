@@ -2,16 +2,30 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline import api
+from pipeline.quality.drift import ClipAppearance, Drift
+from pipeline.quality.thresholds import FilmQuality
 from storage.run import Run
 from tasks.retake import RetakeRequest
 
+ROOT = Path(__file__).parents[2]
 Call = Callable[..., tuple[int, str, str]]
+FINE = tuple(ClipAppearance(clip, 1.0, 1.0, 0.98) for clip in range(5))
+GOOD = FilmQuality(
+    film="old", seconds=9.0, frames=225, fps=25, clips=5, clip_frames=48, levels=(), mouth=None,
+    sync=None, drift=Drift("it", FINE), seams=None, frozen=(), jumps=(), repeats=(), quiet=None, sound=None,
+)  # fmt: skip
+"""What is measured of a film of five clips with nothing to complain of."""
 
 
 @pytest.fixture(scope="session")
@@ -146,3 +160,90 @@ def test_from_python(old: Path) -> None:
     assert found.seams[0].apart is None
     assert told == [(3, 5)]
     assert found.seams == api.retake(old, RetakeRequest(3, until=4, seed=7)).seams
+
+
+def test_the_worst_clips_are_made_again_and_measured_again(
+    old: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which and why before, one run with the clips as stretches, both measures after; the same words again find all done."""
+    harmed = {each.clip: each for each in FINE} | {
+        1: ClipAppearance(1, 9.0, 1.0, 0.98),
+        3: ClipAppearance(3, 1.0, 1.0, 0.7),
+        4: ClipAppearance(4, 3.5, 1.0, 0.98),
+    }
+    looks = {old: tuple(harmed.values())}
+
+    def read(root: Path, **_: object) -> object:
+        return SimpleNamespace(quality=replace(GOOD, drift=Drift("it", looks.get(root, FINE))))
+
+    monkeypatch.setattr("pipeline.upkeep.worst_retake.read_film", read)
+    words = ("retake", old, "--worst", 2, "--seed", 7)
+    code, out, said = longtake(*words)
+    assert code == 0, said
+    new = Run.open(old.with_name("old-worst2-seed7"))
+    assert out == f"{new.video_path}\n"
+    assert [(take.clip, take.until) for take in new.spec.takes] == [(1, 2), (3, 4)]
+    assert said.index("worst: clip 3, likeness to it 0.70, level ≥ 0.9") < said.index(
+        "worst: clip 1"
+    )
+    assert said.index("worst: clip 1") < said.index("2 clips: 1, 3, seed 7 (before: 420)")
+    assert "clip 3: likeness to it 0.70 before, 0.98 now, level ≥ 0.9: met" in said
+    assert [said.count(f"seam before clip {clip} ") for clip in range(5)] == [0, 1, 1, 1, 1]
+    shown = "".join(longtake("status", new.root)[1].split())
+    assert "2clips:1,3again,seed7(before:420)" in shown
+    before = new.video_path.stat().st_mtime_ns
+    assert longtake(*words)[0] == 0
+    assert new.video_path.stat().st_mtime_ns == before
+    assert longtake("verify", new.root)[0] == 0
+
+
+def test_a_film_without_bad_clips_is_left_alone(
+    old: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said, code 0, nothing made."""
+    good = SimpleNamespace(quality=GOOD)
+    monkeypatch.setattr("pipeline.upkeep.worst_retake.read_film", lambda *_, **__: good)
+    code, out, said = longtake("retake", old, "--worst", 3)
+    assert (code, out) == (0, "")
+    assert "No clip misses a level" in said
+    assert list(old.parent.glob("old-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--worst", 0], "--worst 0 cannot be used: 1 to 5 is needed: the film has 5 clips"),
+        (["--worst", 6], "--worst 6 cannot be used: 1 to 5 is needed"),
+        (["--worst", "two"], "a whole number is needed, not two"),
+        (["--worst", 2, "--clip", 1], "--worst finds its clips itself: leave --clip out."),
+        (["--worst", 2, "--until", 4], "leave --until out."),
+    ],
+)
+def test_bad_words_about_the_worst_are_refused(
+    old: Path, longtake: Call, words: list[object], line: str
+) -> None:
+    """Code 2, one line, before the film is read."""
+    code, out, said = longtake("retake", old, *words)
+    assert (code, out) == (2, "")
+    assert line in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_the_worst_of_what_is_no_film_are_refused(
+    old: Path, longtake: Call, tmp_path: Path
+) -> None:
+    """No run, one that is at work, one that is not finished: a line."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from storage.lock import hold_lock\n"
+    code += f"with hold_lock(Path({str(old)!r})): print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True)
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        code, _, said = longtake("retake", old, "--worst", 1)
+        holder.kill()
+    assert (code, len(said.strip().splitlines())) == (75, 1)
+    Run.open(old).records.withdraw("video")
+    code, _, said = longtake("retake", old, "--worst", 1)
+    assert (code, len(said.strip().splitlines())) == (3, 1)
+    assert f"The film of {old} has not been made yet" in said
+    assert longtake("retake", tmp_path / "none", "--worst", 1)[0] in {2, 3}

@@ -352,7 +352,36 @@ def test_motion_goes_over_both_joins(
 @pytest.mark.parametrize(("clip", "start"), [(0, 0), (1, 0), (3, 3), (5, 3), (6, 6), (8, 6)])
 def test_what_is_replayed_is_said(old: Run, tmp_path: Path, clip: int, start: int) -> None:
     """From the newest carry at or before N, or from the beginning."""
-    assert planned(old, tmp_path / "new", clip).replay == range(start, clip)
+    replay = planned(old, tmp_path / "new", clip).replay
+    assert [clip for span in replay for clip in span] == [*range(start, clip)]
+
+
+def test_stretches_are_several_takes_of_one_run(old: Run, tmp_path: Path) -> None:
+    """Made by one command, one after the other or in any pieces, they are the film that retakes of retakes with the same seed give; with the old seed, the old film."""
+    apart = retake(retake(old, tmp_path / "one", 1, until=2), tmp_path / "two", 4, until=6)
+    wish = planned(old, tmp_path / "both", 1, until=2, others=(range(4, 6),))
+    assert wish.clips == (1, 4, 5)
+    assert [clip for span in wish.replay for clip in span] == [0, 3]
+    run = begin_retake(wish)
+    make_film(run, FilmPart(clips=3))
+    both = made(begin_retake(planned(old, run.root, 1, until=2, others=(range(4, 6),))))
+    assert both.spec.takes == apart.spec.takes
+    assert both.spec.joins == (2, 6)
+    assert latents_of(both) == latents_of(apart)
+    assert segments_of(both) == segments_of(apart)
+    assert both.video_path.read_bytes() == apart.video_path.read_bytes()
+    shared = {f"segments/{clip:05d}.mp4" for clip in (0, 2, 3, 6, 7, 8)}
+    assert same_files(old, both, "segments/*") == shared
+    assert not broken(both)
+    same = retake(old, tmp_path / "same", 1, until=2, others=(range(4, 6),), seed=420)
+    assert segments_of(same) == segments_of(old)
+
+
+@pytest.mark.parametrize("other", [range(1, 3), range(2, 4), range(5, 5), range(7, 10)])
+def test_stretches_out_of_order_are_refused(old: Run, tmp_path: Path, other: range) -> None:
+    """Before the one before, beside it, empty or beyond the film."""
+    with pytest.raises(BadOption, match="stand in their order"):
+        planned(old, tmp_path / "new", 1, until=2, others=(other,))
 
 
 def test_anchors_spare_the_replay(begin: Begin, tmp_path: Path) -> None:
@@ -363,7 +392,7 @@ def test_anchors_spare_the_replay(begin: Begin, tmp_path: Path) -> None:
     run = opened(tmp_path / "old")
     assert sorted(run.carry.complete) == [2, 4, 6, 8]
     found = planned(run, tmp_path / "new", 5, until=7)
-    assert found.replay == range(4, 5)
+    assert found.replay == (range(4, 5),)
     new = begin_retake(found)
     assert sorted(new.carry.complete) == [2, 4, 8]
     assert same_files(run, new, "carry/00004/**/c*")
@@ -471,7 +500,7 @@ def test_an_old_film_that_was_not_finished(
         make_film(half)
     monkeypatch.delenv("FAKE_FAIL")
     found = planned(half, tmp_path / "new", 3, until=5)
-    assert (found.clips, found.missing) == (range(3, 5), range(7, 9))
+    assert (found.clips, found.missing) == ((3, 4), range(7, 9))
     new = made(begin_retake(found))
     assert latents_of(new)[5:] == latents_of(whole)[5:]
     with pytest.raises(NotRetakable, match="clip 7, with which it is to go on, was not made yet"):

@@ -21,11 +21,13 @@ from pipeline.inspection.screen import (
 from pipeline.monitor.panel import draw_panel
 from pipeline.monitor.screens import (
     fact_rows,
+    show_measured_again,
     show_plan_of_retake,
     show_quality,
     show_seams,
     show_status,
     show_verification,
+    show_worst_clips,
 )
 from pipeline.monitor.script_words import ScriptedPrompt
 from pipeline.monitor.status import EffectiveSetting, Status
@@ -37,6 +39,7 @@ from pipeline.plan.variants import PlanVariant
 from pipeline.quality.drift import Drift
 from pipeline.quality.identity import Identity, RegionIdentity
 from pipeline.quality.thresholds import FilmQuality, LevelResult
+from pipeline.quality.worst_clips import ClipMeasure
 from pipeline.upkeep.seam import Seam, SeamChange
 from pipeline.upkeep.verify import LostInput, Verification
 from storage.scan import Finding
@@ -313,18 +316,27 @@ def test_retake():
         Settings(),
         {},
         False,
-        range(2),
+        (range(2),),
         range(6, 7),
-        range(3, 5),
+        (3, 4),
         False,
     )
+    several = replace(spec, takes=(*spec.takes, Take("1" * 64, 5, 6, 9)))
+    soft = ClipMeasure(2, "sharpness against the first clip", 0.61, (0.8, 1.25), "0.8 to 1.25", 2.2)
+    red = ClipMeasure(5, "colour against the picture, of 255", 3.001, (3.0,), "≤ 3", 1.0003)
     steps = SeamChange(2.87, 0.51, 1.36), SeamChange(0.136, 0.093, 0.105)
     seams = [Seam(2, 1.96, *steps), Seam(3, 2.4, *steps, apart=0.043)]
     screens = [
         show_plan_of_retake(plan, 75.0),
-        show_plan_of_retake(replace(plan, missing=range(0), redecode=range(0), copies=True), None),
+        show_plan_of_retake(replace(plan, missing=range(0), redecode=(), copies=True), None),
         show_plan_of_retake(replace(plan, begun=True), None),
         show_seams(seams),
+        show_plan_of_retake(
+            replace(plan, spec=several, replay=(range(2), range(4)), stretches=2), 75.0
+        ),
+        show_worst_clips(()),
+        show_worst_clips([soft, red]),
+        show_measured_again([soft, red], [None, replace(red, value=2.999, badness=0.99)]),
     ]
     check("retake", "\n".join(map(drawn, screens)))
 
