@@ -52,7 +52,8 @@ class FileAnswer(StreamingResponse):
             self.status_code = 206
             self.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{self._size}"
         self.headers["Content-Length"] = str(len(part))
-        self.body_iterator = iterate_in_threadpool(_read_part(self._file, part))
+        sent = range(0) if scope["method"] == "HEAD" else part
+        self.body_iterator = iterate_in_threadpool(_read_part(self._file, sent))
         await super().__call__(scope, receive, send)
 
     def _refuse_part(self) -> JSONResponse:

@@ -35,6 +35,7 @@ def build_media_routes(jobs: "JobRoot") -> APIRouter:
     async def draw(run: str, what: str, clip: int, kind: str) -> Response:
         return await slow.run_in_turn(lambda: give_drawn(jobs.view(run).run, what, clip, kind))
 
+    @routes.head("/{run}/live/{name}")
     @routes.get("/{run}/live/{name}")
     def give_live(run: str, name: str) -> FileAnswer:
         if not LIVE_FILE.fullmatch(name):
@@ -42,10 +43,12 @@ def build_media_routes(jobs: "JobRoot") -> APIRouter:
         headers = FOR_GOOD if name.endswith(".m4s") else FRESH
         return give_file(jobs.view(run).run, f"live/{name}", TYPES[Path(name).suffix], headers)
 
+    @routes.head("/{run}/video.mp4")
     @routes.get("/{run}/video.mp4")
     def give_film(run: str) -> FileAnswer:
         return give_file(jobs.view(run).run, "video.mp4", "video/mp4")
 
+    @routes.head("/{run}/report.html")
     @routes.get("/{run}/report.html")
     def give_report(run: str) -> FileAnswer:
         return give_file(jobs.view(run).run, "report.html", "text/html; charset=utf-8", FRESH)

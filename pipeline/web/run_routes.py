@@ -114,11 +114,13 @@ def build_film_routes(jobs: JobRoot) -> APIRouter:
     routes = APIRouter(prefix="/v1/runs", tags=["films"], responses=RESPONSES)
     slow = SlowWork(DRAWN_AT_ONCE)
 
+    @routes.head("/{name}/film.mp4", include_in_schema=False)
     @routes.get("/{name}/film.mp4", response_class=StreamingResponse, responses=FILM)
     def read_film(name: Name) -> FileAnswer:
         """The whole film; 404 before it is there."""
         return give_file(jobs.view(name).run, "video.mp4", "video/mp4")
 
+    @routes.head("/{name}/partial.mp4", include_in_schema=False)
     @routes.get("/{name}/partial.mp4", response_class=StreamingResponse, responses=FILM)
     async def read_partial_film(name: Name) -> FileAnswer:
         """The film as far as it is finished; 404 before its first clip."""
@@ -137,6 +139,7 @@ def build_film_routes(jobs: JobRoot) -> APIRouter:
         drawn = await slow.run_in_turn(lambda: draw_preview(jobs.view(name), clip))
         return Response(drawn, media_type="image/jpeg", headers=FRESH)
 
+    @routes.head("/{name}/live/{file}", include_in_schema=False)
     @routes.get("/{name}/live/{file}", response_class=StreamingResponse, responses=FILM)
     def read_live_file(name: Name, file: Annotated[str, InPath(pattern=LIVE_FILE)]) -> FileAnswer:
         """A file of the live film: film.m3u8 and what it names (docs/live.md)."""

@@ -106,6 +106,7 @@ def build_video_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
         """A film as it is now."""
         return describe_video(jobs.view(name))
 
+    @routes.head("/{name}/content", include_in_schema=False)
     @routes.get("/{name}/content", response_class=StreamingResponse, responses=FILM)
     def read_content(name: Name) -> FileAnswer:
         """The film."""

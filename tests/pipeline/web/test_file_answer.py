@@ -17,6 +17,7 @@ def client(tmp_path: Path) -> TestClient:
     """What asks for /film of a folder, which is opened and then grows before it is sent."""
     app = FastAPI()
 
+    @app.head("/film")
     @app.get("/film", response_class=StreamingResponse)
     def give_film(grow: int = 0) -> StreamingResponse:
         given = give_file(tmp_path, "film", "video/mp4")
@@ -65,6 +66,18 @@ def test_parts_of_a_file(client: TestClient, tmp_path: Path):
     (tmp_path / "film").write_bytes(bytes(99))
     other = client.get("/film", headers={"Range": "bytes=10-19", "If-Range": whole.headers["ETag"]})
     assert (other.status_code, len(other.content)) == (200, 99)
+
+
+def test_head_tells_what_get_would_send(client: TestClient, tmp_path: Path):
+    """The same status and headers, of all of it and of a part, and nothing is read."""
+    (tmp_path / "film").write_bytes(bytes(100))
+    for headers in ({}, {"Range": "bytes=10-19"}):
+        whole, told = client.get("/film", headers=headers), client.head("/film", headers=headers)
+        assert (told.status_code, told.headers, told.content) == (
+            whole.status_code,
+            whole.headers,
+            b"",
+        )
 
 
 def test_file_that_grows_is_answered_as_it_was(client: TestClient, tmp_path: Path):

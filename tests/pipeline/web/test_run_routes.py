@@ -142,6 +142,10 @@ def test_film_can_be_watched(client: TestClient, films: Path):
     """The film whole and in parts, its live film and a frame of it, under names that lead nowhere else."""
     film = (films / "tea/video.mp4").read_bytes()
     assert client.get("/v1/runs/tea/film.mp4").content == film
+    for path in ("/v1/runs/tea/film.mp4", "/v1/videos/tea/content", "/media/tea/video.mp4"):
+        told = client.head(path)
+        assert (told.status_code, told.content) == (200, b""), path
+        assert told.headers["Content-Length"] == str(len(film)), path
     assert client.get("/v1/runs/tea/partial.mp4").content == film
     part = client.get("/v1/runs/tea/film.mp4", headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, film[10:20])
