@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.kv.kv_shape import Shard
 from model.pocket.face_boxes import FaceBoxes
 from model.sharding.launcher_env import read_launched_place, show_first_card
@@ -21,6 +22,8 @@ Byte = NDArray[np.uint8]
 Named = Mapping[str, NDArray[np.generic]]
 Seed = int | Callable[[int], int]
 """That of a whole film, or what gives each clip its own."""
+Poses = Callable[[int], Float | None]
+"""The pose latents [c, t, h, w] of a clip, by its number; None where it has none."""
 FP8 = "fp8"
 
 
@@ -111,6 +114,8 @@ class ModelTraits:
     """Its prompt asks for acts by its words, as model.pocket.prompts reads them, and may change from block to block (encode_inputs takes a script)."""
     needs_face: bool = False
     """Where mouth and eyes are in the picture decides pixels: encode_inputs takes it."""
+    takes_pose: bool = False
+    """A pose video may move the body: encode_pose takes its frames."""
     latents_blend: bool = False
     """Between two films of one picture and sound, a mean of their latents is a film, too."""
     motion_latents: int = 0
@@ -153,60 +158,6 @@ class Denoised:
     """[c, t, h, w]"""
     steps: Float
     """[step, c, t, h, w]: the latents as they were after each step; the last equals `latents`."""
-
-
-@dataclass(frozen=True)
-class MemoryEstimate:
-    """What a film takes, in bytes by part, by arithmetic."""
-
-    device: Mapping[str, int]
-    """Bytes of the card by part; nothing where none is used."""
-    host: Mapping[str, int]
-    """Bytes of the host by part, beside the program itself and what passes through."""
-    way: str = ""
-    """How the parts are placed."""
-    first: int = 0
-    """What the card needs for a moment, before anything else is there."""
-
-    @property
-    def peak(self) -> int:
-        """The most bytes of the card at any time."""
-        return max(self.first, sum(self.device.values()))
-
-
-@dataclass(frozen=True)
-class MachineSpeed:
-    """How fast a machine with a card is, as far as a film is concerned; where nothing is said, one with an H200."""
-
-    relative: float = 1.0
-    """Products of matrices in bfloat16, an H200 being 1."""
-    link: float = 53e9
-    """Bytes a second between host and card."""
-    launch: float = 6.6e-6
-    """Seconds in which the host asks the card for the smallest piece of work."""
-    reading: float = 1.48e9
-    """Bytes a second from the disk (or from the memory that keeps its files) onto the card."""
-    compiled: bool = True
-    """Whether the card's kernels lie there from another film."""
-    libraries: float = 13.0
-    """Seconds in which a new process has imported all that a large model needs."""
-
-
-@dataclass(frozen=True)
-class TimeEstimate:
-    """Seconds by arithmetic, from what was measured on one H200."""
-
-    load: float
-    denoise: float
-    """Of one clip, the decoder being idle."""
-    decode: float
-    """Of one clip."""
-    beside: float
-    """Of the decoding, what the denoiser loses where both are at work; 1: they take turns."""
-    host: float = 0.0
-    """Of one clip, what the host needs to ask for all of it: where the card is quicker, a clip takes so long."""
-    end: float = 0.0
-    """After the last clip, until the command has let go of everything."""
 
 
 class Denoiser(Protocol):
@@ -267,6 +218,9 @@ class Avatar(Protocol):
     def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""
 
+    def encode_pose(self, frames: Byte) -> Float:
+        """Pose latents [c, t, h, w] of one clip from its frames of the pose video [frame, y, x, rgb], as large as the film; where these are fewer than the clip's, the rest is black. Not asked without traits.takes_pose."""
+
     @property
     def peaks(self) -> Mapping[str, int]:
         """The most device memory that was taken so far, in bytes, by who says so; nothing on a CPU."""
@@ -274,8 +228,8 @@ class Avatar(Protocol):
     def look(self) -> Mapping[str, int | str]:
         """The device now: `card` (its name), `used` and `total` (bytes), `temperature`, `load` (percent), as far as it tells; nothing on a CPU."""
 
-    def denoiser(self, inputs: Named, seed: Seed) -> Denoiser:
-        """A denoiser that stands before clip 0."""
+    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> Denoiser:
+        """A denoiser that stands before clip 0, and asks for the pose latents of each clip where the film has some."""
 
     def decoder(self, inputs: Named) -> Decoder:
         """A decoder that stands before clip 0."""

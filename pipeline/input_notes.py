@@ -1,6 +1,7 @@
 """What was done to the picture and the sound that were given, in words: a line each, none where nothing was."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from math import log10
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,19 @@ from pipeline.monitor.script_words import list_prompts
 from storage.errors import count_noun
 from tasks.missing_face import DOUBTFUL
 from tasks.preflight import lengths_of
+from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
     from storage.picture import Treatment
+    from storage.pose_video import PoseVideo
     from storage.soundtrack import SoundFacts
     from storage.spec import Spec
     from tasks.defaults import Media
     from tasks.request import Request
     from tasks.resolve import ResolvedRequest
 
+SAME_PACE = 2e-3
+"""29.97 frames a second for 30 are nothing to be said."""
 LONGEST_UNREAD, LONGEST_LIST = 120, 240
 """Characters that are said of the words that were not understood, and of a script's changes."""
 
@@ -37,6 +42,10 @@ def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
     spec = resolved.spec
     if spec.prompt and resolved.traits.reads_words:
         yield describe_prompt(read_prompt(spec.prompt))
+    if media.poses is not None and (told := list(_describe_poses(media.poses, resolved))):
+        poses = media.poses
+        clock = f"{poses.width}×{poses.height}, {float(poses.rate):.4g} frames a second"
+        yield f"The pose video ({clock}): {'; '.join(told)}"
     if spec.script:
         yield from describe_script(spec)
     if heard := list(_describe_sound(media.sound)):
@@ -140,6 +149,27 @@ def _describe_cut(picture: "Treatment") -> str:
         return f"{share} {sides[0]} (--crop contain shows all of it)"
     ways = " or ".join(f"--crop {side}" for side in sides)
     return f"{share} {' and the '.join(sides)} alike ({ways} keeps that side, --crop contain all of it)"
+
+
+def _describe_poses(poses: "PoseVideo", resolved: "ResolvedRequest") -> Iterator[str]:
+    """What is not taken of a pose video as it is."""
+    spec = resolved.spec
+    if poses.stride > 1:
+        yield f"one of {poses.stride} frames is taken"
+    pace = float(poses.stride * spec.fps / poses.rate)
+    if abs(pace - 1) > SAME_PACE:
+        yield f"at the film's {spec.fps} frames a second its movements are {pace:.3g} times as quick"
+    if poses.uneven:
+        yield "its frames do not come at one pace, and are counted as if they did"
+    if (poses.width, poses.height) != (spec.width, spec.height):
+        yield f"fitted as the picture is (--crop {spec.crop})"
+    if poses.longer:
+        yield "what comes after the film's end is left out"
+    if poses.frames < spec.frames:
+        end = clock_tenths(Fraction(poses.frames, spec.fps))
+        yield f"it ends at {end} of the film, and from there on there is no pose (black)"
+        if poses.missing > 1:
+            yield f"it says that it goes on for {poses.missing:.1f} s more, so it may be cut off"
 
 
 def _describe_sound(sound: "SoundFacts") -> Iterator[str]:

@@ -3,7 +3,7 @@
 LongtakeError
 ├── FilmNotMade         in a process of its own (accept, plan), with its line and its code
 ├── BadInput            what was given cannot be used: nothing was written
-│   ├── BadImage  BadSound  BadSize  BadOption
+│   ├── BadImage  BadSound  BadPoseVideo  BadSize  BadOption
 │   ├── BadFilm  BadWeights  one that is to be measured, what is to judge it
 │   ├── BadOutput       a file that may not be written over, or cannot be what it is named
 │   ├── BadCertificate  AlreadySigned     what a film is signed with, one that is
@@ -183,6 +183,10 @@ class BadImage(BadInput):
 
 class BadSound(BadInput):
     """The sound {} cannot be used: {}."""
+
+
+class BadPoseVideo(BadInput):
+    """The pose video {} cannot be used: {}."""
 
 
 class BadFilm(BadInput):

@@ -36,6 +36,8 @@ def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:
         "frames": (frame, "uint8", ("frame", "y", "x", "rgb")),
         "audio": (features, "float32", ("layer", "channel", "frame")),
     }
+    if spec.pose:
+        arrays["pose"] = (latent, "float32", ("c", "t", "h", "w"))
     if spec.motion_latents:
         motion = (spec.latent_channels, spec.motion_latents, spec.latent_height, spec.latent_width)
         arrays["motion"] = (motion, "float32", ("c", "past", "h", "w"))

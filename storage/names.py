@@ -13,7 +13,7 @@ MAIN, COPY = "run.json", "run.copy.json"
 BEGUN = "begun.json"
 """What run.json will say, of a run that is still being given what it shares with another."""
 FOLDERS = ("commits", "segments", "carry", "inputs")
-ARRAYS = ("latents", "steps", "frames", "audio", "motion", "time", "present")
+ARRAYS = ("latents", "steps", "frames", "audio", "pose", "motion", "time", "present")
 ENCODED = ("encoded", "sound")
 GROUP = "zarr.json"
 VIDEO = "video.mp4"
@@ -27,7 +27,7 @@ LATER = frozenset(
     (MAIN, COPY, BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, LIVE, "reserve.bin", *LOGS)
 )
 OWN = frozenset({LOCK_FILE, HELD_FILE, *FIRST, *LATER})
-_BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|audio)(\.[A-Za-z0-9]+)?")
+_BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|audio|pose)(\.[A-Za-z0-9]+)?")
 """What lies in the first folders before run.json does."""
 _NUMBER = re.compile(r"[0-9]+")
 

@@ -91,6 +91,13 @@ def treat_and_view_picture(
     return (_fit_size(rgb, (width, height), crop, done), done), view
 
 
+def fit_pixels(pixels: NDArray[np.uint8], size: tuple[int, int], crop: str) -> NDArray[np.uint8]:
+    """Pixels [y, x, rgb] of any size as a picture of that size would stand in a film of `size` (width, height)."""
+    from PIL import Image
+
+    return _fit_size(Image.fromarray(pixels), size, crop, Treatment())
+
+
 def _read_upright(path: Path, size: tuple[int, int], crop: str) -> tuple["Image", Treatment]:
     """The picture as sRGB, upright, at least twice as large as the film if the file is, and what was done to it."""
     _refuse_path(path)

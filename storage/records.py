@@ -50,7 +50,7 @@ _PIECES = ListOf(
 _FILE: dict[str, Check] = {"sha256": _SHA256, "bytes": _BYTES}
 DONE: dict[str, Check] = {
     **dict.fromkeys(
-        ("audio", "latents", "steps", "frames", "motion"), TableWith({"digest": _SHA256})
+        ("audio", "pose", "latents", "steps", "frames", "motion"), TableWith({"digest": _SHA256})
     ),
     **dict.fromkeys(("soundtrack", "video"), TableWith(_FILE)),
     **dict.fromkeys(("inputs", "carry", "past"), TableWith({"pieces": _PIECES})),

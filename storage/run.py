@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,11 +14,10 @@ from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.audio_array import AudioArray
 from storage.carry import CarryStore
 from storage.digest import find_file_flaw
-from storage.errors import Damaged, InputDamaged, NotARun, NotMade, OtherSpec
+from storage.errors import Damaged, NotARun, NotMade, OtherSpec
 from storage.input_files import (
+    InputCopies,
     copy_input,
-    find_input_flaw,
-    identify_file,
     link_input,
     plain_suffix,
 )
@@ -69,6 +69,14 @@ class NewRun:
     image: Path
     audio: Path
     origin: RetakeSource | None = None
+    pose: Path | None = None
+    """The pose video, where the film has one."""
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The files that the run gets its own copies of, by name."""
+        given = {"image": self.image, "audio": self.audio}
+        return given if self.pose is None else {**given, "pose": self.pose}
 
 
 class Run:
@@ -82,6 +90,8 @@ class Run:
     """[frame, y, x, rgb] uint8"""
     audio: ClipArray
     """[layer, channel, frame] float32"""
+    pose: ClipArray
+    """[c, t, h, w] float32: the latents of its part of the pose video; only where spec.pose is not empty."""
     motion: ClipArray
     """[c, past, h, w] float32: what the next clip takes from the decoded one; only where spec.motion_latents is not 0."""
 
@@ -96,7 +106,6 @@ class Run:
         self.parent: Facts | None = facts.get("parent")
         """The run that a retake was taken from: its folder then, its spec's digest, the clips, the seeds."""
         self._facts = facts
-        self._hashed_inputs: tuple[object, ...] = ()
         self._created = False
         self.picture: TreatedPicture | None = None  # decoded by this process, and not taken yet
         self.records = Records(root, self.spec.digest)
@@ -133,7 +142,7 @@ class Run:
             run = cls(root, facts)
             run._created = fresh
             if begun is None:  # hashed on the way
-                run._hashed_inputs = run._identify_inputs()
+                run._copies.trust()
             if run.spec != start.spec:
                 raise OtherSpec(root, describe_spec_difference(run.spec, start.spec))
             if start.origin is not None:
@@ -165,35 +174,26 @@ class Run:
             run_json.write_file(self.root, name, facts)
 
     def find_input_flaws(self) -> Iterator[tuple[Path, str, str]]:
-        """Each copied input that is lost or damaged, what is wrong with it, and the hash of the file that belongs there. Reads both."""
-        for path, digest in (
-            (self.image_path, self.spec.image),
-            (self.audio_path, self.spec.audio),
-        ):
-            if (flaw := find_input_flaw(path, digest)) is not None:
-                yield path, flaw, digest
+        """Each copied input that is lost or damaged, what is wrong with it, and the hash of the file that belongs there. Reads them all."""
+        return self._copies.find_flaws()
 
-    def check_inputs(self) -> None:
-        """Raise InputDamaged unless both copied inputs are what the film was begun with.
+    def check_inputs(self, *names: str) -> None:
+        """Raise InputDamaged unless the copied inputs of these names, or all, are what the film was begun with; each is hashed once while it stays."""
+        self._copies.check(*names)
 
-        They are hashed once: not again, nor after this process has copied them, while inode, size and times of both stay.
-        """
-        if self._hashed_inputs != (found := self._identify_inputs()) or None in found:
-            for path, flaw, digest in self.find_input_flaws():
-                raise InputDamaged(path, flaw, digest)
-            self._hashed_inputs = found
-
-    def _identify_inputs(self) -> tuple[object, ...]:
-        return tuple(identify_file(path) for path in (self.image_path, self.audio_path))
-
-    def restore_inputs(self, image: Path, audio: Path) -> None:
-        """Put lost or damaged inputs back from the files that a person has; others than those are not taken."""
-        given = {self.image_path: image, self.audio_path: audio}
+    def restore_inputs(self, given: Mapping[str, Path]) -> None:
+        """Put lost or damaged inputs back from the files that a person has, by name; others than those are not taken."""
+        names = {path: name for name, path in self.input_paths.items()}
         for path, _, digest in self.find_input_flaws():
             with self.lock():
                 publish.make_folder(path.parent)
-                copy_input(given[path], path, digest)
+                copy_input(given[names[path]], path, digest)
             log.warning("input_restored", path=str(path))
+
+    @cached_property
+    def _copies(self) -> InputCopies:
+        digests = {name: getattr(self.spec, name) for name in self.input_paths}
+        return InputCopies(self.input_paths, digests)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -284,6 +284,12 @@ class Run:
         return path
 
     @property
+    def input_paths(self) -> dict[str, Path]:
+        """The run's copies of its inputs, by the names of their hashes in the spec."""
+        told = self._facts["inputs"].items()
+        return {name: path_inside(self.root, place) for name, place in told}
+
+    @property
     def image_path(self) -> Path:
         """The run's copy of the picture."""
         return path_inside(self.root, self._facts["inputs"]["image"])
@@ -358,12 +364,9 @@ def _prepare_folder(root: Path, start: NewRun) -> Facts:
     facts = _first_facts(start)
     for folder in FOLDERS:
         publish.make_folder(path_inside(root, folder))
-    for source, name, digest in (
-        (start.image, "image", start.spec.image),
-        (start.audio, "audio", start.spec.audio),
-    ):
-        bring = copy_input if start.origin is None else link_input
-        bring(source, path_inside(root, facts["inputs"][name]), digest)
+    bring = copy_input if start.origin is None else link_input
+    for name, source in start.inputs.items():
+        bring(source, path_inside(root, facts["inputs"][name]), getattr(start.spec, name))
     layout.create_arrays(root, start.spec)
     if start.origin is not None:
         run_json.write_file(root, BEGUN, facts)
@@ -390,8 +393,7 @@ def _first_facts(start: NewRun) -> Facts:
         "settings": asdict(start.settings),
         "sources": dict(start.sources),
         "inputs": {
-            "image": f"inputs/image{plain_suffix(start.image)}",
-            "audio": f"inputs/audio{plain_suffix(start.audio)}",
+            name: f"inputs/{name}{plain_suffix(source)}" for name, source in start.inputs.items()
         },
         "joints": [*origin.joints] if origin else [],
         **({"parent": origin.facts} if origin else {}),

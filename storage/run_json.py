@@ -42,6 +42,10 @@ def _check_spec(facts: object) -> None:
     Spec.from_facts(facts)  # type: ignore[arg-type]
 
 
+def _input_name(name: str) -> Text:
+    return Text(64, rf"inputs/{name}(\.[^\W_]+)?")
+
+
 _FINGERPRINT = TableOf(
     EitherOf((Whole(-(1 << 62), 1 << 62), Text(4096))),
     256,
@@ -68,7 +72,7 @@ _FIELDS = TableWith(
         "sources": TableOf(Text(4096), 256),
         # Names of our own, in the run: any other could lead out of it.
         "inputs": TableWith(
-            {name: Text(64, rf"inputs/{name}(\.[^\W_]+)?") for name in ("image", "audio")}
+            {name: _input_name(name) for name in ("image", "audio")}, {"pose": _input_name("pose")}
         ),
         "joints": ListOf(TableWith({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
     },
@@ -120,9 +124,16 @@ def read_file(root: Path, name: str) -> Found:
         if facts["format"] > FORMAT:
             raise RunTooNew(root, facts["format"], FORMAT)
         _FIELDS(facts)
+        _require_pose_video(facts)
     except Unfit as reason:
         return None, f"cannot be: {reason}"
     return facts, None
+
+
+def _require_pose_video(facts: Facts) -> None:
+    """A film that has the hash of a pose video has the name of its file, and no other film has."""
+    if bool(facts["spec"].get("pose")) != ("pose" in facts["inputs"]):
+        raise Unfit("inputs and spec differ in whether there is a pose video")
 
 
 def find_run_json_flaws(root: Path) -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ DOUBTED = "was damaged, and is not made again yet"
 _MARKED_BY = (
     ": it was joined by an earlier version (`longtake resume RUN --title TEXT` joins it anew)"
 )
-CLIP_STAGES = ("audio", "latents", "steps", "motion", "frames", "segment")
+CLIP_STAGES = ("audio", "pose", "latents", "steps", "motion", "frames", "segment")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ class RunScan:
     def _newest_file(self) -> dict[str, dict[int, int]]:
         """For each stage the last clip of each stretch that has a file, vouched for or not."""
         run = self.run
-        arrays = [run.audio, run.latents, *([run.motion] if run.spec.motion_latents else [])]
+        arrays = [run.audio, run.latents]
+        arrays += [run.pose] if run.spec.pose else []
+        arrays += [run.motion] if run.spec.motion_latents else []
         newest = {array.name: self._last(array.on_disk()) for array in arrays}
         segments = run.segment_path(0).parent
         there = find_clips(segments, segment_name)
@@ -161,7 +163,9 @@ class RunScan:
         shown = self.records.read("segment", clip) is not None or self._film_was_there
         there = made or shown
         later = clip < self._newest["latents"].get(self._stretch(clip), -1)
-        yield from self._scan_array("audio", clip, needed=there or self._is_orphan("audio", clip))
+        for stage in ("audio", "pose") if run.spec.pose else ("audio",):
+            needed = there or self._is_orphan(stage, clip)
+            yield from self._scan_array(stage, clip, needed=needed)
         yield from self._scan_array(
             "latents", clip, needed=shown or later or self._is_orphan("latents", clip)
         )

@@ -44,7 +44,7 @@ STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
 ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}.union(
-    {"label", "label_place", "label_frames", "script", "negative_prompt"}
+    {"label", "label_place", "label_frames", "script", "negative_prompt", "pose", "pose_stride"}
 )
 
 
@@ -79,6 +79,8 @@ MOST_CLIP_BYTES = 1 << 31
 _SHA256 = Text(64, DIGEST)
 _SIDE, _COUNT, _PATH = Whole(1, LONGEST_SIDE), Whole(1, 4096), Text(4096)
 _TRUTH = OneOf((False, True))
+MOST_STRIDE = 4096
+"""Frames of a pose video to one of the film."""
 _SIZE = Whole(0, 1 << 62)
 
 
@@ -147,6 +149,10 @@ class Spec:
     """From which block of latents on which prompt holds, a line each (model/prompt_schedule.py); empty: `prompt` holds throughout."""
     negative_prompt: Annotated[str, Text(LONGEST_PROMPT)] = ""
     """What guidance leads away from, in words."""
+    pose: Annotated[str, Text(64, rf"({DIGEST})?")] = ""
+    """SHA-256 of the pose video's file; empty where nothing but sound and words moves the body."""
+    pose_stride: Annotated[int, Whole(0, MOST_STRIDE)] = 0
+    """Every so many-th frame of it is taken."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:

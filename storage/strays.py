@@ -120,4 +120,4 @@ def _clip_number(name: str) -> int:
 
 def _named_by_run(run: "Run") -> tuple[Path, ...]:
     outputs = (run.root / name for name in SourceRun(run.root, run.spec).outputs())
-    return run.image_path, run.audio_path, face_picture_path(run.root), *outputs
+    return *run.input_paths.values(), face_picture_path(run.root), *outputs

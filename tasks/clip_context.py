@@ -26,6 +26,11 @@ def read_latents_before(run: "Run", clip: int, memory: int) -> "Float":
     return np.ascontiguousarray(np.concatenate(seen, 1)[:, -memory:])
 
 
+def features_are_there(run: "Run", clip: int) -> bool:
+    """True if all that a clip is made of besides those before it is published: what the model hears, and its poses where the film has some."""
+    return run.audio.complete(clip) and (not run.spec.pose or run.pose.complete(clip))
+
+
 def read_motion_before(run: "Run", clip: int) -> "Float":
     """What a clip takes from the decoded one before it, where that is all that it takes."""
     if clip in run.spec.joins:

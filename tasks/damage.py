@@ -109,6 +109,7 @@ REMEDIES: dict[str, Callable[["Run", Finding], None]] = {
     "inputs": _doubt_clip,
     "sound": _doubt_clip,
     "audio": _doubt_clip,
+    "pose": _doubt_clip,
     "latents": _doubt_bits,
     "motion": _doubt_bits,
     "steps": _doubt_steps,

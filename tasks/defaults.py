@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from model.avatar import ModelTraits
     from model.pocket.face_finder import FoundFace
     from storage.picture import PictureView, Treatment
+    from storage.pose_video import PoseVideo
     from storage.soundtrack import SoundFacts
 
 
@@ -55,6 +56,10 @@ class Media:
     identity: tuple[int, ...] | None
     """Of the picture's file before it was read (storage/input_files.py): while it stays, pixels and hash are of the same bytes."""
     model: str
+    poses: "PoseVideo | None"
+    """What the film takes of the pose video."""
+    pose: str
+    """SHA-256 of its file; empty without one."""
     view: "PictureView"
     """What the film shows of the picture, in which the model looks for faces."""
 
@@ -131,6 +136,8 @@ def build_spec(
         face_boxes=find_told_face(request, traits, media),
         script=build_script(request, traits, media.sound.seconds, frames),
         negative_prompt=request.negative_prompt or "",
+        pose=media.pose,
+        pose_stride=media.poses.stride if media.poses else 0,
         **asdict(media.sound.reading),
         **build_label(request, width, height, traits.fps),
     )

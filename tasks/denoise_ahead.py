@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.sharding.protocols import PipelinedDenoiser
 from storage.errors import LongtakeError, NotFinite, NotReproduced, ReplayFailed
-from tasks.clip_context import read_motion_before
+from tasks.clip_context import features_are_there, read_motion_before
 from tasks.events import emit_event
 from tasks.route import Route, Seeds, describe_start, find_route, leads_to, restore_denoiser
 from tasks.signals import StopFlag
@@ -236,7 +236,7 @@ class DenoiseAhead:
         if clip > last or self._source.carries.is_due(clip, last):
             return False
         with self._changed:
-            due = not self._quit and self._is_due(clip) and self._run.audio.complete(clip)
+            due = not self._quit and self._is_due(clip) and features_are_there(self._run, clip)
             self._begun += due
             return due
 
@@ -269,7 +269,7 @@ class DenoiseAhead:
             return False
         # Where an older take goes on, nothing runs ahead.
         follows = leads_to(self._run.spec, self._route.stand_before(clip), clip)
-        return follows and self._run.audio.complete(clip)
+        return follows and features_are_there(self._run, clip)
 
     def _enter_clip(self, denoiser: "Denoiser") -> "tuple[Float, Purpose]":
         """What the next clip hears, and what for it is made; a clip-wise model is given the motion before it."""

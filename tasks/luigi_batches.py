@@ -1,7 +1,7 @@
 """Luigi sees a window of clips at a time: its scheduler costs O(pending) per task, so 25 clips and not 10 000."""
 
 import gc
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from storage.errors import StageFailed, count_times
 from tasks.audio import ExtractAudio
 from tasks.base import FolderTask
 from tasks.clip import DecodeClip, DenoiseClip, segment_is_there
+from tasks.clip_context import features_are_there
 from tasks.session import Session
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ def make_batches(
 ) -> Iterator[ClipBatch]:
     """The missing ones of these clips, a window at a time; the sound of those that are `coming` is heard before they are due."""
     folder, run = str(session.run.root), session.run
-    made = {DenoiseClip: run.latents.complete, ExtractAudio: run.audio.complete}
+    made: dict[ClipKind, Callable[[int], bool]] = {
+        DenoiseClip: run.latents.complete,
+        ExtractAudio: partial(features_are_there, run),
+    }
     there = made.get(kind) or partial(segment_is_there, run)
     missing = (clip for clip in clips if not there(clip))
     for window in chunk_clips(missing, CLIPS_PER_BATCH):

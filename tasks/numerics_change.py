@@ -40,7 +40,8 @@ def _withdraw_clip(run: "Run", clip: int) -> None:
         run.records.withdraw("segment", clip)
         remove_path(run.segment_path(clip))
     motion = [run.motion] if run.spec.motion_latents else []
-    for array in (run.frames, run.latents, run.steps, run.audio, *motion):
+    pose = [run.pose] if run.spec.pose else []
+    for array in (run.frames, run.latents, run.steps, run.audio, *pose, *motion):
         if run.records.read(array.name, clip) is not None:
             array.withdraw(clip)
             remove_path(array.chunk_path(clip))

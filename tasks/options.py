@@ -272,6 +272,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                longest=_PATH, decides="pixels", one_film=True),
         Option("model", "Who draws it: pocket, live-avatar or wan-s2v.", NAME, decides="pixels"),
         Option("size", "Width*height of the film (256*256).", SIZE, decides="pixels", published=True),
+        Option("pose_video", "A film of skeletons that moves the body; of the large models (docs/pose.md).", FILE, longest=_PATH,
+               decides="pixels", published=True, one_film=True),
         Option("size_as_area", "Take --size for an area and fill it in the picture's shape, as published.", SWITCH, value=True,
                decides="pixels", cli_only=True),
         Option("crop", "How the picture fits: cover cuts both sides alike, top, centre, bottom, left and right say what is kept, contain shows"

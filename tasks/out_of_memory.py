@@ -50,6 +50,8 @@ def smaller_film_command(run: "Run", unit: int) -> str:
         "weights": settings.weights,
         "lora-path-dmd": settings.lora,
         "prompt": spec.prompt,
+        "negative-prompt": spec.negative_prompt,
+        "pose-video": str(run.input_paths.get("pose", "")),
         "size": format_size(size),
         "num-clip": str(spec.clips),
         "infer-frames": str(spec.clip_frames),

@@ -18,6 +18,7 @@ from storage.errors import (
     BadImage,
     BadInput,
     BadOption,
+    BadPoseVideo,
     BadSize,
     BadSound,
     NoSpace,
@@ -28,6 +29,7 @@ from storage.errors import (
 from storage.input_files import identify_file
 from storage.names import is_run, refuse_conflicting_names
 from storage.picture import treat_and_view_picture
+from storage.pose_video import probe_pose_video
 from storage.reserve import DiskReserve
 from storage.run import Run, describe_spec_difference
 from storage.schema import Unfit, is_utf8
@@ -38,6 +40,7 @@ from tasks.defaults import (
     Media,
     build_model_options,
     crop_of,
+    film_length,
     film_sides,
     merge_settings,
 )
@@ -61,6 +64,7 @@ from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
+    from storage.pose_video import PoseVideo
     from storage.soundtrack import SoundFacts
     from storage.spec import Spec
     from tasks.resolve import ResolvedRequest
@@ -87,6 +91,9 @@ def check_options(request: Request) -> "ModelTraits":
     require_option(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
     reason = f"{name} has one prompt for a whole film: leave it out, or take --model pocket"
     require_option(plain.reads_words or request.script is None, "--script", request.script, reason)
+    reason = f"{name} takes no poses: its head moves with the sound. Leave it out, or take --model live-avatar or wan-s2v"
+    taken = plain.takes_pose or request.pose_video is None
+    require_option(taken, "--pose-video", request.pose_video, reason)
     _check_negative_prompt(request, plain)
     return avatar.describe_model(name, build_model_options(request, width, height))
 
@@ -154,7 +161,7 @@ def _check_frames(frames: int, traits: "ModelTraits") -> None:
 
 
 def check_media(request: Request, traits: "ModelTraits") -> Media:
-    """What was given, looked at and listened to in whole; raises BadImage, BadSound."""
+    """What was given, looked at and listened to in whole; raises BadImage, BadSound, BadPoseVideo."""
     width, height = film_sides(request, traits)
     for path, bad in ((request.image, BadImage), (request.audio, BadSound)):
         if not path.is_file():
@@ -167,8 +174,25 @@ def check_media(request: Request, traits: "ModelTraits") -> Media:
     if sound.cut and not request.accept_short_audio:
         way = "get all of it, or take what is there with --accept-short-audio"
         raise BadSound(request.audio, f"it is cut off: {lengths_of(sound)}; {way}")
+    poses = check_pose_video(request, traits, sound)
     image, audio = hash_file(request.image), hash_file(request.audio)
-    return Media(picture, pixels, sound, image, audio, identity, traits.name, view)
+    pose = hash_file(request.pose_video) if request.pose_video else ""
+    return Media(picture, pixels, sound, image, audio, identity, traits.name, poses, pose, view)
+
+
+def check_pose_video(
+    request: Request, traits: "ModelTraits", sound: "SoundFacts"
+) -> "PoseVideo | None":
+    """What the film takes of the pose video, looked at as far as the film goes; raises BadPoseVideo."""
+    path, size = request.pose_video, film_sides(request, traits)
+    if path is None:
+        return None
+    frames = film_length(request, traits, sound.seconds)[1]
+    poses = probe_pose_video(path, traits.fps, frames)
+    if request.crop == "exact" and (poses.width, poses.height) != size:
+        words = f"it is {poses.width}×{poses.height} and --crop exact asks for {size[0]}×{size[1]}"
+        raise BadPoseVideo(path, f"{words}; use --crop cover or contain")
+    return poses
 
 
 def lengths_of(sound: "SoundFacts") -> str:
@@ -263,8 +287,9 @@ def once_per_run(resolved: "ResolvedRequest", carries: int) -> OncePerRun:
 
 
 def inputs_bytes(request: Request) -> int:
-    """Bytes of the picture's and the sound's files; 0 for one that is lost."""
-    return sum(path.stat().st_size for path in (request.image, request.audio) if path.is_file())
+    """Bytes of the files that are copied into the run; 0 for one that is lost."""
+    paths = request.input_files.values()
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def check_budget(spec: "Spec", settings: Settings, traits: "ModelTraits", inputs: int) -> None:

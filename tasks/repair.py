@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 FROM_DENOISER = ("latents", "steps")
 ONLY_A_PERSON_RESTORES = ("input", "past")
+FROM_INPUTS = ("audio", "pose")
 FROM_DECODER = ("segment", "frames", "motion")
 MADE_BY: tuple[tuple[ClipKind, tuple[str, ...]], ...] = (
     (DenoiseClip, FROM_DENOISER),
     (DecodeClip, FROM_DECODER),
-    (ExtractAudio, ("audio",)),
+    (ExtractAudio, FROM_INPUTS),
 )
 
 
@@ -82,7 +83,7 @@ def estimate_repair(run: "Run", found: Iterable[Finding]) -> RepairCost:
         decode=tuple(decode),
         warm_up=sum(_clips_redecoded(run, decode)),
         encode=tuple(encode),
-        hear=tuple(_clips_of(found, ("audio",))),
+        hear=tuple(_clips_of(found, FROM_INPUTS)),
         once=tuple(one for one in ("inputs", "sound", "soundtrack", "video") if one in stages),
         drop=tuple(carries),
         rewrite=tuple(e.path for e in found if e.stage in {"run", "layout", "present", LIVE}),

@@ -71,7 +71,8 @@ def replay_steps(
     if other := describe_numerics_difference(begun, avatar.numerics):
         require_own_weights(run)
         raise OtherNumerics(run.root, other)
-    fresh = partial(avatar.denoiser, run.inputs.read_all())
+    poses = run.pose.read if run.spec.pose else None
+    fresh = partial(avatar.denoiser, run.inputs.read_all(), poses=poses)
     denoiser, route = restore_denoiser(run, route, fresh)
     steps = None
     for each in route.clips:

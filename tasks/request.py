@@ -32,6 +32,7 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     _: KW_ONLY
     prompt: str | None = None
     script: Path | None = None
+    pose_video: Path | None = None
     model: str | None = None
     width: int | None = None
     height: int | None = None
@@ -69,10 +70,16 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     """Where each given field came from: flag, environment, file, published flag …"""
 
     @property
+    def input_files(self) -> dict[str, Path]:
+        """The files that the run gets its own copies of, by the names of their hashes in the spec."""
+        given = {"image": self.image, "audio": self.audio}
+        return given if self.pose_video is None else {**given, "pose": self.pose_video}
+
+    @property
     def part(self) -> FilmPart:
         """Which clips of the run this request is about, and what to do with them."""
         of_whole = self.start_clip is None
-        read = (self.image, self.audio, self.script, self.weights, self.lora)
+        read = (self.image, self.audio, self.script, self.pose_video, self.weights, self.lora)
         return FilmPart(
             first_clip=self.start_clip or 0,
             clips=None if of_whole else self.num_clip,

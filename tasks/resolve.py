@@ -118,7 +118,7 @@ def freeze_resolved(resolved: ResolvedRequest) -> "Run":
     request = resolved.request
     if is_run(resolved.root):
         run = Run.open(resolved.root)
-        run.restore_inputs(request.image, request.audio)
+        run.restore_inputs(request.input_files)
         adopt_settings(run, *merge_settings(request, run.settings, run.sources))
     else:
         run = create_run(resolved)
@@ -139,7 +139,9 @@ def create_run(resolved: ResolvedRequest) -> "Run":
     avatar = load_avatar(spec, settings, request.threads or 1)
     avatar.require_precision()
     came = {**request.sources, **resolved.sources}
-    start = NewRun(spec, settings, came, dict(avatar.numerics), request.image, request.audio)
+    given = (request.image, request.audio)
+    numerics = dict(avatar.numerics)
+    start = NewRun(spec, settings, came, numerics, *given, pose=request.pose_video)
     return Run.create(resolved.root, start)
 
 

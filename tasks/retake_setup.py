@@ -39,6 +39,7 @@ def begin_retake(found: RetakePlan) -> Run:
             image=old.image_path,
             audio=old.audio_path,
             origin=origin,
+            pose=old.input_paths.get("pose"),
         )
         return Run.create(found.root, start)
 
@@ -79,7 +80,8 @@ def share_files(old: Run, new: Run) -> None:
     same = [clip for clip in clips if not any(each.remakes(clip) for each in takes)]
     sharing = FileSharing(old, new)
     sharing.share_once()
-    sharing.share_clips("audio", clips)
+    for stage in ("audio", "pose") if new.spec.pose else ("audio",):
+        sharing.share_clips(stage, clips)
     for stage in ("steps", "latents"):
         sharing.share_clips(stage, same)
     for stage in (

@@ -21,7 +21,7 @@ def count_frames_kept(run: "Run") -> int | None:
     """How many clips' frames stay; `auto` keeps all if the run fits the disk budget with them, else none."""
     # What the run's frames take already counts as free, so that a resume decides alike.
     free = shutil.disk_usage(run.root).free + _bytes_of_stored_frames(run)
-    paths = run.image_path, run.audio_path
+    paths = run.input_paths.values()
     inputs = sum(path.stat().st_size for path in paths if path.is_file())
     return choose_frames_kept(run.spec, run.settings, free, (model_traits_of(run), inputs))
 

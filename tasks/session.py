@@ -16,6 +16,7 @@ from model.avatar import AudioWindow
 from model.device.heap import release_memory
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
+from storage.pose_video import PoseReader
 from storage.run import Run
 from tasks.cached_runs import cached_run, keep_run
 from tasks.clip_output import publish_made
@@ -42,7 +43,7 @@ from tasks.timeline import sound_span
 from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from model.avatar import Avatar, Byte, Decoder, Float
+    from model.avatar import Avatar, Byte, Decoder, Float, Poses
 
 # By the absolute folder as text: tasks ask for these a hundred times a clip.
 _sessions: dict[str, "Session"] = {}
@@ -213,7 +214,9 @@ class Session:
     def denoise_ahead(self) -> DenoiseAhead:
         """The denoiser, ahead as far as the settings let it."""
         source = DenoiseSources(
-            partial(self.avatar.denoiser, self.inputs), self.features, self.checkpoints
+            partial(self.avatar.denoiser, self.inputs, poses=self.poses),
+            self.features,
+            self.checkpoints,
         )
         reach = Lookahead(self._lookahead_clips, self._last_clip)
         return DenoiseAhead(self.run, source, reach, self.stop, self.watchdog)
@@ -247,6 +250,30 @@ class Session:
         return self.avatar.extract_audio(
             AudioWindow(window, span.start, sound.samples, mean, variance)
         )
+
+    @property
+    def poses(self) -> "Poses | None":
+        """The pose latents [c, t, h, w] of each clip; None where the film has no pose video."""
+        return self._find_pose if self.run.spec.pose else None
+
+    def _find_pose(self, clip: int) -> "Float":
+        there = self.run.pose.complete(clip)
+        return self.run.pose.read(clip) if there else self.encode_pose(clip)
+
+    def encode_pose(self, clip: int) -> "Float":
+        """The pose latents [c, t, h, w] of a clip, out of the run's copy of the pose video. Raises InputDamaged, BadPoseVideo."""
+        frames = self.run.spec.clip_frames
+        self.run.check_inputs("pose")
+        return self.avatar.encode_pose(self._pose_reader.read(clip * frames, frames))
+
+    @cached_property
+    def _pose_reader(self) -> PoseReader:
+        run, spec = self.run, self.run.spec
+        reader = PoseReader(
+            run.input_paths["pose"], spec.pose_stride, (spec.width, spec.height), spec.crop
+        )
+        self._closing.callback(reader.close)
+        return reader
 
     def decode(self, clip: int) -> "Byte":
         """The frames of a clip [frame, y, x, rgb], from its latents and the decoder's memory of those before."""

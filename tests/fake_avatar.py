@@ -1,7 +1,7 @@
 """A tiny model with the real Protocols: rings that go from clip to clip, a decoder with memory, no torch.
 
 Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
-says of its numerics, FAKE_PROBE what its probe gives (empty: it has none), FAKE_WRONG=0.5 lets it compute wrongly by so much, FAKE_DRIFT=1 changes all that it computes by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_FACE=1 lets it need a face. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
+says of its numerics, FAKE_PROBE what its probe gives (empty: it has none), FAKE_WRONG=0.5 lets it compute wrongly by so much, FAKE_DRIFT=1 changes all that it computes by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_FACE=1 lets it need a face, FAKE_POSE=1 take poses. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
 that hold a number makes that stage of that clip fail so many times; a word after it says how: memory, device, io, full, nan (denoise only). FAKE_LOG is a file that gets one line per call. While a folder FAKE_HOLD has a file such as `decode.2`, that stage of that clip waits, beside a file `decode.2.reached`.
 """
 
@@ -21,15 +21,14 @@ from model.avatar import (
     Denoised,
     DeviceConfig,
     Float,
-    MachineSpeed,
-    MemoryEstimate,
     ModelTraits,
     Named,
     Options,
+    Poses,
     Seed,
-    TimeEstimate,
     seed_for_clip,
 )
+from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.pocket.face_boxes import FaceBoxes
 from model.prompt_schedule import parse_changes
 from storage.errors import WrongPrecision
@@ -61,6 +60,7 @@ def traits_of(options: Options) -> ModelTraits:
         decoder_memory=MEMORY,
         reads_words=True,
         needs_face=bool(os.environ.get("FAKE_FACE")),
+        takes_pose=bool(os.environ.get("FAKE_POSE")),
         motion_latents=int(os.environ.get("FAKE_MOTION", "0")),
         carry_bytes=RING
         * 4
@@ -108,8 +108,8 @@ def _pretend(stage: str, clip: int) -> bool:
 class FakeDenoiser:
     """Latents that depend on the seed, the clip, the sound and everything before."""
 
-    def __init__(self, traits: ModelTraits, inputs: Named, seed: Seed) -> None:
-        self._traits, self._seed = traits, seed
+    def __init__(self, traits: ModelTraits, inputs: Named, seed: Seed, poses: Poses | None) -> None:
+        self._traits, self._seed, self._poses = traits, seed, poses
         self._reference = inputs["reference"].astype(np.int64)
         self._spans = inputs.get("spans", np.zeros((0, 2), np.int64))
         self._clip = 0
@@ -141,6 +141,8 @@ class FakeDenoiser:
             ]
         )
         heard += asked.repeat(traits.clip_latents // len(asked))
+        if self._poses is not None:
+            heard += (self._poses(clip).mean((0, 2, 3)) * 1000).astype(np.int64)
         steps = []
         for ring in self._rings:
             x = (
@@ -261,8 +263,16 @@ class FakeAvatar:
         level = np.stack([body.mean(1), np.abs(body).mean(1), body.max(1)])
         return _drifted(np.stack([level, level * 2]).astype(np.float32))
 
-    def denoiser(self, inputs: Named, seed: Seed) -> FakeDenoiser:
-        return FakeDenoiser(self._traits, inputs, seed)
+    def encode_pose(self, frames: Byte) -> Float:
+        traits = self._traits
+        lit = np.zeros(traits.clip_frames, np.float32)
+        lit[: len(frames)] = frames.mean((1, 2, 3)) / 255
+        held = lit.reshape(traits.clip_latents, -1).mean(1)[None, :, None, None]
+        size = (traits.latent_channels, 1, traits.latent_height, traits.latent_width)
+        return _drifted((held * np.ones(size)).astype(np.float32))
+
+    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> FakeDenoiser:
+        return FakeDenoiser(self._traits, inputs, seed, poses)
 
     def decoder(self, inputs: Named) -> FakeDecoder:
         assert "reference" in inputs

@@ -10,14 +10,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from model.encoders.wav2vec2 import FilmRate, Wav2VecEncoder
-from model.weights.checkpoint import FOLDER, SPEECH
+from model.vae.wan_layout import STATISTICS
+from model.vae.wan_vae import load_vae
+from model.weights.checkpoint import FOLDER, SPEECH, VAE
 from storage.run import Run
+from storage.segments import encode_h264
 from tests.film_facts import inspect_film
 from tests.model.parity.audio_features import extract_whole
 from tests.waiting import wait_until
@@ -28,6 +32,8 @@ PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wa
 LIVE = ("--model", "live-avatar", "--infer-frames", "12", "--num-clip", "5", "--carry-every", "2")
 WAN = ("--model", "wan-s2v", "--sample-steps", "2", "--num-clip", "2", "--size", "64*48")
 WAN += ("--negative-prompt", "Six fingers on a hand.")
+POSE_FRAMES = 83
+"""Of a pose video of 50 frames a second: every second one is taken, and the last clip and a half have none."""
 Words = Callable[..., list[str]]
 
 
@@ -37,12 +43,23 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
     folder = tmp_path_factory.mktemp("weights")
     maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(folder)]
     subprocess.run(maker, cwd=ROOT, check=True, capture_output=True)
+    pose = folder / "pose.mp4"
+    pose.write_bytes(encode_h264(draw_poses(), fps=50, crf=18, preset="veryfast"))
 
     def spoken(run: Path, *more: str) -> list[str]:
         new = [sys.executable, "-m", "pipeline", "new", str(PICTURE), str(SOUND)]
-        return [*new, "--size", "64*64", "--weights", str(folder), "--run", str(run), *more]
+        film = ("--weights", str(folder), "--pose-video", str(pose), "--run", str(run))
+        return [*new, "--size", "64*64", *film, *more]
 
     return spoken
+
+
+def draw_poses() -> np.ndarray:
+    """A bar that goes across black frames [frame, y, x, rgb]."""
+    frames = np.zeros((POSE_FRAMES, 64, 64, 3), np.uint8)
+    for n, frame in enumerate(frames):
+        frame[8:56, n % 60 : n % 60 + 4] = (255, 128, 2 * n)
+    return frames
 
 
 def make(words: list[str]) -> None:
@@ -62,7 +79,9 @@ def kill_when(words: list[str], record: Path) -> None:
 
 def pieces(run: Path) -> dict[str, bytes]:
     """The film, and all that it was made of."""
-    folders = [run / name for name in ("segments", "latents", "motion") if (run / name).is_dir()]
+    folders = [
+        run / name for name in ("segments", "latents", "motion", "pose") if (run / name).is_dir()
+    ]
     kept = [run / "video.mp4", *(path for folder in folders for path in folder.iterdir())]
     return {str(path.relative_to(run)): path.read_bytes() for path in kept}
 
@@ -78,6 +97,24 @@ def unbroken(words: Words, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_live_avatar_keeps_every_frame(unbroken: Path) -> None:
     """Clip 0 keeps its first three frames, which the published program drops: 5 clips of 12 are 60."""
     assert inspect_film(unbroken / "video.mp4").frames == 60
+
+
+def test_each_clip_has_the_poses_of_the_published_rule(words: Words, unbroken: Path) -> None:
+    """All frames at the stride, black (-1) beyond the end, each clip behind its first frame again through diffusers' own encoder at once, the first latent dropped."""
+    run, folder = Run.open(unbroken), Path(words(unbroken)[words(unbroken).index("--weights") + 1])
+    with av.open(str(run.input_paths["pose"])) as video:
+        frames = [each.to_ndarray(format="rgb24") for each in video.decode(video=0)]
+    taken = torch.from_numpy(np.stack(frames[::2])).permute(3, 0, 1, 2)[None] / 255 * 2 - 1
+    assert taken.shape[2] == 42
+    whole = torch.cat([taken, -torch.ones(1, 3, 60 - 42, 64, 64)], 2)
+    vae = load_vae(folder / FOLDER / VAE, torch.float32)
+    mean, std = (torch.tensor(each).view(1, -1, 1, 1, 1) for each in STATISTICS)
+    for clip in (1, 3):  # its own poses all through, and half of it black
+        cond = whole.chunk(5, 2)[clip]
+        with torch.inference_mode():
+            mode = vae.module.encode(torch.cat([cond[:, :, :1], cond], 2)).latent_dist.mode()
+        latents = ((mode - mean) / std)[0, :, 1:].numpy()
+        assert np.allclose(run.pose.read(clip), latents, atol=1e-4), clip
 
 
 def test_live_avatar_offline_and_offloaded(words: Words, unbroken: Path, tmp_path: Path) -> None:

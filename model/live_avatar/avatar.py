@@ -1,6 +1,6 @@
 """LiveAvatar, loaded."""
 
-from model.avatar import Byte, DeviceConfig, Float, Named, Options, Seed
+from model.avatar import Byte, DeviceConfig, Float, Named, Options, Poses, Seed
 from model.kv.kv_cache import KVCacheConfig
 from model.live_avatar.model_traits import KIND
 from model.s2v.conditioning import Conditioning
@@ -26,11 +26,11 @@ def load_model(options: Options, machine: DeviceConfig) -> "LiveAvatar":
 class LiveAvatar(WanAvatar):
     """The Avatar of the model called live-avatar."""
 
-    def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
+    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> CausalDenoiser:
         """A denoiser that stands before clip 0."""
-        return CausalDenoiser(self.prepare_denoising(inputs, seed))
+        return CausalDenoiser(self.prepare_denoising(inputs, seed, poses))
 
-    def prepare_denoising(self, inputs: Named, seed: Seed) -> DenoisingSetup:
+    def prepare_denoising(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> DenoisingSetup:  # fmt: skip
         """All that decides the latents of a film but its sound; of this process's layers alone, where it has some."""
         transformer = self._parts.transformer
         conditioning = Conditioning(
@@ -38,6 +38,7 @@ class LiveAvatar(WanAvatar):
             self.tensor(inputs["motion"]),
             self.tensor(inputs["text"]),
             self._traits.clip_latents,
+            pose=self.pose_tensors(poses),
         )
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
         noise = SeededNoise(seed, transformer.config.roll)

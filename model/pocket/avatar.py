@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model.avatar import AudioWindow, Byte, DeviceConfig, Float, ModelTraits, Named, Options, Seed
+from model.avatar import (
+    AudioWindow,
+    Byte,
+    DeviceConfig,
+    Float,
+    ModelTraits,
+    Named,
+    Options,
+    Poses,
+    Seed,
+)
 from model.device.precision import require_precision
 from model.device.processor import NARROW, WIDENED, uses_amx, widen_convolutions
 from model.encoders.mel_encoder import MelEncoder
@@ -155,11 +165,20 @@ class PocketAvatar:
         features: Float = self._audio_encoder.hear(torch.from_numpy(heard.sound)[None])[0].numpy()
         return features
 
-    def denoiser(self, inputs: Named, seed: Seed) -> CausalDenoiser:
-        """A denoiser that stands before clip 0."""
-        return CausalDenoiser(self.prepare_denoising(inputs, seed))
+    def encode_pose(self, frames: Byte) -> Float:
+        """Nothing: its head moves with sound and prompt."""
+        raise NotImplementedError
 
-    def prepare_denoising(self, inputs: Named, seed: Seed) -> DenoisingSetup:
+    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> CausalDenoiser:
+        """A denoiser that stands before clip 0."""
+        return CausalDenoiser(self.prepare_denoising(inputs, seed, poses))
+
+    def prepare_denoising(
+        self,
+        inputs: Named,
+        seed: Seed,
+        poses: Poses | None = None,  # noqa: ARG002 - traits.takes_pose says so
+    ) -> DenoisingSetup:
         """All that decides the latents of a film but its sound; of this process's layers, where it has some."""
         config = self._transformer.config
         still, acts = to_batch(inputs["still"]), ActSchedule.from_inputs(inputs)

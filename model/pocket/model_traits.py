@@ -5,14 +5,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from model.avatar import (
-    DeviceConfig,
-    MachineSpeed,
-    MemoryEstimate,
-    ModelTraits,
-    Options,
-    TimeEstimate,
-)
+from model.avatar import DeviceConfig, ModelTraits, Options
+from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.latent_preview import LatentPreview
 from model.pocket.canvas import SIZE
 from model.pocket.curve_layout import CHANNELS, FRAMES, SIDE

@@ -10,8 +10,8 @@ from torch import Tensor
 from model.avatar import Float
 from storage.errors import BadInput
 
-Pose = Callable[[int], Tensor]
-"""The pose latents [1, c, t, h, w] of a clip, by its number."""
+Pose = Callable[[int], Tensor | None]
+"""The pose latents [1, c, t, h, w] of a clip, by its number; None: zeros."""
 Settle = Callable[[Tensor, Tensor], Tensor]
 """Latents [1, c, t, h, w] of a block whose noise is gone, and its features [1, layer, channel, frame], to what stands in the film."""
 

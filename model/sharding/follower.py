@@ -3,38 +3,42 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from model.avatar import Named, Seed
+from model.avatar import Float, Named, Poses, Seed
 from model.sampling.causal_stage import CausalStage, DenoisingSetup
 from model.sampling.task_runner import TaskRunner
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.links import TensorLinks
 
-SEEDS_KEPT = 4
-"""Clips whose seeds are remembered: as many as can be under way, and some."""
+CLIPS_KEPT = 4
+"""Clips whose seeds and poses are remembered: as many as can be under way, and some."""
 
 
 class PreparesDenoising(Protocol):
     """What a model must do to be shared out over ranks."""
 
-    def prepare_denoising(self, inputs: Named, seed: Seed) -> DenoisingSetup:
+    def prepare_denoising(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> DenoisingSetup:  # fmt: skip
         """All that decides the latents of a film but its sound."""
 
 
 class ClipSeeds:
-    """The seed of each clip that is under way, as it was when the clip was begun: the same on all ranks."""
+    """The seed of each clip that is under way, as it was when the clip was begun: the same on all ranks. Its pose latents, too, on ranks that have no other way to them."""
 
     def __init__(self) -> None:
-        self._seeds: dict[int, int] = {}
+        self._begun: dict[int, tuple[int, Float | None]] = {}
 
-    def note_seed(self, clip: int, seed: int) -> None:
-        """Remember the seed of a clip that begins; those of clips long past are forgotten."""
-        self._seeds[clip] = seed
-        for old in [each for each in self._seeds if each < clip - SEEDS_KEPT]:
-            del self._seeds[old]
+    def note_seed(self, clip: int, seed: int, pose: Float | None = None) -> None:
+        """Remember the seed of a clip that begins, and its pose latents [c, t, h, w] where it has some; those of clips long past are forgotten."""
+        self._begun[clip] = seed, pose
+        for old in [each for each in self._begun if each < clip - CLIPS_KEPT]:
+            del self._begun[old]
 
     def seed_of(self, clip: int) -> int:
         """The seed of a clip."""
-        return self._seeds[clip]
+        return self._begun[clip][0]
+
+    def pose_of(self, clip: int) -> Float | None:
+        """The pose latents of a clip; None where it has none."""
+        return self._begun[clip][1]
 
 
 class Follower:
@@ -64,14 +68,15 @@ class Follower:
             self._runner.reset()
         self._runner = None  # its memory goes first
         self._avatar = self._avatar or self._load()
-        setup = self._avatar.prepare_denoising(told.arrays, self._seeds.seed_of)
+        begun = self._seeds
+        setup = self._avatar.prepare_denoising(told.arrays, begun.seed_of, begun.pose_of)
         plan, rank = self._links.plan, self._links.rank
         self._runner = TaskRunner(CausalStage(setup, plan.shards[rank]), plan, rank, self._links)
 
     def _do_part(self, told: Instruction, runner: TaskRunner) -> None:
         match told.kind:
             case Kind.BEGIN_CLIP:
-                self._seeds.note_seed(told.task.clip, told.seed)
+                self._seeds.note_seed(told.task.clip, told.seed, told.arrays.get("pose"))  # type: ignore[arg-type]
                 runner.stage.begin_clip(told.task.clip, told.arrays["audio"])  # type: ignore[arg-type]
             case Kind.RUN_TASK:
                 runner.run_task(told.task)

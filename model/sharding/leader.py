@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.avatar import Float, Named, Seed, seed_for_clip
+from model.avatar import Float, Named, Poses, Seed, seed_for_clip
 from model.sampling.causal_stage import BlockTask
 from model.sharding.follower import ClipSeeds
 from model.sharding.instructions import Instruction, Kind
@@ -13,10 +13,12 @@ from model.sharding.links import TensorLinks
 class Leader:
     """The other ranks of one film, as CausalDenoiser sees them (model/sampling/causal.py, Crew)."""
 
-    def __init__(self, links: TensorLinks, inputs: Named, seed: Seed) -> None:
+    def __init__(
+        self, links: TensorLinks, inputs: Named, seed: Seed, poses: Poses | None = None
+    ) -> None:
         """Tell all ranks that a film with these inputs follows."""
         self.links, self.plan = links, links.plan
-        self._seed = seed
+        self._seed, self._poses = seed, poses
         self.seeds = ClipSeeds()
         """Those of rank 0 itself: what gives each clip its seed may change its mind while the clip is under way."""
         self.links.tell_all(
@@ -27,7 +29,9 @@ class Leader:
         """A clip with these features follows."""
         seed = seed_for_clip(self._seed, clip)
         self.seeds.note_seed(clip, seed)
-        task, arrays = BlockTask(clip, 0), {"audio": audio}
+        pose = self._poses(clip) if self._poses else None
+        arrays = {"audio": audio} if pose is None else {"audio": audio, "pose": pose}
+        task = BlockTask(clip, 0)
         self.links.tell_all(Instruction(Kind.BEGIN_CLIP, task, seed, arrays))
 
     def run_task(self, task: BlockTask) -> None:

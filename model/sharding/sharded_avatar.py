@@ -18,6 +18,7 @@ from model.avatar import (
     Float,
     Named,
     Options,
+    Poses,
     Seed,
     bytes_free,
     estimate_memory,
@@ -99,15 +100,15 @@ class ShardedAvatar:
         """The number of each rank's process, by rank; 0 is this one."""
         return self._group.processes
 
-    def denoiser(self, inputs: Named, seed: Seed) -> ShardedDenoiser:
+    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> ShardedDenoiser:
         """A denoiser that stands before clip 0; the one before it is given up."""
         if self._group.loss is not None:
             self._group, self._last = RankGroup(self._job), None
         if self._last is not None:
             self._last.restore(0, ())  # what it has under way is taken first
         with self._group.blame_rank():
-            leader = Leader(self._group.links, inputs, seed)
-            setup = self._local.prepare_denoising(inputs, leader.seeds.seed_of)
+            leader = Leader(self._group.links, inputs, seed, poses)
+            setup = self._local.prepare_denoising(inputs, leader.seeds.seed_of, poses)
             self._last = ShardedDenoiser(CausalDenoiser(setup, leader), self._group)
         return self._last
 

@@ -9,7 +9,17 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from model.avatar import FP8, AudioWindow, Byte, DeviceConfig, Float, ModelTraits, Named, Options
+from model.avatar import (
+    FP8,
+    AudioWindow,
+    Byte,
+    DeviceConfig,
+    Float,
+    ModelTraits,
+    Named,
+    Options,
+    Poses,
+)
 from model.device import nvml
 from model.device.precision import require_precision
 from model.device.processor import NARROW
@@ -17,6 +27,7 @@ from model.encoders.umt5 import TextEncoder
 from model.encoders.wav2vec2 import FilmRate
 from model.ops.fused import can_build
 from model.pocket.face_boxes import FaceBoxes
+from model.s2v.conditioning import Pose
 from model.sampling.probe import hash_bits
 from model.wan.gpu_memory import choose_offload
 from model.wan.model_traits import FRAMES_PER_LATENT, MOTION_LATENTS, PublishedModel
@@ -123,6 +134,25 @@ class WanAvatar:
     def encode_words(self, encoder: TextEncoder, prompt: str) -> Named:
         """The prompt's states, "text" [token, dim]."""
         return {"text": encoder.encode_text(prompt)}
+
+    @torch.inference_mode()
+    def encode_pose(self, frames: Byte) -> Float:
+        """Pose latents [c, t, h, w] of one clip from its frames of the pose video [frame, y, x, rgb]; what these lack of the clip is black, as published."""
+        missing = self._traits.clip_frames - len(frames)
+        shown = rearrange(torch.from_numpy(frames).float() / 127.5 - 1, "t y x c -> 1 c t y x")
+        clip = torch.nn.functional.pad(shown, (0, 0, 0, 0, 0, missing), value=-1)
+        # A stream's first latent has one frame alone: the first stands there twice, and its latent goes.
+        latents = self._parts.vae.encode(torch.cat([clip[:, :, :1], clip], 2))
+        return to_array(latents[:, :, 1:])
+
+    def pose_tensors(self, poses: Poses | None) -> Pose | None:
+        """The pose latents of each clip on the model's device [1, c, t, h, w]; None where a film has none."""
+
+        def find_pose(clip: int) -> Tensor | None:
+            latents = poses(clip) if poses else None
+            return None if latents is None else self.tensor(latents)
+
+        return None if poses is None else find_pose
 
     def pixels(self, picture: Byte) -> Tensor:
         """A picture [y, x, rgb] as one frame [1, 3, 1, y, x] in -1..1."""

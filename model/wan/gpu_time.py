@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model.avatar import MachineSpeed, TimeEstimate
+from model.estimates import MachineSpeed, TimeEstimate
 
 FILES = 47.1e9
 """Bytes of all weights."""
@@ -74,6 +74,8 @@ class MeasuredClip:
     operations: float = 16 * 120.8e12
     """Of that clip, by `ClipWork.operations`."""
     pixels: int = 704 * 384 * 12
+    pose: float = 1.0
+    """Encoding its poses. Not timed: .6 of the decoder's operations, at the pace of diffusers' own decoder, whose layers the encoder has (docs/pose.md)."""
 
 
 def estimate_seconds(
@@ -86,7 +88,8 @@ def estimate_seconds(
     """Seconds of loading and of a clip, `fetched` being the bytes a clip that come over from the host; `share`: so much of the denoising is this card's."""
     denoise = measured.denoise * shape.operations / measured.operations / speed.relative
     denoise *= share * (measured.fp8 if shape.fp8 else 1.0)
-    decode = measured.decode * shape.pixels / measured.pixels / speed.relative
+    size = shape.pixels / measured.pixels / speed.relative
+    decode, pose = measured.decode * size, measured.pose * size
     moving = fetched / speed.link
     waiting = max(BESIDE_SLOWDOWN * moving, moving / REACHED_SHARE - denoise)
     load = (
@@ -94,5 +97,5 @@ def estimate_seconds(
     )
     asking = share * shape.passes * shape.config["num_layers"] * LAUNCHES + OTHERS
     return TimeEstimate(
-        load, denoise + waiting, decode, measured.beside, speed.launch * asking, ENDING
+        load, denoise + waiting, decode, measured.beside, speed.launch * asking, ENDING, pose
     )

@@ -6,15 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from model.avatar import (
-    FP8,
-    DeviceConfig,
-    MachineSpeed,
-    MemoryEstimate,
-    ModelTraits,
-    Options,
-    TimeEstimate,
-)
+from model.avatar import FP8, DeviceConfig, ModelTraits, Options
+from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.latent_preview import LatentPreview
 from model.vae import preview
 from model.vae.wan_layout import decoder_memory
@@ -119,6 +112,7 @@ class PublishedModel:
             audio_channels=config["audio_dim"],
             audio_margin=AUDIO_MARGIN,
             decoder_memory=decoder_memory(VAE),
+            takes_pose=True,
             motion_latents=self.motion_latents,
             guidance=self._guidance(options),
             hears_whole=options.whole_audio,

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from model.avatar import Byte, DeviceConfig, Float, Named, Options, Seed
+from model.avatar import Byte, DeviceConfig, Float, Named, Options, Poses, Seed
 from model.encoders.umt5 import TextEncoder
 from model.s2v.conditioning import Conditioning
 from model.sampling.clipwise import ClipwiseDenoiser, Guidance
@@ -32,12 +32,16 @@ class WanS2V(WanAvatar):
             "negative": encoder.encode_text(self._options.negative_prompt),
         }
 
-    def denoiser(self, inputs: Named, seed: Seed) -> ClipwiseDenoiser:
+    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> ClipwiseDenoiser:
         """A denoiser that stands before clip 0."""
         transformer, reference = self._parts.transformer, self.tensor(inputs["reference"])
         # Before clip 0 there is no past at all: its tokens are left out.
         conditioning = Conditioning(
-            reference, reference[:, :, :0], self.tensor(inputs["text"]), self._traits.clip_latents
+            reference,
+            reference[:, :, :0],
+            self.tensor(inputs["text"]),
+            self._traits.clip_latents,
+            pose=self.pose_tensors(poses),
         )
         guidance = Guidance(float(self._traits.guidance), self.tensor(inputs["negative"]))
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)

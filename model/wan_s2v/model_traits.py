@@ -14,7 +14,9 @@ KIND = PublishedModel(
     least_frames=76,
     vae_in_float=True,
     # Four steps with guidance: eight passes; it decodes, and encodes its own past, in float32.
-    measured=MeasuredClip(14.5, 3.1, 1.0, operations=8 * 1070.4e12, pixels=704 * 384 * 20),
+    measured=MeasuredClip(
+        14.5, 3.1, 1.0, operations=8 * 1070.4e12, pixels=704 * 384 * 20, pose=1.7
+    ),
     switches={"sigmas": "unipc_shift_once", "rounding": "never"},
 )
 

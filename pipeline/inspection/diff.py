@@ -16,7 +16,7 @@ from storage.layout import clip_arrays
 if TYPE_CHECKING:
     from storage.run import Run
 
-CLIPWISE = ("audio", "steps", "latents", "motion", "frames", "segment")
+CLIPWISE = ("audio", "pose", "steps", "latents", "motion", "frames", "segment")
 """In the order in which a clip is made; steps before latents, as they say where in a clip it began."""
 ONCE = ("inputs", "sound", "soundtrack")
 SAMPLES = 32

@@ -12,7 +12,17 @@ from storage.errors import BadOption
 from storage.schema import is_utf8
 from storage.spec import Settings
 
-OWN = {"image", "audio", "run", "output_dir", "output_file", "overwrite", "title", "script"}
+OWN = {
+    "image",
+    "audio",
+    "run",
+    "output_dir",
+    "output_file",
+    "overwrite",
+    "title",
+    "script",
+    "pose_video",
+}
 """Options of which a job has its own: where things lie, and what the film is called; and one that names a file, which nobody does from elsewhere."""
 JOB_FLAGS = {
     flag.name: flag for flag in FLAGS if flag.option is None or flag.option.name not in OWN

@@ -229,7 +229,12 @@ def _effective_settings(run: "Run", every: int) -> Iterator[EffectiveSetting]:
 
 
 # One name, one meaning: what a flag sets is called as the flag is, and what the run froze beside it otherwise.
-_OF_SPEC = {"weights": "weights_hash", "image": "image_hash", "audio": "audio_hash"}
+_OF_SPEC = {
+    "weights": "weights_hash",
+    "image": "image_hash",
+    "audio": "audio_hash",
+    "pose": "pose_hash",
+}
 _OF_SPEC |= {"precision": "asked_precision"}
 _OF_FINGERPRINT = {"device": "device_name"}
 

@@ -96,9 +96,6 @@ PUBLISHED_ONLY = (
     _ignored_flag("drop-motion-noisy", "No noise on the motion latents.", _NO_EFFECT, takes=False),
     _dropped_flag("use-dataset", "Take a sample of a dataset.", _NO_EFFECT, takes=False),
     _dropped_flag("dataset-sample-idx", "Which sample.", _NO_EFFECT),
-    _refused_flag(
-        "pose-video", "Poses from a film.", "pocket takes no poses: its head moves with the sound"
-    ),
     _refused_flag("use-prompt-extend", "Have the prompt rewritten.", _NO_REWRITING, takes=False),
     _ignored_flag("prompt-extend-method", "Who rewrites the prompt.", _NO_REWRITING),
     _ignored_flag("prompt-extend-model", "With which model.", _NO_REWRITING),

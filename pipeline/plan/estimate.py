@@ -23,7 +23,8 @@ from tasks.retention import choose_frames_kept
 from tasks.state_checkpoints import choose_interval
 
 if TYPE_CHECKING:
-    from model.avatar import MemoryEstimate, ModelTraits, TimeEstimate
+    from model.avatar import ModelTraits
+    from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
     from pipeline.plan.machine import PlanMachine
     from pipeline.plan.remedies import Remedy
 
@@ -188,12 +189,20 @@ class PlanInput:
         resolved, machine = self.resolved, self.machine
         if machine.free is None or machine.speed is None:
             return None
+        estimate = self._estimate_without_poses(machine.free, machine.speed)
+        if estimate is None or not resolved.spec.pose:
+            return estimate
+        # They are encoded by the thread that decodes.
+        return replace(estimate, decode=estimate.decode + estimate.pose)
+
+    def _estimate_without_poses(self, free: int, speed: "MachineSpeed") -> "TimeEstimate | None":
+        resolved = self.resolved
         if self.sharing is not None:
             return self.sharing.time
         request, spec = resolved.request, resolved.spec
         options = build_model_options(request, spec.width, spec.height)
         device = requested_device(request)
-        return avatar.estimate_time(spec.model, options, device, machine.free, machine.speed)
+        return avatar.estimate_time(spec.model, options, device, free, speed)
 
     def count_carries(self, most: int) -> int:
         """Number of state checkpoints on the disk: at most `most`, and the anchors."""

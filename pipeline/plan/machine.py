@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model import avatar
-from model.avatar import FP8, MachineSpeed
+from model.avatar import FP8
+from model.estimates import MachineSpeed
 from model.sharding.launcher_env import parse_gpus
 from pipeline.plan.gpus import GPUS, find_gpu
 from pipeline.plan.speed_test import find_local_gpu, measure_speed

@@ -17,8 +17,9 @@ def main(path: str) -> None:
     follow_parent()
     log_output.configure_logging(debug=False, console=None)
     values = json.loads(Path(path).read_text(encoding="utf-8"))
-    for name in ("image", "audio", "run", "output_file"):
-        values[name] = Path(values[name])
+    for name in ("image", "audio", "pose_video", "run", "output_file"):
+        if name in values:
+            values[name] = Path(values[name])
     api.new(Request(**values))
 
 

@@ -11,7 +11,8 @@ from tasks.defaults import build_model_options
 from tasks.device_memory import requested_device
 
 if TYPE_CHECKING:
-    from model.avatar import DeviceConfig, MemoryEstimate, Options, TimeEstimate
+    from model.avatar import DeviceConfig, Options
+    from model.estimates import MemoryEstimate, TimeEstimate
     from pipeline.plan.machine import PlanMachine
     from tasks.resolve import ResolvedRequest
 

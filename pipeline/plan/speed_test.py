@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.avatar import MachineSpeed
 from model.device.heap import release_memory
+from model.estimates import MachineSpeed
 from pipeline.upkeep.child_process import code_command, tie_to_parent
 
 if TYPE_CHECKING:

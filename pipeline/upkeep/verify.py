@@ -176,8 +176,16 @@ def _find_lost(run: "Run", price: "RepairCost") -> Iterator[LostInput]:
     once = {"inputs", "sound", "soundtrack"}
     unmade = not all(run.records.complete(stage) for stage in once)
     needed = bool(once & {*price.once}) or unmade
+    poses = bool(run.spec.pose) and (bool(price.hear) or not _has_all_poses(run))
     for path, flaw, digest in run.find_input_flaws():
+        if path == run.input_paths.get("pose"):
+            yield LostInput(str(path.relative_to(run.root)), flaw, digest, poses)
+            continue
         yield LostInput(str(path.relative_to(run.root)), flaw, digest, needed)
+
+
+def _has_all_poses(run: "Run") -> bool:
+    return all(run.pose.complete(clip) for clip in range(run.spec.clips))
 
 
 def _find_lost_contexts(run: "Run", found: Iterable[Finding]) -> Iterator[LostInput]:

@@ -6,6 +6,7 @@ HELP: Mapping[str, str] = {
     "image": "图片。",
     "audio": "声音，或带声音的影片。",
     "prompt": "用文字描述影片；对 pocket：表情、目光、点头、活跃程度。",
+    "pose_video": "带动身体的骨架影片；用于大模型。",
     "script": "从何时到何时用哪个提示词：.toml、.json、.csv 或 .srt 文件；没有写到的时间用 prompt。",
     "model": "由谁绘制：pocket、live-avatar 或 wan-s2v。",
     "size": "影片的宽*高 (256*256)。",

@@ -46,6 +46,7 @@ ARGUMENTS = {
     "BadInput": ("what is wrong, and the way out",),
     "BadImage": ("face.png", "it is no picture"),
     "BadSound": ("speech.wav", "it has no sound"),
+    "BadPoseVideo": ("dance.mp4", "it has no frames"),
     "BadFilm": ("photo.jpg", "it is one picture, and a film is needed"),
     "BadWeights": ("syncnet.pth", "it is no SyncNet"),
     "BadSegment": ("segments/00003.mp4", "it holds 11 frames, not 12"),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.distributed import HashStore
 
+from model.avatar import Float
 from model.kv.kv_shape import Shard
 from model.s2v.transformer import S2VTransformer, view_blocks
 from model.sampling.causal import CausalDenoiser
@@ -23,7 +24,7 @@ from model.sharding.follower import Follower
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.leader import Leader
 from model.sharding.links import TensorLinks
-from tests.model.small import rounded, small_scene, small_transformer, sound
+from tests.model.small import CHANNELS, draw, rounded, small_scene, small_transformer, sound
 
 STEPS, LAYERS, LATENTS = 4, 5, 6
 SCHEDULE = Schedule((1000.0, 900.0, 750.0, 500.0), (1.0, 0.9, 0.75, 0.5, 0.0))
@@ -50,14 +51,13 @@ class Miniature:
     kind: str
     shard: Shard = WHOLE
 
-    def prepare_denoising(self, inputs: Any, seed: Any) -> DenoisingSetup:
+    def prepare_denoising(self, inputs: Any, seed: Any, poses: Any) -> DenoisingSetup:
         model = deepcopy(build_model(self.kind))
         if self.kind == "live":
             model.keep_blocks(self.shard.layers)
         view = view_blocks(model, self.shard.layers)
-        return DenoisingSetup(
-            view, SCHEDULE, small_scene(latents=LATENTS), SeededNoise(seed, model.config.roll)
-        )
+        scene = small_scene(latents=LATENTS, pose=lambda clip: torch.from_numpy(poses(clip))[None])
+        return DenoisingSetup(view, SCHEDULE, scene, SeededNoise(seed, model.config.roll))
 
 
 def seed_of(clip: int) -> int:
@@ -65,9 +65,14 @@ def seed_of(clip: int) -> int:
     return 100 + clip
 
 
+def pose_of(clip: int) -> Float:
+    """Pose latents of a clip, which a rank is told when the clip begins."""
+    return draw(CHANNELS, LATENTS, 8, 8, seed=clip).numpy()
+
+
 def single(kind: str) -> CausalDenoiser:
     """The denoiser of one process."""
-    return CausalDenoiser(Miniature(kind).prepare_denoising({}, seed_of))
+    return CausalDenoiser(Miniature(kind).prepare_denoising({}, seed_of, pose_of))
 
 
 @contextmanager
@@ -89,9 +94,9 @@ def ranked(kind: str, plan: ShardPlan) -> Iterator[CausalDenoiser]:
     for thread in threads:
         thread.start()
     links = TensorLinks(store, plan, 0, CPU)
-    leader = Leader(links, {"x": np.zeros(1)}, seed_of)
+    leader = Leader(links, {"x": np.zeros(1)}, seed_of, pose_of)
     own = Miniature(kind, plan.shards[0])
-    yield CausalDenoiser(own.prepare_denoising({}, leader.seeds.seed_of), leader)
+    yield CausalDenoiser(own.prepare_denoising({}, leader.seeds.seed_of, pose_of), leader)
     links.tell_all(Instruction(Kind.END))
     links.flush()
     for thread in threads:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from model.avatar import FP8, DeviceConfig, Options, estimate_memory, estimate_time
-from model.avatar import MachineSpeed as Speed
+from model.estimates import MachineSpeed as Speed
 from model.sharding.plan_choice import choose_shards
 from storage.errors import BadOption
 

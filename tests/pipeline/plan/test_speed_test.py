@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from model.avatar import DeviceConfig, MachineSpeed
+from model.avatar import DeviceConfig
+from model.estimates import MachineSpeed
 from pipeline.plan import speed_test
 from pipeline.plan.machine import data_sheet_speed
 from pipeline.plan.speed_test import (
