@@ -1,7 +1,7 @@
 """The picture, the sound and the pose video that a film is made of: a run has its own, by copy or by link, and the spec has their hashes."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from storage.digest import CONTENT_CHANGED, find_hash_flaw
@@ -51,13 +51,16 @@ def link_input(source: Path, target: Path, digest: str) -> None:
 class InputCopies:
     """A run's copies of its inputs, by name, and the hash that each must have."""
 
-    def __init__(self, paths: Mapping[str, Path], digests: Mapping[str, str]) -> None:
-        self._paths, self._digests = paths, digests
+    def __init__(
+        self, find_paths: Callable[[], Mapping[str, Path]], digests: Mapping[str, str]
+    ) -> None:
+        """`find_paths` is asked each time: it refuses a link that somebody has put in a file's place since."""
+        self._find_paths, self._digests = find_paths, digests
         self._hashed: dict[str, tuple[int, ...] | None] = {}
 
     def find_flaws(self) -> Iterator[tuple[Path, str, str]]:
         """Each that is lost or damaged, what is wrong with it, and its hash. Reads them all."""
-        for name, path in self._paths.items():
+        for name, path in self._find_paths().items():
             if (flaw := find_input_flaw(path, self._digests[name])) is not None:
                 yield path, flaw, self._digests[name]
 
@@ -66,8 +69,9 @@ class InputCopies:
 
         They are hashed once: not again, nor after this process has copied them, while inode, size and times stay.
         """
-        for name in names or self._paths:
-            path, digest, found = self._paths[name], self._digests[name], self._identify(name)
+        paths = self._find_paths()
+        for name in names or paths:
+            path, digest, found = paths[name], self._digests[name], identify_file(paths[name])
             if found is not None and found == self._hashed.get(name):
                 continue
             if (flaw := find_input_flaw(path, digest)) is not None:
@@ -76,7 +80,4 @@ class InputCopies:
 
     def trust(self) -> None:
         """Take all for whole as they are now: they were hashed on the way here."""
-        self._hashed = {name: self._identify(name) for name in self._paths}
-
-    def _identify(self, name: str) -> tuple[int, ...] | None:
-        return identify_file(self._paths[name])
+        self._hashed = {name: identify_file(path) for name, path in self._find_paths().items()}

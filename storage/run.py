@@ -193,7 +193,7 @@ class Run:
     @cached_property
     def _copies(self) -> InputCopies:
         digests = {name: getattr(self.spec, name) for name in self.input_paths}
-        return InputCopies(self.input_paths, digests)
+        return InputCopies(lambda: self.input_paths, digests)
 
     @property
     def fingerprint(self) -> Fingerprint:
