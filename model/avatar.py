@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.kv.kv_shape import Shard
-from model.pocket.face_boxes import FaceBoxes
 from model.sharding.launcher_env import read_launched_place, show_first_card
+from model.speaker_places import Place
 
 if TYPE_CHECKING:
     from model.latent_preview import LatentPreview
@@ -48,6 +48,7 @@ class Options:
     """fp8, or empty: the model's own."""
     negative_prompt: str = ""
     """What guidance leads away from, in words."""
+    speakers: int = 1
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class Denoiser(Protocol):
         """The clip that `denoise` makes next."""
 
     def denoise(self, audio: Float) -> Denoised:
-        """Make the next clip from its own features [layer, channel, frame]."""
+        """Make the next clip from its own features [layer, channel, frame], of several speakers [speaker, layer, channel, frame]."""
 
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """All that the next clip takes from those before it, piece by named piece (bf16 as uint16): copies, for whoever asks to keep."""
@@ -212,8 +213,8 @@ class Avatar(Protocol):
     def require_precision(self) -> None:
         """Raise WrongPrecision where a layer computes something else than float32 does, but for rounding. Takes a second: asked where the probe is new."""
 
-    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None, script: str = "") -> Named:  # fmt: skip
-        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size), the prompt and, with traits.needs_face, where mouth and eyes are in the picture, in its pixels (None for a run that was begun before that was known); with traits.reads_words from a schedule of prompts, too (model/prompt_schedule.py)."""
+    def encode_inputs(self, picture: Byte, prompt: str, place: Place = None, script: str = "") -> Named:  # fmt: skip
+        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size), the prompt and, with traits.needs_face or several speakers, where mouth and eyes (or the speakers) are in the picture, in its pixels (None for a run that was begun before that was known); with traits.reads_words from a schedule of prompts, too (model/prompt_schedule.py)."""
 
     def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""

@@ -11,8 +11,11 @@ from model.pocket.prompts import PromptActs, read_prompt
 from model.prompt_schedule import parse_changes
 from pipeline.monitor.script_words import list_prompts
 from storage.errors import count_noun
+from storage.printable import spell_unprintable
+from storage.speaker import parse_turns
 from tasks.missing_face import DOUBTFUL
 from tasks.preflight import lengths_of
+from tasks.speaker_words import read_speaker
 from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
         yield f"The picture ({picture.width}×{picture.height}): {'; '.join(done)}"
     if resolved.spec.face_boxes:
         yield describe_face(FaceBoxes.from_text(resolved.spec.face_boxes), resolved.request, media)
+    yield from describe_speakers(resolved, media)
     spec = resolved.spec
     if spec.prompt and resolved.traits.reads_words:
         yield describe_prompt(read_prompt(spec.prompt))
@@ -48,8 +52,10 @@ def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
         yield f"The pose video ({clock}): {'; '.join(told)}"
     if spec.script:
         yield from describe_script(spec)
-    if heard := list(_describe_sound(media.sound)):
-        yield f"The sound: {'; '.join(heard)}"
+    sounds = (("The sound", media.sound), *((each.path.name, each.facts) for each in media.others))
+    for name, sound in sounds:
+        if heard := list(_describe_sound(sound)):
+            yield f"{name}: {'; '.join(heard)}"
 
 
 def describe_face(face: FaceBoxes, request: "Request", media: "Media") -> str:
@@ -70,6 +76,20 @@ def describe_face(face: FaceBoxes, request: "Request", media: "Media") -> str:
     which = "the largest" if number == 0 else f"number {number + 1}"
     other = 2 if number == 0 else 1
     return f"{line}; it is {which} of {count}, and {FACE_FLAG} {other} takes another"
+
+
+def describe_speakers(resolved: "ResolvedRequest", media: "Media") -> Iterator[str]:
+    """A line for each of several speakers: whose sound moves which mouth, and how long it is. `Speaker 1: left.wav (0:00:06.8) for the mouth at 105,158,46,15`."""
+    sounds = [media.sound, *(each.facts for each in media.others)]
+    words = map(read_speaker, resolved.request.speaker or ())
+    turns = [turn.speaker for turn in parse_turns(resolved.spec.turns)]
+    for number, (asked, speaker) in enumerate(zip(words, resolved.spec.speakers, strict=True)):
+        mouth = format_box(FaceBoxes.from_text(speaker.face_boxes).mouth)
+        heard = f"{count_noun(turns.count(number), 'turn')} of the sound for"
+        if asked.sound is not None:
+            length = clock_tenths(sounds[number].seconds)
+            heard = f"{spell_unprintable(asked.sound.name)} ({length}) for"
+        yield f"Speaker {number + 1}: {heard} the mouth at {mouth}"
 
 
 def _find_number(face: FaceBoxes, request: "Request", media: "Media") -> int | None:

@@ -1,4 +1,4 @@
-"""The sound as the model hears it: mono float32 in one Zarr array, written as it streams by, read in spans."""
+"""The sound as the model hears it: mono float32 in one Zarr array, of several speakers side by side, written as it streams by, read in spans."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,10 +25,10 @@ STAGE = "sound"
 
 
 class AudioArray:
-    """Mono float32 at the spec's sample_rate, in chunks of 2^18 samples. Its record (stage `sound`) holds a digest per chunk."""
+    """Mono float32 at the spec's sample_rate, [sample] or of several speakers [sample, speaker], in chunks of 2^18 samples. Its record (stage `sound`) holds a digest per chunk."""
 
-    def __init__(self, folder: Path, records: Records, rate: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, records: Records, rate: int, speakers: int = 1) -> None:
+        self._folder, self._across = folder, () if speakers == 1 else (speakers,)
         self.records = records
         self.rate = rate
         self._kept: dict[int, MonoSamples] = {}
@@ -36,7 +36,7 @@ class AudioArray:
         self._lock = Lock()
 
     def publish(self, blocks: Iterable[MonoSamples], **facts: Any) -> int:
-        """Write the sound as its blocks [sample], of any length, come in; its number of samples. Memory: one chunk."""
+        """Write the sound as its blocks [sample] or [sample, speaker], of any length, come in; its number of samples. Memory: one chunk."""
         from storage.zarr_store import create_array
 
         remove_path(self.folder)
@@ -44,7 +44,7 @@ class AudioArray:
             array = create_array(draft, self._layout(0))
             digests = []
             # Grown chunk by chunk: the length is known when the last block has come, and a resize only rewrites zarr.json.
-            for chunk in _split_chunks(blocks):
+            for chunk in _split_chunks(blocks, self._chunk_shape):
                 array.append(chunk)
                 digests.append(hash_array(chunk))
             samples = array.shape[0]
@@ -67,8 +67,16 @@ class AudioArray:
         return int(self._read_record()["samples"])
 
     def read(self, start: int, stop: int) -> MonoSamples:
-        """Samples [start, stop), verified; silence before 0 and beyond the end. Keeps two chunks in memory. Raises NotMade or Damaged."""
-        sound = np.zeros(stop - start, np.float32)
+        """Samples [start, stop), all speakers together, verified; silence before 0 and beyond the end. Keeps two chunks in memory. Raises NotMade or Damaged."""
+        each = self.read_speakers(start, stop)
+        return each[0] if len(each) == 1 else np.asarray(each.sum(0, dtype=np.float32))
+
+    def read_speakers(self, start: int, stop: int) -> MonoSamples:
+        """Samples [start, stop) of each speaker [speaker, sample], as `read` gives those of all together."""
+        return np.atleast_2d(self._read_span(start, stop).T)
+
+    def _read_span(self, start: int, stop: int) -> MonoSamples:
+        sound = np.zeros((stop - start, *self._across), np.float32)
         first, last = max(start, 0), min(stop, self.samples)
         if last <= first:  # all of it is silence
             return sound
@@ -92,8 +100,8 @@ class AudioArray:
         if (flaw := find_metadata_flaw(self._path(GROUP), self._layout(self.samples))) is not None:
             yield self._path(GROUP), flaw
         for index in range(chunks):
-            path = self._path(f"c.{index}")
-            flaw = find_size_flaw(path, chunk_bytes((CHUNK_SAMPLES,), "float32"))
+            path = self._chunk_path(index)
+            flaw = find_size_flaw(path, chunk_bytes(self._chunk_shape, "float32"))
             if flaw is None and thorough and not self._is_whole(index):
                 flaw = CONTENT_CHANGED
             if flaw is not None:
@@ -106,14 +114,21 @@ class AudioArray:
             return False
         return True
 
+    def _chunk_path(self, index: int) -> Path:
+        return self._path(f"c.{index}{'.0' * len(self._across)}")
+
     def _path(self, name: str) -> Path:
         return path_inside(self._folder.parent, self._folder.name, name)
 
     def _layout(self, samples: int) -> ArrayLayout:
         attributes = {"sample_rate": self.rate}
-        return ArrayLayout(
-            (samples,), (CHUNK_SAMPLES,), "float32", ("sample",), attributes=attributes
-        )
+        dimensions = ("sample", "speaker")[: len(self._chunk_shape)]
+        shape = (samples, *self._across)
+        return ArrayLayout(shape, self._chunk_shape, "float32", dimensions, attributes=attributes)
+
+    @property
+    def _chunk_shape(self) -> tuple[int, ...]:
+        return (CHUNK_SAMPLES, *self._across)
 
     def _read_record(self) -> Facts:
         if self._facts is None:
@@ -131,7 +146,7 @@ class AudioArray:
 
     def _load(self, index: int) -> MonoSamples:
         try:
-            whole = read_chunk(self._path(f"c.{index}"), (CHUNK_SAMPLES,), "float32")
+            whole = read_chunk(self._chunk_path(index), self._chunk_shape, "float32")
         except ChunkUnreadable as error:
             raise Damaged(f"chunk {index} of the sound", f"it {error}") from error
         chunk: MonoSamples = whole[: self.samples - index * CHUNK_SAMPLES]
@@ -140,8 +155,8 @@ class AudioArray:
         return chunk
 
 
-def _split_chunks(blocks: Iterable[MonoSamples]) -> Iterator[MonoSamples]:
-    chunk, filled = np.empty(CHUNK_SAMPLES, np.float32), 0
+def _split_chunks(blocks: Iterable[MonoSamples], shape: tuple[int, ...]) -> Iterator[MonoSamples]:
+    chunk, filled = np.empty(shape, np.float32), 0
     for block in blocks:
         used = 0
         while used < len(block):

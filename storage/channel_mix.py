@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.pcm import AudioBlock, Samples
-from storage.spec import Reading
+from storage.speaker import Reading
 
 HALF = 0.5**0.5
 # What each speaker gives to the left and to the right (ITU-R BS.775). The subwoofer gives nothing; one that is not named here both alike.

@@ -29,12 +29,15 @@ def clip_arrays(spec: Spec) -> dict[str, ClipLayout]:
     """The layout of each stage's array, by stage: shape of one clip, NumPy type, names of the dimensions."""
     latent = (spec.latent_channels, spec.clip_latents, spec.latent_height, spec.latent_width)
     frame = (spec.clip_frames, spec.height, spec.width, 3)
-    features = (spec.audio_layers, spec.audio_channels, spec.clip_frames)
+    features: tuple[int, ...] = (spec.audio_layers, spec.audio_channels, spec.clip_frames)
+    heard: tuple[str, ...] = ("layer", "channel", "frame")
+    if spec.speakers:
+        features, heard = (spec.speaker_count, *features), ("speaker", *heard)
     arrays: dict[str, ClipLayout] = {
         "latents": (latent, "float32", ("c", "t", "h", "w")),
         "steps": ((spec.steps, *latent), "float32", ("step", "c", "t", "h", "w")),
         "frames": (frame, "uint8", ("frame", "y", "x", "rgb")),
-        "audio": (features, "float32", ("layer", "channel", "frame")),
+        "audio": (features, "float32", heard),
     }
     if spec.pose:
         arrays["pose"] = (latent, "float32", ("c", "t", "h", "w"))

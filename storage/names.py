@@ -27,7 +27,7 @@ LATER = frozenset(
     (MAIN, COPY, BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, LIVE, "reserve.bin", *LOGS)
 )
 OWN = frozenset({LOCK_FILE, HELD_FILE, *FIRST, *LATER})
-_BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|audio|pose)(\.[A-Za-z0-9]+)?")
+_BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|pose|(audio|mask)[1-4]?)(\.[A-Za-z0-9]+)?")
 """What lies in the first folders before run.json does."""
 _NUMBER = re.compile(r"[0-9]+")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +35,8 @@ from storage.picture import TreatedPicture
 from storage.records import Facts, Records
 from storage.run_paths import path_inside
 from storage.schema import is_utf8
-from storage.spec import Reading, Settings, Spec, spell_spec
+from storage.speaker import Reading
+from storage.spec import Settings, Spec, describe_spec_difference
 from storage.strays import find_obstacles
 
 UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
@@ -69,14 +70,13 @@ class NewRun:
     image: Path
     audio: Path
     origin: RetakeSource | None = None
-    pose: Path | None = None
-    """The pose video, where the film has one."""
+    more: Mapping[str, Path] = field(default_factory=dict)
+    """Further inputs by name: the pose video, what several speakers are made of."""
 
     @property
-    def inputs(self) -> dict[str, Path]:
+    def inputs(self) -> Mapping[str, Path]:
         """The files that the run gets its own copies of, by name."""
-        given = {"image": self.image, "audio": self.audio}
-        return given if self.pose is None else {**given, "pose": self.pose}
+        return {"image": self.image, "audio": self.audio, **self.more}
 
 
 class Run:
@@ -116,7 +116,8 @@ class Run:
         self.inputs = NamedArrays(
             root / "encoded", self.records, "inputs", most=self.spec.largest_piece
         )
-        self.sound = AudioArray(root / "sound", self.records, self.spec.sample_rate)
+        rate, speakers = self.spec.sample_rate, self.spec.speaker_count
+        self.sound = AudioArray(root / "sound", self.records, rate, speakers)
         anchors, joins = self.settings.anchor_clips, self.spec.joins
         self.carry = CarryStore(
             root / "carry", self.records, anchors, joins, self.spec.largest_piece
@@ -192,8 +193,7 @@ class Run:
 
     @cached_property
     def _copies(self) -> InputCopies:
-        digests = {name: getattr(self.spec, name) for name in self.input_paths}
-        return InputCopies(lambda: self.input_paths, digests)
+        return InputCopies(lambda: self.input_paths, self.spec.input_digests)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -300,6 +300,12 @@ class Run:
         return path_inside(self.root, self._facts["inputs"]["audio"])
 
     @property
+    def sound_files(self) -> list[tuple[Path, Reading]]:
+        """The run's copy of each sound, and how it is read: one, or one of each of several speakers."""
+        paths = self.input_paths
+        return [(paths[name], reading) for name, (_, reading) in self.spec.sounds.items()]
+
+    @property
     def soundtrack_path(self) -> Path:
         """The file of the whole sound as AAC."""
         return path_inside(self.root, "soundtrack.m4a")
@@ -343,17 +349,6 @@ def read_begun_spec(root: Path) -> Spec | None:
     return Spec.from_facts(facts["spec"]) if facts else None
 
 
-def describe_spec_difference(there: Spec, asked: Spec) -> str:
-    """Where two specs differ, in words: `seed is 1, not 2`."""
-    one, other = spell_spec(there), spell_spec(asked)
-    words = ", ".join(
-        f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
-    )
-    if there.reading == Reading() != asked.reading:
-        words += " (it was begun by a version that read this sound otherwise, and `longtake resume` goes on so)"
-    return words
-
-
 def _why_no_run(root: Path) -> str:
     if not root.is_dir():
         return "it is a file" if root.exists() else "there is no such folder"
@@ -365,8 +360,8 @@ def _prepare_folder(root: Path, start: NewRun) -> Facts:
     for folder in FOLDERS:
         publish.make_folder(path_inside(root, folder))
     bring = copy_input if start.origin is None else link_input
-    for name, source in start.inputs.items():
-        bring(source, path_inside(root, facts["inputs"][name]), getattr(start.spec, name))
+    for name, digest in start.spec.input_digests.items():
+        bring(start.inputs[name], path_inside(root, facts["inputs"][name]), digest)
     layout.create_arrays(root, start.spec)
     if start.origin is not None:
         run_json.write_file(root, BEGUN, facts)
@@ -393,7 +388,7 @@ def _first_facts(start: NewRun) -> Facts:
         "settings": asdict(start.settings),
         "sources": dict(start.sources),
         "inputs": {
-            name: f"inputs/{name}{plain_suffix(source)}" for name, source in start.inputs.items()
+            name: f"inputs/{name}{plain_suffix(path)}" for name, path in start.inputs.items()
         },
         "joints": [*origin.joints] if origin else [],
         **({"parent": origin.facts} if origin else {}),

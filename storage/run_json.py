@@ -26,6 +26,7 @@ from storage.schema import (
     read_json,
 )
 from storage.seed_history import DIGEST, LARGEST_SEED, MOST_CLIPS, Take
+from storage.speaker import SPEAKER_INPUTS
 from storage.spec import MOST_TAKES, Settings, Spec
 
 FORMAT = 1
@@ -64,6 +65,8 @@ _PARENT = TableWith(
         "also": ListOf(ListOf(Whole(0, MOST_CLIPS), 2), MOST_TAKES),
     },
 )
+
+
 _FIELDS = TableWith(
     {
         "spec": _check_spec,
@@ -72,7 +75,8 @@ _FIELDS = TableWith(
         "sources": TableOf(Text(4096), 256),
         # Names of our own, in the run: any other could lead out of it.
         "inputs": TableWith(
-            {name: _input_name(name) for name in ("image", "audio")}, {"pose": _input_name("pose")}
+            {name: _input_name(name) for name in ("image", "audio")},
+            {name: _input_name(name) for name in ("pose", *SPEAKER_INPUTS)},
         ),
         "joints": ListOf(TableWith({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
     },

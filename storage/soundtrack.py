@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from storage import pcm
 from storage.channel_mix import StereoBalance, mix_film, mix_mono
 from storage.mp4 import create_mp4
-from storage.spec import Reading
+from storage.speaker import Reading
 
 if TYPE_CHECKING:
     from av import AudioFrame, Packet
@@ -95,6 +95,19 @@ def stream_sound(path: Path, rate: int, reading: Reading = DEFAULT) -> Iterator[
         yield block[0]
 
 
+def stream_film_sound(
+    source: Path, reading: Reading = DEFAULT, pulse: "Callable[[], None]" = lambda: None
+) -> Iterator[Samples]:
+    """Blocks [channel, sample] of the film's sound at FILM_RATE, mono or stereo, of AAC_FRAME samples but for the last; `pulse` is called now and then, and may raise."""
+
+    def mix(block: pcm.AudioBlock) -> tuple[int, Samples]:
+        pulse()
+        return block.rate, mix_film(block, reading)
+
+    mixed = (mix(block) for block in _read_blocks(source, reading))
+    return _regroup_blocks(_resample_blocks(mixed, FILM_RATE), AAC_FRAME)
+
+
 def encode_soundtrack(
     source: Path,
     target: Path,
@@ -102,9 +115,18 @@ def encode_soundtrack(
     pulse: "Callable[[], None]" = lambda: None,
     tap: "Callable[[int, bytes], None]" = lambda _channels, _packet: None,
 ) -> int:
-    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. Samples a channel.
+    """Publish the sound of `source` as AAC 48 kHz (m4a), mono or stereo; the same bytes every time. Samples a channel."""
+    return encode_aac(stream_film_sound(source, reading, pulse), target, tap)
 
-    `pulse` is called now and then, and may raise; `tap` is given the channels and each packet, which stand in the file in this order.
+
+def encode_aac(
+    blocks: Iterable[Samples],
+    target: Path,
+    tap: "Callable[[int, bytes], None]" = lambda _channels, _packet: None,
+) -> int:
+    """Publish sound [channel, sample] at FILM_RATE, in blocks of AAC_FRAME samples, as AAC (m4a); the same bytes every time. Samples a channel.
+
+    `tap` is given the channels and each packet, which stand in the file in this order.
     """
 
     def hand_on(packets: "list[Packet[Any]]") -> "list[Packet[Any]]":
@@ -112,12 +134,7 @@ def encode_soundtrack(
             tap(len(first), bytes(packet))
         return packets
 
-    def mix(block: pcm.AudioBlock) -> tuple[int, Samples]:
-        pulse()
-        return block.rate, mix_film(block, reading)
-
-    mixed = (mix(block) for block in _read_blocks(source, reading))
-    blocks = _regroup_blocks(_resample_blocks(mixed, FILM_RATE), AAC_FRAME)
+    blocks = iter(blocks)
     first = next(blocks)  # tells the channels, and that there is sound at all
     with create_mp4(target, units=FILM_RATE) as mp4:
         stream = mp4.container.add_stream("aac", rate=FILM_RATE, layout=CHANNEL_LAYOUTS[len(first)])

@@ -34,6 +34,16 @@ from storage.seed_history import (
     find_joins,
     find_softened,
 )
+from storage.speaker import (
+    SPEAKERS,
+    TURNS,
+    Reading,
+    Speaker,
+    build_speakers,
+    check_speakers,
+    describe_speakers,
+    describe_turns,
+)
 
 CARRY_FIRST = 8
 """The clip that the first carry stands before, where nothing is known yet of its cost."""
@@ -44,20 +54,18 @@ STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
 ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}.union(
-    {"label", "label_place", "label_frames", "script", "negative_prompt", "pose", "pose_stride"}
+    {
+        "label",
+        "label_place",
+        "label_frames",
+        "script",
+        "negative_prompt",
+        "pose",
+        "pose_stride",
+        "speakers",
+        "turns",
+    }
 )
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a soundtrack is read, decided once by all of it (storage/channel_mix.py); the default is how films before this read theirs."""
-
-    silence: int = 0
-    """Samples, at the sound's own rate, that are put before its first: it starts late in its container."""
-    mix: str = ""
-    """left, right: that side alone is heard. turned: the right side is turned over, heard so and in the film. Empty: both, as they are."""
-    gain: int = 0
-    """In thousandths, of more than two channels in the film's two; 0: so little that nothing could ever clip."""
 
 
 CROPS = ("cover", "top", "bottom", "left", "right", "centre", "contain", "exact")
@@ -153,6 +161,10 @@ class Spec:
     """SHA-256 of the pose video's file; empty where nothing but sound and words moves the body."""
     pose_stride: Annotated[int, Whole(0, MOST_STRIDE)] = 0
     """Every so many-th frame of it is taken."""
+    speakers: Annotated[tuple[Speaker, ...], SPEAKERS] = ()
+    """All speakers, where there are several; `audio` and how it is read are then the first one's, or those of the sound that they share."""
+    turns: Annotated[str, TURNS] = ""
+    """From which sample (at sample_rate) of the shared sound to which which speaker is heard, a line each (storage/speaker.py)."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
@@ -164,7 +176,9 @@ class Spec:
         )(facts)
         if unknown := facts.keys() - checks.keys():
             raise Unfit(f"{min(unknown)} is of a later version")
-        spec = cls(**{**facts, "takes": tuple(Take(**each) for each in facts.get("takes", ()))})
+        takes = tuple(Take(**each) for each in facts.get("takes", ()))
+        speakers = build_speakers(facts.get("speakers", ()))
+        spec = cls(**{**facts, "takes": takes, "speakers": speakers})
         spec.check()
         return spec
 
@@ -172,7 +186,9 @@ class Spec:
         """Raise Unfit where a field is out of its bounds, or the fields do not go together."""
         for name, check in checks_of(type(self)).items():
             value = getattr(self, name)
-            check_value(name, [asdict(take) for take in value] if name == "takes" else value, check)
+            tables = name in {"takes", "speakers"}
+            check_value(name, [asdict(each) for each in value] if tables else value, check)
+        check_speakers(self.speakers, self.turns, self.audio)
         if self.clips != -(-self.frames // self.clip_frames):
             raise Unfit(f"{self.frames} frames are not {self.clips} clips of {self.clip_frames}")
         if self.sample_rate < self.fps:
@@ -186,6 +202,7 @@ class Spec:
         latents = 4 * self.latent_channels * self.latent_height * self.latent_width
         frames = 3 * self.clip_frames * self.height * self.width
         features = 4 * self.audio_layers * self.audio_channels * self.clip_frames
+        features *= self.speaker_count
         steps = latents * self.steps * self.clip_latents
         return max(frames, features, steps, latents * self.motion_latents)
 
@@ -210,6 +227,26 @@ class Spec:
     def reading(self) -> Reading:
         """How the soundtrack is read."""
         return Reading(self.silence, self.mix, self.gain)
+
+    @property
+    def speaker_count(self) -> int:
+        """How many people speak."""
+        return max(1, len(self.speakers))
+
+    @property
+    def sounds(self) -> Mapping[str, tuple[str, Reading]]:
+        """The hash of each sound's file and how it is read, by the name of its copy: `audio`, of several speakers with sounds of their own `audio2` … too."""
+        others = self.speakers[1:] if not self.turns else ()
+        more = {f"audio{n}": (each.audio, each.reading) for n, each in enumerate(others, 2)}
+        return {"audio": (self.audio, self.reading), **more}
+
+    @property
+    def input_digests(self) -> Mapping[str, str]:
+        """The hash of every file that the film is made of, by the name of its copy."""
+        masks = {f"mask{n}": each.mask for n, each in enumerate(self.speakers, 1) if each.mask}
+        sounds = {name: digest for name, (digest, _) in self.sounds.items()}
+        pose = {"pose": self.pose} if self.pose else {}
+        return {"image": self.image, **sounds, **masks, **pose}
 
     @property
     def samples_per_frame(self) -> int:
@@ -273,7 +310,21 @@ def describe_script(script: str) -> str:
 def spell_spec(spec: Spec) -> dict[str, Any]:
     """The fields of a spec by name, those of several lines in a few words."""
     takes = ", ".join(map(str, spec.takes)) or "none"
-    return {**asdict(spec), "takes": takes, "script": describe_script(spec.script) or "none"}
+    told = {"takes": takes, "script": describe_script(spec.script) or "none"}
+    told["speakers"] = describe_speakers(spec.speakers) or "none"
+    told["turns"] = describe_turns(spec.turns) or "none"
+    return {**asdict(spec), **told}
+
+
+def describe_spec_difference(there: Spec, asked: Spec) -> str:
+    """Where two specs differ, in words: `seed is 1, not 2`."""
+    one, other = spell_spec(there), spell_spec(asked)
+    words = ", ".join(
+        f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
+    )
+    if there.reading == Reading() != asked.reading:
+        words += " (it was begun by a version that read this sound otherwise, and `longtake resume` goes on so)"
+    return words
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from tasks.face_search import find_in_view, find_told_face
 from tasks.missing_face import find_turn
 from tasks.prompt_script import build_script
 from tasks.request import Request, require_option
+from tasks.speakers import build_speakers, build_turns
 from tasks.timeline import count_clips, count_frames
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from storage.picture import PictureView, Treatment
     from storage.pose_video import PoseVideo
     from storage.soundtrack import SoundFacts
+    from tasks.speakers import SpeakerSound
 
 
 DEFAULT_SEED = 420
@@ -62,6 +64,13 @@ class Media:
     """SHA-256 of its file; empty without one."""
     view: "PictureView"
     """What the film shows of the picture, in which the model looks for faces."""
+    others: "tuple[SpeakerSound, ...]" = ()
+    """The sounds of further speakers, after the first one's."""
+
+    @property
+    def seconds(self) -> Fraction:
+        """Length of the longest sound."""
+        return max(self.sound.seconds, *(each.facts.seconds for each in self.others), Fraction(0))
 
     @cached_property
     def faces(self) -> "tuple[FoundFace, ...]":
@@ -99,7 +108,7 @@ def build_spec(
 ) -> Spec:
     """What decides the pixels, every default filled in; but for a face that is to be looked for, which is no part of what the film is found by."""
     width, height = film_sides(request, traits)
-    clips, frames = film_length(request, traits, media.sound.seconds)
+    clips, frames = film_length(request, traits, media.seconds)
     if (digest := weights) is None:
         digest = avatar.weights_digest(traits.name, build_model_options(request))
     return Spec(
@@ -134,10 +143,12 @@ def build_spec(
         whole_audio=traits.hears_whole,
         precision=traits.precision,
         face_boxes=find_told_face(request, traits, media),
-        script=build_script(request, traits, media.sound.seconds, frames),
+        script=build_script(request, traits, media.seconds, frames),
         negative_prompt=request.negative_prompt or "",
         pose=media.pose,
         pose_stride=media.poses.stride if media.poses else 0,
+        speakers=build_speakers(request, traits, media),
+        turns=build_turns(request, traits, media),
         **asdict(media.sound.reading),
         **build_label(request, width, height, traits.fps),
     )
@@ -174,6 +185,7 @@ def build_model_options(request: Request, width: int = 0, height: int = 0) -> "O
         request.whole_audio or False,
         request.precision or "",
         request.negative_prompt or "",
+        max(1, len(request.speaker or ())),
     )
 
 

@@ -1,6 +1,7 @@
 """face.png: a small picture in the run that shows where mouth and eyes were taken to be."""
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from storage.publish import publish_bytes
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from model.pocket.face_boxes import FaceBoxes
+    from model.pocket.face_boxes import Box, FaceBoxes
     from storage.picture_fit import Size
     from storage.run import Run
 
@@ -23,23 +24,25 @@ COLOURS = ("#ff3030", "#30a0ff", "#30a0ff")
 """Of mouth, left and right eye."""
 
 
-def publish_face_picture(run: "Run", picture: "NDArray[np.uint8]", face: "FaceBoxes") -> None:
+def publish_face_picture(
+    run: "Run", picture: "NDArray[np.uint8]", faces: "Sequence[FaceBoxes]"
+) -> None:
     """Put it beside the run's inputs; a film can do without."""
-    drawn = draw_face(picture, face)
+    drawn = draw_faces(picture, faces)
     write_by_product("face", 0, lambda: publish_bytes(face_picture_path(run.root), drawn))
 
 
-def draw_face(picture: "NDArray[np.uint8]", face: "FaceBoxes") -> bytes:
-    """What of a picture [y, x, rgb] is around a face, with the boxes in it, as PNG."""
+def draw_faces(picture: "NDArray[np.uint8]", faces: "Sequence[FaceBoxes]") -> bytes:
+    """What of a picture [y, x, rgb] is around one face or several, with the boxes in it, as PNG."""
     from PIL import Image, ImageDraw
 
-    image = Image.fromarray(picture)
-    left, top, right, bottom = frame_face(image.size, face)
+    image, boxes = Image.fromarray(picture), [box for face in faces for box in face]
+    left, top, right, bottom = frame_boxes(image.size, boxes)
     scale = SIDE / max(right - left, bottom - top)
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     shown = image.resize(size, Image.Resampling.LANCZOS, box=(left, top, right, bottom))
     pen = ImageDraw.Draw(shown)
-    for (x, y, width, height), colour in zip(face, COLOURS, strict=True):
+    for (x, y, width, height), colour in zip(boxes, COLOURS * len(faces), strict=True):
         begin = (x - left) * scale, (y - top) * scale
         end = begin[0] + width * scale - 1, begin[1] + height * scale - 1
         pen.rectangle((*begin, *map(max, begin, end)), outline=colour)
@@ -48,10 +51,10 @@ def draw_face(picture: "NDArray[np.uint8]", face: "FaceBoxes") -> bytes:
     return file.getvalue()
 
 
-def frame_face(picture: "Size", face: "FaceBoxes") -> tuple[float, float, float, float]:
-    """The left, upper, right and lower edge of the part of a picture of this size that a face is shown in."""
-    first = [min(box[n] for box in face) for n in (0, 1)]
-    last = [max(box[n] + box[n + 2] for box in face) for n in (0, 1)]
+def frame_boxes(picture: "Size", boxes: "Sequence[Box]") -> tuple[float, float, float, float]:
+    """The left, upper, right and lower edge of the part of a picture of this size that faces with these boxes are shown in."""
+    first = [min(box[n] for box in boxes) for n in (0, 1)]
+    last = [max(box[n] + box[n + 2] for box in boxes) for n in (0, 1)]
     most = AROUND * max(b - a for a, b in zip(first, last, strict=True))
     sides = [min(most, whole) for whole in picture]
     left, top = (

@@ -64,6 +64,14 @@ def find_told_face(request: "Request", traits: "ModelTraits", media: "Media") ->
 
 def settle_face(request: "Request", media: "Media", spec: "Spec") -> "Spec":
     """The spec of a new run with the face in it that the film shows. Raises BadOption, BadImage."""
+    if spec.speakers:
+        for each in spec.speakers:
+            map_to_film(
+                FaceBoxes.from_text(each.face_boxes),
+                (media.picture.width, media.picture.height),
+                spec,
+            )
+        return spec
     face = FaceBoxes.from_text(spec.face_boxes) if spec.face_boxes else choose_face(request, media)
     map_to_film(face, (media.picture.width, media.picture.height), spec)
     return replace(spec, face_boxes=str(face))
@@ -91,11 +99,7 @@ def choose_face(request: "Request", media: "Media") -> FaceBoxes:
 
 def pick_face(request: "Request", media: "Media") -> FaceBoxes:
     """The face that is asked for by its number, else the one that a told mouth or told eyes are nearest to, else the first. Raises BadImage where none was found, BadOption where there are not so many."""
-    faces = media.faces
-    if media.turn:
-        raise BadImage(request.image, f"its face is not upright; turn it by {media.turn} first")
-    if not faces:
-        raise BadImage(request.image, explain_no_face(request.image, media))
+    faces = find_upright_faces(request, media)
     if request.face is None:
         face = min(faces, key=lambda each: measure_distance(each.boxes, request))
     elif request.face > len(faces):
@@ -107,6 +111,15 @@ def pick_face(request: "Request", media: "Media") -> FaceBoxes:
         reason = f"no mouth was found under its eyes ({face.boxes.eyes_text}); tell where it is, in the picture's pixels: {MOUTH_FLAG} x,y,w,h"
         raise BadImage(request.image, reason)
     return face.boxes
+
+
+def find_upright_faces(request: "Request", media: "Media") -> "tuple[FoundFace, ...]":
+    """The faces that are found, at least one, the largest first. Raises BadImage where there is none, or it is not upright."""
+    if media.turn:
+        raise BadImage(request.image, f"its face is not upright; turn it by {media.turn} first")
+    if not media.faces:
+        raise BadImage(request.image, explain_no_face(request.image, media))
+    return media.faces
 
 
 def refuse_number(request: "Request") -> None:

@@ -2,20 +2,28 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model.pocket.face_boxes import FaceBoxes
 from storage.picture import treat_picture
 from storage.soundtrack import stream_sound
+from storage.speaker import parse_turns
+from storage.speaker_sound import stream_speakers, stream_turns
 from tasks.base import RunTask
 from tasks.events import emit_event
 from tasks.face_picture import publish_face_picture
 from tasks.face_search import map_to_film
 from tasks.session import Session
+from tasks.speakers import place_speakers
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from model.speaker_places import Place
+    from storage.picture_fit import Size
+    from storage.run import Run
+    from storage.spec import Spec
 
     Sound = NDArray[np.float32]
 
@@ -45,22 +53,19 @@ def encode_inputs(session: Session) -> None:
     # A machine that computes otherwise is refused before anything is written.
     avatar = session.avatar
     moments = SoundMoments()
-    sound = stream_sound(run.audio_path, spec.sample_rate, spec.reading)
-    run.sound.publish(moments.count_blocks(pulse_between(sound, session)))
+    run.sound.publish(moments.count_blocks(pulse_between(stream_sounds(run), session)))
     picture, done = run.picture or treat_picture(
         run.image_path, width=spec.width, height=spec.height, crop=spec.crop
     )
     run.picture = None
-    face = None
-    if spec.face_boxes:
-        face = map_to_film(FaceBoxes.from_text(spec.face_boxes), (done.width, done.height), spec)
-    encoded = dict(avatar.encode_inputs(picture, spec.prompt, face, spec.script))
+    place = find_place(spec, (done.width, done.height))
+    encoded = dict(avatar.encode_inputs(picture, spec.prompt, place, spec.script))
     # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
     session.inputs = {**encoded, "sound_moments": moments.array}
     session.agree()
     run.inputs.publish(session.inputs)
-    if face is not None:
-        publish_face_picture(run, picture, face)
+    if faces := (place,) if isinstance(place, FaceBoxes) else place.faces if place else ():
+        publish_face_picture(run, picture, faces)
     emit_event(
         "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
     )
@@ -73,26 +78,45 @@ def pulse_between(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Soun
         yield block
 
 
+def stream_sounds(run: "Run") -> "Iterator[Sound]":
+    """Blocks of what is heard [sample], or of several speakers [sample, speaker]."""
+    spec, sounds = run.spec, run.sound_files
+    if len(sounds) > 1:
+        return stream_speakers(sounds, spec.sample_rate)
+    ((path, reading),) = sounds
+    sound = stream_sound(path, spec.sample_rate, reading)
+    return stream_turns(sound, parse_turns(spec.turns), spec.speaker_count) if spec.turns else sound
+
+
+def find_place(spec: "Spec", picture: "Size") -> "Place":
+    """Where who speaks is in the film, of a picture of this size; None where the model asks for nothing of it, or it is not known."""
+    if spec.speakers:
+        return place_speakers(spec, picture)
+    return map_to_film(FaceBoxes.from_text(spec.face_boxes), picture, spec) if spec.face_boxes else None  # fmt: skip
+
+
 class SoundMoments:
-    """Mean and variance of a sound that passes by."""
+    """Mean and variance of a sound that passes by, of each of several speakers."""
 
     def __init__(self) -> None:
-        self._count, self._sum, self._squares = 0, 0.0, 0.0
+        self._count: int = 0
+        self._sums: Any = 0.0
+        self._squares: Any = 0.0
 
     def count_blocks(self, blocks: "Iterable[Sound]") -> "Iterator[Sound]":
         """Pass the blocks on, and count them in."""
         for block in blocks:
             wide = block.astype("float64")
-            self._count += wide.size
-            self._sum += float(wide.sum())
-            self._squares += float((wide * wide).sum())
+            self._count += len(wide)
+            self._sums += wide.sum(0)
+            self._squares += (wide * wide).sum(0)
             yield block
 
     @property
     def array(self) -> "NDArray[np.float64]":
-        """[mean, variance]."""
+        """[mean, variance], or of several speakers [speaker, mean and variance]."""
         import numpy as np
 
         count = max(1, self._count)
-        mean = self._sum / count
-        return np.array([mean, max(0.0, self._squares / count - mean * mean)])
+        mean = np.asarray(self._sums, np.float64) / count
+        return np.stack([mean, np.maximum(0.0, self._squares / count - mean * mean)], axis=-1)

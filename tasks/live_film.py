@@ -22,7 +22,8 @@ from storage.live_film import (
 from storage.live_sound import EncodedSound, LiveSound, SpooledSound
 from storage.names import LIVE
 from storage.refusals import describe_fault
-from storage.soundtrack import AAC_BIT_RATE, encode_soundtrack
+from storage.soundtrack import AAC_BIT_RATE
+from storage.speaker_sound import encode_mix
 from tasks.events import emit_event
 
 if TYPE_CHECKING:
@@ -73,9 +74,7 @@ class SoundtrackThread:
     def _encode(self) -> None:
         run, path = self._run, self._run.soundtrack_path
         run.check_inputs()
-        samples = encode_soundtrack(
-            run.audio_path, path, run.spec.reading, self._pulse, self._sound.add_packet
-        )
+        samples = encode_mix(run.sound_files, path, self._pulse, self._sound.add_packet)
         run.records.commit("soundtrack", sha256=hash_file(path), bytes=path.stat().st_size)
         self._sound.end_at(samples)
 

@@ -24,7 +24,7 @@ _loaded: dict[tuple[object, ...], "Avatar"] = {}
 def model_options_of(spec: "Spec", settings: "Settings") -> "Options":
     """What was chosen of the run's model."""
     chosen = (spec.width, spec.height, spec.clip_frames, spec.steps, spec.guidance)
-    heard = (spec.whole_audio, spec.precision, spec.negative_prompt)
+    heard = (spec.whole_audio, spec.precision, spec.negative_prompt, spec.speaker_count)
     return Options(*chosen, settings.weights, settings.lora, *heard)
 
 

@@ -23,6 +23,7 @@ from storage.film_title import LONGEST_TITLE, clean_title
 from storage.label_words import LANGUAGES, LONGEST_LABEL, PLACES
 from storage.schema import is_utf8
 from storage.spec import CROPS, LONGEST_PROMPT
+from tasks.speaker_words import split_words
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Option:
     """In the command lines of Live Avatar or Wan2.2, or in articles about them."""
     one_film: bool = False
     """It says nothing of another film: neither the environment nor longtake.toml has it."""
+    repeats: bool = False
+    """It may be given several times; its value is a tuple."""
     cli_only: bool = False
     """The command line settles it: no field of the Request, and Luigi does not know it."""
 
@@ -284,6 +287,10 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                decides="pixels"),
         Option("face", "Which face speaks where several are found (1, the largest).", WHOLE, bounds=(1, 1000), models=("pocket",),
                unknown=_NO_FACE, decides="pixels"),
+        Option("speaker", "One of several who speak, a flag for each: its sound, and its face as --face counts, or a box around it; docs/speakers.md.",
+               Kind("SOUND@PLACE", split_words), decides="pixels", one_film=True, repeats=True),
+        Option("turns", "Who of several speakers has the one soundtrack from when to when: a .csv of from,until,speaker; they are then --speaker @PLACE.",
+               FILE, longest=_PATH, decides="pixels", one_film=True),
         Option("title", "What the film is called in its file (the sound's file name).", Kind("TEXT", read_title), longest=LONGEST_TITLE,
                one_film=True),
         Option("producer", "Who answers for the film, by name or code, in the AIGC field of GB 45438-2025 (longtake).", Kind("TEXT", read_title),

@@ -31,10 +31,10 @@ from storage.names import is_run, refuse_conflicting_names
 from storage.picture import treat_and_view_picture
 from storage.pose_video import probe_pose_video
 from storage.reserve import DiskReserve
-from storage.run import Run, describe_spec_difference
+from storage.run import Run
 from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
-from storage.spec import LONGEST_SIDE, Settings
+from storage.spec import LONGEST_SIDE, Settings, describe_spec_difference
 from tasks.cached_runs import cached_run
 from tasks.defaults import (
     Media,
@@ -60,6 +60,7 @@ from tasks.kept import parse_kept
 from tasks.loaded_model import model_traits_of
 from tasks.options import OPTIONS
 from tasks.request import Request, require_option
+from tasks.speakers import SpeakerSound, check_speaker_options
 from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def check_options(request: Request) -> "ModelTraits":
     taken = plain.takes_pose or request.pose_video is None
     require_option(taken, "--pose-video", request.pose_video, reason)
     _check_negative_prompt(request, plain)
+    check_speaker_options(request, plain)
     return avatar.describe_model(name, build_model_options(request, width, height))
 
 
@@ -163,21 +165,31 @@ def _check_frames(frames: int, traits: "ModelTraits") -> None:
 def check_media(request: Request, traits: "ModelTraits") -> Media:
     """What was given, looked at and listened to in whole; raises BadImage, BadSound, BadPoseVideo."""
     width, height = film_sides(request, traits)
-    for path, bad in ((request.image, BadImage), (request.audio, BadSound)):
-        if not path.is_file():
+    for name, path in request.input_files.items():
+        bad = BadSound if name.startswith("audio") else BadImage
+        if name != "pose" and not path.is_file():
             raise bad(path, "there is no such file" if not path.exists() else "it is no file")
     identity, crop = identify_file(request.image), crop_of(request)
     (pixels, picture), view = treat_and_view_picture(
         request.image, width=width, height=height, crop=crop
     )
-    sound = probe_sound(request.audio)
-    if sound.cut and not request.accept_short_audio:
-        way = "get all of it, or take what is there with --accept-short-audio"
-        raise BadSound(request.audio, f"it is cut off: {lengths_of(sound)}; {way}")
+    sound = listen_to(request.audio, request)
+    more = (path for name, path in request.more_inputs.items() if name.startswith("audio"))
+    others = tuple(SpeakerSound(path, listen_to(path, request), hash_file(path)) for path in more)
     poses = check_pose_video(request, traits, sound)
     image, audio = hash_file(request.image), hash_file(request.audio)
     pose = hash_file(request.pose_video) if request.pose_video else ""
-    return Media(picture, pixels, sound, image, audio, identity, traits.name, poses, pose, view)
+    looked = (picture, pixels, sound, image, audio, identity, traits.name, poses, pose, view)
+    return Media(*looked, others)
+
+
+def listen_to(path: Path, request: Request) -> "SoundFacts":
+    """A sound, listened to in whole; raises BadSound, also where it is cut off and was not accepted so."""
+    sound = probe_sound(path)
+    if sound.cut and not request.accept_short_audio:
+        way = "get all of it, or take what is there with --accept-short-audio"
+        raise BadSound(path, f"it is cut off: {lengths_of(sound)}; {way}")
+    return sound
 
 
 def check_pose_video(

@@ -8,6 +8,7 @@ from typing import Any, Self
 from storage.errors import BadOption
 from tasks.film_part import FilmPart
 from tasks.options import OPTIONS, SWITCH
+from tasks.speaker_words import find_more_inputs
 
 _NAMES = [name for each in OPTIONS.values() if not each.cli_only for name in each.fields]
 _Asked: Any = make_dataclass(
@@ -41,6 +42,9 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     eyes: str | None = None
     face: int | None = None
     """Of these three, what is not told is looked for in the picture (tasks/face_search.py)."""
+    speaker: tuple[str, ...] | None = None
+    """Each as `left.wav@face:1` (tasks/speaker_words.py); `audio` is then the first one's sound."""
+    turns: Path | None = None
     num_clip: int | None = None
     start_clip: int | None = None
     """Makes this request one for a part: clips start_clip … start_clip + num_clip - 1 of the whole film's run."""
@@ -70,16 +74,22 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     """Where each given field came from: flag, environment, file, published flag …"""
 
     @property
+    def more_inputs(self) -> Mapping[str, Path]:
+        """The pose video and the files that further speakers are made of, by the name of the run's copy."""
+        pose = {"pose": self.pose_video} if self.pose_video else {}
+        return {**find_more_inputs(self.speaker or ()), **pose}
+
+    @property
     def input_files(self) -> dict[str, Path]:
-        """The files that the run gets its own copies of, by the names of their hashes in the spec."""
-        given = {"image": self.image, "audio": self.audio}
-        return given if self.pose_video is None else {**given, "pose": self.pose_video}
+        """The files that the run gets its own copies of, by the names of these."""
+        return {"image": self.image, "audio": self.audio, **self.more_inputs}
 
     @property
     def part(self) -> FilmPart:
         """Which clips of the run this request is about, and what to do with them."""
         of_whole = self.start_clip is None
-        read = (self.image, self.audio, self.script, self.pose_video, self.weights, self.lora)
+        more = self.more_inputs.values()
+        read = (self.image, self.audio, self.script, self.turns, self.weights, self.lora, *more)
         return FilmPart(
             first_clip=self.start_clip or 0,
             clips=None if of_whole else self.num_clip,

@@ -94,7 +94,7 @@ def apply_defaults(
     settings, sources = merge_settings(request, *present)
     preflight.check_budget(spec, settings, traits, preflight.inputs_bytes(request))
     asked = request.num_clip if request.start_clip is None else None
-    found = (traits, settings, sources, media.sound.seconds)
+    found = (traits, settings, sources, media.seconds)
     return ResolvedRequest(request, spec, root, *found, asked, media)
 
 
@@ -139,9 +139,8 @@ def create_run(resolved: ResolvedRequest) -> "Run":
     avatar = load_avatar(spec, settings, request.threads or 1)
     avatar.require_precision()
     came = {**request.sources, **resolved.sources}
-    given = (request.image, request.audio)
-    numerics = dict(avatar.numerics)
-    start = NewRun(spec, settings, came, numerics, *given, pose=request.pose_video)
+    numerics, given = dict(avatar.numerics), (request.image, request.audio)
+    start = NewRun(spec, settings, came, numerics, *given, more=request.more_inputs)
     return Run.create(resolved.root, start)
 
 

@@ -23,9 +23,9 @@ from storage.errors import (
 )
 from storage.film_title import title_of
 from storage.names import is_run
-from storage.run import Run, describe_spec_difference, read_begun_spec
+from storage.run import Run, read_begun_spec
 from storage.seed_history import Take
-from storage.spec import MOST_TAKES, Settings
+from storage.spec import MOST_TAKES, Settings, describe_spec_difference
 from tasks.clip_context import warm_up_clips
 from tasks.defaults import SEED_COUNT, merge_settings
 from tasks.loaded_model import (

@@ -39,7 +39,7 @@ def begin_retake(found: RetakePlan) -> Run:
             image=old.image_path,
             audio=old.audio_path,
             origin=origin,
-            pose=old.input_paths.get("pose"),
+            more=old.input_paths,
         )
         return Run.create(found.root, start)
 

@@ -70,10 +70,11 @@ def _read_entries(path: Path) -> list[Mapping[str, Any]]:
     readers = {".toml": _read_toml, ".json": _read_json, ".csv": _read_csv, ".srt": _read_srt}
     if (read := readers.get(path.suffix.lower())) is None:
         raise ValueError(f"its name must end with {', '.join(readers)}, which says how it is read")
-    return read(_read_text(path))
+    return read(read_text(path))
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A small file's text. Raises ValueError with what is the matter with it."""
     try:
         if not path.is_file():
             raise ValueError("there is no such file" if not path.exists() else "it is no file")

@@ -235,21 +235,27 @@ class Session:
         return self.part.span(self.run.spec.clips).stop - 1
 
     def features(self, clip: int) -> "Float":
-        """What the model hears of a clip [layer, channel, frame]: published, or made again where it was lost."""
+        """What the model hears of a clip [layer, channel, frame], of several speakers [speaker, layer, channel, frame]: published, or made again where it was lost."""
         if self.run.audio.complete(clip):
             return self.run.audio.read(clip)
         return self.extract_features(clip)
 
     def extract_features(self, clip: int) -> "Float":
-        """The features of a clip [layer, channel, frame] from its span of the sound and the model's margin."""
+        """The features of a clip [layer, channel, frame], of several speakers [speaker, layer, channel, frame], from its span of the sound and the model's margin."""
+        import numpy as np
+
         spec, sound, traits = self.run.spec, self.run.sound, self.avatar.traits
         margin = sound.samples if traits.hears_whole else traits.audio_margin
         span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
-        window = sound.read(span.start - margin, span.stop + margin)
-        mean, variance = (float(each) for each in self.inputs["sound_moments"])
-        return self.avatar.extract_audio(
-            AudioWindow(window, span.start, sound.samples, mean, variance)
-        )
+        windows = sound.read_speakers(span.start - margin, span.stop + margin)
+        moments = np.atleast_2d(self.inputs["sound_moments"])
+        each = [
+            self.avatar.extract_audio(
+                AudioWindow(window, span.start, sound.samples, float(mean), float(variance))
+            )
+            for window, (mean, variance) in zip(windows, moments, strict=True)
+        ]
+        return np.stack(each) if spec.speakers else each[0]
 
     @property
     def poses(self) -> "Poses | None":

@@ -29,8 +29,8 @@ from model.avatar import (
     seed_for_clip,
 )
 from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
-from model.pocket.face_boxes import FaceBoxes
 from model.prompt_schedule import parse_changes
+from model.speaker_places import Place
 from storage.errors import WrongPrecision
 
 RING = 12
@@ -247,7 +247,7 @@ class FakeAvatar:
         words = os.environ.get("FAKE_CARD", "").split()
         return dict(zip(("used", "total", "temperature", "load"), map(int, words), strict=False))
 
-    def encode_inputs(self, picture: Byte, prompt: str, face: FaceBoxes | None = None, script: str = "") -> Named:  # fmt: skip
+    def encode_inputs(self, picture: Byte, prompt: str, face: Place = None, script: str = "") -> Named:  # fmt: skip
         _pretend("inputs", 0)
         small = picture[::16, ::16, :2].transpose(2, 0, 1).astype(np.float32)
         encoded = {"reference": _drifted(small), "prompt": np.array([len(prompt)], np.float32)}

@@ -1,6 +1,7 @@
 """Pocket, loaded: a small transformer, a small warping network and a small audio encoder behind the Protocols that the 14B models have, too."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +13,8 @@ from torch import Tensor
 from model.avatar import (
     AudioWindow,
     Byte,
+    Decoder,
+    Denoiser,
     DeviceConfig,
     Float,
     ModelTraits,
@@ -33,6 +36,14 @@ from model.pocket.decoder import PocketDecoder, place_picture, to_batch
 from model.pocket.face_boxes import FaceBoxes
 from model.pocket.motion_curves import stand_still
 from model.pocket.probe import Parts, compute_probe
+from model.pocket.speakers import (
+    SpeakersDecoder,
+    SpeakersDenoiser,
+    count_speakers,
+    inputs_of,
+    seed_of,
+    stack_inputs,
+)
 from model.pocket.viseme_head import VisemeHead, put_lips
 from model.pocket.warping_network import load_warping_network
 from model.prompt_schedule import parse_changes
@@ -43,6 +54,7 @@ from model.sampling.causal_stage import DenoisingSetup, count_blocks
 from model.sampling.noise import SeededNoise
 from model.sampling.probe import hash_bits
 from model.sampling.schedule import make_schedule
+from model.speaker_places import Place, SpeakerPlaces
 
 
 def load_model(options: Options, machine: DeviceConfig) -> "PocketAvatar":
@@ -124,7 +136,7 @@ class PocketAvatar:
         parts = Parts(
             self._audio_encoder, self._visemes, self._transformer, self._network, self._cache
         )
-        return compute_probe(parts, self._options)
+        return compute_probe(parts, replace(self._options, speakers=1))
 
     @property
     def peaks(self) -> Mapping[str, int]:
@@ -140,12 +152,19 @@ class PocketAvatar:
         self,
         picture: Byte,
         prompt: str,
-        face: FaceBoxes | None = None,
+        place: Place = None,
         script: str = "",
     ) -> Named:
-        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, how plainly it shows teeth [1], the latent [c, 1, h, w] of it standing still, and the acts that the transformer is told of the prompt [9] and of each change of the script (model/pocket/act_schedule.py). Raises ValueError without a face."""
-        if face is None:
+        """The picture [y, x, rgb], the boxes [3, 4] of its mouth and eyes, how plainly it shows teeth [1], the latent [c, 1, h, w] of it standing still, and the acts that the transformer is told of the prompt [9] and of each change of the script (model/pocket/act_schedule.py); of several speakers, boxes, teeth and latent of each. Raises ValueError without a face."""
+        if isinstance(place, SpeakerPlaces):
+            return stack_inputs(
+                [self._encode_face(picture, prompt, face, script) for face in place.faces]
+            )
+        if place is None:
             raise ValueError("pocket moves a face: where it is must be told")
+        return self._encode_face(picture, prompt, place, script)
+
+    def _encode_face(self, picture: Byte, prompt: str, face: FaceBoxes, script: str) -> Named:
         inputs: dict[str, NDArray[np.generic]] = {
             "picture": picture.copy(),
             "boxes": face.to_array(),
@@ -169,9 +188,17 @@ class PocketAvatar:
         """Nothing: its head moves with sound and prompt."""
         raise NotImplementedError
 
-    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> CausalDenoiser:
+    def denoiser(
+        self,
+        inputs: Named,
+        seed: Seed,
+        poses: Poses | None = None,  # noqa: ARG002 - traits.takes_pose says so
+    ) -> Denoiser:
         """A denoiser that stands before clip 0."""
-        return CausalDenoiser(self.prepare_denoising(inputs, seed, poses))
+        if (count := count_speakers(inputs)) == 1:
+            return CausalDenoiser(self.prepare_denoising(inputs, seed))
+        each = [(inputs_of(inputs, n), seed_of(seed, n)) for n in range(count)]
+        return SpeakersDenoiser([CausalDenoiser(self.prepare_denoising(*own)) for own in each])
 
     def prepare_denoising(
         self,
@@ -198,8 +225,10 @@ class PocketAvatar:
         transformer = view_blocks(self._transformer, held)
         return DenoisingSetup(transformer, schedule, conditioning, noise, self._cache)
 
-    def decoder(self, inputs: Named) -> PocketDecoder:
+    def decoder(self, inputs: Named) -> Decoder:
         """A decoder that stands before clip 0."""
+        if count_speakers(inputs) > 1:
+            return SpeakersDecoder(self._network, inputs, self._options)
         return PocketDecoder(self._network, inputs, self._options)
 
 

@@ -66,12 +66,12 @@ class CurvePreview:
     says = "a schematic face that does what pocket's motion curves say, the head's moves enlarged"
 
     def reads(self, channels: int, height: int, width: int) -> bool:
-        """Whether latents of this shape are pocket's."""
-        return (channels, height, width) == (CHANNELS, SIDE, SIDE)
+        """Whether latents of this shape are pocket's; those of several speakers lie below each other."""
+        return (channels, height % SIDE, width) == (CHANNELS, 0, SIDE)
 
     def paint(self, latents: Float) -> Byte:
-        """Pictures [t, y, x, rgb] of latents [c, t, h, w], each of its latent's middle frame; what is no number is painted as nothing."""
-        return np.stack([draw_face(latent) for latent in latents.swapaxes(0, 1)])
+        """Pictures [t, y, x, rgb] of latents [c, t, h, w], each of its latent's middle frame, speakers side by side; what is no number is painted as nothing."""
+        return np.stack([draw_faces(latent) for latent in latents.swapaxes(0, 1)])
 
 
 class Box(NamedTuple):
@@ -89,6 +89,12 @@ class Windows(NamedTuple):
     columns: list[slice]
     x: Field
     y: Field
+
+
+def draw_faces(latent: Field) -> Byte:
+    """The picture [y, x, rgb] of one latent [c, speaker · SIDE, w]: a face for each speaker, side by side."""
+    each = np.split(latent, latent.shape[1] // SIDE, axis=1)
+    return np.concatenate([draw_face(one) for one in each], axis=1)
 
 
 def draw_face(latent: Field) -> Byte:

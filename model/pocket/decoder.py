@@ -1,5 +1,6 @@
 """Pocket's decoder: motion latents into frames of the film's own size and sharpness, clip after clip."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -40,6 +41,11 @@ class FilmPicture:
         pixels = FLOW_PIXELS * region.width / SIZE
         self.unit = torch.tensor([2 * pixels / width, 2 * pixels / height])
         self.fade = None if region.whole else draw_fade(region.height, region.width)
+        self._share: Tensor | None = None
+
+    def share(self, share: Tensor) -> None:
+        """Move from now on only what is this face's: so much of its motion is taken at each pixel of the film [y, x]."""
+        self._share = share[self.rows, self.columns]
 
     @cached_property
     def source(self) -> Tensor:
@@ -83,7 +89,8 @@ class FilmPicture:
         if self.fade is not None and field.shape[1] != 3:
             field = field * self.fade
         top, left = self.rows.start - self.region.top, self.columns.start - self.region.left
-        return field[..., top : top + self.grid.shape[0], left : left + self.grid.shape[1]]
+        field = field[..., top : top + self.grid.shape[0], left : left + self.grid.shape[1]]
+        return field if self._share is None or field.shape[1] == 3 else field * self._share
 
 
 class PocketDecoder:
@@ -91,10 +98,10 @@ class PocketDecoder:
 
     def __init__(self, network: WarpingNetwork, inputs: Named, options: Options) -> None:
         self._network, self._options = network, options
-        self._picture, planes = place_picture(inputs, options)
+        self.picture, planes = place_picture(inputs, options)
         kept = network.grow.weight.dtype
         with torch.inference_mode():
-            self._features = network.look(self._picture.canvas_picture().to(kept), planes.to(kept))
+            self._features = network.look(self.picture.canvas_picture().to(kept), planes.to(kept))
         self._still = self._before = to_batch(inputs["still"])
         # A run that was begun before teeth were looked for has none.
         self._teeth = float(inputs["teeth"][0]) if "teeth" in inputs else 0.0
@@ -109,17 +116,21 @@ class PocketDecoder:
     @torch.inference_mode()
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
+        size = (self._options.height, self._options.width)
+        made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
+        for i, frames in enumerate(self.move(latents)):
+            pixels = frames.add_(1).mul_(127.5).round_().clamp_(0, 255)
+            made[i * FRAMES : (i + 1) * FRAMES] = rearrange(pixels, "t c y x -> t y x c")
+        return made.numpy()
+
+    def move(self, latents: Float) -> Iterator[Tensor]:
+        """Frames [FRAMES, 3, y, x] in -1..1 of the next clip, one latent after the other; all of them are to be taken."""
         new = to_batch(latents)
         curves = join_spans(self._before, new)
         curves = limit_mouth(curves, self._features.rest, self._teeth)
-        size = (self._options.height, self._options.width)
-        made = torch.empty((self._options.clip_frames, *size, 3), dtype=torch.uint8)
-        for i, told in enumerate(curves.split(FRAMES, 1)):
-            frames = self._picture.move(self._network.fields(self._features, told))
-            pixels = frames.add_(1).mul_(127.5).round_().clamp_(0, 255)
-            made[i * FRAMES : (i + 1) * FRAMES] = rearrange(pixels, "t c y x -> t y x c")
+        for told in curves.split(FRAMES, 1):
+            yield self.picture.move(self._network.fields(self._features, told))
         self._before, self._clip = new[:, :, -1:], self._clip + 1
-        return made.numpy()
 
     def motion(self) -> Float:
         """Raise NotImplementedError: a clip takes nothing from the decoded one."""

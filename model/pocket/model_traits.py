@@ -67,7 +67,7 @@ def describe_model(options: Options) -> ModelTraits:
         frames_per_latent=FRAMES,
         latent_channels=CHANNELS,
         latent_width=SIDE,
-        latent_height=SIDE,
+        latent_height=SIDE * options.speakers,
         size_multiple=16,
         default_width=SIZE,
         default_height=SIZE,
@@ -81,7 +81,7 @@ def describe_model(options: Options) -> ModelTraits:
         needs_face=True,
         latents_blend=True,
         carry_bytes=carry_bytes(options),
-        carry_pieces=2 + options.steps * TRANSFORMER.num_layers,
+        carry_pieces=options.speakers * (2 + options.steps * TRANSFORMER.num_layers),
         layers=TRANSFORMER.num_layers,
     )
 
@@ -91,7 +91,7 @@ def carry_bytes(options: Options) -> int:
     tokens = SIDE**2 // (TRANSFORMER.patch_size[1] * TRANSFORMER.patch_size[2])
     row = 2 * TRANSFORMER.dim * 4
     seen = RING_LATENTS - BLOCK_LATENTS
-    return options.steps * TRANSFORMER.num_layers * seen * tokens * row
+    return options.speakers * options.steps * TRANSFORMER.num_layers * seen * tokens * row
 
 
 def bytes_needed(options: Options, machine: DeviceConfig) -> int:  # noqa: ARG001 - as for every model

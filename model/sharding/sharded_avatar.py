@@ -127,6 +127,9 @@ class ShardedAvatar:
 
 def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedAvatar:
     """A model on as many ranks as `machine` has cards, or as a launcher has started. Raises BadOption before any weight is read."""
+    if options.speakers > 1:
+        reason = "a film of several speakers is made by one process: leave it out"
+        raise BadOption("--gpus", count_ranks(machine.gpus), reason)
     chosen = choose_plan(name, options, machine)
     plan = chosen.plan
     module = import_module(f"{MODELS[name]}.avatar")

@@ -26,9 +26,9 @@ from model.device.processor import NARROW
 from model.encoders.umt5 import TextEncoder
 from model.encoders.wav2vec2 import FilmRate
 from model.ops.fused import can_build
-from model.pocket.face_boxes import FaceBoxes
 from model.s2v.conditioning import Pose
 from model.sampling.probe import hash_bits
+from model.speaker_places import Place
 from model.wan.gpu_memory import choose_offload
 from model.wan.model_traits import FRAMES_PER_LATENT, MOTION_LATENTS, PublishedModel
 from model.wan.parts import Parts, bytes_free, placement_of
@@ -117,7 +117,7 @@ class WanAvatar:
         self,
         picture: Byte,
         prompt: str,
-        face: FaceBoxes | None = None,  # noqa: ARG002 - traits.needs_face says so
+        place: Place = None,  # noqa: ARG002 - traits.needs_face says so
         script: str = "",  # noqa: ARG002 - traits.reads_words says so
     ) -> Named:
         """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]."""

@@ -21,12 +21,13 @@ class LayerStatistics:
     """Range, mean and spread of one layer of a clip's audio features, and how they follow the sound."""
 
     layer: int
+    """Counted on from speaker to speaker, where several speak."""
     low: float
     high: float
     mean: float
     deviation: float
     follows: float
-    """Correlation of its mean size, frame by frame, with the loudness of the sound."""
+    """Correlation of its mean size, frame by frame, with the loudness of the sound that it is made of."""
     nan: int
 
 
@@ -60,15 +61,29 @@ def view_audio(
     own = Path(f"{run.root.name}-clip{clip}-audio.png")
     target = prepare_picture(run, output_file or own, overwrite=overwrite)
     features = run.audio.view(clip)
+    features = features.reshape(-1, *features.shape[-2:])
     span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
     wave = run.sound.read(span.start, span.stop)
     begins, lasts = clip * spec.clip_frames / spec.fps, spec.clip_frames / spec.fps
     save_sheet(target, render_figure(plot_audio(wave, features, begins, lasts)))
-    loudness = np.sqrt(np.square(wave.reshape(spec.clip_frames, -1), dtype=np.float64).mean(1))
-    layers = tuple(_measure_layer(n, each, loudness) for n, each in enumerate(features))
+    loudness = _measure_loudness(wave, spec.clip_frames)
+    each_speaker = [
+        _measure_loudness(heard, spec.clip_frames)
+        for heard in run.sound.read_speakers(span.start, span.stop)
+    ]
+    layers = tuple(
+        _measure_layer(n, layer, each_speaker[n // spec.audio_layers])
+        for n, layer in enumerate(features)
+    )
     return AudioView(
         str(run.root), clip, begins, tuple(map(float, loudness.round(6))), layers, str(target.path)
     )
+
+
+def _measure_loudness(wave: np.ndarray, frames: int) -> np.ndarray:
+    """Root mean square [frame] of a wave [sample]."""
+    squares = np.square(wave.reshape(frames, -1), dtype=np.float64)
+    return np.asarray(np.sqrt(squares.mean(1)))
 
 
 def _measure_layer(number: int, layer: np.ndarray, loudness: np.ndarray) -> LayerStatistics:

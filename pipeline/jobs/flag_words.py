@@ -22,8 +22,10 @@ OWN = {
     "title",
     "script",
     "pose_video",
+    "speaker",
+    "turns",
 }
-"""Options of which a job has its own: where things lie, and what the film is called; and one that names a file, which nobody does from elsewhere."""
+"""Options of which a job has its own: where things lie, and what the film is called; and those that name a file, which nobody does from elsewhere."""
 JOB_FLAGS = {
     flag.name: flag for flag in FLAGS if flag.option is None or flag.option.name not in OWN
 }

@@ -13,6 +13,7 @@ from pipeline.monitor.words import time_in_words
 from storage.disk import count_bytes
 from storage.errors import count_noun
 from storage.lock import find_worker
+from storage.speaker import describe_speakers, describe_turns
 from storage.spec import STALL_PATIENCE, STALL_TIMES, describe_script
 
 if TYPE_CHECKING:
@@ -203,13 +204,17 @@ _ASKED_AS = {
     "steps": "sample_steps",
     "clip_frames": "infer_frames",
     "clips": "num_clip",
+    "speakers": "speaker",
 }
 _OF_THE_SOUND = ("audio", "frames", "clips", "silence", "mix", "gain")
 _GIVEN = {"image": "the picture", **dict.fromkeys(_OF_THE_SOUND, "the sound")}
 
 
 def _effective_settings(run: "Run", every: int) -> Iterator[EffectiveSetting]:
-    for name, value in {**asdict(run.spec), "script": describe_script(run.spec.script)}.items():
+    spec = run.spec
+    told = {"script": describe_script(spec.script), "turns": describe_turns(spec.turns)}
+    told["speakers"] = describe_speakers(spec.speakers)
+    for name, value in {**asdict(spec), **told}.items():
         yield EffectiveSetting(
             _OF_SPEC.get(name, name), value, _source_of(run.sources, name), "pixels"
         )

@@ -52,6 +52,11 @@ class Flag:
         return self.option.fields if self.option else ()
 
     @property
+    def repeats(self) -> bool:
+        """Whether it may be given several times."""
+        return self.option is not None and self.option.repeats
+
+    @property
     def metavar(self) -> str:
         """What stands for its word in a help screen."""
         return self.option.kind.metavar if self.option else "TEXT"

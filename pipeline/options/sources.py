@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.options.area import fit_area, read_picture_size
 from pipeline.options.config_file import CONFIG_FILE, read_toml
@@ -14,6 +14,7 @@ from pipeline.options.model_support import drop_unsupported, require_place
 from pipeline.push.address import PUSH
 from pipeline.sinks.address import KEY
 from storage.errors import BadInput, BadOption, Refused
+from tasks.speaker_words import read_speaker
 
 if TYPE_CHECKING:
     from tasks.request import Request
@@ -43,6 +44,7 @@ class GivenOptions:
         """What the tasks are asked for."""
         from tasks.request import Request
 
+        self._take_first_sound()
         for name, what in (("image", "picture"), ("audio", "sound")):
             if name not in self.fields:
                 raise BadInput(
@@ -51,6 +53,12 @@ class GivenOptions:
         drop_unsupported(self)
         self._fill_area()
         return Request(**self.fields, sources=self.sources)  # type: ignore[arg-type]
+
+    def _take_first_sound(self) -> None:
+        """The first speaker's sound, where several have one each, is the one that the film is called by."""
+        speakers: Any = self.fields.get("speaker", ())
+        if "audio" not in self.fields and speakers and (sound := read_speaker(speakers[0]).sound):
+            self.add({"audio": sound}, self.sources["speaker"])
 
     def _fill_area(self) -> None:
         """Width and height in the picture's shape, where --size is to be read as an area."""
@@ -97,7 +105,9 @@ def add_flags(options: GivenOptions, given: Iterable[tuple[Flag, str]]) -> None:
             before = said.setdefault(name, flag)
             if before != flag and options.fields[name] != value:
                 raise BadOption(flag.spelling, word, f"{before.spelling} says otherwise")
-            options.fields[name], options.sources[name] = value, flag.spelling
+            said_so_far: Any = options.fields.get(name, ()) if flag.repeats else None
+            whole = (*said_so_far, *value) if isinstance(value, tuple) else value
+            options.fields[name], options.sources[name] = whole, flag.spelling
     _refuse_two_voices(options)
     for (costs, reason), names in idle.items():
         does = "does" if len(names) == 1 else "do"

@@ -16,6 +16,7 @@ from pipeline.monitor.event_reader import EventTail
 from pipeline.upkeep.child_process import module_command, raise_if_failed, tie_to_parent
 from storage.disk import nearest_existing
 from storage.scratch import private_folder, scratch_folder
+from tasks.speaker_words import read_speaker
 
 if TYPE_CHECKING:
     from tasks.request import Request
@@ -122,9 +123,12 @@ def shorten_request(
     keep = request.keep_frames or "auto"
     if keep == "auto":
         keep = "all" if frames_kept is None else "none"
+    sound, asked = folder / "sound.wav", map(read_speaker, request.speaker or ())
     return replace(
         request,
-        audio=folder / "sound.wav",
+        audio=sound,
+        speaker=tuple(each.with_sound(sound).word for each in asked) or None,
+        turns=request.turns and write_turn(folder / "turns.csv"),
         run=folder / "run",
         output_dir=None,
         output_file=folder / "film.mp4",
@@ -136,6 +140,12 @@ def shorten_request(
         carry_anchors=0,
         sources={},
     )
+
+
+def write_turn(path: Path) -> Path:
+    """A table of turns that fits every sound: what it costs is the same whoever is heard."""
+    path.write_text("from,until,speaker\n0s,0.1s,1\n", encoding="utf-8")
+    return path
 
 
 def run_film(request: "Request", path: Path) -> None:

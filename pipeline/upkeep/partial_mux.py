@@ -14,7 +14,7 @@ from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, OutputFile, SourceRun
 from storage.run_paths import path_inside
 from storage.scratch import private_folder, scratch_folder
-from storage.soundtrack import encode_soundtrack
+from storage.speaker_sound import encode_mix
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -85,5 +85,5 @@ def _soundtrack_file(run: "Run") -> Iterator[Path]:
     with scratch_folder(private_folder(), "mux") as folder:
         sound = folder / "soundtrack.m4a"
         run.check_inputs()
-        encode_soundtrack(run.audio_path, sound, run.spec.reading)
+        encode_mix(run.sound_files, sound)
         yield sound

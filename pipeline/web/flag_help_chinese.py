@@ -15,6 +15,8 @@ HELP: Mapping[str, str] = {
     "mouth": "嘴在图片文件中的位置，以像素计（默认自动寻找）。",
     "eyes": "两只眼睛的位置，以像素计（默认自动寻找）。",
     "face": "找到多张脸时由第几张说话（1，最大的一张）。",
+    "speaker": "多位说话人中的一位，每位一次：其声音，以及其脸（按 --face 的编号，或脸周围的方框）；见 docs/speakers.md。",
+    "turns": "多位说话人共用一条声音时，谁从何时说到何时：.csv 文件，列为 from,until,speaker；此时写 --speaker @位置。",
     "title": "影片在其文件中的标题（默认为声音的文件名）。",
     "producer": "对影片负责的服务提供者的名称或编码，写入 GB 45438-2025 的 AIGC 字段（longtake）。",
     "label": "画面中可见的文字，或 en（AI-generated）、zh（AI 生成）。",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gradio.components import Component
 
 SETTLED = {"image", "audio", "run", "output_dir", "output_file", "overwrite"}
-SETTLED |= {"start_clip", "title", "script", "pose_video"}
+SETTLED |= {"start_clip", "title", "script", "pose_video", "speaker", "turns"}
 """What the page has its own way for, or which names a place on the server's disk: a film's folder is the server's to choose, and its file is downloaded."""
 FIRST = ("prompt", "model", "size")
 """Those that stand above the others, always seen."""

@@ -16,7 +16,7 @@ from model.pocket.prompts import read_prompt
 from pipeline.input_notes import describe_prompt
 from storage.run import Run
 from storage.run_paths import face_picture_path
-from storage.spec import Reading
+from storage.speaker import Reading
 from tasks.request import Request
 from tasks.resolve import create_run, resolve_request
 

@@ -22,6 +22,21 @@ def sound(run: Run, monkeypatch: pytest.MonkeyPatch) -> AudioArray:
     return run.sound
 
 
+def test_speakers_lie_side_by_side(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each can be read by itself, and all together as their sum; a damaged chunk is found."""
+    monkeypatch.setattr(audio_array, "CHUNK_SAMPLES", 100)
+    sound = AudioArray(run.root / "sound", run.records, 16_000, 3)
+    wave = np.random.default_rng(0).standard_normal((250, 3)).astype(np.float32)
+    assert sound.publish([wave[:120], wave[120:]]) == sound.samples == 250
+    each = sound.read_speakers(90, 260)
+    assert np.array_equal(each[:, :160], wave[90:].T)
+    assert not each[:, 160:].any()
+    assert np.allclose(sound.read(0, 250), wave.sum(1), atol=1e-6)
+    assert not list(sound.flaws(thorough=True))
+    flip(sound.folder / "c.1.0")
+    assert [path.name for path, _ in sound.flaws(thorough=True)] == ["c.1.0"]
+
+
 def blocks(wave: audio_array.MonoSamples, *lengths: int) -> Iterator[audio_array.MonoSamples]:
     yield from np.split(wave, np.cumsum(lengths))
 

@@ -13,7 +13,7 @@ import ffmpeg
 from recording import clicks, hear, write_sound
 
 from storage.soundtrack import encode_soundtrack, probe_sound, stream_sound
-from storage.spec import Reading
+from storage.speaker import Reading
 
 RATE = 16_000
 

@@ -21,7 +21,7 @@ from recording import click_errors, clicks, hear, write_sound
 
 from storage.errors import BadSound
 from storage.soundtrack import SoundFacts, encode_soundtrack, probe_sound, stream_sound
-from storage.spec import Reading
+from storage.speaker import Reading
 
 RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000, 192000)
 EXACT = (

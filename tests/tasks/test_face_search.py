@@ -15,7 +15,7 @@ from storage.errors import BadImage, BadOption
 from storage.run import Run
 from storage.run_paths import face_picture_path
 from storage.spec import Spec
-from tasks.face_picture import draw_face
+from tasks.face_picture import draw_faces
 from tasks.face_search import map_to_film
 from tasks.film import make_film
 from tasks.request import Request
@@ -114,12 +114,12 @@ def test_the_picture_of_a_face_is_of_one_size_and_near_enough_to_see_it() -> Non
     wide = np.zeros((600, 900, 3), np.uint8)
     large = FaceBoxes.from_text("400,420,100,40,350,200,80,40,470,200,80,40")
     require_mouth(
-        draw_face(wide, large), (256, 171), tuple(n * 256 / 900 for n in (400, 420, 500, 460))
+        draw_faces(wide, [large]), (256, 171), tuple(n * 256 / 900 for n in (400, 420, 500, 460))
     )
     corner = FaceBoxes.from_text("10,40,20,8,0,10,16,8,24,10,16,8")  # 40 × 38: 160 are shown
-    require_mouth(draw_face(wide, corner), (256, 256), tuple(n * 1.6 for n in (10, 40, 30, 48)))
+    require_mouth(draw_faces(wide, [corner]), (256, 256), tuple(n * 1.6 for n in (10, 40, 30, 48)))
     middle = corner.map_boxes(lambda box: (box[0] + 430, box[1] + 281, *box[2:]))
-    require_mouth(draw_face(wide, middle), (256, 256), tuple(n * 1.6 for n in (70, 91, 90, 99)))
+    require_mouth(draw_faces(wide, [middle]), (256, 256), tuple(n * 1.6 for n in (70, 91, 90, 99)))
 
 
 def test_what_is_told_is_not_looked_for(

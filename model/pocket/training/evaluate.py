@@ -46,6 +46,7 @@ from model.pocket.training.judged_presenters import (
     make_presenters,
     move_with_speech,
 )
+from model.pocket.training.judged_speakers import judge_speakers
 from model.pocket.training.levels import DELAY, LevelRow, tabulate_levels
 from model.pocket.training.mouth_shape import MouthTrack
 from model.pocket.training.round_trip import measure_round_trip
@@ -56,8 +57,8 @@ from model.pocket.training.visemes import REST
 BACKGROUNDS = ("noise", "music")
 
 
-PARTS = ("speech", "silence", "long", "acts", "motion")
-"""Lips and all else of films of speech; of films of silence, beside them; long films; prompts; true motion through latents and decoder."""
+PARTS = ("speech", "silence", "long", "acts", "motion", "speakers")
+"""Lips and all else of films of speech; of films of silence, beside them; long films; prompts; true motion through latents and decoder; two and three speakers in one film."""
 QUICK_VOICES = ("en-us+linda", "fr+m8", "de+travis", "cmn+belinda", "flite-slt")
 
 
@@ -80,6 +81,8 @@ class EvaluationPlan:
     """Clips of a film at whose end prompts are judged, too; 0: only at its beginning."""
     act_prompts: int = 1
     """Of so many held-out prompts one is judged."""
+    groups: int = 4
+    """Films of two and of three speakers."""
     rebuilt: int = 4
     """Faces whose true motion goes through latents and decoder."""
     parts: Sequence[str] = PARTS
@@ -91,7 +94,7 @@ class EvaluationPlan:
 
 
 QUICK = EvaluationPlan(
-    faces=4, clips=3, other_faces=2, noisy_voices=1, quiet_clips=4, long_clips=20, act_prompts=8, rebuilt=2
+    faces=4, clips=3, other_faces=2, noisy_voices=1, quiet_clips=4, long_clips=20, act_prompts=8, groups=1, rebuilt=2
 )  # fmt: skip
 
 
@@ -178,6 +181,17 @@ class Evaluation:
         curves = self.samples[0].curves[: 2 * self.avatar.traits.clip_frames]
         with _report_part("true motion"):
             found.rebuilt = measure_round_trip(self.avatar, self.drawn[: self.plan.rebuilt], curves)
+
+    def judge_speakers(self, found: Findings) -> None:
+        """Films in which two and three speak by turns, each with a voice of its own."""
+        voices = [each for each in self.spoken if name_kind(each.voice) == LIPS]
+        for count in (2, 3):
+            with _report_part(f"{count} speakers"):
+                for first in range(0, self.plan.groups * count, count):
+                    group = range(first, first + count)
+                    people = [self.people[n % len(self.people)] for n in group]
+                    said = [voices[n % len(voices)] for n in group]
+                    found.groups.append(judge_speakers(self.avatar, people, said))
 
     def judge_parts(self) -> Findings:
         """What the plan has."""

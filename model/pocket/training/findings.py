@@ -79,6 +79,19 @@ class ActFindings:
     """By act the mean share that is measured of what is asked, at the beginning and at the end."""
 
 
+@dataclass(frozen=True)
+class SpeakerFindings:
+    """What was read of one film of several speakers, a number for each."""
+
+    speakers: int
+    spoken: Sequence[float]
+    """Correlation of the opening with the true one, where it speaks."""
+    alone: Sequence[float]
+    """The same in a film of that face and sound by itself."""
+    listening: Sequence[float]
+    """How far the mouth is open where it listens, of how far where it speaks."""
+
+
 @dataclass
 class Findings:
     """Everything measured."""
@@ -91,6 +104,8 @@ class Findings:
     """The end of a long film of each face against its first second."""
     rebuilt: dict[str, float] = field(default_factory=dict)
     acts: ActFindings | None = None
+    groups: list[SpeakerFindings] = field(default_factory=list)
+    """Films of several speakers."""
 
     def of_kind(self, *kinds: str) -> list[VoiceFindings]:
         """The voices that are held to these levels."""

@@ -52,7 +52,31 @@ def tabulate_levels(found: Findings) -> list[LevelRow]:
         met = abs(late - DELAY) <= 1
         rows.append(LevelRow("sound 3 frames late: best lag", late, "3 ± 1", met))
     rows += _life_rows(found) + _drift_rows(found) + _face_rows(found)
-    return rows + _seam_rows(found) + _act_rows(found)
+    return rows + _seam_rows(found) + _act_rows(found) + _speaker_rows(found)
+
+
+def _speaker_rows(found: Findings) -> list[LevelRow]:
+    """Who speaks among several, against the same face alone; who listens."""
+    rows = []
+    for count in sorted({film.speakers for film in found.groups}):
+        films = [film for film in found.groups if film.speakers == count]
+        spoken, alone, quiet = (
+            np.concatenate([getattr(film, name) for film in films])
+            for name in ("spoken", "alone", "listening")
+        )
+        name = f"{count} speakers"
+        rows += [
+            LevelRow(
+                f"{name}: r where they speak",
+                float(spoken.mean()),
+                f"(alone {alone.mean():.3f})",
+                True,
+            ),
+            _at_most(f"{name}: r lost against alone, worst", float((alone - spoken).max()), 0.03),
+            _at_most(f"{name}: listeners' mouths against speech", float(quiet.mean()), 0.05),
+            LevelRow(f"{name}: the same, worst", float(quiet.max()), "", True),
+        ]
+    return rows
 
 
 def _lip_rows(voices: Sequence[VoiceFindings]) -> list[LevelRow]:
