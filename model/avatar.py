@@ -112,7 +112,7 @@ class ModelTraits:
     decoder_memory: int
     """Latent frames after which the decoder has forgotten everything."""
     reads_words: bool = False
-    """Its prompt asks for acts by its words, as model.pocket.prompts reads them, and may change from block to block (encode_inputs takes a script)."""
+    """Its prompt asks for acts by its words, as model.pocket.prompts reads them, and a script says how strongly."""
     needs_face: bool = False
     """Where mouth and eyes are in the picture decides pixels: encode_inputs takes it."""
     takes_pose: bool = False
@@ -214,7 +214,7 @@ class Avatar(Protocol):
         """Raise WrongPrecision where a layer computes something else than float32 does, but for rounding. Takes a second: asked where the probe is new."""
 
     def encode_inputs(self, picture: Byte, prompt: str, place: Place = None, script: str = "") -> Named:  # fmt: skip
-        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size), the prompt and, with traits.needs_face or several speakers, where mouth and eyes (or the speakers) are in the picture, in its pixels (None for a run that was begun before that was known); with traits.reads_words from a schedule of prompts, too (model/prompt_schedule.py)."""
+        """Everything that is computed once a run from the picture [y, x, rgb] (of the film's size), the prompt and, with traits.needs_face or several speakers, where mouth and eyes (or the speakers) are in the picture, in its pixels (None for a run that was begun before that was known), and a schedule of prompts (model/prompt_schedule.py), empty where one holds throughout."""
 
     def extract_audio(self, heard: AudioWindow) -> Float:
         """Features [layer, channel, frame] of one clip from its span and audio_margin on both sides."""

@@ -51,7 +51,8 @@ def lines_about(resolved: "ResolvedRequest") -> Iterator[str]:
         clock = f"{poses.width}×{poses.height}, {float(poses.rate):.4g} frames a second"
         yield f"The pose video ({clock}): {'; '.join(told)}"
     if spec.script:
-        yield from describe_script(spec)
+        words = resolved.traits.reads_words
+        yield from describe_script(spec) if words else list_script(spec)
     sounds = (("The sound", media.sound), *((each.path.name, each.facts) for each in media.others))
     for name, sound in sounds:
         if heard := list(_describe_sound(sound)):
@@ -132,6 +133,12 @@ def describe_script(spec: "Spec") -> Iterator[str]:
         yield f"The script asks for nothing that the presenter can act at {_cut(', '.join(idle))}"
     if unread := list(dict.fromkeys(word for acts in read for word in acts.unread)):
         yield f"The script: not understood: {_cut(', '.join(unread), LONGEST_UNREAD)}"
+
+
+def list_script(spec: "Spec") -> Iterator[str]:
+    """The prompts of a schedule, for a model that takes them as they are: `The script: 2 changes: 0:00:00.0 She smiles.; 0:00:04.3 She nods. (fade 2)`."""
+    told = [str(each) for each in list_prompts(spec)]
+    yield f"The script: {count_noun(len(told), 'change')}: {_cut('; '.join(told))}"
 
 
 def _name_acts(read: PromptActs) -> str:

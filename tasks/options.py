@@ -271,7 +271,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("audio", "The soundtrack, or a film that has one; the same as the second argument.", FILE, decides="pixels", published=True,
                one_film=True),
         Option("prompt", "What the film shows, in words; of pocket's presenter: expression, gaze, nods, liveliness.", TEXT, longest=LONGEST_PROMPT, decides="pixels", published=True),
-        Option("script", "From when to when which prompt, a .toml, .json, .csv or .srt (docs/script.md); --prompt holds where it says nothing; pocket's.", FILE,
+        Option("script", "From when to when which prompt, a .toml, .json, .csv or .srt (docs/script.md); --prompt holds where it says nothing.", FILE,
                longest=_PATH, decides="pixels", one_film=True),
         Option("model", "Who draws it: pocket, live-avatar or wan-s2v.", NAME, decides="pixels"),
         Option("size", "Width*height of the film (256*256).", SIZE, decides="pixels", published=True),

@@ -90,8 +90,6 @@ def check_options(request: Request) -> "ModelTraits":
     _check_frames(request.infer_frames or plain.clip_frames, plain)
     reason = f"the next clip of {name} is made from the decoded one before it: leave it out"
     require_option(plain.decodes_offline or not request.offline, "--offline", "asked", reason)
-    reason = f"{name} has one prompt for a whole film: leave it out, or take --model pocket"
-    require_option(plain.reads_words or request.script is None, "--script", request.script, reason)
     reason = f"{name} takes no poses: its head moves with the sound. Leave it out, or take --model live-avatar or wan-s2v"
     taken = plain.takes_pose or request.pose_video is None
     require_option(taken, "--pose-video", request.pose_video, reason)

@@ -24,8 +24,9 @@ def build_script(request: Request, traits: "ModelTraits", seconds: Fraction, fra
         return ""
     entries = read_script(request.script)
     try:
+        _require_understood(entries, traits)
         whole = count_frames(seconds, traits.fps)
-        last = (whole - 1) // traits.block_frames
+        last = (whole - 1) // unit_frames(traits) * blocks_per_unit(traits)
         _require_inside(entries, Fraction(whole, traits.fps))
         changes = list(
             _lay_entries(entries, traits, " ".join((request.prompt or "").split()), last)
@@ -61,9 +62,33 @@ def _lay_entries(
             yield PromptChange(back, fade, 100, 100, prompt)
 
 
+def unit_frames(traits: "ModelTraits") -> int:
+    """Frames that have one prompt: a block's; of a model that denoises a clip at once, a clip's."""
+    return traits.block_frames if traits.decodes_offline else traits.clip_frames
+
+
+def blocks_per_unit(traits: "ModelTraits") -> int:
+    """Blocks that have one prompt."""
+    return unit_frames(traits) // traits.block_frames
+
+
 def nearest_block(time: Fraction, traits: "ModelTraits") -> int:
-    """The block whose beginning is nearest to a time."""
-    return int(time * traits.fps / traits.block_frames + Fraction(1, 2))
+    """The block whose beginning is nearest to a time, of those where the prompt may change."""
+    unit = int(time * traits.fps / unit_frames(traits) + Fraction(1, 2))
+    return unit * blocks_per_unit(traits)
+
+
+def _require_understood(entries: list[ScriptEntry], traits: "ModelTraits") -> None:
+    """Raise ValueError where an entry asks for what the model cannot do."""
+    for n, each in enumerate(entries, 1):
+        if not traits.reads_words and (each.expression, each.gesture) != (100, 100):
+            raise ValueError(
+                f"entry {n} says how strong expression or gesture are, and {traits.name} takes a prompt as it is: leave that out, or say it in the prompt"
+            )
+        if not traits.decodes_offline and each.fade:
+            raise ValueError(
+                f"entry {n} fades, and the prompt of {traits.name} changes from clip to clip: leave fade out"
+            )
 
 
 def _require_apart(changes: list[PromptChange], traits: "ModelTraits") -> None:
@@ -71,7 +96,7 @@ def _require_apart(changes: list[PromptChange], traits: "ModelTraits") -> None:
     for one, other in pairwise(changes):
         if other.block <= one.block:
             at = format_duration(time_of_block(one.block, traits.block_frames, traits.fps))
-            block = float(Fraction(traits.block_frames, traits.fps))
+            block = float(Fraction(unit_frames(traits), traits.fps))
             raise ValueError(
                 f"two changes about {at} are nearer than {block:g} s, which each takes"
             )

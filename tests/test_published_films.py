@@ -32,6 +32,11 @@ PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wa
 LIVE = ("--model", "live-avatar", "--infer-frames", "12", "--num-clip", "5", "--carry-every", "2")
 WAN = ("--model", "wan-s2v", "--sample-steps", "2", "--num-clip", "2", "--size", "64*48")
 WAN += ("--negative-prompt", "Six fingers on a hand.")
+SCRIPTS = {
+    "live-avatar": "from,prompt,fade\n0.5s,She nods.,\n1.45s,,2\n1.92s,She nods.,\n",
+    "wan-s2v": "from,prompt\n5s,She nods.\n",
+}
+"""The first in the midst of a fade, and twice the same prompt; the second from its second clip on."""
 POSE_FRAMES = 83
 """Of a pose video of 50 frames a second: every second one is taken, and the last clip and a half have none."""
 Words = Callable[..., list[str]]
@@ -46,9 +51,13 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
     pose = folder / "pose.mp4"
     pose.write_bytes(encode_h264(draw_poses(), fps=50, crf=18, preset="veryfast"))
 
+    for name, text in SCRIPTS.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+
     def spoken(run: Path, *more: str) -> list[str]:
         new = [sys.executable, "-m", "pipeline", "new", str(PICTURE), str(SOUND)]
         film = ("--weights", str(folder), "--pose-video", str(pose), "--run", str(run))
+        film += ("--script", str(folder / f"{more[more.index('--model') + 1]}.csv"))
         return [*new, "--size", "64*64", *film, *more]
 
     return spoken
@@ -101,7 +110,8 @@ def test_live_avatar_keeps_every_frame(unbroken: Path) -> None:
 
 def test_each_clip_has_the_poses_of_the_published_rule(words: Words, unbroken: Path) -> None:
     """All frames at the stride, black (-1) beyond the end, each clip behind its first frame again through diffusers' own encoder at once, the first latent dropped."""
-    run, folder = Run.open(unbroken), Path(words(unbroken)[words(unbroken).index("--weights") + 1])
+    run, made = Run.open(unbroken), words(unbroken, *LIVE)
+    folder = Path(made[made.index("--weights") + 1])
     with av.open(str(run.input_paths["pose"])) as video:
         frames = [each.to_ndarray(format="rgb24") for each in video.decode(video=0)]
     taken = torch.from_numpy(np.stack(frames[::2])).permute(3, 0, 1, 2)[None] / 255 * 2 - 1
@@ -115,6 +125,13 @@ def test_each_clip_has_the_poses_of_the_published_rule(words: Words, unbroken: P
             mode = vae.module.encode(torch.cat([cond[:, :, :1], cond], 2)).latent_dist.mode()
         latents = ((mode - mean) / std)[0, :, 1:].numpy()
         assert np.allclose(run.pose.read(clip), latents, atol=1e-4), clip
+
+
+def test_each_prompt_is_encoded_once(unbroken: Path) -> None:
+    """By its words; the changes name it."""
+    inputs = Run.open(unbroken).inputs.read_all()
+    assert inputs["text_spans"].tolist() == [[1, 0, 0], [3, 2, 1], [4, 0, 0]]
+    assert {name for name in inputs if name.startswith("changed")} == {"changed_text.0", "changed_text.1"}  # fmt: skip
 
 
 def test_live_avatar_offline_and_offloaded(words: Words, unbroken: Path, tmp_path: Path) -> None:

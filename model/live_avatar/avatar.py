@@ -39,6 +39,7 @@ class LiveAvatar(WanAvatar):
             self.tensor(inputs["text"]),
             self._traits.clip_latents,
             pose=self.pose_tensors(poses),
+            schedule=self.text_schedule(inputs),
         )
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
         noise = SeededNoise(seed, transformer.config.roll)

@@ -8,6 +8,7 @@ from einops import rearrange
 from torch import Tensor
 
 from model.avatar import Float
+from model.s2v.text_schedule import Mix, TextSchedule
 from storage.errors import BadInput
 
 Pose = Callable[[int], Tensor | None]
@@ -28,6 +29,8 @@ class Conditioning:
     masks: Tensor | None = None
     """Where each of several speakers is heard [speaker, t, rows, columns], in tokens: 1 where no other one is. None: one speaker, everywhere."""
     pose: Pose | None = None
+    schedule: TextSchedule | None = None
+    """Which prompt holds when, where it is not `text` throughout."""
     settle: Settle | None = None
 
     def audio_tensor(self, audio: Float) -> Tensor:
@@ -53,6 +56,17 @@ class Conditioning:
     def settled(self, latents: Tensor, features: Tensor) -> Tensor:
         """What stands in the film of a block's denoised latents [1, c, t, h, w] that were made of features [1, layer, channel, frame]: themselves, where no model says otherwise."""
         return latents if self.settle is None else self.settle(latents, features)
+
+    def mix_at(self, block: int) -> Mix:
+        """Which prompts hold at a block, counted from the film's beginning: what `text_of` takes; empty where `text` holds throughout."""
+        return () if self.schedule is None else self.schedule.mix_at(block)
+
+    def text_of(self, mix: Mix) -> Tensor | None:
+        """The prompt states [1, l, text_dim] of what holds at a block."""
+        if self.schedule is None:
+            return self.text
+        states = torch.from_numpy(self.schedule.states_of(mix))
+        return states[None].to(self.reference.device)
 
     def pose_of(self, clip: int) -> Tensor | None:
         """The pose latents of a clip [1, c, t, h, w]; None: zeros."""

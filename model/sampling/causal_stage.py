@@ -19,8 +19,9 @@ from model.s2v.attention import Attend, attend_all
 from model.s2v.audio_injector import AudioStates
 from model.s2v.conditioning import Conditioning
 from model.s2v.rope import apply_rope
-from model.s2v.transformer import ForwardContext, S2VTransformer, TextStates
+from model.s2v.transformer import ForwardContext, S2VTransformer
 from model.sampling.noise import NoiseSource
+from model.sampling.prompt_states import PromptStates
 from model.sampling.schedule import Schedule, Solver
 from storage.errors import BadOption
 
@@ -113,7 +114,7 @@ class CausalStage:
         model, conditioning = setup.transformer, setup.conditioning
         self.block, self.blocks = model.config.block_latents, setup.blocks
         *self.times, self.time_zero = model.embed_times((*setup.schedule.timesteps, 0.0))
-        self.text: TextStates = model.embed_text(conditioning.text)
+        self._prompt = PromptStates(model, conditioning)
         weight = model.patch_embedding.weight
         self.cache = KVCache(self._cache_shape(), weight, shard, setup.cache)
         self._positions = token_positions(model, conditioning, self.block)
@@ -188,7 +189,7 @@ class CausalStage:
             (self.times[task.step],),
             (tokens.shape[1],),
             attends,
-            self.text,
+            self._prompt.at_block(task.clip * self.blocks + task.block),
             given.audio,
             given.masks,
         )
@@ -235,8 +236,10 @@ class CausalStage:
         self.cache.reset_condition()
         attends = [attend_and_keep(self.cache, factors)] * len(self.shard.layers)
         lengths = (tokens.shape[1],)
+        # Whichever clip it is made before: with the prompt of the film's beginning.
+        text = self._prompt.at_block(0)
         return model.through_blocks(
-            tokens, ForwardContext((self.time_zero,), lengths, attends, self.text, [])
+            tokens, ForwardContext((self.time_zero,), lengths, attends, text, [])
         )
 
     def _conditioning_of(self, task: BlockTask) -> BlockConditioning:

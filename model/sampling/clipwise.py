@@ -19,6 +19,7 @@ from model.s2v.conditioning import Conditioning
 from model.s2v.rope import apply_rope
 from model.s2v.transformer import EmbeddedTime, ForwardContext, S2VTransformer, TextStates
 from model.sampling.noise import NoiseSource
+from model.sampling.prompt_states import PromptStates
 from model.sampling.schedule import Schedule
 from storage.errors import LongtakeError
 
@@ -67,7 +68,7 @@ class ClipwiseDenoiser:
         )  # fmt: skip
         with torch.inference_mode():
             *self.times, self.time_zero = transformer.embed_times((*schedule.timesteps, 0.0))
-            self.text = transformer.embed_text(conditioning.text)
+            self._prompt = PromptStates(transformer, conditioning)
             guided = guidance.scale != 1
             self.negative = transformer.embed_text(guidance.negative) if guided else []
         self._clip = 0
@@ -146,7 +147,10 @@ class ClipwiseDenoiser:
         self, features: Tensor
     ) -> tuple[ClipConditioning, ClipConditioning | None]:
         """With prompt and sound, and what guidance goes away from: the negative prompt and features of zeros (which are not silence)."""
-        conditional = ClipConditioning(self.text, self.transformer.embed_audio(features))
+        # A clip is denoised at once, so it has the prompt of its first block throughout.
+        first = self._clip * self.conditioning.clip_latents
+        text = self._prompt.at_block(first)
+        conditional = ClipConditioning(text, self.transformer.embed_audio(features))
         if self.guidance.scale == 1:
             return conditional, None
         return conditional, ClipConditioning(

@@ -26,7 +26,9 @@ from model.device.processor import NARROW
 from model.encoders.umt5 import TextEncoder
 from model.encoders.wav2vec2 import FilmRate
 from model.ops.fused import can_build
+from model.prompt_schedule import parse_changes
 from model.s2v.conditioning import Pose
+from model.s2v.text_schedule import TEXT_SPANS, TextSchedule, encode_changes
 from model.sampling.probe import hash_bits
 from model.speaker_places import Place
 from model.wan.gpu_memory import choose_offload
@@ -118,11 +120,16 @@ class WanAvatar:
         picture: Byte,
         prompt: str,
         place: Place = None,  # noqa: ARG002 - traits.needs_face says so
-        script: str = "",  # noqa: ARG002 - traits.reads_words says so
+        script: str = "",
     ) -> Named:
-        """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]."""
+        """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]; those of a script's prompts besides (model/s2v/text_schedule.py)."""
         # The words first: their encoder is the largest part but one, and gone before the VAE works.
-        words = self.encode_words(self._parts.text(), prompt)
+        encoder = self._parts.text()
+        words = {
+            **self.encode_words(encoder, prompt),
+            **encode_changes(parse_changes(script), encoder.encode_text),
+        }
+        del encoder
         still = self.pixels(picture)
         moving = repeat(still, "1 c 1 y x -> 1 c t y x", t=MOTION_FRAMES)
         return {
@@ -144,6 +151,10 @@ class WanAvatar:
         # A stream's first latent has one frame alone: the first stands there twice, and its latent goes.
         latents = self._parts.vae.encode(torch.cat([clip[:, :, :1], clip], 2))
         return to_array(latents[:, :, 1:])
+
+    def text_schedule(self, inputs: Named) -> TextSchedule | None:
+        """Which prompt holds when; None where one holds throughout."""
+        return TextSchedule.from_inputs(inputs) if TEXT_SPANS in inputs else None
 
     def pose_tensors(self, poses: Poses | None) -> Pose | None:
         """The pose latents of each clip on the model's device [1, c, t, h, w]; None where a film has none."""

@@ -42,6 +42,7 @@ class WanS2V(WanAvatar):
             self.tensor(inputs["text"]),
             self._traits.clip_latents,
             pose=self.pose_tensors(poses),
+            schedule=self.text_schedule(inputs),
         )
         guidance = Guidance(float(self._traits.guidance), self.tensor(inputs["negative"]))
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)

@@ -6,7 +6,6 @@ import wave
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 
 import av
@@ -296,15 +295,27 @@ def test_what_is_unwanted_needs_guidance(
     assert "--negative-prompt blur cannot be used: without guidance" in refused(longtake, *off)
 
 
-def test_a_script_is_refused_where_a_model_has_one_prompt_for_a_whole_film(
+def test_a_script_asks_a_large_model_for_words_alone(
     face: Path, speech: Path, tmp_path: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
 ):
-    """Whoever asks; nothing is left out silently, as the film would be another one than was asked for."""
-    for name in avatar.MODELS:
-        module = import_module(f"{avatar.MODELS[name]}.model_traits")
-        assert module.describe_model(avatar.Options()).reads_words == (name == "pocket")
-    deaf = lambda name, options: replace(fake_avatar.describe(name, options), reads_words=False)  # noqa: E731
-    monkeypatch.setattr(avatar, "describe_model", deaf)
-    (tmp_path / "film.csv").write_text("from,prompt\n5s,a", encoding="utf-8")
-    words = ("new", face, speech, "--run", "x", "--model", "live-avatar", "--script", "film.csv")
-    assert "live-avatar has one prompt for a whole film" in refused(longtake, *words)
+    """Strengths are refused, and fades where a clip is denoised at once; nothing is left out silently."""
+
+    def describe(name: str, options: avatar.Options) -> avatar.ModelTraits:
+        return replace(fake_avatar.describe(name, options), name=name, reads_words=False)
+
+    monkeypatch.setattr(avatar, "describe_model", describe)
+    words = ("plan", face, speech, "--rehearse", "no", "--script", "film.csv", "--model")
+    film = tmp_path / "film.csv"
+    film.write_text("from,prompt,gesture\n0s,a,\n5s,b,0.5", encoding="utf-8")
+    assert "entry 2 says how strong" in refused(longtake, *words, "live-avatar")
+    film.write_text("from,prompt,fade\n2.1s,a,\n5.6s,b,2", encoding="utf-8")
+    assert longtake(*words, "live-avatar")[0] == 0
+    monkeypatch.setenv("FAKE_MOTION", "3")
+    assert "entry 2 fades, and the prompt of wan-s2v changes" in refused(
+        longtake, *words, "wan-s2v"
+    )
+    film.write_text("from,prompt\n2.1s,a\n2.5s,b", encoding="utf-8")
+    assert "two changes about 0:00:01.92 are nearer" in refused(longtake, *words, "wan-s2v")
+    film.write_text("from,prompt\n2.1s,a\n5.6s,b", encoding="utf-8")
+    out = " ".join(longtake(*words, "wan-s2v")[1].split())
+    assert "The script: 2 changes: 0:00:01.9 a; 0:00:05.8 b" in out
