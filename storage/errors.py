@@ -30,6 +30,7 @@ LongtakeError
 ├── RankLost                    one of several processes that make a film together
 ├── Stalled                     ended by the watchdog
 ├── BelowLevel                  a film that is whole, and not good enough
+├── NoWatermark                 a film in which none is found
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
 """
 
@@ -321,6 +322,12 @@ class BelowLevel(LongtakeError):
     """{} misses {} of its levels. See where: longtake report {}"""
 
     exit_code = 7
+
+
+class NoWatermark(LongtakeError):
+    """No watermark was found in {} ({}). One that was cropped, turned, made grey or much smaller has lost it: look at an earlier copy."""
+
+    exit_code = 8
 
 
 class WorkFailed(LongtakeError):

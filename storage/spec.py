@@ -44,6 +44,7 @@ from storage.speaker import (
     describe_speakers,
     describe_turns,
 )
+from storage.watermark_id import ID_DIGITS
 
 CARRY_FIRST = 8
 """The clip that the first carry stands before, where nothing is known yet of its cost."""
@@ -64,6 +65,7 @@ ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "f
         "pose_stride",
         "speakers",
         "turns",
+        "watermark",
     }
 )
 
@@ -150,6 +152,8 @@ class Spec:
     label_place: Annotated[str, OneOf(("", *PLACES))] = ""
     label_frames: Annotated[int, Whole(0, 1 << 32)] = 0
     """Frames, from the first on, that show them; 0: all."""
+    watermark: Annotated[str, Text(ID_DIGITS, r"([0-9a-f]{12})?")] = ""
+    """The id that is hidden in every clip (storage/watermark.py); empty: none is."""
 
     script: Annotated[
         str, Text(LONGEST_SCRIPT, r"([0-9]{1,9} [0-9]{1,3} [0-9]{1,3} [0-9]{1,3} [^\n]*\n)*")

@@ -11,6 +11,7 @@ from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from storage.label import draw_label, label_of
 from storage.refusals import describe_fault
 from storage.segments import encode_segment
+from storage.watermark import mark_frames
 from tasks.audio import ExtractAudio
 from tasks.base import ClipTask
 from tasks.by_products import write_by_product
@@ -129,7 +130,7 @@ def publish_segment(session: Session, clip: int) -> None:
     with ThreadPoolExecutor(1, "frames") as beside:
         kept = beside.submit(keep_frames, session, clip, None if redone else frames)
         digest = encode_segment(
-            path, label_frames(spec, clip, frames), fps=spec.fps, crf=spec.crf, preset=spec.preset
+            path, draw_marks(spec, clip, frames), fps=spec.fps, crf=spec.crf, preset=spec.preset
         )
     kept.result()
     size = path.stat().st_size
@@ -142,10 +143,12 @@ def publish_segment(session: Session, clip: int) -> None:
         emit_event("device_sampled", clip=clip, **device)
 
 
-def label_frames(spec: "Spec", clip: int, frames: "Byte") -> "Byte":
-    """The frames of a clip that the film shows, with its label where it has one: it is no part of the frames that are kept."""
+def draw_marks(spec: "Spec", clip: int, frames: "Byte") -> "Byte":
+    """The frames of a clip that the film shows, with its label and its watermark where it has them: they are no part of the frames that are kept."""
     shown, label = frames[: spec.frames_in(clip)], label_of(spec)
-    return shown if label is None else draw_label(shown, label, spec.clip_span(clip).start)
+    if label is not None:
+        shown = draw_label(shown, label, spec.clip_span(clip).start)
+    return mark_frames(shown, spec.watermark) if spec.watermark else shown
 
 
 def segment_is_there(run: "Run", clip: int) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from model.avatar import Options
 from storage.label import label_margin, measure_label
 from storage.label_words import PLACES
 from storage.spec import Settings, Spec
+from storage.watermark_id import AUTO, ID_DIGITS, LEAST_SIDE
 from tasks.face_search import find_in_view, find_told_face
 from tasks.missing_face import find_turn
 from tasks.prompt_script import build_script
@@ -111,7 +112,7 @@ def build_spec(
     clips, frames = film_length(request, traits, media.seconds)
     if (digest := weights) is None:
         digest = avatar.weights_digest(traits.name, build_model_options(request))
-    return Spec(
+    spec = Spec(
         model=traits.name,
         weights=digest,
         image=media.image,
@@ -152,6 +153,7 @@ def build_spec(
         **asdict(media.sound.reading),
         **build_label(request, width, height, traits.fps),
     )
+    return replace(spec, watermark=choose_watermark(request, spec))
 
 
 def build_label(request: Request, width: int, height: int, fps: int) -> dict[str, Any]:
@@ -170,6 +172,17 @@ def build_label(request: Request, width: int, height: int, fps: int) -> dict[str
     frames = math.ceil((request.label_seconds or 0) * fps)
     place = request.label_place or PLACES[0]
     return {"label": words, "label_place": place, "label_frames": frames}
+
+
+def choose_watermark(request: Request, spec: Spec) -> str:
+    """The id of the watermark: the one that is asked for, or the beginning of the digest of the film without one; empty where there is none. Raises BadOption where the film is too small for it."""
+    asked = request.watermark or ""
+    side = min(spec.width, spec.height)
+    reason = f"in a film of {side} pixels it would be lost: {LEAST_SIDE} on the shorter side are needed (--size)"
+    require_option(not asked or side >= LEAST_SIDE, "--watermark", asked, reason)
+    # A seed that is drawn is no part of what the run is found by.
+    named = replace(spec, seed=-1) if request.base_seed == -1 else spec
+    return named.digest[:ID_DIGITS] if asked == AUTO else asked
 
 
 def build_model_options(request: Request, width: int = 0, height: int = 0) -> "Options":

@@ -23,6 +23,7 @@ from storage.film_title import LONGEST_TITLE, clean_title
 from storage.label_words import LANGUAGES, LONGEST_LABEL, PLACES
 from storage.schema import is_utf8
 from storage.spec import CROPS, LONGEST_PROMPT
+from storage.watermark_id import AUTO, parse_id
 from tasks.speaker_words import split_words
 
 
@@ -185,6 +186,11 @@ def read_label_seconds(word: str) -> float:
     return seconds
 
 
+def read_watermark(word: str) -> str:
+    """An id in twelve hexadecimal digits; `auto` stays, as the film is not yet known."""
+    return word if word == AUTO else parse_id(word)
+
+
 def read_truth(word: str) -> bool:
     """True or False."""
     if word.lower() not in {"true", "false", "1", "0", "yes", "no"}:
@@ -300,6 +306,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("label_place", "The corner of the label (bottom-right).", HOW, words=PLACES, decides="pixels"),
         Option("label_seconds", "For how long the label is seen, from the start: 2 or more, or all (the default).",
                Kind("N", read_label_seconds), bounds=(0, 10**6), decides="pixels"),
+        Option("watermark", "Hide an id in the picture, for `longtake whose` to find: auto (the film's own), up to 6 letters, or 12 hexadecimal digits.",
+               Kind("ID", read_watermark), decides="pixels"),
         Option("num_clip", "At most this many clips; the sound may end before.", WHOLE, bounds=(1, 10**9), decides="pixels", published=True),
         Option("start_clip", "Only from this clip on (counted from 0): a part of the film, to --output-file.", WHOLE, bounds=(0, 10**9),
                published=True, one_film=True),

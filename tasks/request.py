@@ -52,6 +52,7 @@ class Request(_Asked):  # type: ignore[misc] # a class that is made cannot be re
     sample_steps: int | None = None
     guidance: str | None = None
     negative_prompt: str | None = None
+    watermark: str | None = None
     whole_audio: bool | None = None
     precision: str | None = None
     weights: str | None = None

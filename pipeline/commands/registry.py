@@ -63,6 +63,11 @@ VERBS = {
             "longtake sign runs/mine --key key.pem --cert cert.pem",
         ),
         Verb(
+            "whose",
+            "Which id `--watermark` has hidden in a film (code 8: none is found).",
+            "longtake whose film.mp4",
+        ),
+        Verb(
             "report",
             "One page about a film: lips, drift, seams, pauses, sound, and its worst moments.",
             "longtake report runs/mine runs/other",

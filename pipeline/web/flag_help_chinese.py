@@ -22,6 +22,7 @@ HELP: Mapping[str, str] = {
     "label": "画面中可见的文字，或 en（AI-generated）、zh（AI 生成）。",
     "label_place": "标识所在的角落（右下）。",
     "label_seconds": "标识从开头起显示多久：2 秒或更多，或 all（默认）。",
+    "watermark": "在画面中隐藏一个标识，供 longtake whose 查找：auto（影片自身的标识）、最多 6 个字母，或 12 位十六进制数字。",
     "num_clip": "最多这么多片段；声音可能更早结束。",
     "start_clip": "只做从这个片段开始的部分。",
     "infer_frames": "每个片段的帧数 (48)。",

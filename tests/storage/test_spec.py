@@ -24,6 +24,7 @@ def test_the_clips_tile_the_film(start: NewRun) -> None:
         {"prompt": "a person sings"},
         {"script": "0 2 100 100 a person sings\n"},
         {"negative_prompt": "six fingers"},
+        {"watermark": "41434d450000"},
         {"audio_lead": 3},
         {"frames": 36},
     ],
@@ -56,6 +57,7 @@ def test_a_younger_field_leaves_the_digests_of_older_runs(start: NewRun) -> None
         "gain": 460,
         "script": "3 0 100 100 a\n",
         "negative_prompt": "blur",
+        "watermark": "41434d450000",
     }.items():
         assert name not in start.spec.canonical
         assert name in replace(start.spec, **{name: value}).canonical

@@ -1,4 +1,4 @@
-"""What a request says of the label, as the spec has it; and the film that comes of it."""
+"""What a request says of the label and the watermark, as the spec has it; and the film that comes of it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +11,7 @@ import pytest
 from storage.errors import BadOption
 from storage.run import Run
 from storage.spec import Spec
+from storage.watermark_id import parse_id
 from tasks.film import make_film
 from tasks.request import Request
 from tasks.resolve import freeze_run
@@ -69,3 +70,52 @@ def test_label_that_does_not_fit_is_refused(ask: Ask):
         freeze_run(ask(4.0, label="This film is AI-generated", width=128, height=128))
     with pytest.raises(BadOption, match="there is no --label"):
         freeze_run(ask(4.0, label_place="top-left"))
+
+
+def test_watermark_is_an_id_in_the_spec(ask: Ask, tmp_path):
+    """Letters and digits are the id; auto is the digest of the film as it would be without one, whatever the folder, and whatever seed is drawn."""
+    asked = {"width": 256, "height": 256}
+    plain = freeze_run(ask(4.0, **asked)).spec
+    assert "watermark" not in plain.canonical
+    marked = {
+        word: freeze_run(
+            ask(
+                4.0,
+                run=tmp_path / word,
+                watermark=parse_id(word) if word != "auto" else word,
+                **asked,
+            )
+        )
+        for word in ("ACME", "0123456789ab", "auto")
+    }
+    ids = {word: run.spec.watermark for word, run in marked.items()}
+    assert ids == {"ACME": "41434d450000", "0123456789ab": "0123456789ab", "auto": plain.digest[:12]}  # fmt: skip
+    assert len({plain.digest, *(run.spec.digest for run in marked.values())}) == 4
+    more = {"watermark": "auto", "base_seed": -1, **asked}
+    drawn = [freeze_run(ask(4.0, run=tmp_path / name, **more)).spec for name in "ab"]
+    assert drawn[0].watermark == drawn[1].watermark != ids["auto"]
+
+
+def test_watermark_is_in_the_film_and_not_in_the_frames(ask: Ask, tmp_path):
+    """Beside a label, too; the film of another folder is the same bytes."""
+    asked = {"width": 192, "height": 192, "infer_frames": 12, "keep_frames": "all", "label": "AI", "watermark": parse_id("ACME")}  # fmt: skip
+    plain = freeze_run(ask(0.8, run=tmp_path / "plain", **{**asked, "watermark": None}))
+    runs = [freeze_run(ask(0.8, run=tmp_path / name, **asked)) for name in "ab"]
+    films = [make_film(run).read_bytes() for run in (plain, *runs)]
+    assert films[0] != films[1] == films[2]
+    for clip in range(plain.spec.clips):
+        assert (plain.frames.read(clip) == runs[0].frames.read(clip)).all()
+
+
+@pytest.mark.parametrize("word", ["seventy", "Müller", "12345678901", "a\nb", "0x0123456789"])
+def test_watermark_that_cannot_be_is_refused(word: str):
+    """One line, before any work."""
+    words = {"image": "a.png", "audio": "b.wav", "watermark": word}
+    with pytest.raises(BadOption, match=r"1 to 6 letters \(ASCII\), or 12 hexadecimal digits"):
+        Request.from_words(words, "flag")
+
+
+def test_watermark_in_a_film_that_is_too_small_is_refused(ask: Ask):
+    """It would be lost there."""
+    with pytest.raises(BadOption, match=r"192 on the shorter side are needed \(--size\)"):
+        freeze_run(ask(4.0, width=256, height=176, watermark="auto"))

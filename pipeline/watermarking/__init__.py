@@ -1,0 +1,1 @@
+"""Whose a film is, by its invisible watermark."""
