@@ -119,6 +119,7 @@ class ModelTraits:
     """A pose video may move the body: encode_pose takes its frames."""
     latents_blend: bool = False
     """Between two films of one picture and sound, a mean of their latents is a film, too."""
+    heard_latents: tuple[range, ...] = ()  # channels, latents, rows, columns: of the sound alone
     motion_latents: int = 0
     """Latents that a clip takes from the decoded clip before it; 0 where it takes none, and decoding may wait."""
     guidance: str = ""

@@ -14,7 +14,7 @@ from storage.digest import CONTENT_CHANGED, find_size_flaw, hash_array
 from storage.errors import Damaged, NotMade
 from storage.layout import find_metadata_flaw
 from storage.names import GROUP
-from storage.publish import publish_folder, remove_path
+from storage.publish import make_folder, publish_folder, remove_path
 from storage.records import Facts, Records
 from storage.run_paths import path_inside
 
@@ -25,10 +25,14 @@ STAGE = "sound"
 
 
 class AudioArray:
-    """Mono float32 at the spec's sample_rate, [sample] or of several speakers [sample, speaker], in chunks of 2^18 samples. Its record (stage `sound`) holds a digest per chunk."""
+    """Mono float32 at the spec's sample_rate, [sample] or of several speakers [sample, speaker], in chunks of 2^18 samples. Its record (stage `sound`, and its number where it is not the first) holds a digest per chunk."""
 
-    def __init__(self, folder: Path, records: Records, rate: int, speakers: int = 1) -> None:
+    def __init__(
+        self, folder: Path, records: Records, rate: int, speakers: int = 1, number: int = 0
+    ) -> None:
+        """`number`: which of the film's sounds it is; 0 the first one's."""
         self._folder, self._across = folder, () if speakers == 1 else (speakers,)
+        self._number = number or None
         self.records = records
         self.rate = rate
         self._kept: dict[int, MonoSamples] = {}
@@ -40,6 +44,7 @@ class AudioArray:
         from storage.zarr_store import create_array
 
         remove_path(self.folder)
+        make_folder(self.folder.parent)
         with publish_folder(self.folder) as draft:
             array = create_array(draft, self._layout(0))
             digests = []
@@ -48,7 +53,7 @@ class AudioArray:
                 array.append(chunk)
                 digests.append(hash_array(chunk))
             samples = array.shape[0]
-        self.records.commit(STAGE, samples=samples, digests=digests, **facts)
+        self.records.commit(STAGE, self._number, samples=samples, digests=digests, **facts)
         self._facts, self._kept = None, {}
         return samples
 
@@ -59,7 +64,7 @@ class AudioArray:
 
     def complete(self) -> bool:
         """True if the whole sound is there."""
-        return self.records.complete(STAGE)
+        return self.records.complete(STAGE, self._number)
 
     @property
     def samples(self) -> int:
@@ -95,7 +100,10 @@ class AudioArray:
         """Each file of the sound that is not what was written, and what is wrong with it: chunks by their hash, or by their length alone."""
         chunks, digests = -(-self.samples // CHUNK_SAMPLES), self._read_record()["digests"]
         if chunks != len(digests):
-            yield self.records.path(STAGE), f"cannot be: it has {len(digests)} of {chunks} digests"
+            yield (
+                self.records.path(STAGE, self._number),
+                f"cannot be: it has {len(digests)} of {chunks} digests",
+            )
             return
         if (flaw := find_metadata_flaw(self._path(GROUP), self._layout(self.samples))) is not None:
             yield self._path(GROUP), flaw
@@ -132,7 +140,7 @@ class AudioArray:
 
     def _read_record(self) -> Facts:
         if self._facts is None:
-            self._facts = self.records.vouched(STAGE)
+            self._facts = self.records.vouched(STAGE, self._number)
         if self._facts is None:
             raise NotMade("the sound")
         return self._facts

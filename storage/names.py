@@ -14,7 +14,7 @@ BEGUN = "begun.json"
 """What run.json will say, of a run that is still being given what it shares with another."""
 FOLDERS = ("commits", "segments", "carry", "inputs")
 ARRAYS = ("latents", "steps", "frames", "audio", "pose", "motion", "time", "present")
-ENCODED = ("encoded", "sound")
+ENCODED = ("encoded", "sound", "dubbed")
 GROUP = "zarr.json"
 VIDEO = "video.mp4"
 LIVE = "live"
@@ -27,7 +27,9 @@ LATER = frozenset(
     (MAIN, COPY, BEGUN, *ENCODED, "past", "soundtrack.m4a", VIDEO, LIVE, "reserve.bin", *LOGS)
 )
 OWN = frozenset({LOCK_FILE, HELD_FILE, *FIRST, *LATER})
-_BEGINNING = re.compile(r"zarr\.json|c(\.[0-9]+)*|(image|pose|(audio|mask)[1-4]?)(\.[A-Za-z0-9]+)?")
+_BEGINNING = re.compile(
+    r"zarr\.json|c(\.[0-9]+)*|(image|pose|(audio|mask)[1-4]?|dub[0-9]+)(\.[A-Za-z0-9]+)?"
+)
 """What lies in the first folders before run.json does."""
 _NUMBER = re.compile(r"[0-9]+")
 

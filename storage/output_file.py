@@ -219,7 +219,7 @@ class OutputFile:
         if there is None:
             return
         maker = self.maker
-        if maker is not None and digest in {maker.spec.image, maker.spec.audio, maker.spec.pose}:
+        if maker is not None and digest in maker.spec.input_digests.values():
             raise self._input()
         self._check_rights(real, there)
         if not self.overwrite and not (maker and maker.wrote(real, digest)):

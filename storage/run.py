@@ -1,8 +1,8 @@
 """A run: one folder with everything about one film."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -14,13 +14,9 @@ from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.audio_array import AudioArray
 from storage.carry import CarryStore
 from storage.digest import find_file_flaw
+from storage.dubbing import DubbedStretch, FilmSound
 from storage.errors import Damaged, NotARun, NotMade, OtherSpec
-from storage.input_files import (
-    InputCopies,
-    copy_input,
-    link_input,
-    plain_suffix,
-)
+from storage.input_files import InputCopies, copy_input
 from storage.lock import HELD_FILE, LOCK_FILE, hold_lock, is_held
 from storage.names import (
     BEGUN,
@@ -33,50 +29,22 @@ from storage.names import (
 )
 from storage.picture import TreatedPicture
 from storage.records import Facts, Records
-from storage.run_paths import path_inside
+from storage.run_beginning import (
+    Fingerprint,
+    NewRun,
+    find_beginning,
+    forget_beginning,
+    prepare_folder,
+)
+from storage.run_paths import path_inside, sound_folder
 from storage.schema import is_utf8
 from storage.speaker import Reading
 from storage.spec import Settings, Spec, describe_spec_difference
 from storage.strays import find_obstacles
 
-UNFINISHED = "a retake was begun in it; give the same `longtake retake` command again"
-
-Fingerprint = Mapping[str, str | int]
+UNFINISHED = "a retake or a redub was begun in it; give the same command again"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class RetakeSource:
-    """The run whose files a new run shares, and what was taken from it."""
-
-    facts: Facts
-    """What run.json says of it, as `parent`."""
-    joints: tuple[Facts, ...]
-    share: Callable[["Run"], None]
-    """Link what the two have in common; done again where a crash has cut it short."""
-
-
-@dataclass(frozen=True)
-class NewRun:
-    """All that a new run is made of: spec, settings, sources, inputs."""
-
-    spec: Spec
-    settings: Settings
-    sources: Mapping[str, str]
-    """Where each setting came from: flag, environment, default, published flag."""
-    fingerprint: Fingerprint
-    """The numerics: what decides the last bits."""
-    image: Path
-    audio: Path
-    origin: RetakeSource | None = None
-    more: Mapping[str, Path] = field(default_factory=dict)
-    """Further inputs by name: the pose video, what several speakers are made of."""
-
-    @property
-    def inputs(self) -> Mapping[str, Path]:
-        """The files that the run gets its own copies of, by name."""
-        return {"image": self.image, "audio": self.audio, **self.more}
 
 
 class Run:
@@ -117,7 +85,11 @@ class Run:
             root / "encoded", self.records, "inputs", most=self.spec.largest_piece
         )
         rate, speakers = self.spec.sample_rate, self.spec.speaker_count
-        self.sound = AudioArray(root / "sound", self.records, rate, speakers)
+        self.sounds: Mapping[int, AudioArray] = {
+            number: AudioArray(sound_folder(root, number), self.records, rate, speakers, number)
+            for number in (0, *self.spec.dubs)
+        }
+        """The film's sounds, as the model hears them: 0 the first film's, then each with what was dubbed over the one before."""
         anchors, joins = self.settings.anchor_clips, self.spec.joins
         self.carry = CarryStore(
             root / "carry", self.records, anchors, joins, self.spec.largest_piece
@@ -138,8 +110,8 @@ class Run:
             if is_run(root):
                 return cls._open_same(root, start)
             fresh = all(path.name in {LOCK_FILE, HELD_FILE} for path in root.iterdir())
-            begun = None if fresh else _find_beginning(root)
-            facts = begun or _prepare_folder(root, start)
+            begun = None if fresh else find_beginning(root)
+            facts = begun or prepare_folder(root, start)
             run = cls(root, facts)
             run._created = fresh
             if begun is None:  # hashed on the way
@@ -149,7 +121,7 @@ class Run:
             if start.origin is not None:
                 start.origin.share(run)
             run_json.save_run_json(root, facts)
-            _forget_beginning(root)
+            forget_beginning(root)
         return run
 
     @classmethod
@@ -254,7 +226,7 @@ class Run:
             + self.steps.sweep()
         )
         self.presence.rebuild()
-        _forget_beginning(self.root)
+        forget_beginning(self.root)
         return count
 
     def join_context(self, join: int) -> NamedArrays:
@@ -306,6 +278,26 @@ class Run:
         return [(paths[name], reading) for name, (_, reading) in self.spec.sounds.items()]
 
     @property
+    def sound(self) -> AudioArray:
+        """The film's sound, as the model hears it."""
+        return self.sounds[max(self.sounds)]
+
+    def film_sound(self, last: int | None = None) -> FilmSound:
+        """What the film sounds like; or one of its sounds, by its number."""
+        paths, dubs = self.input_paths, self.spec.dubs.items()
+        stretches = (
+            DubbedStretch(
+                paths[f"dub{number}"],
+                Reading(dub.silence, dub.mix, dub.gain),
+                dub.start,
+                dub.stop,
+            )
+            for number, dub in dubs
+            if last is None or number <= last
+        )
+        return FilmSound(self.sound_files, tuple(stretches))
+
+    @property
     def soundtrack_path(self) -> Path:
         """The file of the whole sound as AAC."""
         return path_inside(self.root, "soundtrack.m4a")
@@ -353,43 +345,3 @@ def _why_no_run(root: Path) -> str:
     if not root.is_dir():
         return "it is a file" if root.exists() else "there is no such folder"
     return UNFINISHED if is_begun(root) else "it has no run.json"
-
-
-def _prepare_folder(root: Path, start: NewRun) -> Facts:
-    facts = _first_facts(start)
-    for folder in FOLDERS:
-        publish.make_folder(path_inside(root, folder))
-    bring = copy_input if start.origin is None else link_input
-    for name, digest in start.spec.input_digests.items():
-        bring(start.inputs[name], path_inside(root, facts["inputs"][name]), digest)
-    layout.create_arrays(root, start.spec)
-    if start.origin is not None:
-        run_json.write_file(root, BEGUN, facts)
-    return facts
-
-
-def _find_beginning(root: Path) -> Facts | None:
-    """What an interrupted create has written down, its drafts swept away."""
-    publish.sweep_drafts(root, OWN)
-    return run_json.read_file(root, BEGUN)[0]
-
-
-def _forget_beginning(root: Path) -> None:
-    if (path := path_inside(root, BEGUN)).exists():
-        publish.remove_path(path)
-
-
-def _first_facts(start: NewRun) -> Facts:
-    origin = start.origin
-    return {
-        "format": run_json.FORMAT,
-        "spec": asdict(start.spec),
-        "fingerprint": dict(start.fingerprint),
-        "settings": asdict(start.settings),
-        "sources": dict(start.sources),
-        "inputs": {
-            name: f"inputs/{name}{plain_suffix(path)}" for name, path in start.inputs.items()
-        },
-        "joints": [*origin.joints] if origin else [],
-        **({"parent": origin.facts} if origin else {}),
-    }

@@ -62,11 +62,13 @@ _PARENT = TableWith(
     },
     {
         "soften": checks_of(Take)["soften"],
+        "dub": checks_of(Take)["dub"],
         "also": ListOf(ListOf(Whole(0, MOST_CLIPS), 2), MOST_TAKES),
     },
 )
 
 
+_DUBS = tuple(f"dub{number}" for number in range(1, MOST_TAKES + 1))
 _FIELDS = TableWith(
     {
         "spec": _check_spec,
@@ -76,7 +78,7 @@ _FIELDS = TableWith(
         # Names of our own, in the run: any other could lead out of it.
         "inputs": TableWith(
             {name: _input_name(name) for name in ("image", "audio")},
-            {name: _input_name(name) for name in ("pose", *SPEAKER_INPUTS)},
+            {name: _input_name(name) for name in ("pose", *SPEAKER_INPUTS, *_DUBS)},
         ),
         "joints": ListOf(TableWith({"clip": _CLIP, "fingerprint": _FINGERPRINT}), 100_000),
     },

@@ -58,6 +58,11 @@ def face_picture_path(root: Path) -> Path:
     return path_inside(root, "inputs/face.png")
 
 
+def sound_folder(root: Path, sound: int) -> Path:
+    """The folder of one of a film's sounds as the model hears it: of the first, or of a later one by its number."""
+    return root / "sound" if not sound else path_inside(root, "dubbed") / f"{sound:05d}"
+
+
 def open_own(path: Path, flags: int) -> int:
     """Open a file to be written in place; the file descriptor. A file that has another name elsewhere is replaced by a copy of it first."""
     file = open_plain(path, flags)

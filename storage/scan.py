@@ -152,10 +152,14 @@ class RunScan:
             yield from self._as_findings("inputs", run.inputs.flaws())
         else:
             yield from self._scan_unrecorded("inputs", None, run.inputs.folder, needed=begun)
-        if self.records.complete("sound"):
-            yield from self._as_findings("sound", run.sound.flaws(thorough=self.thorough))
-        else:
-            yield from self._scan_unrecorded("sound", None, run.sound.folder, needed=begun)
+        for number, sound in run.sounds.items():
+            if sound.complete():
+                flaws = sound.flaws(thorough=self.thorough)
+                yield from self._as_findings("sound", flaws, number or None)
+            else:
+                yield from self._scan_unrecorded(
+                    "sound", number or None, sound.folder, needed=begun
+                )
 
     def _scan_clip(self, clip: int) -> Iterator[Finding]:
         run = self.run

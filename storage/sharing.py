@@ -29,15 +29,13 @@ class FileSharing:
         """Bytes for which no link could be made."""
 
     def share_once(self) -> None:
-        """Share what was made once a run: the encoded inputs, the sound, the soundtrack, the picture of the face."""
-        for stage, here, there in (
-            ("inputs", self.old.inputs.folder, self.new.inputs.folder),
-            ("sound", self.old.sound.folder, self.new.sound.folder),
-        ):
-            if (facts := self._record_to_share(stage, None)) is not None:
-                self.copied += link_folder(here, there)
-                self.new.records.adopt(stage, None, facts)
-        facts = self._record_to_share("soundtrack", None)
+        """Share what was made once a run: the encoded inputs, the sounds, the soundtrack where it is the same, the picture of the face."""
+        self._share_folder("inputs", None, (self.old.inputs.folder, self.new.inputs.folder))
+        for number, sound in self.old.sounds.items():
+            folders = sound.folder, self.new.sounds[number].folder
+            self._share_folder("sound", number or None, folders)
+        same = self.old.sounds.keys() == self.new.sounds.keys()
+        facts = self._record_to_share("soundtrack", None) if same else None
         if facts is not None and _is_there(self.old.soundtrack_path, facts):
             pair = self.old.soundtrack_path, self.new.soundtrack_path
             self.copied += link_files([pair])
@@ -45,6 +43,11 @@ class FileSharing:
         here, there = face_picture_path(self.old.root), face_picture_path(self.new.root)
         if here.is_file() and not there.exists():
             self.copied += link_files([(here, there)])
+
+    def _share_folder(self, stage: str, number: int | None, folders: tuple[Path, Path]) -> None:
+        if (facts := self._record_to_share(stage, number)) is not None:
+            self.copied += link_folder(*folders)
+            self.new.records.adopt(stage, number, facts)
 
     def share_clips(self, stage: str, clips: Iterable[int]) -> None:
         """Share these clips of a stage, as far as the other run has them."""

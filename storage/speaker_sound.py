@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.soundtrack import Samples, encode_aac, stream_film_sound, stream_sound
+from storage.soundtrack import Samples, stream_film_sound, stream_sound
 from storage.speaker import Reading, Turn
 
 Sounds = Sequence[tuple[Path, Reading]]
@@ -71,13 +71,3 @@ def pad_alike(blocks: Sequence[Samples]) -> list[Samples]:
         np.pad(block, [(0, 0)] * (block.ndim - 1) + [(0, longest - block.shape[-1])])
         for block in blocks
     ]
-
-
-def encode_mix(
-    sounds: Sounds,
-    target: Path,
-    pulse: Callable[[], None] = lambda: None,
-    tap: Callable[[int, bytes], None] = lambda _channels, _packet: None,
-) -> int:
-    """Publish the film's sound as AAC (m4a), as `encode_soundtrack` does; samples a channel."""
-    return encode_aac(stream_mix(sounds, pulse), target, tap)

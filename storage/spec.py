@@ -27,12 +27,14 @@ from storage.seed_history import (
     DIGEST,
     LARGEST_SEED,
     MOST_CLIPS,
+    Dub,
     History,
     Take,
     build_history,
     cut_history,
     find_joins,
     find_softened,
+    find_sound,
 )
 from storage.speaker import (
     SPEAKERS,
@@ -55,18 +57,8 @@ STALL_PATIENCE = 4
 """How many limits where nothing is usual yet: the first of its kind, and whatever loads a model."""
 
 ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}.union(
-    {
-        "label",
-        "label_place",
-        "label_frames",
-        "script",
-        "negative_prompt",
-        "pose",
-        "pose_stride",
-        "speakers",
-        "turns",
-        "watermark",
-    }
+    {"label", "label_place", "label_frames", "script", "negative_prompt", "pose"},
+    {"pose_stride", "speakers", "turns", "watermark"},
 )
 
 
@@ -80,9 +72,11 @@ LONGEST_SCRIPT = 1 << 20
 """Characters of all prompts of a film."""
 MOST_TAKES = 256
 """Retakes of retakes."""
+_TAKE_LATER = ("soften", "dub")
+"""Fields of a take that are younger than the first takes."""
 _TAKE = TableWith(
-    {name: check for name, check in checks_of(Take).items() if name != "soften"},
-    {"soften": checks_of(Take)["soften"]},
+    {name: check for name, check in checks_of(Take).items() if name not in _TAKE_LATER},
+    {name: checks_of(Take)[name] for name in _TAKE_LATER},
 )
 MOST_CLIP_BYTES = 1 << 31
 """Of one clip in one of the arrays."""
@@ -180,7 +174,7 @@ class Spec:
         )(facts)
         if unknown := facts.keys() - checks.keys():
             raise Unfit(f"{min(unknown)} is of a later version")
-        takes = tuple(Take(**each) for each in facts.get("takes", ()))
+        takes = tuple(map(Take.from_facts, facts.get("takes", ())))
         speakers = build_speakers(facts.get("speakers", ()))
         spec = cls(**{**facts, "takes": takes, "speakers": speakers})
         spec.check()
@@ -218,8 +212,9 @@ class Spec:
             name: value for name, value in asdict(self).items() if value or name not in ADDED_LATER
         }
         for take in told.get("takes", ()):
-            if not take["soften"]:
-                del take["soften"]
+            for name in _TAKE_LATER:
+                if not take[name]:
+                    del take[name]
         return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
     @property
@@ -250,7 +245,8 @@ class Spec:
         masks = {f"mask{n}": each.mask for n, each in enumerate(self.speakers, 1) if each.mask}
         sounds = {name: digest for name, (digest, _) in self.sounds.items()}
         pose = {"pose": self.pose} if self.pose else {}
-        return {"image": self.image, **sounds, **masks, **pose}
+        dubs = {f"dub{number}": dub.audio for number, dub in self.dubs.items()}
+        return {"image": self.image, **sounds, **masks, **pose, **dubs}
 
     @property
     def samples_per_frame(self) -> int:
@@ -290,6 +286,15 @@ class Spec:
     def contexts(self) -> tuple[int, ...]:
         """The clips of which it is kept what stood before them in an older take: joins, and what softened clips were led back to."""
         return tuple(sorted({*self.joins, *(clip + 1 for clip in self.softened)}))
+
+    def sound_of(self, clip: int) -> int:
+        """Which sound a clip of the film was made to (storage/seed_history.py, Origin)."""
+        return find_sound(self.takes, clip)
+
+    @cached_property
+    def dubs(self) -> Mapping[int, Dub]:
+        """What was dubbed over the film's sound, by the number of the sound that came of it."""
+        return {number: take.dub for number, take in enumerate(self.takes, 1) if take.dub}
 
     def cut_before(self, clip: int) -> int:
         """The last cut at or before a clip; 0 where there is none."""

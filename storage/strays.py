@@ -23,7 +23,7 @@ _TOP = re.compile(
     r"|report\.html|(video|partial|part\.[0-9]{5,}-[0-9]{5,})\.mp4"
 )
 _FOLDERS = {*ARRAYS, *ENCODED, *FOLDERS, "past", LIVE}
-_WHOLE = {"carry", "past", "encoded", "sound"}
+_WHOLE = {"carry", "past", "encoded", "sound", "dubbed"}
 """Their folders are published whole."""
 _RECORD = re.compile(r"([a-z]+|output-[0-9a-f]{16})(?:\.([0-9]{5,}))?\.json")
 _LIVE = re.compile(
@@ -70,6 +70,8 @@ def _is_folder(run: "Run", parts: tuple[str, ...]) -> bool:
     if top in {"carry", "past"} and rest:
         clip = _clip_number(rest[0])
         return rest[0] == run.carry.path(clip).name and _is_piece(run, (top, clip), rest[1:])
+    if top == "dubbed" and rest:
+        return len(rest) == 1 and rest[0].isdecimal() and int(rest[0]) in run.sounds
     return not rest or (top == "encoded" and _is_piece(run, ("inputs", None), rest))
 
 
@@ -110,6 +112,8 @@ def _is_record(run: "Run", name: str) -> bool:
     if found is None:
         return False
     clip = None if found[2] is None else int(found[2])
+    if found[1] == "sound" and clip is not None:
+        return name == name_of("sound", clip) and clip in run.spec.dubs
     return name == name_of(found[1], clip) and (clip or 0) <= run.spec.clips
 
 

@@ -55,7 +55,8 @@ class DenoiseSources:
 
     denoiser: "Callable[[Seeds], Denoiser]"
     """A fresh one, which asks for the seed of each clip."""
-    features: "Callable[[int], Float]"
+    features: "Callable[[int, int], Float]"
+    """Of a clip, and of one of the film's sounds."""
     carries: StateCheckpoints
 
 
@@ -228,7 +229,7 @@ class DenoiseAhead:
             denoiser.begin_clip(features)
             self._begun = following
         if self._begun == following and denoiser.takes_ahead and self._reserve_clip(following):
-            denoiser.begin_clip(self._source.features(following))
+            denoiser.begin_clip(self._hear(following))
 
     def _reserve_clip(self, clip: int) -> bool:
         """Note that a clip is begun, with its seed on this route; False if it is not due, or a carry is to stand before it, which the next clip must not have passed."""
@@ -246,6 +247,10 @@ class DenoiseAhead:
     def _seed_at(self, clip: int) -> int:
         # Of the route that it is on by then: that changes where a clip farther on is taken.
         return self._route.seed_at(clip)
+
+    def _hear(self, clip: int) -> "Float":
+        # On the way through an older take what was heard there, too.
+        return self._source.features(clip, self._route.sound_at(clip))
 
     def _drop_carry(self, clip: int) -> None:
         emit_event("damage_found", stage="carry", clip=clip)
@@ -274,7 +279,7 @@ class DenoiseAhead:
     def _enter_clip(self, denoiser: "Denoiser") -> "tuple[Float, Purpose]":
         """What the next clip hears, and what for it is made; a clip-wise model is given the motion before it."""
         clip = denoiser.next_clip
-        features = self._source.features(clip)
+        features = self._hear(clip)
         if self._run.spec.motion_latents and clip:
             denoiser.restore(clip, [("motion", read_motion_before(self._run, clip))])
         if not self._route.shows(clip):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import luigi
 
 from storage.digest import find_size_flaw, hash_file
+from storage.dubbing import encode_film_sound
 from storage.errors import Interrupted, Terminated
 from storage.film_file import film_span, mux_film
-from storage.speaker_sound import encode_mix
 from tasks.base import DAMAGE_ERRORS, RunTask
 from tasks.clip import DecodeClip, segment_is_there
 from tasks.damage import withdraw_damaged
@@ -45,7 +45,7 @@ class EncodeSoundtrack(RunTask):
                 session.disk.free_for_soundtrack()
                 run, path = session.run, session.run.soundtrack_path
                 run.check_inputs()
-                encode_mix(run.sound_files, path, session.pulse)
+                encode_film_sound(run.film_sound(), path, session.pulse)
                 commit_file(run, self.stage, path)
 
 

@@ -1,10 +1,11 @@
 """What is computed once a run: the picture and the prompt as the model wants them, and the sound as it hears it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from model.pocket.face_boxes import FaceBoxes
+from storage.dubbing import lay_dubs
 from storage.picture import treat_picture
 from storage.soundtrack import stream_sound
 from storage.speaker import parse_turns
@@ -35,8 +36,9 @@ class EncodeInputs(RunTask):
     doing = "encoding the inputs"
 
     def complete(self) -> bool:
-        """True if the sound and the inputs are there."""
-        return bool(self.opened_run.sound.complete() and self.opened_run.inputs.complete())
+        """True if the film's sounds and the inputs are there."""
+        run = self.opened_run
+        return run.inputs.complete() and all(sound.complete() for sound in run.sounds.values())
 
     def run(self) -> None:
         """Stream the sound once, encode picture and prompt."""
@@ -47,13 +49,29 @@ class EncodeInputs(RunTask):
 
 
 def encode_inputs(session: Session) -> None:
-    """Publish the sound at the model's rate, then what the model makes of picture and prompt."""
-    run, spec = session.run, session.run.spec
+    """Publish the film's sounds at the model's rate, and what the model makes of picture and prompt; of a dubbed film, what is missing."""
+    run = session.run
     run.check_inputs()
     # A machine that computes otherwise is refused before anything is written.
-    avatar = session.avatar
+    assert session.avatar
+    if not (run.sounds[0].complete() and run.inputs.complete()):
+        _encode_first_inputs(session)
+    publish_dubbed_sounds(run, session.pulse)
+
+
+def publish_dubbed_sounds(run: "Run", pulse: "Callable[[], None]" = lambda: None) -> None:
+    """Publish, of the film's sounds, those with something dubbed over them that are not there."""
+    for number, sound in run.sounds.items():
+        if number and not sound.complete():
+            dubs = run.film_sound(number).dubs
+            blocks = lay_dubs(stream_sounds(run), dubs, run.spec.sample_rate)
+            sound.publish(pulse_between(blocks, pulse))
+
+
+def _encode_first_inputs(session: Session) -> None:
+    run, spec, avatar = session.run, session.run.spec, session.avatar
     moments = SoundMoments()
-    run.sound.publish(moments.count_blocks(pulse_between(stream_sounds(run), session)))
+    run.sounds[0].publish(moments.count_blocks(pulse_between(stream_sounds(run), session.pulse)))
     picture, done = run.picture or treat_picture(
         run.image_path, width=spec.width, height=spec.height, crop=spec.crop
     )
@@ -71,15 +89,15 @@ def encode_inputs(session: Session) -> None:
     )
 
 
-def pulse_between(blocks: "Iterable[Sound]", session: Session) -> "Iterator[Sound]":
+def pulse_between(blocks: "Iterable[Sound]", pulse: "Callable[[], None]") -> "Iterator[Sound]":
     """Pass the blocks of a sound on; between two of them the watchdog hears of it, and a signal is heeded."""
     for block in blocks:
-        session.pulse()
+        pulse()
         yield block
 
 
 def stream_sounds(run: "Run") -> "Iterator[Sound]":
-    """Blocks of what is heard [sample], or of several speakers [sample, speaker]."""
+    """Blocks of what was heard first [sample], or of several speakers [sample, speaker]."""
     spec, sounds = run.spec, run.sound_files
     if len(sounds) > 1:
         return stream_speakers(sounds, spec.sample_rate)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from storage.digest import hash_file
+from storage.dubbing import encode_film_sound
 from storage.film_marks import live_marks_of
 from storage.fragment import ClipTimes, write_fragment
 from storage.live_film import (
@@ -23,7 +24,6 @@ from storage.live_sound import EncodedSound, LiveSound, SpooledSound
 from storage.names import LIVE
 from storage.refusals import describe_fault
 from storage.soundtrack import AAC_BIT_RATE
-from storage.speaker_sound import encode_mix
 from tasks.events import emit_event
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class SoundtrackThread:
     def _encode(self) -> None:
         run, path = self._run, self._run.soundtrack_path
         run.check_inputs()
-        samples = encode_mix(run.sound_files, path, self._pulse, self._sound.add_packet)
+        samples = encode_film_sound(run.film_sound(), path, self._pulse, self._sound.add_packet)
         run.records.commit("soundtrack", sha256=hash_file(path), bytes=path.stat().st_size)
         self._sound.end_at(samples)
 

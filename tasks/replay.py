@@ -13,6 +13,7 @@ from storage.publish import make_folder, sweep_drafts
 from storage.records import Records
 from storage.scratch import private_folder
 from tasks.denoise_ahead import check_finite
+from tasks.hearing import hear_clip
 from tasks.loaded_model import (
     describe_numerics_difference,
     load_avatar,
@@ -72,11 +73,12 @@ def replay_steps(
         require_own_weights(run)
         raise OtherNumerics(run.root, other)
     poses = run.pose.read if run.spec.pose else None
-    fresh = partial(avatar.denoiser, run.inputs.read_all(), poses=poses)
+    inputs = run.inputs.read_all()
+    fresh = partial(avatar.denoiser, inputs, poses=poses)
     denoiser, route = restore_denoiser(run, route, fresh)
     steps = None
     for each in route.clips:
-        denoised = denoiser.denoise(run.audio.read(each))
+        denoised = denoiser.denoise(hear_clip(run, avatar, inputs, each, route.sound_at(each)))
         check_finite(each, denoised)
         if route.shows(each):
             denoised = soften_join(run, each, denoised)

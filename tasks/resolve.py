@@ -12,7 +12,8 @@ from storage.input_files import identify_file
 from storage.live_playlist import HEADER
 from storage.names import LIVE, is_run
 from storage.publish import remove_path
-from storage.run import NewRun, Run
+from storage.run import Run
+from storage.run_beginning import NewRun
 from storage.run_paths import path_inside
 from storage.spec import Settings, Spec
 from tasks import preflight

@@ -24,7 +24,7 @@ from storage.errors import (
 from storage.film_title import title_of
 from storage.names import is_run
 from storage.run import Run, read_begun_spec
-from storage.seed_history import Take
+from storage.seed_history import Dub, Take
 from storage.spec import MOST_TAKES, Settings, describe_spec_difference
 from tasks.clip_context import warm_up_clips
 from tasks.defaults import SEED_COUNT, merge_settings
@@ -76,6 +76,9 @@ class RetakeRequest:
     """Further clips that are made again with the same seed: stretches in order, each with an old clip before it."""
     name: str = ""
     """What the new run's folder is called by instead of the clips' numbers."""
+    dub: Dub | None = None
+    """What is heard in these clips instead of the old film's sound (tasks/redub.py)."""
+    dub_file: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those that shall be others than the old run's, by name."""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +107,8 @@ class RetakePlan:
     """The new folder is on another file system: nothing can be linked."""
     stretches: int = 1
     """How many stretches of clips are made again, each by a take of its own."""
+    dub_file: Path | None = None
+    """What is dubbed over the old film's sound, where something is."""
 
     @property
     def takes(self) -> tuple[Take, ...]:
@@ -124,7 +129,7 @@ class RetakePlan:
     def seed_before(self) -> int:
         """The seed with which the old film made the first clip that is made again."""
         old = replace(self.spec, takes=self.spec.takes[: -self.stretches])
-        return old.seed_history(self.take.clip)[-1][1]
+        return old.seed_history(self.take.clip)[-1].seed
 
 
 def plan_retake(root: Path, wish: RetakeRequest) -> RetakePlan:
@@ -162,6 +167,7 @@ def _build_plan(old: Run, target: Path, spec: "Spec", wish: RetakeRequest) -> Re
         redecode=clips_to_redecode(old, takes),
         copies=nearest_existing(old.root).stat().st_dev != nearest_existing(target).stat().st_dev,
         stretches=len(takes),
+        dub_file=wish.dub_file,
     )
 
 
@@ -179,7 +185,7 @@ def build_retake_spec(old: Run, target: Path, wish: RetakeRequest) -> "Spec":
     """The new film's: the old one's and a take for each stretch of clips. Raises BadOption."""
     begun = Run.open(target).spec if is_run(target) else read_begun_spec(target)
     there = () if begun is None else new_takes(old.spec, begun)
-    seed = choose_seed(wish, there)
+    seed = choose_seed(old.spec, wish, there)
     spec = old.spec
     for number, clips in enumerate(wished_stretches(old, wish)):
         take = replace(build_take(old, wish, clips), parent=spec.digest, seed=seed)
@@ -191,8 +197,10 @@ def build_retake_spec(old: Run, target: Path, wish: RetakeRequest) -> "Spec":
     return spec
 
 
-def choose_seed(wish: RetakeRequest, there: tuple[Take, ...]) -> int:
-    """The seed that is asked for, or that of the retake that was begun by the same words, or one that is drawn. Raises BadOption."""
+def choose_seed(old: "Spec", wish: RetakeRequest, there: tuple[Take, ...]) -> int:
+    """The seed that is asked for; else the old film's for another sound, that of the retake that was begun by the same words, or one that is drawn. Raises BadOption."""
+    if wish.seed is None and wish.dub is not None:
+        return old.seed_history(wish.clip)[-1].seed
     if wish.seed is None:
         return there[0].seed if there else randbelow(SEED_COUNT)
     require_option(0 <= wish.seed < 1 << 63, "--seed", wish.seed, "0 or more is needed, below 2^63")
@@ -223,7 +231,7 @@ def build_take(old: Run, wish: RetakeRequest, clips: range) -> Take:
     softens = reaches and not (wish.hard_join or wish.redecode)
     traits = model_traits_of(old)
     soften = min(SOFTENED, traits.clip_latents) if softens and traits.latents_blend else 0
-    return Take(old.spec.digest, clips.start, clips.stop, 0, wish.redecode, soften)
+    return Take(old.spec.digest, clips.start, clips.stop, 0, wish.redecode, soften, wish.dub)
 
 
 def choose_retake_folder(old: Run, wish: RetakeRequest) -> Path:
@@ -276,7 +284,7 @@ def check_old_run(old: Run, takes: tuple[Take, ...]) -> None:
     take, last = takes[0], takes[-1]
     for path, flaw, _ in old.find_input_flaws():
         raise NotRetakable(take.clip, old.root, f"inputs/{path.name} {flaw}")
-    if not (old.inputs.complete() and old.sound.complete()):
+    if not (old.inputs.complete() and all(sound.complete() for sound in old.sounds.values())):
         words = "its inputs are not encoded yet; `longtake resume` goes on with it"
         raise NotRetakable(take.clip, old.root, words)
     reach = _end_of_old_film(old, last)

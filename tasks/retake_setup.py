@@ -1,11 +1,15 @@
 """Where a retake comes from: its run is made here, with all that it shares with the old one."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.run import NewRun, RetakeSource, Run
+from storage.run import Run
+from storage.run_beginning import NewRun, RetakeSource
 from storage.sharing import FileSharing
 from tasks.clip_context import read_latents_before, read_motion_before
 from tasks.events import emit_event, record_events
+from tasks.inputs import publish_dubbed_sounds
 from tasks.retake import RetakePlan, clips_to_redecode, new_takes, remembered_latents
 from tasks.route import shared_carries
 
@@ -19,6 +23,8 @@ def begin_retake(found: RetakePlan) -> Run:
     """The new run: made, gone on with where its beginning was cut short, or opened if it is there."""
     if found.begun:
         run = Run.open(found.root)
+        if found.dub_file is not None and next(run.find_input_flaws(), None):
+            run.restore_inputs({**Run.open(found.old).input_paths, **dubbed_input(found)})
         if (found.settings, dict(found.sources)) != (run.settings, dict(run.sources)):
             with run.lock():
                 run.update_settings(found.settings, found.sources)
@@ -39,9 +45,15 @@ def begin_retake(found: RetakePlan) -> Run:
             image=old.image_path,
             audio=old.audio_path,
             origin=origin,
-            more=old.input_paths,
+            more={**old.input_paths, **dubbed_input(found)},
+            strange=frozenset(dubbed_input(found)),
         )
         return Run.create(found.root, start)
+
+
+def dubbed_input(found: RetakePlan) -> dict[str, Path]:
+    """The sound that is dubbed now, by the name of its copy; nothing where none is."""
+    return {} if found.dub_file is None else {f"dub{len(found.spec.takes)}": found.dub_file}
 
 
 def parent_facts(found: RetakePlan) -> dict[str, Any]:
@@ -56,6 +68,7 @@ def parent_facts(found: RetakePlan) -> dict[str, Any]:
         "seed": take.seed,
         "redecode": take.redecode,
         "soften": take.soften,
+        **({"dub": asdict(take.dub)} if take.dub else {}),
         **({"also": [[each.clip, each.until] for each in others]} if others else {}),
     }
 
@@ -80,8 +93,9 @@ def share_files(old: Run, new: Run) -> None:
     same = [clip for clip in clips if not any(each.remakes(clip) for each in takes)]
     sharing = FileSharing(old, new)
     sharing.share_once()
-    for stage in ("audio", "pose") if new.spec.pose else ("audio",):
-        sharing.share_clips(stage, clips)
+    sharing.share_clips("audio", same if take.dub else clips)
+    if new.spec.pose:
+        sharing.share_clips("pose", clips)
     for stage in ("steps", "latents"):
         sharing.share_clips(stage, same)
     for stage in (
@@ -89,6 +103,7 @@ def share_files(old: Run, new: Run) -> None:
     ):
         sharing.share_clips(stage, (clip for clip in same if clip not in again))
     keep_join_contexts(old, new)
+    publish_dubbed_sounds(new)
     sharing.share_carries(shared_carries(old.spec, new.spec, sorted(old.carry.complete)))
     with record_events(new.events_path):
         facts = {"clip": take.clip, "until": take.until, "seed": take.seed}

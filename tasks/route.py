@@ -54,7 +54,11 @@ class Route:
 
     def seed_at(self, clip: int) -> int:
         """The seed of a clip on this route."""
-        return self._seeds_until(clip + 1)[-1][1]
+        return self._seeds_until(clip + 1)[-1].seed
+
+    def sound_at(self, clip: int) -> int:
+        """Which sound a clip hears on this route (Spec.sound_of)."""
+        return self._seeds_until(clip + 1)[-1].sound
 
     def shows(self, clip: int) -> bool:
         """True if the film shows the clip that is made on this route, and not one of another seed or another past."""

@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from model import avatar
-from model.avatar import AudioWindow
 from model.device.heap import release_memory
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
@@ -25,6 +24,7 @@ from tasks.denoise_ahead import DenoiseAhead, DenoisedClip, DenoiseSources, Look
 from tasks.disk_space import DiskSpace
 from tasks.events import emit_event, record_events
 from tasks.film_part import FilmPart
+from tasks.hearing import extract_features, hear_clip
 from tasks.live_film import LiveFilm
 from tasks.loaded_model import (
     describe_numerics_difference,
@@ -39,7 +39,6 @@ from tasks.loaded_model import (
 from tasks.numerics_change import accept_numerics
 from tasks.signals import StopFlag
 from tasks.state_checkpoints import CheckpointCost, StateCheckpoints
-from tasks.timeline import sound_span
 from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -234,28 +233,14 @@ class Session:
     def _last_clip(self) -> int:
         return self.part.span(self.run.spec.clips).stop - 1
 
-    def features(self, clip: int) -> "Float":
-        """What the model hears of a clip [layer, channel, frame], of several speakers [speaker, layer, channel, frame]: published, or made again where it was lost."""
-        if self.run.audio.complete(clip):
-            return self.run.audio.read(clip)
-        return self.extract_features(clip)
+    def features(self, clip: int, sound: int) -> "Float":
+        """What the model hears of a clip [layer, channel, frame], of several speakers [speaker, layer, channel, frame]: published, or made again where it was lost or is of an older sound."""
+        return hear_clip(self.run, self.avatar, self.inputs, clip, sound)
 
     def extract_features(self, clip: int) -> "Float":
-        """The features of a clip [layer, channel, frame], of several speakers [speaker, layer, channel, frame], from its span of the sound and the model's margin."""
-        import numpy as np
-
-        spec, sound, traits = self.run.spec, self.run.sound, self.avatar.traits
-        margin = sound.samples if traits.hears_whole else traits.audio_margin
-        span = sound_span(clip, spec.clip_frames, spec.samples_per_frame, spec.audio_lead)
-        windows = sound.read_speakers(span.start - margin, span.stop + margin)
-        moments = np.atleast_2d(self.inputs["sound_moments"])
-        each = [
-            self.avatar.extract_audio(
-                AudioWindow(window, span.start, sound.samples, float(mean), float(variance))
-            )
-            for window, (mean, variance) in zip(windows, moments, strict=True)
-        ]
-        return np.stack(each) if spec.speakers else each[0]
+        """The features of a clip [layer, channel, frame], of several speakers [speaker, layer, channel, frame], of the sound that it was made to."""
+        sound = self.run.spec.sound_of(clip)
+        return extract_features(self.run, self.avatar, self.inputs, clip, sound)
 
     @property
     def poses(self) -> "Poses | None":

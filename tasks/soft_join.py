@@ -3,6 +3,9 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from storage.seed_history import is_dubbed_last
+from tasks.loaded_model import model_traits_of
+
 if TYPE_CHECKING:
     from model.avatar import Denoised, Float
     from storage.run import Run
@@ -15,6 +18,10 @@ def soften_join(run: "Run", clip: int, denoised: "Denoised") -> "Denoised":
         return denoised
     old = run.join_context(clip + 1).read("latents")[:, -many:]
     latents = lead_back(denoised.latents, old)
+    if is_dubbed_last(run.spec.takes, clip) and (heard := model_traits_of(run).heard_latents):
+        # What the sound decides is another than it was.
+        spoken = tuple(slice(each.start, each.stop) for each in heard)
+        latents[spoken] = denoised.latents[spoken]
     steps = denoised.steps.copy()
     steps[-1] = latents
     return replace(denoised, latents=latents, steps=steps)

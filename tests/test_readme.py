@@ -25,6 +25,7 @@ PAGES += [
     "docs/models.md",
     "docs/plan.md",
     "docs/reliability.md",
+    "docs/redub.md",
     "docs/report.md",
     "docs/retake.md",
     "docs/script.md",

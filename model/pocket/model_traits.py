@@ -9,7 +9,7 @@ from model.avatar import DeviceConfig, ModelTraits, Options
 from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.latent_preview import LatentPreview
 from model.pocket.canvas import SIZE
-from model.pocket.curve_layout import CHANNELS, FRAMES, SIDE
+from model.pocket.curve_layout import CHANNELS, FRAMES, LAYOUT, MOUTH, SIDE, ZONES
 from model.pocket.curve_preview import CurvePreview
 from model.s2v.config import S2VConfig
 
@@ -80,9 +80,23 @@ def describe_model(options: Options) -> ModelTraits:
         reads_words=True,
         needs_face=True,
         latents_blend=True,
+        heard_latents=find_heard(options.clip_frames // FRAMES),
         carry_bytes=carry_bytes(options),
         carry_pieces=options.speakers * (2 + options.steps * TRANSFORMER.num_layers),
         layers=TRANSFORMER.num_layers,
+    )
+
+
+def find_heard(latents: int) -> tuple[range, range, range, range]:
+    """Where lips lie in so many latents: they are read from the sound, whatever the transformer says (model/pocket/viseme_head.py)."""
+    rows = [row for row, zones in enumerate(ZONES) if MOUTH in zones]
+    columns = [column for column, zone in enumerate(ZONES[rows[0]]) if zone == MOUTH]
+    smile = LAYOUT[MOUTH]["smile"]
+    return (
+        range(smile, CHANNELS),
+        range(latents),
+        range(rows[0], rows[-1] + 1),
+        range(columns[0], columns[-1] + 1),
     )
 
 

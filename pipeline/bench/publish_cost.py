@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def measure_publishing(root: Path, scratch: Path) -> dict[str, float]:
     """Median seconds a clip to publish each array of a finished run once more, into a fresh folder, and a carry."""
-    from storage.run import NewRun, Run
+    from storage.run import Run
+    from storage.run_beginning import NewRun
 
     there = Run.open(root)
     start = NewRun(

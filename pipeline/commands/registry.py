@@ -78,6 +78,11 @@ VERBS = {
             "longtake retake runs/mine --clip 4 --until 6",
         ),
         Verb(
+            "redub",
+            "Other words for a stretch of a film, in a new run that shares all else with the old one.",
+            "longtake redub runs/mine --audio other.wav --from 0:03:12 --until 0:03:20",
+        ),
+        Verb(
             "web",
             "A page and an HTTP API for a folder of films, which go on whatever becomes of it.",
             "longtake web --port 7860 --root runs",

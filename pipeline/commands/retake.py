@@ -54,10 +54,11 @@ def prepare(command: Command) -> Job:
         asked = WorstRequest(worst, wish)
         making = partial(retake_worst, root, asked, progress, found=_say_worst, tell=say_price)
         return Job(making, _show_worst)
-    return Job(partial(api.retake, root, wish, progress=progress, tell=say_price), _show_film)
+    return Job(partial(api.retake, root, wish, progress=progress, tell=say_price), show_retaken)
 
 
-def _show_film(retaken: "RetakenFilm") -> int:
+def show_retaken(retaken: "RetakenFilm") -> int:
+    """How the joins look, and where the film is."""
     from pipeline.monitor.screens import show_seams
 
     print_renderables(show_seams(retaken.seams), sys.stderr)
@@ -75,7 +76,7 @@ def _show_worst(made: "WorstRetake") -> int:
 
     if made.retaken is None:
         return 0
-    code = _show_film(made.retaken)
+    code = show_retaken(made.retaken)
     print_renderables(show_measured_again(made.before, made.after), sys.stderr)
     return code
 
@@ -138,6 +139,12 @@ def _read_clips(command: Command) -> tuple[int, int | None]:
     if start is not None and end <= start:
         raise BadInput(f"--until {until} is not behind --from {begin}.")
     return first, _find_clip(command, end, first_clip_after)
+
+
+def read_time_option(command: Command, name: str) -> Fraction | None:
+    """An option that is a time in the film, in seconds, or is not given; raises BadInput."""
+    word = command.options[name]
+    return None if word is None else _read_time(str(word))
 
 
 def _read_time(word: str) -> Fraction:

@@ -12,6 +12,7 @@ from pipeline.monitor.script_words import describe_place
 from pipeline.monitor.words import (
     clips_in_words,
     clips_of_parent,
+    dub_in_words,
     film_length,
     format_bytes,
     speed_in_words,
@@ -59,7 +60,10 @@ def fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
     yield "film", f"{length}, {count_noun(status.frames, 'frame')} at {status.fps} fps"
     if (old := status.parent) is not None:
         made = f"{clips_in_words(clips_of_parent(old))} again, seed {old['seed']}"
-        yield "retake", f"of {old['run']}: {made} (before: {old['seed_before']})"
+        kind = "redub" if old.get("dub") else "retake"
+        yield kind, f"of {old['run']}: {made} (before: {old['seed_before']})"
+        if isinstance(dub := old.get("dub"), dict):
+            yield "other sound", dub_in_words(dub["start"], dub["stop"])
     if status.script:
         seconds = status.seconds * status.clips_denoised / status.clips
         yield "script", describe_place(status.script, seconds)
@@ -183,6 +187,8 @@ def show_plan_of_retake(plan: "RetakePlan", seconds: float | None) -> Iterator["
     rows = [
         ("make", f"{clips_in_words(plan.clips)}, seed {take.seed} (before: {plan.seed_before})")
     ]
+    if (dub := plan.take.dub) is not None:
+        rows.append(("sound", f"another {dub_in_words(dub.start, dub.stop)}"))
     if plan.missing:
         rows.append(("make", f"{clips_in_words(plan.missing)}, to which the old film has not come"))
     replayed = sorted(clip for span in plan.replay for clip in span)
@@ -343,7 +349,7 @@ def show_quality(
 _BRING_BACK = "Put it there, or give the same `longtake new` command again, with it."
 
 
-_RETAKE = "Give the same `longtake retake` command again, with that run in its place."
+_RETAKE = "Give the same `longtake retake` or `redub` command again, with that run in its place."
 
 
 def _next_command(found: "Verification") -> str | None:

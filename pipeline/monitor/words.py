@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
-from storage.seed_history import Take
-from tasks.timeline import format_duration
+from storage.seed_history import DUB_RATE, Take
+from tasks.timeline import clock_tenths, format_duration
 
 if TYPE_CHECKING:
     from pipeline.monitor.status import Status
@@ -36,7 +36,7 @@ def value_in_words(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple | list):
-        return ", ".join(str(Take(**each)) for each in value)
+        return ", ".join(str(Take.from_facts(each)) for each in value)
     text = str(value)
     digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
     return f"{text[:12]}…" if digest else spell_unprintable(text)
@@ -81,6 +81,12 @@ def clips_of_parent(parent: Mapping[str, Any]) -> list[int]:
     """The clips that a retake made again, by what its run says of the old one."""
     spans = ((parent["clip"], parent["until"]), *parent.get("also", ()))
     return [clip for start, stop in spans for clip in range(int(start), int(stop))]
+
+
+def dub_in_words(start: int, stop: int) -> str:
+    """Where another sound is heard in a film, told in samples: `from 0:00:05.2 to 0:00:08.0`."""
+    begin, end = (clock_tenths(Fraction(sample, DUB_RATE)) for sample in (start, stop))
+    return f"from {begin} to {end}"
 
 
 def format_figure(value: float, digits: int) -> str:

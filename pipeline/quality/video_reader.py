@@ -126,7 +126,9 @@ def read_source_sound(film: FilmFile) -> SoundLevels | None:
     run = film.run
     if run is None or film.path.stem not in {"video", "partial"} or not run.audio_path.exists():
         return None
-    return measure_sound(run.audio_path, StreamFacts(run.spec.fps, 0.0, sounds=True))
+    # Of what was dubbed there is one file only, which is the film's own.
+    source = run.soundtrack_path if run.spec.dubs else run.audio_path
+    return measure_sound(source, StreamFacts(run.spec.fps, 0.0, sounds=True))
 
 
 def read_stream_facts(path: Path) -> StreamFacts:

@@ -138,6 +138,7 @@ def describe_run(run: "Run", film: str) -> Assertion:
 def describe_inputs(run: "Run") -> Assertion:
     """The hashes of what the film was made from."""
     inputs = {"picture": run.spec.image, "sound": run.spec.audio}
+    inputs |= {f"sound {number}": dub.audio for number, dub in run.spec.dubs.items()}
     inputs |= {"pose video": run.spec.pose} if run.spec.pose else {}
     data = [{"input": name, "alg": "sha256", "hash": digest} for name, digest in inputs.items()]
     return {"label": INPUTS_LABEL, "data": {"inputs": data}}

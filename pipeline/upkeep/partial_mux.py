@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.results import FinishedFilm
 from storage.digest import find_file_flaw, hash_file
+from storage.dubbing import encode_film_sound
 from storage.errors import BadOutput, NotMade
 from storage.film_file import film_span, mux_film
 from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, OutputFile, SourceRun
 from storage.run_paths import path_inside
 from storage.scratch import private_folder, scratch_folder
-from storage.speaker_sound import encode_mix
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -85,5 +85,5 @@ def _soundtrack_file(run: "Run") -> Iterator[Path]:
     with scratch_folder(private_folder(), "mux") as folder:
         sound = folder / "soundtrack.m4a"
         run.check_inputs()
-        encode_mix(run.sound_files, sound)
+        encode_film_sound(run.film_sound(), sound)
         yield sound

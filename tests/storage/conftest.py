@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from small_film import make_start
 
-from storage.run import NewRun, Run
+from storage.run import Run
+from storage.run_beginning import NewRun
 
 
 @pytest.fixture

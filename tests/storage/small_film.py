@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.run import NewRun, Run
+from storage.run import Run
+from storage.run_beginning import NewRun
 from storage.spec import Settings, Spec
 
 FINGERPRINT = {"torch": "2.13.0", "threads": 2}

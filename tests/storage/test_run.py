@@ -16,7 +16,8 @@ from small_film import FINGERPRINT, content, make_start
 from storage.errors import InputChanged, NotARun, OtherSpec, RunDamaged, RunTooNew
 from storage.lock import hold_lock
 from storage.names import FOLDERS, VIDEO
-from storage.run import NewRun, Run
+from storage.run import Run
+from storage.run_beginning import NewRun
 from storage.spec import Settings
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from storage import run_json
 from storage.errors import LongtakeError, RunDamaged, RunTooNew
-from storage.run import NewRun, Run
+from storage.run import Run
+from storage.run_beginning import NewRun
 from storage.schema import DEPTH, Unfit, parse_json
 from storage.seed_history import MOST_CLIPS, Take
 from storage.spec import MOST_TAKES, Settings

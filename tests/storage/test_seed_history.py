@@ -5,7 +5,16 @@ from dataclasses import asdict, replace
 import pytest
 
 from storage.run import Run
-from storage.seed_history import Take, build_history, cut_history, find_joins, find_softened
+from storage.seed_history import (
+    Dub,
+    Origin,
+    Take,
+    build_history,
+    cut_history,
+    find_joins,
+    find_softened,
+    find_sound,
+)
 from storage.spec import Spec
 
 
@@ -31,7 +40,8 @@ def test_a_clip_knows_its_seeds(
     takes: list[tuple[int, int, int]], clip: int, history: tuple[tuple[int, int], ...]
 ) -> None:
     """Those of the chain that it was made in, which is not always the film's; a seed that does not change is said once."""
-    assert build_history(1, [take(*each) for each in takes], clip) == history
+    found = build_history(1, [take(*each) for each in takes], clip)
+    assert found == tuple(Origin(*each) for each in history)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +86,24 @@ def test_a_clip_stays_softened_whatever_follows_it_later(
 
 def test_history_is_cut_before_a_clip() -> None:
     """What stands before a clip is made of the seeds before it."""
-    assert cut_history(((0, 1), (4, 2)), 4) == ((0, 1),)
+    assert cut_history((Origin(0, 1), Origin(4, 2)), 4) == (Origin(0, 1),)
+
+
+def test_a_clip_knows_the_sound_that_it_was_made_to() -> None:
+    """A dub is heard in its clips and in what follows from them; a retake of a clip hears what was heard there; the same seed with another sound is another chain."""
+    dub = Dub("1" * 64, 0, 9)
+    takes = [take(2, 4, 7), replace(take(3, 6, 1), dub=dub), take(5, 8, 1), take(1, 4, 7)]
+    assert [find_sound(takes, clip) for clip in range(9)] == [0, 0, 0, 2, 2, 2, 0, 0, 0]
+    assert build_history(1, takes[:2], 3) == (Origin(0, 1), Origin(2, 7), Origin(3, 1, 2))
+    assert build_history(1, takes[:3], 7) == (
+        Origin(0, 1),
+        Origin(2, 7),
+        Origin(3, 1, 2),
+        Origin(6, 1),
+    )
+    assert build_history(1, takes, 3) == (Origin(0, 1), Origin(1, 7), Origin(3, 7, 2))
+    assert list(find_joins(1, [replace(take(3, 6, 1), dub=dub)], 9)) == [6]
+    assert list(find_joins(1, [take(3, 6, 1)], 9)) == []
 
 
 def test_a_film_without_takes_has_the_digest_it_had(run: Run) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.dubbing import FilmSound, encode_film_sound
 from storage.soundtrack import encode_soundtrack
 from storage.speaker import Reading, Turn
-from storage.speaker_sound import CEILING, encode_mix, stream_mix, stream_speakers, stream_turns
+from storage.speaker_sound import CEILING, stream_mix, stream_speakers, stream_turns
 
 RATE = 48_000
 
@@ -60,7 +61,7 @@ def test_mono_and_stereo_make_stereo(tmp_path: Path) -> None:
 def test_one_sound_keeps_its_bytes(tmp_path: Path) -> None:
     """The soundtrack of a film with one speaker is what it was."""
     sound = write(tmp_path / "a.wav", tone(1))
-    encode_mix([sound], tmp_path / "mix.m4a")
+    encode_film_sound(FilmSound([sound]), tmp_path / "mix.m4a")
     encode_soundtrack(sound[0], tmp_path / "one.m4a")
     assert (tmp_path / "mix.m4a").read_bytes() == (tmp_path / "one.m4a").read_bytes()
 

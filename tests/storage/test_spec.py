@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from storage.run import NewRun
+from storage.run_beginning import NewRun
 from storage.spec import Settings, Spec
 
 

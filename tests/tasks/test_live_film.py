@@ -16,9 +16,9 @@ from typing import Any
 import av
 import pytest
 
+from storage.dubbing import encode_film_sound
 from storage.errors import WorkFailed
 from storage.run import Run
-from storage.soundtrack import encode_soundtrack
 from storage.strays import find_strays
 from tasks import live_film
 from tasks.events import listen_to_events
@@ -240,7 +240,7 @@ def test_a_soundtrack_that_fails_beside_the_film(
     def fail(*_: object) -> int:
         raise RuntimeError("no encoder")
 
-    monkeypatch.setattr(live_film, "encode_soundtrack", fail)
+    monkeypatch.setattr(live_film, "encode_film_sound", fail)
     make_film(run)
     assert len(entries_of(run.root)) == run.spec.clips
     assert [event["error"] for event in events_of(run.root, "by_product_failed")] == [
@@ -263,7 +263,7 @@ class HeldEncoder:
             while self.left < 0 and not self.released.wait(0.01):
                 pulse()
 
-        return encode_soundtrack(*before, pulse, hold)
+        return encode_film_sound(*before, pulse, hold)
 
 
 def test_clips_do_not_wait_for_the_whole_soundtrack(
@@ -274,7 +274,7 @@ def test_clips_do_not_wait_for_the_whole_soundtrack(
     make_film(plain)
     run = begin(5.2, live=True, run=tmp_path / "late")
     encoder = HeldEncoder(100)  # four clips of twelve frames, and a bit
-    monkeypatch.setattr(live_film, "encode_soundtrack", encoder.encode)
+    monkeypatch.setattr(live_film, "encode_film_sound", encoder.encode)
     seen: list[int] = []
 
     def look(event: str, facts: dict[str, object]) -> None:
@@ -298,7 +298,7 @@ def test_a_film_that_fails_does_not_wait_for_the_soundtrack(
     (tmp_path / "faults/denoise.5").write_text("99")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "faults"))
     run = begin(5.2, live=True)
-    monkeypatch.setattr(live_film, "encode_soundtrack", HeldEncoder(10).encode)
+    monkeypatch.setattr(live_film, "encode_film_sound", HeldEncoder(10).encode)
     with pytest.raises(WorkFailed):
         make_film(run)
     assert not [path for path in run.root.rglob("*") if "soundtrack" in path.name]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fake_avatar import FakeDecoder, traits_of
 from harm import digests, flip
+from retaken import broken, made, opened, same_files
 
 from model.avatar import Options
 from storage import publish
@@ -70,40 +71,12 @@ def planned(old: Run, root: Path, clip: int, **fields: Any) -> Any:
     return plan_retake(old.root, RetakeRequest(clip, **{"run": root, "seed": SEED, **fields}))
 
 
-def opened(root: Path) -> Run:
-    """The run as a new process finds it."""
-    cached_runs._runs.clear()
-    loaded_model._loaded.clear()
-    return Run.open(root)
-
-
-def made(run: Run) -> Run:
-    """The run as a new process makes it."""
-    run = opened(run.root)
-    make_film(run, FilmPart())
-    return run
-
-
 def latents_of(run: Run) -> list[bytes]:
     return [run.latents.read(clip).tobytes() for clip in range(CLIPS)]
 
 
 def segments_of(run: Run) -> list[bytes]:
     return [run.segment_path(clip).read_bytes() for clip in range(CLIPS)]
-
-
-def same_files(one: Run, other: Run, pattern: str) -> set[str]:
-    """The files that both runs have under one inode."""
-    paths = {str(path.relative_to(one.root)) for path in one.root.glob(pattern) if path.is_file()}
-    return {
-        name
-        for name in paths
-        if (other.root / name).exists() and (one.root / name).samefile(other.root / name)
-    }
-
-
-def broken(run: Run) -> list[Any]:
-    return [found for found in RunScan(run, thorough=True).findings() if found.damage]
 
 
 def test_clips_before_are_the_same_files(old: Run, tmp_path: Path) -> None:
@@ -470,7 +443,7 @@ def test_a_beginning_that_is_cut_short_is_gone_on_with(old: Run, tmp_path: Path)
             begin_retake(plan_retake(old.root, wish))
 
         assert forked(act) == 9
-        with pytest.raises(NotARun, match="same `longtake retake` command"):
+        with pytest.raises(NotARun, match="give the same command again"):
             Run.open(root)
         seeds.add(plan_retake(old.root, wish).take.seed)
     with pytest.raises(OtherSpec):

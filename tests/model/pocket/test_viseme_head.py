@@ -2,7 +2,9 @@
 
 import torch
 
+from model.avatar import Options
 from model.motion_columns import MOTION
+from model.pocket.model_traits import describe_model
 from model.pocket.motion_curves import decode_curves
 from model.pocket.viseme_head import LIPS, VisemeHead, find_lips, put_lips
 
@@ -25,6 +27,14 @@ def test_lips_lie_in_twelve_channels_of_the_mouths_zone() -> None:
     assert where.shape == (16, 1, 8, 8)
     assert int(where.sum()) == 12 * 16
     assert int(where.any(1).any(1).any(1).sum()) == 12
+
+
+def test_the_traits_say_where_lips_lie() -> None:
+    """Without torch: what a redub does not lead back to the old words."""
+    where = torch.zeros(16, 12, 8, 8, dtype=torch.bool)
+    heard = describe_model(Options()).heard_latents
+    where[tuple(slice(each.start, each.stop) for each in heard)] = True
+    assert torch.equal(where, find_lips(torch.device("cpu")).expand(-1, 12, -1, -1).bool())
 
 
 def test_a_frame_hears_its_own_features_alone() -> None:

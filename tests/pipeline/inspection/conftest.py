@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from model.pocket.curve_layout import CHANNELS, SIDE, ZONES
-from storage.run import NewRun, Run
+from storage.run import Run
+from storage.run_beginning import NewRun
 from storage.spec import Settings
 from tasks.request import Request
 from tasks.resolve import resolve_request
