@@ -14,6 +14,8 @@ from torch.distributed import HashStore
 
 from model.avatar import Float
 from model.kv.kv_shape import Shard
+from model.prompt_schedule import PromptChange
+from model.s2v.text_schedule import TextSchedule, encode_changes
 from model.s2v.transformer import S2VTransformer, view_blocks
 from model.sampling.causal import CausalDenoiser
 from model.sampling.causal_stage import DenoisingSetup
@@ -24,11 +26,21 @@ from model.sharding.follower import Follower
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.leader import Leader
 from model.sharding.links import TensorLinks
-from tests.model.small import CHANNELS, draw, rounded, small_scene, small_transformer, sound
+from tests.model.small import CHANNELS, SIZES, draw, rounded, small_scene, small_transformer, sound
 
 STEPS, LAYERS, LATENTS = 4, 5, 6
 SCHEDULE = Schedule((1000.0, 900.0, 750.0, 500.0), (1.0, 0.9, 0.75, 0.5, 0.0))
 CPU = torch.device("cpu")
+PROMPTS = TextSchedule.from_inputs(
+    {
+        "text": draw(3, SIZES["text_dim"], seed=3).numpy(),
+        **encode_changes(
+            [PromptChange(1, 1, 100, 100, "a"), PromptChange(4, 0, 100, 100, "")],
+            lambda words: draw(1 + 3 * len(words), SIZES["text_dim"], seed=7).numpy(),
+        ),
+    }
+)
+"""A change that fades in the first clip, and one in the third."""
 WHOLE = Shard(range(STEPS), range(LAYERS))
 POCKETS = {"motion_follows": True, "sink_from_first_clip": False, "rounding": "layer"}
 """How pocket's configuration differs."""
@@ -56,7 +68,11 @@ class Miniature:
         if self.kind == "live":
             model.keep_blocks(self.shard.layers)
         view = view_blocks(model, self.shard.layers)
-        scene = small_scene(latents=LATENTS, pose=lambda clip: torch.from_numpy(poses(clip))[None])
+        scene = small_scene(
+            latents=LATENTS,
+            pose=lambda clip: torch.from_numpy(poses(clip))[None],
+            schedule=PROMPTS,
+        )
         return DenoisingSetup(view, SCHEDULE, scene, SeededNoise(seed, model.config.roll))
 
 
