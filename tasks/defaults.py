@@ -81,7 +81,8 @@ class Media:
     @cached_property
     def turn(self) -> str:
         """By how much the picture must be turned for its face to be upright, in words; empty where it is upright."""
-        return find_turn(self.model, self.view, self.faces[0].confidence if self.faces else 0.0)
+        sure = self.faces[0].mesh_confidence if self.faces else 0.0
+        return find_turn(self.model, self.view, sure)
 
 
 def merge_settings(

@@ -46,7 +46,7 @@ def find_turn(model: str, view: "PictureView", confidence: float) -> str:
     """By how much a picture must be turned for its face to be upright, in words; empty where it is upright. `confidence`: of the face that was found as it is, 0 for none."""
     for turn, change in TURNS if confidence < UPRIGHT else ():
         found = avatar.find_faces(model, change(view.pixels))
-        if found and found[0].confidence >= max(TURNED[0], confidence + TURNED[1]):
+        if found and found[0].mesh_confidence >= max(TURNED[0], confidence + TURNED[1]):
             tilt = measure_tilt(found[0])
             return describe_turn(turn - (5 * round(tilt / 5) if abs(tilt) >= LEAST_TILT else 0))
     return ""

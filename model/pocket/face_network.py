@@ -1,4 +1,4 @@
-"""The two small networks that look for faces, run by numpy: so little work that torch, whose import takes seconds, is not needed before a film is begun.
+"""The small networks that look for faces, run by numpy: so little work that torch, whose import takes seconds, is not needed before a film is begun.
 
 Arrays are [y, x, channel]. A file of weights (`model/tools/convert_face_networks.py` writes it) has the list of layers in its metadata.
 """
@@ -122,6 +122,10 @@ class FaceNetwork:
         squares = image.reshape(height // n, n, width // n, n, channels)
         return squares.max((1, 3))
 
+    def _enlarge(self, layer: Layer, image: Float) -> Float:
+        """Each pixel as a square of stride × stride."""
+        return image.repeat(layer.stride, 0).repeat(layer.stride, 1)
+
 
 KINDS: Mapping[str, Callable[..., Float]] = {
     "convolution": FaceNetwork._convolve,
@@ -131,6 +135,7 @@ KINDS: Mapping[str, Callable[..., Float]] = {
     "add": FaceNetwork._add,
     "add_channels": FaceNetwork._add_channels,
     "max_pool": FaceNetwork._pool_largest,
+    "enlarge": FaceNetwork._enlarge,
 }
 """What a layer may be."""
 

@@ -11,11 +11,11 @@ from model.pocket.face_boxes import FaceBoxes, find_middle
 from model.pocket.face_finder import (
     CLEAR,
     FoundFace,
-    Square,
     drop_overlapping,
     find_faces,
     looks_this_way,
 )
+from model.pocket.face_views import Square
 from model.presenters.avatars import STYLES, draw_avatar
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

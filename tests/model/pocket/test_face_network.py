@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from safetensors.numpy import save_file
 
-from model.pocket.face_finder import DETECTION_FILE, MESH_FILE, WEIGHTS
+from model.pocket.cartoon_finder import CARTOON_FILE
+from model.pocket.face_finder import DETECTION_FILE, MESH_FILE
 from model.pocket.face_network import METADATA, FaceNetwork, Layer
+from model.pocket.face_views import WEIGHTS
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -61,6 +63,8 @@ def test_the_small_layers_are_what_they_are_called() -> None:
     wider = apply_layer(Layer("add_channels", "w", ("picture",), channels=3), picture)
     assert wider.shape == (4, 4, 5)
     assert not wider[..., 2:].any()
+    enlarged = apply_layer(Layer("enlarge", "e", ("picture",), 2), picture)
+    assert np.array_equal(enlarged, np.kron(picture, np.ones((2, 2, 1), np.float32)))
     pooled = apply_layer(Layer("max_pool", "m", ("picture",), 2), picture)
     assert np.array_equal(pooled[..., 0], F.max_pool2d(by_torch(picture), 2)[0, 0].numpy())
 
@@ -80,6 +84,7 @@ def test_a_network_is_itself_again_out_of_its_file(tmp_path: Path) -> None:
     [
         (DETECTION_FILE, 128, [(16, 16, 32), (8, 8, 96), (16, 16, 2), (8, 8, 6)]),
         (MESH_FILE, 192, [(1, 1, 1404), (1, 1, 1)]),
+        (CARTOON_FILE, 128, [(32, 32, 3), (32, 32, 12), (4, 4, 1)]),
     ],
 )
 def test_the_shipped_networks_give_arrays_of_these_shapes(

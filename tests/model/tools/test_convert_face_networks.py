@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model.pocket.face_finder import DETECTION_FILE, MESH_FILE, WEIGHTS
+from model.pocket.face_finder import DETECTION_FILE, MESH_FILE
 from model.pocket.face_network import FaceNetwork
+from model.pocket.face_views import WEIGHTS
 from model.tools import convert_face_networks as tool
 from model.tools.convert_face_networks import Graph, Step
 
