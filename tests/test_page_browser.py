@@ -77,6 +77,7 @@ def test_stopped_and_resumed_from_the_page_the_film_comes_to_its_end(server, bro
     browser.click("#lt-stop")
     browser.wait_for(lambda: browser.state == "stopped", "it stands still")
     browser.wait_for(lambda: browser.is_seen("#lt-resume"), "the button")
+    browser.wait_for(lambda: browser.has_ended, "the player waits for nothing")
     browser.click("#lt-resume")
     browser.wait_for(lambda: browser.state in MOVING, "it goes on")
     browser.wait_for(lambda: browser.state == "finished", "the film is done")

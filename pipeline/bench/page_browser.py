@@ -178,6 +178,11 @@ class PageBrowser:
         now, end, ready = self.run_script(FILM)
         return float(now), float(end), int(ready)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the player has come to the end of what there is, and waits for no more."""
+        return bool(self.run_script("return document.getElementById('lt-film').ended"))
+
     def describe(self) -> str:
         """The page in a few words, for a failure."""
         return f"{self.driver.current_url} {self.state} {self.read_text('#lt-plan')!r} {self.read_text('#lt-state')!r}"

@@ -33,7 +33,7 @@
       this.folder = folder;
       this.list = { clips: [], seconds: 0, whole: false };
       this.asked = new Set();
-      this.gone = this.starved = false;
+      this.gone = this.starved = this.idle = false;
       const Source = window.ManagedMediaSource || window.MediaSource;
       this.source = new Source();
       video.disableRemotePlayback = true; // a managed source asks for it
@@ -95,12 +95,15 @@
         this.source.duration = this.list.seconds;
       const next = this.list.clips.find((clip) => clip.end > end + 0.05 && !this.asked.has(clip.name));
       if (!next || next.start > end + 0.2 || end - now > LOAD_AHEAD) {
-        if (!next && this.list.whole && this.source.readyState === "open") this.source.endOfStream();
+        // Of a film that was stopped, too: a player that waits for more would turn for ever. What comes later opens it again.
+        if (!next && (this.list.whole || this.idle) && this.source.readyState === "open") this.source.endOfStream();
         return false;
       }
       const bytes = await this.fetch(next.name, "arrayBuffer");
       if (this.gone) return false;
+      const ended = this.video.ended;
       await this.put(bytes);
+      if (ended) this.video.play().catch(() => {});
       this.asked.add(next.name);
       if (this.asked.size === 1) this.step(now);
       else if (this.starved) this.wake();
@@ -144,6 +147,7 @@
   function play(mark, video) {
     const { run = "", live = "", film = "", shape = "" } = mark.dataset;
     if (video.style.aspectRatio.replaceAll(" ", "") !== shape) video.style.aspectRatio = shape;
+    if (player) player.idle = mark.dataset.idle === "yes";
     const wanted = live ? `live ${run}` : film ? `film ${run}` : "";
     // Who watches a film to its end keeps the player: its playlist has an end by now.
     if (wanted === playing || (wanted === `film ${run}` && playing === `live ${run}`)) return;

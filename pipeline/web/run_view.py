@@ -57,11 +57,12 @@ def render_nothing(words: str) -> str:
 
 
 def render_marker(view: "JobView") -> str:
-    """What page.js reads: which film, and where its live folder or its file is."""
+    """What page.js reads: which film, where its live folder or its file is, and whether nothing is added to it now."""
     live = media_of(view, "live/") if view.playlist and not view.film else ""
     film = media_of(view, "video.mp4") if view.film else ""
     shape = f"{view.width}/{view.height}" if view.width else ""
-    return f"<i id=lt-mark hidden data-run='{quote(view.name)}' data-live='{live}' data-film='{film}' data-shape='{shape}'></i>"
+    idle = "" if view.state in {"queued", "running"} else "yes"
+    return f"<i id=lt-mark hidden data-run='{quote(view.name)}' data-live='{live}' data-film='{film}' data-shape='{shape}' data-idle='{idle}'></i>"
 
 
 def render_pill(view: "JobView", say: Say) -> str:
