@@ -85,12 +85,15 @@ def describe_speakers(resolved: "ResolvedRequest", media: "Media") -> Iterator[s
     words = map(read_speaker, resolved.request.speaker or ())
     turns = [turn.speaker for turn in parse_turns(resolved.spec.turns)]
     for number, (asked, speaker) in enumerate(zip(words, resolved.spec.speakers, strict=True)):
-        mouth = format_box(FaceBoxes.from_text(speaker.face_boxes).mouth)
+        place = asked.mask.name if asked.mask else f"the box {speaker.box}"
+        if speaker.face_boxes:
+            mouth = FaceBoxes.from_text(speaker.face_boxes).mouth
+            place = f"the mouth at {format_box(mouth)}"
         heard = f"{count_noun(turns.count(number), 'turn')} of the sound for"
         if asked.sound is not None:
             length = clock_tenths(sounds[number].seconds)
             heard = f"{spell_unprintable(asked.sound.name)} ({length}) for"
-        yield f"Speaker {number + 1}: {heard} the mouth at {mouth}"
+        yield f"Speaker {number + 1}: {heard} {spell_unprintable(place)}"
 
 
 def _find_number(face: FaceBoxes, request: "Request", media: "Media") -> int | None:

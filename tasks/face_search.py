@@ -64,14 +64,6 @@ def find_told_face(request: "Request", traits: "ModelTraits", media: "Media") ->
 
 def settle_face(request: "Request", media: "Media", spec: "Spec") -> "Spec":
     """The spec of a new run with the face in it that the film shows. Raises BadOption, BadImage."""
-    if spec.speakers:
-        for each in spec.speakers:
-            map_to_film(
-                FaceBoxes.from_text(each.face_boxes),
-                (media.picture.width, media.picture.height),
-                spec,
-            )
-        return spec
     face = FaceBoxes.from_text(spec.face_boxes) if spec.face_boxes else choose_face(request, media)
     map_to_film(face, (media.picture.width, media.picture.height), spec)
     return replace(spec, face_boxes=str(face))

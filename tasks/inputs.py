@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from model.speaker_places import Place
     from storage.picture_fit import Size
     from storage.run import Run
-    from storage.spec import Spec
 
     Sound = NDArray[np.float32]
 
@@ -76,7 +75,7 @@ def _encode_first_inputs(session: Session) -> None:
         run.image_path, width=spec.width, height=spec.height, crop=spec.crop
     )
     run.picture = None
-    place = find_place(spec, (done.width, done.height))
+    place = find_place(run, (done.width, done.height))
     encoded = dict(avatar.encode_inputs(picture, spec.prompt, place, spec.script))
     # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
     session.inputs = {**encoded, "sound_moments": moments.array}
@@ -106,10 +105,11 @@ def stream_sounds(run: "Run") -> "Iterator[Sound]":
     return stream_turns(sound, parse_turns(spec.turns), spec.speaker_count) if spec.turns else sound
 
 
-def find_place(spec: "Spec", picture: "Size") -> "Place":
+def find_place(run: "Run", picture: "Size") -> "Place":
     """Where who speaks is in the film, of a picture of this size; None where the model asks for nothing of it, or it is not known."""
+    spec = run.spec
     if spec.speakers:
-        return place_speakers(spec, picture)
+        return place_speakers(spec, picture, run.input_paths)
     return map_to_film(FaceBoxes.from_text(spec.face_boxes), picture, spec) if spec.face_boxes else None  # fmt: skip
 
 

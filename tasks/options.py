@@ -293,7 +293,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                decides="pixels"),
         Option("face", "Which face speaks where several are found (1, the largest).", WHOLE, bounds=(1, 1000), models=("pocket",),
                unknown=_NO_FACE, decides="pixels"),
-        Option("speaker", "One of several who speak, a flag for each: its sound, and its face as --face counts, or a box around it; docs/speakers.md.",
+        Option("speaker", "One of several who speak, a flag for each: its sound, and face:N as --face counts, a box, or for large models a mask; docs/speakers.md.",
                Kind("SOUND@PLACE", split_words), decides="pixels", one_film=True, repeats=True),
         Option("turns", "Who of several speakers has the one soundtrack from when to when: a .csv of from,until,speaker; they are then --speaker @PLACE.",
                FILE, longest=_PATH, decides="pixels", one_film=True),

@@ -26,6 +26,7 @@ from tasks.loaded_model import load_avatar
 from tasks.preflight import check_settings
 from tasks.request import Request
 from tasks.run_folder import choose_folder
+from tasks.speakers import check_places
 from tasks.timeline import format_duration
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def apply_defaults(
     spec = build_spec(request, traits, media, weights=weights)
     root = choose_folder(request, spec)
     spec = preflight.check_folder(request, root, spec)
-    if traits.needs_face and not is_run(root):
+    if spec.speakers and not is_run(root):
+        check_places(request, media, spec)
+    elif traits.needs_face and not is_run(root):
         spec = settle_face(request, media, spec)
     preflight.check_part(request.part, spec)
     if (output := request.part.output(root, spec)) is not None:

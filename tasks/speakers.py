@@ -1,16 +1,18 @@
 """Several speakers: what was asked of each is checked, heard and looked up in the picture, before any work; then it stands in the spec."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.pocket.face_boxes import FaceBoxes, format_box, parse_boxes
+from model.pocket.face_boxes import FaceBoxes, find_box_flaw, format_box, parse_boxes
 from model.speaker_places import SpeakerPlaces
+from storage.digest import hash_file
 from storage.errors import BadOption, count_noun
 from storage.speaker import MOST_SPEAKERS, Speaker
 from tasks.face_search import find_upright_faces, map_to_film
 from tasks.request import require_option
+from tasks.speaker_masks import draw_masks, find_overlap
 from tasks.speaker_words import FORMS, AskedSpeaker, read_speaker
 from tasks.turns_file import FLAG as TURNS_FLAG
 from tasks.turns_file import read_turns
@@ -82,8 +84,8 @@ def _check_sounds(request: "Request", asked: Sequence[AskedSpeaker]) -> None:
 def _check_place(asked: AskedSpeaker, traits: "ModelTraits") -> None:
     reason = f"{traits.name} moves faces: SOUND@face:2 or SOUND@x,y,w,h is needed"
     require_option(not (traits.needs_face and asked.mask), FLAG, asked.word, reason)
-    reason = f"{traits.name} cannot show several speakers yet; --model pocket can"
-    require_option(traits.needs_face, FLAG, asked.word, reason)
+    reason = f"{traits.name} looks for no faces: SOUND@x,y,w,h or SOUND@mask.png is needed"
+    require_option(traits.needs_face or asked.face is None, FLAG, asked.word, reason)
 
 
 def build_speakers(
@@ -91,18 +93,41 @@ def build_speakers(
 ) -> tuple[Speaker, ...]:
     """The speakers as the spec has them; none where one speaks as ever. Raises BadOption, BadImage."""
     asked = list_speakers(request)
-    assert traits.needs_face or not asked
+    if not asked:
+        return ()
+    if traits.needs_face:
+        places = _place_faces(asked, request, media)
+    else:
+        places = [_place_part(each, media) for each in asked]
+    if request.turns is not None:
+        return tuple(places)
+    sounds = [(media.audio, media.sound), *((each.digest, each.facts) for each in media.others)]
+    return tuple(
+        replace(place, audio=digest, **asdict(sound.reading))
+        for place, (digest, sound) in zip(places, sounds, strict=True)
+    )
+
+
+def _place_faces(asked: Sequence[AskedSpeaker], request: "Request", media: "Media") -> list[Speaker]:  # fmt: skip
+    """The face of each speaker, as the spec has it."""
     faces = [find_face(each, request, media) for each in asked]
     for one, other in _pairs(len(asked)):
         reason = f"it is the face of {asked[one].word}, too: each speaker needs its own"
         require_option(faces[one] != faces[other], FLAG, asked[other].word, reason)
-    if request.turns is not None:
-        return tuple(Speaker(face_boxes=str(face)) for face in faces)
-    sounds = [(media.audio, media.sound), *((each.digest, each.facts) for each in media.others)]
-    return tuple(
-        Speaker(digest, **asdict(sound.reading), face_boxes=str(face))
-        for face, (digest, sound) in zip(faces, sounds, strict=bool(asked))
-    )
+    return [Speaker(face_boxes=str(face)) for face in faces]
+
+
+def _place_part(asked: AskedSpeaker, media: "Media") -> Speaker:
+    """The box or the mask of a speaker, as the spec has it."""
+    if asked.mask is not None:
+        return Speaker(mask=hash_file(asked.mask))
+    try:
+        (box,) = parse_boxes(str(asked.boxes), 1)
+    except ValueError as reason:
+        raise BadOption(FLAG, asked.word, str(reason)) from None
+    flaw = find_box_flaw(box, media.picture.width, media.picture.height)
+    require_option(flaw is None, FLAG, asked.word, str(flaw))
+    return Speaker(box=format_box(box))
 
 
 def build_turns(request: "Request", traits: "ModelTraits", media: "Media") -> str:
@@ -161,7 +186,27 @@ def _lies_in(face: FaceBoxes, box: "Box") -> bool:
     return all(left <= x <= left + width and top <= y <= top + height for x, y in middles)
 
 
-def place_speakers(spec: "Spec", picture: "Size") -> "SpeakerPlaces":
-    """Where the speakers are in the film, of a picture of this size. Raises BadOption where the film shows too little of one."""
+def check_places(request: "Request", media: "Media", spec: "Spec") -> None:
+    """Raise BadOption where the film shows too little of a speaker's place, or two are at one."""
+    size, asked = (media.picture.width, media.picture.height), list_speakers(request)
+    if any(each.face_boxes for each in spec.speakers):
+        place_speakers(spec, size, {})
+        return
+    for number, each in enumerate(asked, 1):
+        try:
+            only = replace(spec, speakers=spec.speakers[number - 1 : number])
+            seen = draw_masks(only, size, {} if each.mask is None else {"mask1": each.mask}).any()
+        except ValueError as flaw:
+            raise BadOption(FLAG, each.word, str(flaw)) from None
+        require_option(bool(seen), FLAG, each.word, "the film shows nothing of its place")
+    if pair := find_overlap(draw_masks(spec, size, request.more_inputs)):
+        reason = f"its place is that of {asked[pair[0]].word}, too: each speaker needs its own"
+        raise BadOption(FLAG, asked[pair[1]].word, reason)
+
+
+def place_speakers(spec: "Spec", picture: "Size", files: Mapping[str, Path]) -> "SpeakerPlaces":
+    """Where the speakers are in the film, of a picture of this size; `files`: the masks, as `mask1` … Raises BadOption where the film shows too little of a face."""
+    if not any(each.face_boxes for each in spec.speakers):
+        return SpeakerPlaces(masks=draw_masks(spec, picture, files))
     told = (FaceBoxes.from_text(each.face_boxes) for each in spec.speakers)
     return SpeakerPlaces(tuple(map_to_film(face, picture, spec) for face in told))

@@ -29,6 +29,7 @@ PAGES += [
     "docs/report.md",
     "docs/retake.md",
     "docs/script.md",
+    "docs/speakers.md",
     "docs/watching.md",
     "docs/web.md",
     "README.zh.md",

@@ -38,6 +38,7 @@ class LiveAvatar(WanAvatar):
             self.tensor(inputs["motion"]),
             self.tensor(inputs["text"]),
             self._traits.clip_latents,
+            masks=self.masks(inputs),
             pose=self.pose_tensors(poses),
             schedule=self.text_schedule(inputs),
         )

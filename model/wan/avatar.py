@@ -30,11 +30,12 @@ from model.prompt_schedule import parse_changes
 from model.s2v.conditioning import Pose
 from model.s2v.text_schedule import TEXT_SPANS, TextSchedule, encode_changes
 from model.sampling.probe import hash_bits
-from model.speaker_places import Place
+from model.speaker_places import Place, SpeakerPlaces
 from model.wan.gpu_memory import choose_offload
 from model.wan.model_traits import FRAMES_PER_LATENT, MOTION_LATENTS, PublishedModel
 from model.wan.parts import Parts, bytes_free, placement_of
 from model.wan.probe import Miniature
+from model.wan.speaker_masks import mask_tokens
 
 MOTION_FRAMES = 1 + FRAMES_PER_LATENT * (MOTION_LATENTS - 1)
 """Frames whose latents are the motion: 73."""
@@ -119,10 +120,10 @@ class WanAvatar:
         self,
         picture: Byte,
         prompt: str,
-        place: Place = None,  # noqa: ARG002 - traits.needs_face says so
+        place: Place = None,
         script: str = "",
     ) -> Named:
-        """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]; those of a script's prompts besides (model/s2v/text_schedule.py)."""
+        """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]; those of a script's prompts besides (model/s2v/text_schedule.py); of several speakers "masks" [speaker, 1, row, column], where each is heard."""
         # The words first: their encoder is the largest part but one, and gone before the VAE works.
         encoder = self._parts.text()
         words = {
@@ -136,7 +137,18 @@ class WanAvatar:
             "reference": to_array(self._parts.vae.encode(still)),
             "motion": to_array(self._parts.vae.encode(moving)),
             **words,
+            **self._encode_places(place),
         }
+
+    def _encode_places(self, place: Place) -> Named:
+        if not isinstance(place, SpeakerPlaces) or place.masks is None:
+            return {}
+        latent_size = self._traits.latent_height, self._traits.latent_width
+        return {"masks": mask_tokens(place.masks, latent_size)}
+
+    def masks(self, inputs: Named) -> Tensor | None:
+        """Where each of several speakers is heard, as `Conditioning` takes it; None where one speaks."""
+        return torch.from_numpy(np.array(inputs["masks"])) if "masks" in inputs else None
 
     def encode_words(self, encoder: TextEncoder, prompt: str) -> Named:
         """The prompt's states, "text" [token, dim]."""

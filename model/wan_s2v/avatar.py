@@ -41,6 +41,7 @@ class WanS2V(WanAvatar):
             reference[:, :, :0],
             self.tensor(inputs["text"]),
             self._traits.clip_latents,
+            masks=self.masks(inputs),
             pose=self.pose_tensors(poses),
             schedule=self.text_schedule(inputs),
         )

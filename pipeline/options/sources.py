@@ -118,7 +118,9 @@ def add_flags(options: GivenOptions, given: Iterable[tuple[Flag, str]]) -> None:
 def _refuse_two_voices(options: GivenOptions) -> None:
     audio = str(options.fields.get("audio", ""))
     if "+" in audio and not Path(audio).exists():
-        raise Refused(f"--audio {audio}", "two sounds are two people, and a film shows one")
+        raise Refused(
+            f"--audio {audio}", "two sounds are two people: give each as --speaker SOUND@PLACE"
+        )
 
 
 def add_environment(options: GivenOptions, environment: Mapping[str, str]) -> None:

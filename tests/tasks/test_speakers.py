@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from wavefile import write_wave
@@ -15,6 +16,7 @@ from storage.spec import Spec
 from tasks import defaults
 from tasks.request import Request
 from tasks.resolve import resolve_request
+from tasks.speaker_masks import draw_masks
 from tasks.speaker_words import find_more_inputs, read_speaker, split_words
 
 Ask = Callable[..., Request]
@@ -63,7 +65,7 @@ BAD = {
     "another sound": ([f"b.wav@{LEFT}", f"a.wav@{RIGHT}"], {}, "--audio a.wav cannot be used"),
     "a face, too": ([f"a.wav@{LEFT}", f"b.wav@{RIGHT}"], {"face": 1}, "--face 1 cannot be used"),
     "the same face": ([f"a.wav@{LEFT}", f"b.wav@{LEFT}"], {}, "it is the face of a.wav"),
-    "a mask": ([f"a.wav@{LEFT}", "b.wav@mask.png"], {}, "pocket moves faces"),
+    "a mask": ([f"a.wav@{LEFT}", "b.wav@group.png"], {}, "pocket moves faces"),
     "no such file": (
         [f"a.wav@{LEFT}", f"c.wav@{RIGHT}"],
         {},
@@ -159,6 +161,50 @@ def test_turns_and_sounds_do_not_go_together(talk: Callable[..., Request]) -> No
         resolve_request(talk(table, turns=None))
     with pytest.raises(BadInput, match="there is no such file"):
         resolve_request(talk(table, turns=Path("nowhere.csv")))
+
+
+@pytest.fixture
+def parts(film: Callable[..., Request], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Request]:
+    """A request for a film of a model that looks for no face, and a mask of the right half."""
+    monkeypatch.delenv("FAKE_FACE")
+    right = Image.new("L", (160, 80))
+    right.paste(255, (80, 0, 160, 80))
+    right.save("right.png")
+    return film
+
+
+def test_boxes_and_masks_stand_in_the_spec(parts: Callable[..., Request]) -> None:
+    """A mask by its hash, of which the run has a copy; each fitted to the film as its picture is."""
+    request = parts("a.wav@0,0,60,80", "b.wav@right.png")
+    spec = resolve_request(request).spec
+    assert [(each.box, bool(each.mask)) for each in spec.speakers] == [("0,0,60,80", False), ("", True)]  # fmt: skip
+    assert spec.input_digests.keys() == {"image", "audio", "audio2", "mask2"}
+    masks = draw_masks(spec, (160, 80), request.more_inputs)
+    assert masks.shape == (2, 32, 64)
+    assert [np.flatnonzero(mask.any(0)).tolist() for mask in masks] == [[*range(24)], [*range(32, 64)]]  # fmt: skip
+
+
+BAD_PARTS = {
+    "b.wav@face:2": "looks for no faces",
+    "b.wav@60,0,60,80": "its place is that of a.wav@right.png, too",
+    "b.wav@0,0,60,90": "not inside of the picture",
+    "b.wav@0,0,60": "4 numbers are needed",
+    "b.wav@nowhere.png": "nowhere.png cannot be used: there is no such file",
+    "b.wav@a.wav": "a.wav",
+    "b.wav@small.png": "the mask has 80×40 pixels and the picture 160×80",
+    "b.wav@black.png": "the film shows nothing of its place",
+}
+
+
+@pytest.mark.parametrize("word", BAD_PARTS)
+def test_a_bad_part_is_told_before_any_work(parts: Callable[..., Request], word: str) -> None:
+    """In one line that says what is needed."""
+    Image.new("L", (80, 40), 255).save("small.png")
+    Image.new("L", (160, 80), 0).save("black.png")
+    with pytest.raises(BadInput) as told:
+        resolve_request(parts("a.wav@right.png", word))
+    assert BAD_PARTS[word] in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 def test_a_word_is_read_from_its_last_at() -> None:
