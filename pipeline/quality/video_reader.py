@@ -67,7 +67,9 @@ def measure_film(
     """Read a film and measure every frame; `watch` hears what is being done and how many frames of it. Raises BadFilm."""
     stream = read_stream_facts(film.path)
     sound = measure_sound(film.path, stream) if stream.sounds else None
-    mouth = None if sound is None else find_mouth(film.path, sound, lambda n: watch("mouth", n))
+    mouth = None
+    if sound is not None and not has_several_speakers(film):
+        mouth = find_mouth(film.path, sound, lambda n: watch("mouth", n))
     reference = None if film.picture is None else view_picture(film.picture)
     meter = FrameMeter(stream.fps, mouth, reference)
     scaler = FrameScaler()
@@ -82,6 +84,11 @@ def measure_film(
         one = "it is one picture, and a film is needed"
         raise BadFilm(film.path, one if tracks.frames else "it has no frames")
     return tracks if face is None else replace(tracks, face=face.finish())
+
+
+def has_several_speakers(film: FilmFile) -> bool:
+    """Whether several speak in it: then no mouth follows all of its sound, and lips are not measured."""
+    return film.run is not None and bool(film.run.spec.speakers)
 
 
 def start_face_meter(film: FilmFile) -> FaceMeter | None:
@@ -114,9 +121,10 @@ def find_film(path: Path) -> FilmFile:
 
 
 def find_boxes(spec: "Spec", picture: Byte, whole: tuple[int, int]) -> "NDArray[np.float32] | None":
-    """Where a run has mouth and eyes in its picture, as fitted to the film and as large as `whole` (width, height) before; of pocket's runs from before that was kept, where they are found. None where nobody knows."""
-    if spec.face_boxes:
-        return map_to_film(FaceBoxes.from_text(spec.face_boxes), whole, spec).to_array()
+    """Where a run has mouth and eyes in its picture, as fitted to the film and as large as `whole` (width, height) before, of several speakers the first one's; of pocket's runs from before that was kept, where they are found. None where nobody knows."""
+    told = [spec.face_boxes, *(each.face_boxes for each in spec.speakers)]
+    if boxes := next(filter(None, told), ""):
+        return map_to_film(FaceBoxes.from_text(boxes), whole, spec).to_array()
     faces = find_faces(picture) if spec.model == "pocket" else []
     return faces[0].boxes.to_array() if faces else None
 

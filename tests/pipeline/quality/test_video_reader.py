@@ -17,6 +17,7 @@ from pipeline.bench.known_cases import Case
 from pipeline.quality.thresholds import judge_film
 from pipeline.quality.video_reader import FilmFile, find_boxes, find_film, measure_film
 from storage.errors import BadFilm
+from storage.speaker import Speaker
 
 
 @pytest.fixture(scope="module")
@@ -142,18 +143,29 @@ def test_without_boxes_or_in_another_size_no_face_is_measured(melting: FilmFile)
         assert {each.met for each in found.levels if each.what.startswith("face")} == {None}
 
 
+def test_lips_of_several_speakers_are_not_measured(film: FilmFile):
+    """No mouth follows the mix of all: nothing is said of lips, and so no level is missed by them."""
+    run = SimpleNamespace(spec=SimpleNamespace(speakers=(Speaker(), Speaker())))
+    found = judge_film(measure_film(replace(film, run=run)), "drawn")  # type: ignore[arg-type]
+    assert found.sync is None
+    assert not found.missed
+
+
 def test_boxes_come_of_the_run_and_of_pockets_older_runs_from_the_picture():
     """In the film's pixels, where the picture was twice as large; a run of another model that keeps none has none, and its films are judged as they were."""
     person = draw_presenter(800_003)
     whole = (2 * SIDE, 2 * SIDE)
 
-    def find(model: str, boxes: str) -> np.ndarray | None:
-        spec = SimpleNamespace(model=model, face_boxes=boxes, width=SIDE, height=SIDE, crop="cover")
+    def find(model: str, boxes: str, *speakers: Speaker) -> np.ndarray | None:
+        fitted = {"width": SIDE, "height": SIDE, "crop": "cover"}
+        spec = SimpleNamespace(model=model, face_boxes=boxes, speakers=speakers, **fitted)
         return find_boxes(spec, person.picture, whole)  # type: ignore[arg-type]
 
     known = find("live-avatar", str(FaceBoxes.from_array(2 * person.boxes)))
     assert known == pytest.approx(person.boxes, abs=0.1)
     assert find("wan-s2v", "") is None
+    told = Speaker(face_boxes=str(FaceBoxes.from_array(2 * person.boxes)))
+    assert find("pocket", "", told, Speaker()) == pytest.approx(person.boxes, abs=0.1)
     found = find("pocket", "")
     assert found is not None
     middles = found[:, :2] + found[:, 2:] / 2
