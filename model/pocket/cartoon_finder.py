@@ -45,7 +45,7 @@ class CartoonReading(NamedTuple):
 
     @property
     def middles(self) -> Float:
-        """Of mouth, left eye and right eye [3, x and y]."""
+        """The middles of mouth, left eye and right eye [3, x and y]."""
         return (self.edges[:, :2] + self.edges[:, 2:]) / 2
 
     @property

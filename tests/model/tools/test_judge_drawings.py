@@ -40,7 +40,7 @@ def test_a_folder_of_drawings_is_judged(
         Image.fromarray(cartoon.picture).save(tmp_path / name)
     Image.new("RGB", (256, 256), "white").save(tmp_path / "b-1.png")
     true = cartoon.boxes.tolist()
-    beside = (cartoon.boxes + [[0, 60, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]).tolist()
+    beside = np.add(cartoon.boxes, [[0, 60, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]).tolist()
     rows = [("a-1.png", true), ("a-2.png", beside), ("b-1.png", true)]
     (tmp_path / "boxes.json").write_text(json.dumps([{"name": n, "boxes": b} for n, b in rows]))
     monkeypatch.setattr(sys, "argv", ["judge_drawings", str(tmp_path)])
