@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from model.pocket.training import measures
 from model.pocket.training.findings import (
     APERTURE,
     LIPS,
+    MANDARIN,
     Findings,
     Take,
     VoiceFindings,
@@ -40,6 +41,7 @@ from model.pocket.training.judged_films import (
     judge_long_film,
     spread_work,
 )
+from model.pocket.training.judged_pauses import insert_pauses, judge_pause
 from model.pocket.training.judged_presenters import (
     Presenter,
     learn_mouth,
@@ -57,8 +59,8 @@ from model.pocket.training.visemes import REST
 BACKGROUNDS = ("noise", "music")
 
 
-PARTS = ("speech", "silence", "long", "acts", "motion", "speakers")
-"""Lips and all else of films of speech; of films of silence, beside them; long films; prompts; true motion through latents and decoder; two and three speakers in one film."""
+PARTS = ("speech", "silence", "long", "acts", "motion", "speakers", "pauses")
+"""Lips and all else of films of speech; of films of silence, beside them; long films; prompts; true motion through latents and decoder; two and three speakers in one film; pauses in speech."""
 QUICK_VOICES = ("en-us+linda", "fr+m8", "de+travis", "cmn+belinda", "flite-slt")
 
 
@@ -85,6 +87,8 @@ class EvaluationPlan:
     """Films of two and of three speakers."""
     rebuilt: int = 4
     """Faces whose true motion goes through latents and decoder."""
+    pause_faces: int = 4
+    """Faces that speak with a pause, with as many voices."""
     parts: Sequence[str] = PARTS
 
     @property
@@ -94,7 +98,7 @@ class EvaluationPlan:
 
 
 QUICK = EvaluationPlan(
-    faces=4, clips=3, other_faces=2, noisy_voices=1, quiet_clips=4, long_clips=20, act_prompts=8, groups=1, rebuilt=2
+    faces=4, clips=3, other_faces=2, noisy_voices=1, quiet_clips=4, long_clips=20, act_prompts=8, groups=1, rebuilt=2, pause_faces=2
 )  # fmt: skip
 
 
@@ -156,6 +160,24 @@ class Evaluation:
         quiet = _make_silence(self.plan.quiet_clips * traits.clip_frames, traits.samples_per_frame)
         with _report_part("silence"):
             found.quiet = spread_work(lambda one: self._judge_film(one, quiet, 50), self.people)
+
+    def judge_pauses(self, found: Findings) -> None:
+        """What some do in a pause of some voices."""
+        if (read := self.read_motion) is None:
+            return
+        voices = [one for one in self.samples if name_kind(one.voice) in (LIPS, MANDARIN)]
+        spread = np.linspace(0, len(voices) - 1, min(self.plan.pause_faces, len(voices)))
+        people = self.drawn[: self.plan.pause_faces]
+        for number, place in enumerate(spread.round().astype(int)):
+            for sample in insert_pauses(voices[place]):
+                # A seed for each: what lids and eyes do hangs on it more than on the face.
+                films = [
+                    partial(judge_pause, self.avatar, who, sample, len(people) * number + n, read)
+                    for n, who in enumerate(people)
+                ]
+                with _report_part(f"pause of {voices[place].voice}, {sample.voice}"):
+                    takes = spread_work(lambda film: film(), films)
+                found.pauses.setdefault(sample.voice, []).extend(takes)
 
     def judge_long(self, found: Findings) -> None:
         """Long films of some."""

@@ -29,6 +29,27 @@ class Take:
     """How much more of the picture's lip corners stays beside a narrow mouth than in a true film; None where none is narrow."""
 
 
+@dataclass(frozen=True)
+class PauseTake:
+    """What is kept of one film with a pause of the sound in it."""
+
+    blinks: int
+    """In the pause."""
+    spoken_blinks: int
+    """Beside it."""
+    seconds: float
+    """The pause's length."""
+    spoken_seconds: float
+    mouth: float
+    """How far the mouth is open at most in the pause, three frames after it begins to three before it ends: 1 as far as it goes."""
+    head: float
+    """How much the head moves in the pause, against beside it."""
+    gaze: float
+    """How much the eyes do."""
+    lag: int
+    """Frames by which the mouth opens later behind the pause than the true one."""
+
+
 @dataclass
 class VoiceFindings:
     """Films of several faces that say the same."""
@@ -99,6 +120,8 @@ class Findings:
     voices: list[VoiceFindings] = field(default_factory=list)
     delayed: dict[int, float] = field(default_factory=dict)
     quiet: list[Take] = field(default_factory=list)
+    pauses: dict[str, list[PauseTake]] = field(default_factory=dict)
+    """Films with a pause in what is said, by what is heard in it."""
     drift: dict[str, float] = field(default_factory=dict)
     holds: list[FaceHold] = field(default_factory=list)
     """The end of a long film of each face against its first second."""

@@ -51,7 +51,7 @@ def tabulate_levels(found: Findings) -> list[LevelRow]:
         late = max(found.delayed, key=found.delayed.__getitem__)
         met = abs(late - DELAY) <= 1
         rows.append(LevelRow("sound 3 frames late: best lag", late, "3 ± 1", met))
-    rows += _life_rows(found) + _drift_rows(found) + _face_rows(found)
+    rows += _life_rows(found) + _pause_rows(found) + _drift_rows(found) + _face_rows(found)
     return rows + _seam_rows(found) + _act_rows(found) + _speaker_rows(found)
 
 
@@ -176,6 +176,22 @@ def _life_rows(found: Findings) -> list[LevelRow]:
         LevelRow("speech: blinks a minute", spoken_blinks, "5-30", 5 <= spoken_blinks <= 30),
         _at_least("silence: head motion against speech", still / max(moved, 1e-6), 0.5),
     ]
+
+
+def _pause_rows(found: Findings) -> list[LevelRow]:
+    rows = []
+    for heard, takes in found.pauses.items():
+        name = f"pause, {heard}"
+        blinks = sum(take.blinks for take in takes) / sum(take.seconds for take in takes) * 60
+        late = max(take.lag for take in takes)
+        rows += [
+            LevelRow(f"{name}: blinks a minute", blinks, "5-30", 5 <= blinks <= 30),
+            _at_most(f"{name}: mouth open, at most", max(t.mouth for t in takes), 0.05),
+            _at_least(f"{name}: head against speech", float(np.mean([t.head for t in takes])), 0.5),
+            _at_least(f"{name}: gaze against speech", float(np.mean([t.gaze for t in takes])), 0.5),
+            _at_most(f"{name}: frames until speech is seen, worst of {len(takes)}", late, 2),
+        ]
+    return rows
 
 
 def _drift_rows(found: Findings) -> list[LevelRow]:
