@@ -12,7 +12,7 @@ from pipeline.json_output import to_json, to_plain
 from pipeline.monitor.progress import make_progress
 from pipeline.quality.video_reader import count_frames
 from pipeline.watermarking.detector import FilmIds, Stretch, find_ids
-from storage.errors import NotMade
+from storage.errors import BadFilm, NotMade
 from storage.watermark_id import describe_id
 from tasks.timeline import clock_tenths
 
@@ -43,6 +43,8 @@ def ask_film(path: Path, console: "Console | None") -> Answer:
 
     if path.is_file():
         return Answer(_find_with_bar(path, console))
+    if not path.is_dir():
+        raise BadFilm(path, "there is no such file")
     run = open_run(path)
     if not run.records.complete("video"):
         raise NotMade(f"The film of {run.root}")
