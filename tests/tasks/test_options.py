@@ -20,7 +20,12 @@ from tasks.options import (
 from tasks.request import Request
 
 RUN_JSON = {**checks_of(Spec), **checks_of(Settings)}
-FROZEN_AS = {"infer_frames": "clip_frames", "sample_steps": "steps", "script": "what its file says"}
+FROZEN_AS = {
+    "infer_frames": "clip_frames",
+    "sample_steps": "steps",
+    "script": "what its file says",
+    "turns": "what its file says",
+}
 """Fields of the spec that are asked for by another name, or are no path as the option is."""
 ASKED = {each.name: each for each in OPTIONS.values() if not each.cli_only}
 
