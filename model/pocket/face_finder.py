@@ -34,6 +34,8 @@ LEAST_CONTRAST = 10
 """Of 255: by how much a colour differs in the middle of a mouth; where by less, nothing is drawn."""
 LEAST_CARTOON = 0.5
 """Of the network for cartoons, below which it is not sure."""
+ALIKE = 0.15, 1.4
+"""How far two readings of a face may lie apart, in distances of its eyes, and how much wider one's mouth may be."""
 MASKED = 0.4
 """A confidence from which a face without a mouth is one, and not a drawing that the networks for photographs cannot read."""
 LEAST_EDGE = 0.05
@@ -185,7 +187,18 @@ def look_at_cartoon(image: "Image", face: FoundFace, seen: FoundFace | None) -> 
         seen = judge_cartoon(image, look_closer(image, Square(x, y, CARTOON_VIEW * face.size, 0.0)))
     if seen is None or not seen.overlaps(face):
         return face
+    if face.confidence >= CLEAR and is_alike(face.boxes, seen.boxes):
+        return face  # the mesh is finer where it can read a drawing
     return replace(seen, mesh_confidence=face.confidence)
+
+
+def is_alike(one: FaceBoxes, other: FaceBoxes) -> bool:
+    """Whether two say the same of a face: where mouth and eyes are, and how wide the mouth is."""
+    boxes = one.to_array(), other.to_array()
+    middles = [each[:, :2] + each[:, 2:] / 2 for each in boxes]
+    apart = np.abs(middles[0] - middles[1]).max() / np.linalg.norm(middles[0][1] - middles[0][2])
+    wider = max(boxes[0][0, 2], boxes[1][0, 2]) / min(boxes[0][0, 2], boxes[1][0, 2])
+    return bool(apart < ALIKE[0] and wider < ALIKE[1])
 
 
 def judge_cartoon(image: "Image", seen: CartoonFace) -> FoundFace | None:

