@@ -1,41 +1,39 @@
 """longtake redub: other words for a stretch of a film; all else stays."""
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
-from pipeline.commands.command import Command, Job, prepare_logging, print_renderables
-from pipeline.commands.keep_going import flags_as_words, keep_going
-from pipeline.commands.retake import read_changed_settings, read_time_option, show_retaken
+from pipeline.commands.command import Command, Job, prepare_logging
+from pipeline.commands.retake import (
+    keep_retake_going,
+    make_price_teller,
+    read_changed_settings,
+    read_time_option,
+    show_retaken,
+)
 
 if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
-    from tasks.retake import RetakePlan, RetakeRequest
+    from tasks.retake import RetakeRequest
+
+
+VALUES, SWITCHES = ("audio", "from", "until", "seed"), ("hard-join", "accept-short-audio")
 
 
 def prepare(command: Command) -> Job:
     """The old run, the other sound, and where in the film it goes."""
     from pipeline import api
     from pipeline.monitor.progress import ProgressOptions
-    from pipeline.monitor.screens import show_plan_of_retake
 
-    root = command.path("run")
     changes = read_changed_settings(command)
     wish = read_redub_request(command, changes)
     if command.has("keep_going"):
-        from tasks.open_run import open_run
-        from tasks.retake import choose_retake_folder
-        from tasks.run_folder import resolve_folder
-
-        target = wish.run or choose_retake_folder(open_run(resolve_folder(root)), wish)
-        return keep_going(command, _command_again(command, target), target)
-
-    def say_price(plan: "RetakePlan", seconds: float | None) -> None:
-        print_renderables([*show_plan_of_retake(plan, seconds), *changes.told], sys.stderr)
-
+        return keep_retake_going(command, "redub", wish, VALUES, SWITCHES)
     progress = ProgressOptions(prepare_logging(command))
-    return Job(partial(api.retake, root, wish, progress=progress, tell=say_price), show_retaken)
+    tell = make_price_teller(changes)
+    retaking = partial(api.retake, command.path("run"), wish, progress=progress, tell=tell)
+    return Job(retaking, show_retaken)
 
 
 def read_redub_request(command: Command, changes: "GivenOptions") -> "RetakeRequest":
@@ -64,20 +62,6 @@ def read_redub_request(command: Command, changes: "GivenOptions") -> "RetakeRequ
         command.has("accept_short_audio"),
     )
     return add_dub(open_run(resolve_folder(command.path("run"))), asked, wish)
-
-
-def _command_again(command: Command, target: object) -> list[str]:
-    """The command again, with the new run's folder named."""
-    words = ["redub", str(command.path("run")), f"--run={target}"]
-    for name in ("audio", "from", "until", "seed"):
-        if command.options[name] is not None:
-            words.append(f"--{name}={command.options[name]}")
-    words += [
-        f"--{name}"
-        for name in ("hard-join", "accept-short-audio")
-        if command.has(name.replace("-", "_"))
-    ]
-    return [*words, *flags_as_words(command)]
 
 
 def add_arguments(parser: Parser) -> None:

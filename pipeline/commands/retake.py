@@ -26,27 +26,22 @@ if TYPE_CHECKING:
     from tasks.retake import RetakePlan, RetakeRequest
 
 
+VALUES, SWITCHES = ("clip", "from", "until", "worst", "seed"), ("redecode", "hard-join")
+"""Flags that the command is given again with where it is kept going; so with those of `redub`."""
+
+
 def prepare(command: Command) -> Job:
     """The old run, which clips, and what shall be another than there."""
     from pipeline import api
     from pipeline.monitor.progress import ProgressOptions
-    from pipeline.monitor.screens import show_plan_of_retake
 
     root = command.path("run")
     changes = read_changed_settings(command)
     wish = read_retake_request(command, changes)
     worst = command.number("worst")
     if command.has("keep_going"):
-        from tasks.open_run import open_run
-        from tasks.retake import choose_retake_folder
-        from tasks.run_folder import resolve_folder
-
-        target = wish.run or choose_retake_folder(open_run(resolve_folder(root)), wish)
-        return keep_going(command, _command_again(command, target), target)
-
-    def say_price(plan: "RetakePlan", seconds: float | None) -> None:
-        print_renderables([*show_plan_of_retake(plan, seconds), *changes.told], sys.stderr)
-
+        return keep_retake_going(command, "retake", wish, VALUES, SWITCHES)
+    say_price = make_price_teller(changes)
     progress = ProgressOptions(prepare_logging(command))
     if worst is not None:
         from pipeline.upkeep.worst_retake import WorstRequest, retake_worst
@@ -55,6 +50,38 @@ def prepare(command: Command) -> Job:
         making = partial(retake_worst, root, asked, progress, found=_say_worst, tell=say_price)
         return Job(making, _show_worst)
     return Job(partial(api.retake, root, wish, progress=progress, tell=say_price), show_retaken)
+
+
+def keep_retake_going(
+    command: Command,
+    verb: str,
+    wish: "RetakeRequest",
+    values: tuple[str, ...],
+    switches: tuple[str, ...],
+) -> Job:
+    """The command again and again, with the new run's folder named and its own flags, of which these have values and these none."""
+    from tasks.open_run import open_run
+    from tasks.retake import choose_retake_folder
+    from tasks.run_folder import resolve_folder
+
+    root = command.path("run")
+    target = wish.run or choose_retake_folder(open_run(resolve_folder(root)), wish)
+    words = [verb, str(root), f"--run={target}"]
+    given = {name: command.options[name] for name in values}
+    words += [f"--{name}={value}" for name, value in given.items() if value is not None]
+    words += [f"--{name}" for name in switches if command.has(name.replace("-", "_"))]
+    return keep_going(command, [*words, *flags_as_words(command)], target)
+
+
+def make_price_teller(changes: "GivenOptions") -> "Callable[[RetakePlan, float | None], None]":
+    """What says before a retake what it takes, and what was left out of the settings."""
+
+    def say_price(plan: "RetakePlan", seconds: float | None) -> None:
+        from pipeline.monitor.screens import show_plan_of_retake
+
+        print_renderables([*show_plan_of_retake(plan, seconds), *changes.told], sys.stderr)
+
+    return say_price
 
 
 def show_retaken(retaken: "RetakenFilm") -> int:
@@ -165,18 +192,6 @@ def _find_clip(command: Command, time: Fraction, rule: Callable[[Fraction, int, 
         length = format_duration(Fraction(spec.frames, spec.fps))
         raise BadInput(f"--from {format_duration(time)} is behind the film's end, {length}.")
     return clip
-
-
-def _command_again(command: Command, target: object) -> list[str]:
-    """The command again, with the new run's folder named."""
-    words = ["retake", str(command.path("run")), f"--run={target}"]
-    for name in ("clip", "from", "until", "worst", "seed"):
-        if command.options[name] is not None:
-            words.append(f"--{name}={command.options[name]}")
-    words += [
-        f"--{name}" for name in ("redecode", "hard-join") if command.has(name.replace("-", "_"))
-    ]
-    return [*words, *flags_as_words(command)]
 
 
 def add_arguments(parser: Parser) -> None:
