@@ -12,12 +12,17 @@ from model.pocket.training.cartoon_features import (
     EYES,
     MOUTHS,
     WITHOUT_LASHES,
+    Mouth,
     Place,
     draw_beard,
     draw_brow,
+    draw_cover,
     draw_glasses,
     draw_lashes,
+    draw_laughing_mouth,
+    draw_lock,
     draw_nose,
+    draw_teeth,
     make_eye_look,
 )
 from model.pocket.training.cartoon_sketch import (
@@ -37,6 +42,8 @@ SIDE = 256
 """Pixels of a side."""
 FACELESS = 1 / 12
 """Of all pictures: shapes alone."""
+MOUTHLESS = 0.05
+"""Of all faces: without a mouth, or with one that is covered. They count as no face: nothing in them can talk."""
 PURPOSE = 77
 """Of the random numbers."""
 SKINS: tuple[Colour, ...] = (
@@ -81,7 +88,7 @@ class Build:
     def place_eye(self, side: int, size: float) -> Place:
         """The left eye (−1) or the right one (1); the farther is narrower."""
         x = side * self.apart / 2 * (1 - 0.25 * abs(self.turn)) + self.shift
-        return Place(x, self.eyes, size * (1 - 0.5 * max(0.0, -side * self.turn)))
+        return Place(x, self.eyes, size * (1 - 0.62 * max(0.0, -side * self.turn)))
 
 
 def draw_cartoon(seed: int) -> CartoonFace:
@@ -135,8 +142,8 @@ def draw_head(sketch: Sketch, build: Build) -> None:
     sketch.fill(head, build.skin)
 
 
-def draw_features(sketch: Sketch, build: Build) -> NDArray[np.float32]:
-    """All that is in a face; the boxes [mouth, left eye, right eye; x, y, width, height] in pixels."""
+def draw_features(sketch: Sketch, build: Build) -> NDArray[np.float32] | None:
+    """All that is in a face; the boxes [mouth, left eye, right eye; x, y, width, height] in pixels, none where no mouth is seen."""
     chance = sketch.chance
     if chance.happens(0.18):
         draw_beard(sketch, build.mouth, build.wide, build.hair)
@@ -147,14 +154,31 @@ def draw_features(sketch: Sketch, build: Build) -> NDArray[np.float32]:
     draw_nose(sketch, x, nose, build.skin)
     size = build.apart * chance.draw(0.11, 0.42)
     left, right = draw_eyes(sketch, build, size)
-    wide = build.apart * chance.draw(0.14, 0.5) * (1.6 if chance.happens(0.3) else 1.0)
-    _, draw_mouth = MOUTHS[chance.pick(tuple(share for share, _ in MOUTHS))]
-    mouth = draw_mouth(sketch, Place(x, build.mouth, wide))
+    mouth = draw_mouth(sketch, build, x)
     if chance.happens(0.7):
         draw_fringe(sketch, build)
+    if chance.happens(0.05):
+        draw_lock(sketch, build.place_eye(1 if chance.happens(0.5) else -1, size), build.hair)
     if chance.happens(0.22):
         draw_glasses(sketch, (build.place_eye(-1, size), build.place_eye(1, size)))
+    if not mouth:
+        return None
     return np.array([bound_parts(mouth), bound_parts(left), bound_parts(right)], np.float32)
+
+
+def draw_mouth(sketch: Sketch, build: Build, x: float) -> list[Points]:
+    """A mouth at x; where it lies, nothing where none is seen."""
+    chance = sketch.chance
+    if chance.happens(MOUTHLESS):
+        if chance.happens(0.5):
+            draw_cover(sketch, build.mouth, build.wide)
+        return []
+    wide = build.apart * chance.draw(0.14, 0.5) * (1.6 if chance.happens(0.3) else 1.0)
+    draw: Mouth = MOUTHS[chance.pick(tuple(share for share, _ in MOUTHS))][1]
+    if chance.happens(0.1):  # a laugh that is larger than both eyes
+        wide = build.apart * chance.draw(0.5, 0.85)
+        draw = draw_laughing_mouth if chance.happens(0.75) else draw_teeth
+    return draw(sketch, Place(x, build.mouth, wide))
 
 
 def draw_eyes(sketch: Sketch, build: Build, size: float) -> tuple[list[Points], list[Points]]:

@@ -307,6 +307,42 @@ def draw_beard(sketch: Sketch, mouth: float, wide: float, colour: Colour) -> Non
         )
         below = make_arc(0, y, half, chance.draw(-0.02, high))
         sketch.fill(join_arcs(make_arc(0, y, half, -high), below), colour)
+    if chance.happens(0.35):
+        draw_tuft(sketch, mouth, colour)
+
+
+def draw_tuft(sketch: Sketch, mouth: float, colour: Colour) -> None:
+    """Some hair on the chin alone, which is no mouth: square, round or pointed."""
+    chance = sketch.chance
+    wide, high = chance.draw(0.05, 0.28), chance.draw(0.04, 0.16)
+    tuft = make_ellipse(0, mouth + high + chance.draw(0.08, 0.26), wide, high, chance.draw(1.4, 5))
+    sketch.fill(tuft, colour)
+
+
+def draw_cover(sketch: Sketch, mouth: float, wide: float) -> None:
+    """A mask or a scarf over a mouth at this height."""
+    chance = sketch.chance
+    high, power = chance.draw(0.22, 0.4), chance.draw(2, 6)
+    cover = make_ellipse(
+        0, mouth + chance.draw(-0.05, 0.1), wide * chance.draw(0.6, 1.05), high, power
+    )
+    sketch.fill(cover, chance.colour((WHITE, INK), 0.4))
+
+
+def draw_lock(sketch: Sketch, eye: Place, colour: Colour) -> None:
+    """Hair that hangs over one eye."""
+    chance, side = sketch.chance, float(np.sign(eye.x))
+    down = eye.y + chance.draw(0.1, 0.5)
+    inner, outer = eye.x - side * chance.draw(1.0, 1.6) * eye.wide, side * chance.draw(0.9, 1.15)
+    rim = [
+        (side * 0.1, -1.05),
+        (outer, -0.5),
+        (outer, down),
+        (eye.x, down + 0.1),
+        (inner, eye.y),
+        (inner, -0.6),
+    ]
+    sketch.fill(np.array(rim), colour)
 
 
 def draw_glasses(sketch: Sketch, eyes: tuple[Place, Place]) -> None:

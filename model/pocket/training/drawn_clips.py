@@ -27,6 +27,8 @@ BEND = 0.05
 JITTER_PLACE, JITTER_SIZE = ((0.07, 0.3), (0.3, 0.6)), ((0.15, 0.25), (0.4, 0.45))
 """How wrong boxes are, of their size, across and down: no detector finds them to the pixel, and one clip in three has boxes as wrong as those of drawings are. A mouth's box that is found lies 0.5 of its half height above to 0.7 below the true one, 0.06 of its half width beside it, and is 0.8 to 1.05 as wide and 0.7 to 1.35 as high (tenths of 30 drawn presenters)."""
 FAR_OFF = 1 / 3
+MIRRORED = ("dx", "tilt", "gaze_x")
+"""Columns of motion that a mirror turns round."""
 
 
 @dataclass
@@ -49,6 +51,24 @@ class DrawnClips:
     def take(self, rows: Tensor) -> "DrawnClips":
         """The clips of these rows."""
         return DrawnClips(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+def mirror_clips(clips: DrawnClips, chosen: Tensor) -> DrawnClips:
+    """The clips, those that are chosen [n] as a mirror shows them: no mouth's corner is learnt better than the other."""
+    swap = clips.boxes[:, (0, 2, 1)] * clips.boxes.new_tensor([-1.0, 1, 1, 1])
+    signs = clips.curves.new_tensor([-1.0 if name in MIRRORED else 1.0 for name in MOTION])
+
+    def choose(mirrored: Tensor, plain: Tensor) -> Tensor:
+        return torch.where(chosen.view(-1, *(1,) * (plain.ndim - 1)), mirrored, plain)
+
+    return DrawnClips(
+        choose(clips.rest.flip(-1), clips.rest),
+        choose(swap, clips.boxes),
+        choose(clips.frames.flip(-1), clips.frames),
+        choose(clips.worth.flip(-1), clips.worth),
+        choose(clips.curves * signs, clips.curves),
+        choose(clips.own * signs[list(RESTED_COLUMNS)], clips.own),
+    )
 
 
 class ClipRenderer:

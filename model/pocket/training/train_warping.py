@@ -1,7 +1,7 @@
 """Train pocket's warping network: `python -m model.pocket.training.train_warping --minutes 8.5 --out OUT`.
 
 On drawn faces that are rendered while it learns. The clock is the budget: the learning rate follows the time that is left, not a number of steps.
-With `--init FOLDER` it goes on from the weights in there.
+With `--init FOLDER …` it goes on from the weights in there; from the mean of several, such as of two trainings with other seeds.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from model.pocket.training.drawn_clips import (
     ClipRenderer,
     DrawnClips,
     PhotographMover,
+    mirror_clips,
 )
 from model.pocket.training.motion import draw_acts, draw_motion
 from model.pocket.warping_network import (
@@ -43,8 +44,6 @@ FRAMES = 6
 FRESH = 8
 """Clips that are drawn at once, every so many steps: one at a time, a card would wait for its host."""
 UNSEEN = 1_000_003
-MIRRORED = ("dx", "tilt", "gaze_x")
-"""Columns of motion that a mirror turns round."""
 COMPILED_PARTS = ("look", "fields")
 COMPILED = 10
 """Steps after which all is compiled and chosen, and the learning rate begins to fall."""
@@ -163,24 +162,6 @@ def make_lesson(clips: DrawnClips, clip: Tensor, frame: Tensor | slice) -> Lesso
     frames, worth, curves = (x[clip, frame] for x in (clips.frames, clips.worth, clips.curves))
     frames = frames.transpose(1, 2).to(torch.bfloat16) / 127.5 - 1
     return Lesson(rest, planes, frames, worth[:, :, 0], curves, own)
-
-
-def mirror_clips(clips: DrawnClips, chosen: Tensor) -> DrawnClips:
-    """The clips, those that are chosen [n] as a mirror shows them: no mouth's corner is learnt better than the other."""
-    swap = clips.boxes[:, (0, 2, 1)] * clips.boxes.new_tensor([-1.0, 1, 1, 1])
-    signs = clips.curves.new_tensor([-1.0 if name in MIRRORED else 1.0 for name in MOTION])
-
-    def choose(mirrored: Tensor, plain: Tensor) -> Tensor:
-        return torch.where(chosen.view(-1, *(1,) * (plain.ndim - 1)), mirrored, plain)
-
-    return DrawnClips(
-        choose(clips.rest.flip(-1), clips.rest),
-        choose(swap, clips.boxes),
-        choose(clips.frames.flip(-1), clips.frames),
-        choose(clips.worth.flip(-1), clips.worth),
-        choose(clips.curves * signs, clips.curves),
-        choose(clips.own * signs[list(RESTED_COLUMNS)], clips.own),
-    )
 
 
 def draw_rest(identity: Tensor, moment: Tensor, generator: torch.Generator) -> Tensor:
@@ -332,6 +313,14 @@ def train_warping(
         vars(network).pop(part, None)
 
 
+def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean in float32 of the warping networks of these folders (Wortsman et al. 2022, arXiv 2203.05482: runs from one beginning are in one valley)."""
+    states = [load_file(folder / WARPING_FILE) for folder in folders]
+    return {
+        name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]
+    }
+
+
 def save_warping_network(network: WarpingNetwork, folder: Path) -> None:
     """Weights in bf16."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -376,21 +365,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, required=True, help="of all, compiling too")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--init", type=Path, help="folder whose weights it goes on from")
+    parser.add_argument("--init", type=Path, nargs="+", help="folders whose mean it goes on from")
+    parser.add_argument("--seed", type=int, default=0, help="of presenters and of their motion")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--smoke", action="store_true", help="tiny, to find mistakes")
     args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms %(message)s")
-    torch.manual_seed(0)
+    torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
     recipe = WarpingRecipe(args.minutes, rate=args.rate)
     if args.smoke and device.type == "cpu":
         recipe = replace(recipe, size=64, pool=8, batch=2, clip=16)
-    pool = ClipPool(recipe, torch.Generator(device).manual_seed(1))
+    pool = ClipPool(recipe, torch.Generator(device).manual_seed(args.seed + 1))
     network = WarpingNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks memory_format
     if args.init:
-        network.load_state_dict(load_file(args.init / WARPING_FILE, device=str(device)))
+        network.load_state_dict(average_weights(args.init))
     train_warping(network, pool, recipe, started)
     save_warping_network(network, args.out)
     _log.info("%s", json.dumps(evaluate_warping(network, recipe.size)))

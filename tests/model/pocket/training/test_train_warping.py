@@ -9,14 +9,15 @@ import torch
 from model.motion_columns import MOTION
 from model.pocket.curve_layout import RESTED, RESTED_COLUMNS
 from model.pocket.model_traits import WARPING_FILE
+from model.pocket.training.drawn_clips import mirror_clips
 from model.pocket.training.train_warping import (
     FRAMES,
     ClipPool,
     WarpingRecipe,
     WarpingTrainer,
+    average_weights,
     draw_chatter,
     draw_rest,
-    mirror_clips,
     save_warping_network,
     stand_still,
 )
@@ -107,3 +108,17 @@ def test_chatter_opens_and_shuts() -> None:
     widest = curves[..., 0].amax(1)
     assert 2 <= int((widest == 0).sum()) <= 20
     assert float(widest.median()) > 0.6
+
+
+def test_it_goes_on_from_the_mean_of_several(tmp_path: Path) -> None:
+    """Each weight lies half-way between those of two folders; of one folder it is what is in there."""
+    first, second = WarpingNetwork(), WarpingNetwork()
+    for name, network in (("a", first), ("b", second)):
+        save_warping_network(network, tmp_path / name)
+    mean = average_weights([tmp_path / "a", tmp_path / "b"])
+    alone = average_weights([tmp_path / "a"])
+    for name, weight in first.state_dict().items():
+        other = second.state_dict()[name].bfloat16().float()
+        assert torch.equal(alone[name], weight.bfloat16().float())
+        assert torch.allclose(mean[name], (alone[name] + other) / 2)
+    assert any(not torch.equal(mean[name], alone[name]) for name in mean)
