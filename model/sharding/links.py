@@ -85,6 +85,7 @@ class TensorLinks:
             if rank in edge
         }
         self._sent: dict[object, SentTensors] = {}
+        self._connect_edges()
 
     def send(self, rank: int, tensor: Tensor) -> None:
         """Hand a tensor of the device to a rank, without waiting for it."""
@@ -144,6 +145,16 @@ class TensorLinks:
         self._control.recv([piece], rank, PIECE).wait()
         bits: NDArray[np.uint8] = piece.numpy()
         return bits
+
+    def _connect_edges(self) -> None:
+        """Send one number over each edge. NCCL connects two ranks at their first tensor, and each waits for the other then: in this order no two wait crosswise."""
+        for source, target in self.plan.edges:
+            group = self._edges.get((source, target))
+            if group is None:
+                continue
+            number = torch.zeros(1, device=self._hop)
+            work = group.send([number], 1, 0) if source == self.rank else group.recv([number], 0, 0)
+            work.wait()
 
     def _send_on_host(self, rank: int, tensor: Tensor, tag: int) -> None:
         sent = self._sent.setdefault((rank, tag), SentTensors(MESSAGES_UNDER_WAY))
