@@ -4,8 +4,6 @@ Of keys whole numbers lose a third of what eight-bit floats do, and of attention
 docs/LOG.md).
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -56,7 +54,9 @@ def drop_slot_axis(slots: PackedKV) -> PackedKV:
 def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> None:
     """Keys and values [b, l, head, d] into room for them; keys are turned by factors [l, d/2, 2] where there are any."""
     if has_kernels(k):
-        _load_kernels().pack(k, v, factors, into)
+        from model.kv import quantized_kv_triton
+
+        quantized_kv_triton.pack_kv(k, v, factors, into)
         return
     there = k if factors is None else apply_rope(k, factors)
     keys, key_scales = _quantize_tiles(rearrange(there, "b l n d -> b n l d"), INT8_LARGEST)
@@ -69,7 +69,9 @@ def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> Non
 def apply_rope_packed(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
     """Rotate packed keys by factors [l, d/2, 2] and pack them at the beginning of a window."""
     if has_kernels(packed.keys):
-        _load_kernels().turn(packed, factors, window)
+        from model.kv import quantized_kv_triton
+
+        quantized_kv_triton.apply_rope(packed, factors, window)
         return
     keys, _ = unpack_kv(packed, len(factors), torch.float32)
     turned = apply_rope(rearrange(keys, "b n l d -> b l n d"), factors)
@@ -114,7 +116,9 @@ def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRow
     highest score so far decides how a share is rounded.
     """
     if has_kernels(q):
-        return _load_kernels().attend(q, factors, window, seen)
+        from model.kv import quantized_kv_triton
+
+        return quantized_kv_triton.attend_packed(q, factors, window, seen)
     if q.is_cuda:
         return attend_unpacked(q, factors, window, seen)
     turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
@@ -169,9 +173,3 @@ def _quantize_tiles(x: Tensor, largest: float) -> tuple[Tensor, Tensor]:
 def _scales_per_row(scales: Tensor) -> Tensor:
     """Scales [b, head, tile] for every row: [b, head, l, 1]."""
     return scales.repeat_interleave(TILE, -1)[..., None]
-
-
-def _load_kernels() -> Any:
-    from model.kv import quantized_kv_triton
-
-    return quantized_kv_triton

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +46,9 @@ def affine_modulation(norm: nn.LayerNorm, length: int) -> Modulation:
 def norm_modulate(x: Tensor, shaping: Modulation, layer: nn.Module) -> Rows:
     """Tokens [b, l, dim], normalised and shaped for a linear layer."""
     if has_kernels(x):
-        return _load_kernels().enter(x, None, shaping, layer)[1]
+        from model.ops import fused_triton
+
+        return fused_triton.norm_modulate(x, None, shaping, layer)[1]
     h = F.layer_norm(x, x.shape[-1:], eps=shaping.eps)
     return apply_modulation(h, shaping).to(input_precision(layer))
 
@@ -57,8 +58,9 @@ def add_norm_modulate(
 ) -> tuple[Tensor, Rows]:
     """The tokens with what is added; the same normalised and shaped for a linear layer."""
     if has_kernels(x):
-        total, rows = _load_kernels().enter(x, added, shaping, layer)
-        return total, rows
+        from model.ops import fused_triton
+
+        return fused_triton.norm_modulate(x, added, shaping, layer)
     x = add_residual(x, added)
     return x, norm_modulate(x, shaping, layer)
 
@@ -68,28 +70,36 @@ def add_residual(x: Tensor, added: GatedResidual) -> Tensor:
     if added.gate is None:
         return x + added.rows
     if has_kernels(x):
-        return _load_kernels().add(x, added)
+        from model.ops import fused_triton
+
+        return fused_triton.add_residual(x, added)
     return x + scale_by_segment(added.rows, added.gate, added.lengths)
 
 
 def apply_gelu(x: Tensor, layer: nn.Module) -> Rows:
     """GELU (the tanh form) of rows [b, l, dim] for a linear layer."""
     if has_kernels(x):
-        return _load_kernels().hand_over(x, layer, gelu=True)
+        from model.ops import fused_triton
+
+        return fused_triton.quantize_input(x, layer, gelu=True)
     return F.gelu(x, approximate="tanh")
 
 
 def quantize_input(x: Tensor, layer: nn.Module) -> Rows:
     """Rows [b, l, dim] as a linear layer takes them."""
     if has_kernels(x) and isinstance(layer, Fp8Linear):
-        return _load_kernels().hand_over(x, layer, gelu=False)
+        from model.ops import fused_triton
+
+        return fused_triton.quantize_input(x, layer, gelu=False)
     return x
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """Rows over their root mean square, rounded before the weight is applied (the reference's order)."""
     if has_kernels(x):
-        return _load_kernels().rms(x, weight, eps)
+        from model.ops import fused_triton
+
+        return fused_triton.rms_norm(x, weight, eps)
     return F.rms_norm(x, x.shape[-1:], eps=eps) * weight
 
 
@@ -126,9 +136,3 @@ def fits_kernels(x: Tensor) -> bool:
 def can_build() -> bool:
     """Whether Triton is here, and a C compiler for its launchers."""
     return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
-
-
-def _load_kernels() -> Any:
-    from model.ops import fused_triton
-
-    return fused_triton

@@ -136,7 +136,8 @@ def try_way(trial: RankTrial, limit: float | None) -> TriedWay:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in _lines_in_time(process, limit):
             print(line, end="", flush=True)
-            tried.note(json.loads(line))
+            if line.startswith("{"):  # with NCCL_DEBUG its own lines come between
+                tried.note(json.loads(line))
     return tried
 
 
