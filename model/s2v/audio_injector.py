@@ -116,7 +116,7 @@ class AudioInjector(nn.Module):
 
         Shift and scale come in the precision of the tokens, as the norm that they act on is then computed.
         """
-        like = self.injector[0].norm_k.weight.dtype
+        like = self.injector[layers[0]].norm_k.weight.dtype
         local = rearrange(local, "b t n d -> (b t) n d").to(like)
         embedded = F.silu(rearrange(whole, "b t d -> (b t) 1 d")).to(like)
         states = []

@@ -1,15 +1,21 @@
 """Which of several ranks has what of a model: as asked, or by the memory that each takes. Without torch."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from model.avatar import DeviceConfig, Options, describe_model, estimate_memory
+from model.avatar import (
+    DeviceConfig,
+    Options,
+    describe_model,
+    estimate_memory,
+    estimate_time,
+)
+from model.estimates import MachineSpeed
 from model.kv.kv_shape import Shard
 from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_layers, plan_steps
 from storage.errors import BadOption
 
-Peak = Callable[[Shard], int]
-"""Bytes that a rank with this shard takes of its card, everything on it."""
+ROOM = 10**15
+"""Bytes of a card on which all there is would fit: time is asked of such a one, as nothing then waits on the host."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,33 @@ class ChosenPlan:
 
     plan: ShardPlan
     reason: str
+
+
+@dataclass(frozen=True)
+class RankCosts:
+    """What ranks with some shard take."""
+
+    name: str
+    options: Options
+    machine: DeviceConfig
+    free: int | None
+    """Bytes of each card; None: nobody knows, or all of the host's."""
+
+    def peak(self, shard: Shard) -> int:
+        """Bytes that a rank takes of its card, everything on it."""
+        placed = replace(self.machine, shard=shard)
+        return estimate_memory(self.name, self.options, placed, self.free).peak
+
+    def slowest(self, plan: ShardPlan) -> float:
+        """Seconds of a clip of the rank that needs most of them, rank 0 decoding beside; by their shares of the work where nothing was timed."""
+        return max(self._seconds(shard, rank == 0) for rank, shard in enumerate(plan.shards))
+
+    def _seconds(self, shard: Shard, decodes: bool) -> float:
+        placed = replace(self.machine, shard=shard)
+        took = estimate_time(self.name, self.options, placed, ROOM, MachineSpeed())
+        if took is None:
+            return float(len(shard.layers) * len(shard.steps))
+        return took.denoise + decodes * took.beside * took.decode
 
 
 def choose_shards(
@@ -30,37 +63,37 @@ def choose_shards(
             "--gpus", ranks, f"{name} needs one card; pocket and live-avatar take several"
         )
 
-    def peak(shard: Shard) -> int:
-        placed = replace(machine, offload=False, shard=shard)
-        return estimate_memory(name, options, placed, free).peak
-
+    costs = RankCosts(name, options, replace(machine, offload=False), free)
     whole = Shard(range(traits.steps), range(traits.layers))
     if machine.parallel == "steps":
         return ChosenPlan(plan_steps(whole, ranks), "as asked")
     if machine.parallel == "layers":
-        return ChosenPlan(plan_fitting_layers(whole, ranks, peak, free), "as asked")
+        return ChosenPlan(plan_fitting_layers(whole, ranks, costs), "as asked")
     if ranks > traits.steps:
         reason = f"there are more than the {traits.steps} steps"
-        return ChosenPlan(plan_fitting_layers(whole, ranks, peak, free), reason)
+        return ChosenPlan(plan_fitting_layers(whole, ranks, costs), reason)
     steps = plan_steps(whole, ranks)
     if free is None:
         return ChosenPlan(steps, "each has memory for the whole model")
-    most = max(map(peak, steps.shards))
+    most = max(map(costs.peak, steps.shards))
     reason = f"with all layers a rank takes {most / 1e9:.1f} GB of its card, and {free / 1e9:.1f} are free"
     if most <= free:
         return ChosenPlan(steps, reason)
-    return ChosenPlan(plan_fitting_layers(whole, ranks, peak, free), reason)
+    return ChosenPlan(plan_fitting_layers(whole, ranks, costs), reason)
 
 
-def plan_fitting_layers(whole: Shard, ranks: int, peak: Peak, free: int | None) -> ShardPlan:
-    """As many layers for one rank as for another; fewer for rank 0, which also hears and decodes, where then each card holds all that is its rank's. Raises BadOption."""
+def plan_fitting_layers(whole: Shard, ranks: int, costs: RankCosts) -> ShardPlan:
+    """So many layers for rank 0 that the slowest rank is as quick as it can be, as rank 0 also hears and decodes; as many for one of the others as for another.
+
+    Of the plans with which each card holds all that is its rank's; the even one where there is none. Raises BadOption.
+    """
     even = plan_even_layers(whole, ranks)
-    plan: ShardPlan | None = even
-    while plan is not None and free is not None:
-        if max(map(peak, plan.shards)) <= free:
-            return plan
-        plan = _take_layer_from_first(whole, plan)
-    return even
+    plans = [even]
+    while (fewer := _take_layer_from_first(whole, plans[-1])) is not None:
+        plans.append(fewer)
+    if costs.free is not None:
+        plans = [plan for plan in plans if max(map(costs.peak, plan.shards)) <= costs.free]
+    return min(plans, key=costs.slowest, default=even)
 
 
 def _take_layer_from_first(whole: Shard, plan: ShardPlan) -> ShardPlan | None:

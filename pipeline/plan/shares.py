@@ -67,11 +67,17 @@ class Sharing:
         free, speed = self.machine.free, self.machine.speed
         if free is None or speed is None:
             return None
-        times = (
+        times = [
             avatar.estimate_time(self.model, self.options, device, free, speed)
             for device in self._devices()
-        )
-        return max((each for each in times if each), key=lambda each: each.denoise, default=None)
+        ]
+        # Rank 0 decodes: the denoising of the others loses nothing by it.
+        loaded = [
+            replace(each, beside=each.beside if rank == 0 else 0.0)
+            for rank, each in enumerate(times)
+            if each
+        ]
+        return max(loaded, key=lambda each: each.denoise + each.beside * each.decode, default=None)
 
     def describe_ranks(self, alone: str) -> SharedFilm:
         """All of it as facts."""

@@ -43,6 +43,21 @@ def test_the_less_is_rounded_the_nearer_it_is_to_float32() -> None:
     assert gaps["never"] < gaps["block"] < gaps["layer"]
 
 
+def test_a_part_of_the_blocks_hears_as_the_whole_does() -> None:
+    """In bfloat16, too, where the injector's first layer belongs to another rank and has no weights here."""
+    model = rounded(small_transformer())
+    features = torch.from_numpy(sound(3))[None]
+    whole = model.embed_audio(features)[-1]
+    last = max(model.injector_of)
+    model.keep_blocks(range(last, last + 1))
+    # As they are loaded: what belongs to others was never given a precision.
+    model.audio_injector.injector[0].float()
+    assert model.audio_injector.injector[0].norm_k.weight.is_meta
+    (part,) = model.embed_audio(features)
+    assert torch.equal(part.keys, whole.keys)
+    assert torch.equal(part.shift, whole.shift)
+
+
 @pytest.mark.parametrize("rounding", ["layer", "block", "never"])
 def test_time_and_head_are_in_float32(rounding: str) -> None:
     """Whatever the weights are kept in."""

@@ -56,6 +56,14 @@ def test_rank_0_has_fewer_layers_where_its_card_would_not_hold_as_many() -> None
         assert estimate_memory("live-avatar", FULL, there, free).peak <= free
 
 
+@pytest.mark.parametrize(("options", "counts"), [(EIGHT, [17, 23]), (FULL, [18, 22])])
+def test_rank_0_has_fewer_layers_as_it_decodes(options: Options, counts: list[int]) -> None:
+    """On cards with room for anything: what decoding takes is worth five layers in eight bits, four in bfloat16."""
+    two = replace(AUTO, parallel="layers")
+    plan = choose_shards("live-avatar", options, two, 2, int(140e9)).plan
+    assert [len(shard.layers) for shard in plan.shards] == counts
+
+
 def test_layers_stay_even_where_that_would_not_help() -> None:
     """On 20 GB no rank holds its layers in bfloat16: what waits on the host is as much for each."""
     plan = choose_shards("live-avatar", FULL, AUTO, 4, int(20e9)).plan
@@ -79,7 +87,7 @@ def test_what_takes_one_card_is_refused() -> None:
 
 
 def test_a_rank_takes_its_share_of_the_time() -> None:
-    """A quarter of the layers at all steps, or all layers at a quarter of the steps, denoise in a quarter of the time."""
+    """So many of the layers at all steps, or all layers at a quarter of the steps, denoise in so much of the time."""
     free, speed = int(80e9), Speed()
     whole = estimate_time("live-avatar", EIGHT, AUTO, free, speed)
     assert whole is not None
@@ -88,5 +96,6 @@ def test_a_rank_takes_its_share_of_the_time() -> None:
         for shard in chosen.plan.shards:
             rank = estimate_time("live-avatar", EIGHT, replace(AUTO, shard=shard), free, speed)
             assert rank is not None
-            assert rank.denoise == pytest.approx(whole.denoise / 4)
+            part = len(shard.layers) * len(shard.steps) / (40 * 4)
+            assert rank.denoise == pytest.approx(part * whole.denoise)
             assert rank.decode == whole.decode

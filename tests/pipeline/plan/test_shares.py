@@ -43,7 +43,12 @@ def test_cards_that_share_a_film(asked: Callable[..., Request]) -> None:
     assert found.fits
     assert found.shared is not None
     assert found.shared.parallel == "layers"
-    assert [(each.layers, each.steps) for each in found.shared.ranks] == [(10, 4)] * 4
+    assert [(each.layers, each.steps) for each in found.shared.ranks] == [
+        (6, 4),
+        (11, 4),
+        (11, 4),
+        (12, 4),
+    ]
     assert found.device is not None
     assert found.device.needed == found.shared.ranks[0].needed > found.shared.ranks[1].needed
     one = plan_film(request, PlanOptions(gpu="4090"))[1]
@@ -63,7 +68,7 @@ def test_as_many_cards_as_asked_share_it_as_asked(asked: Callable[..., Request])
     how = PlanOptions(gpu="l40sx4")
     found = plan_film(replace(request, gpus="2", parallel="layers"), how)[1]
     assert found.shared is not None
-    assert [each.layers for each in found.shared.ranks] == [20, 20]
+    assert [each.layers for each in found.shared.ranks] == [17, 23]
     assert found.shared.reason == "as asked"
     assert plan_film(replace(request, gpus="1"), how)[1].shared is None
     with pytest.raises(BadOption, match="--gpus 5 cannot be used: the machine of --gpu l40sx4 has"):
