@@ -17,6 +17,16 @@ def longtake(verb: str, *words: str) -> str:
     return subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
+def test_a_film_with_a_script_is_planned(tmp_path: Path) -> None:
+    """Also where its entries lie behind what is rehearsed."""
+    script = tmp_path / "film.toml"
+    script.write_text(
+        '[[entry]]\nfrom = "1s"\nprompt = "She smiles."\n[[entry]]\nfrom = "5s"\nprompt = ""\n'
+    )
+    plan = json.loads(longtake("plan", *SMALL, "--script", str(script), "--json"))
+    assert plan["time"]["film"] > plan["time"]["first"] > 0
+
+
 def test_a_plan_holds(tmp_path: Path) -> None:
     """Memory and disk within 10 %; a time that is no guess; nothing of the rehearsal stays."""
     words = (*SMALL, "--run", str(tmp_path / "run"))

@@ -11,14 +11,17 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.prompt_schedule import parse_changes
 from pipeline.monitor.eta import EtaEstimator
 from pipeline.monitor.event_reader import EventTail
 from pipeline.upkeep.child_process import module_command, raise_if_failed, tie_to_parent
 from storage.disk import nearest_existing
 from storage.scratch import private_folder, scratch_folder
 from tasks.speaker_words import read_speaker
+from tasks.timeline import time_of_block
 
 if TYPE_CHECKING:
+    from storage.spec import Spec
     from tasks.request import Request
     from tasks.resolve import ResolvedRequest
 
@@ -108,8 +111,12 @@ def rehearse_film(resolved: "ResolvedRequest", frames_kept: int | None) -> Rehea
     clips = min(clips, -(-spec.frames // clip_frames))
     with rehearsal_folder(resolved.root) as folder:
         begun = time.monotonic()
-        listening = cut_sound(resolved, folder / "sound.wav", clips * clip_frames)
-        request = shorten_request(resolved.request, folder, clip_frames, clips, frames_kept)
+        frames = clips * clip_frames
+        listening = cut_sound(resolved, folder / "sound.wav", frames)
+        request = replace(
+            shorten_request(resolved.request, folder, clip_frames, clips, frames_kept),
+            script=write_script(folder / "script.json", spec, frames),
+        )
         stamp, checked = time.time(), time.monotonic()
         run_film(request, folder / "request.json")
         ended = time.monotonic()
@@ -146,6 +153,25 @@ def write_turn(path: Path) -> Path:
     """A table of turns that fits every sound: what it costs is the same whoever is heard."""
     path.write_text("from,until,speaker\n0s,0.1s,1\n", encoding="utf-8")
     return path
+
+
+def write_script(path: Path, spec: "Spec", frames: int) -> Path | None:
+    """A script of the changes of prompt that lie in the film's first frames; None where there are none."""
+    changes = [
+        each for each in parse_changes(spec.script) if each.block * spec.block_frames < frames
+    ]
+    entries = [
+        {
+            "from": f"{float(time_of_block(each.block, spec.block_frames, spec.fps))}s",
+            "prompt": each.prompt,
+            "expression": each.expression / 100,
+            "gesture": each.gesture / 100,
+            "fade": each.fade,
+        }
+        for each in changes
+    ]
+    path.write_text(json.dumps(entries), encoding="utf-8")
+    return path if entries else None
 
 
 def run_film(request: "Request", path: Path) -> None:

@@ -8,18 +8,17 @@ from pipeline import api
 from pipeline.monitor import log_output
 from pipeline.upkeep.child_process import follow_parent
 from storage.errors import LongtakeError as Fault
+from tasks.options import OPTIONS, read_path
+from tasks.request import Request
 
 
 def main(path: str) -> None:
     """Make the film of a request that lies in a file, as JSON."""
-    from tasks.request import Request
-
     follow_parent()
     log_output.configure_logging(debug=False, console=None)
     values = json.loads(Path(path).read_text(encoding="utf-8"))
-    for name in ("image", "audio", "pose_video", "run", "output_file"):
-        if name in values:
-            values[name] = Path(values[name])
+    paths = {name for name, each in OPTIONS.items() if each.kind.read is read_path}
+    values |= {name: Path(values[name]) for name in paths & values.keys()}
     api.new(Request(**values))
 
 

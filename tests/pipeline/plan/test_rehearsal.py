@@ -1,11 +1,17 @@
 """From what the first clips took to what the film will take; the whole path is in tests/test_planned_film.py."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.plan.rehearsal import RehearsalCosts, steady_events
+from model.prompt_schedule import PromptChange, format_changes
+from pipeline.plan.rehearsal import RehearsalCosts, steady_events, write_script
+from tasks.script_file import read_script
+from tests.pipeline.monitor.test_screens import SPEC
 
 Event = tuple[str, dict[str, Any], float]
 
@@ -101,3 +107,21 @@ def test_what_the_decoder_does_alone_at_the_end_is_not_its_pace() -> None:
     assert told[-1][0] == "clip_denoised"
     late = list(steady_events(list(events(3, denoise=0.1, rest=1.0))))
     assert late[-1][0] == "clip_published"
+
+
+def test_a_rehearsal_has_the_changes_of_prompt_that_lie_in_its_frames(tmp_path: Path) -> None:
+    """To the block; what comes later would be past its end."""
+    changes = (
+        PromptChange(1, 0, 80, 100, "She is sad."),
+        PromptChange(3, 2, 100, 129, ""),
+        PromptChange(20, 0, 100, 100, "She nods."),
+    )
+    spec = replace(SPEC, script=format_changes(changes))
+    path = tmp_path / "script.json"
+    assert write_script(path, spec, 20 * spec.block_frames) == path
+    times = [Fraction(each.block * spec.block_frames, spec.fps) for each in changes]
+    read = read_script(path)
+    assert [each.start for each in read] == times[:2]
+    assert [(each.prompt, each.fade) for each in read] == [("She is sad.", 0), ("", 2)]
+    assert [(each.expression, each.gesture) for each in read] == [(80, 100), (100, 129)]
+    assert write_script(path, spec, spec.block_frames) is None
