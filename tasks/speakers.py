@@ -113,8 +113,16 @@ def _place_faces(asked: Sequence[AskedSpeaker], request: "Request", media: "Medi
     faces = [find_face(each, request, media) for each in asked]
     for one, other in _pairs(len(asked)):
         reason = f"it is the face of {asked[one].word}, too: each speaker needs its own"
-        require_option(faces[one] != faces[other], FLAG, asked[other].word, reason)
+        apart = not _has_mouth_of(faces[one], faces[other])
+        require_option(apart, FLAG, asked[other].word, reason)
     return [Speaker(face_boxes=str(face)) for face in faces]
+
+
+def _has_mouth_of(one: FaceBoxes, other: FaceBoxes) -> bool:
+    """Whether the middle of one face's mouth lies in the other's: boxes that were told lie seldom where those lie that are found."""
+    (left, top, width, height), (x, y, w, h) = one.mouth, other.mouth
+    across, down = 2 * abs(left + width / 2 - x - w / 2), 2 * abs(top + height / 2 - y - h / 2)
+    return across <= max(width, w) and down <= max(height, h)
 
 
 def _place_part(asked: AskedSpeaker, media: "Media") -> Speaker:
@@ -152,9 +160,10 @@ def find_face(asked: AskedSpeaker, request: "Request", media: "Media") -> FaceBo
             face = FaceBoxes.from_options(mouth, ",".join(eyes))
         else:
             face = _pick_face(asked, request, media)
+        if (flaw := face.find_flaw(*size)) is not None:
+            raise ValueError(f"{flaw[0].removeprefix('--')}: {flaw[1]}")
     except ValueError as reason:
         raise BadOption(FLAG, asked.word, str(reason)) from None
-    face.check(*size)
     return face
 
 

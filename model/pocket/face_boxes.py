@@ -73,19 +73,24 @@ class FaceBoxes:
 
     def check(self, width: int, height: int) -> None:
         """Raise BadOption, naming the flag, where the boxes are no face of a picture of this size."""
-        words = {MOUTH_FLAG: format_box(self.mouth), EYES_FLAG: self.eyes_text}
+        if (found := self.find_flaw(width, height)) is not None:
+            flag, flaw = found
+            word = format_box(self.mouth) if flag == MOUTH_FLAG else self.eyes_text
+            raise BadOption(flag, word, flaw)
+
+    def find_flaw(self, width: int, height: int) -> tuple[str, str] | None:
+        """Why the boxes are no face of a picture of this size: the flag that says what is wrong, and the reason."""
         for flag, box in zip((MOUTH_FLAG, EYES_FLAG, EYES_FLAG), self, strict=True):
             if (flaw := find_box_flaw(box, width, height)) is not None:
-                raise BadOption(flag, words[flag], flaw)
+                return flag, flaw
         left, right = self.left_eye, self.right_eye
         if left[0] + left[2] - right[0] > MOST_OVERLAP * min(left[2], right[2]):
-            raise BadOption(EYES_FLAG, words[EYES_FLAG], "the two eyes are at one place")
+            return EYES_FLAG, "the two eyes are at one place"
         if not self.is_upright:
-            reason = "one eye lies above the other; turn the picture upright first"
-            raise BadOption(EYES_FLAG, words[EYES_FLAG], reason)
+            return EYES_FLAG, "one eye lies above the other; turn the picture upright first"
         if not self.has_mouth_below:
-            reason = f"it does not lie below the eyes ({self.eyes_text}); a picture must be upright"
-            raise BadOption(MOUTH_FLAG, words[MOUTH_FLAG], reason)
+            return MOUTH_FLAG, f"it does not lie below the eyes ({self.eyes_text}); a picture must be upright"  # fmt: skip
+        return None
 
     @property
     def is_upright(self) -> bool:
