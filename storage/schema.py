@@ -25,7 +25,14 @@ def _refuse_constant(word: str) -> NoReturn:
     raise Unfit(f"{word} is no number")
 
 
+def _require_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise Unfit("a key is there twice")
+    return found
+
+
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_STRICT_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_require_once)
 
 
 def read_json(path: Path, most: int) -> Any:
@@ -33,10 +40,12 @@ def read_json(path: Path, most: int) -> Any:
     return parse_json(read_plain(path, most))
 
 
-def parse_json(data: bytes) -> Any:
-    """JSON text as values; raises Unfit, also where lists and tables stand in each other deeper than DEPTH."""
+def parse_json(data: bytes, *, each_once: bool = False) -> Any:
+    """JSON text as values; raises Unfit, also where lists and tables stand in each other deeper than DEPTH, and if asked where a key is there twice."""
     try:
-        found = _DECODER.decode(data.decode())
+        found = (_STRICT_DECODER if each_once else _DECODER).decode(data.decode())
+    except Unfit:
+        raise
     except (ValueError, RecursionError) as error:
         raise Unfit("it is no JSON") from error
     level = [found]

@@ -1,7 +1,5 @@
 """A script as a person writes it: a file of entries, each with a time and a prompt, as TOML, JSON, CSV or SRT."""
 
-import csv
-import io
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,20 +14,19 @@ from storage.errors import BadOption
 from storage.printable import spell_unprintable
 from storage.schema import Unfit, parse_json
 from tasks.timeline import read_time
+from tasks.written_file import read_table, read_text, spell_shortly
 
-LARGEST_FILE = 1 << 20
-"""Bytes."""
 MOST_ENTRIES = 1000
 LONGEST_PROMPT = 2000
 """Characters of the prompt of one entry."""
-LONGEST_SHOWN = 60
-"""Characters that are said of what is wrong."""
 MOST_BLOCKS, MOST_STRENGTH = 100, 2
 """Of a fade; of expressions and gestures."""
 KEYS = ("from", "until", "prompt", "expression", "gesture", "fade")
 _ENTRIES, _FADE = "entry", "fade"
 """Keys of a TOML or JSON file: its list of entries, and the fade of those that say none."""
 _ARROW = re.compile(r"\s*(\S+)\s+-->\s+(\S+)\s*")
+
+_TIMES_INSIDE = re.compile(r"[\d.,]\s*-->\s*\d")
 
 
 @dataclass(frozen=True)
@@ -73,31 +70,19 @@ def _read_entries(path: Path) -> list[Mapping[str, Any]]:
     return read(read_text(path))
 
 
-def read_text(path: Path) -> str:
-    """A small file's text. Raises ValueError with what is the matter with it."""
-    try:
-        if not path.is_file():
-            raise ValueError("there is no such file" if not path.exists() else "it is no file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError("it is no UTF-8 text") from None
-    except OSError as error:
-        raise ValueError(f"it cannot be read ({error.strerror})") from None
-
-
 def _read_toml(text: str) -> list[Mapping[str, Any]]:
     try:
         found = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"it is no TOML: {error}") from None
+    except ValueError:  # of a number of some thousand digits, in words for programmers
+        raise ValueError("it is no TOML: a number in it is too long") from None
     return _list_entries(found)
 
 
 def _read_json(text: str) -> list[Mapping[str, Any]]:
     try:
-        found = parse_json(text.encode())
+        found = parse_json(text.encode(), each_once=True)
     except Unfit as error:
         raise ValueError(str(error)) from None
     return _list_entries({_ENTRIES: found} if isinstance(found, list) else found)
@@ -116,20 +101,16 @@ def _list_entries(found: Any) -> list[Mapping[str, Any]]:
 
 
 def _read_csv(text: str) -> list[Mapping[str, Any]]:
-    try:
-        rows = list(csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True))
-    except csv.Error as error:
-        raise ValueError(f"it is no CSV: {error}") from None
-    if any(None in row for row in rows):
-        raise ValueError('a row has more columns than the first one: a comma in a prompt wants "…"')
     # An empty cell says nothing, but for a prompt, which then asks for nothing.
     told = ("prompt", "from")
+    rows = read_table(text)
     return [{key: word for key, word in row.items() if word or key in told} for row in rows]
 
 
 def _read_srt(text: str) -> list[Mapping[str, Any]]:
     found = []
-    for n, block in enumerate(re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip()), 1):
+    blocks = re.split(r"\n\s*\n", text.strip()) if text.strip() else []
+    for n, block in enumerate(blocks, 1):
         with _naming(n):
             found.append(_read_subtitle(block.splitlines()))
     return found
@@ -140,6 +121,8 @@ def _read_subtitle(lines: list[str]) -> Mapping[str, Any]:
     times = _ARROW.fullmatch(rest[0].replace(",", ".")) if rest else None
     if times is None:
         raise ValueError("a line such as 00:00:01,000 --> 00:00:04,000 is needed")
+    if any(_TIMES_INSIDE.search(line) for line in rest[1:]):
+        raise ValueError("another one's times stand in it: an empty line is needed between two")
     return {"from": times[1], "until": times[2], "prompt": " ".join(rest[1:])}
 
 
@@ -173,18 +156,13 @@ def _build_entry(facts: Mapping[str, Any]) -> ScriptEntry:
 
 
 def _require_known(facts: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    if unknown := [_spell(key) for key in facts if key not in known]:
+    if unknown := [spell_shortly(key) for key in facts if key not in known]:
         raise ValueError(f"{unknown[0]} is not known; {', '.join(known)} are")
 
 
 def _read_clock(value: object) -> Fraction:
     """A time in the film; TOML has a kind of its own for those with hours."""
-    return read_time(_spell(value))
-
-
-def _spell(value: object) -> str:
-    """What a file has, as one short line."""
-    return spell_unprintable(str(value))[:LONGEST_SHOWN]
+    return read_time(spell_shortly(value))
 
 
 def _read_prompt(value: object) -> str:
@@ -216,11 +194,12 @@ def _read_number(facts: Mapping[str, Any], key: str, usual: int, most: int) -> f
     value = facts.get(key, usual)
     try:
         # No fraction: that of 1e-999999999 would never be done.
-        number = -1.0 if isinstance(value, bool) else float(str(value))
+        strange = isinstance(value, bool) or "_" in str(value)
+        number = -1.0 if strange else float(str(value))
     except ValueError:
         number = -1.0
     if not 0 <= number <= most:  # nan is not, either
-        raise ValueError(f"{key} is a number from 0 to {most}, not {_spell(value)}")
+        raise ValueError(f"{key} is a number from 0 to {most}, not {spell_shortly(value)}")
     return number
 
 

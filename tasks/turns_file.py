@@ -1,23 +1,19 @@
 """--turns: a table who speaks from when to when, for several speakers who share one soundtrack."""
 
-import csv
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 from storage.errors import BadOption
-from storage.printable import spell_unprintable
 from storage.speaker import MOST_TURNS, Turn
-from tasks.script_file import read_text
 from tasks.timeline import format_duration, read_time
+from tasks.written_file import read_table, read_text, spell_shortly
 
 FLAG = "--turns"
 COLUMNS = ("from", "until", "speaker")
 NEAR_END = Fraction(1, 10)
 """Seconds by which the last turn may end after the sound: an editor's end is seldom a whole sample."""
-_SHOWN = 40
 
 
 def read_turns(path: Path, speakers: int, seconds: Fraction, rate: int) -> tuple[Turn, ...]:
@@ -34,17 +30,12 @@ def read_turns(path: Path, speakers: int, seconds: Fraction, rate: int) -> tuple
     return turns
 
 
-def _read_rows(text: str) -> list[Mapping[str, str]]:
-    try:
-        rows: list[Mapping[str, str]] = list(
-            csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
-        )
-    except csv.Error as error:
-        raise ValueError(f"it is no CSV: {error}") from None
+def _read_rows(text: str) -> Sequence[Mapping[str, str]]:
+    rows = read_table(text)
     if not rows:
         raise ValueError(f"it has no turn: a first row {','.join(COLUMNS)} is needed, then a row each")  # fmt: skip
     if any(set(row) != set(COLUMNS) for row in rows):
-        raise ValueError(f"its first row must be {','.join(COLUMNS)}, and no row may have more")
+        raise ValueError(f"its first row must be {','.join(COLUMNS)}, and each row has as many")
     if len(rows) > MOST_TURNS:
         raise ValueError(f"it has {len(rows)} turns, and {MOST_TURNS} can be had")
     return rows
@@ -52,7 +43,7 @@ def _read_rows(text: str) -> list[Mapping[str, str]]:
 
 def _read_row(row: Mapping[str, str], number: int, speakers: int, rate: int) -> Turn:
     try:
-        words = [_spell(row[name]) for name in COLUMNS]
+        words = [spell_shortly(row[name]) for name in COLUMNS]
         start, stop = (round(read_time(word) * rate) for word in words[:2])
         if words[2] not in map(str, range(1, speakers + 1)):
             raise ValueError(f"speaker is a number from 1 to {speakers}, not {words[2]}")
@@ -61,10 +52,6 @@ def _read_row(row: Mapping[str, str], number: int, speakers: int, rate: int) -> 
     except ValueError as error:
         raise ValueError(f"row {number}: {error}") from None
     return Turn(start, stop, int(words[2]) - 1)
-
-
-def _spell(word: str | None) -> str:
-    return spell_unprintable(word or "").strip()[:_SHOWN]
 
 
 def _require_order(turns: tuple[Turn, ...]) -> None:

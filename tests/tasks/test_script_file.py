@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from storage.errors import BadOption
 from storage.printable import spell_unprintable
-from tasks.script_file import LARGEST_FILE, MOST_ENTRIES, ScriptEntry, read_script
+from tasks.script_file import MOST_ENTRIES, ScriptEntry, read_script
+from tasks.written_file import LARGEST_FILE
 
 TOML = """
 fade = 2
@@ -57,13 +58,26 @@ def test_the_same_is_read_of_every_kind_of_file(tmp_path: Path, suffix: str, tex
     assert read_script(write(tmp_path, suffix, text)) == ENTRIES
 
 
+def test_blanks_around_a_cell_and_old_line_ends_change_nothing(tmp_path: Path) -> None:
+    """As spreadsheets and hands write them."""
+    for text in ("from , prompt ,fade\n1s ,a, \n", "from,prompt\r1s,a\r"):
+        path = tmp_path / "film.csv"
+        path.write_bytes(text.encode())
+        assert read_script(path) == [ScriptEntry(Fraction(1), None, "a")]
+
+
 def test_subtitles_are_prompts_with_their_times(tmp_path: Path) -> None:
     """An SRT file with Windows' line ends too; lines of one subtitle are one prompt, and its number may be missing."""
     wanted = [
         ScriptEntry(Fraction(0), Fraction(13, 4), "She smiles."),
         ScriptEntry(Fraction(4), Fraction(13, 2), "She nods, and looks up."),
     ]
-    for text in (SRT, SRT.replace("\n", "\r\n"), SRT.replace("1\n00", "00")):
+    for text in (
+        SRT,
+        SRT.replace("\n", "\r\n"),
+        SRT.replace("\n", "\r"),
+        SRT.replace("1\n00", "00"),
+    ):
         path = tmp_path / "film.srt"
         path.write_bytes(text.encode())
         assert read_script(path) == wanted
@@ -114,13 +128,19 @@ WRONG = {
     "no number": (".csv", "from,prompt,gesture\n1s,a,much", "entry 1: gesture is a number from 0 to 2, not much"),
     "endless": (".csv", "from,prompt,gesture\n1s,a,1e999999999", "entry 1: gesture is a number from 0 to 2"),
     "nan in a table": (".toml", entries(ONE + "\ngesture = nan"), "entry 1: gesture is a number from 0 to 2, not nan"),
-    "nan": (".json", '[{"from": "1s", "prompt": "a", "gesture": NaN}]', "it is no JSON"),
+    "nan": (".json", '[{"from": "1s", "prompt": "a", "gesture": NaN}]', "NaN is no number"),
+    "key twice": (".json", '[{"from": "1s", "prompt": "a", "prompt": "b"}]', "a key is there twice"),
+    "column twice": (".csv", "from,from,prompt\n1s,2s,a", "from is there twice"),
+    "short row": (".csv", "from,prompt\n1s", "entry 1: prompt is missing"),
+    "digits apart": (".csv", "from,prompt,fade\n1s,a,1_0", "entry 1: fade is a number from 0 to 100, not 1_0"),
+    "thousands of digits": (".toml", entries(ONE + "\nfade = " + "9" * 5000), "it is no TOML: a number in it is too long"),
+    "no empty line": (".srt", "00:00:01,000 --> 00:00:02,000\nShe\n2\n00:00:03,000 --> 00:00:04,000\nnods", "entry 1: another one's times stand in it"),
     "truth": (".toml", entries(ONE + "\ngesture = true"), "entry 1: gesture is a number"),
     "half a block": (".toml", entries(ONE + "\nfade = 0.5"), "entry 1: fade is a whole number of blocks"),
     "no entry": (".toml", "", "it has no entry"),
     "empty JSON": (".json", "", "it is no JSON"),
     "empty CSV": (".csv", "", "it has no entry"),
-    "empty SRT": (".srt", "", "entry 1: a line such as 00:00:01,000 --> 00:00:04,000 is needed"),
+    "empty SRT": (".srt", "\n\n", "it has no entry"),
     "a table": (".toml", "entry = 3", "entry is no list of tables"),
     "words": (".json", '"a"', "a list of entries is needed"),
     "no TOML": (".toml", "from: 3", "it is no TOML"),

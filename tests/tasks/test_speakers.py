@@ -59,6 +59,11 @@ def test_one_speaker_says_nothing_of_it(film: Callable[..., Request]) -> None:
     assert "turns" not in spec.canonical
 
 
+def shift(boxes: str, by: int) -> str:
+    """Boxes so many pixels further right."""
+    return ",".join(str(int(each) + by * (n % 4 == 0)) for n, each in enumerate(boxes.split(",")))
+
+
 BAD = {
     "one alone": ([f"a.wav@{LEFT}"], {}, "one speaker needs no flag"),
     "five": ([f"a.wav@{LEFT}"] * 5, {}, "at most 4"),
@@ -66,6 +71,11 @@ BAD = {
     "another sound": ([f"b.wav@{LEFT}", f"a.wav@{RIGHT}"], {}, "--audio a.wav cannot be used"),
     "a face, too": ([f"a.wav@{LEFT}", f"b.wav@{RIGHT}"], {"face": 1}, "--face 1 cannot be used"),
     "the same face": ([f"a.wav@{LEFT}", f"b.wav@{LEFT}"], {}, "it is the face of a.wav"),
+    "the same face, a pixel beside": (
+        [f"a.wav@{LEFT}", f"b.wav@{shift(LEFT, 1)}"],
+        {},
+        "it is the face of a.wav",
+    ),
     "a mask": ([f"a.wav@{LEFT}", "b.wav@group.png"], {}, "pocket moves faces"),
     "no such file": (
         [f"a.wav@{LEFT}", f"c.wav@{RIGHT}"],
@@ -73,7 +83,11 @@ BAD = {
         "c.wav cannot be used: there is no such file",
     ),
     "no sound in it": ([f"a.wav@{LEFT}", f"group.png@{RIGHT}"], {}, "group.png"),
-    "outside": ([f"a.wav@{LEFT}", "b.wav@900,60,30,12,90,30,20,12,130,30,20,12"], {}, "not inside"),
+    "outside": (
+        [f"a.wav@{LEFT}", "b.wav@900,60,30,12,90,30,20,12,130,30,20,12"],
+        {},
+        "--speaker b.wav@900,60,30,12,90,30,20,12,130,30,20,12 cannot be used: mouth: the box 900,60,30,12 is not inside",
+    ),
     "five numbers": ([f"a.wav@{LEFT}", "b.wav@1,2,3,4,5"], {}, "4 numbers are needed"),
     "no face there": ([f"a.wav@{LEFT}", "b.wav@face:2"], {}, "no face was found"),
 }
@@ -131,8 +145,10 @@ def test_turns_are_laid_on_the_sound(talk: Callable[..., Request]) -> None:
 BAD_TURNS = {
     "from,until,speaker\n": "it has no turn",
     "begin,end,who\n0s,1s,1\n": "its first row must be from,until,speaker",
-    "from,until,speaker\n0s,1s,1,x\n": "its first row must be",
-    "from,until,speaker\n0s,1s\n": "row 1: speaker is a number from 1 to 2, not",
+    "from,until,speaker\n0s,1s,1,x\n": "a row has more columns than the first one",
+    "from,from,until,speaker\n0s,1s,2s,1\n": "from is there twice",
+    "from,until,speaker\n0s,1s\n": "its first row must be from,until,speaker, and each row has as many",
+    "from,until,speaker\n0s,1s,\n": "row 1: speaker is a number from 1 to 2, not",
     "from,until,speaker\n0s,soon,1\n": "row 1: a time such as",
     "from,until,speaker\n0s,1s,3\n": "row 1: speaker is a number from 1 to 2, not 3",
     "from,until,speaker\n1s,1s,1\n": "row 1: it ends before it begins",
