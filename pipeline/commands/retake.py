@@ -16,13 +16,14 @@ from pipeline.commands.command import (
 )
 from pipeline.commands.keep_going import flags_as_words, keep_going
 from storage.errors import BadInput
-from tasks.timeline import first_clip_after, first_clip_at, format_duration, read_time
+from tasks.timeline import clock_tenths, first_clip_after, first_clip_at, read_time
 
 if TYPE_CHECKING:
     from pipeline.options.sources import GivenOptions
     from pipeline.quality.worst_clips import ClipMeasure
     from pipeline.results import RetakenFilm
     from pipeline.upkeep.worst_retake import WorstRetake
+    from storage.spec import Spec
     from tasks.retake import RetakePlan, RetakeRequest
 
 
@@ -156,16 +157,15 @@ def _read_clips(command: Command) -> tuple[int, int | None]:
     if (clip is None) == (begin is None):
         raise BadInput("One of --clip N and --from TIME says where the retake begins.")
     start = None if begin is None else _read_time(str(begin))
-    first = int(str(clip)) if start is None else _find_clip(command, start, first_clip_at)
+    first = int(str(clip)) if start is None else _find_first(command, start)
     if until is None:
         return first, None
     word = str(until)
     if word.isascii() and word.isdigit():
         return first, int(word)
-    end = _read_time(word)
-    if start is not None and end <= start:
+    if start is not None and _read_time(word) <= start:
         raise BadInput(f"--until {until} is not behind --from {begin}.")
-    return first, _find_clip(command, end, first_clip_after)
+    return first, _find_stop(command, word, first)
 
 
 def read_time_option(command: Command, name: str) -> Fraction | None:
@@ -182,16 +182,30 @@ def _read_time(word: str) -> Fraction:
         raise BadInput(f"{reason}.") from None
 
 
-def _find_clip(command: Command, time: Fraction, rule: Callable[[Fraction, int, int], int]) -> int:
-    """The clip of a time in the film; raises BadInput where the film is over by then."""
+def _find_first(command: Command, time: Fraction) -> int:
+    """The clip that shows the film at a time; raises BadInput where it is over by then."""
+    spec = _open_spec(command)
+    if time >= (length := Fraction(spec.frames, spec.fps)):
+        raise BadInput(f"--from {clock_tenths(time)} is not before the film's end, {clock_tenths(length)}.")  # fmt: skip
+    return first_clip_at(time, spec.fps, spec.clip_frames)
+
+
+def _find_stop(command: Command, word: str, first: int) -> int:
+    """The first clip behind a time; raises BadInput where the film is over by then, or clip `first` has not begun."""
+    spec, time = _open_spec(command), _read_time(word)
+    length, begun = (Fraction(n, spec.fps) for n in (spec.frames, first * spec.clip_frames))
+    # Half a frame is rounding, of a length that was read off a player.
+    if time > length + Fraction(1, 2 * spec.fps):
+        raise BadInput(f"--until {word} is behind the film's end, {clock_tenths(length)}: leave it out to go there.")  # fmt: skip
+    if time <= begun:
+        raise BadInput(f"--until {word} is not behind the beginning of clip {first}, {clock_tenths(begun)}.")  # fmt: skip
+    return min(first_clip_after(time, spec.fps, spec.clip_frames), spec.clips)
+
+
+def _open_spec(command: Command) -> "Spec":
     from storage.run import Run
 
-    spec = Run.open(command.path("run")).spec
-    clip = rule(time, spec.fps, spec.clip_frames)
-    if rule is first_clip_at and clip >= spec.clips:
-        length = format_duration(Fraction(spec.frames, spec.fps))
-        raise BadInput(f"--from {format_duration(time)} is behind the film's end, {length}.")
-    return clip
+    return Run.open(command.path("run")).spec
 
 
 def add_arguments(parser: Parser) -> None:

@@ -75,11 +75,19 @@ def test_times_tell_the_clips_that_show_them(old: Path, longtake: Call) -> None:
         (["--clip", 1, "--from", "2s"], "One of --clip N and --from TIME says where"),
         (["--from", "2"], "a time such as 0:03:12, 3:12.4 or 192.4s is needed, not 2."),
         (["--from", "0:61"], "0:61 is no time"),
-        (["--from", "0:00:09.7"], "--from 0:00:09.70 is behind the film's end, 0:00:0"),
+        (["--from", "0:00:09.7"], "--from 0:00:09.7 is not before the film's end, 0:00:0"),
+        (["--from", "9s"], "--from 0:00:09.0 is not before the film's end, 0:00:09.0."),
         (["--from", "5s", "--until", "3s"], "--until 3s is not behind --from 5s."),
         (["--from", "3s", "--until", "2s"], "--until 2s is not behind --from 3s."),
         (["--clip", 1, "--until", "soon"], "a time such as"),
-        (["--clip", 1, "--until", "0:01:00"], "--until"),
+        (
+            ["--clip", 1, "--until", "0:01:00"],
+            "--until 0:01:00 is behind the film's end, 0:00:09.0",
+        ),
+        (
+            ["--clip", 3, "--until", "1s"],
+            "--until 1s is not behind the beginning of clip 3, 0:00:05.8.",
+        ),
     ],
 )
 def test_times_that_are_none_are_refused(
