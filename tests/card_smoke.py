@@ -22,6 +22,7 @@ ROWS = {
     "avatar": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz {{0}}/sound.npz --init {{0}}/zero/avatar.safetensors --out {{0}}/one",
     "further": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --init {{0}}/one/avatar.safetensors --out {{0}}/two",
     "weights": "-m model.tools.make_checkpoint --out {0}/large",
+    "ranks": "-m pytest -q -m slow tests/faults/test_ranks_on_cards.py",
     "film": "-m pipeline new examples/mila.png examples/harbour.wav --model live-avatar --weights {0}/large --size 64*64 --num-clip 2 --run {0}/run",
 }
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -20,8 +21,8 @@ SECONDS = 30.0
 """From the fault until all processes have ended."""
 
 
-def start(film: Path, *more: str) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-m", "pipeline", "new", *FILM, "--run", str(film), *more]
+def start(film: Path, *more: str, of: Sequence[str] = FILM) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", "pipeline", "new", *of, "--run", str(film), *more]
     return subprocess.Popen(words, cwd=ROOT, env=THERE, stderr=subprocess.DEVNULL)
 
 
@@ -32,8 +33,7 @@ def pieces(film: Path) -> dict[str, bytes]:
 
 
 def harm_one(worker: "subprocess.Popen[bytes]", chance: random.Random) -> float | None:
-    """Kill (or, of the others, stop) one of the ranks after a moment; seconds until all have ended. None where the film was done before."""
-    time.sleep(chance.uniform(1, 9))
+    """Kill (or, of the others, stop) one of the ranks; seconds until all have ended. None where the film is done."""
     if worker.poll() is not None:
         return None
     try:
@@ -66,6 +66,7 @@ def test_any_rank_may_die_at_any_time(seed: int, tmp_path: Path, tally: Tally) -
         if faults >= 11:
             assert worker.wait() == 0
             break
+        time.sleep(chance.uniform(1, 9))
         if (seconds := harm_one(worker, chance)) is not None:
             faults, longest = faults + 1, max(longest, seconds)
         elif worker.wait() == 0:
