@@ -1,6 +1,6 @@
 """A film's prompt schedule: from which block of latents on which prompt holds. Without torch.
 
-As text, which is what a spec has, a change is a line: its first block, blocks of fade, expression and gesture in per cent, prompt.
+As text, which is what a spec has, a change is a line: its first block (and :seed, where it has one), blocks of fade, expression and gesture in per cent, prompt.
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,8 @@ class PromptChange:
     """Per cent of nods, shakes and liveliness."""
     prompt: str
     """One line; empty asks for nothing."""
+    seed: int | None = None
+    """That of the noise from the first block on; None: the film's own."""
 
     def share_at(self, block: int) -> float:
         """How much of what holds at a block this prompt is, 0 before its first: thirds where the fade is two blocks."""
@@ -30,7 +32,7 @@ class PromptChange:
 def format_changes(changes: Iterable[PromptChange]) -> str:
     """The changes as text, which `parse_changes` reads."""
     return "".join(
-        f"{each.block} {each.fade} {each.expression} {each.gesture} {each.prompt}\n"
+        f"{each.block}{'' if each.seed is None else f':{each.seed}'} {each.fade} {each.expression} {each.gesture} {each.prompt}\n"
         for each in changes
     )
 
@@ -41,5 +43,7 @@ def parse_changes(text: str) -> tuple[PromptChange, ...]:
 
 
 def _parse_change(line: str) -> PromptChange:
-    block, fade, expression, gesture, prompt = line.split(" ", 4)
-    return PromptChange(int(block), int(fade), int(expression), int(gesture), prompt)
+    place, fade, expression, gesture, prompt = line.split(" ", 4)
+    block, _, seed = place.partition(":")
+    strengths = int(expression), int(gesture)
+    return PromptChange(int(block), int(fade), *strengths, prompt, int(seed) if seed else None)

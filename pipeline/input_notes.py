@@ -125,7 +125,10 @@ def describe_script(spec: "Spec") -> Iterator[str]:
     read = [read_change(each) for each in changes]
     clocks = [each.clock for each in list_prompts(spec)]
     asked = [_name_acts(each) for each in read]
-    told = [f"{clock} {acts or 'calm'}" for clock, acts in zip(clocks, asked, strict=True)]
+    told = [
+        f"{clock} {acts or 'calm'}{'' if change.seed is None else f' (seed {change.seed})'}"
+        for clock, acts, change in zip(clocks, asked, changes, strict=True)
+    ]
     yield f"The script: {count_noun(len(told), 'change')}: {_cut('; '.join(told))}"
     idle = [
         clock

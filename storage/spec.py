@@ -150,7 +150,7 @@ class Spec:
     """The id that is hidden in every clip (storage/watermark.py); empty: none is."""
 
     script: Annotated[
-        str, Text(LONGEST_SCRIPT, r"([0-9]{1,9} [0-9]{1,3} [0-9]{1,3} [0-9]{1,3} [^\n]*\n)*")
+        str, Text(LONGEST_SCRIPT, r"([0-9]{1,9}(:[0-9]{1,18})?( [0-9]{1,3}){3} [^\n]*\n)*")
     ] = ""
     """From which block of latents on which prompt holds, a line each (model/prompt_schedule.py); empty: `prompt` holds throughout."""
     negative_prompt: Annotated[str, Text(LONGEST_PROMPT)] = ""

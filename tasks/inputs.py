@@ -5,6 +5,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from model.pocket.face_boxes import FaceBoxes
+from model.prompt_schedule import parse_changes
+from model.seed_schedule import encode_seeds
 from storage.dubbing import lay_dubs
 from storage.picture import treat_picture
 from storage.soundtrack import stream_sound
@@ -78,7 +80,8 @@ def _encode_first_inputs(session: Session) -> None:
     place = find_place(run, (done.width, done.height))
     encoded = dict(avatar.encode_inputs(picture, spec.prompt, place, spec.script))
     # Where they were lost, the replay takes these: it tells whether they are those that the clips were made of.
-    session.inputs = {**encoded, "sound_moments": moments.array}
+    seeds = encode_seeds(spec.seed, parse_changes(spec.script))
+    session.inputs = {**encoded, **seeds, "sound_moments": moments.array}
     session.agree()
     run.inputs.publish(session.inputs)
     if faces := (place,) if isinstance(place, FaceBoxes) else place.faces if place else ():

@@ -53,7 +53,8 @@ def _lay_entries(
     for n, each in enumerate(entries):
         fade = FADE if each.fade is None else each.fade
         first = min(nearest_block(each.start, traits), last)
-        yield PromptChange(first, fade if first else 0, each.expression, each.gesture, each.prompt)
+        strengths = each.expression, each.gesture
+        yield PromptChange(first, fade if first else 0, *strengths, each.prompt, each.seed)
         following = entries[n + 1].start if n + 1 < len(entries) else None
         if each.until is None:
             continue

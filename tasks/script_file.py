@@ -21,7 +21,8 @@ LONGEST_PROMPT = 2000
 """Characters of the prompt of one entry."""
 MOST_BLOCKS, MOST_STRENGTH = 100, 2
 """Of a fade; of expressions and gestures."""
-KEYS = ("from", "until", "prompt", "expression", "gesture", "fade")
+LARGEST_SEED = 10**18 - 1
+KEYS = ("from", "until", "prompt", "expression", "gesture", "fade", "seed")
 _ENTRIES, _FADE = "entry", "fade"
 """Keys of a TOML or JSON file: its list of entries, and the fade of those that say none."""
 _ARROW = re.compile(r"\s*(\S+)\s+-->\s+(\S+)\s*")
@@ -44,6 +45,8 @@ class ScriptEntry:
     """Per cent of what the prompt asks for."""
     fade: int | None = None
     """Blocks; None: as usual."""
+    seed: int | None = None
+    """None: the film's own."""
 
 
 def read_script(path: Path) -> list[ScriptEntry]:
@@ -152,6 +155,7 @@ def _build_entry(facts: Mapping[str, Any]) -> ScriptEntry:
         expression=_read_strength(facts, "expression"),
         gesture=_read_strength(facts, "gesture"),
         fade=_read_fade(facts),
+        seed=_read_seed(facts),
     )
 
 
@@ -187,6 +191,17 @@ def _read_fade(facts: Mapping[str, Any]) -> int | None:
     if not fade.is_integer():
         raise ValueError(f"{_FADE} is a whole number of blocks")
     return int(fade)
+
+
+def _read_seed(facts: Mapping[str, Any]) -> int | None:
+    """A seed, which CSV has as text."""
+    if "seed" not in facts:
+        return None
+    value = facts["seed"]
+    word = "" if isinstance(value, bool) else str(value)
+    if not (word.isascii() and word.isdecimal() and int(word[:20]) <= LARGEST_SEED):
+        raise ValueError(f"seed is a whole number from 0 to {LARGEST_SEED}, not {spell_shortly(value)}")  # fmt: skip
+    return int(word)
 
 
 def _read_number(facts: Mapping[str, Any], key: str, usual: int, most: int) -> float:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from storage.run import Run
@@ -23,10 +24,12 @@ SOON = {**os.environ, "OMP_WAIT_POLICY": "passive"}
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A change at nearly every block, some with a fade that is not over when the next begins."""
+    """A change at nearly every block, some with a fade that is not over when the next begins, some with a seed."""
     path = tmp_path_factory.mktemp("script") / "film.csv"
-    rows = (f"{0.6 + 0.52 * n:.2f}s,{PROMPTS[n % 5]},{n % 4}\n" for n in range(CHANGES))
-    path.write_text("from,prompt,fade\n" + "".join(rows), encoding="utf-8")
+    rows = (
+        f"{0.6 + 0.52 * n:.2f}s,{PROMPTS[n % 5]},{n % 4},{n % 3 and n}\n" for n in range(CHANGES)
+    )
+    path.write_text("from,prompt,fade,seed\n" + "".join(rows), encoding="utf-8")
     return path
 
 
@@ -98,3 +101,22 @@ def test_a_retake_keeps_the_script(unbroken: Path, tmp_path: Path) -> None:
     assert Run.open(new).spec.script == Run.open(unbroken).spec.script
     name = "segments/00008.mp4"
     assert (new / name).read_bytes() == (unbroken / name).read_bytes()
+
+
+def test_from_an_entrys_time_on_the_noise_is_that_of_its_seed(tmp_path: Path) -> None:
+    """A film whose script begins with a seed is, latent by latent, the one of that --base-seed; another seed from the third block on changes nothing before."""
+    films = {}
+    for name, seeds, more in (
+        ("own", ("", ""), ("--base-seed", "7")),
+        ("told", ("7", "7"), ()),
+        ("later", ("7", "8"), ()),
+    ):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("from,prompt,seed\n" + f"0s,,{seeds[0]}\n0.96s,,{seeds[1]}\n")
+        command = words(path, tmp_path / name, "--num-clip", "4", *more)
+        subprocess.run(command, cwd=ROOT, env=SOON, check=True, capture_output=True, timeout=LONG)
+        latents = Run.open(tmp_path / name).latents
+        films[name] = [latents.read(clip) for clip in range(4)]
+    assert all(map(np.array_equal, films["own"], films["told"]))
+    same = list(map(np.array_equal, films["told"], films["later"]))
+    assert same == [True, True, False, False]

@@ -43,7 +43,7 @@ class LiveAvatar(WanAvatar):
             schedule=self.text_schedule(inputs),
         )
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
-        noise = SeededNoise(seed, transformer.config.roll)
+        noise = SeededNoise(seed, transformer.config.roll, self.seed_schedule(inputs))
         cache = KVCacheConfig(self._place.fp8, self._parts.placing.kv_on_host)
         return DenoisingSetup(transformer, schedule, conditioning, noise, cache)
 

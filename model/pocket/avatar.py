@@ -54,6 +54,7 @@ from model.sampling.causal_stage import DenoisingSetup, count_blocks
 from model.sampling.noise import SeededNoise
 from model.sampling.probe import hash_bits
 from model.sampling.schedule import make_schedule
+from model.seed_schedule import SeedSchedule
 from model.speaker_places import Place, SpeakerPlaces
 
 
@@ -220,7 +221,7 @@ class PocketAvatar:
             settle=lambda latents, features: put_lips(latents, self._visemes(features)),
         )
         schedule = make_schedule(self._traits.steps, model_traits.TRANSFORMER.sigmas)
-        noise = SeededNoise(seed, config.roll)
+        noise = SeededNoise(seed, config.roll, SeedSchedule.from_inputs(inputs, blocks))
         held = self._shard.layers if self._shard else self._transformer.held
         transformer = view_blocks(self._transformer, held)
         return DenoisingSetup(transformer, schedule, conditioning, noise, self._cache)

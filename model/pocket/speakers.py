@@ -16,6 +16,7 @@ from model.pocket.canvas import locate_face
 from model.pocket.curve_layout import FRAMES
 from model.pocket.decoder import PocketDecoder
 from model.pocket.warping_network import WarpingNetwork
+from model.seed_schedule import shift_seeds
 
 BORDER = 0.5
 """How far from the border between two faces motion is led to nothing, in heights of a face from eyes to mouth."""
@@ -39,7 +40,8 @@ def stack_inputs(each: Sequence[Named]) -> Named:
 
 def inputs_of(inputs: Named, speaker: int) -> Named:
     """The inputs of one speaker, from 0 on, as a film of its own has them."""
-    return {**inputs, **{name: inputs[name][speaker] for name in OWN}}
+    own = {name: inputs[name][speaker] for name in OWN}
+    return {**inputs, **own, **shift_seeds(inputs, speaker)}
 
 
 def seed_of(seed: Seed, speaker: int) -> Seed:

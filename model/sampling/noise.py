@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.avatar import Seed, seed_for_clip
+from model.seed_schedule import SeedSchedule
 
 NOISE, SINK = 0, 1
 """Purposes: a draw for one never shifts a draw for another."""
@@ -22,10 +23,12 @@ class NoiseSource(Protocol):
 
 
 class SeededNoise:
-    """Philox streams keyed by (seed, clip, block, step, purpose): the same on every machine, at any clip first."""
+    """Philox streams keyed by (seed, clip, block, step, purpose): the same on every machine, at any clip first. `schedule`: the script's seeds."""
 
-    def __init__(self, seed: Seed, roll: tuple[int, int]) -> None:
-        self.seed, self.roll = seed, roll
+    def __init__(
+        self, seed: Seed, roll: tuple[int, int], schedule: SeedSchedule | None = None
+    ) -> None:
+        self.seed, self.roll, self.schedule = seed, roll, schedule
 
     def noise(self, clip: int, block: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Standard normal noise of a block's latents."""
@@ -36,6 +39,9 @@ class SeededNoise:
         low, high = self.roll
         return int(self._stream(clip, block, step, SINK).integers(low, high + 1))
 
-    def _stream(self, clip: int, *place: int) -> np.random.Generator:
-        key = [seed_for_clip(self.seed, clip), clip, *place]
+    def _stream(self, clip: int, block: int, *place: int) -> np.random.Generator:
+        seed = seed_for_clip(self.seed, clip)
+        if self.schedule is not None:
+            seed = self.schedule.seed_at(seed, clip, block)
+        key = [seed, clip, block, *place]
         return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))

@@ -30,6 +30,7 @@ from model.prompt_schedule import parse_changes
 from model.s2v.conditioning import Pose
 from model.s2v.text_schedule import TEXT_SPANS, TextSchedule, encode_changes
 from model.sampling.probe import hash_bits
+from model.seed_schedule import SeedSchedule
 from model.speaker_places import Place, SpeakerPlaces
 from model.wan.gpu_memory import choose_offload
 from model.wan.model_traits import FRAMES_PER_LATENT, MOTION_LATENTS, PublishedModel
@@ -167,6 +168,11 @@ class WanAvatar:
     def text_schedule(self, inputs: Named) -> TextSchedule | None:
         """Which prompt holds when; None where one holds throughout."""
         return TextSchedule.from_inputs(inputs) if TEXT_SPANS in inputs else None
+
+    def seed_schedule(self, inputs: Named) -> SeedSchedule | None:
+        """Which seed holds when; None where the script says none."""
+        traits = self._traits
+        return SeedSchedule.from_inputs(inputs, traits.clip_frames // traits.block_frames)
 
     def pose_tensors(self, poses: Poses | None) -> Pose | None:
         """The pose latents of each clip on the model's device [1, c, t, h, w]; None where a film has none."""

@@ -47,7 +47,7 @@ class WanS2V(WanAvatar):
         )
         guidance = Guidance(float(self._traits.guidance), self.tensor(inputs["negative"]))
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
-        noise = SeededNoise(seed, transformer.config.roll)
+        noise = SeededNoise(seed, transformer.config.roll, self.seed_schedule(inputs))
         return ClipwiseDenoiser(transformer, schedule, conditioning, noise, guidance)
 
     def decoder(self, inputs: Named) -> "ClipDecoder":

@@ -26,11 +26,14 @@ class ScriptedPrompt:
     """Per cent of what the prompt asks for."""
     fade: int
     """Blocks that are a mix with what was before."""
+    seed: int | None = None
+    """Of the noise from then on; None: the film's own."""
 
     def __str__(self) -> str:
         """`0:00:04.3 She is sad. (expression 50 %)`; a prompt that is empty is a dash."""
         told = [f"{name} {share} %" for name, share in self._strengths() if share != 100]
         told += [f"fade {self.fade}"] if self.fade else []
+        told += [] if self.seed is None else [f"seed {self.seed}"]
         return f"{self.clock} {self.prompt or '–'}" + (f" ({', '.join(told)})" if told else "")
 
     def _strengths(self) -> tuple[tuple[str, int], ...]:
@@ -42,8 +45,8 @@ def list_prompts(spec: "Spec") -> tuple[ScriptedPrompt, ...]:
     found = []
     for each in parse_changes(spec.script):
         time = time_of_block(each.block, spec.block_frames, spec.fps)
-        strengths = (each.expression, each.gesture, each.fade)
-        found.append(ScriptedPrompt(float(time), clock_tenths(time), each.prompt, *strengths))
+        more = (each.expression, each.gesture, each.fade, each.seed)
+        found.append(ScriptedPrompt(float(time), clock_tenths(time), each.prompt, *more))
     return tuple(found)
 
 

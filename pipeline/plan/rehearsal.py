@@ -167,6 +167,7 @@ def write_script(path: Path, spec: "Spec", frames: int) -> Path | None:
             "expression": each.expression / 100,
             "gesture": each.gesture / 100,
             "fade": each.fade,
+            **({} if each.seed is None else {"seed": each.seed}),
         }
         for each in changes
     ]

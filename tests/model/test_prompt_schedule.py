@@ -8,6 +8,8 @@ CHANGES = (
     PromptChange(0, 0, 100, 100, "She smiles."),
     PromptChange(9, 2, 50, 130, ""),
     PromptChange(14, 0, 100, 0, "她点头 7 8"),
+    PromptChange(15, 0, 100, 100, "7:8", 0),
+    PromptChange(16, 0, 100, 100, "a", 123456789),
 )
 
 

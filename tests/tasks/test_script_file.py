@@ -24,16 +24,17 @@ prompt = "She nods,\\n and looks up."
 expression = 0.5
 gesture = 1.29
 fade = 0
+seed = 7
 """
 JSON = """{"fade": 2, "entry": [{"from": "0:00", "prompt": "She smiles."},
-{"from": "0:04", "until": "6.5s", "prompt": "She nods, and looks up.", "expression": 0.5, "gesture": 1.29, "fade": 0}]}"""
-CSV = """\ufefffrom,until,prompt,expression,gesture,fade
-0s,,She smiles.,,,2
-0:00:04,6.5s,"She nods, and looks up.",0.5,1.29,0
+{"from": "0:04", "until": "6.5s", "prompt": "She nods, and looks up.", "expression": 0.5, "gesture": 1.29, "fade": 0, "seed": 7}]}"""
+CSV = """\ufefffrom,until,prompt,expression,gesture,fade,seed
+0s,,She smiles.,,,2,
+0:00:04,6.5s,"She nods, and looks up.",0.5,1.29,0,7
 """
 ENTRIES = [
     ScriptEntry(Fraction(0), None, "She smiles.", fade=2),
-    ScriptEntry(Fraction(4), Fraction(13, 2), "She nods, and looks up.", 50, 129, 0),
+    ScriptEntry(Fraction(4), Fraction(13, 2), "She nods, and looks up.", 50, 129, 0, 7),
 ]
 SRT = """1
 00:00:00,000 --> 00:00:03,250
@@ -112,7 +113,7 @@ WRONG = {
     "twice": (".toml", entries(ONE, ONE), "entry 2 must begin after entry 1"),
     "overlapping": (".toml", entries(ONE + '\nuntil = "3s"', TWO), "entry 1 goes on when entry 2 begins"),
     "backwards": (".toml", entries(ONE + '\nuntil = "1s"'), "entry 1 ends before it begins"),
-    "unknown key": (".toml", entries(ONE + '\nmood = "a"'), "entry 1: mood is not known; from, until, prompt, expression, gesture, fade are"),
+    "unknown key": (".toml", entries(ONE + '\nmood = "a"'), "entry 1: mood is not known; from, until, prompt, expression, gesture, fade, seed are"),
     "unknown key of all": (".toml", "speed = 1\n" + entries(ONE), "speed is not known; entry, fade are"),
     "strange key": (".json", r'[{"from": "1s", "a\n\u001b[2J": 3}]', r"entry 1: a\n\x1b[2J is not known"),
     "strange time": (".json", r'[{"from": "1s\n", "prompt": "a"}]', r"192.4s is needed, not 1s\n"),
@@ -136,6 +137,10 @@ WRONG = {
     "thousands of digits": (".toml", entries(ONE + "\nfade = " + "9" * 5000), "it is no TOML: a number in it is too long"),
     "no empty line": (".srt", "00:00:01,000 --> 00:00:02,000\nShe\n2\n00:00:03,000 --> 00:00:04,000\nnods", "entry 1: another one's times stand in it"),
     "truth": (".toml", entries(ONE + "\ngesture = true"), "entry 1: gesture is a number"),
+    "no seed": (".toml", entries(ONE + "\nseed = -1"), "entry 1: seed is a whole number from 0 to 999999999999999999, not -1"),
+    "half a seed": (".toml", entries(ONE + "\nseed = 7.0"), "entry 1: seed is a whole number from 0"),
+    "large seed": (".csv", "from,prompt,seed\n1s,a,1000000000000000000", "entry 1: seed is a whole number from 0"),
+    "true seed": (".json", '[{"from": "1s", "prompt": "a", "seed": true}]', "entry 1: seed is a whole number from 0"),
     "half a block": (".toml", entries(ONE + "\nfade = 0.5"), "entry 1: fade is a whole number of blocks"),
     "no entry": (".toml", "", "it has no entry"),
     "empty JSON": (".json", "", "it is no JSON"),

@@ -113,7 +113,7 @@ def test_a_rehearsal_has_the_changes_of_prompt_that_lie_in_its_frames(tmp_path: 
     """To the block; what comes later would be past its end."""
     changes = (
         PromptChange(1, 0, 80, 100, "She is sad."),
-        PromptChange(3, 2, 100, 129, ""),
+        PromptChange(3, 2, 100, 129, "", 7),
         PromptChange(20, 0, 100, 100, "She nods."),
     )
     spec = replace(SPEC, script=format_changes(changes))
@@ -124,4 +124,5 @@ def test_a_rehearsal_has_the_changes_of_prompt_that_lie_in_its_frames(tmp_path: 
     assert [each.start for each in read] == times[:2]
     assert [(each.prompt, each.fade) for each in read] == [("She is sad.", 0), ("", 2)]
     assert [(each.expression, each.gesture) for each in read] == [(80, 100), (100, 129)]
+    assert [each.seed for each in read] == [None, 7]
     assert write_script(path, spec, spec.block_frames) is None
