@@ -53,7 +53,7 @@ class Options:
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """Where a model is put; all but `threads` and the kind of device never decides a bit."""
+    """Where a model is put; all but `threads`, the kind of device and a share of heads never decides a bit."""
 
     threads: int = 1
     """CPU threads of each of its streams (denoiser, decoder)."""
@@ -66,7 +66,7 @@ class DeviceConfig:
     gpus: tuple[int, ...] = ()
     """Numbers of the cards that the model is shared out over, a process (rank) each; on a CPU as many processes. Fewer than two: it is not."""
     parallel: str = "auto"
-    """What is shared out: steps, layers, or auto."""
+    """What is shared out: steps, layers, heads, or auto."""
     shard: Shard | None = None
     """What this process has of the model; None: all of it."""
 
@@ -132,7 +132,10 @@ class ModelTraits:
     """Of what goes from clip to clip, about; 0 where that is the motion latents."""
     carry_pieces: int = 0
     layers: int = 0
-    """Of its transformer, where these or its steps can be shared out over ranks; else 0."""
+    """Of its transformer, where these, its steps or its heads can be shared out over ranks; else 0."""
+    heads: int = 0
+    tokens: tuple[int, int] = (0, 0)
+    """Of one latent frame, and of the condition: by heads, each rank has as many of either as any other."""
     encoded_bytes: int = 0
     """Of the encoded picture and prompt, where that is worth telling."""
 

@@ -375,8 +375,8 @@ class Settings:
     """The size that was asked for, where the film is smaller for want of memory."""
     gpus: Annotated[str, Text(256, r"([0-9]+(,[0-9]+)*)?")] = ""
     """How many cards, or the numbers of those, that the denoiser is shared out over; on a CPU as many processes. Empty: one."""
-    parallel: Annotated[str, OneOf(("auto", "steps", "layers"))] = "auto"
-    """What is shared out: denoising steps, layers, or what the cards' memory asks for."""
+    parallel: Annotated[str, OneOf(("auto", "steps", "layers", "heads"))] = "auto"
+    """What is shared out: denoising steps, layers, the heads of each block, or what the cards' memory asks for."""
     output_file: Annotated[str | None, EitherOf((NONE, _PATH))] = None
     title: Annotated[str, Text(LONGEST_TITLE)] = ""
     """The film's, as its file has it. Empty in runs that are older than titles: their films are called as their folders are."""

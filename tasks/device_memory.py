@@ -8,7 +8,7 @@ from model import avatar
 from model.avatar import DeviceConfig
 from model.sharding.launcher_env import count_ranks, parse_gpus
 from model.sharding.plan_choice import choose_shards
-from storage.errors import FilmTooLarge
+from storage.errors import BadOption, FilmTooLarge
 from storage.names import is_run
 from storage.run import Run
 from storage.spec import Settings
@@ -39,7 +39,7 @@ def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Re
     if free is None or needed <= free:
         return request
     sizes = smaller_sizes(asked, traits.size_multiple)
-    fits = next((s for s in sizes if bytes_needed(request, traits.name, s) <= free), None)
+    fits = next((s for s in sizes if is_within(request, traits.name, s, free)), None)
     if fits is None or request.on_low_memory != "step-down":
         told = (f"{free / 1e9:.1f}", format_size(asked), f"{needed / 1e9:.1f}")
         raise FilmTooLarge(*told, describe_remedy(request, traits.name, asked, fits, free))
@@ -63,6 +63,14 @@ def bytes_needed(request: Request, model: str, size: "Size") -> int:
         plan = choose_shards(model, options, machine, ranks, free).plan
         machine = replace(machine, shard=plan.shards[0])
     return avatar.bytes_needed(model, options, machine)
+
+
+def is_within(request: Request, model: str, size: "Size", free: int) -> bool:
+    """Whether a film of this size can be made in so much memory, and shared out as it is asked for."""
+    try:
+        return bytes_needed(request, model, size) <= free
+    except BadOption:
+        return False
 
 
 def size_of_begun_run(request: Request, traits: "ModelTraits", media: "Media") -> "Size | None":

@@ -349,9 +349,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                unknown="a placement, and two CPU cores have nothing to place", published=True),
     ),
     "several cards": (
-        Option("gpus", "Share the denoiser out over so many cards, or over these (0,2); on a CPU over processes; the same bytes.", CARDS),
-        Option("parallel", "What is shared out: steps (each card has the whole model), layers (each has a part of it) or auto, by memory.", HOW,
-               words=("auto", "steps", "layers")),
+        Option("gpus", "Share the denoiser out over so many cards, or over these (0,2); on a CPU over processes; the same bytes, but for --parallel heads.", CARDS),
+        Option("parallel", "What is shared out: steps (each card has the whole model), layers (each has a part of it), heads (each has the whole model and a part of every block; other last bits) or auto, by memory.", HOW,
+               words=("auto", "steps", "layers", "heads"), decides="last bits"),
     ),
     "order and speed": (
         Option("offline", "Denoise everything first, then decode; the same bytes.", SWITCH, value=True,

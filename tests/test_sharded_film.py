@@ -1,7 +1,9 @@
 """Films of several ranks through the real commands: killed, stopped, launched by torchrun, gone on with by another number of ranks, they are the same bytes."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,6 +111,28 @@ def test_a_killed_rank_ends_all(
     assert pieces(film) == unbroken
 
 
+def test_by_heads_a_killed_film_goes_on_by_heads_alone(tmp_path: Path) -> None:
+    """Killed, it ends as the unbroken one, to the byte. One process computes other last bits: it is refused, or makes a joint, from the carry that ranks have saved."""
+    by_heads = ("--gpus", "2", "--parallel", "heads")
+    whole, film, joined = (tmp_path / name for name in ("whole", "film", "joined"))
+    run(*NEW, "--run", str(whole), *by_heads)
+    with begun(film, *by_heads) as (worker, ranks):
+        ranks[0].kill()
+        said = worker.communicate(timeout=LONG)[1]
+    assert "Rank 1 of 2 was killed by SIGKILL." in said
+    shutil.copytree(film, joined)
+    alone = (sys.executable, "-m", "pipeline", "resume", str(film), "--gpus", "1")
+    refused = subprocess.run(
+        alone, cwd=ROOT, env=SOON, check=False, capture_output=True, text=True, timeout=LONG
+    )
+    assert refused.returncode == 3
+    assert "other numerics: device was cpu, 2 by heads, is cpu." in refused.stderr
+    assert "2 ranks share the heads: as asked" in resume(film, *by_heads)
+    assert pieces(film) == pieces(whole)
+    resume(joined, "--gpus", "1", "--accept-joint")
+    assert [each["clip"] for each in json.loads((joined / "run.json").read_text())["joints"]]
+
+
 def test_a_stopped_rank_is_named(unbroken: dict[str, bytes], tmp_path: Path) -> None:
     """A rank that hangs is named after its time, all end, and the same film goes on."""
     film = tmp_path / "film"
@@ -160,6 +184,11 @@ def test_what_cannot_be_shared_out_is_one_line(tmp_path: Path) -> None:
                 ("--gpus", "5", "--parallel", "steps"),
                 {},
                 "--gpus 5 cannot be used: there are 4 denoising steps",
+            ),
+            (
+                ("--gpus", "3", "--parallel", "heads"),
+                {},
+                "--gpus 3 cannot be used: by heads each has as many as another of 4 heads, 16",
             ),
             (("--gpus", "0,0"), {}, "--gpus 0,0 cannot be used: how many, such as 4"),
             ((), launched, "the ranks' store: Address already in use."),

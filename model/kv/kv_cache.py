@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.device.prefetch import HostDeviceCopier, HostMemory
+from model.kv.head_pieces import SlotLayout
 from model.kv.kv_shape import KVShape, Shard
 from model.kv.kv_window import QKV, BlockPosition, DenseKVWindow, KVWindow, QuantizedKVWindow
 
@@ -97,6 +98,13 @@ class KVCache:
     def piece_bytes(self) -> int:
         """Bytes of one layer at one step."""
         return self.slots[0, 0].numel()
+
+    @property
+    def layout(self) -> SlotLayout:
+        """Where the heads are in those bytes."""
+        return SlotLayout(
+            self.shape, self.window.slot_bytes, isinstance(self.window, QuantizedKVWindow)
+        )
 
     def save(self) -> Iterator[tuple[str, Bits]]:
         """The bytes of each layer at each step under a name, "ring.STEP.LAYER", as copies."""

@@ -14,6 +14,10 @@ class Shard:
 
     steps: range
     layers: range
+    part: int = 0
+    """Which share of a block it has: of its tokens between two attentions, of the heads inside of them."""
+    parts: int = 1
+    """How many such shares there are, each with a process."""
 
 
 @dataclass(frozen=True)

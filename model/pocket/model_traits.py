@@ -11,7 +11,7 @@ from model.latent_preview import LatentPreview
 from model.pocket.canvas import SIZE
 from model.pocket.curve_layout import CHANNELS, FRAMES, LAYOUT, MOUTH, SIDE, ZONES
 from model.pocket.curve_preview import CurvePreview
-from model.s2v.config import S2VConfig
+from model.s2v.config import S2VConfig, count_tokens
 
 WEIGHTS = Path(__file__).parent / "weights"
 AVATAR_FILE = "avatar.safetensors"
@@ -84,6 +84,8 @@ def describe_model(options: Options) -> ModelTraits:
         carry_bytes=carry_bytes(options),
         carry_pieces=options.speakers * (2 + options.steps * TRANSFORMER.num_layers),
         layers=TRANSFORMER.num_layers,
+        heads=TRANSFORMER.num_heads,
+        tokens=count_tokens(TRANSFORMER, SIDE, SIDE),
     )
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+BUCKET_PATCHES = {1: (1, 2, 2), 2: (2, 4, 4), 16: (4, 8, 8)}
+"""Latent frames in a bucket of FramePack → latent pixels to a token in time, height, width."""
+
 
 @dataclass(frozen=True)
 class S2VConfig:
@@ -50,3 +53,18 @@ class S2VConfig:
     """
     rounded_latents: bool = True
     """The latents are rounded to the weights' precision after every step, too."""
+
+
+def count_tokens(config: S2VConfig, height: int, width: int) -> tuple[int, int]:
+    """Tokens of one latent frame of height × width latent pixels, and of the condition: of the reference and of all motion latents."""
+    _, ph, pw = config.patch_size
+    rows, columns = height // ph, width // pw
+
+    def count_coarse(size: int, unit: int) -> int:
+        return -(-size // unit) if config.motion_edged else size // unit
+
+    motion = 0
+    for bucket in config.motion_buckets:
+        ct, ch, cw = BUCKET_PATCHES[bucket]
+        motion += bucket // ct * count_coarse(rows, ch // 2) * count_coarse(columns, cw // 2)
+    return rows * columns, rows * columns + motion

@@ -5,10 +5,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from model.s2v.config import BUCKET_PATCHES
 from model.s2v.rope import grid_positions, resample_positions
 
-BUCKET_PATCHES = {1: (1, 2, 2), 2: (2, 4, 4), 16: (4, 8, 8)}
-"""Latent frames in a bucket → latent pixels to a token in time, height, width."""
 BUCKET_NAMES = {1: "proj", 2: "proj_2x", 16: "proj_4x"}
 
 

@@ -231,10 +231,14 @@ class S2VTransformer(nn.Module):
 
     def to_velocity(self, x: Tensor, time: EmbeddedTime, shape: Sequence[int]) -> Tensor:
         """Tokens [b, (t h w), dim] to the velocity [b, c, t, h, w] of a latent of `shape` (t, h, w)."""
+        return self.fold_patches(self.head(x, time.width), shape)
+
+    def fold_patches(self, patches: Tensor, shape: Sequence[int]) -> Tensor:
+        """What the head gives for each token [b, (t h w), patch values], as the velocity [b, c, t, h, w] of a latent of `shape` (t, h, w)."""
         pt, ph, pw = self.config.patch_size
         t, h, w = shape
         return rearrange(
-            self.head(x, time.width),
+            patches,
             "b (t h w) (p q r c) -> b c (t p) (h q) (w r)",
             t=t // pt, h=h // ph, w=w // pw, p=pt, q=ph, r=pw,
         )  # fmt: skip

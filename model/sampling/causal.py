@@ -16,10 +16,11 @@ from einops import rearrange
 from numpy.typing import NDArray
 
 from model.avatar import Denoised, Float
+from model.kv.head_pieces import join_heads, split_heads
 from model.kv.kv_cache import KVCache
-from model.sampling.causal_stage import BlockTask, CausalStage, DenoisingSetup
+from model.sampling.causal_stage import BlockTask, DenoisingSetup
 from model.sampling.shard_plan import ShardPlan, plan_one
-from model.sampling.task_runner import Links, TaskRunner
+from model.sampling.task_runner import Links, make_runner
 
 Pieces = Iterable[tuple[str, NDArray[np.generic]]]
 
@@ -110,8 +111,8 @@ class CausalDenoiser:
     def __init__(self, setup: DenoisingSetup, crew: Crew | None = None) -> None:
         self.setup, self.crew = setup, crew
         self.plan = plan_one(setup.whole) if crew is None else crew.plan
-        self.stage = CausalStage(setup, self.plan.shards[0])
-        self.runner = TaskRunner(self.stage, self.plan, 0, crew.links if crew else None)
+        self.runner = make_runner(setup, self.plan, 0, crew.links if crew else None)
+        self.stage = self.runner.stage
         self._order = TaskOrder(setup, self.plan.stride)
         self._clip = self._begun = 0
         self._prefilled = False
@@ -130,7 +131,7 @@ class CausalDenoiser:
     def takes_ahead(self) -> bool:
         """True where the clip behind `next_clip` may be begun now: others would wait for it else."""
         follows = self.setup.transformer.config.motion_follows
-        return self.plan.ranks > 1 and not follows and self._begun <= self._clip + 1
+        return self.plan.slack > 0 and not follows and self._begun <= self._clip + 1
 
     def begin_clip(self, audio: Float) -> None:
         """Begin the clip behind those that are begun, with its features [layer, channel, frame], or [speaker, layer, channel, frame] where the conditioning has masks."""
@@ -150,7 +151,7 @@ class CausalDenoiser:
             self._run_task(self._order.pop_task())
         if clip == 0 and self.setup.transformer.config.sink_from_first_clip:
             self._follow_block(BlockTask(0, 0))
-        elif self.plan.ranks > 1:
+        else:
             self._run_ahead()
         self._clip += 1
         trail, after_steps = (
@@ -178,11 +179,11 @@ class CausalDenoiser:
         self._clip = self._begun = clip
         self._prefilled = False
         for name, bits in carry:
-            for rank in self._ranks_of(name):
+            for rank, piece in self._pieces_of(name, bits):
                 if rank == 0:
-                    self.stage.load_state(name, bits)
+                    self.stage.load_state(name, piece)
                 elif self.crew:
-                    self.crew.load_piece(rank, name, bits)
+                    self.crew.load_piece(rank, name, piece)
 
     def _run_task(self, task: BlockTask) -> None:
         if not self._prefilled:
@@ -209,12 +210,15 @@ class CausalDenoiser:
         self.runner.follow_block(task)
         self._prefilled = False
 
-    def _ranks_of(self, name: str) -> tuple[int, ...]:
-        """The ranks that a piece of a carry belongs to."""
+    def _pieces_of(
+        self, name: str, bits: NDArray[np.generic]
+    ) -> list[tuple[int, NDArray[np.generic]]]:
+        """Each rank that a piece of a carry belongs to, and what it has of it."""
         kind, *place = name.split(".")
         if kind != "ring":
-            return self.plan.condition_ranks
-        return (self.plan.owner(int(place[0]), int(place[1])),)
+            return [(rank, bits) for rank in self.plan.condition_ranks]
+        owners = self.plan.owners(int(place[0]), int(place[1]))
+        return list(zip(owners, split_heads(bits, self.cache.layout, len(owners)), strict=True))
 
     def _collect_pieces(self, crew: Crew) -> Iterator[tuple[str, NDArray[np.generic]]]:
         crew.ask_pieces()
@@ -229,6 +233,10 @@ class CausalDenoiser:
                 self._piece_of(crew, step, layer)
 
     def _piece_of(self, crew: Crew, step: int, layer: int) -> NDArray[np.generic]:
-        if (rank := self.plan.owner(step, layer)) == 0:
-            return self.cache.copy_piece(step, layer)
-        return crew.receive_piece(rank, self.cache.piece_bytes)
+        pieces = [
+            crew.receive_piece(rank, self.cache.piece_bytes)
+            if rank
+            else self.cache.copy_piece(step, layer)
+            for rank in self.plan.owners(step, layer)
+        ]
+        return join_heads(pieces, self.cache.layout)

@@ -20,6 +20,7 @@ from model.s2v.audio_injector import AudioStates
 from model.s2v.conditioning import Conditioning
 from model.s2v.rope import apply_rope
 from model.s2v.transformer import ForwardContext, S2VTransformer
+from model.sampling.head_share import ALONE, HeadShare
 from model.sampling.noise import NoiseSource
 from model.sampling.prompt_states import PromptStates
 from model.sampling.schedule import Schedule, Solver
@@ -101,7 +102,7 @@ def token_positions(
 
 
 class CausalStage:
-    """Some steps and layers of a film in the making. All that goes from clip to clip is `sink`, `motion` and the KV cache; several clips may be under way."""
+    """Some steps and layers of a film in the making; of a block that several ranks compute together, this one's share. All that goes from clip to clip is `sink`, `motion` and the KV cache; several clips may be under way."""
 
     sink: Tensor
     """The reference's latents [1, c, 1, h, w]: the picture's, or the film's first."""
@@ -109,8 +110,8 @@ class CausalStage:
     """Latents [1, c, m, h, w] before the next block, or those of the picture."""
 
     @torch.inference_mode()
-    def __init__(self, setup: DenoisingSetup, shard: Shard) -> None:
-        self.setup, self.shard = setup, shard
+    def __init__(self, setup: DenoisingSetup, shard: Shard, share: HeadShare = ALONE) -> None:
+        self.setup, self.shard, self.share = setup, shard, share
         model, conditioning = setup.transformer, setup.conditioning
         self.block, self.blocks = model.config.block_latents, setup.blocks
         *self.times, self.time_zero = model.embed_times((*setup.schedule.timesteps, 0.0))
@@ -167,6 +168,7 @@ class CausalStage:
     def embed_conditioning(self, features: Tensor, pose: Tensor | None = None) -> BlockConditioning:
         """What all steps of a block share, from its features [speaker, layer, channel, frame] and pose latents [1, c, t, h, w]."""
         masks = self.setup.conditioning.token_masks(self.block)
+        assert masks is None or self.share is ALONE, "masks are of all tokens"
         return BlockConditioning(self.setup.transformer.embed_audio(features), masks, pose)
 
     def draw_noise(self, task: BlockTask) -> Tensor:
@@ -177,13 +179,19 @@ class CausalStage:
         return send_to_device(drawn[None], device).to(self.latents_like.dtype)
 
     def embed_block(self, task: BlockTask, x: Tensor) -> Tensor:
-        """Latents [1, c, t, h, w] to the tokens [1, l, dim] that the first layer takes."""
-        return self.setup.transformer.embed_noisy(x, self._conditioning_of(task).pose)
+        """Latents [1, c, t, h, w] to the tokens [1, l, dim] that the first layer takes here."""
+        tokens = self.setup.transformer.embed_noisy(x, self._conditioning_of(task).pose)
+        return self.share.take_tokens(tokens, self.block)
 
     def through_layers(self, task: BlockTask, tokens: Tensor) -> Tensor:
         """A block's tokens [1, l, dim] through the layers of this shard; the KV cache of its step then holds the block."""
         given, start = self._conditioning_of(task), self._start_of(task)
-        attends = self._attends(task.step, start, self.setup.noise.sink(*task.place, task.step))
+        attends = [
+            self.share.attend_by_heads(attend, self.block)
+            for attend in self._attends(
+                task.step, start, self.setup.noise.sink(*task.place, task.step)
+            )
+        ]
         self.cache.begin(task.step)
         context = ForwardContext(
             (self.times[task.step],),
@@ -196,9 +204,10 @@ class CausalStage:
         return self.setup.transformer.through_blocks(tokens, context)
 
     def velocity(self, task: BlockTask, tokens: Tensor) -> Tensor:
-        """Tokens behind the last layer [1, l, dim] to the velocity of the block's latents [1, c, t, h, w]."""
-        shape = self.latents_like.shape[2:]
-        return self.setup.transformer.to_velocity(tokens, self.times[task.step], shape)
+        """Tokens behind the last layer [1, l, dim] to the velocity of the block's latents [1, c, t, h, w], whole."""
+        model, shape = self.setup.transformer, self.latents_like.shape[2:]
+        patches = model.head(tokens, self.times[task.step].width)
+        return model.fold_patches(self.share.gather_tokens(patches, self.block), shape)
 
     def solve_step(self, task: BlockTask, velocity: Tensor, x: Tensor) -> Tensor:
         """The latents of a block after a step, from its velocity and the latents before it [1, c, t, h, w]."""
@@ -226,15 +235,17 @@ class CausalStage:
             self.sink = x[:, :, :1].clone()
 
     def embed_condition(self) -> Tensor:
-        """Reference and motion as the tokens [1, l, dim] that the first layer takes."""
-        return self.setup.transformer.embed_condition(self.sink, self.motion)
+        """Reference and motion as the tokens [1, l, dim] that the first layer takes here."""
+        tokens = self.setup.transformer.embed_condition(self.sink, self.motion)
+        return self.share.take_tokens(tokens, 1)
 
     def prefill_layers(self, tokens: Tensor) -> Tensor:
         """The condition's tokens through the layers of this shard at t = 0; their keys are kept before rotation: their positions change with each block."""
         model = self.setup.transformer
         factors = self._condition_factors(model.config.reference_time, 0)
         self.cache.reset_condition()
-        attends = [attend_and_keep(self.cache, factors)] * len(self.shard.layers)
+        attend = self.share.attend_by_heads(attend_and_keep(self.cache, factors), 1)
+        attends = [attend] * len(self.shard.layers)
         lengths = (tokens.shape[1],)
         # Whichever clip it is made before: with the prompt of the film's beginning.
         text = self._prompt.at_block(0)
@@ -277,9 +288,8 @@ class CausalStage:
         b, _, _, h, w = self.setup.conditioning.reference.shape
         tokens, head_dim = model.tokens_per_latent(h, w), config.dim // config.num_heads
         condition = tokens + len(model.motion_positions(0, h, w))
-        return KVShape(
-            b, config.num_heads, head_dim, condition, config.ring_latents, self.block, tokens
-        )
+        heads = config.num_heads // self.share.parts
+        return KVShape(b, heads, head_dim, condition, config.ring_latents, self.block, tokens)
 
 
 def count_blocks(clip_latents: int, block: int) -> int:

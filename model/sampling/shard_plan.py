@@ -1,7 +1,7 @@
 """Which process (rank) computes which denoising steps and layers, and in what order all of them take their turns. Without torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from model.kv.kv_shape import Shard
@@ -13,7 +13,7 @@ TENSORS_UNDER_WAY = 4
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """The shard of each rank. Together they are every layer at every step, each once; rank 0 has the first layer of the first step."""
+    """The shard of each rank. Together they are every layer at every step, each once (by heads, once for each share); rank 0 has the first layer of the first step."""
 
     shards: tuple[Shard, ...]
 
@@ -34,14 +34,20 @@ class ShardPlan:
 
     @property
     def mode(self) -> str:
-        """`steps` or `layers`: what the ranks have shared out; `one` for a single rank."""
+        """`steps`, `layers` or `heads`: what the ranks have shared out; `one` for a single rank."""
         if self.ranks == 1:
             return "one"
+        if self.shards[0].parts > 1:
+            return "heads"
         return "layers" if len(self.shards[0].layers) < self.layers else "steps"
 
     def owner(self, step: int, layer: int) -> int:
-        """The rank that computes a layer at a step."""
-        return next(
+        """The rank that computes a layer at a step; the first of them, where several do."""
+        return self.owners(step, layer)[0]
+
+    def owners(self, step: int, layer: int) -> tuple[int, ...]:
+        """The ranks that compute a layer at a step: by heads all, in the order of their shares, else one."""
+        return tuple(
             rank
             for rank, shard in enumerate(self.shards)
             if step in shard.steps and layer in shard.layers
@@ -77,12 +83,16 @@ class ShardPlan:
 
     @property
     def slack(self) -> int:
-        """Tasks that rank 0 hands out while the last of a clip is on its way through the other ranks."""
+        """Tasks that rank 0 hands out while the last of a clip is on its way through the other ranks: none by heads, where all are done with a task at once."""
+        if self.mode == "heads":
+            return 0
         return (self.ranks - 1) * (self.steps if self.mode == "steps" else 1)
 
     @property
     def edges(self) -> list[tuple[int, int]]:
-        """Every pair (from, to) of ranks between which tensors of the device go, in an order that all ranks know."""
+        """Every pair (from, to) of ranks between which tensors of the device go, in an order that all ranks know; by heads there are none, as each block is everybody's."""
+        if self.mode == "heads":
+            return []
         found = {
             (source, target)
             for step in range(self.steps)
@@ -134,6 +144,11 @@ def plan_even_layers(whole: Shard, ranks: int) -> ShardPlan:
     if ranks > len(whole.layers):
         raise _too_many(ranks, "layers", len(whole.layers))
     return plan_layers(whole, [len(run) for run in split_evenly(len(whole.layers), ranks)])
+
+
+def plan_heads(whole: Shard, ranks: int) -> ShardPlan:
+    """All steps and layers for each rank, with an equal share of every block; what cannot be divided so is refused by model/sharding/plan_choice.py."""
+    return ShardPlan(tuple(replace(whole, part=part, parts=ranks) for part in range(ranks)))
 
 
 def split_evenly(count: int, parts: int) -> list[range]:

@@ -9,8 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from model.sampling.causal_stage import BlockTask, CausalStage
-from model.sampling.shard_plan import ShardPlan
+from model.sampling.causal_stage import BlockTask, CausalStage, DenoisingSetup
+from model.sampling.head_share import HeadShare
+from model.sampling.shard_plan import ShardPlan, plan_one
 
 
 class Arriving(Protocol):
@@ -22,6 +23,9 @@ class Arriving(Protocol):
 
 class Links(Protocol):
     """Tensors from rank to rank, in order between any two."""
+
+    def exchange(self, parts: Tensor) -> Tensor:
+        """Hand part i of [rank, …] to rank i, and have those that are for this one [rank, …], all of one shape: every rank must come to it."""
 
     def send(self, rank: int, tensor: Tensor) -> None:
         """Hand a tensor of the device to a rank, without waiting for it."""
@@ -45,13 +49,19 @@ class _Here:
 
 
 class TaskRunner:
-    """One rank. Without links it is alone, and does all of every task."""
+    """One rank. Without links it is alone between tasks, and does all of every task; `keeps` the latents after each step, for `collect_latents`."""
 
     def __init__(
-        self, stage: CausalStage, plan: ShardPlan, rank: int, links: Links | None = None
+        self,
+        stage: CausalStage,
+        plan: ShardPlan,
+        rank: int,
+        links: Links | None = None,
+        *,
+        keeps: bool = True,
     ) -> None:
         self.stage, self.plan, self.rank = stage, plan, rank
-        self._links = links
+        self._links, self._keeps = links, keeps
         self._before, self._after = plan.rank_before(rank), plan.rank_after(rank)
         self._latents: dict[tuple[int, int], Arriving] = {}
         self._followed: dict[tuple[int, int], Tensor] = {}
@@ -150,11 +160,23 @@ class TaskRunner:
                 self.links.send(rank, x)
         if task.step + 1 == self.plan.steps and self._is_followed(task):
             self._followed[task.place] = x
-        if self.rank == 0:
-            self._results.setdefault(task.clip, {})[task] = _Here(x)
-        else:
+        if self.rank != 0:
             self.links.send_result(x)
+        elif self._keeps:
+            self._results.setdefault(task.clip, {})[task] = _Here(x)
 
     def _is_followed(self, task: BlockTask) -> bool:
         config = self.stage.setup.transformer.config
         return config.motion_follows or (config.sink_from_first_clip and task.place == (0, 0))
+
+
+def make_runner(
+    setup: DenoisingSetup, plan: ShardPlan, rank: int, links: Links | None = None
+) -> TaskRunner:
+    """The runner of a rank. By heads each rank does every task: the others meet it inside of each layer, and between tasks it is alone."""
+    shard = plan.shards[rank]
+    if plan.mode != "heads":
+        return TaskRunner(CausalStage(setup, shard), plan, rank, links)
+    assert links is not None, "a share of the heads alone is no model"
+    stage = CausalStage(setup, shard, HeadShare(shard.part, shard.parts, links.exchange))
+    return TaskRunner(stage, plan_one(shard), 0, keeps=rank == 0)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from model.avatar import Float, Named, Poses, Seed
-from model.sampling.causal_stage import CausalStage, DenoisingSetup
-from model.sampling.task_runner import TaskRunner
+from model.sampling.causal_stage import DenoisingSetup
+from model.sampling.task_runner import TaskRunner, make_runner
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.links import TensorLinks
 
@@ -71,7 +71,7 @@ class Follower:
         begun = self._seeds
         setup = self._avatar.prepare_denoising(told.arrays, begun.seed_of, begun.pose_of)
         plan, rank = self._links.plan, self._links.rank
-        self._runner = TaskRunner(CausalStage(setup, plan.shards[rank]), plan, rank, self._links)
+        self._runner = make_runner(setup, plan, rank, self._links)
 
     def _do_part(self, told: Instruction, runner: TaskRunner) -> None:
         match told.kind:

@@ -1,6 +1,7 @@
 """Tensors and instructions from rank to rank, over torch.distributed: gloo between hosts' memory, NCCL between cards.
 
 Each directed pair of ranks has a group of its own for tensors of the device: what one rank sends never waits for what it is to receive from the same rank.
+By heads there are no such pairs, but one group of all ranks, in which all exchange parts of a block inside of each layer.
 Idle ranks wait for instructions over gloo, without end; a receive on a card is begun only when its sender has been told to send.
 """
 
@@ -86,6 +87,20 @@ class TensorLinks:
         }
         self._sent: dict[object, SentTensors] = {}
         self._connect_edges()
+        if plan.mode == "heads":
+            self._all = make(name_keys(store, "heads"), rank, plan.ranks)
+            # All connect now, before any weight is read, and not in the midst of the first layer.
+            self.exchange(torch.zeros(plan.ranks, 1, device=self._hop))
+
+    def exchange(self, parts: Tensor) -> Tensor:
+        """Hand part i of [rank, …] to rank i, and have those that are for this one: an all-to-all, to which every rank must come. On a card nobody waits for it but what is computed from now on."""
+        assert len(parts) == self.plan.ranks, f"{len(parts)} parts for {self.plan.ranks} ranks"
+        given = parts.to(self._hop).contiguous()
+        room = torch.empty_like(given)
+        # As bytes: gloo does not know every precision.
+        flat = (each.view(len(parts), -1).view(torch.uint8) for each in (room, given))
+        self._all.alltoall_base(*flat, [], []).wait()
+        return room.to(parts.device)
 
     def send(self, rank: int, tensor: Tensor) -> None:
         """Hand a tensor of the device to a rank, without waiting for it."""
@@ -171,7 +186,7 @@ def make_gloo_group(store: Any, rank: int, ranks: int) -> Any:
 
 
 def make_nccl_group(store: Any, rank: int, ranks: int) -> Any:
-    """A group of NCCL's, which nothing but pairs of send and receive goes through."""
+    """A group of NCCL's; whoever is gone is found by its heartbeat here, too, as what waits for it on a card has no end."""
     kind: Any = dist.ProcessGroupNCCL
     options = kind.Options()
     options._timeout = NEVER

@@ -1,9 +1,11 @@
 """Which of several ranks has what of a model: as asked, or by the memory that each takes. Without torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from model.avatar import (
     DeviceConfig,
+    ModelTraits,
     Options,
     describe_model,
     estimate_memory,
@@ -11,7 +13,13 @@ from model.avatar import (
 )
 from model.estimates import MachineSpeed
 from model.kv.kv_shape import Shard
-from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_layers, plan_steps
+from model.sampling.shard_plan import (
+    ShardPlan,
+    plan_even_layers,
+    plan_heads,
+    plan_layers,
+    plan_steps,
+)
 from storage.errors import BadOption
 
 ROOM = 10**15
@@ -65,10 +73,13 @@ def choose_shards(
 
     costs = RankCosts(name, options, replace(machine, offload=False), free)
     whole = Shard(range(traits.steps), range(traits.layers))
-    if machine.parallel == "steps":
-        return ChosenPlan(plan_steps(whole, ranks), "as asked")
-    if machine.parallel == "layers":
-        return ChosenPlan(plan_fitting_layers(whole, ranks, costs), "as asked")
+    asked: dict[str, Callable[[], ShardPlan]] = {
+        "steps": lambda: plan_steps(whole, ranks),
+        "layers": lambda: plan_fitting_layers(whole, ranks, costs),
+        "heads": lambda: plan_equal_heads(whole, ranks, traits),
+    }
+    if machine.parallel in asked:
+        return ChosenPlan(asked[machine.parallel](), "as asked")
     if ranks > traits.steps:
         reason = f"there are more than the {traits.steps} steps"
         return ChosenPlan(plan_fitting_layers(whole, ranks, costs), reason)
@@ -80,6 +91,16 @@ def choose_shards(
     if most <= free:
         return ChosenPlan(steps, reason)
     return ChosenPlan(plan_fitting_layers(whole, ranks, costs), reason)
+
+
+def plan_equal_heads(whole: Shard, ranks: int, traits: ModelTraits) -> ShardPlan:
+    """An equal share of every block for each rank. Raises BadOption where so many ranks would not have as many heads and tokens each."""
+    latent, condition = traits.tokens
+    if any(count % ranks for count in (traits.heads, latent, condition)):
+        told = f"{traits.heads} heads, {latent} tokens of a latent and {condition} of the condition"
+        way = "take another number, another size or layers"
+        raise BadOption("--gpus", ranks, f"by heads each has as many as another of {told}; {way}")
+    return plan_heads(whole, ranks)
 
 
 def plan_fitting_layers(whole: Shard, ranks: int, costs: RankCosts) -> ShardPlan:

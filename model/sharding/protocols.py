@@ -12,7 +12,7 @@ class SharedAvatar(Protocol):
 
     @property
     def sharing(self) -> Mapping[str, str | int]:
-        """Facts of its ranks: `ranks` (how many), `parallel` (steps or layers), `reason` (why that)."""
+        """Facts of its ranks: `ranks` (how many), `parallel` (steps, layers or heads), `reason` (why that)."""
 
     @property
     def processes(self) -> dict[int, int]:

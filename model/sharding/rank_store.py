@@ -91,13 +91,14 @@ def decode_job(text: bytes) -> RankJob:
 
 
 def encode_shard(shard: Shard) -> list[int]:
-    """First and stop of its steps, then of its layers."""
-    return [shard.steps.start, shard.steps.stop, shard.layers.start, shard.layers.stop]
+    """First and stop of its steps, then of its layers; its share of how many."""
+    steps, layers = shard.steps, shard.layers
+    return [steps.start, steps.stop, layers.start, layers.stop, shard.part, shard.parts]
 
 
 def decode_shard(numbers: list[int]) -> Shard:
     """What `encode_shard` made."""
-    return Shard(range(*numbers[:2]), range(*numbers[2:]))
+    return Shard(range(*numbers[:2]), range(*numbers[2:4]), *numbers[4:])
 
 
 def name_own_card(device: str) -> str:

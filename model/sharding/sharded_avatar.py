@@ -40,7 +40,7 @@ class ShardableAvatar(Avatar, PreparesDenoising, Protocol):
 
 
 class ShardedDenoiser:
-    """A denoiser whose steps or layers are on several ranks; raises RankLost where one of them is gone, or fails."""
+    """A denoiser whose steps, layers or heads are on several ranks; raises RankLost where one of them is gone, or fails."""
 
     def __init__(self, denoiser: CausalDenoiser, group: RankGroup) -> None:
         self._denoiser, self._group = denoiser, group
@@ -94,6 +94,14 @@ class ShardedAvatar:
         """How many ranks, what they have shared out, and why that."""
         plan = self._job.plan
         return {"ranks": plan.ranks, "parallel": plan.mode, "reason": self.reason}
+
+    @property
+    def numerics(self) -> Mapping[str, str | int]:
+        """What decides the last bits: by heads also among how many, as a share of a block is multiplied otherwise than all of it."""
+        numerics, plan = dict(self._local.numerics), self._job.plan
+        if plan.mode == "heads":
+            numerics["device"] = f"{numerics['device']}, {plan.ranks} by heads"
+        return numerics
 
     @property
     def processes(self) -> dict[int, int]:

@@ -85,11 +85,13 @@ class MemoryNeed:
     """Tokens of a block, in float32: what goes from rank to rank where layers are shared out."""
     injectors: int = 0
     """Weights that belong to some of the blocks and are counted in `other`: they stay on the card, of the blocks that are there."""
+    kept_heads: int = 0
+    """Keys and values of the condition and of the window, all heads of them, that are counted in `denoising`: a rank with a share of the heads has a share of them. Its other activations are counted whole, with what it exchanges."""
 
     def of_shard(self, shard: Shard, steps: int) -> "MemoryNeed":
         """What one of several ranks needs, of so many steps in all: its blocks, its KV caches, and on rank 0 alone what is no denoising."""
         blocks = len(shard.layers)
-        leads = shard.layers.start == shard.steps.start == 0
+        leads = shard.layers.start == shard.steps.start == shard.part == 0
         # What is on its way to the next rank, and what comes from the one before.
         hops = (TENSORS_UNDER_WAY + 1) * self.hop if blocks < self.blocks else 0
         return replace(
@@ -97,8 +99,13 @@ class MemoryNeed:
             blocks=blocks,
             other=self.other - self.injectors + self.injectors * blocks // self.blocks,
             injectors=self.injectors * blocks // self.blocks,
-            kv_caches=self.kv_caches * blocks * len(shard.steps) // (self.blocks * steps),
-            denoising=self.denoising + hops,
+            kv_caches=self.kv_caches
+            * blocks
+            * len(shard.steps)
+            // (self.blocks * steps * shard.parts),
+            layer_kv_cache=self.layer_kv_cache // shard.parts,
+            denoising=self.denoising + hops - self.kept_heads + self.kept_heads // shard.parts,
+            kept_heads=self.kept_heads // shard.parts,
             vae=leads * self.vae,
             audio_encoder=leads * self.audio_encoder,
             text_encoder=leads * self.text_encoder,
@@ -190,6 +197,7 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
         injectors=sum(
             size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
         ),
+        kept_heads=config["num_layers"] * condition + window,
     )
 
 

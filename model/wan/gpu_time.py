@@ -31,6 +31,8 @@ class ClipWork:
     evaluations: int
     """Passes through the transformer for each block."""
     fp8: bool = False
+    parts: int = 1
+    """Ranks that have a share of each block."""
 
     @property
     def blocks(self) -> int:
@@ -49,7 +51,7 @@ class ClipWork:
 
     @property
     def operations(self) -> float:
-        """Multiplications and additions of one clip in the transformer: products of weights, and attention."""
+        """Multiplications and additions of one clip in the transformer on one of its ranks: products of weights, and attention."""
         config, tokens = self.config, self.width * self.height // 256
         past = 5 * tokens // 2
         asking = self.together * tokens if self.together else self.latents * tokens + past
@@ -58,7 +60,7 @@ class ClipWork:
         weights = layers * (6 * dim**2 + 2 * dim * config["ffn_dim"])
         weights += len(config["audio_inject_layers"]) * 2 * dim**2
         attention = 4 * asking * dim * layers * (seen + config["text_len"])
-        return self.passes * float(2 * asking * weights + attention)
+        return self.passes * float(2 * asking * weights + attention) / self.parts
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from model.avatar import FP8, DeviceConfig, ModelTraits, Options
 from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.latent_preview import LatentPreview
+from model.s2v.config import S2VConfig, count_tokens
 from model.vae import preview
 from model.vae.wan_layout import decoder_memory
 from model.wan.gpu_memory import (
@@ -120,6 +121,10 @@ class PublishedModel:
             carry_bytes=needed.kv_caches,
             carry_pieces=2 + needed.kv_caches // needed.layer_kv_cache if needed.kv_caches else 0,
             layers=0 if self.motion_latents else config["num_layers"],
+            heads=config["num_heads"],
+            tokens=count_tokens(
+                S2VConfig(), height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
+            ),
             encoded_bytes=encoded_bytes(config, (width, height), guided=bool(self.guidance)),
         )
 
@@ -185,6 +190,7 @@ class PublishedModel:
             0 if self.motion_latents else self.block_frames // FRAMES_PER_LATENT,
             traits.steps * (2 if traits.guidance not in {"", "0", "1"} else 1),
             options.precision == FP8,
+            machine.shard.parts if machine.shard else 1,
         )
         shard, share = machine.shard, 1.0
         if shard is not None:

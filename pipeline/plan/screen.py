@@ -68,12 +68,12 @@ def _rank_table(shared: "SharedFilm") -> "RenderableType":
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("rank", "layers", "steps", "its card"):
+    for name in ("rank", "layers", "steps", "heads", "its card"):
         table.add_column(name, justify="right")
     table.add_column("", style="dim", overflow="fold")
     for each in shared.ranks:
-        numbers = (str(each.rank), str(each.layers), str(each.steps), format_bytes(each.needed))
-        table.add_row(*numbers, each.way)
+        numbers = map(str, (each.rank, each.layers, each.steps, each.heads))
+        table.add_row(*numbers, format_bytes(each.needed), each.way)
     return table
 
 

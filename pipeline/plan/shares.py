@@ -24,6 +24,7 @@ class RankNeed:
     rank: int
     layers: int
     steps: int
+    heads: int
     needed: int
     """Bytes at the peak."""
     way: str
@@ -35,7 +36,7 @@ class SharedFilm:
     """A film that is shared out: who has what, and what the fullest card takes."""
 
     parallel: str
-    """steps or layers."""
+    """steps, layers or heads."""
     reason: str
     ranks: tuple[RankNeed, ...]
     alone: str
@@ -52,6 +53,8 @@ class Sharing:
     machine: "PlanMachine"
     plan: ShardPlan
     reason: str
+    heads: int
+    """Of the whole model."""
 
     @property
     def memory(self) -> "list[MemoryEstimate]":
@@ -82,7 +85,14 @@ class Sharing:
     def describe_ranks(self, alone: str) -> SharedFilm:
         """All of it as facts."""
         ranks = [
-            RankNeed(rank, len(shard.layers), len(shard.steps), memory.peak, memory.way)
+            RankNeed(
+                rank,
+                len(shard.layers),
+                len(shard.steps),
+                self.heads // shard.parts,
+                memory.peak,
+                memory.way,
+            )
             for rank, (shard, memory) in enumerate(zip(self.plan.shards, self.memory, strict=True))
         ]
         return SharedFilm(self.plan.mode, self.reason, tuple(ranks), alone)
@@ -99,4 +109,6 @@ def share_film(resolved: "ResolvedRequest", machine: "PlanMachine") -> Sharing |
     options = build_model_options(request, spec.width, spec.height)
     device = requested_device(request)
     chosen = choose_shards(spec.model, options, device, machine.cards, machine.free)
-    return Sharing(spec.model, options, device, machine, chosen.plan, chosen.reason)
+    return Sharing(
+        spec.model, options, device, machine, chosen.plan, chosen.reason, resolved.traits.heads
+    )

@@ -9,7 +9,7 @@ import torch
 
 from model.live_avatar import model_traits as live_avatar
 from model.pocket import model_traits as pocket
-from model.s2v.config import S2VConfig
+from model.s2v.config import S2VConfig, count_tokens
 from model.s2v.frame_packer import FramePacker
 from model.s2v.rope import Rope, apply_rope
 from model.s2v.transformer import ForwardContext
@@ -151,3 +151,13 @@ def test_the_table_of_switches_is_the_code() -> None:
             value = getattr(config, name)
             words = {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"`{value}`"
             assert cell in {words, "–"}, name
+
+
+@pytest.mark.parametrize("edged", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (46, 86), (6, 10)])
+def test_tokens_are_counted_without_a_model(height: int, width: int, edged: bool) -> None:
+    """As many as the model has: who shares them out must know before any weight is read."""
+    model = small_transformer(motion_edged=edged)
+    latent, condition = count_tokens(model.config, height, width)
+    assert latent == model.tokens_per_latent(height, width)
+    assert condition == latent + len(model.motion_positions(0, height, width))

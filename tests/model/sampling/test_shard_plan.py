@@ -5,7 +5,13 @@ from itertools import product
 import pytest
 
 from model.kv.kv_shape import Shard
-from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_layers, plan_steps
+from model.sampling.shard_plan import (
+    ShardPlan,
+    plan_even_layers,
+    plan_heads,
+    plan_layers,
+    plan_steps,
+)
 from storage.errors import BadOption
 
 WHOLE = Shard(range(4), range(40))
@@ -38,6 +44,18 @@ def test_a_block_comes_round_when_all_ranks_have_had_work(plan: ShardPlan) -> No
         assert (plan.stride - 1) * plan.steps + 1 < plan.ranks
     else:
         assert plan.stride == 0
+
+
+def test_by_heads_every_rank_is_at_every_task() -> None:
+    """Each with a share of its own; nothing goes between tasks, and no clip is begun ahead."""
+    plan = plan_heads(WHOLE, 4)
+    assert plan.mode == "heads"
+    assert [(shard.part, shard.parts) for shard in plan.shards] == [(i, 4) for i in range(4)]
+    assert {plan.owners(step, layer) for step, layer in product(range(4), range(40))} == {
+        (0, 1, 2, 3)
+    }
+    assert plan.condition_ranks == (0, 1, 2, 3)
+    assert (plan.edges, plan.slack, plan.stride) == ([], 0, 0)
 
 
 def test_too_many_ranks_are_refused() -> None:

@@ -13,6 +13,7 @@ import torch
 from torch.distributed import HashStore
 
 from model.avatar import Float
+from model.kv.kv_cache import KVCacheConfig
 from model.kv.kv_shape import Shard
 from model.prompt_schedule import PromptChange
 from model.s2v.text_schedule import TextSchedule, encode_changes
@@ -44,8 +45,11 @@ PROMPTS = TextSchedule.from_inputs(
 WHOLE = Shard(range(STEPS), range(LAYERS))
 POCKETS = {"motion_follows": True, "sink_from_first_clip": False, "rounding": "layer"}
 """How pocket's configuration differs."""
+LIVES = {"audio_inject_layers": (0, 2, 4)}
 KINDS: dict[str, dict[str, Any]] = {
-    "live": {"audio_inject_layers": (0, 2, 4)},
+    "live": LIVES,
+    "live in float32": LIVES,
+    "live in eight bits": LIVES,
     "pocket": {"audio_inject_layers": (0, 1, 2, 3, 4), **POCKETS},
 }
 
@@ -53,7 +57,8 @@ KINDS: dict[str, dict[str, Any]] = {
 @cache
 def build_model(kind: str) -> S2VTransformer:
     """The whole model. Not by several threads at once: weights are drawn from torch's one generator."""
-    return rounded(small_transformer(num_layers=LAYERS, **KINDS[kind]))
+    model = small_transformer(num_layers=LAYERS, **KINDS[kind])
+    return rounded(model) if kind in {"live", "pocket"} else model
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Miniature:
 
     def prepare_denoising(self, inputs: Any, seed: Any, poses: Any) -> DenoisingSetup:
         model = deepcopy(build_model(self.kind))
-        if self.kind == "live":
+        if self.kind != "pocket":
             model.keep_blocks(self.shard.layers)
         view = view_blocks(model, self.shard.layers)
         scene = small_scene(
@@ -73,7 +78,8 @@ class Miniature:
             pose=lambda clip: torch.from_numpy(poses(clip))[None],
             schedule=PROMPTS,
         )
-        return DenoisingSetup(view, SCHEDULE, scene, SeededNoise(seed, model.config.roll))
+        cached = KVCacheConfig(eight=self.kind == "live in eight bits")
+        return DenoisingSetup(view, SCHEDULE, scene, SeededNoise(seed, model.config.roll), cached)
 
 
 def seed_of(clip: int) -> int:

@@ -8,7 +8,7 @@ from torch.distributed import HashStore
 
 from model.avatar import DeviceConfig, Options
 from model.kv.kv_shape import Shard
-from model.sampling.shard_plan import TENSORS_UNDER_WAY, plan_layers
+from model.sampling.shard_plan import TENSORS_UNDER_WAY, ShardPlan, plan_heads, plan_layers
 from model.sharding.links import TensorLinks
 from model.sharding.rank_store import make_job
 
@@ -16,12 +16,12 @@ WHOLE = Shard(range(4), range(6))
 PLAN = plan_layers(WHOLE, [3, 3])
 
 
-def connect(*, through_host: bool, device: str) -> list[TensorLinks]:
-    """Both ranks of PLAN, in one process."""
+def connect(*, through_host: bool, device: str, plan: ShardPlan = PLAN) -> list[TensorLinks]:
+    """Both ranks of a plan, in one process."""
     store, made = HashStore(), dict[int, TensorLinks]()
 
     def join(rank: int) -> None:
-        made[rank] = TensorLinks(store, PLAN, rank, torch.device(device), through_host=through_host)
+        made[rank] = TensorLinks(store, plan, rank, torch.device(device), through_host=through_host)
 
     threads = [threading.Thread(target=join, args=(rank,)) for rank in range(2)]
     for thread in threads:
@@ -61,6 +61,26 @@ def test_few_tensors_are_kept_for_a_rank() -> None:
     assert arrived == [float(number) for number in range(3 * TENSORS_UNDER_WAY)]
     thread.join(60)
     assert len(sent) == 3 * TENSORS_UNDER_WAY
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_parts_are_exchanged(kind: torch.dtype) -> None:
+    """Part i goes to rank i, in the order of those that gave them; also by way of the host, in any precision, and more than once."""
+    ranks = connect(through_host=True, device="cuda", plan=plan_heads(WHOLE, 2))
+    came = dict[int, list[list[float]]]()
+
+    def exchange(rank: int) -> None:
+        given = torch.tensor([[10.0 * rank], [10.0 * rank + 1]], dtype=kind)
+        with torch.inference_mode():
+            came[rank] = [ranks[rank].exchange(given + turn).flatten().tolist() for turn in (0, 2)]
+
+    threads = [threading.Thread(target=exchange, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert came == {0: [[0, 10], [2, 12]], 1: [[1, 11], [3, 13]]}
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,42 @@ def test_more_ranks_than_there_is_work_are_refused(ranks: int, parallel: str, li
         choose_shards("live-avatar", EIGHT, replace(AUTO, parallel=parallel), ranks, None)
 
 
+@pytest.mark.parametrize(
+    ("options", "ranks", "counts"),
+    [
+        (EIGHT, 3, "40 heads, 1056 tokens of a latent and 2640"),
+        (EIGHT, 16, "40 heads"),
+        (replace(FULL, width=688, height=368), 2, "40 heads, 989 tokens of a latent and 2506"),
+    ],
+)
+def test_heads_and_tokens_that_cannot_be_shared_equally_are_refused(
+    options: Options, ranks: int, counts: str
+) -> None:
+    """Each rank has as many as another, or all would wait for one."""
+    with pytest.raises(BadOption, match=f"--gpus {ranks} cannot be used: by heads .* {counts}"):
+        choose_shards("live-avatar", options, replace(AUTO, parallel="heads"), ranks, None)
+
+
+def test_by_heads_each_rank_has_all_weights_and_a_share_of_the_caches() -> None:
+    """And a share of the time; rank 0 alone hears and decodes."""
+    by_heads, free, speed = replace(AUTO, parallel="heads"), int(140e9), Speed()
+    one = estimate_memory("live-avatar", EIGHT, AUTO, free)
+    alone = estimate_time("live-avatar", EIGHT, AUTO, free, speed)
+    assert alone is not None
+    chosen = choose_shards("live-avatar", EIGHT, by_heads, 4, free)
+    assert (chosen.plan.mode, chosen.reason) == ("heads", "as asked")
+    for rank, shard in enumerate(chosen.plan.shards):
+        held = estimate_memory("live-avatar", EIGHT, replace(AUTO, shard=shard), free)
+        assert held.device["weights"] == one.device["weights"]
+        assert held.device["rings"] == pytest.approx(one.device["rings"] / 4, rel=1e-3)
+        assert held.device["activations"] < one.device["activations"]
+        assert bool(held.device["VAE"]) == (rank == 0)
+        time = estimate_time("live-avatar", EIGHT, replace(AUTO, shard=shard), free, speed)
+        assert time is not None
+        assert time.denoise == pytest.approx(alone.denoise / 4)
+        assert time.host == alone.host
+
+
 def test_what_takes_one_card_is_refused() -> None:
     """With the models that take several."""
     with pytest.raises(BadOption, match="wan-s2v needs one card; pocket and live-avatar"):

@@ -71,6 +71,9 @@ def test_as_many_cards_as_asked_share_it_as_asked(asked: Callable[..., Request])
     assert [each.layers for each in found.shared.ranks] == [17, 23]
     assert found.shared.reason == "as asked"
     assert plan_film(replace(request, gpus="1"), how)[1].shared is None
+    by_heads = plan_film(replace(request, gpus="2", parallel="heads"), how)[1].shared
+    assert by_heads is not None
+    assert [(each.layers, each.steps, each.heads) for each in by_heads.ranks] == [(40, 4, 20)] * 2
     with pytest.raises(BadOption, match="--gpus 5 cannot be used: the machine of --gpu l40sx4 has"):
         plan_film(replace(request, gpus="5"), how)
     with pytest.raises(BadOption, match="there are 4 denoising steps"):
