@@ -1,4 +1,4 @@
-"""How much sooner several ranks denoise than one, what each takes of its card, and that the bytes are the same: python -m model.tools.bench_ranks --weights ckpt --gpus 2.
+"""How much sooner several ranks denoise than one, what each takes of its card, and that the bytes are the same (by heads: how near the latents are): python -m model.tools.bench_ranks --weights ckpt --gpus 2.
 
 live-avatar with the weights of a folder (random ones: python -m model.tools.make_checkpoint --out ckpt). Each way is tried in processes of its own
 (model/tools/rank_trial.py), whose lines of JSON are printed as they come; a table follows.
@@ -15,7 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from model.tools.rank_trial import RankTrial
 
@@ -29,6 +32,10 @@ class TriedWay:
     """What a trial has said so far."""
 
     name: str
+    kept: Path = Path()
+    """Where the latents of its clips are."""
+    by_heads: bool = False
+    """Its ranks have shared out the heads: its bytes are others, and near."""
     seconds: list[float] = field(default_factory=list)
     """Of each clip."""
     digests: list[str] = field(default_factory=list)
@@ -56,10 +63,22 @@ class TriedWay:
         half = len(counted) // 2
         return mean(counted[-half:]) / mean(counted[:half]) if half else None
 
+    def is_same(self, first: "TriedWay") -> bool:
+        """Whether the bytes are those of `first`, as far as both have gone."""
+        return all(a == b for a, b in zip(self.digests, first.digests, strict=False))
+
+    def compare(self, first: "TriedWay") -> str:
+        """Its bytes against those of `first`, in words; by heads, how far its latents are from them at clip 0 and at the last, as a share of their size."""
+        if not (shared := min(len(self.digests), len(first.digests))):
+            return "–"
+        if self.is_same(first):
+            return "the same"
+        if not (self.by_heads or first.by_heads):
+            return "OTHERS"
+        return " … ".join(f"{measure_distance(first, self, clip):.1e}" for clip in (0, shared - 1))
+
     def row(self, first: "TriedWay") -> str:
         """Its row of the table; `first` is what it is compared with."""
-        shared = min(len(self.digests), len(first.digests))
-        same = self.digests[:shared] == first.digests[:shared]
         against = first.pace / self.pace if first.pace and self.pace else None
         taken = ", ".join(f"{self.memory[rank] / 1e9:.2f}" for rank in sorted(self.memory))
         cells = (
@@ -68,14 +87,23 @@ class TriedWay:
             *("–" if number is None else f"{number:.3f}" for number in (self.pace, against)),
             "–" if self.drift is None else f"{self.drift:.3f}",
             taken or "–",
-            "–" if not shared else "the same" if same else "OTHERS",
+            self.compare(first),
         )
         return f"| {' | '.join(cells)} |"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Try one way after the other; print one table. 1 where one has not come to its end, or made other bytes."""
+    """Try one way after the other; print one table. 1 where one has not come to its end, or made other bytes (by heads: latents that are no numbers)."""
     given = read_arguments(words)
+    with TemporaryDirectory() as kept:
+        tried = try_ways(given, Path(kept))
+        print_table(tried)
+        well = all(way.ended and fits(way, tried[0]) for way in tried)
+    return 0 if well else 1
+
+
+def try_ways(given: argparse.Namespace, kept: Path) -> list[TriedWay]:
+    """Each way that is asked for; their latents are left in a folder."""
     shared = RankTrial(
         given.weights,
         size=given.size,
@@ -85,14 +113,25 @@ def main(words: Sequence[str] | None = None) -> int:
         clips=given.clips,
     )
     ways = given.ways or ["1", f"steps{given.gpus}", f"layers{given.gpus}"]
-    first, *others = (read_way(word, shared) for word in ways)
-    tried = [try_way(first, given.limit)]
+    trials = []
+    for number, word in enumerate(ways):
+        (folder := kept / str(number)).mkdir()
+        trials.append(replace(read_way(word, shared), kept=str(folder)))
+    tried = [try_way(trials[0], given.limit)]
     with ThreadPoolExecutor(given.at_once) as threads:
-        tried += threads.map(lambda trial: try_way(trial, given.limit), others)
-    print_table(tried)
-    one = tried[0].digests
-    same = all(a == b for way in tried for a, b in zip(way.digests, one, strict=False))
-    return 0 if same and all(way.ended for way in tried) else 1
+        tried += threads.map(lambda trial: try_way(trial, given.limit), trials[1:])
+    return tried
+
+
+def fits(way: TriedWay, first: TriedWay) -> bool:
+    """Whether what it made may be what `first` made."""
+    return "OTHERS" not in (found := way.compare(first)) and "nan" not in found
+
+
+def measure_distance(one: TriedWay, other: TriedWay, clip: int) -> float:
+    """How far the latents of a clip are from those of another way, as a share of their size: root mean squares."""
+    a, b = (np.load(way.kept / f"{clip}.npy") for way in (one, other))
+    return float(np.linalg.norm(b - a) / np.linalg.norm(a))
 
 
 def read_arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -109,16 +148,16 @@ def read_arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--at-once", type=int, default=1, help="so many of the ways behind the first together"
     )
-    told = "such as 1, steps2, layers4:12, layers4:12:24:whole; GB a rank; whole: rank 0 also hears and decodes"
+    told = "such as 1, steps2, heads2, layers4:12, layers4:12:24:whole; GB a rank; whole: rank 0 also hears and decodes"
     parser.add_argument("--ways", nargs="+", metavar="WAY[:CLIPS[:GB[:whole]]]", help=told)
     return parser.parse_args(words)
 
 
 def read_way(word: str, shared: RankTrial) -> RankTrial:
     """What `layers4:12:24:whole` stands for: four ranks by layers, twelve clips, 24 GB of the card for each, everything that rank 0 does in a film. Raises ValueError."""
-    match = re.fullmatch(r"(1|(steps|layers)(\d+))(?::(\d*))?(?::([\d.]*))?(:whole)?", word)
+    match = re.fullmatch(r"(1|(steps|layers|heads)(\d+))(?::(\d*))?(?::([\d.]*))?(:whole)?", word)
     if match is None:
-        raise ValueError(f"{word}: 1, steps2, layers4 and the like are ways")
+        raise ValueError(f"{word}: 1, steps2, layers4, heads2 and the like are ways")
     return replace(
         shared,
         ranks=int(match[3] or 1),
@@ -131,7 +170,7 @@ def read_way(word: str, shared: RankTrial) -> RankTrial:
 
 def try_way(trial: RankTrial, limit: float | None) -> TriedWay:
     """Let a process try it, for so many seconds; what it says is printed as it comes."""
-    tried = TriedWay(trial.name)
+    tried = TriedWay(trial.name, Path(trial.kept), trial.parallel == "heads")
     command = [sys.executable, "-m", "model.tools.rank_trial", trial.encode()]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in _lines_in_time(process, limit):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from model.avatar import FP8, Options
 from model.kv.kv_shape import Shard
 from model.live_avatar.model_traits import KIND
-from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_steps
+from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_heads, plan_steps
 from model.wan.gpu_memory import OffloadPlan
 
 PARTS = ("weights", "rings", "activations", "VAE", "speech encoder", "CUDA")
@@ -23,15 +23,18 @@ def main() -> None:
     options = Options(width, height, precision=FP8 if given.fp8 else "")
     traits = KIND.describe_model(options)
     whole = Shard(range(traits.steps), range(traits.layers))
-    print(f"| by | rank | layers | steps | {' | '.join(PARTS)} | GB in all |")
-    print("|---" * (len(PARTS) + 5) + "|")
+    print(f"| by | rank | layers | steps | heads | {' | '.join(PARTS)} | GB in all |")
+    print("|---" * (len(PARTS) + 6) + "|")
     if given.gpus <= traits.steps:
         print_plan(options, plan_steps(whole, given.gpus))
     print_plan(options, plan_even_layers(whole, given.gpus))
+    if traits.heads % given.gpus == 0:
+        print_plan(options, plan_heads(whole, given.gpus))
 
 
 def print_plan(options: Options, plan: ShardPlan) -> None:
     """A row for each rank, everything on its card."""
+    heads = KIND.describe_model(options).heads
     for rank, shard in enumerate(plan.shards):
         needed = KIND.needed(options).of_shard(shard, plan.steps)
         # The prompt's encoder has gone before the others are there.
@@ -39,7 +42,7 @@ def print_plan(options: Options, plan: ShardPlan) -> None:
         cells = " | ".join(f"{parts[name] / 1e9:.1f}" for name in PARTS)
         total = needed.total(OffloadPlan()) / 1e9
         print(
-            f"| {plan.mode} | {rank} | {len(shard.layers)} | {len(shard.steps)} | {cells} | {total:.1f} |"
+            f"| {plan.mode} | {rank} | {len(shard.layers)} | {len(shard.steps)} | {heads // shard.parts} | {cells} | {total:.1f} |"
         )
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,8 @@ class RankTrial:
     """All ranks are on the first card; else each has its own."""
     whole: bool = False
     """Rank 0 also hears and decodes."""
+    kept: str = ""
+    """The folder where the latents of each clip are left; empty: nowhere."""
 
     @property
     def name(self) -> str:
@@ -115,6 +118,8 @@ def run_trial(trial: RankTrial, say: Callable[[str], None]) -> None:
                 clip=clip, seconds=round(now - before, 3), digest=digest[:16], memory=dict(most)
             )
             decode(latents)
+            if trial.kept:
+                np.save(Path(trial.kept) / f"{clip}.npy", latents)
             before = now
     tell_facts(ended=True, memory=dict(most), said=dict(avatar.peaks))
     if isinstance(avatar, SharedAvatar):

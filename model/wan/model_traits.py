@@ -123,7 +123,9 @@ class PublishedModel:
             layers=0 if self.motion_latents else config["num_layers"],
             heads=config["num_heads"],
             tokens=count_tokens(
-                S2VConfig(), height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
+                S2VConfig(**{**config, **self.switches}),
+                height // PIXELS_PER_LATENT,
+                width // PIXELS_PER_LATENT,
             ),
             encoded_bytes=encoded_bytes(config, (width, height), guided=bool(self.guidance)),
         )

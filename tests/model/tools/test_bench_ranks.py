@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model.tools import bench_ranks, make_checkpoint
@@ -26,6 +27,7 @@ def test_a_way_is_read() -> None:
     assert told == (4, "layers", 12, 24_000_000_000, True)
     assert read_way("1", shared) == shared
     assert read_way("steps2::30", shared).clips == 8
+    assert read_way("heads2", shared).parallel == "heads"
     with pytest.raises(ValueError, match="4: 1, steps2"):
         read_way("4", shared)
 
@@ -59,6 +61,23 @@ def test_a_row_compares() -> None:
     assert other.row(first).endswith("| OTHERS |")
 
 
+def test_by_heads_latents_are_compared(tmp_path: Path) -> None:
+    """Other bytes are expected there, and the distance is told, at clip 0 and at the last; numbers that are none are a fault."""
+    ways = []
+    for name, by_heads in (("1", False), ("2 by heads", True)):
+        (folder := tmp_path / name).mkdir()
+        ways.append(TriedWay(name, folder, by_heads))
+        for clip in range(2):
+            np.save(folder / f"{clip}.npy", np.ones(4) * (1.25 if by_heads and clip else 1))
+            ways[-1].note({"clip": clip, "seconds": 1, "digest": f"{name} {clip}"})
+    first, other = ways
+    assert other.compare(first) == "0.0e+00 … 2.5e-01"
+    assert first.compare(first) == "the same"
+    assert bench_ranks.fits(other, first)
+    np.save(other.kept / "1.npy", np.full(4, np.nan))
+    assert not bench_ranks.fits(other, first)
+
+
 def test_a_way_that_takes_too_long_is_ended(weights: str) -> None:
     """What it has said until then counts, and it is told that it has not ended."""
     tried = try_way(RankTrial(weights, device="cpu", size="64*64", clips=2), limit=0.2)
@@ -66,9 +85,9 @@ def test_a_way_that_takes_too_long_is_ended(weights: str) -> None:
 
 
 def test_two_ranks_make_the_bytes_of_one(weights: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """In processes, over gloo: a line of JSON for each clip, and code 0."""
+    """In processes, over gloo: a line of JSON for each clip, and code 0; by heads they may be others, and near."""
     words = ["--weights", weights, "--device", "cpu", "--size", "64*64", "--clips", "2"]
-    ways = ["--ways", "layers2", "1", "steps2", "--one-card", "--at-once", "2"]
+    ways = ["--ways", "layers2", "1", "steps2", "heads2", "--one-card", "--at-once", "2"]
     assert bench_ranks.main([*words, *ways]) == 0
     lines = capsys.readouterr().out.splitlines()
     told = [json.loads(line) for line in lines if line.startswith("{")]
@@ -76,7 +95,8 @@ def test_two_ranks_make_the_bytes_of_one(weights: str, capsys: pytest.CaptureFix
     for clip in range(2):
         made = {digests[way, clip] for way in ("1", "2 by layers", "2 by steps")}
         assert len(made) == 1
-    assert sum("| the same |" in line for line in lines) == 3
+    assert sum("| the same |" in line for line in lines) >= 3
+    assert sum(line.startswith("| 2 by heads | 2 |") for line in lines) == 1
 
 
 def test_a_large_checkpoint_may_have_a_small_prompt_encoder(tmp_path: Path) -> None:

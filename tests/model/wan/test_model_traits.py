@@ -63,7 +63,7 @@ def test_a_folder_tells_its_own_sizes(weights: str) -> None:
     own = {
         name: getattr(small, name)
         for name in (
-            "audio_layers", "audio_channels", "carry_bytes", "carry_pieces", "encoded_bytes", "layers",
+            "audio_layers", "audio_channels", "carry_bytes", "carry_pieces", "encoded_bytes", "layers", "heads",
         )
     }  # fmt: skip
     published = describe_model("live-avatar", Options())
