@@ -7,6 +7,8 @@ import torch
 
 from model.avatar import FP8, DeviceConfig, Options
 from model.device import nvml
+from model.kv.kv_shape import Shard
+from model.sampling.shard_plan import plan_even_layers
 from model.sharding import rank_store, sharded_avatar
 from model.sharding.cards import KnownCard, find_cards, least_free, list_known_cards
 from model.sharding.plan_choice import choose_shards
@@ -97,9 +99,9 @@ def test_what_the_driver_tells_is_taken(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.fixture
 def job() -> RankJob:
-    """Four ranks by layers, each on a card."""
+    """Four ranks by ten layers, each on a card."""
     machine = DeviceConfig(device="cuda", gpus=(0, 1, 2, 3), parallel="layers", offload=False)
-    plan = choose_shards("live-avatar", FILM, machine, 4, None).plan
+    plan = plan_even_layers(Shard(range(4), range(40)), 4)
     return RankJob("live-avatar", FILM, machine, "cuda", plan, "", "", torch.__version__)
 
 
