@@ -88,7 +88,7 @@ def fill_queue(jobs: JobRoot) -> None:
     """Small films for the gallery: some are made, some wait."""
     for face, sound in OTHERS:
         picture, voice = EXAMPLES / f"{face}.png", EXAMPLES / f"{sound}.wav"
-        jobs.submit(JobRequest(picture, voice, {"num-clip": "2"}, f"{face.title()}, {sound}"))
+        jobs.submit(JobRequest(picture, voice, {"num-clip": "2"}, title=f"{face.title()}, {sound}"))
 
 
 def make_pictures(out: Path) -> None:

@@ -15,6 +15,7 @@ from storage.lock import find_worker
 from storage.names import is_run
 from storage.publish import make_folder, publish_bytes, remove_path
 from storage.schema import ListOf, Number, OneOf, TableOf, TableWith, Text, Unfit, Whole, read_json
+from storage.speaker import MOST_SPEAKERS
 
 JOBS, QUEUE = ".jobs", ".queue"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -33,7 +34,11 @@ _ORDER = TableWith(
         "clips": ListOf(Whole(0, 1 << 40), 2),
         "notices": ListOf(Text(100_000), 1000),
     },
-    {"film": Text(1000)},
+    {
+        "film": Text(1000),
+        "extras": TableOf(_FILE, 20),
+        "speakers": ListOf(Text(200), MOST_SPEAKERS),
+    },
 )
 _ENDED = TableWith({"code": Whole(-255, 255), "line": Text(100_000)})
 
@@ -57,6 +62,10 @@ class Order:
     notices: tuple[str, ...] = ()
     film: str = ""
     """The title in the film's file; empty in orders that are older than that."""
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """Further files by their fields (input_words.py): the names of their copies."""
+    speakers: tuple[str, ...] = ()
+    """The place of each of several speakers."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +100,8 @@ class JobFolder:
         try:
             found = read_json(self.path / "order.json", _MOST)
             _ORDER(found)
-            return Order(
-                **{**found, "clips": tuple(found["clips"]), "notices": tuple(found["notices"])}
-            )
+            lists = ("clips", "notices", "speakers")
+            return Order(**{**found, **{name: tuple(found.get(name, ())) for name in lists}})
         except FileNotFoundError:
             return None
         except (Unfit, OSError, TypeError) as error:
@@ -166,9 +174,9 @@ class JobFolder:
         publish_bytes(folder / "order.json", to_json(asdict(order)).encode())
 
     def drop_inputs(self, order: Order) -> None:
-        """Remove its copies of the picture and the sound, where the run has its own by now."""
+        """Remove its copies of what it is made of, where the run has its own by now."""
         if is_run(self.run):
-            for each in filter(None, (order.picture, order.sound)):
+            for each in filter(None, (order.picture, order.sound, *order.extras.values())):
                 (self.path / each).unlink(missing_ok=True)
 
     def last_line(self) -> str:

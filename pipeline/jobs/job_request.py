@@ -18,5 +18,9 @@ class JobRequest:
 
     Not `run`, `output-dir`, `output-file`, `image`, `audio` and `title`: a job has its own of these. `live` is on unless it says `no`.
     """
+    extras: Mapping[str, Path] = field(default_factory=dict)
+    """Further files, by the names of EXTRA_FILES (input_words.py): a script, a table of turns, poses, the sounds of further speakers."""
+    speakers: tuple[str, ...] = ()
+    """Where in the picture each of several speakers is: `face:2`, or numbers. The first one's sound is `sound`."""
     title: str = ""
     """What people call the film; it is shown, and stands in the film's file, where it is given. Else the file has the name of the sound's."""

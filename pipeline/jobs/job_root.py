@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.jobs.asked_command import ask_longtake, find_notices
 from pipeline.jobs.flag_words import check_weights, words_of_job, words_of_retake
+from pipeline.jobs.input_words import check_extras, words_of_inputs
 from pipeline.jobs.job_folder import JOBS, NAME, JobFolder, Order
 from pipeline.jobs.job_request import JobRequest
 from pipeline.jobs.job_view import JobView
@@ -79,18 +80,26 @@ class JobRoot:
     def _create(self, job: JobFolder, request: JobRequest) -> None:
         """Make a job's folder, whole or not at all; raises what stands in its way."""
         check_weights(request.flags, self._places)
+        check_extras(request.extras, request.speakers)
         flags, title = words_of_job(request.flags), _check_title(request.title)
         self.prepare()
         with publish_folder(job.path) as draft:
-            picture = _take_input(request.picture, draft, "picture")
-            sound = _take_input(request.sound, draft, "sound")
-            given = {draft / picture: request.picture.name, draft / sound: request.sound.name}
-            words = [f"--image={draft / picture}", f"--audio={draft / sound}", *flags]
+            taken = {what: _take_input(path, draft, what) for what, path in _list_files(request)}
+            picture, sound, *_ = taken.values()
+            extras = {name: taken[name] for name in request.extras}
+            words = words_of_inputs(
+                draft / picture,
+                draft / sound,
+                {name: draft / file for name, file in extras.items()},
+                request.speakers,
+            )
+            given = {draft / taken[what]: path.name for what, path in _list_files(request)}
             with _called_by_own_names(given):
-                notices = find_notices(["new", *words, f"--run={job.run}"])
+                notices = find_notices(["new", *words, *flags, f"--run={job.run}"])
             order = Order("new", time.time(), title, dict(request.flags), picture, sound)
+            order = replace(order, notices=tuple(notices), extras=extras, speakers=request.speakers)
             film = clean_title(title) or title_of_sound(request.sound)
-            JobFolder.write_order_in(draft, replace(order, notices=tuple(notices), film=film))
+            JobFolder.write_order_in(draft, replace(order, film=film))
 
     @property
     def uploads(self) -> Path:
@@ -108,10 +117,11 @@ class JobRoot:
     def plan(self, request: JobRequest) -> Mapping[str, object]:
         """What the film would take, as `longtake plan --json --rehearse no` says it, whether it fits or not; raises as `submit` does."""
         check_weights(request.flags, self._places)
-        picture, sound = request.picture.absolute(), request.sound.absolute()
-        inputs = [f"--image={picture}", f"--audio={sound}"]
+        files = {what: path.absolute() for what, path in _list_files(request)}
+        extras = {name: files[name] for name in request.extras}
+        inputs = words_of_inputs(files["picture"], files["sound"], extras, request.speakers)
         asked = [*words_of_job(request.flags), f"--run={self.root / 'film-planned'}"]
-        with _called_by_own_names({picture: picture.name, sound: sound.name}):
+        with _called_by_own_names({path: path.name for path in files.values()}):
             found = ask_longtake(["plan", *inputs, *asked, "--rehearse=no", "--json"])
         assert isinstance(found, dict)
         return found
@@ -245,6 +255,11 @@ def _names_in(folder: Path) -> set[str]:
         return {each.name for each in os.scandir(folder) if each.is_dir(follow_symlinks=False)}
     except FileNotFoundError:
         return set()
+
+
+def _list_files(request: JobRequest) -> tuple[tuple[str, Path], ...]:
+    """Each file of a request with what it is called in the job's folder, without its suffix."""
+    return ("picture", request.picture), ("sound", request.sound), *request.extras.items()
 
 
 def _take_input(path: Path, folder: Path, name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.cli import main as call_longtake
 from pipeline.jobs.flag_words import words_of_job, words_of_retake
+from pipeline.jobs.input_words import words_of_inputs
 from pipeline.jobs.job_folder import JobFolder, Order
 from storage.errors import RunLocked
 from storage.lock import hold_lock
@@ -42,7 +43,9 @@ def words_of_order(job: JobFolder, order: Order) -> list[str]:
         old = str(job.run.parent / order.parent)
         flags = words_of_retake(order.flags)
         return ["retake", old, f"--run={job.run}", f"--clip={clip}", f"--until={until}", *flags]
-    inputs = [f"--image={job.path / order.picture}", f"--audio={job.path / order.sound}"]
+    extras = {name: job.path / file for name, file in order.extras.items()}
+    files = job.path / order.picture, job.path / order.sound
+    inputs = words_of_inputs(*files, extras, order.speakers)
     title = [f"--title={order.film}"] if order.film else []
     return ["new", *inputs, f"--run={job.run}", *title, *words_of_job(order.flags)]
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from pipeline.jobs.input_words import EXTRA_FILES
 from pipeline.web.body_limit import Pace
 from pipeline.web.error_bodies import Unacceptable
 from pipeline.web.settings import WebSettings
@@ -18,8 +19,8 @@ from storage.errors import NoSpace, NotWritable
 
 FIELD_BYTES = 100_000
 PARTS = 200
-FILE_FIELDS = ("picture", "sound", "input_reference", "audio")
-"""The last two are OpenAI's words for the first two."""
+FILE_FIELDS = ("picture", "sound", "input_reference", "audio", *EXTRA_FILES)
+"""The third and the fourth are OpenAI's words for the first two."""
 TAKEN_AT_ONCE = 1 << 18
 """Bytes that are gathered before they are taken apart and written, in a thread: a slow disk holds nobody else up."""
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from model import avatar
+from pipeline.jobs.input_words import EXTRA_FILES, SPEAKERS
 from pipeline.jobs.job_request import JobRequest
+from pipeline.web.extra_fields import ExtraFields, read_extras
 from pipeline.web.face_click import ToldFace, draw_boxes, look_at_picture, tell_by_click
 from pipeline.web.form_fields import (
     FIRST,
@@ -33,6 +35,8 @@ OPEN = "the film"
 FACE_FIELDS = ("mouth", "eyes", "face")
 VIEW_FIELDS = ("model", "size", "crop")
 """What decides which faces the film sees."""
+EXTRAS = len((*EXTRA_FILES, *SPEAKERS))
+"""Values of ExtraFields, which stand before those of the flags."""
 
 
 @dataclass
@@ -48,6 +52,9 @@ class FormTab:
     plan: "Component" = field(init=False)
     make: gr.Button = field(init=False)
     fields: "dict[str, Component]" = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.extras = ExtraFields(self.context.say)
 
     def build(self) -> None:
         """Lay the form out; inside of a tab."""
@@ -83,6 +90,10 @@ class FormTab:
         self._build_fields(first[:1])
         with gr.Row():
             self._build_fields(first[1:])
+        with gr.Accordion(say("directing"), open=False, elem_classes="lt-group"):
+            self.extras.build_script()
+        with gr.Accordion(say("speakers"), open=False, elem_classes="lt-group"):
+            self.extras.build_speakers()
         online = [option for option in groups["order and speed"] if option.name == "offline"]
         self._build_fields(online)
         self.plan = gr.HTML(render_hint(say("plan_empty")), elem_id="lt-plan")
@@ -99,7 +110,8 @@ class FormTab:
     @property
     def inputs(self) -> "list[Component]":
         """Picture, sound and every field, as `plan_film` and `make_film` take them."""
-        return [self.picture, self.sound, *(self.fields[name] for name in field_names())]
+        flags = (self.fields[name] for name in field_names())
+        return [self.picture, self.sound, *self.extras.components, *flags]
 
     def _connect(self) -> None:
         """Show faces and plan whenever something is given or changed."""
@@ -108,7 +120,7 @@ class FormTab:
             "trigger_mode": "always_last",
             "api_visibility": "private",
         }
-        given: list[Any] = [self.picture, self.sound, *self.fields.values()]
+        given: list[Any] = self.inputs
         gr.on([each.change for each in given], self.plan_film, self.inputs, self.plan, **quietly)
         told = [self.fields[name] for name in FACE_FIELDS]
         view = [self.fields[name] for name in VIEW_FIELDS]
@@ -123,7 +135,7 @@ class FormTab:
         say, jobs = self.context.say, self.context.jobs
         if not picture or not sound:
             return render_hint(say("plan_empty"))
-        if ToldFace(eyes=collect_flags(values).get("eyes", "")).half_an_eye:
+        if ToldFace(eyes=collect_flags(values[EXTRAS:]).get("eyes", "")).half_an_eye:
             return render_hint(say("eye_told"))
         try:
             plan = jobs.plan(build_request(picture, sound, values))
@@ -192,10 +204,16 @@ class FormTab:
 
 
 def build_request(picture: str, sound: str, values: Any) -> JobRequest:
-    """The job that a form asks for."""
-    flags = collect_flags(values)
+    """The job that a form asks for; the values of ExtraFields come first."""
+    extras, speakers = read_extras(values[:EXTRAS])
+    flags = collect_flags(values[EXTRAS:])
     return JobRequest(
-        Path(picture), Path(sound), flags, flags.get("prompt", "")[:80] or Path(sound).stem
+        Path(picture),
+        Path(sound),
+        flags,
+        extras,
+        speakers,
+        flags.get("prompt", "")[:80] or Path(sound).stem,
     )
 
 

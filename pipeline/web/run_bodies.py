@@ -7,8 +7,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.jobs.flag_words import FORM_FLAGS
+from pipeline.jobs.input_words import EXTRA_FILES, FURTHER_SOUNDS, SPEAKERS
 from pipeline.jobs.job_view import JobView
+from storage.speaker import MOST_SPEAKERS
 
+EXTRAS = {
+    "script": "A .toml, .json, .csv or .srt: from when to when which prompt.",
+    "turns": "A .csv of from,until,speaker: who of several speakers has the one sound.",
+    "pose-video": "A film of skeletons, for the large models.",
+    **dict.fromkeys(FURTHER_SOUNDS, "The sound of a further speaker."),
+}
+"""What the files beside picture and sound are."""
 Flags = Annotated[
     dict[str, str],
     Field(
@@ -46,6 +55,14 @@ class CreateBody(BaseModel):
     )
     picture: str = Field(max_length=4096, description="A path below the server's folder of runs.")
     sound: str = Field(max_length=4096, description="The same.")
+    files: dict[str, str] = Field(
+        {}, description=f"Paths of further files, by name: {', '.join(EXTRA_FILES)}."
+    )
+    speakers: list[str] = Field(
+        [],
+        max_length=MOST_SPEAKERS,
+        description="Where each of several speakers is: face:2, or x,y,w,h. The first one's sound is `sound`.",
+    )
     title: str = Field("", max_length=200)
     flags: Flags = {}
 
@@ -79,7 +96,9 @@ def describe_form() -> dict[str, Any]:
         "picture": {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP."},
         "sound": {"type": "string", "format": "binary", "description": "A sound, or a film."},
         "title": {"type": "string", "maxLength": 200},
-    }
+        **{name: {"type": "string", "format": "binary", "description": text} for name, text in EXTRAS.items()},
+        **{name: {"type": "string", "description": "Where this speaker is: face:2, or x,y,w,h."} for name in SPEAKERS},
+    }  # fmt: skip
     flags = {
         name: {"type": "string", "description": flag.does} for name, flag in FORM_FLAGS.items()
     }

@@ -10,6 +10,7 @@ import anyio
 from fastapi import Request
 from pydantic import ValidationError
 
+from pipeline.jobs.input_words import EXTRA_FILES, take_places
 from pipeline.jobs.job_request import JobRequest
 from pipeline.jobs.job_root import JobRoot
 from pipeline.jobs.job_view import JobView
@@ -89,7 +90,9 @@ class RunCreator:
             found = error.errors()[0]
             raise BadInput(f"{'.'.join(map(str, found['loc']))}: {found['msg']}.") from None
         picture, sound = self._allow(asked.picture), self._allow(asked.sound)
-        return JobRequest(picture, sound, asked.flags, asked.title)
+        extras = {name: self._allow(word) for name, word in asked.files.items()}
+        speakers = tuple(asked.speakers)
+        return JobRequest(picture, sound, asked.flags, extras, speakers, asked.title)
 
     def _allow(self, word: str) -> Path:
         """The file that a path names, below the root or where it may lie otherwise; raises BadInput, the same whether it is there or not."""
@@ -109,5 +112,6 @@ def read_form(form: ReceivedForm, picture: str, sound: str) -> JobRequest:
         if name not in form.files:
             raise BadInput(f"The form has no file {name}.")
     fields = dict(form.fields)
-    title = fields.pop("title", "")
-    return JobRequest(form.files[picture], form.files[sound], fields, title)
+    title, speakers = fields.pop("title", ""), take_places(fields)
+    extras = {name: path for name, path in form.files.items() if name in EXTRA_FILES}
+    return JobRequest(form.files[picture], form.files[sound], fields, extras, speakers, title)

@@ -172,7 +172,7 @@ def test_what_was_understood_of_a_script_is_said_once(
     assert "change 4 of 4, 0:00:06.2 Sad. (expression 50 %)" in out
     assert re.search(r"script +4 changes \([0-9a-f]{8}\) +--script", out)
     told = json.loads(longtake("status", "x", "--json")[1])["script"]
-    assert told[1] == {"seconds": 1.92, "clock": "0:00:01.9", "prompt": "A car drives by.", "expression": 100, "gesture": 100, "fade": 0}  # fmt: skip
+    assert told[1] == {"seconds": 1.92, "clock": "0:00:01.9", "prompt": "A car drives by.", "expression": 100, "gesture": 100, "fade": 0, "seed": None}  # fmt: skip
     (tmp_path / "film.csv").write_text("from,prompt\n0s,She nods.")
     code, _, err = longtake("new", *words)
     assert code == 3

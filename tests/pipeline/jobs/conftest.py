@@ -34,7 +34,7 @@ def ask(face: Path, speech: Path) -> Ask:
 
     def asked(title: str = "", **flags: str) -> JobRequest:
         given: Mapping[str, str] = {**SMALL, "num-clip": "3", **flags}
-        return JobRequest(face, speech, given, title)
+        return JobRequest(face, speech, given, title=title)
 
     return asked
 

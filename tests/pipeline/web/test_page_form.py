@@ -1,9 +1,13 @@
 """The form has a field for each flag of the table, and says what the fields say, and no more."""
 
+from pathlib import Path
+
 import gradio as gr
 import pytest
 from gradio.components.image import ImageData
 
+from pipeline.jobs.input_words import EXTRA_FILES, SPEAKERS
+from pipeline.web.extra_fields import ExtraFields
 from pipeline.web.flag_help_chinese import HELP
 from pipeline.web.form_fields import (
     SETTLED,
@@ -14,7 +18,7 @@ from pipeline.web.form_fields import (
     field_names,
     help_of,
 )
-from pipeline.web.form_tab import FormTab
+from pipeline.web.form_tab import EXTRAS, FormTab, build_request
 from pipeline.web.page_context import PageContext
 from pipeline.web.page_texts import LANGUAGES, TEXTS, choose_language, texts_in
 from tasks.options import GROUPS, OPTIONS
@@ -96,6 +100,26 @@ def test_between_the_clicks_on_two_eyes_the_other_one_is_asked_for():
     """No error stands there, as nothing is wrong yet."""
     tab = FormTab(PageContext(None, "en"))
     form = empty_form() | {"eyes": "10,20,30,40"}
-    said = tab.plan_film("face.png", "speech.wav", *form.values())
+    said = tab.plan_film("face.png", "speech.wav", *[None] * EXTRAS, *form.values())
     assert texts_in("en")("eye_told") in said
     assert "lt-fault" not in said
+
+
+def test_a_script_and_speakers_become_files_and_places_of_the_job():
+    """A field that is left as it is says nothing."""
+    given = dict.fromkeys((*EXTRA_FILES, *SPEAKERS)) | {
+        "script": "/up/film.toml", "sound2": "/up/b.wav", "speaker1": "face:1", "speaker2": " face:2",
+    }  # fmt: skip
+    asked = build_request("a.png", "a.wav", [*given.values(), *empty_form().values()])
+    assert asked.extras == {"script": Path("/up/film.toml"), "sound2": Path("/up/b.wav")}
+    assert (asked.speakers, dict(asked.flags)) == (("face:1", "face:2"), {})
+    plain = build_request("a.png", "a.wav", [*[None] * EXTRAS, *empty_form().values()])
+    assert (plain.extras, plain.speakers) == ({}, ())
+
+
+def test_the_form_has_a_field_for_each_file_and_each_speaker():
+    fields = ExtraFields(texts_in("en"))
+    fields.build_script()
+    fields.build_speakers()
+    assert set(fields.fields) == {*EXTRA_FILES, *SPEAKERS}
+    assert len(fields.components) == EXTRAS

@@ -13,7 +13,7 @@ from pipeline.commands.parser import parse_command
 from pipeline.jobs.flag_words import words_of_job
 from pipeline.options.sources import gather_options
 from pipeline.web.form_fields import build_field, field_names
-from pipeline.web.form_tab import build_request
+from pipeline.web.form_tab import EXTRAS, build_request
 from pipeline.web.page_texts import texts_in
 from tasks.options import OPTIONS
 from tasks.resolve import freeze_resolved, resolve_request
@@ -83,7 +83,7 @@ def fill_form(**set_fields: object) -> list[object]:
     say = texts_in("en")
     form = {name: build_field(OPTIONS[name], say, "en").value for name in field_names()}
     assert set_fields.keys() <= form.keys()
-    return list((form | set_fields).values())
+    return [*[None] * EXTRAS, *(form | set_fields).values()]
 
 
 def freeze_film(root: Path, values: list[object]) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The HTTP API over runs: what is asked, what comes, and what is refused with a reason."""
 
 import errno
+import json
 import os
 import shutil
 import time
@@ -68,6 +69,39 @@ def test_film_is_asked_for_by_paths_below_the_root(
     asked = client.post("/v1/runs", json=body)
     assert asked.status_code == 422
     assert "--num-clip 0 cannot be used" in asked.json()["error"]["message"]
+    assert client.get("/v1/runs").json()["total"] == 1
+
+
+def test_script_and_speakers_are_uploaded(client: TestClient, films: Path, face: Path, speech: Path):  # fmt: skip
+    """Files of their own fields; run.json has what they say when the uploads are gone. The fake model cannot make a film of several speakers."""
+    parts = {"picture": face, "sound": speech, "sound2": speech}
+    files = {name: (path.name, path.read_bytes()) for name, path in parts.items()}
+    files["script"] = ("film.csv", b"from,prompt,seed\n0s,She smiles.,7\n")
+    places = {"speaker1": "1,1,10,10", "speaker2": "15,1,10,10"}
+    fields = {"infer-frames": "12", "num-clip": "1", **places}
+    made = client.post("/v1/runs", files=files, data=fields)
+    assert made.status_code == 201, made.text
+    run = made.json()
+    address = run["links"]["self"]
+    wait_until(lambda: client.get(address).json()["state"] == "failed", every=0.1)
+    facts = json.loads((films / run["name"] / "run.json").read_text(encoding="utf-8"))
+    assert facts["spec"]["script"] == "0:7 0 100 100 She smiles.\n"
+    assert [each["box"] for each in facts["spec"]["speakers"]] == list(places.values())
+    left = {each.name for each in (films / ".jobs" / run["name"]).iterdir()}
+    assert not left & {"picture.png", "sound.wav", "sound2.wav", "script.csv"}
+
+
+def test_what_is_wrong_with_a_script_is_one_line(client: TestClient, face: Path, speech: Path):
+    """And with a place that would name a file of the server's; nothing stays."""
+    files = {"picture": ("face.png", face.read_bytes()), "sound": ("tea.wav", speech.read_bytes())}
+    script = {"script": ("my film.toml", b"[[entry]]\nfrom = 1\nprompt = ''")}
+    asked = client.post("/v1/runs", files=files | script)
+    assert asked.status_code == 422
+    assert "--script script.toml cannot be used: entry 1: a time" in asked.json()["error"]["message"]  # fmt: skip
+    asked = client.post("/v1/runs", files=files, data={"speaker1": "/etc/passwd"})
+    assert (asked.status_code, "is no place" in asked.json()["error"]["message"]) == (422, True)
+    asked = client.post("/v1/runs", json={"picture": "a", "sound": "b", "files": {"script": "/etc/passwd"}})  # fmt: skip
+    assert asked.status_code == 422
     assert client.get("/v1/runs").json()["total"] == 1
 
 
