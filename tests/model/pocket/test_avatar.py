@@ -281,13 +281,13 @@ def test_short_films_act_what_their_prompts_ask(picture: np.ndarray) -> None:
     assert lively > still + 0.3
 
 
-def test_a_picture_that_shows_teeth_opens_less_wide(
+def test_a_picture_that_shows_teeth_rounds_less(
     pocket: PocketAvatar, picture: np.ndarray
 ) -> None:
     """Of one film's latents; a run that was begun before teeth were looked for is decoded as it was."""
     inputs = pocket.encode_inputs(picture, "", FACE)
     curves = torch.zeros(1, 24, len(MOTION))
-    curves[..., MOTION.index("aperture")] = 0.9
+    curves[..., MOTION.index("rounding")] = 0.9
     latents = encode_curves(curves)[0].numpy()
     still = to_batch(inputs["still"])
     none, all_teeth, before = (
