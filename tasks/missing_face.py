@@ -68,11 +68,26 @@ def describe_turn(clockwise: int) -> str:
 
 def explain_no_face(path: "Path", media: "Media") -> str:
     """What is wrong with a picture in which no face was found, and what to do."""
-    if media.picture.cut and (crop := find_crop(path, media)):
-        return f"no face was found in what the film shows of it; --crop {crop} shows one"
+    if media.picture.cut and (ways := list_ways(path, media)):
+        return f"no face was found in what the film shows of it; {ways}"
     if share := measure_small_face(media.model, media.view.pixels):
         return f"a face was found that is small, {share:.0%} of what the film shows; cut the picture to it, or tell where mouth and eyes are, in its pixels: {TELL}"
     return f"no face was found in it; tell where mouth and eyes are, in its pixels: {TELL}"
+
+
+def list_ways(path: "Path", media: "Media") -> str:
+    """What shows a face of a picture that is cut off, in words: a crop, and the size of the picture's own shape; empty where no face is in it."""
+    crop = find_crop(path, media)
+    return f"--crop {crop} shows one, --size {size_of_shape(media)} all of the picture" if crop else ""  # fmt: skip
+
+
+def size_of_shape(media: "Media") -> str:
+    """The size that has the film's shorter side and the picture's shape, as --size takes it."""
+    multiple = avatar.describe_model(media.model, avatar.Options()).size_multiple
+    wide, tall = media.picture.width, media.picture.height
+    side = min(media.pixels.shape[:2])
+    longer = max(round(side * max(wide, tall) / min(wide, tall) / multiple), 1) * multiple
+    return f"{longer}*{side}" if wide > tall else f"{side}*{longer}"
 
 
 def measure_small_face(model: str, pixels: "Pixels") -> float:

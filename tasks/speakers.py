@@ -11,6 +11,7 @@ from storage.digest import hash_file
 from storage.errors import BadOption, count_noun
 from storage.speaker import MOST_SPEAKERS, Speaker
 from tasks.face_search import find_upright_faces, map_to_film
+from tasks.missing_face import list_ways
 from tasks.request import require_option
 from tasks.speaker_masks import draw_masks, find_overlap
 from tasks.speaker_words import FORMS, AskedSpeaker, read_speaker
@@ -171,7 +172,9 @@ def _pick_face(asked: AskedSpeaker, request: "Request", media: "Media") -> FaceB
     """A face among those that are found. Raises ValueError, and BadImage where the picture is not upright."""
     box = None if asked.boxes is None else parse_boxes(asked.boxes, 1)[0]
     if not media.faces:
-        raise ValueError(f"no face was found in the picture; {TWELVE}")
+        ways = media.picture.cut and list_ways(request.image, media)
+        found = f"no face was found in what the film shows of the picture; {ways}; or" if ways else "no face was found in the picture;"  # fmt: skip
+        raise ValueError(f"{found} {TWELVE}")
     faces = find_upright_faces(request, media)
     if box is not None:
         inside = [face for face in faces if _lies_in(face.boxes, box)]

@@ -68,13 +68,14 @@ def test_a_turn_is_told_the_shorter_way_round() -> None:
 def test_a_face_that_is_cut_off_is_told_which_crop_shows_it(refused: Callable[..., str]) -> None:
     wide = Image.new("RGB", (1100, 512), "white")
     wide.paste(read_example("joon", 400), (700, 60))
-    assert "in what the film shows of it; --crop right shows one" in refused(wide)
+    line = refused(wide)
+    assert "in what the film shows of it; --crop right shows one, --size 64*32 all" in line
 
 
 def test_a_head_above_a_tall_body_is_told_the_upper_crop(refused: Callable[..., str]) -> None:
     tall = Image.new("RGB", (500, 1500), (90, 120, 80))
     tall.paste(read_example("lin", 420), (40, 0))
-    assert "--crop top shows one" in refused(tall)
+    assert "--crop top shows one, --size 32*96 all" in refused(tall)
 
 
 def test_a_small_face_is_told_to_cut_the_picture_to_it(refused: Callable[..., str]) -> None:
