@@ -18,6 +18,8 @@ DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.95e9
 
 What torch then held on one H200: docs/models.md, "Memory".
 """
+HEARING = 16
+"""Bytes for each token and channel of each of several speakers while an injector makes all tokens hear it: repeated, wide in float32, normalised, asking, heard, put out, masked (model/s2v/audio_injector.py). Of one speaker it is in DENOISING, which was measured."""
 BUFFERS = 2
 """Of what waits on the host, so much is on the card: what is used, and what comes next."""
 
@@ -35,6 +37,7 @@ class MemoryInput:
     """Latents that a block attends to through the KV cache; 0 where there is none."""
     fp8: bool = False
     """Layers in eight-bit floats, and the KV cache in eight bits."""
+    speakers: int = 1
 
 
 @dataclass(frozen=True)
@@ -183,13 +186,15 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
     window = condition + (1 + slots) * own if film.kv_latents else 0
     cross = config["num_layers"] * (condition + 2 * BF16_BYTES * config["dim"] * config["text_len"])
     pixels = film.width * film.height
+    several = film.speakers if film.speakers > 1 else 0
+    hearing = HEARING * several * config["dim"] * film.together * tokens
     return MemoryNeed(
         blocks=config["num_layers"],
         block=blocks // config["num_layers"],
         other=sum(weight_bytes.values()) - blocks,
         kv_caches=slots * own * config["num_layers"] * film.steps,
         layer_kv_cache=slots * own,
-        denoising=int(DENOISING * film.together / 3 * pixels) + cross + window,
+        denoising=int(DENOISING * film.together / 3 * pixels) + cross + window + hearing,
         vae=int(DECODING * pixels + VAE_BYTES),
         audio_encoder=int(AUDIO_ENCODER_BYTES),
         text_encoder=int(TEXT_ENCODER_BYTES + CONTEXT),

@@ -141,6 +141,7 @@ class PublishedModel:
             frames // FRAMES_PER_LATENT,
             ring,
             options.precision == FP8,
+            options.speakers,
         )
         return compute_need(self.config(options), film)
 

@@ -41,6 +41,14 @@ def test_the_host_holds_what_waits() -> None:
     assert not sum(taken("live-avatar", 140 * GB).host.values())
 
 
+def test_several_speakers_take_more_of_the_card() -> None:
+    """What each of them makes all tokens hear, at once; one speaker's is in what was measured."""
+    alone, *several = (taken("live-avatar", 140 * GB, options=replace(ASKED, speakers=n)).peak for n in (1, 2, 4))  # fmt: skip
+    assert alone == taken("live-avatar", 140 * GB).peak
+    each = 16 * 5120 * 3 * 704 * 384 // 256
+    assert [more - alone for more in several] == [2 * each, 4 * each]
+
+
 def test_what_there_is_decides_the_way() -> None:
     """The fastest that fits, in words."""
     ways = [taken("live-avatar", free * GB).way for free in (140, 60, 24)]
