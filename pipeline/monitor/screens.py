@@ -157,6 +157,9 @@ def show_verification(
     if found.signature is not None:
         yield ""
         yield describe_signature(found.signature)
+    if found.watermark is not None:
+        yield ""
+        yield Text(str(found.watermark))
     if found.notes:
         yield ""
         yield "Beside it, nothing of the film:"

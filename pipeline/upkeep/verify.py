@@ -14,6 +14,7 @@ from pipeline.monitor.event_reader import EventTail
 from pipeline.monitor.log_output import RunLog
 from pipeline.monitor.progress import follow_progress, make_progress
 from pipeline.signing.signature import Signature, read_signed_film
+from pipeline.watermarking.screen import FoundWatermark, find_own_id
 from storage.disk import count_bytes
 from storage.scan import Finding, RunScan
 
@@ -65,6 +66,8 @@ class Verification:
     """What was broken before, where a repair was asked for."""
     signature: Signature | None = None
     """Of the film that `longtake sign` has put beside the run's; None where there is none."""
+    watermark: FoundWatermark | None = None
+    """Whether the finished film carries the id that the run hides in it; None where it hides none, or the film is damaged."""
 
     def as_json(self) -> str:
         """The verification as one JSON object, for machines."""
@@ -85,6 +88,8 @@ def verify_run(run: "Run", console: "Console | None" = None, *, held: bool = Fal
     price = estimate_repair(run, found)
     lost = (*_find_lost(run, price), *_find_lost_contexts(run, found))
     shown = len(run.records.clips("segment", run.spec.clips))
+    readable = not found and run.records.complete("video")
+    watermark = find_own_id(run, console) if readable and run.spec.watermark else None
     return Verification(
         run=str(run.root),
         state="lost" if lost else "damaged" if found else "whole",
@@ -99,6 +104,7 @@ def verify_run(run: "Run", console: "Console | None" = None, *, held: bool = Fal
         bytes_on_disk=count_bytes(run.root),
         took=round(time.monotonic() - begun, 3),
         signature=read_signed_film(run),
+        watermark=watermark,
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from storage.run import Run
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -49,6 +51,35 @@ def ask_film(path: Path, console: "Console | None") -> Answer:
     if not run.records.complete("video"):
         raise NotMade(f"The film of {run.root}")
     return Answer(_find_with_bar(run.video_path, console), run.spec.watermark)
+
+
+@dataclass(frozen=True)
+class FoundWatermark:
+    """Whether a film carries the id that its run hides in it."""
+
+    id: str
+    """In hexadecimal digits."""
+    shown: float
+    """Seconds of the film in which it was found."""
+    seconds: float
+    """Of the whole film."""
+
+    def __str__(self) -> str:
+        """In words: `The film carries its watermark, ABC (414243000000).` or what is missing of it."""
+        name = describe_id(self.id)
+        if not self.shown:
+            return f"Its watermark, {name}, was not found in the film."
+        # What is read is seconds: a rest of less at either end is none.
+        if self.shown > self.seconds - 2:
+            return f"The film carries its watermark, {name}."
+        return f"The film carries its watermark, {name}, in {tell_time(self.shown)} of {tell_time(self.seconds)}."
+
+
+def find_own_id(run: "Run", console: "Console | None" = None) -> FoundWatermark:
+    """Look in the film of a run, which is there, for the id that was asked for. Raises BadFilm."""
+    ids = _find_with_bar(run.video_path, console)
+    shown = sum(each.until - each.first for each in ids.found if each.id == run.spec.watermark)
+    return FoundWatermark(run.spec.watermark, shown, ids.seconds)
 
 
 def show_answer(answer: Answer) -> Iterator[str]:

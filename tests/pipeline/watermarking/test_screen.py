@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.watermarking.screen import FoundWatermark
 from storage.run import Run
 
 Call = Callable[..., tuple[int, str, str]]
@@ -53,3 +54,21 @@ def test_what_has_no_film_is_refused(face: Path, speech: Path, longtake: Call):
     assert longtake("whose", "nowhere.mp4")[0] == 2
     assert longtake("whose", speech)[0] == 2
     assert longtake("whose")[0] == 2
+
+
+def test_verify_says_whether_the_film_carries_its_watermark(
+    run: Run, face: Path, speech: Path, longtake: Call
+):
+    """In words and for machines; of a film without one nothing."""
+    assert "The film carries its watermark, ACME (41434d450000)." in longtake("verify", "marked")[1]
+    told = json.loads(longtake("verify", "marked", "--json")[1])["watermark"]
+    assert told["id"] == run.spec.watermark
+    assert told["shown"] == pytest.approx(told["seconds"], abs=0.1)
+    assert longtake("new", face, speech, "--run", "plain", *SIZE)[0] == 0
+    assert "watermark" not in longtake("verify", "plain")[1]
+
+
+def test_a_watermark_that_is_lost_in_part_or_in_whole_is_told():
+    """With how much of the film has it."""
+    assert str(FoundWatermark("414243000000", 0.0, 60.0)) == "Its watermark, ABC (414243000000), was not found in the film."  # fmt: skip
+    assert str(FoundWatermark("414243000000", 20.0, 60.0)).endswith("ABC (414243000000), in 0:00:20.0 of 0:01:00.0.")  # fmt: skip
