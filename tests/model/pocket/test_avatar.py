@@ -281,9 +281,7 @@ def test_short_films_act_what_their_prompts_ask(picture: np.ndarray) -> None:
     assert lively > still + 0.3
 
 
-def test_a_picture_that_shows_teeth_rounds_less(
-    pocket: PocketAvatar, picture: np.ndarray
-) -> None:
+def test_a_picture_that_shows_teeth_rounds_less(pocket: PocketAvatar, picture: np.ndarray) -> None:
     """Of one film's latents; a run that was begun before teeth were looked for is decoded as it was."""
     inputs = pocket.encode_inputs(picture, "", FACE)
     curves = torch.zeros(1, 24, len(MOTION))
