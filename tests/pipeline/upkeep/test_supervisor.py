@@ -7,11 +7,16 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from pipeline.upkeep.child_process import module_command, restart_command
 from pipeline.upkeep.supervisor import Supervisor, bytes_needed_by, count_finished_stages
+from storage.run import Run
 from tests.faults.disks import memory_disk
 from tests.film_facts import inspect_film
+from tests.harm import digests
 from tests.waiting import LONG, held, wait_until
+from tests.wavefile import write_wave
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -42,6 +47,62 @@ def test_a_clip_that_fails_and_then_does_not(
     assert inspect_film(tmp_path / "x/video.mp4").frames == 225
     told = [json.loads(line) for line in (tmp_path / "x/events.jsonl").read_text().splitlines()]
     assert [each["code"] for each in told if each["event"] == "run_restarted"] == [4]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("retake", "old", "--clip", 1, "--until", 4),
+        ("redub", "old", "--audio", "words.wav", "--from", "2s", "--until", "7.2s"),
+    ],
+    ids=["retake", "redub"],
+)
+def test_a_retake_and_a_redub_are_kept_going(
+    face: Path, speech: Path, tmp_path: Path, started: Start, asked: tuple[object, ...]
+) -> None:
+    """Four faults of a clip are more than one process tries: the next goes on in the new run, with the seed that was drawn, to the bytes of the unbroken one, and the old run is as it was."""
+    write_wave(tmp_path / "words.wav", 5)
+    assert said_by(started("new", face, speech, "--run", "old"))[0] == 0
+    before = digests(tmp_path / "old")
+    fakes = failing(tmp_path / "fail", "denoise.2", 4)
+    words = [*asked, "--retry-delay", "0"]
+    code, out, err = said_by(started(*words, "--run", "x", "--keep-going", fakes=fakes))
+    assert code == 0, err
+    assert out == f"{tmp_path / 'x/video.mp4'}\n"
+    assert err.count("longtake: It ended with code 4; started again.") == 1
+    seed = str(Run.open(tmp_path / "x").spec.takes[-1].seed)
+    assert said_by(started(*words, "--run", "y", "--seed", seed))[0] == 0
+    made, unbroken = (tmp_path / name / "video.mp4" for name in "xy")
+    assert made.read_bytes() == unbroken.read_bytes()
+    assert digests(tmp_path / "old") == before
+
+
+def test_a_redub_that_is_killed_is_gone_on_with(
+    face: Path, speech: Path, tmp_path: Path, started: Start
+) -> None:
+    """By SIGKILL while it makes a clip."""
+    write_wave(tmp_path / "words.wav", 5)
+    assert said_by(started("new", face, speech, "--run", "old"))[0] == 0
+    words = [
+        "redub",
+        "old",
+        "--audio",
+        "words.wav",
+        "--from",
+        "2s",
+        "--until",
+        "7.2s",
+        "--run",
+        "x",
+    ]
+    with held(tmp_path / "hold", "denoise", 2) as fakes:
+        process = started(*words, "--keep-going", fakes=fakes)
+        wait_until((tmp_path / "x/commits/latents.00001.json").exists, of=process)
+        os.kill(json.loads((tmp_path / "x/run.lock").read_text())["process"], signal.SIGKILL)
+    code, _, err = said_by(process)
+    assert code == 0, err
+    assert "longtake: It ended with signal 9; started again." in err
+    assert inspect_film(tmp_path / "x/video.mp4").frames == 225
 
 
 def test_what_was_fitted_goes_on_and_is_found_again(
