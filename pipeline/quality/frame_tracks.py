@@ -18,6 +18,7 @@ from pipeline.quality.frame_metrics import (
 from pipeline.quality.identity import FaceTrack
 from pipeline.quality.lag_correlation import Float
 from pipeline.quality.mouth import LEVELS, Mouth, measure_darkness
+from pipeline.quality.speaker_lips import SpeakerTrack
 
 SWAY = 0.5
 """Seconds over which a head's motion is seen."""
@@ -72,6 +73,8 @@ class FrameTracks:
     picture_colour: Float | None
     face: FaceTrack | None = None
     """Of one frame of `identity.EVERY`; None where nobody knows where mouth and eyes are."""
+    speakers: tuple[SpeakerTrack, ...] = ()
+    """Of each of several speakers, where it is known where their mouths are."""
 
     @property
     def frames(self) -> int:

@@ -17,6 +17,7 @@ from pipeline.quality.identity import Identity, measure_identity
 from pipeline.quality.lip_sync import LipSync, measure_lip_sync, track_mouth_opening
 from pipeline.quality.mouth import Mouth
 from pipeline.quality.pauses import Pauses
+from pipeline.quality.speaker_lips import SpeakerSync, measure_speakers
 from storage.errors import count_noun
 
 OFFSET, CLIP_OFFSET, TRUSTED_CONFIDENCE = 1, 2, 0.2
@@ -88,6 +89,8 @@ class FilmQuality:
     """None where nobody knows where mouth and eyes are."""
     opinions: Opinions | None = None
     """Of networks, where their weights were given."""
+    speakers: tuple[SpeakerSync, ...] = ()
+    """Of several speakers; `sync` is then not there, as no mouth follows the sound of all."""
 
     @property
     def missed(self) -> tuple[LevelResult, ...]:
@@ -136,8 +139,9 @@ def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None)
     face = None
     if tracks.face is not None:
         face = measure_identity(tracks.face, fps=tracks.fps, clip_frames=tracks.clip_frames)
+    speakers = measure_speakers(tracks.speakers, tracks.fps)
     levels = [
-        *_lip_levels(sync),
+        *(judge_speakers(speakers) if speakers else _lip_levels(sync)),
         *_appearance_levels(drift),
         *_face_levels(face),
         *_motion_levels(seams, still, jumps, again),
@@ -162,6 +166,7 @@ def judge_film(tracks: FrameTracks, film: str, meant: SoundLevels | None = None)
         quiet=quiet,
         sound=heard,
         identity=face,
+        speakers=speakers,
     )
 
 
@@ -196,6 +201,14 @@ def _lip_levels(sync: LipSync | None) -> Iterator[LevelResult]:
     known = [each.offset for each in sync.clips if each.offset is not None]
     worst = max(known, key=abs) if known else None
     yield _is_within("lips: frames late, worst clip", worst, -CLIP_OFFSET, CLIP_OFFSET)
+
+
+def judge_speakers(speakers: tuple[SpeakerSync, ...]) -> Iterator[LevelResult]:
+    """The levels of several speakers' lips."""
+    for each in speakers:
+        who = f"lips of speaker {each.speaker}"
+        yield _is_within(f"{who}: frames late", each.offset, -OFFSET, OFFSET)
+        yield _at_least(f"{who}: confidence", each.confidence, TRUSTED_CONFIDENCE)
 
 
 def _appearance_levels(drift: Drift) -> Iterator[LevelResult]:

@@ -15,6 +15,11 @@ from pipeline.quality.frame_metrics import Byte
 from pipeline.quality.frame_tracks import FrameMeter, FrameTracks, FrameViews
 from pipeline.quality.identity import EVERY, FaceMeter
 from pipeline.quality.mouth import SIDE, Mouth, MouthFinder
+from pipeline.quality.speaker_lips import (
+    SpeakerMeter,
+    find_speaker_mouths,
+    measure_speaker_loudness,
+)
 from storage.errors import BadFilm, NotMade
 from storage.media_file import open_media
 from storage.pcm import to_samples
@@ -49,6 +54,8 @@ class FilmFile:
     boxes: "NDArray[np.float32] | None" = None
     """Mouth, left and right eye [3, 4] (x, y, width, height) in the picture."""
     run: "Run | None" = None
+    whole: tuple[int, int] = (0, 0)
+    """Width and height of the picture's file."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,12 @@ def measure_film(
     reference = None if film.picture is None else view_picture(film.picture)
     meter = FrameMeter(stream.fps, mouth, reference)
     scaler = FrameScaler()
-    face = start_face_meter(film)
+    face, lips = start_face_meter(film), start_speaker_meter(film)
     for number, frame in enumerate(read_frames(film.path)):
-        meter.add_frame(scaler.scale_frame(frame))
+        views = scaler.scale_frame(frame)
+        meter.add_frame(views)
+        if lips is not None:
+            lips.add_frame(views.full)
         if face is not None and number % EVERY == 0:
             face.add_frame(frame_pixels(frame, "rgb24"))
         watch("frames", number)
@@ -83,12 +93,28 @@ def measure_film(
     if tracks.frames < 2:
         one = "it is one picture, and a film is needed"
         raise BadFilm(film.path, one if tracks.frames else "it has no frames")
+    if lips is not None and film.run is not None:
+        tracks = replace(tracks, speakers=lips.finish(measure_speaker_loudness(film.run)))
     return tracks if face is None else replace(tracks, face=face.finish())
 
 
 def has_several_speakers(film: FilmFile) -> bool:
     """Whether several speak in it: then no mouth follows all of its sound, and lips are not measured."""
     return film.run is not None and bool(film.run.spec.speakers)
+
+
+def start_speaker_meter(film: FilmFile) -> SpeakerMeter | None:
+    """What measures the mouths of several speakers; None where one speaks, where nobody knows where the mouths are, or of a piece that does not begin with the film."""
+    if film.picture is None or film.run is None or not begins_with_the_film(film):
+        return None
+    if not (mouths := find_speaker_mouths(film.run, film.whole)):
+        return None
+    return SpeakerMeter(mouths, frame_pixels(encode_picture(film.picture), "gray"))
+
+
+def begins_with_the_film(film: FilmFile) -> bool:
+    """Whether the file of a run shows its film from its first frame on."""
+    return film.path.stem in {"video", "partial"}
 
 
 def start_face_meter(film: FilmFile) -> FaceMeter | None:
@@ -117,7 +143,8 @@ def find_film(path: Path) -> FilmFile:
     )
     boxes = find_boxes(spec, picture, (done.width, done.height))
     name = run.root.name if file == run.video_path else f"{run.root.name}/{file.name}"
-    return FilmFile(file, name, spec.clip_frames, True, picture, boxes, run)
+    size = done.width, done.height
+    return FilmFile(file, name, spec.clip_frames, True, picture, boxes, run, size)
 
 
 def find_boxes(spec: "Spec", picture: Byte, whole: tuple[int, int]) -> "NDArray[np.float32] | None":
@@ -132,7 +159,7 @@ def find_boxes(spec: "Spec", picture: Byte, whole: tuple[int, int]) -> "NDArray[
 def read_source_sound(film: FilmFile) -> SoundLevels | None:
     """The levels of the sound that the film was made of, where the film begins with it; None otherwise."""
     run = film.run
-    if run is None or film.path.stem not in {"video", "partial"} or not run.audio_path.exists():
+    if run is None or not begins_with_the_film(film) or not run.audio_path.exists():
         return None
     # Of what was dubbed there is one file only, which is the film's own.
     source = run.soundtrack_path if run.spec.dubs else run.audio_path

@@ -143,7 +143,7 @@ def test_without_boxes_or_in_another_size_no_face_is_measured(melting: FilmFile)
         assert {each.met for each in found.levels if each.what.startswith("face")} == {None}
 
 
-def test_lips_of_several_speakers_are_not_measured(film: FilmFile):
+def test_lips_of_several_speakers_whose_mouths_nobody_knows_are_not_measured(film: FilmFile):
     """No mouth follows the mix of all: nothing is said of lips, and so no level is missed by them."""
     run = SimpleNamespace(spec=SimpleNamespace(speakers=(Speaker(), Speaker())))
     found = judge_film(measure_film(replace(film, run=run)), "drawn")  # type: ignore[arg-type]
