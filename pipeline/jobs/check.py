@@ -1,6 +1,6 @@
 """All that longtake checks before any work, in a process of its own: what a stranger sent is decoded, and may bring a library down.
 
-`python -m pipeline.jobs.check new …` (or `retake …`) prints the notices as JSON, or ends with one line and a code, as `longtake` does; it makes nothing.
+`python -m pipeline.jobs.check new …` (or `retake …`, `redub …`) prints the notices as JSON, or ends with one line and a code, as `longtake` does; it makes nothing.
 """
 # ruff: noqa: T201 - its stdout is what the caller reads
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.cli import exit_code_of
 from pipeline.commands.parser import parse_command
+from pipeline.commands.redub import read_redub_request
 from pipeline.commands.retake import read_changed_settings, read_retake_request
 from pipeline.json_output import to_json
 from pipeline.options.sources import gather_options
@@ -19,11 +20,12 @@ from pipeline.options.sources import gather_options
 def check_words(words: Sequence[str]) -> list[str]:
     """What is to be told of a command that can be carried out; raises the one error that stands in the way. Writes nothing."""
     command = parse_command(words)
-    if command.verb == "retake":
+    if command.verb in {"retake", "redub"}:
         from tasks.retake import plan_retake
 
         changes = read_changed_settings(command)
-        plan_retake(command.path("run"), read_retake_request(command, changes))
+        read = read_retake_request if command.verb == "retake" else read_redub_request
+        plan_retake(command.path("run"), read(command, changes))
         return changes.told
     from tasks.resolve import resolve_request
 

@@ -39,6 +39,9 @@ RETAKE_FLAGS = {
 """Those that a retake may have."""
 RETAKE_OWN = {"seed": False, "redecode": True, "hard-join": True, "accept-joint": True}
 """A retake's own flags; True of those that take no word."""
+REDUB_OWN = {"from": False, "until": False, "seed": False}
+REDUB_OWN |= {"hard-join": True, "accept-joint": True, "accept-short-audio": True}
+"""The same of a redub."""
 LONGEST = 20_000
 """Characters of a value."""
 _YES, _NO = {"yes", "true", "1", "on", ""}, {"no", "false", "0", "off"}
@@ -56,6 +59,12 @@ def words_of_retake(flags: Mapping[str, str]) -> list[str]:
     """The words of `longtake retake` for these flags; raises BadOption."""
     known = {name: flag.constant is not None for name, flag in RETAKE_FLAGS.items()}
     return list(_words_of(_by_name(flags), {**known, **RETAKE_OWN}))
+
+
+def words_of_redub(flags: Mapping[str, str]) -> list[str]:
+    """The words of `longtake redub` for these flags, beside the run and the sound; raises BadOption."""
+    known = {name: flag.constant is not None for name, flag in RETAKE_FLAGS.items()}
+    return list(_words_of(_by_name(flags), {**known, **REDUB_OWN}))
 
 
 def check_weights(flags: Mapping[str, str], places: tuple[Path, ...]) -> None:

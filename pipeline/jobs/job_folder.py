@@ -24,7 +24,7 @@ _MOST = 1 << 20
 _FILE = Text(100, r"(" + NAME + r")?")
 _ORDER = TableWith(
     {
-        "verb": OneOf(("new", "resume", "retake")),
+        "verb": OneOf(("new", "resume", "retake", "redub")),
         "made": Number(0, 1e12),
         "title": Text(1000),
         "flags": TableOf(Text(100_000), 1000),
@@ -48,7 +48,7 @@ class Order:
     """What a job is to do."""
 
     verb: str
-    """new, resume (a run that the command line made) or retake."""
+    """new, resume (a run that the command line made) retake or redub."""
     made: float
     title: str = ""
     flags: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Order:
     """The name of its copy in the job's folder."""
     sound: str = ""
     parent: str = ""
-    """Of a retake: the name of the job that it is taken from."""
+    """Of a retake or a redub: the name of the job that it is taken from."""
     clips: tuple[int, ...] = ()
     """Of a retake: the first clip and the one after the last."""
     notices: tuple[str, ...] = ()

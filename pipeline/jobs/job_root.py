@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.jobs.asked_command import ask_longtake, find_notices
-from pipeline.jobs.flag_words import check_weights, words_of_job, words_of_retake
+from pipeline.jobs.flag_words import check_weights, words_of_job, words_of_redub, words_of_retake
 from pipeline.jobs.input_words import check_extras, words_of_inputs
 from pipeline.jobs.job_folder import JOBS, NAME, JobFolder, Order
 from pipeline.jobs.job_request import JobRequest
@@ -184,6 +184,25 @@ class JobRoot:
         asked = Order("retake", time.time(), title, given, parent=name, notices=tuple(notices))
         self.prepare()
         job.write_order(replace(asked, clips=(clips.start, clips.stop)))
+        job.take_turn()
+        return self.view(job.name)
+
+    def redub(self, name: str, sound: Path, flags: Mapping[str, str]) -> JobView:
+        """Put a new job into the queue in which a stretch of a job's film has another sound; its view, under another name.
+
+        `flags`: `from`, `until`, and what else `longtake redub` takes. The sound is copied. Raises FilmNotMade with the line of what stands in its way, BadOption, BadInput.
+        """
+        old, job = self._find(name), JobFolder(self.root, _choose_name(None))
+        words, order = words_of_redub(flags), old.read_order()
+        self.prepare()
+        with publish_folder(job.path) as draft:
+            taken = _take_input(sound, draft, "sound")
+            asked = ["redub", str(old.run), f"--run={job.run}", f"--audio={draft / taken}", *words]
+            with _called_by_own_names({draft / taken: sound.name}):
+                notices = tuple(find_notices(asked))
+            title = order.title if order else ""
+            made = Order("redub", time.time(), title, dict(flags), sound=taken, parent=name)
+            JobFolder.write_order_in(draft, replace(made, notices=notices))
         job.take_turn()
         return self.view(job.name)
 

@@ -1,4 +1,4 @@
-"""The process of one job: `longtake new`, `resume` or `retake` in a folder of jobs, and a word about how it ended.
+"""The process of one job: `longtake new`, `resume`, `retake` or `redub` in a folder of jobs, and a word about how it ended.
 
 `python -m pipeline.jobs.worker ROOT NAME`, as the keeper of the queue starts it: in a session of its own, so that nothing ends with it and it ends with nothing.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.cli import main as call_longtake
-from pipeline.jobs.flag_words import words_of_job, words_of_retake
+from pipeline.jobs.flag_words import words_of_job, words_of_redub, words_of_retake
 from pipeline.jobs.input_words import words_of_inputs
 from pipeline.jobs.job_folder import JobFolder, Order
 from storage.errors import RunLocked
@@ -38,6 +38,10 @@ def words_of_order(job: JobFolder, order: Order) -> list[str]:
     if is_run(job.run) or order.verb == "resume":
         live = [] if order.flags.get("live") in {"no", "false", "0", "off"} else ["--live"]
         return ["resume", str(job.run), *live]
+    if order.verb == "redub":
+        parent, sound = job.run.parent / order.parent, job.path / order.sound
+        flags = words_of_redub(order.flags)
+        return ["redub", str(parent), f"--run={job.run}", f"--audio={sound}", *flags]
     if order.verb == "retake":
         clip, until = order.clips
         old = str(job.run.parent / order.parent)

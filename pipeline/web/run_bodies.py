@@ -112,3 +112,16 @@ def describe_form() -> dict[str, Any]:
             },
         }
     }
+
+
+def describe_redub() -> dict[str, Any]:
+    """The description of what redubs a run: a form with the sound and where it goes."""
+    text = {"type": "string"}
+    fields = {
+        "sound": {"type": "string", "format": "binary", "description": "Other words."},
+        "from": {**text, "description": "Where in the film they begin: 0:03:12 or 192.4s."},
+        "until": {**text, "description": "Where the old sound goes on; none: where it ends."},
+        "seed": {**text, "description": "Of the clips that are made again; none: theirs."},
+    }
+    form = {"type": "object", "required": ["sound", "from"], "properties": fields}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}

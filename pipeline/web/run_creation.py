@@ -58,6 +58,15 @@ class RunCreator:
         async with self._receive(request) as form:
             return await self._submit(read(form), key)
 
+    async def redub(self, name: str, request: Request) -> JobView:
+        """A job in which a stretch of a run's film has the sound of a form. Raises as `create` does."""
+        self.admit()
+        async with self._receive(request) as form:
+            if set(form.files) != {"sound"}:
+                raise BadInput("The form must have one file, sound.")
+            redub = partial(self._jobs.redub, name, form.files["sound"], form.fields)
+            return await self.run_slowly(redub)
+
     def admit(self) -> None:
         """Count a film that is asked for; raises Unacceptable (429) where too many are."""
         if wait := self._rate.seconds_to_wait():

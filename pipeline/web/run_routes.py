@@ -17,7 +17,14 @@ from pipeline.jobs.job_view import JobState
 from pipeline.jobs.preview import draw_preview
 from pipeline.web.error_bodies import RESPONSES, Unacceptable, describe_errors
 from pipeline.web.file_answer import FOR_GOOD, FRESH, FileAnswer, give_file
-from pipeline.web.run_bodies import RetakeBody, RunBody, RunList, describe_form, describe_run
+from pipeline.web.run_bodies import (
+    RetakeBody,
+    RunBody,
+    RunList,
+    describe_form,
+    describe_redub,
+    describe_run,
+)
 from pipeline.web.run_creation import RunCreator
 from pipeline.web.run_events import EventStream, StreamPlaces, Told, follow_events
 from pipeline.web.slow_work import DRAWN_AT_ONCE, SlowWork
@@ -50,7 +57,7 @@ CREATE = describe_errors(
 
 
 def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
-    """Create, list, status, stop, resume, retake, delete; what is to be watched is in the other routers."""
+    """Create, list, status, stop, resume, retake, redub, delete; what is to be watched is in the other routers."""
     routes = APIRouter(prefix="/v1/runs", tags=["runs"], responses=RESPONSES)
 
     @routes.post("", status_code=201, openapi_extra=describe_form(), responses=CREATE)
@@ -100,6 +107,11 @@ def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
 
         creator.admit()
         return await creator.run_slowly(retake)
+
+    @routes.post("/{name}/redub", status_code=201, responses=CREATE, openapi_extra=describe_redub())
+    async def redub_run(name: Name, request: Request) -> RunBody:
+        """Give a stretch of the film other words, in a new run that shares the rest."""
+        return describe_run(await creator.redub(name, request))
 
     @routes.delete("/{name}", status_code=204)
     def delete_run(name: Name) -> None:

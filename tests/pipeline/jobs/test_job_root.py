@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import pytest
 from waiting import held, wait_until
+from wavefile import write_wave
 
 from pipeline.jobs import job_root
 from pipeline.jobs.job_folder import JOBS, QUEUE, JobFolder, Order, list_turns
@@ -59,6 +60,32 @@ def test_film_is_made_and_seen(jobs: JobRoot, ask: Ask):
     jobs.delete(name)
     assert [each.name for each in jobs.list_jobs()] == [again]
     assert not (jobs.root / name).exists()
+
+
+def test_film_gets_other_words(jobs: JobRoot, ask: Ask, tmp_path: Path):
+    """Another run beside it, which may be asked for what is wrong in one line; the sound may go at once."""
+    name = jobs.submit(ask("Tea")).name
+    wait_for(jobs, name, "finished", "failed", "lost")
+    words = tmp_path / "words.wav"
+    write_wave(words, 0.4)
+    for flags, line in (
+        ({"from": "9s"}, "--from 0:00:09.0 cannot be used: the film ends at"),
+        ({}, "required: --from"),
+        ({"from": "0.5s", "until": "0.6s"}, "--audio words.wav cannot be used: it lasts 0.40 s"),
+    ):
+        with pytest.raises(FilmNotMade, match=line):
+            jobs.redub(name, words, flags)
+    with pytest.raises(BadOption, match="--audio"):
+        jobs.redub(name, words, {"from": "0s", "audio": "/etc/passwd"})
+    assert [each.name for each in jobs.list_jobs()] == [name]
+    other = jobs.redub(name, words, {"from": "0.5s"}).name
+    words.unlink()
+    wait_for(jobs, other, "finished", "failed", "lost")
+    view = jobs.view(other)
+    assert (view.state, view.title) == ("finished", "Tea"), view.error
+    assert view.parent is not None
+    assert view.parent["dub"]["start"] == 24_000
+    assert not list((jobs.root / JOBS / other).glob("sound*")), "the run has its own by now"
 
 
 def test_queue_is_kept_stopped_and_resumed(

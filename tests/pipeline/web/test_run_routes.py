@@ -283,6 +283,11 @@ def test_run_is_stopped_resumed_retaken_and_removed(client: TestClient):
         assert client.post(f"/v1/runs/tea/{verb}").json()["state"] == "finished"
     asked = client.post("/v1/runs/tea/retake", json={"clip": 7})
     assert asked.status_code == 422
+    asked = client.post("/v1/runs/tea/redub", data={"from": "0s"}, files={"picture": b"x"})
+    assert asked.json()["error"]["message"] == "The form must have one file, sound."
+    files = {"sound": ("words.wav", b"no sound")}
+    asked = client.post("/v1/runs/tea/redub", data={"from": "0s"}, files=files)
+    assert (asked.status_code, "it is no sound file" in asked.text) == (422, True)
     asked = client.post("/v1/runs/tea/retake", json={"clip": 0, "flags": {"prompt": "x"}})
     assert "--prompt" in asked.json()["error"]["message"]
     assert client.delete("/v1/runs/tea").status_code == 204
