@@ -97,6 +97,18 @@ def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
         """Put what stands still back into the queue."""
         return describe_run(jobs.resume(name))
 
+    @routes.delete("/{name}", status_code=204)
+    def delete_run(name: Name) -> None:
+        """Remove it with all its files; 409 while it runs."""
+        jobs.delete(name)
+
+    add_retake_routes(routes, jobs, creator)
+    return routes
+
+
+def add_retake_routes(routes: APIRouter, jobs: JobRoot, creator: RunCreator) -> None:
+    """Retake and redub."""
+
     @routes.post("/{name}/retake", status_code=201, responses=CREATE)
     async def retake_run(name: Name, body: RetakeBody) -> RunBody:
         """Make some clips again, in a new run that shares the rest."""
@@ -112,13 +124,6 @@ def build_run_routes(jobs: JobRoot, creator: RunCreator) -> APIRouter:
     async def redub_run(name: Name, request: Request) -> RunBody:
         """Give a stretch of the film other words, in a new run that shares the rest."""
         return describe_run(await creator.redub(name, request))
-
-    @routes.delete("/{name}", status_code=204)
-    def delete_run(name: Name) -> None:
-        """Remove it with all its files; 409 while it runs."""
-        jobs.delete(name)
-
-    return routes
 
 
 def build_film_routes(jobs: JobRoot) -> APIRouter:
