@@ -36,10 +36,10 @@ LIVE = ("--model", "live-avatar", "--infer-frames", "12", "--num-clip", "5", "--
 WAN = ("--model", "wan-s2v", "--sample-steps", "2", "--num-clip", "2", "--size", "64*48")
 WAN += ("--negative-prompt", "Six fingers on a hand.")
 SCRIPTS = {
-    "live-avatar": "from,prompt,fade\n0.5s,She nods.,\n1.45s,,2\n1.92s,She nods.,\n",
-    "wan-s2v": "from,prompt\n5s,She nods.\n",
+    "live-avatar": "from,prompt,fade,seed\n0.5s,She nods.,,\n1.45s,,2,7\n1.92s,She nods.,,8\n",
+    "wan-s2v": "from,prompt,seed\n5s,She nods.,7\n",
 }
-"""The first in the midst of a fade, and twice the same prompt; the second from its second clip on."""
+"""The first in the midst of a fade, and twice the same prompt; the second from its second clip on. Both with seeds."""
 POSE_FRAMES = 83
 """Of a pose video of 50 frames a second: every second one is taken, and the last clip and a half have none."""
 Words = Callable[..., list[str]]
