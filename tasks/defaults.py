@@ -14,7 +14,7 @@ from model.avatar import Options
 from storage.label import label_margin, measure_label
 from storage.label_words import PLACES
 from storage.spec import Settings, Spec
-from storage.watermark_id import AUTO, ID_DIGITS, LEAST_SIDE
+from storage.watermark_id import AUTO, ID_DIGITS, LEAST_SIDE, spell_id
 from tasks.face_search import find_in_view, find_told_face
 from tasks.missing_face import find_turn
 from tasks.prompt_script import build_script
@@ -180,7 +180,8 @@ def choose_watermark(request: Request, spec: Spec) -> str:
     asked = request.watermark or ""
     side = min(spec.width, spec.height)
     reason = f"in a film of {side} pixels it would be lost: {LEAST_SIDE} on the shorter side are needed (--size)"
-    require_option(not asked or side >= LEAST_SIDE, "--watermark", asked, reason)
+    told = asked if asked in {"", AUTO} else spell_id(asked) or asked
+    require_option(not asked or side >= LEAST_SIDE, "--watermark", told, reason)
     # A seed that is drawn is no part of what the run is found by.
     named = replace(spec, seed=-1) if request.base_seed == -1 else spec
     return named.digest[:ID_DIGITS] if asked == AUTO else asked

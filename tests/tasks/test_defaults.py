@@ -119,3 +119,5 @@ def test_watermark_in_a_film_that_is_too_small_is_refused(ask: Ask):
     """It would be lost there."""
     with pytest.raises(BadOption, match=r"192 on the shorter side are needed \(--size\)"):
         freeze_run(ask(4.0, width=256, height=176, watermark="auto"))
+    with pytest.raises(BadOption, match=r"--watermark ACME cannot be used"):
+        freeze_run(ask(4.0, width=256, height=176, watermark=parse_id("ACME")))
