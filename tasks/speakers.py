@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.pocket.face_boxes import FaceBoxes, find_box_flaw, format_box, parse_boxes
+from model.sharding.launcher_env import ONE_PROCESS, count_ranks, parse_gpus
 from model.speaker_places import SpeakerPlaces
 from storage.digest import hash_file
 from storage.errors import BadOption, count_noun
@@ -62,6 +63,8 @@ def check_speaker_options(request: "Request", traits: "ModelTraits") -> None:
     for name in _ONE_FACE:
         reason = f"each {FLAG} says its own place; leave it out"
         require_option(getattr(request, name) is None, f"--{name}", getattr(request, name), reason)
+    ranks = count_ranks(parse_gpus(request.gpus or ""))
+    require_option(ranks == 1, "--gpus", request.gpus or ranks, ONE_PROCESS)
     _check_sounds(request, asked)
     for each in asked:
         _check_place(each, traits)

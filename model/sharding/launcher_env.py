@@ -35,6 +35,10 @@ def read_launched_place(environment: Mapping[str, str] = os.environ) -> RankPlac
     return RankPlace(rank, ranks, host, port, True, agent, f"longtake-{tries}")
 
 
+ONE_PROCESS = "a film of several speakers is made by one process: leave it out"
+"""Why such a film is not shared out."""
+
+
 def count_ranks(gpus: tuple[int, ...]) -> int:
     """How many ranks make a film: those that a launcher has started, or one a card; 1 where no cards are named."""
     place = read_launched_place()

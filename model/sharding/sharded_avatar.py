@@ -27,7 +27,7 @@ from model.sampling.causal import CausalDenoiser
 from model.sharding.cards import KnownCard, find_cards, least_free, list_known_cards
 from model.sharding.follower import PreparesDenoising
 from model.sharding.instructions import Instruction, Kind
-from model.sharding.launcher_env import count_ranks, read_launched_place
+from model.sharding.launcher_env import ONE_PROCESS, count_ranks, read_launched_place
 from model.sharding.leader import Leader
 from model.sharding.plan_choice import ChosenPlan, choose_shards
 from model.sharding.rank_group import RankGroup
@@ -136,8 +136,7 @@ class ShardedAvatar:
 def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedAvatar:
     """A model on as many ranks as `machine` has cards, or as a launcher has started. Raises BadOption before any weight is read."""
     if options.speakers > 1:
-        reason = "a film of several speakers is made by one process: leave it out"
-        raise BadOption("--gpus", count_ranks(machine.gpus), reason)
+        raise BadOption("--gpus", count_ranks(machine.gpus), ONE_PROCESS)
     chosen = choose_plan(name, options, machine)
     plan = chosen.plan
     module = import_module(f"{MODELS[name]}.avatar")

@@ -70,6 +70,11 @@ BAD = {
     "no sound": ([f"a.wav@{LEFT}", f"@{RIGHT}"], {}, "it has no sound"),
     "another sound": ([f"b.wav@{LEFT}", f"a.wav@{RIGHT}"], {}, "--audio a.wav cannot be used"),
     "a face, too": ([f"a.wav@{LEFT}", f"b.wav@{RIGHT}"], {"face": 1}, "--face 1 cannot be used"),
+    "several processes": (
+        [f"a.wav@{LEFT}", f"b.wav@{RIGHT}"],
+        {"gpus": "2"},
+        "--gpus 2 cannot be used: a film of several speakers is made by one process",
+    ),
     "the same face": ([f"a.wav@{LEFT}", f"b.wav@{LEFT}"], {}, "it is the face of a.wav"),
     "the same face, a pixel beside": (
         [f"a.wav@{LEFT}", f"b.wav@{shift(LEFT, 1)}"],
