@@ -191,7 +191,7 @@ class BadPoseVideo(BadInput):
 
 
 class BadFilm(BadInput):
-    """The film {} cannot be read: {}."""
+    """The film {} cannot be read: {}. Check the path, or give a film that plays."""
 
 
 class BadOutput(BadInput):
