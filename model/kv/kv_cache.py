@@ -50,12 +50,13 @@ class KVCache:
             self._host = HostMemory(prod(sizes), like.device)
             self.slots = self._host.bytes.view(sizes)
         else:
-            self.slots = torch.zeros(sizes, dtype=torch.uint8, device=like.device)
+            self.slots = torch.empty(sizes, dtype=torch.uint8, device=like.device)
         self._condition: list[Any] = []
+        self.reset()
 
     def reset(self) -> None:
-        """Forget all blocks."""
-        self.slots.zero_()
+        """Forget all blocks: each slot then holds zeros that can be attended to."""
+        self.window.empty(self.slots)
 
     def reset_condition(self) -> None:
         """Forget the condition, before it is kept anew, layer after layer."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, KVShape, PackedSizes
-from model.kv.packed import PackedKV, VisibleRows
+from model.kv.packed import LEAST, PackedKV, VisibleRows
 from model.ops.fused import has_kernels
 from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope
@@ -34,6 +34,9 @@ class KVWindow(Protocol):
 
     slot_bytes: int
     """Bytes of one block's keys and values in the cache."""
+
+    def empty(self, slots: Tensor) -> None:
+        """Let each slot [..., byte] hold keys and values of zero."""
 
     def keep(self, k: Tensor, v: Tensor) -> Any:
         """The condition's keys and values [b, l, head, d] for later; its keys before rotation, as their positions change with each block."""
@@ -60,6 +63,10 @@ class DenseKVWindow:
         self._shape, self._dtype = shape, like.dtype
         self._window = like.new_zeros(2, shape.batch, shape.heads, shape.rows, shape.head_dim)
         self.slot_bytes = 2 * shape.batch * shape.heads * shape.own * shape.head_dim * like.itemsize
+
+    def empty(self, slots: Tensor) -> None:
+        """See KVWindow."""
+        slots.zero_()
 
     def keep(self, k: Tensor, v: Tensor) -> Tensor:
         """Keys and values as one tensor [2, b, head, l, d]."""
@@ -118,6 +125,11 @@ class QuantizedKVWindow:
         whole = PackedSizes(b, n, count * TILE, d)
         self._window = quantized_kv.allocate_packed(whole, like.device)
         self.slot_bytes = self._own.bytes
+
+    def empty(self, slots: Tensor) -> None:
+        """See KVWindow; a scale of zero would divide nothing by nothing."""
+        slots.zero_()
+        quantized_kv.view_slots(slots.view(-1, slots.shape[-1]), self._own).scales.fill_(LEAST)
 
     def keep(self, k: Tensor, v: Tensor) -> PackedKV:
         """Keys and values packed in eight bits."""

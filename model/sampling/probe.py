@@ -21,6 +21,7 @@ from model.sampling.causal import CausalDenoiser
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import Schedule
+from storage.errors import WrongPrecision
 
 SEED = 22
 BLOCKS_BEFORE = 3
@@ -37,9 +38,11 @@ def draw_noise(*shape: int) -> Tensor:
 
 
 def hash_bits(made: Iterable[Tensor]) -> str:
-    """Sixteen hexadecimal digits that stand for every bit of what was computed."""
+    """Sixteen hexadecimal digits that stand for every bit of what was computed. Raises WrongPrecision where that is no number: all machines would agree in it."""
     whole = hashlib.sha256()
     for tensor in made:
+        if not tensor.isfinite().all():
+            raise WrongPrecision("the fixed computation of the fingerprint", "nan", 1)
         whole.update(tensor.float().cpu().contiguous().numpy().tobytes())
     return whole.hexdigest()[:16]
 

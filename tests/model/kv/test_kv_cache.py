@@ -101,3 +101,18 @@ def test_saved_bytes_are_the_whole_memory(config) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*goes_on, strict=True))
     other.reset()
     assert all(torch.equal(a, b) for a, b in zip(first, pass_blocks(other, range(3)), strict=True))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_blocks_that_never_came_are_zeros(config) -> None:
+    """A block that is said to have others before it attends to keys and values of zero, also in eight bits: the fixed computation of the fingerprint does so."""
+    cache, last = begin(config), BLOCKS - 1
+    q, k, v = drawn(SHAPE.own, last, 0, 0)
+    cache.begin(0)
+    found = cache.attend(0, 0, position(last), (q, k, v))
+    _, still, kept = drawn(SHAPE.condition, 100, 0)
+    nothing = torch.zeros(1, SHAPE.slots * SHAPE.own, SHAPE.heads, SHAPE.head_dim)
+    place = position(last)
+    keys = torch.cat([apply_rope(still, place.condition), apply_rope(k, place.own), nothing], 1)
+    exact = attend_all(apply_rope(q, place.own), keys, torch.cat([kept, v, nothing], 1))
+    assert (found - exact).norm() < (0.06 if config.eight else 1e-5) * exact.norm()
