@@ -6,6 +6,7 @@ Idle ranks wait for instructions over gloo, without end; a receive on a card is 
 """
 
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -42,6 +43,31 @@ class ReceivedTensor:
         """It, once it is here; on a card, once what is computed from now on finds it."""
         self.work.wait()
         return self.tensor.to(self.device)
+
+
+@dataclass(frozen=True)
+class HostCopy:
+    """A tensor on its way from the device to the host, behind what the device has been asked for."""
+
+    tensor: Tensor
+    arrived: torch.cuda.Event | None
+
+    @classmethod
+    def begin(cls, tensor: Tensor) -> "HostCopy":
+        """Ask for it, without waiting."""
+        if not tensor.is_cuda:
+            return cls(tensor.contiguous(), None)
+        copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        copy.copy_(tensor, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        return cls(copy, arrived)
+
+    def wait(self) -> Tensor:
+        """It, once it is here."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return self.tensor
 
 
 class SentTensors:
@@ -86,6 +112,8 @@ class TensorLinks:
             if rank in edge
         }
         self._sent: dict[object, SentTensors] = {}
+        self._results = ThreadPoolExecutor(1, "results")
+        self._last_result: Future[None] | None = None
         self._connect_edges()
         if plan.mode == "heads":
             self._all = make(name_keys(store, "heads"), rank, plan.ranks)
@@ -114,8 +142,14 @@ class TensorLinks:
         return ReceivedTensor(room, self._edges[rank, self.rank].recv([room], 0, 0), like.device)
 
     def send_result(self, tensor: Tensor) -> None:
-        """Hand latents to rank 0, where they leave the device."""
-        self._send_on_host(0, tensor.cpu().contiguous(), RESULT)
+        """Hand latents to rank 0, where they leave the device; what is computed next does not wait for that."""
+        if self._last_result is not None and self._last_result.done():
+            self._last_result.result()  # what went wrong there is raised here
+        copied = HostCopy.begin(tensor)
+        self._last_result = self._results.submit(self._send_result, copied)
+
+    def _send_result(self, copied: "HostCopy") -> None:
+        self._send_on_host(0, copied.wait(), RESULT)
 
     def expect_result(self, rank: int, like: Tensor) -> ReceivedTensor:
         """The latents that a rank sends next, on the host."""
@@ -137,6 +171,8 @@ class TensorLinks:
 
     def flush(self) -> None:
         """Wait until all that was sent is there."""
+        if self._last_result is not None:
+            self._last_result.result()
         for sent in self._sent.values():
             sent.wait_all()
 
