@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -52,16 +52,20 @@ class TriedWay:
             self.digests.append(facts["digest"])
 
     @property
+    def counted(self) -> list[float]:
+        """Seconds of the clips that count: not of the last, either, while which ranks have nothing more to begin."""
+        return self.seconds[FIRST:-1] or self.seconds[FIRST:]
+
+    @property
     def pace(self) -> float | None:
-        """Seconds of a clip, the mean of those that count."""
-        return mean(self.seconds[FIRST:]) if self.seconds[FIRST:] else None
+        """Seconds of a clip, the median of those that count: now and then one waits for the allocator."""
+        return median(self.counted) if self.counted else None
 
     @property
     def drift(self) -> float | None:
         """How much longer the later half of the clips that count took, as a factor."""
-        counted = self.seconds[FIRST:]
-        half = len(counted) // 2
-        return mean(counted[-half:]) / mean(counted[:half]) if half else None
+        half = len(self.counted) // 2
+        return mean(self.counted[-half:]) / mean(self.counted[:half]) if half else None
 
     def is_same(self, first: "TriedWay") -> bool:
         """Whether the bytes are those of `first`, as far as both have gone."""

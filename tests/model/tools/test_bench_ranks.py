@@ -40,7 +40,7 @@ def test_all_ranks_can_be_on_one_card() -> None:
 
 
 def test_a_row_compares() -> None:
-    """Pace and drift of the clips behind the first two; bytes as far as both have gone."""
+    """Pace and drift of the clips between the first two and the last; bytes as far as both have gone."""
     first, other = TriedWay("1"), TriedWay("2 by layers")
     for clip, seconds in enumerate((50, 9, 2, 2, 2, 2)):
         first.note({"clip": clip, "seconds": seconds, "digest": f"d{clip}"})
@@ -53,7 +53,7 @@ def test_a_row_compares() -> None:
                 "memory": {"1": 13_200_000_000},
             }
         )
-    row = "| 2 by layers, not ended | 6 | 1.250 | 1.600 | 1.500 | 13.20 | the same |"
+    row = "| 2 by layers, not ended | 6 | 1.000 | 2.000 | 1.500 | 13.20 | the same |"
     assert other.row(first) == row
     other.digests[5] = "x"
     other.note({"ended": True})
