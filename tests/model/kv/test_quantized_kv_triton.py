@@ -52,7 +52,7 @@ def test_keys_and_values_are_packed(kernels, rows: int, turns: bool) -> None:
     factors = angles(rows) if turns else None
     made, wanted = room(rows), room(rows)
     made.keys.fill_(7)
-    kernels.pack(k, v, factors, made)
+    kernels.pack_kv(k, v, factors, made)
     quantized_kv.pack_kv(k, v, factors, wanted)
     assert torch.allclose(made.scales, wanted.scales, rtol=1e-5)
     assert (made.keys.int() - wanted.keys.int()).abs().max() <= 1
@@ -65,7 +65,7 @@ def test_packed_keys_are_turned(kernels) -> None:
     """At the beginning of the window; what lies behind them is left alone."""
     packed, window, wanted = room(70), room(3 * TILE), room(3 * TILE)
     quantized_kv.pack_kv(draw(1, 70, HEADS, D), draw(1, 70, HEADS, D), None, packed)
-    kernels.turn(packed, angles(70), window)
+    kernels.apply_rope(packed, angles(70), window)
     quantized_kv.apply_rope_packed(packed, angles(70), wanted)
     assert torch.allclose(window.scales, wanted.scales, rtol=1e-5)
     assert (window.keys.int() - wanted.keys.int()).abs().max() <= 1
@@ -89,7 +89,7 @@ def test_attention_sees_all_that_lies_in_a_window(
         quantized_kv.pack_kv(sharp * k, v, None, piece)
         quantized_kv.copy_into_window(quantized_kv.add_slot_axis(piece), window, at.start)
     q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
-    made, wanted = (it.attend(q, factors, window, seen) for it in (kernels, quantized_kv))
+    made, wanted = (it.attend_packed(q, factors, window, seen) for it in (kernels, quantized_kv))
     assert made.shape == wanted.shape
     assert distance(made, wanted) < NEAR
 
@@ -99,10 +99,32 @@ def test_heads_may_lie_apart(kernels) -> None:
     wide = draw(1, 40, 3 * HEADS, D)
     q, k, v = wide.chunk(3, 2)
     made, wanted = room(40), room(40)
-    kernels.pack(k, v, None, made)
-    kernels.pack(k.contiguous(), v.contiguous(), None, wanted)
+    kernels.pack_kv(k, v, None, made)
+    kernels.pack_kv(k.contiguous(), v.contiguous(), None, wanted)
     assert torch.equal(made.keys, wanted.keys)
     assert torch.equal(made.values.view(torch.uint8), wanted.values.view(torch.uint8))
     seen, factors = VisibleRows(40, 40, 0), angles(40)
-    views = kernels.attend(q, factors, made, seen)
-    assert torch.equal(views, kernels.attend(q.contiguous(), factors, made, seen))
+    views = kernels.attend_packed(q, factors, made, seen)
+    assert torch.equal(views, kernels.attend_packed(q.contiguous(), factors, made, seen))
+
+
+def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
+    """Where there are kernels packing, turning and attending are theirs, by the names that they have."""
+    q, k, v = draw(3, 1, 40, HEADS, D).unbind(0)
+    seen, factors = VisibleRows(40, 40, 0), angles(40)
+
+    def compute() -> Tensor:
+        packed, window = room(40), room(2 * TILE)
+        quantized_kv.pack_kv(k, v, None, packed)
+        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(packed), window, 0)
+        quantized_kv.apply_rope_packed(packed, factors, window)
+        return quantized_kv.attend_packed(q, factors, window, seen)
+
+    wanted, asked = compute(), set[str]()
+    for name in ("pack_kv", "apply_rope", "attend_packed"):
+        kernel = getattr(kernels, name)
+        noted = lambda *args, name=name, kernel=kernel: (asked.add(name), kernel(*args))[1]  # noqa: E731
+        monkeypatch.setattr(kernels, name, noted)
+    monkeypatch.setattr(quantized_kv, "has_kernels", lambda _x: True)
+    assert distance(compute(), wanted) < NEAR
+    assert asked == {"pack_kv", "apply_rope", "attend_packed"}

@@ -12,6 +12,7 @@ from model.kv.kv_window import BlockPosition
 from model.ops import fused
 from model.ops.fp8 import FP8_DTYPE, Fp8Linear, Fp8Rows, Rows
 from model.ops.fused import GatedResidual, Modulation
+from model.s2v import rope
 from model.s2v.rope import apply_rope
 from model.vae import wan_decoder
 
@@ -61,7 +62,7 @@ def test_tokens_enter_a_layer(kernels, kind: str, lengths: tuple[int, ...], gate
     x, layer = draw(1, L, DIM, seed=2), linear(kind)
     assert (
         distance(
-            values(kernels.enter(x, None, shaping, layer)[1]),
+            values(kernels.norm_modulate(x, None, shaping, layer)[1]),
             values(fused.norm_modulate(x, shaping, linear("float32"))),
         )
         < BOUND[kind]
@@ -69,12 +70,12 @@ def test_tokens_enter_a_layer(kernels, kind: str, lengths: tuple[int, ...], gate
     added = GatedResidual(
         draw(1, L, DIM, seed=3, dtype=torch.bfloat16), gate if gated else None, lengths
     )
-    total, made = kernels.enter(x, added, shaping, layer)
+    total, made = kernels.norm_modulate(x, added, shaping, layer)
     wanted, formed = fused.add_norm_modulate(x, added, shaping, linear("float32"))
     assert distance(total, wanted) < 1e-6
     assert distance(values(made), values(formed)) < BOUND[kind]
     if gated:
-        assert distance(kernels.add(x, added), wanted) < 1e-6
+        assert distance(kernels.add_residual(x, added), wanted) < 1e-6
 
 
 def test_a_norm_with_its_own_weights(kernels) -> None:
@@ -83,7 +84,7 @@ def test_a_norm_with_its_own_weights(kernels) -> None:
     norm.weight.data, norm.bias.data = draw(DIM, seed=4), draw(DIM, seed=5)
     x, layer = draw(1, L, DIM), linear("float32")
     with torch.no_grad():
-        made = kernels.enter(x, None, fused.affine_modulation(norm, L), layer)[1]
+        made = kernels.norm_modulate(x, None, fused.affine_modulation(norm, L), layer)[1]
         assert distance(made, norm(x)) < 1e-6
 
 
@@ -95,7 +96,7 @@ def test_rows_are_handed_over(kernels, kind: str, gelu: bool) -> None:
     x = draw(1, L, DIM) * 3
     x[:, 5] = 0
     wanted = torch.nn.functional.gelu(x, approximate="tanh") if gelu else x
-    made = values(kernels.hand_over(x, linear(kind), gelu=gelu))
+    made = values(kernels.quantize_input(x, linear(kind), gelu=gelu))
     assert distance(made, wanted) < BOUND[kind]
     assert not made[:, 5].any()
 
@@ -105,7 +106,7 @@ def test_eight_bit_floats_are_the_formulas(kernels) -> None:
     x = draw(1, L, DIM)
     from model.ops.fp8 import quantize_rows
 
-    made, wanted = kernels.hand_over(x, linear("fp8"), gelu=False), quantize_rows(x)
+    made, wanted = kernels.quantize_input(x, linear("fp8"), gelu=False), quantize_rows(x)
     assert torch.allclose(made.scales, wanted.scales)
     assert made.codes.dtype == FP8_DTYPE
     same = made.codes.float() == wanted.codes.float()
@@ -118,16 +119,63 @@ def test_eight_bit_floats_are_the_formulas(kernels) -> None:
 def test_root_mean_square(kernels, dtype: torch.dtype) -> None:
     """Rounded before the weight, as the formula has it."""
     x, weight = draw(1, L, DIM, dtype=dtype), draw(DIM, seed=1, dtype=dtype)
-    made = kernels.rms(x, weight, 1e-6)
+    made = kernels.rms_norm(x, weight, 1e-6)
     assert distance(made, fused.rms_norm(x, weight, 1e-6)) < (
         1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"]
     )
 
 
+def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
+    """Where there are kernels each function of fused, and rope's, gives what its kernel gives: the same to within rounding, by the names that the kernels have."""
+    x, factors = draw(1, L, HEADS, D), angles(L)
+    rows, weight = draw(1, L, DIM), draw(DIM, seed=1)
+    scale, shift, gate = draw(1, 1, 6, DIM, seed=1).unbind(2)[:3]
+    shaping, layer = Modulation(scale, shift, (L,), 1e-6), linear("float32")
+    added = GatedResidual(draw(1, L, DIM, seed=2), gate, (L,))
+
+    def compute() -> list[Tensor]:
+        total, shaped = fused.add_norm_modulate(rows, added, shaping, layer)
+        return [
+            total,
+            values(shaped),
+            values(fused.norm_modulate(rows, shaping, layer)),
+            fused.add_residual(rows, added),
+            values(fused.apply_gelu(rows, layer)),
+            values(fused.quantize_input(rows, linear("fp8"))),
+            fused.rms_norm(rows, weight, 1e-6),
+            apply_rope(x, factors),
+        ]
+
+    wanted = compute()
+    for module in (fused, rope):
+        monkeypatch.setattr(module, "has_kernels", lambda _x: True)
+    asked = record_calls(kernels, monkeypatch)
+    assert all(distance(a, b) < BOUND["fp8"] for a, b in zip(compute(), wanted, strict=True))
+    assert asked == {"norm_modulate", "add_residual", "quantize_input", "rms_norm", "apply_rope"}
+
+
+def record_calls(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the kernels that are called from now on."""
+    asked: set[str] = set()
+
+    def recorded(name: str) -> None:
+        kernel = getattr(kernels, name)
+
+        def call(*args: object, **named: object) -> object:
+            asked.add(name)
+            return kernel(*args, **named)
+
+        monkeypatch.setattr(kernels, name, call)
+
+    for name in ("norm_modulate", "add_residual", "quantize_input", "rms_norm", "apply_rope"):
+        recorded(name)
+    return asked
+
+
 def test_heads_are_turned(kernels) -> None:
     """By the same angles."""
     x, factors = draw(1, L, HEADS, D), angles(L)
-    assert distance(kernels.turn(x, factors), apply_rope(x, factors)) < 1e-6
+    assert distance(kernels.apply_rope(x, factors), apply_rope(x, factors)) < 1e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
