@@ -15,9 +15,9 @@ from model.pocket.face_boxes import (
     format_box,
     parse_boxes,
 )
-from storage.errors import BadImage, BadOption, count_noun
+from storage.errors import BadImage, BadOption
 from storage.picture_fit import measure_fit
-from tasks.missing_face import TELL, explain_no_face
+from tasks.missing_face import TELL, count_faces, explain_no_face
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
@@ -95,7 +95,7 @@ def pick_face(request: "Request", media: "Media") -> FaceBoxes:
     if request.face is None:
         face = min(faces, key=lambda each: measure_distance(each.boxes, request))
     elif request.face > len(faces):
-        reason = f"{count_noun(len(faces), 'face')} found; leave it out, or tell the place: {TELL}"
+        reason = f"{count_faces(media)}; leave it out, or tell the place: {TELL}"
         raise BadOption(FACE_FLAG, request.face, reason)
     else:
         face = faces[request.face - 1]

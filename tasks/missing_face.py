@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from model import avatar
 from model.pocket.face_boxes import EYES_FLAG, MOUTH_FLAG, find_middle
+from storage.errors import count_noun
 from storage.picture import treat_and_view_picture
 from storage.picture_fit import measure_fit
 
@@ -79,6 +80,14 @@ def list_ways(path: "Path", media: "Media") -> str:
     """What shows a face of a picture that is cut off, in words: a crop, and the size of the picture's own shape; empty where no face is in it."""
     crop = find_crop(path, media)
     return f"--crop {crop} shows one, --size {size_of_shape(media)} all of the picture" if crop else ""  # fmt: skip
+
+
+def count_faces(media: "Media") -> str:
+    """How many faces were found, in words; of a picture that is cut off also the size that shows all of it."""
+    found = f"{count_noun(len(media.faces), 'face')} found"
+    if not media.picture.cut:
+        return found
+    return f"{found} in what the film shows of the picture, --size {size_of_shape(media)} shows all of it"
 
 
 def size_of_shape(media: "Media") -> str:

@@ -12,7 +12,7 @@ from storage.digest import hash_file
 from storage.errors import BadOption, count_noun
 from storage.speaker import MOST_SPEAKERS, Speaker
 from tasks.face_search import find_upright_faces, map_to_film
-from tasks.missing_face import list_ways
+from tasks.missing_face import count_faces, list_ways
 from tasks.request import require_option
 from tasks.speaker_masks import draw_masks, find_overlap
 from tasks.speaker_words import FORMS, AskedSpeaker, read_speaker
@@ -182,13 +182,15 @@ def _pick_face(asked: AskedSpeaker, request: "Request", media: "Media") -> FaceB
     if box is not None:
         inside = [face for face in faces if _lies_in(face.boxes, box)]
         if len(inside) != 1:
-            found = f"{count_noun(len(inside), 'face')} found in it, of {len(faces)} in the picture"
-            raise ValueError(f"{found}; take a box around one face, or {TWELVE}")
+            found = f"{count_noun(len(inside), 'face')} found in it"
+            raise ValueError(
+                f"{found} ({count_faces(media)}); take a box around one face, or {TWELVE}"
+            )
         (face,) = inside
     elif asked.face is not None and 1 <= asked.face <= len(faces):
         face = faces[asked.face - 1]
     else:
-        raise ValueError(f"{count_noun(len(faces), 'face')} found, face:1 is the largest; {FORMS} is needed")  # fmt: skip
+        raise ValueError(f"{count_faces(media)}; face:1 is the largest; {FORMS} is needed")
     if not face.has_mouth:
         raise ValueError(f"no mouth was found under its eyes ({face.boxes.eyes_text}); {TWELVE}")
     return face.boxes

@@ -120,11 +120,15 @@ def test_faces_go_by_number_or_by_a_box(
     assert [each.face_boxes for each in spec.speakers] == [LEFT, RIGHT]
     for place, reason in (
         ("face:3", "2 faces found"),
-        ("0,0,160,80", "2 faces found in it, of 2"),
+        ("0,0,160,80", r"2 faces found in it \(2 faces found\)"),
         ("face:2", "it is the face of a.wav@face:2, too"),
     ):
         with pytest.raises(BadInput, match=reason):
             resolve_request(film("a.wav@face:2", f"b.wav@{place}"))
+    with pytest.raises(
+        BadInput, match=r"of the picture, --size 64\*32 shows all of it; face:1 is the largest"
+    ):
+        resolve_request(film("a.wav@face:2", "b.wav@face:3", width=32))
 
 
 @pytest.fixture
