@@ -16,6 +16,8 @@ Box = tuple[float, float, float, float]
 MOUTH_FLAG, EYES_FLAG, FACE_FLAG = "--mouth", "--eyes", "--face"
 MOST_OVERLAP = 0.5
 """Of the narrower eye's width: two eyes that cover each other more are one eye said twice."""
+MOST_COVERED = 0.25
+"""Of an eye's area: a mouth that covers more of one is told wrong."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class FaceBoxes:
             return EYES_FLAG, "one eye lies above the other; turn the picture upright first"
         if not self.has_mouth_below:
             return MOUTH_FLAG, f"it does not lie below the eyes ({self.eyes_text}); a picture must be upright"  # fmt: skip
+        if any(measure_overlap(self.mouth, eye) > MOST_COVERED * eye[2] * eye[3] for eye in self.eyes):  # fmt: skip
+            return MOUTH_FLAG, f"it lies over an eye ({self.eyes_text}); a box goes round the lips alone"  # fmt: skip
         return None
 
     @property
@@ -139,6 +143,13 @@ def clip_box(box: Box, width: int, height: int) -> Box:
     left, top = min(max(box[0], 0), width), min(max(box[1], 0), height)
     right, bottom = min(max(box[0] + box[2], 0), width), min(max(box[1] + box[3], 0), height)
     return left, top, right - left, bottom - top
+
+
+def measure_overlap(one: Box, other: Box) -> float:
+    """The area that two boxes share."""
+    (x, y, width, height), (left, top, across, down) = one, other
+    shared = min(x + width, left + across) - max(x, left), min(y + height, top + down) - max(y, top)
+    return max(0.0, shared[0]) * max(0.0, shared[1])
 
 
 def find_middle(box: Box) -> tuple[float, float]:

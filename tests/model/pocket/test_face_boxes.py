@@ -65,6 +65,7 @@ def test_a_face_inside_of_its_picture_is_taken() -> None:
         ((100, 20, 56, 30), "does not lie below the eyes (80,90,30,20,146,90,30,20)"),
         ((100, 60, 56, 190), "does not lie below the eyes"),
         ((5, 150, 20, 30), "does not lie below the eyes"),
+        ((60, 100.5, 140, 120), "it lies over an eye"),
     ],
 )
 def test_a_mouth_that_cannot_be_is_refused_with_its_flag(
@@ -73,6 +74,11 @@ def test_a_mouth_that_cannot_be_is_refused_with_its_flag(
     line = refused(FaceBoxes(mouth, LEFT, RIGHT))
     assert flaw in line
     assert line.startswith("--mouth ")
+
+
+def test_a_mouth_may_touch_large_eyes() -> None:
+    large = (70.0, 80.0, 50.0, 80.0), (136.0, 80.0, 50.0, 80.0)
+    FaceBoxes((100, 150, 56, 30), *large).check(256, 256)
 
 
 def test_eyes_that_cannot_be_are_refused_with_their_flag() -> None:
