@@ -25,6 +25,10 @@ FADE = 0.12
 """Share of a side in which motion ends, where the film goes on beyond the canvas."""
 OVERSAMPLED = 2
 """A picture that is sampled between its pixels loses sharpness; enlarged first, it loses little."""
+GREY = 12 / 127.5
+"""How far the colours of a pixel of a black and white picture lie apart, in -1..1; a JPEG of one is not wholly grey."""
+LUMA = 0.299, 0.587, 0.114
+"""What red, green and blue give of the grey that an eye sees."""
 
 
 class FilmPicture:
@@ -41,6 +45,7 @@ class FilmPicture:
         pixels = FLOW_PIXELS * region.width / SIZE
         self.unit = torch.tensor([2 * pixels / width, 2 * pixels / height])
         self.fade = None if region.whole else draw_fade(region.height, region.width)
+        self.grey = bool(self.still.max(0).values.sub(self.still.min(0).values).max() <= GREY)
         self._share: Tensor | None = None
 
     def share(self, share: Tensor) -> None:
@@ -73,7 +78,7 @@ class FilmPicture:
         grid = torch.addcmul(self.grid, rearrange(flow, "t c y x -> t y x c"), self.unit)
         source = self.source.expand(len(flow), -1, -1, -1)
         moved = F.grid_sample(source, grid, padding_mode="border", align_corners=False)
-        moved = torch.lerp(moved, paint, mask)
+        moved = torch.lerp(moved, drop_colour(paint) if self.grey else paint, mask)
         if moved.shape[-2:] == self.size:
             return moved
         frames = self.still.repeat(len(flow), 1, 1, 1)
@@ -158,6 +163,13 @@ def draw_fade(height: int, width: int) -> Tensor:
         edge = (torch.minimum(place, 1 - place) / FADE).clamp(max=1)
         sides.append(edge * edge * (3 - 2 * edge))
     return sides[0][:, None] * sides[1]
+
+
+def drop_colour(paint: Tensor) -> Tensor:
+    """Paint [t, 3, y, x] without its colour: a tongue is grey in a black and white picture."""
+    red, green, blue = LUMA
+    grey = red * paint[:, :1] + green * paint[:, 1:2] + blue * paint[:, 2:]
+    return grey.expand_as(paint)
 
 
 def to_floats(picture: Byte) -> Tensor:

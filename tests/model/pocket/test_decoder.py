@@ -85,3 +85,14 @@ def test_the_film_and_the_trained_warp_agree() -> None:
     film = FilmPicture(picture, Region(0, 0, 256, 256))
     trained = warp_picture(film.still[None], flow, (256, 256))
     assert (film.move(fields) - trained).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("spread", [0, 10, 60])
+def test_paint_has_no_colour_where_the_picture_has_none(spread: int) -> None:
+    """The tongue of a black and white picture is grey, also of one whose JPEG is not wholly so; that of any other stays red."""
+    picture = np.full((256, 256, 3), 100, np.uint8)
+    picture[90:120, 90:120, 0] += spread
+    film = FilmPicture(picture, choose_region(Options(256, 256), face(128, 128, 50)))
+    red = torch.tensor([0.6, -0.4, -0.2]).view(1, 3, 1, 1).expand(1, 3, SIZE, SIZE)
+    made = as_bytes(film.move(make_fields((0.0, 0.0), 1.0)._replace(paint=red)))
+    assert (np.ptp(made, -1).max() == 0) == (spread < 12)
