@@ -91,7 +91,11 @@ def check_make(words: list[str]) -> None:
 
 
 def check_python(words: list[str]) -> None:
-    """The module is there, and its text names every flag."""
+    """The module is there, and its text names every flag; code that stands in the line compiles, and the examples that it takes are there."""
+    if words[0] == "-c":
+        compile(words[1], "a page", "exec")
+        assert all((ROOT / word).exists() for word in words[2:] if word.startswith("examples/"))
+        return
     assert words[0] == "-m", words
     found = importlib.util.find_spec(words[1])
     assert found is not None, words[1]
