@@ -56,7 +56,7 @@ class ExtraFields:
     def _build_file(self, name: str) -> "Component":
         return gr.File(
             label=f"--{name}: {self.say(f'{name}_file')}", type="filepath",
-            file_types=SUFFIXES[name], height=110, elem_id=f"lt-{name}",
+            file_types=SUFFIXES[name], height=150, elem_id=f"lt-{name}",
         )  # fmt: skip
 
     @property
