@@ -285,7 +285,7 @@ def test_a_picture_that_shows_teeth_rounds_less(pocket: PocketAvatar, picture: n
     """Of one film's latents; a run that was begun before teeth were looked for is decoded as it was."""
     inputs = pocket.encode_inputs(picture, "", FACE)
     curves = torch.zeros(1, 24, len(MOTION))
-    curves[..., MOTION.index("rounding")] = 0.9
+    curves[..., MOTION.index("rounding")], curves[..., MOTION.index("width")] = 0.9, 0.05
     latents = encode_curves(curves)[0].numpy()
     still = to_batch(inputs["still"])
     none, all_teeth, before = (
