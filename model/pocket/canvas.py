@@ -9,8 +9,8 @@ SIZE = 256
 """Pixels of a side of the canvas, whatever the film's size is."""
 SMALLEST = 64
 """Pixels of a side of the smallest region."""
-FARTHEST, NEAR = 8.5, 5.6
-"""A canvas is so many times as high as the face from eyes to mouth: at most, and where the face is looked at by itself."""
+FARTHEST, NEAR, BESIDE = 8.5, 5.6, 4.6
+"""A canvas is so many times as high as the face from eyes to mouth: at most, where the face is looked at by itself, and where others are beside it."""
 
 Boxes = Sequence[Sequence[float]]
 """Mouth, left and right eye: x, y, width and height in pixels of the film."""
@@ -29,16 +29,22 @@ class Region:
 
 
 def choose_region(options: Options, boxes: Boxes) -> Region:
-    """All of the film; a square around the face where it is too small in the film to be moved well."""
+    """All of the film; a square around the face where it is too small in the film to be moved well, or is not alone in it: the network has learnt from one face at a time."""
     width, height = options.width, options.height
     longest = max(width, height)
     x, y, face = locate_face(boxes)
-    if longest <= FARTHEST * face:
+    alone = options.speakers == 1
+    if alone and longest <= FARTHEST * face:
         return Region((width - longest) // 2, (height - longest) // 2, longest, longest)
-    side = max(min(SMALLEST, longest), round(NEAR * face))
-    left = max(0, min(round(x - side / 2), width - side))
-    top = max(0, min(round(y - side / 2), height - side))
+    side = max(min(SMALLEST, longest), min(longest, round((NEAR if alone else BESIDE) * face)))
+    left, top = _begin_side(x, side, width), _begin_side(y, side, height)
     return Region(left, top, side, side, whole=False)
+
+
+def _begin_side(middle: float, side: int, extent: int) -> int:
+    """Where a side around `middle` begins that lies within the film, or that the film lies within."""
+    first, last = sorted((0, extent - side))
+    return max(first, min(round(middle - side / 2), last))
 
 
 def locate_face(boxes: Boxes) -> tuple[float, float, float]:
