@@ -46,17 +46,19 @@ class LayerStream:
         for host_buffer in islice(self._coming, BUFFERS):
             self._copier.fetch(host_buffer)
 
-    def walk(self, blocks: Sequence[Any], held: range) -> Iterator[Any]:
-        """The blocks with the numbers `held` in their order, each on the card until the next is asked for; the walk goes to its end. All that wait are among them."""
+    def walk(self, blocks: Sequence[Any], held: range, among: range) -> Iterator[Any]:
+        """The blocks with the numbers `among` in their order, each on the card until the next is asked for; the walk goes to its end. All that wait are of the `held`, and come each time: they have one order."""
         for i in held:
             block, layer = blocks[i], self._layers.get(i)
             if layer is None:
-                yield block
+                if i in among:
+                    yield block
                 continue
             index = self._copier.take().index
-            for weight, on_gpu in zip(layer.weights, layer.views[index], strict=True):
-                weight.data = on_gpu
-            yield block
+            if i in among:
+                for weight, on_gpu in zip(layer.weights, layer.views[index], strict=True):
+                    weight.data = on_gpu
+                yield block
             self._copier.release()
             self._copier.fetch(next(self._coming))
 

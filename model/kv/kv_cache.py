@@ -35,7 +35,7 @@ class KVCache:
     """Keys and values of the cached blocks of every step and layer of a shard, those of every layer's condition, and the window. Steps and layers are named by their numbers in the whole model."""
 
     slots: Tensor
-    """Bytes of the cached blocks [step, layer, slot, byte]. The block at latent time t lies in slot t / block: the oldest is overwritten."""
+    """Bytes of the cached blocks [place, slot, byte], a place for each layer at each step. The block at latent time t lies in slot t / block: the oldest is overwritten."""
 
     def __init__(self, shape: KVShape, like: Tensor, shard: Shard, config: KVCacheConfig) -> None:
         """Allocate where `like` is, in its precision; with `on_host` only the window and two layers' bytes lie there."""
@@ -43,10 +43,11 @@ class KVCache:
         self.window: KVWindow = (
             QuantizedKVWindow(shape, like) if config.eight else DenseKVWindow(shape, like)
         )
-        sizes = (len(shard.steps), len(shard.layers), shape.slots, self.window.slot_bytes)
+        self._place_of = {place: number for number, place in enumerate(shard.places)}
+        sizes = (len(self._place_of), shape.slots, self.window.slot_bytes)
         self._copier: HostDeviceCopier | None = None
         if config.on_host:
-            self._copier = HostDeviceCopier(prod(sizes[2:]), like.device)
+            self._copier = HostDeviceCopier(prod(sizes[1:]), like.device)
             self._host = HostMemory(prod(sizes), like.device)
             self.slots = self._host.bytes.view(sizes)
         else:
@@ -69,7 +70,7 @@ class KVCache:
     def begin(self, step: int) -> None:
         """Say that a forward through all layers at this step follows."""
         if self._copier:
-            self._copier.fetch(self._bytes_of(step, self.shard.layers[0]))
+            self._copier.fetch(self._bytes_of(step, self.shard.layers_at(step)[0]))
 
     def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
         """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each; the block is then cached."""
@@ -86,19 +87,19 @@ class KVCache:
         q = self.window.fill(fetched, room, kept, place, qkv)
         self._copier.write_back(room, slot)
         self._copier.release()
-        if layer + 1 in self.shard.layers:
+        if (step, layer + 1) in self._place_of:
             self._copier.fetch(self._bytes_of(step, layer + 1))
         return self.window.attend(q, place, 1 + before)
 
     @property
     def places(self) -> list[tuple[int, int]]:
         """Each step and layer whose bytes are here, in the order in which `save` gives them."""
-        return [(step, layer) for step in self.shard.steps for layer in self.shard.layers]
+        return list(self._place_of)
 
     @property
     def piece_bytes(self) -> int:
         """Bytes of one layer at one step."""
-        return self.slots[0, 0].numel()
+        return self.slots[0].numel()
 
     @property
     def layout(self) -> SlotLayout:
@@ -123,7 +124,7 @@ class KVCache:
         self._bytes_of(step, layer).copy_(torch.from_numpy(bits))
 
     def _slots_of(self, step: int, layer: int) -> Tensor:
-        return self.slots[step - self.shard.steps.start, layer - self.shard.layers.start]
+        return self.slots[self._place_of[step, layer]]
 
     def _bytes_of(self, step: int, layer: int) -> Tensor:
         return self._slots_of(step, layer).view(-1)

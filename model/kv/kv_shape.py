@@ -10,7 +10,7 @@ SCALE_BYTES, LINE_BYTES = 4, 128
 
 @dataclass(frozen=True)
 class Shard:
-    """The denoising steps and the layers that one process computes, and whose KV caches it has."""
+    """The denoising steps and the layers that one process computes, and whose KV caches it has. Its first and its last step may be cut: the layers before or behind are another's."""
 
     steps: range
     layers: range
@@ -18,6 +18,23 @@ class Shard:
     """Which share of a block it has: of its tokens between two attentions, of the heads inside of them."""
     parts: int = 1
     """How many such shares there are, each with a process."""
+    begins: int = 0
+    """The layer that it begins with at its first step."""
+    ends: int | None = None
+    """The layer before which it ends at its last step; None: behind all of its layers."""
+
+    def layers_at(self, step: int) -> range:
+        """The layers that it computes at a step; none at another's."""
+        if step not in self.steps:
+            return range(0)
+        first = self.begins if step == self.steps[0] else 0
+        stop = self.ends if step == self.steps[-1] and self.ends is not None else self.layers.stop
+        return range(max(first, self.layers.start), stop)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Each step and layer that it computes, step by step."""
+        return [(step, layer) for step in self.steps for layer in self.layers_at(step)]
 
 
 @dataclass(frozen=True)

@@ -151,11 +151,12 @@ class S2VTransformer(nn.Module):
         )
         return [block.cross_attn.keys_values(tokens) for block in self.layers()]
 
-    def layers(self) -> Iterator[Block]:
-        """Every block that is here, in its order, where it can compute until the next is asked for."""
+    def layers(self, among: range | None = None) -> Iterator[Block]:
+        """Every block that is here, or these `among` them, in its order, where it can compute until the next is asked for."""
+        among = self.held if among is None else among
         if self.stream is not None:
-            return self.stream.walk(self.blocks, self.held)
-        return (self.blocks[i] for i in self.held)
+            return self.stream.walk(self.blocks, self.held, among)
+        return (self.blocks[i] for i in among)
 
     def embed_audio(self, features: Tensor) -> list[AudioStates]:
         """Features [b, layer, channel, frame] of a slice to the states of every injector layer that is here; of several speakers, [(speaker b), …]."""
@@ -212,20 +213,24 @@ class S2VTransformer(nn.Module):
         """Rotary factors [l, head_dim/2, 2] of tokens at places [l, 3], one run after the other, computed where the model is."""
         return self.rope.factors(torch.cat(places).to(self.patch_embedding.weight.device))
 
-    def through_blocks(self, x: Tensor, context: ForwardContext) -> Tensor:
-        """Tokens [b, l, dim] through every block that is here; sound is injected into the first segment."""
+    def through_blocks(
+        self, x: Tensor, context: ForwardContext, among: range | None = None
+    ) -> Tensor:
+        """Tokens [b, l, dim] through every block that is here, or through these `among` them; sound is injected into the first segment."""
         rounding = self.config.rounding
         inside = self.precision if rounding == "layer" else torch.float32
         between = torch.float32 if rounding == "never" else x.dtype
         rows = torch.stack([time.rows for time in context.times], 1)
-        first, audio = context.lengths[0], iter(context.audio)
-        for i, block, attend in zip(self.held, self.layers(), context.attends, strict=True):
+        first, injectors = context.lengths[0], self.held_injectors
+        among = self.held if among is None else among
+        for i, block, attend in zip(among, self.layers(among), context.attends, strict=True):
             text = context.text[i - self.held.start] if context.text else None
             modulations = block.modulations(rows, inside)
             x = block(x, modulations, context.lengths, attend, text).to(between)
             if context.audio and i in self.injector_of:
                 j = self.injector_of[i]
-                injected = self.audio_injector(x[:, :first], j, next(audio), context.masks)
+                states = context.audio[j - injectors.start]
+                injected = self.audio_injector(x[:, :first], j, states, context.masks)
                 x = torch.cat([injected, x[:, first:]], 1) if first < x.shape[1] else injected
         return x
 

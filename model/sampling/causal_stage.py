@@ -184,7 +184,7 @@ class CausalStage:
         return self.share.take_tokens(tokens, self.block)
 
     def through_layers(self, task: BlockTask, tokens: Tensor) -> Tensor:
-        """A block's tokens [1, l, dim] through the layers of this shard; the KV cache of its step then holds the block."""
+        """A block's tokens [1, l, dim] through the layers of this shard at its step; the KV cache of the step then holds the block."""
         given, start = self._conditioning_of(task), self._start_of(task)
         attends = [
             self.share.attend_by_heads(attend, self.block)
@@ -192,6 +192,7 @@ class CausalStage:
                 task.step, start, self.setup.noise.sink(*task.place, task.step)
             )
         ]
+        among = self.shard.layers_at(task.step)
         self.cache.begin(task.step)
         context = ForwardContext(
             (self.times[task.step],),
@@ -201,7 +202,7 @@ class CausalStage:
             given.audio,
             given.masks,
         )
-        return self.setup.transformer.through_blocks(tokens, context)
+        return self.setup.transformer.through_blocks(tokens, context, among)
 
     def velocity(self, task: BlockTask, tokens: Tensor) -> Tensor:
         """Tokens behind the last layer [1, l, dim] to the velocity of the block's latents [1, c, t, h, w], whole."""
@@ -212,12 +213,17 @@ class CausalStage:
     def solve_step(self, task: BlockTask, velocity: Tensor, x: Tensor) -> Tensor:
         """The latents of a block after a step, from its velocity and the latents before it [1, c, t, h, w]."""
         solver = self._solvers.pop(task.place, None) or self.setup.schedule.begin()
-        if task.step + 1 in self.shard.steps:
+        if self.solves(task.step + 1):
             self._solvers[task.place] = solver
         x = solver(task.step, velocity, x)
         if task.step + 1 < len(self.times):
             return x
         return self.setup.conditioning.settled(x, self._features[task.clip][task.block])
+
+    def solves(self, step: int) -> bool:
+        """True if the last layer at this step is here, and the latents behind it so, too."""
+        layers, whole = self.shard.layers_at(step), self.setup.transformer.config.num_layers
+        return bool(layers) and layers.stop == whole
 
     def end_step(self, task: BlockTask) -> None:
         """Let go of what a block needs no more behind its last step here."""
@@ -271,7 +277,7 @@ class CausalStage:
         own = model.rope.factors(positions.block.add(positions.one_latent, alpha=start))
         motion_end = start if model.config.motion_follows else 0
         place = BlockPosition(start, own, self._condition_factors(reference, motion_end))
-        return [self._attend(step, layer, place) for layer in self.shard.layers]
+        return [self._attend(step, layer, place) for layer in self.shard.layers_at(step)]
 
     def _attend(self, step: int, layer: int, place: BlockPosition) -> Attend:
         return lambda *qkv: self.cache.attend(step, layer, place, qkv)

@@ -48,9 +48,7 @@ class ShardPlan:
     def owners(self, step: int, layer: int) -> tuple[int, ...]:
         """The ranks that compute a layer at a step: by heads all, in the order of their shares, else one."""
         return tuple(
-            rank
-            for rank, shard in enumerate(self.shards)
-            if step in shard.steps and layer in shard.layers
+            rank for rank, shard in enumerate(self.shards) if layer in shard.layers_at(step)
         )
 
     def first_rank(self, step: int) -> int:
@@ -83,10 +81,13 @@ class ShardPlan:
 
     @property
     def slack(self) -> int:
-        """Tasks that rank 0 hands out while the last of a clip is on its way through the other ranks: none by heads, where all are done with a task at once."""
+        """Tasks that rank 0 hands out while the last of a clip is on its way through the other ranks: none by heads, where all are done with a task at once.
+
+        By steps a block for each rank, by layers as many as do not wait for one that is on its way: rank 0 falls back when it decodes, and the others live on what it has handed out before.
+        """
         if self.mode == "heads":
             return 0
-        return (self.ranks - 1) * (self.steps if self.mode == "steps" else 1)
+        return self.steps * (self.ranks if self.mode == "steps" else self.stride)
 
     @property
     def edges(self) -> list[tuple[int, int]]:
@@ -99,21 +100,25 @@ class ShardPlan:
             for source in (self.last_rank(step),)
             for target in (*self.takers(step), *self.condition_ranks)
         }
-        for rank in range(self.ranks):
-            found |= {(rank, after) for after in (self.rank_after(rank),) if after is not None}
+        for rank, shard in enumerate(self.shards):
+            afters = (self.rank_after(rank, step) for step in (*shard.steps, None))
+            found |= {(rank, after) for after in afters if after is not None}
         return sorted(edge for edge in found if edge[0] != edge[1])
 
-    def rank_before(self, rank: int) -> int | None:
-        """The rank with the layer before those of this one; None where it has the first."""
+    def rank_before(self, rank: int, step: int | None = None) -> int | None:
+        """The rank with the layer before those of this one at a step, or of the condition where none is named; None where it has the first."""
         shard = self.shards[rank]
-        return self.owner(shard.steps[0], shard.layers[0] - 1) if shard.layers.start else None
+        layers = shard.layers if step is None else shard.layers_at(step)
+        at = shard.steps[0] if step is None else step
+        return self.owner(at, layers.start - 1) if layers.start else None
 
-    def rank_after(self, rank: int) -> int | None:
-        """The rank with the layer behind those of this one; None where it has the last."""
+    def rank_after(self, rank: int, step: int | None = None) -> int | None:
+        """The rank with the layer behind those of this one at a step, or of the condition where none is named; None where it has the last."""
         shard = self.shards[rank]
-        if shard.layers.stop == self.layers:
+        layers = shard.layers if step is None else shard.layers_at(step)
+        if layers.stop == self.layers:
             return None
-        return self.owner(shard.steps[0], shard.layers.stop)
+        return self.owner(shard.steps[0] if step is None else step, layers.stop)
 
 
 def plan_one(shard: Shard) -> ShardPlan:
@@ -128,6 +133,25 @@ def plan_steps(whole: Shard, ranks: int) -> ShardPlan:
     return ShardPlan(
         tuple(Shard(run, whole.layers) for run in split_evenly(len(whole.steps), ranks))
     )
+
+
+def plan_cut_steps(whole: Shard, counts: Sequence[int]) -> ShardPlan:
+    """So many layers for each rank of those at all steps, one step's after the other's: a step may be begun by one rank and ended by the next. Each has all weights."""
+    stops, layers = list(accumulate(counts)), len(whole.layers)
+    assert min(counts) > 0, f"a rank with nothing: {counts}"
+    assert stops[-1] == layers * len(whole.steps), f"{counts} are not all layers at all steps"
+    return ShardPlan(
+        tuple(
+            _cut_shard(whole, stop - count, stop) for stop, count in zip(stops, counts, strict=True)
+        )
+    )
+
+
+def _cut_shard(whole: Shard, first: int, stop: int) -> Shard:
+    """From the layer with this number, counted through all steps, to before another."""
+    layers = len(whole.layers)
+    steps = range(first // layers, -(-stop // layers))
+    return Shard(steps, whole.layers, begins=first % layers, ends=stop % layers or None)
 
 
 def plan_layers(whole: Shard, counts: Sequence[int]) -> ShardPlan:

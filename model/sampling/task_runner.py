@@ -62,7 +62,6 @@ class TaskRunner:
     ) -> None:
         self.stage, self.plan, self.rank = stage, plan, rank
         self._links, self._keeps = links, keeps
-        self._before, self._after = plan.rank_before(rank), plan.rank_after(rank)
         self._latents: dict[tuple[int, int], Arriving] = {}
         self._followed: dict[tuple[int, int], Tensor] = {}
         self._results: dict[int, dict[BlockTask, Arriving]] = {}
@@ -76,14 +75,15 @@ class TaskRunner:
     @torch.inference_mode()
     def prefill(self) -> None:
         """Run the condition through the layers."""
-        if self._before is None:
+        before, after = self.plan.rank_before(self.rank), self.plan.rank_after(self.rank)
+        if before is None:
             tokens = self.stage.embed_condition()
         else:
             like = self.stage.tokens_like(condition=True)
-            tokens = self.links.expect(self._before, like).wait()
+            tokens = self.links.expect(before, like).wait()
         tokens = self.stage.prefill_layers(tokens)
-        if self._after is not None:
-            self.links.send(self._after, tokens)
+        if after is not None:
+            self.links.send(after, tokens)
 
     @torch.inference_mode()
     def run_task(self, task: BlockTask) -> None:
@@ -104,14 +104,15 @@ class TaskRunner:
     def follow_block(self, task: BlockTask) -> None:
         """Let the latents of a block be the condition's, on every rank that embeds it."""
         source = self.plan.last_rank(self.plan.steps - 1)
+        embeds = self.rank in self.plan.condition_ranks
         if source == self.rank:
             x = self._followed.pop(task.place)
             for rank in self.plan.condition_ranks:
                 if rank != self.rank:
                     self.links.send(rank, x)
-        elif self._before is None:
+        elif embeds:
             x = self.links.expect(source, self.stage.latents_like).wait()
-        if self._before is None:
+        if embeds:
             self.stage.follow_block(task, x)
 
     def collect_latents(self, clip: int) -> Tensor:
@@ -132,16 +133,17 @@ class TaskRunner:
         self.stage.reset()
 
     def _compute(self, task: BlockTask) -> None:
-        embeds, ends = self._before is None, self._after is None
-        x = self._latents_before(task) if embeds or ends else None
-        if self._before is None:
+        before = self.plan.rank_before(self.rank, task.step)
+        after = self.plan.rank_after(self.rank, task.step)
+        x = self._latents_before(task) if None in (before, after) else None
+        if before is None:
             assert x is not None
             tokens = self.stage.embed_block(task, x)
         else:
-            tokens = self.links.expect(self._before, self.stage.tokens_like()).wait()
+            tokens = self.links.expect(before, self.stage.tokens_like()).wait()
         tokens = self.stage.through_layers(task, tokens)
-        if self._after is not None:
-            self.links.send(self._after, tokens)
+        if after is not None:
+            self.links.send(after, tokens)
             return
         assert x is not None
         velocity = self.stage.velocity(task, tokens)

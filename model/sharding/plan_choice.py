@@ -1,6 +1,6 @@
 """Which of several ranks has what of a model: as asked, or by the memory that each takes. Without torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from model.avatar import (
@@ -15,10 +15,12 @@ from model.estimates import MachineSpeed
 from model.kv.kv_shape import Shard
 from model.sampling.shard_plan import (
     ShardPlan,
+    plan_cut_steps,
     plan_even_layers,
     plan_heads,
     plan_layers,
     plan_steps,
+    split_evenly,
 )
 from storage.errors import BadOption
 
@@ -49,6 +51,12 @@ class RankCosts:
         placed = replace(self.machine, shard=shard)
         return estimate_memory(self.name, self.options, placed, self.free).peak
 
+    def fitting(self, plans: Sequence[ShardPlan]) -> Sequence[ShardPlan]:
+        """Those with which each card holds all that is its rank's; all, where nobody knows how much it holds."""
+        if self.free is None:
+            return plans
+        return [plan for plan in plans if max(map(self.peak, plan.shards)) <= self.free]
+
     def slowest(self, plan: ShardPlan) -> float:
         """Seconds of a clip of the rank that needs most of them, rank 0 decoding beside; by their shares of the work where nothing was timed."""
         return max(self._seconds(shard, rank == 0) for rank, shard in enumerate(plan.shards))
@@ -57,7 +65,7 @@ class RankCosts:
         placed = replace(self.machine, shard=shard)
         took = estimate_time(self.name, self.options, placed, ROOM, MachineSpeed())
         if took is None:
-            return float(len(shard.layers) * len(shard.steps))
+            return float(len(shard.places))
         return took.denoise + decodes * took.beside * took.decode
 
 
@@ -74,7 +82,7 @@ def choose_shards(
     costs = RankCosts(name, options, replace(machine, offload=False), free)
     whole = Shard(range(traits.steps), range(traits.layers))
     asked: dict[str, Callable[[], ShardPlan]] = {
-        "steps": lambda: plan_steps(whole, ranks),
+        "steps": lambda: plan_fitting_steps(whole, ranks, costs),
         "layers": lambda: plan_fitting_layers(whole, ranks, costs),
         "heads": lambda: plan_equal_heads(whole, ranks, traits),
     }
@@ -83,7 +91,7 @@ def choose_shards(
     if ranks > traits.steps:
         reason = f"there are more than the {traits.steps} steps"
         return ChosenPlan(plan_fitting_layers(whole, ranks, costs), reason)
-    steps = plan_steps(whole, ranks)
+    steps = plan_fitting_steps(whole, ranks, costs)
     if free is None:
         return ChosenPlan(steps, "each has memory for the whole model")
     most = max(map(costs.peak, steps.shards))
@@ -103,6 +111,25 @@ def plan_equal_heads(whole: Shard, ranks: int, traits: ModelTraits) -> ShardPlan
     return plan_heads(whole, ranks)
 
 
+def plan_fitting_steps(whole: Shard, ranks: int, costs: RankCosts) -> ShardPlan:
+    """Steps for each rank, cut so that the slowest rank is as quick as it can be: rank 0, which also hears and decodes, has the fewer layers at its last step.
+
+    Of the plans with which each card holds all that is its rank's; whole steps where there is none, or where a cut is of no use. Raises BadOption.
+    """
+    even, layers = plan_steps(whole, ranks), len(whole.layers) * len(whole.steps)
+    if ranks == 1:
+        return even
+    firsts = range(layers // ranks, 0, -1)
+    cut = [plan_cut_steps(whole, _count_others(first, layers, ranks)) for first in firsts]
+    plans = [even, *costs.fitting(cut)]
+    return min(plans, key=costs.slowest)
+
+
+def _count_others(first: int, layers: int, ranks: int) -> list[int]:
+    """So many layers for rank 0, and what is left of all spread evenly."""
+    return [first, *(len(run) for run in split_evenly(layers - first, ranks - 1))]
+
+
 def plan_fitting_layers(whole: Shard, ranks: int, costs: RankCosts) -> ShardPlan:
     """So many layers for rank 0 that the slowest rank is as quick as it can be, as rank 0 also hears and decodes; as many for one of the others as for another.
 
@@ -112,9 +139,7 @@ def plan_fitting_layers(whole: Shard, ranks: int, costs: RankCosts) -> ShardPlan
     plans = [even]
     while (fewer := _take_layer_from_first(whole, plans[-1])) is not None:
         plans.append(fewer)
-    if costs.free is not None:
-        plans = [plan for plan in plans if max(map(costs.peak, plan.shards)) <= costs.free]
-    return min(plans, key=costs.slowest, default=even)
+    return min(costs.fitting(plans), key=costs.slowest, default=even)
 
 
 def _take_layer_from_first(whole: Shard, plan: ShardPlan) -> ShardPlan | None:

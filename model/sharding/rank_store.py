@@ -91,9 +91,11 @@ def decode_job(text: bytes) -> RankJob:
 
 
 def encode_shard(shard: Shard) -> list[int]:
-    """First and stop of its steps, then of its layers; its share of how many."""
+    """First and stop of its steps, then of its layers; its share of how many; where its first step begins, and where its last ends."""
     steps, layers = shard.steps, shard.layers
-    return [steps.start, steps.stop, layers.start, layers.stop, shard.part, shard.parts]
+    ends = layers.stop if shard.ends is None else shard.ends
+    runs = [steps.start, steps.stop, layers.start, layers.stop]
+    return [*runs, shard.part, shard.parts, shard.begins, ends]
 
 
 def decode_shard(numbers: list[int]) -> Shard:

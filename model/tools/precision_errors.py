@@ -118,10 +118,11 @@ def fill_cache(cache: KVCache) -> None:
     """Fill the KV cache with normal numbers, the same in every precision but for their rounding."""
     shape = cache.shape
     sizes = (2, shape.batch, shape.own, shape.heads, shape.head_dim)
-    for step, layer, slot in np.ndindex(*cache.slots.shape[:3]):
-        room, seed = cache.slots[step, layer, slot], 1000 * step + 10 * layer + slot
-        k, v = draw_normal(*sizes, seed=seed, device=room.device).to(cache.dtype)
-        cache.window.remember(k, v, None, room)
+    for (step, layer), slots in zip(cache.places, cache.slots, strict=True):
+        for slot, room in enumerate(slots):
+            seed = 1000 * step + 10 * layer + slot
+            k, v = draw_normal(*sizes, seed=seed, device=room.device).to(cache.dtype)
+            cache.window.remember(k, v, None, room)
 
 
 def draw_normal(*shape: int, seed: int, device: torch.device | str = "cpu") -> Tensor:

@@ -94,18 +94,16 @@ class MemoryNeed:
     def of_shard(self, shard: Shard, steps: int) -> "MemoryNeed":
         """What one of several ranks needs, of so many steps in all: its blocks, its KV caches, and on rank 0 alone what is no denoising."""
         blocks = len(shard.layers)
-        leads = shard.layers.start == shard.steps.start == shard.part == 0
+        leads = shard.places[0] == (0, 0) and shard.part == 0
         # What is on its way to the next rank, and what comes from the one before.
-        hops = (TENSORS_UNDER_WAY + 1) * self.hop if blocks < self.blocks else 0
+        cut = blocks < self.blocks or shard.begins > 0 or shard.ends is not None
+        hops = (TENSORS_UNDER_WAY + 1) * self.hop if cut else 0
         return replace(
             self,
             blocks=blocks,
             other=self.other - self.injectors + self.injectors * blocks // self.blocks,
             injectors=self.injectors * blocks // self.blocks,
-            kv_caches=self.kv_caches
-            * blocks
-            * len(shard.steps)
-            // (self.blocks * steps * shard.parts),
+            kv_caches=self.kv_caches * len(shard.places) // (self.blocks * steps * shard.parts),
             layer_kv_cache=self.layer_kv_cache // shard.parts,
             denoising=self.denoising + hops - self.kept_heads + self.kept_heads // shard.parts,
             kept_heads=self.kept_heads // shard.parts,

@@ -197,7 +197,7 @@ class PublishedModel:
         )
         shard, share = machine.shard, 1.0
         if shard is not None:
-            share = len(shard.steps) * len(shard.layers) / (traits.steps * traits.layers)
+            share = len(shard.places) / (traits.steps * traits.layers)
         passes = shape.passes if shard is None else shape.blocks * len(shard.steps)
         fetched = needed.fetched(plan, shape.blocks, passes)
         return estimate_seconds(shape, self.measured, speed, fetched, share)

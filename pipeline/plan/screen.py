@@ -72,7 +72,7 @@ def _rank_table(shared: "SharedFilm") -> "RenderableType":
         table.add_column(name, justify="right")
     table.add_column("", style="dim", overflow="fold")
     for each in shared.ranks:
-        numbers = map(str, (each.rank, each.layers, each.steps, each.heads))
+        numbers = (f"{number:g}" for number in (each.rank, each.layers, each.steps, each.heads))
         table.add_row(*numbers, format_bytes(each.needed), each.way)
     return table
 

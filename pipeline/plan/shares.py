@@ -23,7 +23,8 @@ class RankNeed:
 
     rank: int
     layers: int
-    steps: int
+    steps: float
+    """Denoising steps; a rank may end one that another began."""
     heads: int
     needed: int
     """Bytes at the peak."""
@@ -88,7 +89,7 @@ class Sharing:
             RankNeed(
                 rank,
                 len(shard.layers),
-                len(shard.steps),
+                round(len(shard.places) / len(shard.layers), 2),
                 self.heads // shard.parts,
                 memory.peak,
                 memory.way,

@@ -5,7 +5,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from model.sampling.shard_plan import ShardPlan, plan_layers, plan_one, plan_steps
+from model.sampling.shard_plan import (
+    ShardPlan,
+    plan_cut_steps,
+    plan_layers,
+    plan_one,
+    plan_steps,
+)
 from tests.model.sharding.ranks import (
     LATENTS,
     WHOLE,
@@ -22,6 +28,9 @@ PLANS = {
     "2 by steps": plan_steps(WHOLE, 2),
     "3 by steps": plan_steps(WHOLE, 3),
     "4 by steps": plan_steps(WHOLE, 4),
+    "2 by steps, cut": plan_cut_steps(WHOLE, [7, 13]),
+    "3 by steps, cut": plan_cut_steps(WHOLE, [6, 7, 7]),
+    "4 by steps, cut": plan_cut_steps(WHOLE, [2, 6, 7, 5]),
     "2 by layers": plan_layers(WHOLE, [2, 3]),
     "3 by layers, unevenly": plan_layers(WHOLE, [1, 3, 1]),
     "5 by layers": plan_layers(WHOLE, [1] * 5),
@@ -49,10 +58,10 @@ def test_ranks_make_the_bits_of_one(kind: str, plan: ShardPlan, ahead: bool) -> 
 
 @pytest.mark.parametrize("kind", ["live", "pocket"])
 def test_a_carry_goes_from_plan_to_plan(kind: str) -> None:
-    """A film that four ranks begin is continued by three others and by one, and is the film of one."""
+    """A film that four ranks begin is continued by three others, and by two or by one, and is the film of one."""
     made: list[np.ndarray] = []
     carry: list[tuple[str, np.ndarray]] = []
-    for clip, name in enumerate(("4 by steps", "3 by layers, unevenly")):
+    for clip, name in enumerate(("4 by steps, cut", "3 by layers, unevenly")):
         with ranked(kind, PLANS[name]) as several:
             several.restore(clip, carry)
             made += make_clips(several, range(clip, clip + 1))
@@ -63,7 +72,7 @@ def test_a_carry_goes_from_plan_to_plan(kind: str) -> None:
     assert same(made, truth(kind)[0])
 
 
-@pytest.mark.parametrize("plan", ["4 by steps", "3 by layers, unevenly"])
+@pytest.mark.parametrize("plan", ["4 by steps", "2 by steps, cut", "3 by layers, unevenly"])
 def test_a_clip_on_its_way_is_given_up(plan: str) -> None:
     """A denoiser that is taken back while the clip behind is with other ranks leaves nothing on its way: what follows is the film from there."""
     with ranked("live", PLANS[plan]) as loop:

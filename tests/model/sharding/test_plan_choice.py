@@ -22,7 +22,7 @@ AUTO = DeviceConfig(device="cuda")
         (EIGHT, 4, 23.4e9, "layers"),
         (FULL, 2, 79e9, "steps"),
         (FULL, 4, 53e9, "steps"),
-        (FULL, 4, 51e9, "layers"),
+        (FULL, 4, 45e9, "layers"),
         (FULL, 4, 31e9, "layers"),
         (EIGHT, 8, 140e9, "layers"),
         (EIGHT, 4, None, "steps"),
@@ -62,6 +62,33 @@ def test_rank_0_has_fewer_layers_as_it_decodes(options: Options, counts: list[in
     two = replace(AUTO, parallel="layers")
     plan = choose_shards("live-avatar", options, two, 2, int(140e9)).plan
     assert [len(shard.layers) for shard in plan.shards] == counts
+
+
+@pytest.mark.parametrize(
+    ("options", "ranks", "counts"),
+    [
+        (EIGHT, 2, [69, 91]),
+        (FULL, 2, [72, 88]),
+        (EIGHT, 3, [39, 60, 61]),
+        (EIGHT, 4, [24, 45, 45, 46]),
+    ],
+)
+def test_rank_0_has_less_of_the_steps_as_it_decodes(
+    options: Options, ranks: int, counts: list[int]
+) -> None:
+    """Its last step is ended by the next rank; the others have as much as each other."""
+    steps = replace(AUTO, parallel="steps")
+    plan = choose_shards("live-avatar", options, steps, ranks, int(140e9)).plan
+    assert [len(shard.places) for shard in plan.shards] == counts
+    assert plan.mode == "steps"
+
+
+def test_steps_stay_whole_where_a_cut_would_not_help() -> None:
+    """Two ranks of a model of which nothing was timed; three share four steps evenly."""
+    two = choose_shards("pocket", Options(), replace(AUTO, parallel="steps"), 2, None).plan
+    assert [shard.steps for shard in two.shards] == [range(2), range(2, 4)]
+    three = choose_shards("pocket", Options(), replace(AUTO, parallel="steps"), 3, None).plan
+    assert [len(shard.places) for shard in three.shards] == [8, 8, 8]
 
 
 def test_layers_stay_even_where_that_would_not_help() -> None:
@@ -132,6 +159,6 @@ def test_a_rank_takes_its_share_of_the_time() -> None:
         for shard in chosen.plan.shards:
             rank = estimate_time("live-avatar", EIGHT, replace(AUTO, shard=shard), free, speed)
             assert rank is not None
-            part = len(shard.layers) * len(shard.steps) / (40 * 4)
+            part = len(shard.places) / (40 * 4)
             assert rank.denoise == pytest.approx(part * whole.denoise)
             assert rank.decode == whole.decode
