@@ -9,8 +9,8 @@ SIZE = 256
 """Pixels of a side of the canvas, whatever the film's size is."""
 SMALLEST = 64
 """Pixels of a side of the smallest region."""
-FARTHEST, NEAR, BESIDE = 8.5, 5.6, 4.6
-"""A canvas is so many times as high as the face from eyes to mouth: at most, where the face is looked at by itself, and where others are beside it."""
+FARTHEST, NEAR = 5.2, 4.6
+"""A canvas is so many times as high as the face from eyes to mouth: at most, and where the face is looked at by itself. A face that is smaller on it says less: docs/LOG.md, 2026-11-30."""
 
 Boxes = Sequence[Sequence[float]]
 """Mouth, left and right eye: x, y, width and height in pixels of the film."""
@@ -29,14 +29,13 @@ class Region:
 
 
 def choose_region(options: Options, boxes: Boxes) -> Region:
-    """All of the film; a square around the face where it is too small in the film to be moved well, or is not alone in it: the network has learnt from one face at a time."""
+    """All of the film; a square around the face where it is too small in the film to be moved well."""
     width, height = options.width, options.height
     longest = max(width, height)
     x, y, face = locate_face(boxes)
-    alone = options.speakers == 1
-    if alone and longest <= FARTHEST * face:
+    if longest <= FARTHEST * face:
         return Region((width - longest) // 2, (height - longest) // 2, longest, longest)
-    side = max(min(SMALLEST, longest), min(longest, round((NEAR if alone else BESIDE) * face)))
+    side = max(min(SMALLEST, longest), round(NEAR * face))
     left, top = _begin_side(x, side, width), _begin_side(y, side, height)
     return Region(left, top, side, side, whole=False)
 

@@ -18,6 +18,7 @@ from model.sampling.probe import hash_bits
 
 ROOT = Path(__file__).parents[3]
 OPTIONS = Options(64, 64, 12, 1)
+REFUSED = "refused", "refused"
 FILM = """
 import hashlib, sys
 import numpy as np
@@ -43,11 +44,20 @@ print(film.hexdigest(), pocket.numerics["probe"], pocket.numerics["precision"])
 
 @cache
 def compute(size: tuple[int, ...], **variables: str) -> tuple[str, str]:
-    """Hashes of a film, and of the probe with the precision, in a process with these variables: width, height, frames, steps, threads."""
+    """Hashes of a film, and of the probe with the precision, in a process with these variables: width, height, frames, steps, threads. REFUSED where it computes no numbers."""
     words = [sys.executable, "-c", FILM, *map(str, size)]
     said = subprocess.run(
-        words, cwd=ROOT, env={**os.environ, **variables}, check=True, capture_output=True, text=True
+        words,
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        check=False,
+        capture_output=True,
+        text=True,
     )
+    # On a busy machine OMP_DYNAMIC gives fewer threads than a library has shared its work out to.
+    if "WrongPrecision: The machine computes wrongly" in said.stderr:
+        return REFUSED
+    assert said.returncode == 0, said.stderr
     film, probe = said.stdout.strip().split(" ", 1)
     return film, probe
 
