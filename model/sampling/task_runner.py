@@ -12,6 +12,7 @@ from torch import Tensor
 from model.sampling.causal_stage import BlockTask, CausalStage, DenoisingSetup
 from model.sampling.head_share import HeadShare
 from model.sampling.shard_plan import ShardPlan, plan_one
+from model.sampling.task_times import begin_task_times
 
 
 class Arriving(Protocol):
@@ -65,6 +66,7 @@ class TaskRunner:
         self._latents: dict[tuple[int, int], Arriving] = {}
         self._followed: dict[tuple[int, int], Tensor] = {}
         self._results: dict[int, dict[BlockTask, Arriving]] = {}
+        self._times = begin_task_times(rank, stage.latents_like.device)
 
     @property
     def links(self) -> Links:
@@ -89,8 +91,12 @@ class TaskRunner:
     def run_task(self, task: BlockTask) -> None:
         """Do this rank's part of a task, and expect what it will need of the others'."""
         if task.step in self.stage.shard.steps:
+            if self._times:
+                self._times.begin(task)
             self._compute(task)
             self.stage.end_step(task)
+            if self._times:
+                self._times.mark()
         source = self.plan.last_rank(task.step)
         if source == self.rank:
             return
@@ -141,6 +147,8 @@ class TaskRunner:
             tokens = self.stage.embed_block(task, x)
         else:
             tokens = self.links.expect(before, self.stage.tokens_like()).wait()
+        if self._times:
+            self._times.mark()
         tokens = self.stage.through_layers(task, tokens)
         if after is not None:
             self.links.send(after, tokens)

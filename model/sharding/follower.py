@@ -6,6 +6,7 @@ from typing import Protocol
 from model.avatar import Float, Named, Poses, Seed
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.task_runner import TaskRunner, make_runner
+from model.sampling.task_times import save_task_times
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.links import TensorLinks
 
@@ -57,6 +58,7 @@ class Follower:
                 self._set_up(told)
             else:
                 self._do_part(told, self._at_work)
+        save_task_times()
 
     @property
     def _at_work(self) -> TaskRunner:

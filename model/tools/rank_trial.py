@@ -33,6 +33,7 @@ from model.avatar import (
     load_model,
 )
 from model.device import nvml
+from model.sampling.task_times import save_task_times
 from model.sharding.protocols import PipelinedDenoiser, SharedAvatar
 
 MOTION_LATENTS = 19
@@ -121,6 +122,7 @@ def run_trial(trial: RankTrial, say: Callable[[str], None]) -> None:
             if trial.kept:
                 np.save(Path(trial.kept) / f"{clip}.npy", latents)
             before = now
+    save_task_times()
     tell_facts(ended=True, memory=dict(most), said=dict(avatar.peaks))
     if isinstance(avatar, SharedAvatar):
         avatar.close()
