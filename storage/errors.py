@@ -8,6 +8,7 @@ LongtakeError
 │   ├── BadOutput       a file that may not be written over, or cannot be what it is named
 │   ├── BadCertificate  AlreadySigned     what a film is signed with, one that is
 │   ├── InputChanged    between the check and the copy
+│   ├── NoSuchBucket  NoConditionalWrites     a store that no run can lie in
 │   ├── NotRetakable    what a retake needs of the old run
 │   ├── NoSuchJob       in a folder of jobs
 │   └── Refused         a published flag that cannot be honoured
@@ -19,6 +20,7 @@ LongtakeError
 ├── RunError            the run folder
 │   ├── NotARun  RunDamaged  LinkInRun  RunTooNew  RunLocked  LockLost  OtherSpec  OtherNumerics  WeightsReplaced
 │   ├── NotWritable  NotReadable  NoSpace
+│   ├── StoreUnreachable  StoreRefused  LeaseLost     of a run on an object store
 │   ├── JobRunning  JobAwaited    what is to be removed while it is made, or while a retake waits for it
 │   ├── NotReproduced  BadSegment
 │   ├── InputDamaged    its copies of the picture and the sound
@@ -148,6 +150,22 @@ class NoSpace(RunError):
     exit_code = 5
 
 
+class StoreUnreachable(RunError):
+    """{} cannot be reached: {}. See to the network and the endpoint, then give the same command again: it goes on from what is finished."""
+
+    exit_code = 4
+
+
+class StoreRefused(RunError):
+    """{} refuses: {}. See to the credentials and their rights (read, write, list and delete are needed), then give the same command again."""
+
+
+class LeaseLost(RunError):
+    """The lease of {} is no longer ours: {}. This process stops, before two make one film; what is finished is kept, and the same command goes on once the run is free."""
+
+    exit_code = 75
+
+
 class NotMade(RunError):
     """{} has not been made yet. `longtake resume` makes what is missing."""
 
@@ -216,6 +234,14 @@ class BadSegment(RunError):
 
 class InputChanged(BadInput):
     """{} changed while it was being copied into the run. Give the same command again."""
+
+
+class NoSuchBucket(BadInput):
+    """{} has no bucket (or container) of that name. Make it, or name one that is there."""
+
+
+class NoConditionalWrites(BadInput):
+    """{} has no conditional writes ({}), so two machines could make one run at once. Name a store that has them (docs/cluster.md), or a folder."""
 
 
 class NotRetakable(BadInput):

@@ -18,8 +18,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from storage.drafts import process_exists
 from storage.errors import LockLost, MachineLimit, NotReadable, NotWritable, RunLocked
-from storage.publish import process_exists, set_aside
+from storage.publish import set_aside
 from storage.refusals import raise_if_unreadable
 from storage.run_paths import open_plain, path_inside, read_plain
 from storage.schema import TableWith, Text, Unfit, Whole, parse_json
@@ -32,7 +33,7 @@ _FIRST = b'{"host": '
 """What its text begins with where somebody holds it."""
 NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
-_HOLDER = TableWith(
+HOLDER = TableWith(
     {
         "host": Text(255),
         # Never 0, 1 or less: it is told to people as what to end.
@@ -58,7 +59,7 @@ def hold_lock(root: Path) -> Iterator[str | None]:
             before = _read_holder(root)
             file = _break_hard_link(file, root)
             with _holder_written(file, root):
-                yield _describe_holder(before) if before else None
+                yield describe_holder(before) if before else None
         elif is_held(root):
             yield None
         else:
@@ -76,7 +77,7 @@ def is_held(root: Path) -> bool:
 def require_lock(root: Path) -> None:
     """Raise LockLost unless the lock is still ours: somebody may have removed or broken it."""
     if not is_held(root):
-        raise LockLost(root, _describe_holder(_read_holder(root)))
+        raise LockLost(root, describe_holder(_read_holder(root)))
 
 
 def break_held_lock(root: Path) -> None:
@@ -84,7 +85,7 @@ def break_held_lock(root: Path) -> None:
     holder = _read_holder(root)
     if not holder and not (root / HELD_FILE).exists():
         return
-    if holder and holder["host"] == socket.gethostname() and _is_alive(holder):
+    if holder and holder["host"] == socket.gethostname() and is_alive(holder):
         raise _refuse_locked(root, holder)
     for name in (LOCK_FILE, HELD_FILE):
         (root / name).unlink(missing_ok=True)
@@ -105,15 +106,15 @@ def is_lock(root: Path, name: str = LOCK_FILE) -> bool:
 def find_worker(root: Path) -> str | None:
     """Who works on the run, by the lock's text; None where nobody does. Locks nothing, so that looking never stops a start."""
     holder = _read_holder(root)
-    if not holder or (holder["host"] == socket.gethostname() and not _is_alive(holder)):
+    if not holder or (holder["host"] == socket.gethostname() and not is_alive(holder)):
         return None
-    return _describe_holder(holder)
+    return describe_holder(holder)
 
 
 def find_local_holder(root: Path) -> int | None:
     """The number of the process on this machine that holds the lock, by the lock's text; None where nobody here does."""
     holder = _read_holder(root)
-    here = holder and holder["host"] == socket.gethostname() and _is_alive(holder)
+    here = holder and holder["host"] == socket.gethostname() and is_alive(holder)
     return int(holder["process"]) if here else None
 
 
@@ -146,7 +147,8 @@ def _is_zombie(process: int) -> bool:
         return False
 
 
-def _is_alive(holder: Holder) -> bool:
+def is_alive(holder: Holder) -> bool:
+    """True if the process that a holder names runs on this machine."""
     process = int(holder["process"])
     if not process_exists(process) or _is_zombie(process):
         return False
@@ -220,7 +222,7 @@ def _create_held_file(root: Path) -> bool:
 
 
 def _is_dead(holder: Holder) -> bool:
-    return bool(holder) and holder["host"] == socket.gethostname() and not _is_alive(holder)
+    return bool(holder) and holder["host"] == socket.gethostname() and not is_alive(holder)
 
 
 def _move_away(root: Path, dead: Holder) -> None:
@@ -278,7 +280,7 @@ def _read_holder_file(path: Path) -> Holder:
     for _ in range(2):
         try:
             holder: Holder = parse_json(read_plain(path, 8 * HOLDER_BYTES))
-            _HOLDER(holder)
+            HOLDER(holder)
         except (Unfit, FileNotFoundError):
             return {}
         except OSError as error:
@@ -297,10 +299,11 @@ def _refuse_locked(root: Path, holder: Holder) -> RunLocked:
         way = f"Wait for it, or stop it first: kill {holder['process']}"
     elif holder or (root / HELD_FILE).exists():
         way = "Wait for it, or stop it there. If that machine is dead, add --break-lock."
-    return RunLocked(root, _describe_holder(holder), way)
+    return RunLocked(root, describe_holder(holder), way)
 
 
-def _describe_holder(holder: Holder) -> str:
+def describe_holder(holder: Holder) -> str:
+    """Who it is, in words."""
     if not holder:
         return "another process"
     return f"process {holder['process']} on {holder['host']} since {holder['since']}"

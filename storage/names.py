@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from storage.drafts import DRAFT_NAME
 from storage.errors import NotARun, RunDamaged
 from storage.lock import HELD_FILE, LOCK_FILE, is_lock
-from storage.publish import DRAFT_NAME
 
 MAIN, COPY = "run.json", "run.copy.json"
 BEGUN = "begun.json"

@@ -19,9 +19,10 @@ import structlog
 
 from storage.digest import hash_file
 from storage.disk import check_writable
+from storage.drafts import NAME_BYTES, sweep_beside
 from storage.errors import BadOutput, NotWritable, RunError
 from storage.names import is_reserved_name, is_run
-from storage.publish import NAME_BYTES, make_folder, publish, sweep_beside
+from storage.publish import make_folder, publish
 from storage.records import Facts, Records
 
 if TYPE_CHECKING:

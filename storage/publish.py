@@ -1,24 +1,23 @@
 """A path exists complete, or not at all: draft → write → fsync → rename → fsync the folder.
 
-Everything in a run folder that must survive a power cut goes through here and nowhere else, so that an object store can take the place of this one
-file. Only a commit record (storage/records.py) says that something is done; what is published here merely exists whole.
+Everything in a run folder that must survive a power cut goes through here and nowhere else; who follows the folder (an object store,
+storage/followers.py) is told of each path before the call returns. Only a commit record (storage/records.py) says that something is done; what is published here merely exists whole.
 """
 
 import errno
 import fcntl
 import os
-import re
-import secrets
-import stat
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
 from storage.disk import DISK_FULL_ERRORS, PASSING_ERRORS, REFUSED, describe_place
+from storage.drafts import discard_draft, draft_path, is_folder
 from storage.errors import NoSpace, NotReadable, NotWritable
+from storage.followers import tell_published, tell_removed
 from storage.run_paths import path_inside
 from storage.trees import remove_tree, walk_folders
 
@@ -29,10 +28,6 @@ kill_point: KillPoint | None = None
 
 TRIES = 3
 WRITE_BYTES = 4 << 20
-NAME_BYTES = 255
-"""Of a file's name, at most, on nearly every disk."""
-SAME = 100
-"""Characters by which the name of a draft is known."""
 NO_LINK_ERRORS = (
     errno.EXDEV,
     errno.EPERM,
@@ -42,7 +37,6 @@ NO_LINK_ERRORS = (
     errno.ENOSYS,
 )
 """Another file system, one that knows no links, or too many of them to one file."""
-DRAFT_NAME = re.compile(r"^\..*\.([0-9]+)-[0-9a-f]{8}\.partial(\.[^.]*)?$")
 
 log = structlog.get_logger()
 
@@ -53,7 +47,7 @@ def publish(path: Path, settle: Callable[[Path], None] = lambda _: None) -> Iter
 
     `settle` is given the draft when it is full, before it is synced and renamed.
     """
-    draft = _draft_path(path)
+    draft = draft_path(path)
     with _discard_on_error(draft):
         with _translate_errors(path):
             os.close(_create_draft(draft))
@@ -63,12 +57,13 @@ def publish(path: Path, settle: Callable[[Path], None] = lambda _: None) -> Iter
             settle(draft)
             _sync_path(draft)
             _rename_draft(draft, path)
+    tell_published(path)
 
 
 @contextmanager
 def publish_folder(path: Path) -> Iterator[Path]:
     """A draft folder that becomes `path` with all that is in it, durably. `path` must not exist."""
-    draft = _draft_path(path)
+    draft = draft_path(path)
     with _discard_on_error(draft):
         with _translate_errors(path):
             _reach_kill_point("mkdir", draft)
@@ -81,6 +76,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
                     _sync_path(Path(folder, name))
                 _sync_folder(Path(folder))
             _rename_draft(draft, path)
+    tell_published(path)
 
 
 def publish_bytes(path: Path, *parts: bytes | memoryview) -> None:
@@ -95,6 +91,7 @@ def publish_bytes(path: Path, *parts: bytes | memoryview) -> None:
                 log.warning("write_failed", path=str(path), attempt=attempt, reason=str(error))
                 if attempt == TRIES:
                     raise
+    tell_published(path)
 
 
 def link_files(pairs: Iterable[tuple[Path, Path]]) -> int:
@@ -102,14 +99,16 @@ def link_files(pairs: Iterable[tuple[Path, Path]]) -> int:
 
     The first are synced: a record vouches for each. Their folders are synced once, after all.
     """
-    copied, folders = 0, set()
+    copied, targets = 0, []
     for source, target in pairs:
-        folders.add(target.parent)
+        targets.append(target)
         with _translate_errors(target):
             copied += _link_file(source, target)
-    for folder in folders:
+    for folder in {target.parent for target in targets}:
         with _translate_errors(folder):
             _sync_folder(folder)
+    for target in targets:
+        tell_published(target)
     return copied
 
 
@@ -150,59 +149,25 @@ def set_aside(path: Path) -> None:
     names = (path.with_name(f"{path.name}.aside{number}") for number in numbers)
     with _translate_errors(path):
         _rename_draft(path, next(each for each in names if not os.path.lexists(each)))
+    tell_removed(path)
 
 
 def remove_path(path: Path) -> None:
     """Remove a file or a folder, durably; one that is not there is fine."""
-    with _translate_errors(path), suppress(FileNotFoundError):
-        if is_folder(path):
-            # Renamed first: half a folder under its own name would look like a whole one.
-            draft = _draft_path(path)
-            _rename_draft(path, draft)
-            remove_tree(draft)
-        else:
-            _reach_kill_point("unlink", path)
-            path.unlink()
-            _sync_folder(path.parent)
-
-
-def is_folder(path: Path) -> bool:
-    """True for a folder, and not for a link to one."""
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def sweep_drafts(root: Path, own: Container[str]) -> int:
-    """Remove every draft in a run's folder, and in its `own` ones there, that no living process is writing; how many there were.
-
-    Only under the run's lock. Other folders may hold other runs, which have locks of their own.
-    """
-    count = 0
-    for folder, folders, names in walk_folders(root):
-        if Path(folder) == root:
-            folders[:] = [name for name in folders if name in own or DRAFT_NAME.match(name)]
-        for name in (*folders, *names):
-            found = DRAFT_NAME.match(name)
-            if found and not _is_alive(int(found[1])):
-                _discard_draft(Path(folder, name))
-                count += 1
-        folders[:] = [name for name in folders if not DRAFT_NAME.match(name)]
-    return count
-
-
-def sweep_beside(path: Path) -> None:
-    """Remove the drafts of one file that were left by dead processes of this machine."""
-    # Of a draft there may be a draft, whose name begins with one more dot; long names are cut.
-    begins = f"{path.stem.lstrip('.')}."[:SAME]
-    with suppress(OSError):
-        for each in path.parent.iterdir():
-            found = DRAFT_NAME.match(each.name)
-            same = found and each.name.lstrip(".").startswith(begins)
-            # Our own are another thread's.
-            if found and same and int(found[1]) != os.getpid() and not _is_alive(int(found[1])):
-                _discard_draft(each)
+    with _translate_errors(path):
+        try:
+            if is_folder(path):
+                # Renamed first: half a folder under its own name would look like a whole one.
+                draft = draft_path(path)
+                _rename_draft(path, draft)
+                remove_tree(draft)
+            else:
+                _reach_kill_point("unlink", path)
+                path.unlink()
+                _sync_folder(path.parent)
+        except FileNotFoundError:
+            return
+    tell_removed(path)
 
 
 def _link_file(source: Path, target: Path) -> int:
@@ -244,21 +209,8 @@ def _reach_kill_point(name: str, path: Path) -> None:
         kill_point(name, path)
 
 
-def _draft_path(path: Path) -> Path:
-    # PyAV and others go by the suffix, so it stays last. The process number spares the drafts of a living process in a sweep.
-    tag = f"{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}"
-    room = NAME_BYTES - len(os.fsencode(f"..{tag}"))
-    return path.with_name(f".{_shorten_name(path.stem, room)}.{tag}")
-
-
-def _shorten_name(stem: str, room: int) -> str:
-    """A file name of at most `room` bytes that begins like this one."""
-    name = os.fsencode(stem)
-    return stem if len(name) <= room else name[:room].decode(errors="ignore")
-
-
 def _publish_once(path: Path, parts: tuple[bytes | memoryview, ...]) -> None:
-    draft = _draft_path(path)
+    draft = draft_path(path)
     with _discard_on_error(draft):
         file = _create_draft(draft)
         try:
@@ -322,16 +274,8 @@ def _discard_on_error(draft: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _discard_draft(draft)
+        discard_draft(draft)
         raise
-
-
-def _discard_draft(draft: Path) -> None:
-    with suppress(OSError):
-        if is_folder(draft):
-            remove_tree(draft)
-        else:
-            draft.unlink()
 
 
 @contextmanager
@@ -381,19 +325,3 @@ def _translate_errors(path: Path) -> Iterator[None]:
         raise NotWritable(path, error.strerror or error) from error
     except _NotSyncedError as error:
         raise NotWritable(path, error) from error
-
-
-def process_exists(process: int) -> bool:
-    """True if a process of this number runs on this machine, whosever it is; the number may be one that none can have, out of a foreign file."""
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return process > 0  # 0 and below are groups of processes
-
-
-def _is_alive(process: int) -> bool:
-    # A sweep comes before our own work, so our own number is an earlier life's.
-    return process != os.getpid() and process_exists(process)

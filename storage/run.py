@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import structlog
 
-from storage import layout, publish, run_json
+from storage import drafts, layout, publish, run_json
 from storage.arrays import ClipArray, NamedArrays, Presence
 from storage.audio_array import AudioArray
 from storage.carry import CarryStore
@@ -220,7 +220,7 @@ class Run:
             publish.make_folder(path_inside(self.root, folder))
         self.restore_run_files()
         count = (
-            publish.sweep_drafts(self.root, OWN)
+            drafts.sweep_drafts(self.root, OWN)
             + self.carry.sweep()
             + self.frames.sweep()
             + self.steps.sweep()

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage import layout, publish, run_json
+from storage import drafts, layout, publish, run_json
 from storage.input_files import copy_input, link_input, plain_suffix
 from storage.names import BEGUN, FOLDERS, OWN
 from storage.records import Facts
@@ -70,7 +70,7 @@ def prepare_folder(root: Path, start: NewRun) -> Facts:
 
 def find_beginning(root: Path) -> Facts | None:
     """What an interrupted create has written down, its drafts swept away."""
-    publish.sweep_drafts(root, OWN)
+    drafts.sweep_drafts(root, OWN)
     return run_json.read_file(root, BEGUN)[0]
 
 

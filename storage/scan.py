@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from storage import layout, video_check
 from storage.digest import find_file_flaw
+from storage.drafts import DRAFT_NAME
 from storage.errors import NotMade, Pruned
 from storage.film_file import FilmSpan
 from storage.live_check import LiveCheck
 from storage.lock import find_worker
 from storage.names import LIVE, find_clips, segment_name
-from storage.publish import DRAFT_NAME
 from storage.strays import find_strays
 
 if TYPE_CHECKING:

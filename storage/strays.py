@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.drafts import DRAFT_NAME
 from storage.layout import clip_arrays
 from storage.names import ARRAYS, ENCODED, FOLDERS, GROUP, LIVE, is_run, segment_name
 from storage.output_file import SourceRun
-from storage.publish import DRAFT_NAME
 from storage.records import name_of
 from storage.run_paths import face_picture_path
 from storage.trees import walk_folders

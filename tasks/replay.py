@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from storage.arrays import ClipArray
 from storage.digest import hash_array
+from storage.drafts import sweep_drafts
 from storage.errors import Damaged, NotMade, NotReproduced, OtherNumerics, Pruned
 from storage.names import OWN
-from storage.publish import make_folder, sweep_drafts
+from storage.publish import make_folder
 from storage.records import Records
 from storage.scratch import private_folder
 from tasks.denoise_ahead import check_finite

@@ -33,7 +33,16 @@ OURS = tuple(f"{ROOT / room}/" for room in ROOMS)
 APART = ("model/tools/", "model/pocket/training/", "pipeline/bench/")
 COMMANDS = ("pipeline/commands/",)
 HEAVY = {
-    *("torch", "diffusers", "transformers", "accelerate", "safetensors", "tokenizers", "triton"),
+    *(
+        "torch",
+        "obstore",
+        "diffusers",
+        "transformers",
+        "accelerate",
+        "safetensors",
+        "tokenizers",
+        "triton",
+    ),
     *("numpy", "scipy", "zarr", "av", "PIL", "matplotlib", "luigi", "rich", "structlog"),
     *("requests", "websockets", "redis", "sqlalchemy", "prometheus_client", "pynvml", "gradio"),
 }

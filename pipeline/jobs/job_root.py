@@ -22,6 +22,7 @@ from pipeline.jobs.job_view import JobView
 from pipeline.jobs.keeper import start_keeper_if_needed
 from pipeline.jobs.view_reader import ViewReader
 from pipeline.upkeep.partial_mux import mux_finished
+from storage.drafts import sweep_drafts
 from storage.errors import (
     BadInput,
     FilmNotMade,
@@ -34,7 +35,7 @@ from storage.errors import (
 from storage.film_title import LONGEST_TITLE, clean_title, title_of_sound
 from storage.lock import find_local_holder, hold_lock
 from storage.names import is_run
-from storage.publish import make_folder, publish_folder, remove_path, sweep_drafts
+from storage.publish import make_folder, publish_folder, remove_path
 from storage.run_paths import open_plain
 from storage.schema import is_utf8
 from tasks.open_run import open_run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import publish
+from storage import drafts, publish
 from storage.errors import NoSpace, NotWritable
 
 
@@ -171,7 +171,7 @@ def test_a_sweep_spares_what_is_alive_and_what_is_no_draft(tmp_path: Path) -> No
     other = tmp_path / "another film" / f".00000.{dead.pid}-00ff00ff.partial.mp4"
     other.parent.mkdir()
     other.touch()
-    assert publish.sweep_drafts(tmp_path, {"latents"}) == 3
+    assert drafts.sweep_drafts(tmp_path, {"latents"}) == 3
     assert other.exists()
     assert names(folder) == [f".c.1.0.{os.getppid()}-00ff00ff.partial.0", "c.1.0.0"]
     assert not carry.exists()

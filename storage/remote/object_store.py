@@ -1,0 +1,202 @@
+"""A store that is a bucket, through obstore: S3 and what speaks like it, Google's and Azure's, and the memory of this process for tests."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storage.errors import BadInput, NoSuchBucket, StoreRefused, StoreUnreachable
+from storage.remote.run_store import StoredObject
+
+if TYPE_CHECKING:
+    from obstore.store import MemoryStore, ObjectStore
+
+PART_BYTES = 8 << 20
+PARTS_AT_ONCE = 4
+_INSTANCE = "169.254.169.254"
+"""Where a machine of a provider is given credentials; asked where the environment has none."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_CODE = re.compile(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", re.DOTALL)
+_CAUSES = (
+    re.compile(r'message: "([^"]+)"'),
+    re.compile(r"error: \"?(failed to lookup[^\",]*)"),
+    re.compile(r" - (.+)"),
+)
+
+_memories: "dict[str, MemoryStore]" = {}
+"""The stores in memory by their URLs: each opening finds what the one before left."""
+
+
+class BucketStore:
+    """Objects below a prefix of a bucket."""
+
+    def __init__(self, url: str, *, patience: float) -> None:
+        """`patience`: seconds for which a request is tried again. Credentials, region and endpoint are those of the environment, as for every other program."""
+        self.url = url
+        self._store = _connect(url, patience)
+
+    def put(self, name: str, content: bytes | Path) -> None:
+        """Write an object, whatever is there."""
+        import obstore
+
+        with self._translate_errors():
+            obstore.put(
+                self._store, name, content, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+            )
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write an object unless one is there."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        try:
+            with self._translate_errors():
+                obstore.put(self._store, name, content, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def replace(self, name: str, content: bytes, tag: str) -> bool:
+        """Write an object in place of exactly that version."""
+        import obstore
+        from obstore.exceptions import PreconditionError
+
+        try:
+            with self._translate_errors():
+                obstore.put(self._store, name, content, mode=json.loads(tag))
+        except PreconditionError:
+            return False
+        return True
+
+    def get(self, name: str) -> StoredObject | None:
+        """An object."""
+        import obstore
+
+        try:
+            with self._translate_errors():
+                found = obstore.get(self._store, name)
+                return StoredObject(bytes(found.bytes()), _render_tag(found.meta))
+        except FileNotFoundError:
+            return None
+
+    def fetch(self, name: str, target: Path) -> bool:
+        """Write the content of an object into a file, a piece at a time."""
+        import obstore
+
+        try:
+            with self._translate_errors(), target.open("wb") as file:
+                for piece in obstore.get(self._store, name).stream(PART_BYTES):
+                    file.write(piece)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def measure(self, name: str) -> int | None:
+        """Bytes of an object."""
+        import obstore
+
+        try:
+            with self._translate_errors():
+                return int(obstore.head(self._store, name)["size"])
+        except FileNotFoundError:
+            return None
+
+    def delete(self, name: str) -> None:
+        """Remove an object."""
+        import obstore
+
+        try:
+            with self._translate_errors():
+                obstore.delete(self._store, name)
+        except FileNotFoundError:
+            return
+
+    def copy(self, name: str, target: str) -> None:
+        """Have an object by another name as well."""
+        import obstore
+
+        with self._translate_errors():
+            obstore.copy(self._store, name, target)
+
+    def list_names(self, prefix: str) -> Iterator[str]:
+        """Names of the objects below a prefix."""
+        import obstore
+
+        with self._translate_errors():
+            for page in obstore.list(self._store, prefix):
+                yield from (str(each["path"]) for each in page)
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Raise one line for what a store says; what only means `no` (FileNotFoundError, AlreadyExistsError, PreconditionError) passes."""
+        from obstore.exceptions import (
+            AlreadyExistsError,
+            BaseError,
+            PermissionDeniedError,
+            PreconditionError,
+            UnauthenticatedError,
+        )
+
+        try:
+            yield
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise StoreRefused(self.url, _describe_fault(error)) from error
+        except (BaseError, FileNotFoundError) as error:
+            said = str(error)
+            if "NoSuchBucket" in said or "ContainerNotFound" in said:
+                raise NoSuchBucket(self.url) from error
+            if isinstance(error, FileNotFoundError):
+                raise
+            if _INSTANCE in said:
+                words = "the environment has no credentials, and this machine is given none"
+                raise StoreRefused(self.url, words) from error
+            raise StoreUnreachable(self.url, _describe_fault(error)) from error
+
+
+def _connect(url: str, patience: float) -> "ObjectStore":
+    try:
+        from obstore import store as obstores
+        from obstore.exceptions import BaseError
+    except ImportError:
+        words = "the package obstore, which is not installed (in longtake's folder: pip install '.[store]')"
+        raise BadInput(f"A run at {url} needs {words}.") from None
+    if url.startswith("memory:"):
+        return _memories.setdefault(url, obstores.MemoryStore())
+    options: Any = {
+        # A loopback or a local server is asked for by its own http address, on purpose.
+        "allow_http": any(os.environ.get(name, "").startswith("http:") for name in _ENDPOINTS),
+        "connect_timeout": "3s",
+        "timeout": "30s",
+    }
+    backoff: Any = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5)}
+    retries: Any = {
+        "max_retries": 3 if patience < 10 else 20,
+        "retry_timeout": timedelta(seconds=patience),
+        "backoff": backoff,
+    }
+    try:
+        return obstores.from_url(url, client_options=options, retry_config=retries)
+    except (BaseError, ValueError) as error:
+        raise BadInput(f"{url} cannot be used: {_describe_fault(error)}.") from error
+
+
+def _render_tag(facts: Mapping[str, Any]) -> str:
+    names = ("e_tag", "version")
+    return json.dumps({name: facts[name] for name in names if facts.get(name) is not None})
+
+
+def _describe_fault(error: Exception) -> str:
+    """What a store said, in a few words of its own."""
+    said = str(error)
+    if found := _CODE.search(said):
+        return ": ".join(word.strip().rstrip(".") for word in found.groups() if word)
+    for cause in _CAUSES:
+        if found := cause.search(said):
+            return found[1].strip().rstrip(".")
+    return said.partition("\n")[0].rstrip(".")
