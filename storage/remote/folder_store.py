@@ -12,8 +12,8 @@ from pathlib import Path
 from storage.drafts import DRAFT_NAME
 from storage.errors import NoConditionalWrites, StoreUnreachable
 from storage.lock import NO_FLOCK
-from storage.publish import make_folder, publish, publish_bytes, remove_path
-from storage.remote.run_store import LARGEST_OBJECT, StoredObject
+from storage.publish import make_folder, publish, publish_bytes, read_blocks, remove_path
+from storage.remote.run_store import LARGEST_OBJECT, Content, StoredObject
 from storage.run_paths import open_plain, path_inside, read_plain
 from storage.trees import walk_folders
 
@@ -28,15 +28,16 @@ class FolderStore:
     def __init__(self, url: str, root: Path) -> None:
         self.url, self._root = url, root
 
-    def put(self, name: str, content: bytes | Path) -> None:
+    def put(self, name: str, content: Content) -> None:
         """Publish a file, whatever is there."""
         path = self._path(name)
         make_folder(path.parent)
         if isinstance(content, bytes):
             publish_bytes(path, content)
             return
-        with publish(path) as draft:
-            shutil.copyfile(content, draft)
+        with publish(path) as draft, draft.open("wb") as file:
+            for block in read_blocks(content) if isinstance(content, Path) else content:
+                file.write(block)
 
     def create(self, name: str, content: bytes) -> bool:
         """Publish a file unless it is there."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import BadInput, NoSuchBucket, StoreRefused, StoreUnreachable
-from storage.remote.run_store import StoredObject
+from storage.remote.run_store import Content, StoredObject
 
 if TYPE_CHECKING:
     from obstore.store import MemoryStore, ObjectStore
@@ -39,7 +39,7 @@ class BucketStore:
         self.url = url
         self._store = _connect(url, patience)
 
-    def put(self, name: str, content: bytes | Path) -> None:
+    def put(self, name: str, content: Content) -> None:
         """Write an object, whatever is there."""
         import obstore
 

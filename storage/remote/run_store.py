@@ -11,6 +11,10 @@ LARGEST_OBJECT = 256 << 20
 """Bytes of what is read into memory: records, run.json, the lease."""
 
 
+Content = bytes | Path | Iterator[bytes]
+"""Of an object: in memory, as a file, or in blocks of whatever length."""
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """An object as it was read."""
@@ -28,8 +32,8 @@ class RunStore(Protocol):
 
     url: str
 
-    def put(self, name: str, content: bytes | Path) -> None:
-        """Write an object, whatever is there; a file in several parts where it is large."""
+    def put(self, name: str, content: Content) -> None:
+        """Write an object, whatever is there; what is large in several parts."""
 
     def create(self, name: str, content: bytes) -> bool:
         """Write an object unless one of this name is there; False where one is."""
