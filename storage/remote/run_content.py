@@ -22,7 +22,7 @@ SMALL = 8 << 20
 
 
 def find_content(run: "Run", facts: Facts) -> list[Path]:
-    """The files that a record vouches for; none where it says anything but done. A folder's are in the order of their names."""
+    """The files that a record vouches for; none where it says anything but done."""
     stage, clip = str(facts["stage"]), facts["clip"]
     if facts["state"] != "done":
         return []
@@ -34,12 +34,13 @@ def find_content(run: "Run", facts: Facts) -> list[Path]:
     if stage == "segment":
         return [run.segment_path(clip)]
     folder = _find_folder(run, stage, clip)
-    return [] if folder is None else sorted(_walk_files(folder))
+    return [] if folder is None else list(_walk_files(folder))
 
 
 def measure_content(root: Path, paths: Iterable[Path]) -> dict[str, FileFacts]:
-    """Bytes and SHA-256 of each file, by its path in the run."""
-    return {str(path.relative_to(root)): (path.stat().st_size, hash_file(path)) for path in paths}
+    """Bytes and SHA-256 of each file, by its path in the run, in the order of these, which is that of a sealed line, too."""
+    names = sorted(str(path.relative_to(root)) for path in paths)
+    return {name: ((root / name).stat().st_size, hash_file(root / name)) for name in names}
 
 
 def join_files(paths: list[Path], size: int) -> Content:

@@ -83,7 +83,8 @@ class StoreFollower:
     def _put_content(self, name: str, paths: list[Path]) -> "dict[str, FileFacts]":
         content = measure_content(self._root, paths)
         if content:
-            joined = join_files(paths, sum(size for size, _ in content.values()))
+            ordered = [self._root / each for each in content]
+            joined = join_files(ordered, sum(size for size, _ in content.values()))
             self._lease.require()
             self._store.put(data_name(self._lease.epoch, name), joined)
         return content

@@ -14,6 +14,7 @@ from storage import layout, run_json
 from storage.digest import find_file_flaw, find_size_flaw
 from storage.drafts import discard_draft, draft_path
 from storage.errors import StoreRefused
+from storage.lock import hold_lock
 from storage.names import COPY, FOLDERS, is_begun, is_run
 from storage.publish import make_folder, publish_bytes, remove_path, set_aside
 from storage.records import LARGEST, Facts, unseal_facts
@@ -55,6 +56,9 @@ class Wanted:
     """Steps, and every state checkpoint: for those who look, and for retakes."""
     content: bool = True
     """False: run.json and records alone, for those who only count."""
+
+
+EVERYTHING = Wanted(by_products=True)
 
 
 class Puller:
@@ -179,7 +183,7 @@ class Puller:
 
 
 def clear_other_film(root: Path, run: RecordObject | None) -> bool:
-    """Set a working folder aside that holds another film than the store, or the beginning of one; True where it was. Not under its lock."""
+    """Set a working folder aside that holds another film than the store, or the beginning of one; True where it was. Not under its lock; raises RunLocked where another process has that."""
     if run is None or not (is_run(root) or is_begun(root)):
         return False
     here = run_json.read_either(root)
@@ -189,5 +193,7 @@ def clear_other_film(root: Path, run: RecordObject | None) -> bool:
         return False  # whoever opens it will say so
     if here is not None and isinstance(told, dict) and told.get("spec") == here["spec"]:
         return False
+    with hold_lock(root):  # raises where a process works on it
+        pass
     set_aside(root)
     return True
