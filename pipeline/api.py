@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.monitor.held_run import hold_run
 from pipeline.monitor.log_output import RunLog, log_line
 from pipeline.monitor.progress import NOT_SHOWN, OnClipComplete, ProgressOptions, follow_progress
 from pipeline.options.model_support import leave_out
@@ -71,7 +72,11 @@ def new(
     from tasks.resolve import freeze_resolved, resolve_request
 
     begun = time.monotonic()
-    with attach_sinks(progress.events_to), push_live_film(progress.push_to):
+    with (
+        attach_sinks(progress.events_to),
+        push_live_film(progress.push_to),
+        hold_run(request.run, by_force=break_lock),
+    ):
         resolved = resolve_request(request)
         sweep_scratch(nearest_existing(resolved.root.parent))
         if break_lock:
@@ -107,7 +112,11 @@ def resume(
     target, overwrite = fields.get("output_file"), bool(fields.pop("overwrite", False))
     path = None if target is None else Path(str(target))
     part = FilmPart(output_file=path, overwrite=overwrite, accept_joint=accept_joint)
-    with attach_sinks(progress.events_to), push_live_film(progress.push_to):
+    with (
+        attach_sinks(progress.events_to),
+        push_live_film(progress.push_to),
+        hold_run(root),
+    ):
         run = open_run(root)
         if (output := part.output(run.root, run.spec)) is not None:
             output.check()
@@ -141,11 +150,18 @@ def retake(
     from tasks.film import make_film
     from tasks.film_part import FilmPart
     from tasks.open_run import open_run
-    from tasks.retake import plan_retake
+    from tasks.retake import choose_retake_folder, plan_retake
     from tasks.retake_setup import begin_retake
+    from tasks.store_run import EVERYTHING, look_at_store_run
 
     begun = time.monotonic()
-    with attach_sinks(progress.events_to), push_live_film(progress.push_to):
+    look_at_store_run(root, EVERYTHING)
+    target = wish.run or choose_retake_folder(open_run(root), wish)
+    with (
+        attach_sinks(progress.events_to),
+        push_live_film(progress.push_to),
+        hold_run(target, by_force=wish.break_lock),
+    ):
         plan = plan_retake(root, wish)
         tell(plan, estimate_retake_seconds(open_run(plan.old), plan))
         if wish.break_lock:

@@ -1,10 +1,10 @@
 """The runs that this process has opened, each read once."""
 
-from pathlib import Path
-
 from storage.run import Run
 from tasks.open_run import open_run
+from tasks.options import read_run
 from tasks.run_folder import resolve_folder
+from tasks.store_run import FILM, look_at_store_run
 
 _runs: dict[str, Run] = {}
 
@@ -12,7 +12,9 @@ _runs: dict[str, Run] = {}
 def cached_run(folder: str) -> Run:
     """The run in a folder; read once a process."""
     if folder not in _runs:
-        root = resolve_folder(Path(folder))
+        root = resolve_folder(read_run(folder))
+        if str(root) not in _runs:
+            look_at_store_run(root, FILM)
         _runs[folder] = _runs[str(root)] = _runs.get(str(root)) or open_run(root)
     return _runs[folder]
 

@@ -30,6 +30,8 @@ by_products_gone frames, steps (clips of each), run: they would be kept now, and
 space_short    path, needed, free: not enough for two clips
 stalled        stage, clip, seconds, line, stacks: the watchdog ends the process
 run_restarted  code, failures: by --keep-going
+lease_awaited  holder, seconds: whoever has the lease of a run on an object store is watched for so long, whether it lives
+store_opened   url, epoch, records (that the store has), fetched (brought here), bytes, withdrawn (that only this machine had), aside (the working folder held another film), seconds
 lock_taken_over before: the dead process that had held the run
 by_product_failed stage, clip, error: the film goes on without
 joint_accepted clip, redone

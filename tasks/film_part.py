@@ -6,6 +6,7 @@ from pathlib import Path
 
 from storage.names import is_film_of
 from storage.output_file import FILM, OutputFile, SourceRun
+from storage.remote.address import name_run
 from storage.run_paths import path_inside
 from storage.spec import Spec
 
@@ -47,7 +48,7 @@ class FilmPart:
 
     def resume_command(self, root: Path) -> str:
         """What goes on with the run, and puts the film where it is to go."""
-        words = ["longtake", "resume", str(root)]
+        words = ["longtake", "resume", name_run(root)]
         if self.output_file is not None:
             words += ["--output-file", str(self.output_file)]
             words += ["--overwrite"] if self.overwrite else []

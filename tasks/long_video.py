@@ -7,6 +7,7 @@ import luigi
 
 from storage.errors import LongtakeError
 from storage.names import is_run
+from storage.remote.address import find_url
 from storage.scan import RunScan
 from tasks.base import FolderTask, call_luigid
 from tasks.clip import segment_is_there
@@ -15,6 +16,7 @@ from tasks.film import MuxVideo, make_film
 from tasks.options import OPTIONS, SWITCH, Option
 from tasks.request import Request
 from tasks.resolve import ResolvedRequest, freeze_resolved, resolve_request
+from tasks.store_run import hold_store_run
 
 
 class OptionParameter(luigi.Parameter[Any]):
@@ -68,9 +70,11 @@ class LongVideo(FolderTask):
 
     def run(self) -> None:
         """Freeze the spec, make the film."""
-        run = freeze_resolved(self.resolved)
-        call_luigid(self.set_tracking_url, run.root.as_uri())
-        with listen_to_events(self._show_progress):
+        with hold_store_run(self.request.run), listen_to_events(self._show_progress):
+            if find_url(self.resolved.root) is not None:
+                del self.resolved  # only now it can be known what is there
+            run = freeze_resolved(self.resolved)
+            call_luigid(self.set_tracking_url, run.root.as_uri())
             make_film(run, self.request.part, local_scheduler=None)
         self._made = True
 

@@ -21,6 +21,7 @@ from model.sharding.launcher_env import parse_gpus
 from storage.errors import BadSize
 from storage.film_title import LONGEST_TITLE, clean_title
 from storage.label_words import LANGUAGES, LONGEST_LABEL, PLACES
+from storage.remote.address import is_url, make_working_folder, read_url
 from storage.schema import is_utf8
 from storage.spec import CROPS, LONGEST_PROMPT
 from storage.watermark_id import AUTO, parse_id
@@ -224,6 +225,11 @@ def read_crop(word: str) -> str:
     return word
 
 
+def read_run(word: str) -> Path:
+    """A run's folder; of one at a URL (s3://bucket/films/x) its working folder on this machine."""
+    return make_working_folder(read_url(word)) if is_url(word) else read_path(word)
+
+
 def read_gpus(word: str) -> str:
     """How many cards, or their numbers, as text."""
     try:
@@ -250,7 +256,7 @@ def read_bytes(word: str) -> int:
 
 
 TEXT, NAME, HOW, KEPT = Kind("TEXT"), Kind("NAME"), Kind("HOW"), Kind("WHICH")
-FILE, FOLDER = Kind("FILE", read_path), Kind("DIR", read_path)
+FILE, FOLDER, RUN = Kind("FILE", read_path), Kind("DIR", read_path), Kind("DIR or URL", read_run)
 WHOLE, SPACING, SECONDS = (
     Kind("N", read_whole),
     Kind("N", read_spacing),
@@ -319,7 +325,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("audio_lead", "Frames by which the sound leads the picture (0).", WHOLE, bounds=(-25, 25), decides="pixels"),
     ),
     "where it goes": (
-        Option("run", "The run's folder (runs/ and the film's hash).", FOLDER, longest=_PATH, one_film=True),
+        Option("run", "The run's folder (runs/ and the film's hash), or a URL: s3://, gs://, az://, file:// (docs/cluster.md).", RUN, longest=_PATH, one_film=True),
         Option("output_dir", "The run's folder too; a second film in it gets a folder of its own there.", FOLDER, longest=_PATH,
                published=True, aliases=(Alias("save-dir"),)),
         Option("output_file", "Also put the film here.", FILE, longest=_PATH, published=True, aliases=(Alias("save-file"),)),

@@ -23,6 +23,7 @@ from storage.errors import (
 )
 from storage.film_title import title_of
 from storage.names import is_run
+from storage.remote.address import find_url, make_working_folder
 from storage.run import Run, read_begun_spec
 from storage.seed_history import Dub, Take
 from storage.spec import MOST_TAKES, Settings, describe_spec_difference
@@ -235,13 +236,16 @@ def build_take(old: Run, wish: RetakeRequest, clips: range) -> Take:
 
 
 def choose_retake_folder(old: Run, wish: RetakeRequest) -> Path:
-    """Beside the old run, by a name that the same wish gives again: a drawn seed is no part of it."""
+    """Beside the old run, on its store where it has one, by a name that the same wish gives again: a drawn seed is no part of it."""
     until = f"-until{wish.until}" if wish.until is not None else ""
     words = [f"{old.root.name}-{wish.name or f'clip{wish.clip}{until}'}"]
     words += [f"seed{wish.seed}"] if wish.seed is not None else []
     words += ["redecoded"] if wish.redecode else []
     words += ["hard"] if wish.hard_join else []
-    return old.root.with_name("-".join(words))
+    name, url = "-".join(words), find_url(old.root)
+    if url is None:
+        return old.root.with_name(name)
+    return make_working_folder(f"{url.rpartition('/')[0]}/{name}")
 
 
 def check_target(target: Path, spec: "Spec") -> None:

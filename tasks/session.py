@@ -39,6 +39,7 @@ from tasks.loaded_model import (
 from tasks.numerics_change import accept_numerics
 from tasks.signals import StopFlag
 from tasks.state_checkpoints import CheckpointCost, StateCheckpoints
+from tasks.store_run import hold_store_run
 from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Session:
         """Take the lock, remove what a crash left."""
         # luigi_batches.release_luigi_memory puts objects out of Python's sight.
         self._closing.callback(gc.unfreeze)
+        self._closing.enter_context(hold_store_run(self.run.root))
         before = self._closing.enter_context(self.run.lock())
         self._closing.enter_context(record_events(self.run.events_path))
         if before is not None:

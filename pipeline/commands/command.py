@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from pipeline.options.flag import Flag
     from pipeline.push.address import PushAddress
     from pipeline.results import FinishedFilm
+    from storage.remote.store_pull import Wanted
 
+_RUNS = {"run", "films", "diff", "new"}
+"""Options that are a run, which may lie on an object store."""
 Given = list[tuple["Flag", str]]
 
 
@@ -40,6 +43,14 @@ class Command:
         """An option that is a path."""
         return _read_path(name, self.options[name])
 
+    def look_at_run(self, wanted: "Wanted", name: str = "run") -> Path:
+        """A run to be looked at: its folder, in which there is what is wanted of it where it lies on an object store."""
+        from tasks.store_run import look_at_store_run
+
+        root = _read_path(name, self.options[name])
+        look_at_store_run(root, wanted)
+        return root
+
     def paths(self, name: str) -> list[Path]:
         """An option that is several paths."""
         words = self.options[name]
@@ -56,10 +67,10 @@ class Command:
 
 
 def _read_path(name: str, word: object) -> Path:
-    from tasks.options import read_path
+    from tasks.options import read_path, read_run
 
     try:
-        return read_path(str(word))
+        return read_run(str(word)) if name in _RUNS else read_path(str(word))
     except ValueError as reason:
         raise BadInput(f"{name}: {reason}.") from None
 
@@ -78,8 +89,8 @@ def prepare_logging(command: Command) -> "Console | None":
     from storage.scratch import sweep_scratch
 
     sweep_scratch()
-    if run := command.options.get("run"):
-        sweep_scratch(Path(str(run)).absolute().parent)
+    if command.options.get("run"):
+        sweep_scratch(command.path("run").absolute().parent)
 
     console = make_console(sys.stderr) if is_drawable(sys.stderr) else None
     log_output.configure_logging(debug=command.has("debug"), console=console)
@@ -115,12 +126,15 @@ def switch_live_on(command: Command) -> None:
 def report_film(film: "FinishedFilm") -> int:
     """The film's path on stdout, for the next program; what it is on stderr, for people."""
     from pipeline.monitor.words import film_length
+    from storage.remote.address import find_url
 
     said = f"{count_noun(film.clips, 'clip')}, {count_noun(film.frames, 'frame')}, {film_length(film.frames, film.fps)}"
     if film.made is not None:
         said += (
             f": {count_noun(film.made, 'clip')} made now" if film.made else ": it was there already"
         )
+    if (url := find_url(film.run)) is not None and film.path.parent == film.run:
+        said += f"; it is {url}/{film.path.name} as well"
     print_words(said, sys.stderr)
     put_path(film.path)
     return 0

@@ -31,6 +31,7 @@ VIEWS = {
 def prepare(command: Command) -> Job:
     """The run, and how it is looked at."""
     from storage.run import Run
+    from tasks.store_run import EVERYTHING
 
     looks = {
         "hunt": _find_anomalies,
@@ -41,7 +42,7 @@ def prepare(command: Command) -> Job:
     }
     look = looks[_choose_view(command)]
     console = prepare_logging(command)
-    return Job(partial(look, Run.open(command.path("run")), command, console), int)
+    return Job(partial(look, Run.open(command.look_at_run(EVERYTHING)), command, console), int)
 
 
 def _choose_view(command: Command) -> str:
@@ -108,9 +109,10 @@ def _compare_runs(run: "Run", command: Command, console: "Console | None") -> in
     from pipeline.inspection.diff import compare_runs
     from pipeline.inspection.screen import show_comparison
     from storage.run import Run
+    from tasks.store_run import EVERYTHING
 
     with _looking_progress(console) as watch:
-        seen = compare_runs(run, Run.open(command.path("diff")), watch)
+        seen = compare_runs(run, Run.open(command.look_at_run(EVERYTHING, "diff")), watch)
     print_result(command, seen, show_comparison(seen))
     return 0 if seen.equal else RunError.exit_code
 

@@ -10,11 +10,12 @@ def prepare(command: Command) -> Job:
     """The run, how much of it, and where it goes."""
     from pipeline.upkeep.partial_mux import mux_finished
     from tasks.open_run import open_run
+    from tasks.store_run import FILM
 
     prepare_logging(command)
     joining = partial(
         mux_finished,
-        open_run(command.path("run")),
+        open_run(command.look_at_run(FILM)),
         partial=command.has("partial"),
         output_file=command.file("output_file"),
         overwrite=command.has("overwrite"),

@@ -25,7 +25,9 @@ def prepare(command: Command) -> Job:
     """The old run, the other sound, and where in the film it goes."""
     from pipeline import api
     from pipeline.monitor.progress import ProgressOptions
+    from tasks.store_run import EVERYTHING
 
+    command.look_at_run(EVERYTHING)
     changes = read_changed_settings(command)
     wish = read_redub_request(command, changes)
     if command.has("keep_going"):

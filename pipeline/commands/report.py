@@ -22,10 +22,14 @@ def prepare(command: Command) -> Job:
     from pipeline.quality.external_judges import Judges
     from pipeline.report.reading import Target
     from pipeline.report.write import write_report
+    from tasks.store_run import EVERYTHING, look_at_store_run
 
+    films = command.paths("films")
+    for path in films:
+        look_at_store_run(path, EVERYTHING)
     writing = partial(
         write_report,
-        command.paths("films"),
+        films,
         Target(command.file("output_file"), command.has("overwrite")),
         judges=Judges(command.file("syncnet"), command.file("likeness")),
         console=prepare_logging(command),

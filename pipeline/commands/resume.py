@@ -1,6 +1,9 @@
 """longtake resume: go on with a run."""
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
 from pipeline.commands.command import (
@@ -11,8 +14,12 @@ from pipeline.commands.command import (
     switch_live_on,
 )
 from pipeline.commands.keep_going import flags_as_words, keep_going
+from pipeline.monitor.held_run import hold_run
 from pipeline.push.address import add_push
 from pipeline.sinks.address import add_events_to
+
+if TYPE_CHECKING:
+    from pipeline.results import FinishedFilm
 
 
 def prepare(command: Command) -> Job:
@@ -36,7 +43,15 @@ def prepare(command: Command) -> Job:
         accept_joint=command.has("accept_joint"),
         changes=changes,
     )
-    return Job(making, report_film)
+    by_force = command.has("break_lock")
+    return Job(partial(_resume_held, root, making, by_force=by_force), report_film)
+
+
+def _resume_held(
+    root: Path, making: "Callable[[], FinishedFilm]", *, by_force: bool
+) -> "FinishedFilm":
+    with hold_run(root, by_force=by_force):
+        return making()
 
 
 def add_arguments(parser: Parser) -> None:

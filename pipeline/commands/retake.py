@@ -35,8 +35,9 @@ def prepare(command: Command) -> Job:
     """The old run, which clips, and what shall be another than there."""
     from pipeline import api
     from pipeline.monitor.progress import ProgressOptions
+    from tasks.store_run import EVERYTHING
 
-    root = command.path("run")
+    root = command.look_at_run(EVERYTHING)
     changes = read_changed_settings(command)
     wish = read_retake_request(command, changes)
     worst = command.number("worst")

@@ -13,10 +13,11 @@ def prepare(command: Command) -> Job:
     from pipeline.signing.credentials import read_credentials
     from pipeline.signing.sign import choose_file, choose_output, choose_run_film, sign_film
     from tasks.open_run import open_run
+    from tasks.store_run import FILM
 
     prepare_logging(command)
     credentials = read_credentials(command.file("key"), command.file("cert"), os.environ)
-    path = command.path("run")
+    path = command.look_at_run(FILM)
     film = choose_file(path) if path.is_file() else choose_run_film(open_run(path))
     target, overwrite = command.file("output_file"), command.has("overwrite")
     output = choose_output(film, target, overwrite=overwrite)

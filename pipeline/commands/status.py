@@ -15,7 +15,7 @@ from pipeline.commands.command import (
     print_words,
 )
 from pipeline.monitor.streams import is_read
-from storage.errors import Interrupted, Terminated, WorkFailed
+from storage.errors import BadInput, Interrupted, Terminated, WorkFailed
 
 if TYPE_CHECKING:
     from pipeline.monitor.status import Status
@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 def prepare(command: Command) -> Job:
     """The run, and whether it is looked at once."""
     from pipeline.monitor.status import read_status
+    from storage.remote.address import find_url
     from tasks.open_run import open_run
+    from tasks.store_run import COUNTS
 
     prepare_logging(command)
-    run = open_run(command.path("run"))
+    root = command.look_at_run(COUNTS)
+    run = open_run(root)
     if command.has("watch"):
+        if find_url(root) is not None:
+            raise BadInput(
+                "--watch looks at a folder of this machine: ask `longtake status` again."
+            )
         return Job(partial(_watch_run, run, json=command.has("json")), int)
     return Job(partial(read_status, run), partial(_show_status, command))
 

@@ -17,14 +17,18 @@ from pipeline.json_output import to_json, to_plain
 from storage.errors import BadInput, BelowLevel, RunError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pipeline.signing.file_check import FileCheck
     from pipeline.upkeep.verify import Verification
+    from storage.run import Run
 
 
 def prepare(command: Command) -> Job:
     """The run, whether it is only looked at, and how it is judged."""
-    from pipeline.upkeep.verify import repair_run, verify_run
+    from pipeline.upkeep.verify import verify_run
     from tasks.open_run import open_run
+    from tasks.store_run import EVERYTHING
 
     judges = [name for name in ("syncnet", "likeness") if command.options[name]]
     if judges and not command.has("quality"):
@@ -32,13 +36,21 @@ def prepare(command: Command) -> Job:
     console, path = prepare_logging(command), command.path("run")
     if path.is_file():
         return _look_at_file(command, path)
-    run = open_run(path)
+    run = open_run(command.look_at_run(EVERYTHING))
     work = (
-        partial(repair_run, run, console, _show_price)
+        partial(_repair_held, run, console)
         if command.has("repair")
         else partial(verify_run, run, console)
     )
     return Job(work, partial(_judge_film if command.has("quality") else _show_state, command))
+
+
+def _repair_held(run: "Run", console: "Console | None") -> "Verification":
+    from pipeline.monitor.held_run import hold_run
+    from pipeline.upkeep.verify import repair_run
+
+    with hold_run(run.root):
+        return repair_run(run, console, _show_price)
 
 
 def _look_at_file(command: Command, path: Path) -> Job:

@@ -12,9 +12,9 @@ from pipeline.monitor.script_words import ScriptedPrompt, list_prompts
 from pipeline.monitor.words import time_in_words
 from storage.disk import count_bytes
 from storage.errors import count_noun
-from storage.lock import find_worker
 from storage.speaker import describe_speakers, describe_turns
 from storage.spec import STALL_PATIENCE, STALL_TIMES, describe_script
+from tasks.store_run import find_run_worker
 
 if TYPE_CHECKING:
     from storage.run import Run
@@ -131,7 +131,7 @@ class StatusReader:
         """The run's status now."""
         fewer = self._follow()
         run, spec, summary, now = self._run, self._run.spec, self._summary, time.time()
-        eta, who = summary.eta, find_worker(run.root)
+        eta, who = summary.eta, find_run_worker(run.root)
         finished = run.records.complete("video") and run.video_path.exists()
         state = _derive_state(who, finished=finished, fault=summary.fault)
         exactly, each = fewer or state != "working", eta.seconds_a_clip

@@ -8,7 +8,7 @@ from pipeline import api
 from pipeline.monitor import log_output
 from pipeline.upkeep.child_process import follow_parent
 from storage.errors import LongtakeError as Fault
-from tasks.options import OPTIONS, read_path
+from tasks.options import OPTIONS, read_path, read_run
 from tasks.request import Request
 
 
@@ -17,7 +17,7 @@ def main(path: str) -> None:
     follow_parent()
     log_output.configure_logging(debug=False, console=None)
     values = json.loads(Path(path).read_text(encoding="utf-8"))
-    paths = {name for name, each in OPTIONS.items() if each.kind.read is read_path}
+    paths = {name for name, each in OPTIONS.items() if each.kind.read in {read_path, read_run}}
     values |= {name: Path(values[name]) for name in paths & values.keys()}
     api.new(Request(**values))
 

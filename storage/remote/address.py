@@ -15,7 +15,7 @@ from storage.remote.run_store import RunStore
 from storage.schema import Text, Unfit, read_json
 
 SCHEMES = ("s3", "gs", "az", "file", "memory")
-CACHE_VARIABLE = "LONGTAKE_CACHE"
+CACHE_VARIABLE = "LONGTAKE_STORE_CACHE"
 MARK = "store.json"
 """Beside a working folder: which URL it belongs to."""
 FIRST_PATIENCE, PATIENCE = 5.0, 60.0

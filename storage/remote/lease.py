@@ -23,7 +23,7 @@ from storage.remote.run_store import RunStore, StoredObject
 from storage.schema import NONE, EitherOf, Number, TableWith, Unfit, Whole
 
 NAME = "lease.json"
-TTL_VARIABLE, TTL = "LONGTAKE_LEASE_SECONDS", 30.0
+TTL_VARIABLE, TTL = "LONGTAKE_LEASE_TTL", 30.0
 """Seconds for which a lease lives without a renewal."""
 RENEWALS = 3
 """In a time to live."""

@@ -90,6 +90,7 @@ class Puller:
                     self.found.bytes + size,
                 )
         self._withdraw_others(there)
+        opened.presence.rebuild()
         return self.found
 
     def _bring_run(self, run: RecordObject) -> None:

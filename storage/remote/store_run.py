@@ -9,12 +9,13 @@ from pathlib import Path
 
 from storage.errors import NotARun, RunError, RunLocked
 from storage.followers import follow_folder
-from storage.lock import hold_lock
+from storage.lock import describe_holder, hold_lock
 from storage.names import is_run
 from storage.publish import make_folder
 from storage.remote.address import FIRST_PATIENCE, find_url, open_store
 from storage.remote.event_pieces import EventPieces, pull_events
-from storage.remote.lease import Lease, hold_lease
+from storage.remote.lease import NAME as LEASE
+from storage.remote.lease import Lease, LeaseState, hold_lease
 from storage.remote.run_store import RunStore, probe_store
 from storage.remote.store_follower import StoreFollower
 from storage.remote.store_pull import Puller, Wanted, clear_other_film
@@ -111,6 +112,19 @@ def _followed(
             with suppress(RunError):
                 lease.require()
                 events.send()
+
+
+def find_lease_holder(root: Path) -> str | None:
+    """Who has the lease of the run that a working folder belongs to, in words; None where nobody has, or the store cannot be asked."""
+    url = find_url(root)
+    if url is None:
+        return None
+    with suppress(RunError):
+        store = open_store(url, patience=FIRST_PATIENCE)
+        if (found := store.get(LEASE)) is not None:
+            state = LeaseState.from_bytes(found.content, url)
+            return None if state.is_free or state.holder is None else describe_holder(state.holder)
+    return None
 
 
 def look_at_store(root: Path, wanted: Wanted) -> None:

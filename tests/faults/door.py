@@ -5,6 +5,7 @@ FAULT_TOLD=file gets one line per stage that the product calls done. FAULT_FILL=
 these words in it is created. FAULT_CALL=fsync:once (or write, open; or always; or a number, the call that fails) fails with FAULT_ERRNO (EIO) wherever a
 path of the run has FAULT_WHERE in it. FAULT_SLOW=seconds waits before each sync. FAULT_CLOCK=seconds lets the time of day jump there and back by so much.
 FAULT_LIMIT=FSIZE:bytes (or NOFILE:files) limits the process.
+FAULT_HOST=name is what this machine is called: two of them on one. FAULT_LATENTS=1 lets the latents come out otherwise than those of other machines.
 FAULT_ENCODE=clip:times and FAULT_OOM, FAULT_NAN=stage:clip:times are faults of the encoder and of the device.
 """
 
@@ -119,6 +120,27 @@ def jump(said: str) -> None:
     time.time = jumping
 
 
+def name_machine(said: str) -> None:
+    """Let this machine have another name than the one that it is on."""
+    import socket
+
+    socket.gethostname = lambda: said
+
+
+def compute_otherwise(said: str) -> None:
+    """Let every clip come out with other latents."""
+    import fake_avatar
+
+    real = fake_avatar.FakeDenoiser.denoise
+
+    def denoise(self: Any, given: Any) -> Any:
+        made = real(self, given)
+        made.latents[...] += float(said)
+        return made
+
+    fake_avatar.FakeDenoiser.denoise = denoise
+
+
 def limit(said: str) -> None:
     """Let the system refuse this process more than so much."""
     import resource
@@ -176,6 +198,8 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "FAULT_SLOW": be_slow,
     "FAULT_LIMIT": limit,
     "FAULT_CLOCK": jump,
+    "FAULT_HOST": name_machine,
+    "FAULT_LATENTS": compute_otherwise,
     "FAULT_ENCODE": fail_encoder,
     "FAULT_OOM": break_model("oom"),
     "FAULT_NAN": break_model("nan"),

@@ -101,7 +101,7 @@ def carry_of(clip: int) -> list[tuple[str, np.ndarray]]:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LONGTAKE_LEASE_SECONDS", "0.6")
+    monkeypatch.setenv("LONGTAKE_LEASE_TTL", "0.6")
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""A run on an object store while its film is made: held, and told of in words, before anything else is said of the film."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.monitor.log_output import log_line
+from storage.disk import format_bytes
+from tasks.events import Fact, listen_to_events
+
+
+@contextmanager
+def hold_run(root: Path | None, *, by_force: bool = False) -> Iterator[None]:
+    """Hold the run that a folder is the working folder of; nothing for any other folder. `by_force`: from whoever has it. Raises RunLocked and what a store raises."""
+    from tasks.store_run import hold_store_run
+
+    with listen_to_events(_say_event), hold_store_run(root, by_force=by_force):
+        yield
+
+
+def _say_event(event: str, facts: dict[str, Fact]) -> None:
+    if event == "lease_awaited":
+        words = f"{facts['holder']} holds the run: for {facts['seconds']:g} s it is seen whether it lives"
+        log_line(f"[STORE] {words}", logging.WARNING)
+    elif event == "store_opened":
+        words = f"{facts['url']}: {facts['records']} records there, what {facts['fetched']} vouch for brought here"
+        log_line(
+            f"[STORE] {words} ({format_bytes(int(facts['bytes'] or 0))}, {facts['seconds']} s)"
+        )
+        if facts["aside"]:
+            log_line(
+                "[STORE] This machine held another film of that URL: it was set aside",
+                logging.WARNING,
+            )

@@ -1,0 +1,230 @@
+"""Machines that share nothing but an object store: killed, paused for longer than a lease lives, woken again. The same bytes, and nothing of a zombie's.
+
+A machine is a cache folder and a name of its own; the store is a real S3 server on loopback.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+from films import TESTS, Film, Started, Tally, Tree, records_of, running, tree
+
+from storage.errors import LeaseLost
+from storage.remote.address import open_store
+from storage.remote.run_store import RunStore
+from storage.remote.store_view import StoreView
+from tests.s3_server import BUCKET, S3Server, serving_s3
+from tests.waiting import wait_until
+
+TTL = 1.0
+SLOW = {"FAKE_DENOISE": "0.03", "FAKE_DECODE": "0.03"}
+# What stays on its machine, or is not brought to another one.
+LOCAL = ("frames/", "steps/", "commits/frames.", "commits/steps.", "carry/", "commits/carry.")
+LOCAL += ("present/c.0",)
+NUMBERS = count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """One for all tests of the module."""
+    pytest.importorskip("moto")
+    with serving_s3() as served:
+        yield served
+
+
+@dataclass
+class Studio:
+    """A film at a URL, and machines to make it."""
+
+    film: Film
+    server: S3Server
+    place: Path
+    url: str
+
+    def start(self, name: str, verb: str = "new", **more: str) -> Started:
+        """Let a machine begin the film, or go on with it."""
+        asked = [str(self.film.image), str(self.film.audio), "--run", self.url, *self.film.flags]
+        words = [verb, *(asked if verb == "new" else [self.url])]
+        door = [sys.executable, str(TESTS / "faults" / "door.py"), "longtake", *words]
+        there = {
+            **self.server.environment,
+            "LONGTAKE_STORE_CACHE": str(self.place / name),
+            "LONGTAKE_LEASE_TTL": str(TTL),
+            "FAULT_HOST": f"machine-{name}",
+        }
+        return Started(door, self.place / f"{name}.{next(NUMBERS)}.said", {**there, **more})
+
+    def root(self, name: str) -> Path:
+        """The working folder of a machine; one that is not there where it has none."""
+        found = sorted((self.place / name).glob("*/film"))
+        return found[0] if found else self.place / name / "none"
+
+    def judge(self, expected: Tree) -> list[str]:
+        """What a new machine brings of the film that is otherwise than it should be."""
+        name = f"judge{next(NUMBERS)}"
+        status, said = self.start(name, "resume").end()
+        assert status == 0, said
+        found = tree(self.root(name))
+        return [
+            path
+            for path in sorted({*found, *expected})
+            if not path.startswith(LOCAL) and found.get(path) != expected.get(path)
+        ]
+
+    def open_store(self, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+        """The store, from within this process."""
+        for variable, value in self.server.environment.items():
+            monkeypatch.setenv(variable, value)
+        return open_store(self.url)
+
+
+@pytest.fixture
+def studio(film: Film, server: S3Server, tmp_path: Path) -> Studio:
+    """A film of 21 clips."""
+    return Studio(film, server, tmp_path, f"s3://{BUCKET}/run{next(NUMBERS)}/film")
+
+
+def wait_for_records(started: Started, studio: Studio, name: str, more: int) -> None:
+    """Until a machine has published so many more."""
+    enough = records_of(studio.root(name)) + more
+    while started.process.poll() is None and records_of(studio.root(name)) < enough:
+        time.sleep(0.002)
+
+
+def suffer(studio: Studio, kills: int, seed: int) -> int:
+    """Make the film by three machines in turn, each killed at a random instant, and at last left alone; how many kills hit."""
+    chance = random.Random(seed)
+    for hits in range(kills + 1):
+        name = chance.choice("abc")
+        with running(studio.start(name, **SLOW)) as started:
+            if hits < kills:
+                if chance.random() < 0.3:
+                    time.sleep(chance.random() * 2)
+                else:
+                    wait_for_records(started, studio, name, chance.randrange(1, 20))
+                    time.sleep(chance.random() * 0.03)
+                started.kill()
+            status, said = started.end()
+        if status == 0:
+            return hits
+        assert status == -signal.SIGKILL, (seed, said)
+    raise AssertionError("it was never done")
+
+
+def test_a_film_on_a_store_is_that_of_a_folder(studio: Studio, unbroken: Tree) -> None:
+    """Bytes of every file; and at most 40 requests a clip."""
+    before = sum(studio.server.count_requests().values())
+    status, said = studio.start("a").end()
+    assert status == 0, said
+    asked = sum(studio.server.count_requests().values()) - before
+    assert asked / 21 <= 40
+    assert studio.judge(unbroken) == []
+
+
+def test_killed_on_one_machine_it_goes_on_on_another(
+    studio: Studio, unbroken: Tree, tally: Tally
+) -> None:
+    """Twice, and the same bytes."""
+    seed = random.randrange(1 << 30)
+    kills = suffer(studio, 2, seed)
+    tally(kills=kills)
+    assert studio.judge(unbroken) == [], seed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("number", range(5))
+def test_killed_often_on_three_machines(
+    number: int, studio: Studio, unbroken: Tree, tally: Tally
+) -> None:
+    """Five films, up to eight kills each."""
+    seed = random.randrange(1 << 30) + number
+    kills = suffer(studio, 8, seed)
+    found = studio.judge(unbroken)
+    tally(kills=kills, differing=len(found), by_hand=0)
+    assert found == [], seed
+
+
+def pause_and_steal(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, chance: random.Random, **zombie: str
+) -> tuple[int, str]:
+    """Stop a machine until another has its lease, and wake it in the middle of the other's work; the other makes the film. How the first one ended."""
+    store = studio.open_store(monkeypatch)
+    with running(studio.start("a", **SLOW, **zombie)) as first:
+        wait_for_records(first, studio, "a", chance.randrange(5, 40))
+        time.sleep(chance.random() * 0.1)
+        os.kill(first.process.pid, signal.SIGSTOP)
+        assert first.process.poll() is None
+        with running(studio.start("b", **SLOW)) as second:
+            before = StoreView(store).epoch
+            wait_until(lambda: StoreView(store).epoch > before, of=second.process)
+            wait_for_records(second, studio, "b", chance.randrange(1, 30))
+            os.kill(first.process.pid, signal.SIGCONT)
+            ended = first.end()
+            status, said = second.end()
+    assert status == 0, said
+    return ended
+
+
+def test_a_machine_that_was_paused_stops_when_it_wakes(
+    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code 75 and one line; the film is right."""
+    seed = random.randrange(1 << 30)
+    status, said = pause_and_steal(studio, monkeypatch, random.Random(seed))
+    assert status == LeaseLost.exit_code, (seed, said)
+    assert "The lease of s3://" in said
+    assert studio.judge(unbroken) == [], seed
+
+
+def test_a_zombie_that_computes_otherwise_is_nobodys(
+    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes no clip before it is paused, and other bytes when it wakes: none of them is in the film."""
+    store = studio.open_store(monkeypatch)
+    hold = studio.place / "hold"
+    hold.mkdir()
+    (hold / "denoise.0").touch()
+    zombie = {"FAKE_HOLD": str(hold), "FAULT_LATENTS": "0.25"}
+    with running(studio.start("a", **SLOW, **zombie)) as first:
+        wait_until((hold / "denoise.0.reached").exists, of=first.process)
+        os.kill(first.process.pid, signal.SIGSTOP)
+        with running(studio.start("b", **SLOW)) as second:
+            wait_until(lambda: StoreView(store).epoch > 1, of=second.process)
+            wait_for_records(second, studio, "b", 10)
+            (hold / "denoise.0").unlink()
+            os.kill(first.process.pid, signal.SIGCONT)
+            status, said = first.end()
+            assert second.end()[0] == 0
+    assert status == LeaseLost.exit_code, said
+    assert studio.judge(unbroken) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_fifty_zombies(
+    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch, tally: Tally
+) -> None:
+    """Each paused at a random instant and woken at another; none of what they write is taken."""
+    seed, differing, unsaid = random.randrange(1 << 30), 0, 0
+    for number in range(50):
+        place = studio.place / f"{number:03d}"
+        place.mkdir()
+        url = f"s3://{BUCKET}/zombie{next(NUMBERS)}/film"
+        trial = replace(studio, place=place, url=url)
+        status, said = pause_and_steal(trial, monkeypatch, random.Random(seed + number))
+        # One that was at its last record had nothing more to write.
+        unsaid += status not in {LeaseLost.exit_code, 0}
+        found = trial.judge(unbroken)
+        if found or status not in {LeaseLost.exit_code, 0}:
+            print(f"seed {seed + number}: {status} {found} {said[-2000:]}")
+        differing += len(found)
+    tally(zombies=50, differing=differing, unsaid=unsaid)
+    assert (differing, unsaid) == (0, 0)
