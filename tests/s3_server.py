@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.waiting import LONG, wait_until
@@ -61,7 +62,11 @@ def serving_s3(conditions: str = "kept") -> Iterator[S3Server]:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     words = [sys.executable, "-m", "tests.s3_server", str(port), "--conditions", conditions]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: Any = {
+        "cwd": Path(__file__).parents[1],
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+    }
     process = subprocess.Popen(words, env={**os.environ, "PYTHONWARNINGS": "ignore"}, **quiet)
     server = S3Server(port, process)
     try:
