@@ -19,6 +19,7 @@ from pipeline.results import FinishedFilm, RetakenFilm
 from pipeline.sinks.connect import attach_sinks
 from pipeline.upkeep.seam import measure_seams
 from storage.disk import nearest_existing
+from storage.lock import break_held_lock
 from storage.scratch import sweep_scratch
 from tasks import events
 
@@ -67,7 +68,6 @@ def new(
 
     `on_clip_complete(clip_index, total_clips)` is called after each published clip; `notices` are said last of what comes before the work.
     """
-    from storage.lock import break_held_lock
     from tasks.film import make_film
     from tasks.resolve import freeze_resolved, resolve_request
 
@@ -146,7 +146,6 @@ def retake(
     `tell` hears before any work what will be replayed and made, and in how many seconds, if the old run can say.
     """
     from pipeline.upkeep.verify import estimate_retake_seconds
-    from storage.lock import break_held_lock
     from tasks.film import make_film
     from tasks.film_part import FilmPart
     from tasks.open_run import open_run

@@ -14,7 +14,6 @@ from pipeline.commands.command import (
     switch_live_on,
 )
 from pipeline.commands.keep_going import flags_as_words, keep_going
-from pipeline.monitor.held_run import hold_run
 from pipeline.push.address import add_push
 from pipeline.sinks.address import add_events_to
 
@@ -50,6 +49,8 @@ def prepare(command: Command) -> Job:
 def _resume_held(
     root: Path, making: "Callable[[], FinishedFilm]", *, by_force: bool
 ) -> "FinishedFilm":
+    from pipeline.monitor.held_run import hold_run
+
     with hold_run(root, by_force=by_force):
         return making()
 
