@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from storage.errors import BadOption, LeaseLost, RunError, RunLocked, StoreRefused
+from storage.errors import BadOption, LeaseLost, RunError, RunLocked, StoreRefused, StoreUnreachable
 from storage.lock import HOLDER, Holder, describe_holder, is_alive, process_start
 from storage.records import seal_facts, unseal_facts
 from storage.remote.run_store import RunStore, StoredObject
@@ -27,6 +27,8 @@ TTL_VARIABLE, TTL = "LONGTAKE_LEASE_TTL", 30.0
 """Seconds for which a lease lives without a renewal."""
 RENEWALS = 3
 """In a time to live."""
+PATIENCE = 60.0
+"""Seconds for which a lease that has run out is tried to be renewed before a write, while the store is not reached."""
 _LEASE = TableWith(
     {
         "epoch": Whole(1, 1 << 40),
@@ -106,10 +108,19 @@ class Lease:
         return self._state.epoch
 
     def require(self) -> None:
-        """Raise LeaseLost unless the lease is still ours: by our own clock, or by renewing it now."""
+        """Raise LeaseLost unless the lease is still ours: by our own clock, or by renewing it now. Where the store is not reached, StoreUnreachable after a while."""
         if not self._lost and read_clock() - self._sent < self._state.ttl:
             return
-        self.renew()
+        end = read_clock() + PATIENCE
+        while True:
+            try:
+                self.renew()
+            except StoreUnreachable:
+                if read_clock() > end:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
 
     def renew(self) -> None:
         """Renew it now; raises LeaseLost, StoreUnreachable, StoreRefused."""

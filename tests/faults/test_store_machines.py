@@ -49,10 +49,16 @@ class Studio:
     url: str
 
     def start(self, name: str, verb: str = "new", **more: str) -> Started:
-        """Let a machine begin the film, or go on with it."""
-        asked = [str(self.film.image), str(self.film.audio), "--run", self.url, *self.film.flags]
-        words = [verb, *(asked if verb == "new" else [self.url])]
-        door = [sys.executable, str(TESTS / "faults" / "door.py"), "longtake", *words]
+        """Let a machine begin the film, or go on with it; `luigi` is a verb, too."""
+        image, audio = str(self.film.image), str(self.film.audio)
+        asked = ["--run", self.url, *self.film.flags]
+        words = {
+            "new": ["longtake", "new", image, audio, *asked],
+            "resume": ["longtake", "resume", self.url],
+            "luigi": ["luigi", "LongVideo", "--image", image, "--audio", audio, *asked],
+        }[verb]
+        words += ["--local-scheduler"] if verb == "luigi" else []
+        door = [sys.executable, str(TESTS / "faults" / "door.py"), *words]
         there = {
             **self.server.environment,
             "LONGTAKE_STORE_CACHE": str(self.place / name),
@@ -103,7 +109,8 @@ def suffer(studio: Studio, kills: int, seed: int) -> int:
     chance = random.Random(seed)
     for hits in range(kills + 1):
         name = chance.choice("abc")
-        with running(studio.start(name, **SLOW)) as started:
+        verb = chance.choice(("new", "new", "luigi"))
+        with running(studio.start(name, verb, **SLOW)) as started:
             if hits < kills:
                 if chance.random() < 0.3:
                     time.sleep(chance.random() * 2)

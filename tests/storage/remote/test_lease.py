@@ -151,6 +151,7 @@ def test_without_the_store_a_lease_ends_with_its_time(
 
     with monkeypatch.context() as away:
         away.setattr(store, "get", get)
+        away.setattr(module, "PATIENCE", 0.1)
         lease.require()
         time.sleep(0.8)
         assert lease._thread.is_alive()
