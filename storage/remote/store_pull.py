@@ -17,7 +17,7 @@ from storage.errors import StoreRefused
 from storage.lock import hold_lock
 from storage.names import COPY, FOLDERS, is_begun, is_run
 from storage.publish import make_folder, publish_bytes, remove_path, set_aside
-from storage.records import LARGEST, Facts, unseal_facts
+from storage.records import LARGEST, Facts, name_of, unseal_facts
 from storage.remote.record_object import COMMITS, RUN, RecordObject, data_name, is_sent
 from storage.remote.run_content import split_files
 from storage.remote.run_store import RunStore
@@ -79,19 +79,21 @@ class Puller:
         there = self._find_records(opened)
         for name in there.keys() - set(self._choose_records(opened, there)):
             there.pop(name)
-        for name, size in map_at_once(lambda each: self._bring_record(*each), iter(there.items())):
-            if size is None:
-                self.found.lost.append(name)
-                self.found.records.pop(name)
-                there.pop(name)
-            elif size:
-                self.found.fetched, self.found.bytes = (
-                    self.found.fetched + 1,
-                    self.found.bytes + size,
-                )
+        self._bring_all(there)
         self._withdraw_others(there)
         opened.presence.rebuild()
         return self.found
+
+    def _bring_all(self, there: RecordsThere) -> None:
+        """Bring what the records vouch for; those whose content the store has not are taken out."""
+        found, asked = self.found, list(there.items())
+        for name, size in map_at_once(lambda each: self._bring_record(*each), iter(asked)):
+            if size is None:
+                found.lost.append(name)
+                found.records.pop(name)
+                there.pop(name)
+            elif size:
+                found.fetched, found.bytes = found.fetched + 1, found.bytes + size
 
     def _bring_run(self, run: RecordObject) -> None:
         """Inputs and empty arrays first, run.json last: it is what makes the folder a run."""
@@ -114,11 +116,13 @@ class Puller:
         """The records that hold and are this film's, with what they say; those that were taken back are noted alone."""
         there: RecordsThere = {}
         for name, record, digest in self._view.records():
-            facts = unseal_facts(record.body) if record.body else None
-            if not record.body or (facts is not None and facts.get("run") == run.spec.digest):
+            facts = unseal_facts(record.body) if record.body else {}
+            if not facts and record.body:
+                continue
+            if not facts:
                 self.found.records[name] = digest
-            if facts is not None and name in self.found.records:
-                there[name] = (record, facts)
+            elif facts.get("run") == run.spec.digest and _is_named(name, facts):
+                self.found.records[name], there[name] = digest, (record, facts)
         return there
 
     def _choose_records(self, run: Run, there: RecordsThere) -> Iterator[str]:
@@ -181,6 +185,13 @@ class Puller:
         with suppress(OSError):
             return read_plain(path_inside(self._root, name), LARGEST) == body
         return False
+
+
+def _is_named(name: str, facts: Facts) -> bool:
+    """True if a record says what its name says."""
+    stage, clip = facts.get("stage"), facts.get("clip")
+    plain = isinstance(stage, str) and (clip is None or isinstance(clip, int))
+    return plain and name == f"{COMMITS}/{name_of(str(stage), clip)}"
 
 
 def clear_other_film(root: Path, run: RecordObject | None) -> bool:

@@ -247,6 +247,19 @@ def test_content_that_the_store_has_not_is_made_again(quick: Studio, harm: str) 
         assert np.array_equal(three.run.latents.read(1), content(three.run, "latents", 1))
 
 
+def test_all_that_the_store_has_not_is_made_again(quick: Studio) -> None:
+    """However many records lost their content."""
+    one, two = quick.machine("one"), quick.machine("two")
+    quick.begin(one, 5)
+    for name in list(quick.store.list_names("data")):
+        if "audio" in name or "latents" in name:
+            quick.store.delete(name)
+    with two.hold():
+        run = two.run
+        assert run.records.clips("audio") == run.records.clips("latents") == []
+        assert run.records.clips("segment") == [0, 1, 2, 3, 4]
+
+
 def test_a_machine_with_another_film_sets_it_aside(quick: Studio, tmp_path: Path) -> None:
     """What lies in the working folder is never taken for the run of the store."""
     from dataclasses import replace
