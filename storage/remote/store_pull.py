@@ -40,6 +40,8 @@ class Pulled:
     fetched: int = 0
     """Records whose content was brought here."""
     bytes: int = 0
+    objects: set[str] = field(default_factory=set)
+    """The objects that run.json and the records that hold name."""
     lost: list[str] = field(default_factory=list)
     """Records whose content the store has not."""
     withdrawn: int = 0
@@ -75,6 +77,7 @@ class Puller:
         if run is None:
             return self.found
         self._bring_run(run)
+        self.found.objects.add(data_name(run.at, RUN))
         opened = Run.open(self._root)
         there = self._find_records(opened)
         for name in there.keys() - set(self._choose_records(opened, there)):
@@ -91,7 +94,7 @@ class Puller:
             if size is None:
                 found.lost.append(name)
                 found.records.pop(name)
-                there.pop(name)
+                found.objects.remove(data_name(there.pop(name)[0].at, name))
             elif size:
                 found.fetched, found.bytes = found.fetched + 1, found.bytes + size
 
@@ -123,6 +126,7 @@ class Puller:
                 self.found.records[name] = digest
             elif facts.get("run") == run.spec.digest and _is_named(name, facts):
                 self.found.records[name], there[name] = digest, (record, facts)
+                self.found.objects.add(data_name(record.at, name))
         return there
 
     def _choose_records(self, run: Run, there: RecordsThere) -> Iterator[str]:

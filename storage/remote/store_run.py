@@ -16,6 +16,7 @@ from storage.remote.address import FIRST_PATIENCE, find_url, open_store
 from storage.remote.event_pieces import EventPieces, pull_events
 from storage.remote.lease import NAME as LEASE
 from storage.remote.lease import Lease, LeaseState, hold_lease
+from storage.remote.record_object import DATA, data_name
 from storage.remote.run_store import RunStore, probe_store
 from storage.remote.store_follower import StoreFollower
 from storage.remote.store_pull import Puller, Wanted, clear_other_film
@@ -97,6 +98,8 @@ def _followed(
             follower.put_all()
         for name in found.old_carries:
             follower.withdraw(name)
+        if begun:
+            _remove_unnamed(store, found.objects, lease)
         try:
             yield lambda aside, start: OpenedRun(
                 store.url,
@@ -112,6 +115,15 @@ def _followed(
             with suppress(RunError):
                 lease.require()
                 events.send()
+
+
+def _remove_unnamed(store: RunStore, named: set[str], lease: Lease) -> None:
+    """Remove the content of older holders that no record names: of a put that was cut short, and what a zombie wrote."""
+    own = data_name(lease.epoch, "")
+    for name in list(store.list_names(DATA)):
+        if name < own and name not in named:
+            lease.require()
+            store.delete(name)
 
 
 def find_lease_holder(root: Path) -> str | None:

@@ -20,6 +20,7 @@ from storage.errors import LeaseLost
 from storage.remote.address import open_store
 from storage.remote.run_store import RunStore
 from storage.remote.store_view import StoreView
+from tests.relay import Relay, relaying
 from tests.s3_server import BUCKET, S3Server, serving_s3
 from tests.waiting import wait_until
 
@@ -211,6 +212,49 @@ def test_a_zombie_that_computes_otherwise_is_nobodys(
             status, said = first.end()
             assert second.end()[0] == 0
     assert status == LeaseLost.exit_code, said
+    assert studio.judge(unbroken) == []
+
+
+def through(relay: Relay) -> dict[str, str]:
+    """The environment of a machine whose wire this is."""
+    return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}"}
+
+
+def test_a_machine_that_is_cut_off_loses_the_run(
+    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one goes on after a time to live; when the wire is whole again, the first one stops with code 75."""
+    store = studio.open_store(monkeypatch)
+    with (
+        relaying(studio.server.port) as relay,
+        running(studio.start("a", **SLOW, **through(relay))) as first,
+    ):
+        wait_for_records(first, studio, "a", 20)
+        relay.cut()
+        with running(studio.start("b", **SLOW)) as second:
+            before = StoreView(store).epoch
+            wait_until(lambda: StoreView(store).epoch > before, of=second.process)
+            wait_for_records(second, studio, "b", 10)
+            relay.heal()
+            status, said = first.end()
+            assert second.end()[0] == 0
+    assert status == LeaseLost.exit_code, said
+    assert studio.judge(unbroken) == []
+
+
+def test_a_short_cut_costs_nothing(studio: Studio, unbroken: Tree) -> None:
+    """Requests wait, and the film goes on: also where the lease has run out meanwhile, and nobody wanted it."""
+    with (
+        relaying(studio.server.port) as relay,
+        running(studio.start("a", **SLOW, **through(relay))) as started,
+    ):
+        for seconds in (0.3, 2.5 * TTL):
+            wait_for_records(started, studio, "a", 15)
+            relay.cut()
+            time.sleep(seconds)
+            relay.heal()
+        status, said = started.end()
+    assert status == 0, said
     assert studio.judge(unbroken) == []
 
 

@@ -180,6 +180,35 @@ def test_what_is_pruned_goes_from_the_store(quick: Studio) -> None:
     assert two.run.records.read("segment", 1) is None
 
 
+def test_what_no_record_names_is_removed_by_the_next_holder(studio: Studio) -> None:
+    """Of a put that was cut short, of a zombie; nothing that is named, of by-products either."""
+    one, two = studio.machine("one"), studio.machine("two")
+    studio.begin(one, 2)
+    named = set(studio.store.list_names("data"))
+    for name in ("data/00001/latents.00007", "data/00001/steps.00009"):
+        studio.store.put(name, b"nobody's")
+    with two.hold():
+        assert set(studio.store.list_names("data")) == named
+        make_clips(two.run, range(2, 3))
+    with one.hold():
+        assert len(set(studio.store.list_names("data"))) == len(named) + 4
+    look = studio.machine("three")
+    look_at_store(look.root, EVERYTHING)
+    assert look.run.records.clips("steps") == [0, 1, 2]
+
+
+def test_events_go_along(quick: Studio) -> None:
+    """In the order of the holders, each line once."""
+    one, two, three = (quick.machine(name) for name in ("one", "two", "three"))
+    for number, machine in enumerate((one, two, one)):
+        with machine.hold():
+            Run.create(machine.root, quick.start)
+            with machine.run.events_path.open("a") as file:
+                file.write(f"{number}\n")
+    look_at_store(three.root, Wanted())
+    assert three.run.events_path.read_text() == "0\n1\n2\n"
+
+
 def test_frames_stay_on_their_machine(quick: Studio) -> None:
     """Ten times all else, and decoded again wherever they are wanted."""
     one = quick.machine("one")
