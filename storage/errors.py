@@ -5,6 +5,7 @@ LongtakeError
 ├── BadInput            what was given cannot be used: nothing was written
 │   ├── BadImage  BadSound  BadPoseVideo  BadSize  BadOption
 │   ├── BadFilm  BadWeights  one that is to be measured, what is to judge it
+│   ├── BadTable        of films, for a batch
 │   ├── BadOutput       a file that may not be written over, or cannot be what it is named
 │   ├── BadCertificate  AlreadySigned     what a film is signed with, one that is
 │   ├── InputChanged    between the check and the copy
@@ -33,6 +34,7 @@ LongtakeError
 ├── Stalled                     ended by the watchdog
 ├── BelowLevel                  a film that is whole, and not good enough
 ├── NoWatermark                 a film in which none is found
+├── FilmsMissing                not all films of a batch are there
 └── Interrupted  Terminated     by Ctrl-C, by SIGTERM
 """
 
@@ -212,6 +214,10 @@ class BadFilm(BadInput):
     """The film {} cannot be read: {}. Check the path, or give a film that plays."""
 
 
+class BadTable(BadInput):
+    """The table of films {} cannot be used: {}. Nothing was begun."""
+
+
 class BadOutput(BadInput):
     """The output {} cannot be written: {}."""
 
@@ -354,6 +360,12 @@ class NoWatermark(LongtakeError):
     """No watermark was found in {} ({}). One that was cropped, turned, made grey or much smaller has lost it: look at an earlier copy."""
 
     exit_code = 8
+
+
+class FilmsMissing(LongtakeError):
+    """Not there: {} of {}. The table says why; the same command again makes what is missing."""
+
+    exit_code = 9
 
 
 class WorkFailed(LongtakeError):

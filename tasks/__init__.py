@@ -8,11 +8,13 @@ from importlib import import_module
 from typing import Any
 
 _TASKS = {
+    "Batch": "film_batch",
     "DecodeClip": "clip",
     "DenoiseClip": "clip",
     "EncodeInputs": "inputs",
     "EncodeSoundtrack": "film",
     "ExtractAudio": "audio",
+    "Film": "film_batch",
     "LongVideo": "long_video",
     "MuxVideo": "film",
 }
@@ -26,4 +28,4 @@ def __getattr__(name: str) -> Any:
 
 
 if "luigi" in sys.modules:  # its command line knows the tasks whose classes are there
-    import_module("tasks.long_video")
+    import_module("tasks.film_batch")

@@ -1,13 +1,14 @@
 """What a person names on Luigi's command line: `luigi --module tasks LongVideo --image … --audio …`. The tasks that it drives stand in film.py."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import luigi
 
 from storage.errors import LongtakeError
 from storage.names import is_run
-from storage.remote.address import find_url
+from storage.remote.address import find_url, is_url
 from storage.scan import RunScan
 from tasks.base import FolderTask, call_luigid
 from tasks.clip import segment_is_there
@@ -55,6 +56,11 @@ class LongVideo(FolderTask):
         """These parameters as a Request; what was not given stays so."""
         return Request.from_words(self.param_kwargs, source="luigi")
 
+    @property
+    def resources(self) -> dict[str, int]:  # type: ignore[override]  # a plain attribute there, a property by Luigi's own manual
+        """The run's folder, which luigid gives to one worker at a time."""
+        return {name_resource(self.folder): 1} if self.folder else {}
+
     @cached_property
     def resolved(self) -> ResolvedRequest:
         """The request, checked."""
@@ -86,6 +92,11 @@ class LongVideo(FolderTask):
             self._count += 1
             call_luigid(self.set_progress_percentage, 100 * self._count // self._total)
             call_luigid(self.set_status_message, f"{self._count} of {self._total} clips")
+
+
+def name_resource(place: str) -> str:
+    """What luigid calls a run, by its folder or URL: of each it has one."""
+    return f"longtake.{place if is_url(place) else Path(place).absolute()}"
 
 
 def is_done(resolved: ResolvedRequest) -> bool:

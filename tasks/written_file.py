@@ -14,13 +14,13 @@ LONGEST_SHOWN = 60
 """Characters that are said of what is wrong."""
 
 
-def read_text(path: Path) -> str:
-    """A small file's text, its lines ended alike. Raises ValueError with what is the matter with it."""
+def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
+    """A small file's text, of at most so many bytes, its lines ended alike. Raises ValueError with what is the matter with it."""
     try:
         if not path.is_file():
             raise ValueError("there is no such file" if not path.exists() else "it is no file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
+        if path.stat().st_size > largest:
+            raise ValueError(f"it is larger than {largest} bytes")
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("it is no UTF-8 text") from None
@@ -31,15 +31,25 @@ def read_text(path: Path) -> str:
 
 def read_table(text: str) -> list[dict[str, str]]:
     """The rows of a CSV text by the names of its first row, blanks around a cell left out; what a short row lacks is missing. Raises ValueError."""
+    return [row for _, row in number_rows(text)]
+
+
+def number_rows(text: str) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV text, as `read_table` has them, each with the line of the file that it begins in, counted from 1. Raises ValueError."""
+    found: list[tuple[int, list[str]]] = []
+    lines, first = csv.reader(io.StringIO(text), strict=True, skipinitialspace=True), 1
     try:
-        lines = csv.reader(io.StringIO(text), strict=True, skipinitialspace=True)
-        names, *rows = [[cell.strip() for cell in row] for row in lines if row] or [[]]
+        for row in lines:
+            if row:
+                found.append((first, [cell.strip() for cell in row]))
+            first = lines.line_num + 1
     except csv.Error as error:
         raise ValueError(f"it is no CSV: {error}") from None
+    names = found.pop(0)[1] if found else []
     require_once(names)
-    if any(len(row) > len(names) for row in rows):
+    if any(len(row) > len(names) for _, row in found):
         raise ValueError('a row has more columns than the first one: a comma in a cell wants "…"')
-    return [dict(zip(names, row, strict=False)) for row in rows]
+    return [(line, dict(zip(names, row, strict=False))) for line, row in found]
 
 
 def require_once(names: Iterable[str]) -> None:

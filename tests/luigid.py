@@ -17,16 +17,18 @@ from tests.waiting import LONG, wait_until
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[int]:
-    """A scheduler that keeps its state in a folder; its port, once it answers."""
+def serving(folder: Path, **settings: int) -> Iterator[int]:
+    """A scheduler with these settings of its section that keeps its state in a folder; its port, once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     words = ["--port", str(port), "--address", "127.0.0.1", "--logdir", str(folder)]
     words += ["--state-path", str(folder / "state.pickle")]
     config = folder / "luigid.cfg"
+    lines = [f"{name} = {value}" for name, value in settings.items()]
     if importlib.util.find_spec("prometheus_client"):
-        config.write_text("[scheduler]\nmetrics_collector = prometheus\n")
+        lines.append("metrics_collector = prometheus")
+    config.write_text("\n".join(["[scheduler]", *lines, ""]))
     server = subprocess.Popen(
         [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", *words],
         env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},

@@ -99,6 +99,10 @@ class Parser(argparse.ArgumentParser):
             metavar="IMAGE AUDIO",
             help="The picture, and the sound or a film with sound.",
         )
+        self.add_default_flags()
+
+    def add_default_flags(self) -> None:
+        """Everything that a film is made of, as flags alone."""
         for title, flags in GROUPS.items():
             _add_flags(self.add_argument_group(title), flags)
         for flag in FLAGS:

@@ -18,8 +18,8 @@ _CODES = """exit codes:
   1 a fault of longtake             5 no space, or not writable
   2 bad input                       6 hung, ended by the watchdog
   3 damaged, or another film's run  7 whole, but below a level
-                                    75 another process works on the run
-                                    130, 143 interrupted"""
+  8 no watermark was found          9 not all films of a batch are there
+  75 another process works on it    130, 143 interrupted"""
 
 
 def prepare_job(words: Sequence[str]) -> Job:

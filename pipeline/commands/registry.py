@@ -38,6 +38,11 @@ VERBS = {
             "longtake resume runs/mine",
         ),
         Verb(
+            "batch",
+            "The films of a table, a line each; the same command again makes what is missing.",
+            "longtake batch films.csv --jobs 2",
+        ),
+        Verb(
             "status",
             "What a run has, how fast it goes, and where each setting came from.",
             "longtake status runs/mine --watch",

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.json_output import to_json
+from pipeline.upkeep.child_process import read_last_line
 from storage.errors import RunDamaged
 from storage.lock import find_worker
 from storage.names import is_run
@@ -181,14 +182,7 @@ class JobFolder:
 
     def last_line(self) -> str:
         """The last line of longtake's own that its process said; empty if there is none."""
-        try:
-            with self.log.open("rb") as log:
-                log.seek(max(0, log.seek(0, 2) - 65536))
-                lines = log.read().decode(errors="replace").splitlines()
-        except OSError:
-            return ""
-        said = [line for line in lines if line.startswith("longtake: ")]
-        return said[-1].removeprefix("longtake: ") if said else ""
+        return read_last_line(self.log)
 
 
 def list_turns(queue: Path) -> list[Path]:

@@ -48,7 +48,7 @@ def configure_logging(*, debug: bool = False, console: "Console | None" = None) 
     logging.captureWarnings(capture=True)
 
 
-def _quiet_luigi() -> None:
+def quiet_luigi() -> None:
     """Send Luigi's lines the way of all others: it would put a handler of its own on stderr, and every DEBUG line through it."""
     from luigi.configuration import get_config
 
@@ -85,7 +85,7 @@ class RunLog:
 
         if not structlog.is_configured():
             configure_logging()
-        _quiet_luigi()
+        quiet_luigi()
         logging.getLogger().addHandler(self._held)
         return self
 

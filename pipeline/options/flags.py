@@ -107,7 +107,7 @@ PUBLISHED_ONLY = (
     _refused_flag(
         "sample-list",
         "A file of many films (batch_eval).",
-        "one command is one film; loop over `longtake new`",
+        "a table of films is a verb of its own: `longtake batch films.csv`",
     ),
     _refused_flag("server-port", "The page's port (gradio_app).", _NO_PAGE),
     _refused_flag("server-name", "The page's address (gradio_app).", _NO_PAGE),

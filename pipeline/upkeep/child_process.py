@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from storage.errors import FilmNotMade, LongtakeError
 VARIABLE = "LONGTAKE_PARENT"
 _SET_DEATH_SIGNAL, _SET_NAME = 1, 15
 """PR_SET_PDEATHSIG and PR_SET_NAME of prctl(2)."""
+_LOOK_EVERY = 1.0
+"""Seconds between two looks whether the parent is there, where no kernel tells."""
 
 
 @contextmanager
@@ -61,6 +64,18 @@ def raise_if_failed(done: "CompletedProcess[str]", before: str = "") -> None:
         raise FilmNotMade(before + line.removeprefix("longtake: "), code)
 
 
+def read_last_line(log: Path) -> str:
+    """The last line of longtake's own in what a process said into a file; empty if there is none."""
+    try:
+        with log.open("rb") as said:
+            said.seek(max(0, said.seek(0, os.SEEK_END) - 65536))
+            lines = said.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    own = [line for line in lines if line.startswith("longtake: ")]
+    return own[-1].removeprefix("longtake: ") if own else ""
+
+
 def follow_parent() -> None:
     """Let this process end with its parent, if that started it in `tie_to_parent`. Called before any work."""
     words = os.environ.pop(VARIABLE, "").split()
@@ -69,10 +84,28 @@ def follow_parent() -> None:
     parent, read, end = map(int, words)
     os.set_inheritable(read, False)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, end, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before the kernel was asked
-            os.kill(os.getpid(), end)
+        _ask_kernel(parent, end)
     threading.Thread(target=_end_with_parent, args=(read, end), name="parent", daemon=True).start()
+
+
+def end_with_process(parent: int) -> None:
+    """Let this process get SIGTERM when its parent ends, which has this number and started it without a pipe."""
+    if sys.platform == "linux":
+        _ask_kernel(parent, signal.SIGTERM)
+    else:
+        threading.Thread(target=_watch_parent, args=(parent,), name="parent", daemon=True).start()
+
+
+def _ask_kernel(parent: int, end: int) -> None:
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, end, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os.kill(os.getpid(), end)
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def name_process(name: str) -> None:

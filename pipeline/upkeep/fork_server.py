@@ -23,7 +23,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from pipeline.upkeep.child_process import VARIABLE, module_command, name_process
+from pipeline.upkeep.child_process import (
+    VARIABLE,
+    end_with_process,
+    module_command,
+    name_process,
+)
 from storage.lock import TOKENS_VARIABLE
 
 PRELOADED = (
@@ -49,6 +54,8 @@ class AskedProcess:
     directory: str
     detached: bool
     """In a session of its own, which no terminal's signal reaches."""
+    tied: bool = False
+    """Ended by SIGTERM when the fork server ends, which ends with whoever asked."""
 
 
 class ForkedProcess:
@@ -76,11 +83,19 @@ class ForkedProcess:
         told.register(self._result, select.POLLIN)
         return bool(told.poll(None if seconds is None else 1000 * seconds))
 
-    def kill(self) -> None:
-        """End it at once, if it has not ended."""
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it at once, or by another signal in its own time, if it has not ended."""
         if self.wait(0) is None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.pid, number)
+
+
+def _ask_for(
+    module: str, words: tuple[str, ...], *, detached: bool = False, tied: bool = False
+) -> AskedProcess:
+    """What is asked for, in this process's own place."""
+    environment = {name: value for name, value in os.environ.items() if name not in _OURS}
+    return AskedProcess(module, words, environment, str(Path.cwd()), detached, tied)
 
 
 class ForkServer:
@@ -101,8 +116,13 @@ class ForkServer:
         self, module: str, *words: str, stdout: IO[bytes], stderr: IO[bytes], detached: bool = False
     ) -> ForkedProcess:
         """Start a module of ours in a process with this one's environment and working directory, but none of its locks, and no input."""
-        environment = {name: value for name, value in os.environ.items() if name not in _OURS}
-        asked = AskedProcess(module, words, environment, str(Path.cwd()), detached)
+        return self._start(_ask_for(module, words, detached=detached), stdout, stderr)
+
+    def start_tied(self, module: str, *words: str, said: IO[bytes]) -> ForkedProcess:
+        """Start a module of ours as `start` does, both its streams into one file; it gets SIGTERM when this process ends before it."""
+        return self._start(_ask_for(module, words, tied=True), said, said)
+
+    def _start(self, asked: AskedProcess, stdout: IO[bytes], stderr: IO[bytes]) -> ForkedProcess:
         process = self._ask(asked, stdout, stderr)
         # Without a number the server was killed before it took the request, and another does it.
         return process if process.pid else self._ask(asked, stdout, stderr)
@@ -192,12 +212,13 @@ def serve_forks(served: socket.socket) -> None:
         data, fds, _, _ = socket.recv_fds(served, 1, _FDS)
         if not data:
             return
+        server = os.getpid()
         if (pid := os.fork()) == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for fd in (served.detach(), woken, wake, *results.values()):
                 os.close(fd)
-            _run_asked(_begin(fds))
+            _run_asked(_begin(fds, server))
         results[pid] = fds.pop()
         with suppress(BrokenPipeError):
             os.write(results[pid], b"%d\n" % pid)
@@ -217,8 +238,8 @@ def _tell_ended(results: dict[int, int]) -> None:
         os.close(result)
 
 
-def _begin(fds: Sequence[int]) -> AskedProcess:
-    """Become the process that is asked for: its session, directory, environment and streams."""
+def _begin(fds: Sequence[int], server: int) -> AskedProcess:
+    """Become the process that is asked for: its session, directory, environment and streams; `server` is the number of the fork server."""
     order, stdout, stderr, result = fds
     os.close(result)
     with os.fdopen(order, "rb") as file:
@@ -229,6 +250,8 @@ def _begin(fds: Sequence[int]) -> AskedProcess:
         os.close(fd)
     if asked.detached:
         os.setsid()
+    if asked.tied:
+        end_with_process(server)
     os.environ.clear()
     os.environ.update(asked.environment)
     os.chdir(asked.directory)

@@ -50,8 +50,7 @@ class Supervisor:
                 self._announce_restart(code, failures)
 
     def _is_over(self, code: int, failures: int) -> bool:
-        # What fails before there is a run would fail again; what was killed there need not.
-        if code in FINAL_CODES or self._signal or (code >= 0 and not is_run(self._root)):
+        if self._signal or not may_pass(code, self._root):
             return True
         if failures < FAILURES:
             return False
@@ -112,6 +111,12 @@ class Supervisor:
         self._signal = number
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
+
+
+def may_pass(code: int, root: Path) -> bool:
+    """Whether another process may get further with the run in `root` than the one that ended with this code, negative where a signal ended it."""
+    # What fails before there is a run would fail again; what was killed there need not.
+    return code not in FINAL_CODES and (code < 0 or is_run(root))
 
 
 def count_finished_stages(root: Path) -> int:

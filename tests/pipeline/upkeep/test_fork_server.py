@@ -192,3 +192,32 @@ def test_words_of_any_length_are_taken(forks: ForkServer, tmp_path: Path):
         assert forks.start("asked", long, stdout=out, stderr=err).wait() == 0
         out.seek(0)
         assert long.encode() in out.read()
+
+
+def test_tied_process_ends_with_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By SIGTERM, whether the asker closes the server or somebody kills it; what is not tied goes on."""
+    (tmp_path / "asked.py").write_text(MODULE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for how in ("closed", "killed"):
+        server = ForkServer()
+        with (tmp_path / "said").open("wb") as said:
+            tied = server.start_tied("asked", "wait", said=said)
+            free = server.start("asked", "wait", stdout=said, stderr=said)
+        wait_until(lambda: (tmp_path / "said").read_text().count("wait") == 2)
+        if how == "closed":
+            server.close()
+        else:
+            os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda pid=tied.pid: not is_alive(pid))
+        assert is_alive(free.pid)
+        os.kill(free.pid, signal.SIGKILL)
+        server.close()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and has not ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
