@@ -114,6 +114,7 @@ class TensorLinks:
         self._sent: dict[object, SentTensors] = {}
         self._results = ThreadPoolExecutor(1, "results")
         self._last_result: Future[None] | None = None
+        self._all: Any = None
         self._connect_edges()
         if plan.mode == "heads":
             self._all = make(name_keys(store, "heads"), rank, plan.ranks)
@@ -168,6 +169,12 @@ class TensorLinks:
         for rank in range(self.plan.ranks):
             if rank != self.rank:
                 self.tell(rank, instruction)
+
+    def abort(self) -> None:
+        """Let what waits on this card for another rank end, as that is gone: what it waited for is then worth nothing."""
+        if self._hop.type == "cuda":
+            for group in (*self._edges.values(), *filter(None, [self._all])):
+                group.abort()
 
     def flush(self) -> None:
         """Wait until all that was sent is there."""

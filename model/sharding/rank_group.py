@@ -97,6 +97,8 @@ class RankGroup:
         try:
             self._raise_if_lost()
             yield
+            # What a card waited for was let go: what it computed since is worth nothing.
+            self._raise_if_lost()
         except (RankLost, RunError):  # of a run that is damaged, no rank is to blame
             raise
         except Exception as fault:
@@ -115,6 +117,8 @@ class RankGroup:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        # Else NCCL's own threads look for the store until this process ends, and write stacks of C++ where they find none.
+        self.links.abort()
         self._close_tether()
 
     def abandon(self) -> None:
@@ -205,12 +209,22 @@ class RankGroup:
         return RankLost(loss.rank, self._place.ranks, loss.words)
 
     def _on_loss(self, loss: RankLoss) -> None:
-        """End the other ranks, which ends what waits for them; where it does not, end this process too."""
+        """End the other ranks, and what waits for them here; where that does not end, end this process too."""
         self._kill_followers()
+        released = threading.Event()
+        threading.Thread(target=self._release_card, args=(released,), daemon=True).start()
         time.sleep(LAST_WORDS)
-        if self._working:
+        if self._working or not released.is_set():
             os.write(2, f"longtake: {self._lost(loss)}\n".encode())
             os._exit(_END_CODE)
+
+    def _release_card(self, released: threading.Event) -> None:
+        """Let go of what this card waits for: the decoder's work stands behind it, and may be the main thread's."""
+        if "links" in self.__dict__:
+            self.links.abort()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        released.set()
 
     def _kill_followers(self) -> None:
         for process in self._processes.values():

@@ -14,7 +14,7 @@ from test_ranks import SECONDS, harm_one, pieces, start
 from model.device import nvml
 from tests.waiting import wait_until
 
-FAULTS, CLIPS = 4, 5
+FAULTS, CLIPS = 4, 12
 FLAGS = ("--model", "live-avatar", "--size", "384*256", "--num-clip", str(CLIPS), "--carry-every", "1", "--fp8")  # fmt: skip
 INPUTS = ("examples/mila.png", "examples/harbour.wav")
 WEIGHTS = ("--size", "14b", "--layers", "8", "--text-size", "tiny")
@@ -62,7 +62,8 @@ def test_a_rank_of_two_cards_may_die(
         seconds = harm_one(worker, chance)
         assert seconds is not None, "the film was done too soon"
         longest = max(longest, seconds)
-        assert not nvml.read_processes(), "something is left on a card"
+        # The driver may know a process for a moment after its end.
+        wait_until(lambda: not nvml.read_processes())
     assert start(film, *last, of=of).wait() == 0
     differing = sum(pieces(film).get(name) != held for name, held in pieces(whole).items())
     tally(faults=FAULTS, differing=differing, seconds_to_end=round(longest, 1))

@@ -15,6 +15,7 @@ from model.sharding.instructions import Instruction, Kind
 from model.sharding.rank_group import LIMIT, RankGroup
 from model.sharding.rank_store import RankJob, make_job
 from storage.errors import BadOption, RankLost
+from tests.waiting import wait_until
 
 Processes = Callable[[], list[psutil.Process]]
 
@@ -60,6 +61,14 @@ def test_a_fault_in_a_rank_is_told_by_rank_0(job: RankJob, ranks_left: Processes
     with pytest.raises(RankLost, match=line), group.blame_rank():
         group.links.receive_piece(2, 8)
     assert not ranks_left()
+
+
+def test_work_that_ends_although_a_rank_is_lost_is_not_taken(job: RankJob) -> None:
+    """On a card what waits for a rank that is gone is let go, and goes on with numbers that are worth nothing."""
+    group = RankGroup(job)
+    with pytest.raises(RankLost, match="Rank 1 of 3 was killed by SIGKILL"), group.blame_rank():
+        psutil.Process(group.processes[1]).kill()
+        wait_until(lambda: group.loss)
 
 
 def test_ranks_end_when_they_are_told(job: RankJob) -> None:
