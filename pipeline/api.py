@@ -151,11 +151,12 @@ def retake(
     from tasks.open_run import open_run
     from tasks.retake import choose_retake_folder, plan_retake
     from tasks.retake_setup import begin_retake
+    from tasks.run_folder import resolve_folder
     from tasks.store_run import EVERYTHING, look_at_store_run
 
     begun = time.monotonic()
     look_at_store_run(root, EVERYTHING)
-    target = wish.run or choose_retake_folder(open_run(root), wish)
+    target = wish.run or choose_retake_folder(open_run(resolve_folder(root)), wish)
     with (
         attach_sinks(progress.events_to),
         push_live_film(progress.push_to),

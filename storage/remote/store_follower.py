@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.errors import StoreRefused, StoreUnreachable
 from storage.records import unseal_facts
 from storage.remote.lease import Lease
 from storage.remote.record_object import COMMITS, RUN, RecordObject, data_name, is_sent
@@ -17,7 +18,7 @@ from storage.run import Run
 if TYPE_CHECKING:
     from storage.remote.record_object import FileFacts
 
-FILM = "video.mp4"
+FILM, FILM_RECORD = "video.mp4", f"{COMMITS}/video.json"
 """The film by a name that can be told; what vouches for it is a record, and names another object."""
 _TRIES = 5
 
@@ -76,9 +77,26 @@ class StoreFollower:
         paths = find_content(self._opened_run, facts) if facts else []
         content = self._put_content(name, paths)
         self._vouch(name, RecordObject(epoch, epoch, content, body))
-        if name == f"{COMMITS}/video.json" and content:
-            self._lease.require()
-            self._store.copy(data_name(epoch, name), FILM)
+        if name == FILM_RECORD and content:
+            self._copy_film(epoch)
+
+    def restore_film(self) -> None:
+        """Have the film by its own name again, where a holder was killed between its record and that."""
+        found = self._store.get(FILM_RECORD)
+        record = RecordObject.from_bytes(found.content) if found else None
+        if record is None or not record.content:
+            return
+        size = sum(size for size, _ in record.content.values())
+        if self._store.measure(FILM) != size:
+            self._copy_film(record.at)
+
+    def _copy_film(self, epoch: int) -> None:
+        self._lease.require()
+        try:
+            self._store.copy(data_name(epoch, FILM_RECORD), FILM)
+        except (StoreUnreachable, StoreRefused):
+            # S3 copies 5 GB at most.
+            self._store.put(FILM, self._root / FILM)
 
     def _put_content(self, name: str, paths: list[Path]) -> "dict[str, FileFacts]":
         content = measure_content(self._root, paths)

@@ -99,6 +99,7 @@ def _followed(
         for name in found.old_carries:
             follower.withdraw(name)
         if begun:
+            follower.restore_film()
             _remove_unnamed(store, found.objects, lease)
         try:
             yield lambda aside, start: OpenedRun(

@@ -17,7 +17,7 @@ from storage.remote.lease import LeaseState
 from storage.remote.record_object import COMMITS, RUN, RecordObject, is_sent
 from storage.remote.run_store import RunStore
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Requests that wait for the store at a time."""
 _DIGITS = 24
 Item = TypeVar("Item")

@@ -6,11 +6,13 @@ these words in it is created. FAULT_CALL=fsync:once (or write, open; or always; 
 path of the run has FAULT_WHERE in it. FAULT_SLOW=seconds waits before each sync. FAULT_CLOCK=seconds lets the time of day jump there and back by so much.
 FAULT_LIMIT=FSIZE:bytes (or NOFILE:files) limits the process.
 FAULT_HOST=name is what this machine is called: two of them on one. FAULT_LATENTS=1 lets the latents come out otherwise than those of other machines.
+FAULT_STORE=number:before (or after) kills the process at that write to an object store.
 FAULT_ENCODE=clip:times and FAULT_OOM, FAULT_NAN=stage:clip:times are faults of the encoder and of the device.
 """
 
 import errno
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -120,6 +122,34 @@ def jump(said: str) -> None:
     time.time = jumping
 
 
+def die_at_request(said: str) -> None:
+    """Die as by `kill -9` at so many writes to the store: before it is sent, or after it was answered."""
+    from storage.remote.folder_store import FolderStore
+    from storage.remote.object_store import BucketStore
+
+    number, when = said.split(":")
+    count = [0]
+
+    def watch(of: type, name: str) -> None:
+        real = getattr(of, name)
+
+        def write(self: Any, *words: Any) -> Any:
+            count[0] += 1
+            due = count[0] == int(number)
+            if due and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            made = real(self, *words)
+            if due:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return made
+
+        setattr(of, name, write)
+
+    for of in (FolderStore, BucketStore):
+        for name in ("put", "create", "replace", "delete", "copy"):
+            watch(of, name)
+
+
 def name_machine(said: str) -> None:
     """Let this machine have another name than the one that it is on."""
     import socket
@@ -198,6 +228,7 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "FAULT_SLOW": be_slow,
     "FAULT_LIMIT": limit,
     "FAULT_CLOCK": jump,
+    "FAULT_STORE": die_at_request,
     "FAULT_HOST": name_machine,
     "FAULT_LATENTS": compute_otherwise,
     "FAULT_ENCODE": fail_encoder,

@@ -6,30 +6,21 @@ A machine is a cache folder and a name of its own; the store is a real S3 server
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from films import TESTS, Film, Started, Tally, Tree, records_of, running, tree
+from films import Film, Started, Tally, Tree, records_of, running
+from studio import NUMBERS, SLOW, TTL, Studio
 
 from storage.errors import LeaseLost
 from storage.remote.address import open_store
-from storage.remote.run_store import RunStore
 from storage.remote.store_view import StoreView
 from tests.relay import Relay, relaying
 from tests.s3_server import BUCKET, S3Server, serving_s3
 from tests.waiting import wait_until
-
-TTL = 1.0
-SLOW = {"FAKE_DENOISE": "0.03", "FAKE_DECODE": "0.03"}
-# What stays on its machine, or is not brought to another one.
-LOCAL = ("frames/", "steps/", "commits/frames.", "commits/steps.", "carry/", "commits/carry.")
-LOCAL += ("present/c.0",)
-NUMBERS = count()
 
 
 @pytest.fixture(scope="module")
@@ -40,62 +31,12 @@ def server() -> Iterator[S3Server]:
         yield served
 
 
-@dataclass
-class Studio:
-    """A film at a URL, and machines to make it."""
-
-    film: Film
-    server: S3Server
-    place: Path
-    url: str
-
-    def start(self, name: str, verb: str = "new", **more: str) -> Started:
-        """Let a machine begin the film, or go on with it; `luigi` is a verb, too."""
-        image, audio = str(self.film.image), str(self.film.audio)
-        asked = ["--run", self.url, *self.film.flags]
-        words = {
-            "new": ["longtake", "new", image, audio, *asked],
-            "resume": ["longtake", "resume", self.url],
-            "luigi": ["luigi", "LongVideo", "--image", image, "--audio", audio, *asked],
-        }[verb]
-        words += ["--local-scheduler"] if verb == "luigi" else []
-        door = [sys.executable, str(TESTS / "faults" / "door.py"), *words]
-        there = {
-            **self.server.environment,
-            "LONGTAKE_STORE_CACHE": str(self.place / name),
-            "LONGTAKE_LEASE_TTL": str(TTL),
-            "FAULT_HOST": f"machine-{name}",
-        }
-        return Started(door, self.place / f"{name}.{next(NUMBERS)}.said", {**there, **more})
-
-    def root(self, name: str) -> Path:
-        """The working folder of a machine; one that is not there where it has none."""
-        found = sorted((self.place / name).glob("*/film"))
-        return found[0] if found else self.place / name / "none"
-
-    def judge(self, expected: Tree) -> list[str]:
-        """What a new machine brings of the film that is otherwise than it should be."""
-        name = f"judge{next(NUMBERS)}"
-        status, said = self.start(name, "resume").end()
-        assert status == 0, said
-        found = tree(self.root(name))
-        return [
-            path
-            for path in sorted({*found, *expected})
-            if not path.startswith(LOCAL) and found.get(path) != expected.get(path)
-        ]
-
-    def open_store(self, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-        """The store, from within this process."""
-        for variable, value in self.server.environment.items():
-            monkeypatch.setenv(variable, value)
-        return open_store(self.url)
-
-
 @pytest.fixture
-def studio(film: Film, server: S3Server, tmp_path: Path) -> Studio:
-    """A film of 21 clips."""
-    return Studio(film, server, tmp_path, f"s3://{BUCKET}/run{next(NUMBERS)}/film")
+def studio(film: Film, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    """A film of 21 clips; this process comes to its store, too."""
+    for variable, value in server.environment.items():
+        monkeypatch.setenv(variable, value)
+    return Studio(film, server.environment, tmp_path, f"s3://{BUCKET}/run{next(NUMBERS)}/film")
 
 
 def wait_for_records(started: Started, studio: Studio, name: str, more: int) -> None:
@@ -126,12 +67,14 @@ def suffer(studio: Studio, kills: int, seed: int) -> int:
     raise AssertionError("it was never done")
 
 
-def test_a_film_on_a_store_is_that_of_a_folder(studio: Studio, unbroken: Tree) -> None:
+def test_a_film_on_a_store_is_that_of_a_folder(
+    studio: Studio, server: S3Server, unbroken: Tree
+) -> None:
     """Bytes of every file; and at most 40 requests a clip."""
-    before = sum(studio.server.count_requests().values())
+    before = sum(server.count_requests().values())
     status, said = studio.start("a").end()
     assert status == 0, said
-    asked = sum(studio.server.count_requests().values()) - before
+    asked = sum(server.count_requests().values()) - before
     assert asked / 21 <= 40
     assert studio.judge(unbroken) == []
 
@@ -160,11 +103,9 @@ def test_killed_often_on_three_machines(
     assert found == [], seed
 
 
-def pause_and_steal(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, chance: random.Random, **zombie: str
-) -> tuple[int, str]:
+def pause_and_steal(studio: Studio, chance: random.Random, **zombie: str) -> tuple[int, str]:
     """Stop a machine until another has its lease, and wake it in the middle of the other's work; the other makes the film. How the first one ended."""
-    store = studio.open_store(monkeypatch)
+    store = open_store(studio.url)
     with running(studio.start("a", **SLOW, **zombie)) as first:
         wait_for_records(first, studio, "a", chance.randrange(5, 40))
         time.sleep(chance.random() * 0.1)
@@ -181,22 +122,18 @@ def pause_and_steal(
     return ended
 
 
-def test_a_machine_that_was_paused_stops_when_it_wakes(
-    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_that_was_paused_stops_when_it_wakes(studio: Studio, unbroken: Tree) -> None:
     """Code 75 and one line; the film is right."""
     seed = random.randrange(1 << 30)
-    status, said = pause_and_steal(studio, monkeypatch, random.Random(seed))
+    status, said = pause_and_steal(studio, random.Random(seed))
     assert status == LeaseLost.exit_code, (seed, said)
     assert "The lease of s3://" in said
     assert studio.judge(unbroken) == [], seed
 
 
-def test_a_zombie_that_computes_otherwise_is_nobodys(
-    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zombie_that_computes_otherwise_is_nobodys(studio: Studio, unbroken: Tree) -> None:
     """It makes no clip before it is paused, and other bytes when it wakes: none of them is in the film."""
-    store = studio.open_store(monkeypatch)
+    store = open_store(studio.url)
     hold = studio.place / "hold"
     hold.mkdir()
     (hold / "denoise.0").touch()
@@ -221,12 +158,12 @@ def through(relay: Relay) -> dict[str, str]:
 
 
 def test_a_machine_that_is_cut_off_loses_the_run(
-    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, server: S3Server, unbroken: Tree
 ) -> None:
     """Another one goes on after a time to live; when the wire is whole again, the first one stops with code 75."""
-    store = studio.open_store(monkeypatch)
+    store = open_store(studio.url)
     with (
-        relaying(studio.server.port) as relay,
+        relaying(server.port) as relay,
         running(studio.start("a", **SLOW, **through(relay))) as first,
     ):
         wait_for_records(first, studio, "a", 20)
@@ -242,10 +179,10 @@ def test_a_machine_that_is_cut_off_loses_the_run(
     assert studio.judge(unbroken) == []
 
 
-def test_a_short_cut_costs_nothing(studio: Studio, unbroken: Tree) -> None:
+def test_a_short_cut_costs_nothing(studio: Studio, server: S3Server, unbroken: Tree) -> None:
     """Requests wait, and the film goes on: also where the lease has run out meanwhile, and nobody wanted it."""
     with (
-        relaying(studio.server.port) as relay,
+        relaying(server.port) as relay,
         running(studio.start("a", **SLOW, **through(relay))) as started,
     ):
         for seconds in (0.3, 2.5 * TTL):
@@ -260,9 +197,7 @@ def test_a_short_cut_costs_nothing(studio: Studio, unbroken: Tree) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_fifty_zombies(
-    studio: Studio, unbroken: Tree, monkeypatch: pytest.MonkeyPatch, tally: Tally
-) -> None:
+def test_fifty_zombies(studio: Studio, unbroken: Tree, tally: Tally) -> None:
     """Each paused at a random instant and woken at another; none of what they write is taken."""
     seed, differing, unsaid = random.randrange(1 << 30), 0, 0
     for number in range(50):
@@ -270,7 +205,7 @@ def test_fifty_zombies(
         place.mkdir()
         url = f"s3://{BUCKET}/zombie{next(NUMBERS)}/film"
         trial = replace(studio, place=place, url=url)
-        status, said = pause_and_steal(trial, monkeypatch, random.Random(seed + number))
+        status, said = pause_and_steal(trial, random.Random(seed + number))
         # One that was at its last record had nothing more to write.
         unsaid += status not in {LeaseLost.exit_code, 0}
         found = trial.judge(unbroken)
