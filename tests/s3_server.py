@@ -1,7 +1,7 @@
 """A real S3 server on loopback: moto's, with what it lacks for several writers. Its own process: `python -m tests.s3_server PORT [--conditions MODE]`.
 
 Moto keeps If-Match and If-None-Match, but looks and writes in two steps, and lets everybody in: here one request writes at a time, and only
-the key `testing` may. What a test asks for: conditions that are ignored (`MODE` ignored), and how many requests there were (GET /-/requests).
+the key `testing` may. What a test asks for: conditions that are ignored or refused (`MODE`), and how many requests there were (GET /-/requests).
 """
 
 import importlib.util
@@ -27,6 +27,7 @@ HAS_MOTO = all(importlib.util.find_spec(name) for name in ("moto", "flask", "fla
 Answer = Iterable[bytes]
 Start = Callable[..., Any]
 
+REFUSED = b"<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented.</Message></Error>"
 DENIED = b"<Error><Code>InvalidAccessKeyId</Code><Message>The AWS Access Key Id you provided does not exist in our records.</Message></Error>"
 
 
@@ -89,7 +90,7 @@ class Gate:
     """What stands before moto."""
 
     def __init__(self, inner: Callable[[dict[str, Any], Start], Answer], conditions: str) -> None:
-        self._inner, self._ignored = inner, conditions == "ignored"
+        self._inner, self._conditions = inner, conditions
         self._writing, self._counts = threading.Lock(), Counter[str]()
 
     def __call__(self, request: dict[str, Any], start: Start) -> Answer:
@@ -102,7 +103,10 @@ class Gate:
         if f"Credential={KEY}/" not in request.get("HTTP_AUTHORIZATION", ""):
             start("403 Forbidden", [("Content-Type", "application/xml")])
             return [DENIED]
-        if self._ignored:
+        if self._conditions == "refused" and "HTTP_IF_NONE_MATCH" in request:
+            start("501 Not Implemented", [("Content-Type", "application/xml")])
+            return [REFUSED]
+        if self._conditions == "ignored":
             request.pop("HTTP_IF_MATCH", None)
             request.pop("HTTP_IF_NONE_MATCH", None)
         if method == "GET":

@@ -1,6 +1,7 @@
 """A run's events.jsonl on the store: what came since the last time, a piece now and then, so that no line is sent twice."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -20,19 +21,21 @@ class EventPieces:
         self._path, self._store, self._epoch = path, store, epoch
         self._sent = path.stat().st_size if path.is_file() else 0
         self._count, self._at = 0, time.monotonic()
+        self._sending = threading.Lock()
 
     def send_when_due(self) -> None:
-        """Send the new lines, where the last ones are old enough."""
-        if time.monotonic() - self._at >= EVERY:
+        """Send the new lines, where the last ones are old enough and no other thread is at it."""
+        if time.monotonic() - self._at >= EVERY and self._sending.acquire(blocking=False):
+            self._sending.release()
             self.send()
 
     def send(self) -> None:
         """Send the new whole lines, if there are any. Raises StoreUnreachable, StoreRefused."""
-        self._at = time.monotonic()
-        lines = _read_lines(self._path, self._sent)
-        if lines:
-            self._store.put(f"{EVENTS}/{self._epoch:05d}-{self._count:05d}.jsonl", lines)
-            self._sent, self._count = self._sent + len(lines), self._count + 1
+        with self._sending:
+            self._at = time.monotonic()
+            if lines := _read_lines(self._path, self._sent):
+                self._store.put(f"{EVENTS}/{self._epoch:05d}-{self._count:05d}.jsonl", lines)
+                self._sent, self._count = self._sent + len(lines), self._count + 1
 
 
 def pull_events(path: Path, store: RunStore, *, always: bool) -> None:

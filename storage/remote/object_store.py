@@ -9,7 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import BadInput, NoSuchBucket, StoreRefused, StoreUnreachable
+from storage.errors import (
+    BadInput,
+    NoConditionalWrites,
+    NoSuchBucket,
+    StoreRefused,
+    StoreUnreachable,
+)
 from storage.remote.run_store import Content, StoredObject
 
 if TYPE_CHECKING:
@@ -153,6 +159,8 @@ class BucketStore:
                 raise NoSuchBucket(self.url) from error
             if isinstance(error, FileNotFoundError):
                 raise
+            if "NotImplemented" in said:
+                raise NoConditionalWrites(self.url, _describe_fault(error)) from error
             if _INSTANCE in said:
                 words = "the environment has no credentials, and this machine is given none"
                 raise StoreRefused(self.url, words) from error

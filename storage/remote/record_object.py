@@ -52,6 +52,11 @@ class RecordObject:
             return None
         return cls(facts["epoch"], facts["at"], content, body)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the object with what it vouches for."""
+        return sum(size for size, _ in self.content.values())
+
     def as_bytes(self) -> bytes:
         """The object."""
         content = {name: list(facts) for name, facts in self.content.items()}

@@ -3,7 +3,7 @@
 storage/publish.py tells of every path, and waits. All that is no record waits for one: what nothing vouches for is nobody's, here as there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,13 +59,12 @@ class StoreFollower:
 
     def _put_run(self, path: Path) -> None:
         body, epoch = path.read_bytes(), self._lease.epoch
-        if self._begun and (found := self._store.get(RUN)) is not None:
-            before = RecordObject.from_bytes(found.content)
-            if before is not None:
-                self._vouch(RUN, RecordObject(epoch, before.at, before.content, body))
-                return
-        inputs = list(self._opened_run.input_paths.values())
-        content = self._put_content(RUN, inputs)
+        found = self._store.get(RUN) if self._begun else None
+        before = RecordObject.from_bytes(found.content) if found else None
+        if before is not None and self._store.measure(data_name(before.at, RUN)) == before.size:
+            self._vouch(RUN, RecordObject(epoch, before.at, before.content, body))
+            return
+        content = self._put_content(RUN, list(self._opened_run.input_paths.values()))
         for each in sorted((self._root / COMMITS).glob("*.json")):
             if is_sent(name := f"{COMMITS}/{each.name}"):
                 self._put_record(name, each.read_bytes())
@@ -80,14 +79,13 @@ class StoreFollower:
         if name == FILM_RECORD and content:
             self._copy_film(epoch)
 
-    def restore_film(self) -> None:
-        """Have the film by its own name again, where a holder was killed between its record and that."""
+    def restore_film(self, named: Container[str]) -> None:
+        """Have the film by its own name again, where a holder was killed between its record and that; `named` are the objects that records name."""
         found = self._store.get(FILM_RECORD)
         record = RecordObject.from_bytes(found.content) if found else None
-        if record is None or not record.content:
+        if record is None or data_name(record.at, FILM_RECORD) not in named:
             return
-        size = sum(size for size, _ in record.content.values())
-        if self._store.measure(FILM) != size:
+        if self._store.measure(FILM) != record.size:
             self._copy_film(record.at)
 
     def _copy_film(self, epoch: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from storage import layout, run_json
 from storage.digest import find_file_flaw, find_size_flaw
 from storage.drafts import discard_draft, draft_path
-from storage.errors import StoreRefused
+from storage.errors import RunDamaged
 from storage.lock import hold_lock
 from storage.names import COPY, FOLDERS, is_begun, is_run
 from storage.publish import make_folder, publish_bytes, remove_path, set_aside
@@ -104,10 +104,8 @@ class Puller:
         for folder in FOLDERS:
             make_folder(path_inside(self._root, folder))
         if self._wanted.content and self._bring_content(RUN, run) is None:
-            raise StoreRefused(
-                self._store.url,
-                "the picture and the sound of the run are not there, or are others than it was begun with",
-            )
+            words = "the picture and the sound that it was begun with are not there"
+            raise RunDamaged(self._store.url, words)
         if not is_run(self._root) or not self._holds(RUN, run.body):
             for name in (COPY, RUN):
                 publish_bytes(self._root / name, run.body)

@@ -99,7 +99,7 @@ def _followed(
         for name in found.old_carries:
             follower.withdraw(name)
         if begun:
-            follower.restore_film()
+            follower.restore_film(found.objects)
             _remove_unnamed(store, found.objects, lease)
         try:
             yield lambda aside, start: OpenedRun(

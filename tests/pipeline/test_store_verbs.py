@@ -221,10 +221,11 @@ def test_nobody_answers(desk: Desk, s3_here: S3Server) -> None:
         desk.refuse_new(desk.url, 4, "cannot be reached", "refused")
 
 
-def test_no_conditional_writes(desk: Desk) -> None:
-    """A server that takes the conditions and does not keep them."""
+@pytest.mark.parametrize("conditions", ["ignored", "refused"])
+def test_no_conditional_writes(desk: Desk, conditions: str) -> None:
+    """A server that takes the conditions and does not keep them; one that knows none."""
     pytest.importorskip("moto")
-    with serving_s3("ignored") as server:
+    with serving_s3(conditions) as server:
         use_server(server, desk.patch)
         desk.url = f"s3://{BUCKET}/x"
         desk.refuse_new(desk.url, 2, "conditional writes")

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from small_film import content, flip, make_start
 
 from storage import followers
-from storage.errors import Damaged, LeaseLost, NotARun, NotMade
+from storage.errors import Damaged, LeaseLost, NotARun, NotMade, RunDamaged
 from storage.remote import address
 from storage.remote.address import CACHE_VARIABLE, make_working_folder, open_store
 from storage.remote.lease import Lease
@@ -326,6 +326,19 @@ def test_settings_come_with_the_run(quick: Studio) -> None:
     look = quick.machine("three")
     look_at_store(look.root, Wanted())
     look.run.check_inputs()
+
+
+def test_inputs_that_the_store_lost_are_put_again(quick: Studio) -> None:
+    """By the next holder that has them; who has them not is told."""
+    one, two = quick.machine("one"), quick.machine("two")
+    quick.begin(one, 1)
+    quick.store.delete("data/00001/run")
+    with pytest.raises(RunDamaged, match="picture and the sound"):
+        look_at_store(two.root, Wanted())
+    with one.hold():
+        pass
+    with two.hold():
+        two.run.check_inputs()
 
 
 def test_to_count_needs_no_content(quick: Studio) -> None:
