@@ -66,9 +66,14 @@ def test_a_fault_in_a_rank_is_told_by_rank_0(job: RankJob, ranks_left: Processes
 def test_work_that_ends_although_a_rank_is_lost_is_not_taken(job: RankJob) -> None:
     """On a card what waits for a rank that is gone is let go, and goes on with numbers that are worth nothing."""
     group = RankGroup(job)
-    with pytest.raises(RankLost, match="Rank 1 of 3 was killed by SIGKILL"), group.blame_rank():
-        psutil.Process(group.processes[1]).kill()
-        wait_until(lambda: group.loss)
+
+    def work() -> None:
+        with group.blame_rank():
+            psutil.Process(group.processes[1]).kill()
+            wait_until(lambda: group.loss)
+
+    with pytest.raises(RankLost, match="Rank 1 of 3 was killed by SIGKILL"):
+        work()
 
 
 def test_ranks_end_when_they_are_told(job: RankJob) -> None:
