@@ -17,7 +17,7 @@ from tests.waiting import LONG, wait_until
 
 
 @contextmanager
-def serving(folder: Path, **settings: int) -> Iterator[int]:
+def serving(folder: Path, **settings: int | bool) -> Iterator[int]:
     """A scheduler with these settings of its section that keeps its state in a folder; its port, once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

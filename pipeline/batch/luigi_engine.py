@@ -62,6 +62,25 @@ class OrderedFilm(luigi.Task):
         self._ended = True
 
 
+class OrderedBatch(luigi.Task):
+    """All films of a command. While this waits, so does the worker, also for a film that another command is at and may not come back from."""
+
+    folders: tuple[str, ...] = luigi.ListParameter(description="The folders or URLs of the runs.")
+    _ended = False
+
+    def requires(self) -> list[luigi.Task]:
+        """Each film."""
+        return [OrderedFilm(folder=folder) for folder in self.folders]
+
+    def complete(self) -> bool:
+        """True once all films were tried: which of them are there is not luigid's to know."""
+        return self._ended
+
+    def run(self) -> None:
+        """Come to the end."""
+        self._ended = True
+
+
 class BatchFactory(SchedulerFactory):
     """Workers that stay while others are at films of theirs, which may come back."""
 
@@ -76,6 +95,7 @@ class BatchFactory(SchedulerFactory):
             keep_alive=True,
             ping_interval=1.0,
             wait_interval=1.0,
+            check_unfulfilled_deps=False,
         )
 
 
@@ -90,7 +110,7 @@ def make_films(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch
     quiet_luigi()
     with suppress(Stopped), watch.stop.interruptible():
         luigi.build(
-            [OrderedFilm(folder=folder) for folder in OrderedFilm.orders],
+            [OrderedBatch(folders=tuple(OrderedFilm.orders))],
             worker_scheduler_factory=BatchFactory(),
             workers=options.jobs or 1,
             **settings,

@@ -89,5 +89,5 @@ def _read_ending(job: Any) -> FilmEnding:
         if state.startswith("CANCELLED"):
             return FilmEnding(143)
         said = str(error).strip().splitlines() or [state]
-        return FilmEnding(1, f"Slurm's job {job.job_id} is {state}: {said[0]}")
+        return FilmEnding(1, f"Slurm's job {job.job_id} is {state}: {said[-1]}")
     return ending

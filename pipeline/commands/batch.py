@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser, read_one_of
@@ -45,7 +46,12 @@ def prepare(command: Command) -> Job:
         ),
         look=command.has("look"),
     )
-    return Job(partial(_make, request, prepare_logging(command)), partial(_show, command))
+    page = command.file("report")
+    if page is not None:
+        from pipeline.batch.page import find_page
+
+        find_page(page, request.table)
+    return Job(partial(_make, request, prepare_logging(command)), partial(_show, command, page))
 
 
 def _read_defaults(command: Command) -> dict[str, str]:
@@ -68,11 +74,15 @@ def _make(request: "BatchRequest", console: "Console | None") -> "BatchResult":
         return make_batch(request, listener)
 
 
-def _show(command: Command, result: "BatchResult") -> int:
-    """Print the table. Raises what is to be the last line where not all films are there."""
+def _show(command: Command, page: Path | None, result: "BatchResult") -> int:
+    """Print the table, and write the page. Raises what is to be the last line where not all films are there."""
     from pipeline.batch.screen import show_batch
 
     print_result(command, result, show_batch(result))
+    if page is not None:
+        from pipeline.batch.page import find_page, write_batch_page
+
+        write_batch_page(result, find_page(page, result.table))
     if result.signal:
         kind = Terminated if result.signal == "SIGTERM" else Interrupted
         raise kind(result.signal, "the same command")
@@ -115,5 +125,10 @@ def add_arguments(parser: Parser) -> None:
         help="Where the engine is: HOST:PORT of a luigid (none: a scheduler of this command's own).",
     )
     parser.add_switch("--look", "Make nothing: only say what is there, and why the others are not.")
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="Also write one page about all films: a picture, length, pace and links of each.",
+    )
     parser.add_json()
     parser.add_default_flags()

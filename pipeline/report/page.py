@@ -21,13 +21,15 @@ from storage.printable import spell_unprintable
 
 MOMENTS_SHOWN = 6
 """Moments that are shown and not only named."""
+SHELL = Path(__file__).with_name("page.html")
+"""The page without its body, as a string.Template of title, body, columns and kind."""
 ROWS = 500
 """Clips of the table, changes of the script; --json has all of any film."""
 
 
 def write_page(readings: Sequence[FilmReading], target: OutputFile) -> None:
     """Write the report page of some films. The films stay where they are; the page names them as they lie from where it is. Raises NotWritable."""
-    shell = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    shell = Template(SHELL.read_text(encoding="utf-8"))
     title = " · ".join(each.film.name for each in readings)
     body = "\n".join(_render_body(readings, target.real.parent))
     kind = "one" if len(readings) == 1 else "several"

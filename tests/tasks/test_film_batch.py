@@ -33,7 +33,12 @@ def table(ask: Ask, tmp_path: Path) -> Path:
 @pytest.fixture
 def luigid(tmp_path: Path) -> Iterator[int]:
     """A scheduler that takes a worker for dead after a few seconds, and gives out twice what has failed; its port."""
-    settings = {"worker_disconnect_delay": 6, "retry_delay": 2, "retry_count": 2}
+    settings = {
+        "worker_disconnect_delay": 6,
+        "retry_delay": 2,
+        "retry_count": 2,
+        "prune_on_get_work": True,
+    }
     with serving(tmp_path, **settings) as port:
         yield port
 
