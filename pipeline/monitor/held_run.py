@@ -24,10 +24,9 @@ def _say_event(event: str, facts: dict[str, Fact]) -> None:
         words = f"{facts['holder']} holds the run: for {facts['seconds']:g} s it is seen whether it lives"
         log_line(f"[STORE] {words}", logging.WARNING)
     elif event == "store_opened":
-        words = f"{facts['url']}: {facts['records']} records there, what {facts['fetched']} vouch for brought here"
-        log_line(
-            f"[STORE] {words} ({format_bytes(int(facts['bytes'] or 0))}, {facts['seconds']} s)"
-        )
+        size, took = format_bytes(int(facts["bytes"] or 0)), f"{facts['seconds']} s"
+        words = f"{facts['records']} records there, {size} brought here in {took}"
+        log_line(f"[STORE] {facts['url']}: {words}")
         if facts["aside"]:
             log_line(
                 "[STORE] This machine held another film of that URL: it was set aside",
