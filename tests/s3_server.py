@@ -1,7 +1,7 @@
 """A real S3 server on loopback: moto's, with what it lacks for several writers. Its own process: `python -m tests.s3_server PORT [--conditions MODE]`.
 
 Moto keeps If-Match and If-None-Match, but looks and writes in two steps, and lets everybody in: here one request writes at a time, and only
-the key `testing` may. What a test asks for: conditions that are ignored or refused (`MODE`), and how many requests there were (GET /-/requests).
+the keys `testing` and (to read) `reading` may. What a test asks for: conditions that are ignored or refused (`MODE`), and how many requests there were (GET /-/requests).
 """
 
 import importlib.util
@@ -22,12 +22,13 @@ from typing import Any
 from tests.waiting import LONG, wait_until
 
 BUCKET = "films"
-KEY = "testing"
+KEY, READER = "testing", "reading"
 HAS_MOTO = all(importlib.util.find_spec(name) for name in ("moto", "flask", "flask_cors"))
 Answer = Iterable[bytes]
 Start = Callable[..., Any]
 
 REFUSED = b"<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented.</Message></Error>"
+NO_RIGHT = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 DENIED = b"<Error><Code>InvalidAccessKeyId</Code><Message>The AWS Access Key Id you provided does not exist in our records.</Message></Error>"
 
 
@@ -100,9 +101,11 @@ class Gate:
             start("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(self._counts).encode()]
         self._counts[method] += 1
-        if f"Credential={KEY}/" not in request.get("HTTP_AUTHORIZATION", ""):
+        who = request.get("HTTP_AUTHORIZATION", "")
+        reads = f"Credential={READER}/" in who
+        if f"Credential={KEY}/" not in who and not (reads and method in {"GET", "HEAD"}):
             start("403 Forbidden", [("Content-Type", "application/xml")])
-            return [DENIED]
+            return [NO_RIGHT if reads else DENIED]
         if self._conditions == "refused" and "HTTP_IF_NONE_MATCH" in request:
             start("501 Not Implemented", [("Content-Type", "application/xml")])
             return [REFUSED]

@@ -47,12 +47,13 @@ def wait_for_records(started: Started, studio: Studio, name: str, more: int) -> 
 
 
 def suffer(studio: Studio, kills: int, seed: int) -> int:
-    """Make the film by three machines in turn, each killed at a random instant, and at last left alone; how many kills hit."""
+    """Make the film by three machines in turn, each killed at a random instant, and at last left alone; how many kills hit. The clock of one jumps by five minutes."""
     chance = random.Random(seed)
     for hits in range(kills + 1):
         name = chance.choice("abc")
         verb = chance.choice(("new", "new", "luigi"))
-        with running(studio.start(name, verb, **SLOW)) as started:
+        clock = {"FAULT_CLOCK": "300"} if name == "c" else {}
+        with running(studio.start(name, verb, **SLOW, **clock)) as started:
             if hits < kills:
                 if chance.random() < 0.3:
                     time.sleep(chance.random() * 2)

@@ -13,7 +13,7 @@ from storage.remote.address import open_store
 from storage.remote.lease import NAME as LEASE
 from storage.remote.lease import LeaseState
 from storage.run import Run
-from tests.s3_server import BUCKET, S3Server, serving_s3
+from tests.s3_server import BUCKET, READER, S3Server, serving_s3
 
 pytest.importorskip("obstore")
 Longtake = Callable[..., tuple[int, str, str]]
@@ -209,6 +209,18 @@ def test_wrong_credentials(desk: Desk, s3_here: S3Server) -> None:
     desk.patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
     desk.url = f"s3://{BUCKET}/x"
     desk.refuse_new(desk.url, 3, "InvalidAccessKeyId", "credentials")
+
+
+def test_who_may_only_read(desk: Desk, s3_here: S3Server) -> None:
+    """Makes nothing, and looks at what is there."""
+    assert s3_here.process.poll() is None
+    desk.url = f"s3://{BUCKET}/read/x"
+    desk.make_new()
+    desk.patch.setenv("AWS_ACCESS_KEY_ID", READER)
+    desk.use_machine("reader")
+    desk.refuse(("resume", desk.url), 3, desk.url, "AccessDenied", "write")
+    code, _, said = desk.longtake("verify", desk.url)
+    assert code == 0, said
 
 
 def test_nobody_answers(desk: Desk, s3_here: S3Server) -> None:
