@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,25 @@ def choose_interval(seconds: float, cost: float, clip_seconds: float) -> int:
     return next(1 << n for n in range(64) if 1 << n >= least)
 
 
+class ThreadClock:
+    """The processor seconds of a thread, also when it has ended."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        """The thread must be alive: who asks for the clock of one that has ended reads memory that may be gone, which ends the process."""
+        assert thread.is_alive(), "its clock is gone"
+        known = getattr(time, "pthread_getcpuclockid", None)
+        self.clock: int | None = known and known(thread.ident)
+        self._last = 0.0
+
+    def read(self) -> float:
+        """The seconds; of a thread that has ended, as they were when they were last read. Raises AttributeError where the system knows no such clocks."""
+        if self.clock is None:
+            raise AttributeError("pthread_getcpuclockid")
+        with suppress(OSError):
+            self._last = time.clock_gettime(self.clock)
+        return self._last
+
+
 class StateCheckpoints:
     """The carries of one session. The denoiser's thread copies, a thread of its own writes behind it."""
 
@@ -60,7 +80,7 @@ class StateCheckpoints:
         self._thread: threading.Thread | None = None
         self._abandoned = False
         self._clip_seconds = self._copy_seconds = 0.0
-        self._denoiser = 0
+        self._denoiser = self._main = ThreadClock(threading.main_thread())
         self._every = CARRY_FIRST
 
     @property
@@ -78,7 +98,7 @@ class StateCheckpoints:
 
     def note_clip(self, seconds: float) -> None:
         """A clip has been denoised in so many seconds; those against which a carry is weighed."""
-        before, self._denoiser = self._clip_seconds, threading.get_ident()
+        before, self._denoiser = self._clip_seconds, ThreadClock(threading.current_thread())
         self._clip_seconds = seconds if not before else 0.75 * before + 0.25 * seconds
 
     def copy(
@@ -184,10 +204,9 @@ class StateCheckpoints:
     def _writing_seconds(self) -> float:
         """Processor seconds of this process, but for the denoiser's and Luigi's threads: what writing takes from them where all share the processor."""
         try:
-            others = (self._denoiser, threading.main_thread().ident or 0)
-            clocks = [time.pthread_getcpuclockid(each) for each in others]
-            return time.process_time() - sum(time.clock_gettime(each) for each in clocks)
-        except (AttributeError, OSError):  # macOS has no such clocks: all the time counts
+            others = {each.clock: each for each in (self._denoiser, self._main)}
+            return time.process_time() - sum(each.read() for each in others.values())
+        except AttributeError:  # macOS has no such clocks: all the time counts
             return time.monotonic()
 
     def _adjust_interval(self, seconds: float, cost: float) -> None:

@@ -13,7 +13,7 @@ from tasks.events import listen_to_events
 from tasks.film import make_film
 from tasks.state_checkpoints import CheckpointCost, StateCheckpoints
 from tasks.watchdog import Watchdog
-from tests.waiting import LONG
+from tests.waiting import LONG, wait_until
 
 Begin = Callable[..., Run]
 
@@ -81,6 +81,27 @@ def test_by_itself_it_weighs_what_a_carry_takes(begin: Begin) -> None:
     carries._adjust_interval(0.001, 0.001)
     assert carries.interval == 1
     assert carries.is_due(5, last=20)
+
+
+def test_the_denoisers_clock_is_read_when_it_has_ended(begin: Begin) -> None:
+    """The last carry is written when the film is denoised: the stack of that thread is gone then, where there were many, and who asked by its number ended with SIGSEGV."""
+    carries, over = carries_of(begin()), threading.Event()
+
+    def work() -> None:
+        carries.note_clip(1.0)
+        sum(range(1_000_000))
+        over.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: carries._denoiser is not carries._main)
+    alive = carries._writing_seconds()
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not threads[-1].is_alive()
+    assert alive <= carries._writing_seconds() < alive + 60
 
 
 def test_one_is_in_memory_and_the_next_is_left_out(
