@@ -20,6 +20,25 @@ if TYPE_CHECKING:
     from tasks.request import Request
 
 VARIABLE_PREFIX = "LONGTAKE_"
+NO_FLAGS = {
+    "C2PA_CERT",
+    "C2PA_KEY",
+    "CARDS",
+    "EVENTS_TO",
+    "HEART",
+    "LEASE_TTL",
+    "LOCKS",
+    "PARENT",
+    "PUSH",
+    "PUSH_TOKEN",
+    "RANK",
+    "RANK_LIMIT",
+    "STORE_CACHE",
+    "TASK_TIMES",
+    "WEB_PASSWORD",
+    "WEB_TOKEN",
+}
+"""Variables of ours, without their beginning, that stand for no flag of all films."""
 _SETTABLE = {flag.name: flag for flag in FLAGS if flag.option and not flag.option.one_film}
 """One film's own words are none: a picture set for all films by accident would be worse than one more flag to type."""
 
@@ -126,7 +145,10 @@ def _refuse_two_voices(options: GivenOptions) -> None:
 def add_environment(options: GivenOptions, environment: Mapping[str, str]) -> None:
     """LONGTAKE_AHEAD=3 stands for --ahead 3; a near miss is named, another variable is none of ours."""
     for variable in sorted(name for name in environment if name.startswith(VARIABLE_PREFIX)):
-        name = variable.removeprefix(VARIABLE_PREFIX).lower().replace("_", "-")
+        ours = variable.removeprefix(VARIABLE_PREFIX)
+        name = ours.lower().replace("_", "-")
+        if ours in NO_FLAGS:
+            continue
         if name in _SETTABLE:
             options.add(_read_values(_SETTABLE[name], environment[variable], variable), variable)
         elif near := difflib.get_close_matches(name, _SETTABLE, 1):

@@ -1,11 +1,13 @@
 """Where a setting comes from: flag over environment over longtake.toml over default."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands.parser import parse_command
-from pipeline.options.sources import gather_options
+from pipeline.options.flags import FLAGS
+from pipeline.options.sources import NO_FLAGS, gather_options
 from storage.errors import BadInput, BadOption
 
 
@@ -68,6 +70,20 @@ def test_a_variable_that_is_nearly_one_of_ours_is_named(tmp_path: Path):
     """A typing error in the environment does not go unnoticed; another program's variable does."""
     wishes = wishes_of([], tmp_path, LONGTAKE_CARY_EVERY="3", LONGTAKE_LOCKS="abc", HOME="/")
     assert wishes.notices == ["LONGTAKE_CARY_EVERY is not known; LONGTAKE_CARRY_EVERY is"]
+
+
+def test_every_variable_that_the_code_reads_is_known(tmp_path: Path):
+    """None is taken for a near miss of a flag."""
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for room in ("pipeline", "tasks", "storage", "model")
+        for path in Path(__file__).parents[3].joinpath(room).rglob("*.py")
+    )
+    names = set(re.findall(r'"LONGTAKE_([A-Z0-9_]+)"', code))
+    assert {"RANK_LIMIT", "LOCKS", "WEB_TOKEN"} <= names
+    flags = {flag.name.upper().replace("-", "_") for flag in FLAGS}
+    assert names - flags <= NO_FLAGS
+    assert not wishes_of([], tmp_path, **{f"LONGTAKE_{name}": "1" for name in NO_FLAGS}).notices
 
 
 def test_one_films_own_words_are_not_taken_from_the_environment(tmp_path: Path):
