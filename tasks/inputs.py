@@ -83,9 +83,10 @@ def _encode_first_inputs(session: Session) -> None:
     seeds = encode_seeds(spec.seed, parse_changes(spec.script))
     session.inputs = {**encoded, **seeds, "sound_moments": moments.array}
     session.agree()
-    run.inputs.publish(session.inputs)
+    # Before the record: what goes to a store with it is what is there by then.
     if faces := (place,) if isinstance(place, FaceBoxes) else place.faces if place else ():
         publish_face_picture(run, picture, faces)
+    run.inputs.publish(session.inputs)
     emit_event(
         "inputs_encoded", names=len(encoded), **{**asdict(done), "cut": sum(done.cut.values())}
     )

@@ -11,7 +11,7 @@ from storage.publish import make_folder, publish, read_blocks, remove_path
 from storage.records import Facts
 from storage.remote.record_object import FileFacts
 from storage.remote.run_store import Content
-from storage.run_paths import path_inside, sound_folder
+from storage.run_paths import face_picture_path, path_inside, sound_folder
 from storage.trees import walk_folders
 
 if TYPE_CHECKING:
@@ -28,13 +28,14 @@ def find_content(run: "Run", facts: Facts) -> list[Path]:
         return []
     if stage in clip_arrays(run.spec):
         return [getattr(run, stage).chunk_path(clip)]
-    files = {"soundtrack": run.soundtrack_path, "video": run.video_path}
-    if stage in files:
-        return [files[stage]]
+    single = {"soundtrack": run.soundtrack_path, "video": run.video_path}
+    if stage in single:
+        return [single[stage]]
     if stage == "segment":
         return [run.segment_path(clip)]
-    folder = _find_folder(run, stage, clip)
-    return [] if folder is None else list(_walk_files(folder))
+    folder, face = _find_folder(run, stage, clip), face_picture_path(run.root)
+    files = [] if folder is None else list(_walk_files(folder))
+    return [*files, face] if stage == "inputs" and face.is_file() else files
 
 
 def measure_content(root: Path, paths: Iterable[Path]) -> dict[str, FileFacts]:

@@ -80,6 +80,19 @@ def test_a_film_on_a_store_is_that_of_a_folder(
     assert studio.judge(unbroken) == []
 
 
+def test_a_film_of_the_shipped_model(studio: Studio, shipped: Film, tmp_path: Path) -> None:
+    """Begun on one machine and ended on another it is that of a folder."""
+    expected = shipped.make(tmp_path / "folder")
+    trial = replace(studio, film=shipped)
+    with running(trial.start("a")) as started:
+        wait_for_records(started, trial, "a", 30)
+        started.kill()
+        assert started.end()[0] == -signal.SIGKILL
+    status, said = trial.start("b").end()
+    assert status == 0, said
+    assert trial.judge(expected) == []
+
+
 def test_killed_on_one_machine_it_goes_on_on_another(
     studio: Studio, unbroken: Tree, tally: Tally
 ) -> None:

@@ -16,7 +16,7 @@ from small_film import content, flip, make_start
 
 from storage import followers
 from storage.errors import Damaged, LeaseLost, NotARun, NotMade, RunDamaged
-from storage.remote import address
+from storage.remote import address, event_pieces
 from storage.remote.address import CACHE_VARIABLE, make_working_folder, open_store
 from storage.remote.lease import Lease
 from storage.remote.record_object import RecordObject
@@ -207,6 +207,18 @@ def test_events_go_along(quick: Studio) -> None:
                 file.write(f"{number}\n")
     look_at_store(three.root, Wanted())
     assert three.run.events_path.read_text() == "0\n1\n2\n"
+
+
+def test_events_go_along_meanwhile(quick: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a record, where the last piece is old enough: a machine that is killed has sent most of them."""
+    monkeypatch.setattr(event_pieces, "EVERY", 0.0)
+    one, two = quick.machine("one"), quick.machine("two")
+    with one.hold():
+        run = Run.create(one.root, quick.start)
+        run.events_path.write_text("first\nsecond\nhalf")
+        make_clips(run, range(1))
+        look_at_store(two.root, Wanted())
+        assert two.run.events_path.read_text() == "first\nsecond\n"
 
 
 def test_frames_stay_on_their_machine(quick: Studio) -> None:
