@@ -132,7 +132,7 @@ class ModelTraits:
     """Of what goes from clip to clip, about; 0 where that is the motion latents."""
     carry_pieces: int = 0
     layers: int = 0
-    """Of its transformer, where these, its steps or its heads can be shared out over ranks; else 0."""
+    """Of its transformer, where these, its steps, its heads or its guidance can be shared out over ranks; else 0."""
     heads: int = 0
     tokens: tuple[int, int] = (0, 0)
     """Of one latent frame, and of the condition: by heads, each rank has as many of either as any other."""

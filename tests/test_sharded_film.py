@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,9 +44,11 @@ def resume(film: Path, *more: str) -> str:
 
 
 @contextmanager
-def begun(film: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+def begun(
+    film: Path, *more: str, new: Sequence[str] = NEW
+) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
     """A film whose first clip is denoised, and the processes of its other ranks; none of them is left, whatever becomes of it."""
-    words = [*NEW, "--run", str(film), *more]
+    words = [*new, "--run", str(film), *more]
     worker = subprocess.Popen(words, cwd=ROOT, env=SOON, stderr=subprocess.PIPE, text=True)
     try:
         wait_until((film / "commits" / "latents.00000.json").exists, of=worker)
@@ -109,6 +111,20 @@ def test_a_killed_rank_ends_all(
         assert worker.returncode == 4
     resume(film, *then)
     assert pieces(film) == unbroken
+
+
+def test_guidance_is_shared_by_two_ranks(tmp_path: Path) -> None:
+    """A film of wan-s2v of two processes, one of which is killed, and gone on with by two: the bytes of one."""
+    weights, flags = tmp_path / "ckpt", ("--model", "wan-s2v", "--sample-steps", "3")
+    run(sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(weights), "--size", "tiny")  # fmt: skip
+    words = (*NEW, *flags, "--weights", str(weights), "--device", "cpu")
+    run(*words, "--run", str(tmp_path / "one"))
+    with begun(tmp_path / "two", "--gpus", "2", new=words) as (worker, ranks):
+        ranks[0].kill()
+        said = worker.communicate(timeout=LONG)[1]
+    assert "Rank 1 of 2 was killed by SIGKILL." in said
+    resume(tmp_path / "two", "--gpus", "2")
+    assert pieces(tmp_path / "two") == pieces(tmp_path / "one")
 
 
 def test_by_heads_a_killed_film_goes_on_by_heads_alone(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ class Shard:
     """The layer that it begins with at its first step."""
     ends: int | None = None
     """The layer before which it ends at its last step; None: behind all of its layers."""
+    branch: int | None = None
+    """Of guidance: 0 with prompt and sound, 1 without; None: both, or there is none."""
 
     def layers_at(self, step: int) -> range:
         """The layers that it computes at a step; none at another's."""

@@ -3,7 +3,7 @@
 The screen to read is `denoise`: for each step, one forward of all tokens with the prompt and the sound, and one without, for the guidance.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,9 @@ from model.sampling.noise import NoiseSource
 from model.sampling.prompt_states import PromptStates
 from model.sampling.schedule import Schedule
 from storage.errors import LongtakeError
+
+Exchange = Callable[[Tensor], Tensor]
+"""Part i of [rank, …] is handed to rank i; what it gives are those for this one [rank, …]."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,14 @@ class ClipwiseDenoiser:
             self._prompt = PromptStates(transformer, conditioning)
             guided = guidance.scale != 1
             self.negative = transformer.embed_text(guidance.negative) if guided else []
+        self._branch: int | None = None
         self._clip = 0
         self.motion: Tensor | None = None
         self.restore(0, ())
+
+    def share_guidance(self, branch: int, exchange: Exchange) -> None:
+        """Compute one forward of each step alone, 0 with prompt and sound or 1 without; another rank computes the other, and both go on from both."""
+        self._branch, self._exchange = branch, exchange
 
     @property
     def next_clip(self) -> int:
@@ -90,9 +98,11 @@ class ClipwiseDenoiser:
         conditional, unconditional = self._build_conditioning(self.conditioning.audio_tensor(audio))
         x, solve, steps = self._draw_noise(), self.schedule.begin(), []
         for step, time in enumerate(self.times):
-            velocity = self._velocity(x, time, context, conditional)
-            if unconditional is not None:
-                base = self._velocity(x, time, context, unconditional)
+            if unconditional is None:
+                velocity = self._velocity(x, time, context, conditional)
+            else:
+                given = (conditional, unconditional)
+                velocity, base = self._velocities(x, time, context, given)
                 velocity = base + self.guidance.scale * (velocity - base)
             x = solve(step, velocity, x)
             steps.append(x[0].float().cpu().numpy())
@@ -156,6 +166,15 @@ class ClipwiseDenoiser:
         return conditional, ClipConditioning(
             self.negative, self.transformer.embed_audio(torch.zeros_like(features))
         )
+
+    def _velocities(
+        self, x: Tensor, time: EmbeddedTime, context: ClipContext, given: Sequence[ClipConditioning]
+    ) -> Sequence[Tensor]:
+        """Of both forwards, whoever computes them."""
+        if self._branch is None:
+            return [self._velocity(x, time, context, each) for each in given]
+        own = self._velocity(x, time, context, given[self._branch])
+        return list(self._exchange(torch.stack([own] * len(given))))
 
     def _velocity(
         self, x: Tensor, time: EmbeddedTime, context: ClipContext, given: ClipConditioning

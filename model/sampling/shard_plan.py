@@ -34,12 +34,19 @@ class ShardPlan:
 
     @property
     def mode(self) -> str:
-        """`steps`, `layers` or `heads`: what the ranks have shared out; `one` for a single rank."""
+        """`steps`, `layers`, `heads` or `guidance`: what the ranks have shared out; `one` for a single rank."""
         if self.ranks == 1:
             return "one"
+        if self.shards[0].branch is not None:
+            return "guidance"
         if self.shards[0].parts > 1:
             return "heads"
         return "layers" if len(self.shards[0].layers) < self.layers else "steps"
+
+    @property
+    def is_joint(self) -> bool:
+        """True if all ranks are at every task together, and meet inside of it."""
+        return self.mode in {"heads", "guidance"}
 
     def owner(self, step: int, layer: int) -> int:
         """The rank that computes a layer at a step; the first of them, where several do."""
@@ -81,18 +88,18 @@ class ShardPlan:
 
     @property
     def slack(self) -> int:
-        """Tasks that rank 0 hands out while the last of a clip is on its way through the other ranks: none by heads, where all are done with a task at once.
+        """Tasks that rank 0 hands out while the last of a clip is on its way through the other ranks: none where all are done with a task at once.
 
         By steps a block for each rank, by layers as many as do not wait for one that is on its way: rank 0 falls back when it decodes, and the others live on what it has handed out before.
         """
-        if self.mode == "heads":
+        if self.is_joint:
             return 0
         return self.steps * (self.ranks if self.mode == "steps" else self.stride)
 
     @property
     def edges(self) -> list[tuple[int, int]]:
-        """Every pair (from, to) of ranks between which tensors of the device go, in an order that all ranks know; by heads there are none, as each block is everybody's."""
-        if self.mode == "heads":
+        """Every pair (from, to) of ranks between which tensors of the device go, in an order that all ranks know; none where each task is everybody's."""
+        if self.is_joint:
             return []
         found = {
             (source, target)
@@ -173,6 +180,11 @@ def plan_even_layers(whole: Shard, ranks: int) -> ShardPlan:
 def plan_heads(whole: Shard, ranks: int) -> ShardPlan:
     """All steps and layers for each rank, with an equal share of every block; what cannot be divided so is refused by model/sharding/plan_choice.py."""
     return ShardPlan(tuple(replace(whole, part=part, parts=ranks) for part in range(ranks)))
+
+
+def plan_guidance(whole: Shard) -> ShardPlan:
+    """Two ranks: one forward of each step with prompt and sound, one without."""
+    return ShardPlan(tuple(replace(whole, branch=branch) for branch in range(2)))
 
 
 def split_evenly(count: int, parts: int) -> list[range]:

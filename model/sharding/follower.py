@@ -1,10 +1,11 @@
 """A rank other than 0: it joins, is told what to do, and does its part until it is told to end."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from model.avatar import Float, Named, Poses, Seed
 from model.sampling.causal_stage import DenoisingSetup
+from model.sampling.clipwise import ClipwiseDenoiser
 from model.sampling.task_runner import TaskRunner, make_runner
 from model.sampling.task_times import save_task_times
 from model.sharding.instructions import Instruction, Kind
@@ -15,10 +16,17 @@ CLIPS_KEPT = 4
 
 
 class PreparesDenoising(Protocol):
-    """What a model must do to be shared out over ranks."""
+    """What a block-causal model must do to be shared out over ranks."""
 
     def prepare_denoising(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> DenoisingSetup:  # fmt: skip
         """All that decides the latents of a film but its sound."""
+
+
+class DenoisesClips(Protocol):
+    """What a clip-wise model must do for its guidance to be shared out."""
+
+    def denoiser(self, inputs: Named, seed: Seed, poses: Poses | None = None) -> ClipwiseDenoiser:
+        """A denoiser that stands before clip 0."""
 
 
 class ClipSeeds:
@@ -45,10 +53,13 @@ class ClipSeeds:
 class Follower:
     """One rank at work."""
 
-    def __init__(self, links: TensorLinks, load: Callable[[], PreparesDenoising]) -> None:
+    def __init__(
+        self, links: TensorLinks, load: Callable[[], PreparesDenoising | DenoisesClips]
+    ) -> None:
         self._links, self._load = links, load
-        self._avatar: PreparesDenoising | None = None
+        self._avatar: Any = None
         self._runner: TaskRunner | None = None
+        self._clipwise: ClipwiseDenoiser | None = None
         self._seeds = ClipSeeds()
 
     def follow_instructions(self) -> None:
@@ -56,6 +67,8 @@ class Follower:
         while (told := self._links.next_instruction()).kind is not Kind.END:
             if told.kind is Kind.SET_UP:
                 self._set_up(told)
+            elif self._clipwise is not None:
+                self._do_forwards(told, self._clipwise)
             else:
                 self._do_part(told, self._at_work)
         save_task_times()
@@ -70,10 +83,25 @@ class Follower:
             self._runner.reset()
         self._runner = None  # its memory goes first
         self._avatar = self._avatar or self._load()
-        begun = self._seeds
+        begun, plan, rank = self._seeds, self._links.plan, self._links.rank
+        if plan.mode == "guidance":
+            self._clipwise = self._avatar.denoiser(told.arrays, begun.seed_of, begun.pose_of)
+            self._clipwise.share_guidance(rank, self._links.exchange)
+            return
         setup = self._avatar.prepare_denoising(told.arrays, begun.seed_of, begun.pose_of)
-        plan, rank = self._links.plan, self._links.rank
         self._runner = make_runner(setup, plan, rank, self._links)
+
+    def _do_forwards(self, told: Instruction, denoiser: ClipwiseDenoiser) -> None:
+        """Of a clip-wise film: each clip as rank 0 makes it, and it is rank 0 who keeps it."""
+        clip = told.task.clip
+        match told.kind:
+            case Kind.BEGIN_CLIP:
+                self._seeds.note_seed(clip, told.seed, told.arrays.get("pose"))  # type: ignore[arg-type]
+                denoiser.denoise(told.arrays["audio"])  # type: ignore[arg-type]
+            case Kind.RESET:
+                denoiser.restore(clip, ())
+            case Kind.LOAD_PIECE:
+                denoiser.restore(clip, told.arrays.items())
 
     def _do_part(self, told: Instruction, runner: TaskRunner) -> None:
         match told.kind:

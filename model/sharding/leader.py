@@ -1,5 +1,7 @@
 """Rank 0's side: what it tells the others while its own denoiser drives the film."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,6 +51,13 @@ class Leader:
     def reset(self) -> None:
         """Whatever was begun is given up; the KV caches are empty."""
         self.links.tell_all(Instruction(Kind.RESET))
+
+    def restore(self, clip: int, pieces: Sequence[tuple[str, NDArray[np.generic]]]) -> None:
+        """All stand before a clip of a clip-wise film, with these pieces of its carry."""
+        task = BlockTask(clip, 0)
+        self.links.tell_all(Instruction(Kind.RESET, task))
+        for name, bits in pieces:
+            self.links.tell_all(Instruction(Kind.LOAD_PIECE, task, arrays={name: bits}))
 
     def load_piece(self, rank: int, name: str, bits: NDArray[np.generic]) -> None:
         """A piece of a carry is this rank's."""

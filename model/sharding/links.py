@@ -116,8 +116,8 @@ class TensorLinks:
         self._last_result: Future[None] | None = None
         self._all: Any = None
         self._connect_edges()
-        if plan.mode == "heads":
-            self._all = make(name_keys(store, "heads"), rank, plan.ranks)
+        if plan.is_joint:
+            self._all = make(name_keys(store, "all"), rank, plan.ranks)
             # All connect now, before any weight is read, and not in the midst of the first layer.
             self.exchange(torch.zeros(plan.ranks, 1, device=self._hop))
 

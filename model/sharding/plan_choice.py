@@ -17,6 +17,7 @@ from model.sampling.shard_plan import (
     ShardPlan,
     plan_cut_steps,
     plan_even_layers,
+    plan_guidance,
     plan_heads,
     plan_layers,
     plan_steps,
@@ -24,6 +25,7 @@ from model.sampling.shard_plan import (
 )
 from storage.errors import BadOption
 
+GUIDANCE = "each step is denoised with prompt and sound, and without"
 ROOM = 10**15
 """Bytes of a card on which all there is would fit: time is asked of such a one, as nothing then waits on the host."""
 
@@ -74,13 +76,10 @@ def choose_shards(
 ) -> ChosenPlan:
     """A plan for so many ranks with so much free memory each (None: nobody knows, or all of the host's). Raises BadOption."""
     traits = describe_model(name, options)
-    if not traits.layers:
-        raise BadOption(
-            "--gpus", ranks, f"{name} needs one card; pocket and live-avatar take several"
-        )
-
-    costs = RankCosts(name, options, replace(machine, offload=False), free)
     whole = Shard(range(traits.steps), range(traits.layers))
+    if traits.motion_latents:
+        return ChosenPlan(plan_shared_guidance(whole, ranks, traits, machine), GUIDANCE)
+    costs = RankCosts(name, options, replace(machine, offload=False), free)
     asked: dict[str, Callable[[], ShardPlan]] = {
         "steps": lambda: plan_fitting_steps(whole, ranks, costs),
         "layers": lambda: plan_fitting_layers(whole, ranks, costs),
@@ -99,6 +98,24 @@ def choose_shards(
     if most <= free:
         return ChosenPlan(steps, reason)
     return ChosenPlan(plan_fitting_layers(whole, ranks, costs), reason)
+
+
+def plan_shared_guidance(
+    whole: Shard, ranks: int, traits: ModelTraits, machine: DeviceConfig
+) -> ShardPlan:
+    """The two forwards of each step on two ranks. Raises BadOption where there are not two of either."""
+    if machine.parallel != DeviceConfig.parallel:
+        reason = (
+            f"{traits.name} denoises a clip at once, and shares its guidance alone: leave it out"
+        )
+        raise BadOption("--parallel", machine.parallel, reason)
+    if float(traits.guidance or 1) == 1:
+        reason = f"{traits.name} shares its guidance, and without one there is nothing to share"
+        raise BadOption("--gpus", ranks, reason)
+    if ranks != 2:
+        reason = f"{traits.name} takes two cards: one with prompt and sound, one without"
+        raise BadOption("--gpus", ranks, reason)
+    return plan_guidance(whole)
 
 
 def plan_equal_heads(whole: Shard, ranks: int, traits: ModelTraits) -> ShardPlan:

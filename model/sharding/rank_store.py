@@ -91,16 +91,19 @@ def decode_job(text: bytes) -> RankJob:
 
 
 def encode_shard(shard: Shard) -> list[int]:
-    """First and stop of its steps, then of its layers; its share of how many; where its first step begins, and where its last ends."""
+    """First and stop of its steps, then of its layers; its share of how many; where its first step begins, and where its last ends; its branch, -1 for none."""
     steps, layers = shard.steps, shard.layers
     ends = layers.stop if shard.ends is None else shard.ends
     runs = [steps.start, steps.stop, layers.start, layers.stop]
-    return [*runs, shard.part, shard.parts, shard.begins, ends]
+    branch = -1 if shard.branch is None else shard.branch
+    return [*runs, shard.part, shard.parts, shard.begins, ends, branch]
 
 
 def decode_shard(numbers: list[int]) -> Shard:
     """What `encode_shard` made."""
-    return Shard(range(*numbers[:2]), range(*numbers[2:4]), *numbers[4:])
+    steps, layers = range(*numbers[:2]), range(*numbers[2:4])
+    part, parts, begins, ends, branch = numbers[4:]
+    return Shard(steps, layers, part, parts, begins, ends, branch if branch >= 0 else None)
 
 
 def name_own_card(device: str) -> str:

@@ -26,6 +26,7 @@ from model.avatar import (
 from model.sampling.causal import CausalDenoiser
 from model.sharding.cards import KnownCard, find_cards, least_free, list_known_cards
 from model.sharding.follower import PreparesDenoising
+from model.sharding.guided_denoiser import GuidedDenoiser
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.launcher_env import ONE_PROCESS, count_ranks, read_launched_place
 from model.sharding.leader import Leader
@@ -40,9 +41,9 @@ class ShardableAvatar(Avatar, PreparesDenoising, Protocol):
 
 
 class ShardedDenoiser:
-    """A denoiser whose steps, layers or heads are on several ranks; raises RankLost where one of them is gone, or fails."""
+    """A denoiser whose steps, layers, heads or guidance are on several ranks; raises RankLost where one of them is gone, or fails."""
 
-    def __init__(self, denoiser: CausalDenoiser, group: RankGroup) -> None:
+    def __init__(self, denoiser: CausalDenoiser | GuidedDenoiser, group: RankGroup) -> None:
         self._denoiser, self._group = denoiser, group
 
     @property
@@ -116,9 +117,17 @@ class ShardedAvatar:
             self._last.restore(0, ())  # what it has under way is taken first
         with self._group.blame_rank():
             leader = Leader(self._group.links, inputs, seed, poses)
-            setup = self._local.prepare_denoising(inputs, leader.seeds.seed_of, poses)
-            self._last = ShardedDenoiser(CausalDenoiser(setup, leader), self._group)
+            self._last = ShardedDenoiser(self._lead(leader, inputs, poses), self._group)
         return self._last
+
+    def _lead(
+        self, leader: Leader, inputs: Named, poses: Poses | None
+    ) -> CausalDenoiser | GuidedDenoiser:
+        """Rank 0's own part of a film that all ranks have been told of."""
+        local: Any = self._local
+        if self._job.plan.mode == "guidance":
+            return GuidedDenoiser(local.denoiser(inputs, leader.seeds.seed_of, poses), leader)
+        return CausalDenoiser(local.prepare_denoising(inputs, leader.seeds.seed_of, poses), leader)
 
     def close(self) -> None:
         """End the other ranks; nothing, where they have ended."""

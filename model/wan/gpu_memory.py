@@ -94,7 +94,7 @@ class MemoryNeed:
     def of_shard(self, shard: Shard, steps: int) -> "MemoryNeed":
         """What one of several ranks needs, of so many steps in all: its blocks, its KV caches, and on rank 0 alone what is no denoising."""
         blocks = len(shard.layers)
-        leads = shard.places[0] == (0, 0) and shard.part == 0
+        leads = shard.places[0] == (0, 0) and not shard.part and not shard.branch
         # What is on its way to the next rank, and what comes from the one before.
         cut = blocks < self.blocks or shard.begins > 0 or shard.ends is not None
         hops = (TENSORS_UNDER_WAY + 1) * self.hop if cut else 0

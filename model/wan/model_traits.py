@@ -120,7 +120,7 @@ class PublishedModel:
             precision=options.precision,
             carry_bytes=needed.kv_caches,
             carry_pieces=2 + needed.kv_caches // needed.layer_kv_cache if needed.kv_caches else 0,
-            layers=0 if self.motion_latents else config["num_layers"],
+            layers=config["num_layers"],
             heads=config["num_heads"],
             tokens=count_tokens(
                 S2VConfig(**{**config, **self.switches}),
@@ -198,6 +198,8 @@ class PublishedModel:
         shard, share = machine.shard, 1.0
         if shard is not None:
             share = len(shard.places) / (traits.steps * traits.layers)
+            if shard.branch is not None:
+                share /= 2
         passes = shape.passes if shard is None else shape.blocks * len(shard.steps)
         fetched = needed.fetched(plan, shape.blocks, passes)
         return estimate_seconds(shape, self.measured, speed, fetched, share)

@@ -11,10 +11,10 @@ from model.sampling.schedule import make_schedule
 from model.vae.wan_vae import MotionWindow, WanVAE, decode_clip
 from model.wan.avatar import MOTION_FRAMES, WanAvatar, to_array, to_bytes, to_pixels
 from model.wan.model_traits import PIXELS_PER_LATENT
-from model.wan.parts import bytes_free
+from model.wan.parts import bytes_free, kind_of_device
 from model.wan_s2v.model_traits import KIND
 
-__all__ = ["bytes_free", "load_model"]
+__all__ = ["bytes_free", "kind_of_device", "load_model"]
 
 
 def load_model(options: Options, machine: DeviceConfig) -> "WanS2V":

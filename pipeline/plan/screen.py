@@ -59,7 +59,9 @@ def summarize_plan(plan: "Estimate") -> str:
 
 def describe_sharing(shared: "SharedFilm") -> str:
     """How cards share a film out, why so, and what one of them would do alone; one line."""
-    what = f"--gpus {len(shared.ranks)} --parallel {shared.parallel}"
+    # Guidance is no word of --parallel: such a model has nothing else to share.
+    way = "" if shared.parallel == "guidance" else f" --parallel {shared.parallel}"
+    what = f"--gpus {len(shared.ranks)}{way}"
     return f"{what}: {shared.reason}. One of them alone: {shared.alone}."
 
 

@@ -143,10 +143,37 @@ def test_by_heads_each_rank_has_all_weights_and_a_share_of_the_caches() -> None:
         assert time.host == alone.host
 
 
-def test_what_takes_one_card_is_refused() -> None:
-    """With the models that take several."""
-    with pytest.raises(BadOption, match="wan-s2v needs one card; pocket and live-avatar"):
-        choose_shards("wan-s2v", FULL, AUTO, 2, None)
+def test_a_clip_wise_model_shares_its_guidance() -> None:
+    """Over two ranks with all weights, each in half of the time; rank 0 alone hears and decodes."""
+    free, speed = int(140e9), Speed()
+    chosen = choose_shards("wan-s2v", FULL, AUTO, 2, free)
+    assert chosen.plan.mode == "guidance"
+    assert [shard.branch for shard in chosen.plan.shards] == [0, 1]
+    alone = estimate_time("wan-s2v", FULL, AUTO, free, speed)
+    assert alone is not None
+    for rank, shard in enumerate(chosen.plan.shards):
+        placed = replace(AUTO, shard=shard)
+        time = estimate_time("wan-s2v", FULL, placed, free, speed)
+        assert time is not None
+        assert time.denoise == pytest.approx(alone.denoise / 2)
+        held = estimate_memory("wan-s2v", FULL, placed, free)
+        assert bool(held.device["VAE"]) == (rank == 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "machine", "ranks", "line"),
+    [
+        (FULL, AUTO, 3, "--gpus 3 cannot be used: wan-s2v takes two cards"),
+        (replace(FULL, guidance="1"), AUTO, 2, "without one there is nothing to share"),
+        (FULL, replace(AUTO, parallel="layers"), 2, "--parallel layers cannot be used: wan-s2v"),
+    ],
+)
+def test_what_a_clip_wise_model_cannot_share_is_refused(
+    options: Options, machine: DeviceConfig, ranks: int, line: str
+) -> None:
+    """With what it can."""
+    with pytest.raises(BadOption, match=line):
+        choose_shards("wan-s2v", options, machine, ranks, None)
 
 
 def test_a_rank_takes_its_share_of_the_time() -> None:
