@@ -170,7 +170,7 @@ class ClipwiseDenoiser:
     def _velocities(
         self, x: Tensor, time: EmbeddedTime, context: ClipContext, given: Sequence[ClipConditioning]
     ) -> Sequence[Tensor]:
-        """Of both forwards, whoever computes them."""
+        """The velocities of both forwards, whoever computes them."""
         if self._branch is None:
             return [self._velocity(x, time, context, each) for each in given]
         own = self._velocity(x, time, context, given[self._branch])

@@ -92,7 +92,7 @@ class Follower:
         self._runner = make_runner(setup, plan, rank, self._links)
 
     def _do_forwards(self, told: Instruction, denoiser: ClipwiseDenoiser) -> None:
-        """Of a clip-wise film: each clip as rank 0 makes it, and it is rank 0 who keeps it."""
+        """Make each clip of a clip-wise film as rank 0 does, who keeps it."""
         clip = told.task.clip
         match told.kind:
             case Kind.BEGIN_CLIP:
