@@ -1,6 +1,6 @@
 """A table of films, looked through, and each film made that is not there: records say which are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ from pipeline.batch.engine import EngineOptions, MakeFilms, Watch, load_engine
 from pipeline.batch.film_check import FilmCheck, check_films
 from pipeline.batch.film_order import FilmEnding, FilmOrder, films_environment
 from pipeline.json_output import to_json
+from pipeline.options.flag import Flag
 from pipeline.options.flags import FLAGS
 from storage.errors import RunLocked
 from storage.names import VIDEO
@@ -131,6 +132,9 @@ def make_batch(request: BatchRequest, listener: BatchListener | None = None) -> 
     if request.look:
         return BatchResult(request.table, tuple(map(_look_at_film, films.values(), orders)))
     asked = [order for order in orders if films[order.place].state == "waiting"]
+    if request.engine.makes_several:
+        # Else a long one that begins last keeps all others waiting: half as long again, of films whose lengths differ as people's do (docs/batch.md).
+        asked.sort(key=lambda order: -films[order.place].frames)
     signal = _make_missing(engine, asked, (request.engine, films, told))
     return BatchResult(request.table, tuple(films.values()), signal)
 
@@ -182,6 +186,15 @@ def count_gpus(line: FilmLine) -> int:
     except ValueError:  # said of this one film, when it is looked at
         return 0
     return int(line.word_of("model") in LARGE and line.word_of("device") != "cpu")
+
+
+def read_defaults(given: Iterable[tuple[Flag, str]]) -> dict[str, str]:
+    """The flags of a command line by column; several of one that repeats as one word."""
+    words: dict[str, str] = {}
+    for flag, word in given:
+        name, said = flag.name.replace("-", "_"), "true" if flag.constant is not None else word
+        words[name] = f"{words[name]};{said}" if flag.repeats and name in words else said
+    return words
 
 
 def words_of_line(line: FilmLine, run: str) -> list[str]:

@@ -23,6 +23,11 @@ class EngineOptions:
     address: str = ""
     """Where the engine is, as it calls that; empty: on this machine, or where its own settings say."""
 
+    @property
+    def makes_several(self) -> bool:
+        """Whether films are made beside each other, as far as this command knows."""
+        return (self.jobs is not None and self.jobs > 1) or self.name != "local"
+
 
 @dataclass
 class Watch:

@@ -26,7 +26,7 @@ MOST_RETRIES, MOST_JOBS = 1000, 10_000
 
 def prepare(command: Command) -> Job:
     """The table, the flags for all of its films, and what makes them."""
-    from pipeline.batch.batch import BatchRequest
+    from pipeline.batch.batch import BatchRequest, read_defaults
     from pipeline.batch.engine import EngineOptions
 
     for name, least, most in (("retries", 0, MOST_RETRIES), ("jobs", 1, MOST_JOBS)):
@@ -37,7 +37,7 @@ def prepare(command: Command) -> Job:
     request = BatchRequest(
         command.path("table"),
         str(command.options["runs"] or ""),
-        _read_defaults(command),
+        read_defaults(command.given),
         BatchRequest.retries if retries is None else retries,
         EngineOptions(
             str(command.options["engine"]),
@@ -52,15 +52,6 @@ def prepare(command: Command) -> Job:
 
         find_page(page, request.table)
     return Job(partial(_make, request, prepare_logging(command)), partial(_show, command, page))
-
-
-def _read_defaults(command: Command) -> dict[str, str]:
-    """The flags for all films, by column; several of one flag that repeats as one word."""
-    words: dict[str, str] = {}
-    for flag, word in command.given:
-        name, said = flag.name.replace("-", "_"), "true" if flag.constant is not None else word
-        words[name] = f"{words[name]};{said}" if flag.repeats and name in words else said
-    return words
 
 
 def _make(request: "BatchRequest", console: "Console | None") -> "BatchResult":

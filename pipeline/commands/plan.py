@@ -3,18 +3,31 @@
 import json
 import os
 import sys
+from argparse import ArgumentTypeError
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser, read_one_of
-from pipeline.commands.command import Command, Job, print_renderables, print_words
+from pipeline.commands.command import (
+    Command,
+    Job,
+    print_renderables,
+    print_result,
+    print_words,
+)
 from pipeline.json_output import to_json
-from storage.errors import NoSpace
+from storage.errors import BadInput, NoSpace
 
 if TYPE_CHECKING:
+    from pipeline.batch.batch import BatchRequest
     from pipeline.options.sources import GivenOptions
+    from pipeline.plan.batch_plan import Machines
     from pipeline.plan.planner import PlanOptions
+
+
+MOST_PRICE = 1e9
 
 
 def prepare(command: Command) -> Job:
@@ -22,11 +35,37 @@ def prepare(command: Command) -> Job:
     from pipeline.options.sources import gather_options
     from pipeline.plan.planner import PlanOptions
 
+    if command.options["batch"]:
+        return _prepare_batch(command)
     given = gather_options(command.given, os.environ, Path.cwd())
     gpu = str(command.options["gpu"]) if command.options["gpu"] else None
     rehearse = {"yes": True, "no": False}.get(str(command.options["rehearse"]))
     how = PlanOptions(gpu, rehearse, command.has("fit"))
     return Job(partial(_print_plan, command, given, how), int)
+
+
+def _prepare_batch(command: Command) -> Job:
+    """The table, and the machines that its films are planned for."""
+    from pipeline.batch.batch import BatchRequest, read_defaults
+    from pipeline.plan.batch_plan import Machines
+
+    if command.options["gpu"]:
+        raise BadInput("--machines says which machines a table is planned for, not --gpu.")
+    machines = Machines.from_word(str(command.options["machines"] or 1))
+    request = BatchRequest(command.path("batch"), defaults=read_defaults(command.given))
+    return Job(partial(_print_batch, command, request, machines), int)
+
+
+def _print_batch(command: Command, request: "BatchRequest", machines: "Machines") -> int:
+    from pipeline.plan.batch_plan import plan_batch, show_batch_plan
+
+    word = command.options["price_hour"]
+    price = None if word is None else float(str(word))
+    found = plan_batch(request, machines, price, _print_next)
+    print_result(command, found, show_batch_plan(found))
+    if found.refused:
+        return BadInput.exit_code
+    return NoSpace.exit_code if found.short else 0
 
 
 def _print_plan(command: Command, given: "GivenOptions", how: "PlanOptions") -> int:
@@ -46,6 +85,13 @@ def _print_plan(command: Command, given: "GivenOptions", how: "PlanOptions") -> 
     return 0 if found.fits else NoSpace.exit_code
 
 
+def _read_price(word: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (price := float(word)) <= MOST_PRICE:
+            return price
+    raise ArgumentTypeError(f"a number from 0 on is needed, not {word}")
+
+
 def _print_next(words: str) -> None:
     print_words(f"planning: {words}", sys.stderr)
 
@@ -62,6 +108,17 @@ def add_arguments(parser: Parser) -> None:
         metavar="WHEN",
         default="auto",
         help="Make the first clips to measure: yes, no, or auto (where that takes seconds).",
+    )
+    parser.add_argument(
+        "--batch", metavar="TABLE", help="Plan the films of a table; flags are for all of them."
+    )
+    parser.add_argument(
+        "--machines",
+        metavar="NAME*N",
+        help="Of --batch: so many machines, such as 4090x4*10, or 10 like this one (1).",
+    )
+    parser.add_argument(
+        "--price-hour", type=_read_price, metavar="X", help="Of --batch: what a machine hour costs."
     )
     parser.add_fit()
     parser.add_switch("--what-if", "Also what steps, clip length and size each change.")

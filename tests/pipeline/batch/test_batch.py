@@ -4,11 +4,15 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from pipeline.batch import batch as batch_module
+from pipeline.batch.batch import BatchRequest, make_batch
+from pipeline.batch.engine import EngineOptions, Watch
+from pipeline.batch.film_order import FilmOrder
 from storage.lock import find_local_holder
 from tests.waiting import LONG, held, holds, wait_until
 
@@ -179,3 +183,21 @@ def test_batch_waits_for_the_films_of_a_killed_one(
     out, err = again.communicate(timeout=LONG)
     assert again.returncode == 0, err
     assert json.loads(out)["counts"]["made"] == 1
+
+
+def test_longest_film_begins_first_where_several_are_made(
+    table: Write, fake_fork_server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at a time they come as in the table."""
+    path = table(*({"num_clip": clips, "prompt": clips} for clips in "132"))
+    begun: list[str] = []
+
+    def note(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch) -> None:
+        begun.extend(order.place for order in orders)
+
+    monkeypatch.setattr(batch_module, "load_engine", lambda _: note)
+    for jobs, places in ((None, "234"), (1, "234"), (2, "342")):
+        result = make_batch(BatchRequest(path, engine=EngineOptions(jobs=jobs)))
+        assert begun == [f"films.csv:{place}" for place in places]
+        assert result.count("waiting") == 3
+        begun.clear()

@@ -1,0 +1,78 @@
+"""What a table of films will take: the sum of the films' own plans, over so many machines."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.plan.batch_plan import Machines
+from storage.errors import BadOption
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def table(tmp_path: Path, face: Path, speech: Path) -> Path:
+    """A film of two clips, one of four, and one without a picture."""
+    path = tmp_path / "films.csv"
+    rows = "face.png,speech.wav,2\nface.png,speech.wav,4\nnowhere.png,speech.wav,1\n"
+    path.write_text(f"image,audio,num_clip\n{rows}", encoding="utf-8")
+    return path
+
+
+def test_plan_is_the_sum_of_the_films(table: Path, longtake: Call) -> None:
+    """By the arithmetic of `plan` for each; the longest film is begun first, and a film that cannot be made is told."""
+    words = ("--infer-frames", "12", "--machines", "4090*2", "--price-hour", "3", "--json")
+    code, out, _ = longtake("plan", "--batch", table, *words)
+    found = json.loads(out)
+    alone = []
+    for clips in (2, 4):
+        one = ("face.png", "speech.wav", "--num-clip", clips, "--infer-frames", "12", "--json")
+        alone.append(json.loads(longtake("plan", *one, "--gpu", "4090")[1]))
+    seconds = [each["time"]["film"] for each in alone]
+    assert code == 2, "a film cannot be made"
+    assert found["refused"][0].startswith("films.csv:4: The picture")
+    assert (found["films"], found["clips"], found["machines"]) == (2, 6, 2)
+    assert found["machine_hours"] == pytest.approx(sum(seconds) / 3600)
+    assert found["hours"] == found["bound"] == pytest.approx(max(seconds) / 3600)
+    assert found["price"] == pytest.approx(sum(seconds) / 1200)
+    assert found["stored"] == sum(each["disk"]["total"] for each in alone)
+    assert found["moved"] >= found["stored"]
+
+
+def test_plan_as_a_screen(table: Path, longtake: Call) -> None:
+    """Length, hours, bytes and money for people, and nothing is written."""
+    before = set(table.parent.iterdir())
+    words = ("--machines", "4090x4*10", "--price-hour", "2", "--infer-frames", "12")
+    _, out, _ = longtake("plan", "--batch", table, *words)
+    assert "2 films, " in out
+    assert "on 10 × 4 × RTX 4090" in out
+    for line in ("until all are there", "machine hours", "stored", "moved", "price"):
+        assert line in out
+    assert set(table.parent.iterdir()) == before
+
+
+def test_machines() -> None:
+    """As many as are said, of a kind or like this one; nonsense is refused."""
+    assert Machines.from_word("4090x4*10") == Machines("4090x4", 10)
+    assert Machines.from_word("12") == Machines(None, 12)
+    assert Machines.from_word("4090") == Machines("4090", 1), "a card, and not so many machines"
+    for word in ("0", "4090*", "*3", "-1", "4090*x"):
+        with pytest.raises(BadOption, match="--machines"):
+            Machines.from_word(word)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--gpu", "4090"), "--machines says which machines"),
+        (("--price-hour", "-1"), "a number from 0 on is needed"),
+        (("--machines", "5091*3"), "known are"),
+    ],
+)
+def test_bad_words(words: tuple[str, ...], line: str, table: Path, longtake: Call) -> None:
+    """Each is refused in one line with code 2."""
+    code, out, err = longtake("plan", "--batch", table, *words)
+    assert (code, out) == (2, "")
+    assert line in err
