@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -27,7 +29,7 @@ def make_films(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch
     # Ray prints what happens to its nodes, and stdout is for the result.
     with redirect_stdout(sys.stderr), _connected(options.address):
         making: dict[Any, FilmOrder] = {}
-        most = options.jobs or len(waiting)
+        most, cancelled = options.jobs or len(waiting), False
         while (waiting and not watch.is_stopped()) or making:
             while waiting and len(making) < most and not watch.is_stopped():
                 order = waiting.popleft()
@@ -37,7 +39,9 @@ def make_films(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch
                 order = making.pop(each)
                 watch.on_end(order, _read_ending(each))
             watch.on_wait()
-            if watch.is_stopped():
+            if watch.is_stopped() and not cancelled:
+                # Once: a second time would end the wait for the current write.
+                cancelled = True
                 for each in making:
                     ray.cancel(each)
 
@@ -64,10 +68,14 @@ def _read_ending(film: Any) -> FilmEnding:
 def _connected(address: str) -> Iterator[None]:
     """A connection to the cluster at an address, to the one that RAY_ADDRESS names, or to one of this machine's own."""
     place = address or os.environ.get("RAY_ADDRESS")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BadOption("--address", place, f"Ray does not answer there ({error})") from None
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():  # in their place Ray puts what ends this process
+            signal.signal(number, handler)
     try:
         yield
     finally:

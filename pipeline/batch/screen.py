@@ -47,7 +47,9 @@ class BatchLines(BatchListener):
             self._tell(f"{notice} ({count_noun(count, 'film')})")
 
     def add_end(self, film: BatchFilm) -> None:
-        """Say what became of a film."""
+        """Say what became of a film; of one that was stopped, nothing has."""
+        if film.state == "waiting":
+            return
         self._done += film.is_there
         share = 100 * self._done / max(self._total, 1)
         said = f"{film.reason}" if film.reason else f"in {time_in_words(film.seconds)}"

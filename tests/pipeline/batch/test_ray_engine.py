@@ -1,6 +1,8 @@
 """Films over two Ray nodes of this machine, one of which is killed in the middle."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.waiting import LONG, holds, wait_until
 
-from .conftest import FLAGS, Write, states_of
+from .conftest import FLAGS, Start, Write, states_of
 
 ROOT = Path(__file__).parents[3]
 Call = Callable[..., tuple[int, str, str]]
@@ -49,6 +51,24 @@ def cluster(
     )
     with process:  # which closes what it reads and waits
         yield process
+
+
+@pytest.mark.slow
+def test_signal(
+    cluster: "subprocess.Popen[str]", table: Write, batch: Start, tmp_path: Path
+) -> None:
+    """The films at work end after their current write, the others do not begin."""
+    assert cluster.stdout is not None
+    address, log = cluster.stdout.readline().strip(), tmp_path / "runs/face-speech/events.jsonl"
+    path = table({"num_clip": "15"}, {"prompt": "b"})
+    process = batch(path, "--engine", "ray", "--address", address, "--jobs", "1", "--json")
+    wait_until(lambda: holds(log, '"clip_published"'), of=process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=LONG)
+    states = [film["state"] for film in json.loads(out)["films"]]
+    assert (process.returncode, states) == (143, ["waiting"] * 2), err
+    wait_until(lambda: holds(log, '"run_interrupted"'))
+    assert not (tmp_path / "runs/face-speech-2").exists()
 
 
 @pytest.mark.slow
