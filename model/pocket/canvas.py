@@ -9,8 +9,8 @@ SIZE = 256
 """Pixels of a side of the canvas, whatever the film's size is."""
 SMALLEST = 64
 """Pixels of a side of the smallest region."""
-FARTHEST, NEAR = 5.2, 4.6
-"""A canvas is so many times as high as the face from eyes to mouth: at most, and where the face is looked at by itself. A face that is smaller on it says less: docs/LOG.md, 2026-11-30."""
+WIDEST = 5.2
+"""A canvas is so many times as high as the face from eyes to mouth, at the most: a face that is smaller on it says less, and where the canvas ends motion does (docs/LOG.md, 2026-11-30)."""
 
 Boxes = Sequence[Sequence[float]]
 """Mouth, left and right eye: x, y, width and height in pixels of the film."""
@@ -33,9 +33,9 @@ def choose_region(options: Options, boxes: Boxes) -> Region:
     width, height = options.width, options.height
     longest = max(width, height)
     x, y, face = locate_face(boxes)
-    if longest <= FARTHEST * face:
+    if longest <= WIDEST * face:
         return Region((width - longest) // 2, (height - longest) // 2, longest, longest)
-    side = max(min(SMALLEST, longest), round(NEAR * face))
+    side = max(min(SMALLEST, longest), round(WIDEST * face))
     left, top = _begin_side(x, side, width), _begin_side(y, side, height)
     return Region(left, top, side, side, whole=False)
 
