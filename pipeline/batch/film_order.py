@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.upkeep.child_process import read_last_line
+from pipeline.upkeep.child_process import VARIABLE, read_last_line
+from storage.lock import TOKENS_VARIABLE
 from storage.publish import make_folder
 from tasks.options import read_run
 
@@ -13,6 +14,7 @@ LOGS = ".batch"
 """The folder beside a run for what its process said; `longtake web` passes over it."""
 _VARIABLES = ("LONGTAKE_", "OMP_")
 """What the environment says of films, by the beginnings of the names."""
+_OWN = (TOKENS_VARIABLE, VARIABLE, "LONGTAKE_WEB_")
 
 
 @dataclass(frozen=True)
@@ -67,5 +69,6 @@ class FilmEnding:
 
 
 def films_environment() -> dict[str, str]:
-    """What this process's environment says of films, for one on another machine."""
-    return {name: word for name, word in os.environ.items() if name.startswith(_VARIABLES)}
+    """What this process's environment says of films, for one on another machine; no locks, and no words that let somebody in."""
+    told = {name: word for name, word in os.environ.items() if name.startswith(_VARIABLES)}
+    return {name: word for name, word in told.items() if not name.startswith(_OWN)}

@@ -17,6 +17,7 @@ from pipeline.batch.film_process import PATIENCE, make_film_here
 from storage.errors import BadOption, Terminated
 from storage.publish import make_folder
 from tasks.signals import handle_signals
+from tasks.store_run import find_run_worker
 
 POLL_SECONDS = 2.0
 """Between two questions about a job; submitit itself asks Slurm for all of them at once, and seldom."""
@@ -58,6 +59,8 @@ def make_films(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch
             for _, job in making:
                 job.cancel(check=False)
             end = time.monotonic() + PATIENCE
+        if watch.is_stopped() and not any(find_run_worker(order.run) for order, _ in making):
+            return  # nor is anything known of their ends, where Slurm keeps no accounts
         watch.on_wait()
         time.sleep(POLL_SECONDS if making else 0)
 
