@@ -115,7 +115,7 @@ def resume(
     with (
         attach_sinks(progress.events_to),
         push_live_film(progress.push_to),
-        hold_run(root),
+        hold_run(root, begun=True),
     ):
         run = open_run(root)
         if (output := part.output(run.root, run.spec)) is not None:

@@ -23,12 +23,15 @@ __all__ = ["COUNTS", "EVERYTHING", "FILM", "find_run_worker", "hold_store_run", 
 
 
 @contextmanager
-def hold_store_run(root: Path | None, *, by_force: bool = False) -> Iterator[None]:
-    """Hold the run that a working folder belongs to, so that it may be made; nothing for another folder. Raises as storage.remote.store_run does."""
+def hold_store_run(
+    root: Path | None, *, by_force: bool = False, begun: bool = False
+) -> Iterator[None]:
+    """Hold the run that a working folder belongs to, so that it may be made; nothing for another folder. `begun`: it must be there. Raises as storage.remote.store_run does."""
     if root is None:
         yield
         return
-    with store_run.hold_store_run(root, Listener(_emit_wait, _emit_opened), by_force=by_force):
+    listener = Listener(_emit_wait, _emit_opened)
+    with store_run.hold_store_run(root, listener, by_force=by_force, begun=begun):
         yield
 
 

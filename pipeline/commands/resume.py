@@ -51,7 +51,7 @@ def _resume_held(
 ) -> "FinishedFilm":
     from pipeline.monitor.held_run import hold_run
 
-    with hold_run(root, by_force=by_force):
+    with hold_run(root, by_force=by_force, begun=True):
         return making()
 
 

@@ -49,7 +49,7 @@ def _repair_held(run: "Run", console: "Console | None") -> "Verification":
     from pipeline.monitor.held_run import hold_run
     from pipeline.upkeep.verify import repair_run
 
-    with hold_run(run.root):
+    with hold_run(run.root, begun=True):
         return repair_run(run, console, _show_price)
 
 

@@ -11,11 +11,12 @@ from tasks.events import Fact, listen_to_events
 
 
 @contextmanager
-def hold_run(root: Path | None, *, by_force: bool = False) -> Iterator[None]:
-    """Hold the run that a folder is the working folder of; nothing for any other folder. `by_force`: from whoever has it. Raises RunLocked and what a store raises."""
+def hold_run(root: Path | None, *, by_force: bool = False, begun: bool = False) -> Iterator[None]:
+    """Hold the run that a folder is the working folder of; nothing for any other folder. `by_force`: from whoever has it; `begun`: it must be there. Raises RunLocked and what a store raises."""
     from tasks.store_run import hold_store_run
 
-    with listen_to_events(_say_event), hold_store_run(root, by_force=by_force):
+    held = hold_store_run(root, by_force=by_force, begun=begun)
+    with listen_to_events(_say_event), held:
         yield
 
 

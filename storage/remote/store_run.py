@@ -16,7 +16,7 @@ from storage.remote.address import FIRST_PATIENCE, find_url, open_store
 from storage.remote.event_pieces import EventPieces, pull_events
 from storage.remote.lease import NAME as LEASE
 from storage.remote.lease import Lease, LeaseState, hold_lease
-from storage.remote.record_object import DATA, data_name
+from storage.remote.record_object import DATA, RUN, data_name
 from storage.remote.run_store import RunStore, probe_store
 from storage.remote.store_follower import StoreFollower
 from storage.remote.store_pull import Puller, Wanted, clear_other_film
@@ -55,10 +55,12 @@ class Listener:
 
 
 @contextmanager
-def hold_store_run(root: Path, listener: Listener, *, by_force: bool = False) -> Iterator[None]:
+def hold_store_run(
+    root: Path, listener: Listener, *, by_force: bool = False, begun: bool = False
+) -> Iterator[None]:
     """Hold the run that a working folder belongs to: its lease is taken, what is lacking here is brought, and all that is published goes there as well.
 
-    Nothing for any other folder, and where this process holds it already. `by_force` takes the lease from whoever has it. Raises RunLocked, BadInput,
+    Nothing for any other folder, and where this process holds it already. `by_force` takes the lease from whoever has it. Raises NotARun where it must have been `begun` and nothing lies there; RunLocked, BadInput,
     NoSuchBucket, NoConditionalWrites, StoreUnreachable, StoreRefused; meanwhile, whatever is published, LeaseLost.
     """
     url = find_url(root)
@@ -67,13 +69,15 @@ def hold_store_run(root: Path, listener: Listener, *, by_force: bool = False) ->
         return
     # Nothing waits long for a store that is not there, nor a renewal for a request.
     quick = open_store(url, patience=FIRST_PATIENCE)
+    if begun and not is_run(root) and quick.get(RUN) is None:
+        raise NotARun(url, "nothing lies there")
     probe_store(quick, secrets.token_hex(8))
     with hold_lease(quick, listener.wait, by_force=by_force) as lease:
-        begun, view = time.monotonic(), StoreView(open_store(url))
+        opening, view = time.monotonic(), StoreView(open_store(url))
         aside = clear_other_film(root, view.read_run())
         make_folder(root)
         with hold_lock(root), _followed(root, view, lease) as opened:
-            listener.opened(opened(aside, begun))
+            listener.opened(opened(aside, opening))
             _held.add(str(root))
             try:
                 yield

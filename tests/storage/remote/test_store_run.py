@@ -116,6 +116,17 @@ def quick(tmp_path: Path) -> Studio:
     return Studio(f"memory://films/{tmp_path.name}", tmp_path)
 
 
+def test_a_run_that_must_be_there_is_asked_for_before_anything_is_left(tmp_path: Path) -> None:
+    """Its URL is named, and no lease lies there afterwards."""
+    url = f"file://{tmp_path}/films/none"
+    listener = Listener(lambda _who, _seconds: None, lambda _opened: None)
+    root = Machine(url, tmp_path / "a").root
+    held = hold_store_run(root, listener, begun=True)
+    with pytest.raises(NotARun, match="films/none is not a run: nothing lies there"), held:
+        pass
+    assert not [*Path(tmp_path, "films").rglob("*.json")]
+
+
 def test_another_machine_has_what_was_published(studio: Studio) -> None:
     """Run, inputs, clips, the newest state checkpoint, the film; steps only for those who ask."""
     one, two = studio.machine("one"), studio.machine("two")
