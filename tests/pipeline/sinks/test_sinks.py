@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ class Deaf:
 def test_a_failure_before_there_is_a_run_stands_in_its_file_too(tmp_path: Path):
     """A place may be found dead before the run's folder is known."""
     way = Deaf()
-    sink = EventSink("redis://there", way, QUICK)
+    sink = EventSink("redis://there", way, replace(QUICK, flush=0.5))
     sink.add_event("asked", {})
     assert way.asked.wait(LONG)
     sink.add_event("run_started", {"run": str(tmp_path)})
