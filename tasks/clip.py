@@ -119,21 +119,12 @@ class DecodeClip(ClipTask):
 
 
 def publish_segment(session: Session, clip: int) -> None:
-    """Decode a clip or take its stored frames, encode it, and commit it; by-product: the frames."""
-    run, spec = session.run, session.run.spec
-    frames = read_stored_frames(session, clip)
-    redone = frames is not None
-    if frames is None:
-        frames = session.decode(clip)
-    shown, path = spec.frames_in(clip), run.segment_path(clip)
-    # Frames go to the disk, which mostly waits, while the encoder works; the record is written when both are there.
-    with ThreadPoolExecutor(1, "frames") as beside:
-        kept = beside.submit(keep_frames, session, clip, None if redone else frames)
-        digest = encode_segment(
-            path, draw_marks(spec, clip, frames), fps=spec.fps, crf=spec.crf, preset=spec.preset
-        )
-    kept.result()
-    size = path.stat().st_size
+    """Take a clip's segment from a machine that has decoded it, or decode it here, and commit it."""
+    run, shared = session.run, session.shared_decoding
+    redone, digest = False, None if shared is None else shared.take(clip)
+    if digest is None:
+        redone, digest = encode_clip(session, clip)
+    shown, size = run.spec.frames_in(clip), run.segment_path(clip).stat().st_size
     run.records.commit(DecodeClip.stage, clip, sha256=digest, bytes=size, frames=shown)
     session.disk.count(size)
     seconds = session.lap_seconds()
@@ -141,6 +132,24 @@ def publish_segment(session: Session, clip: int) -> None:
     session.live.extend()
     if device := session.read_device():
         emit_event("device_sampled", clip=clip, **device)
+
+
+def encode_clip(session: Session, clip: int) -> tuple[bool, str]:
+    """Decode a clip or take its stored frames, and publish its segment: whether its frames were there, and the SHA-256; by-product: the frames."""
+    run, spec = session.run, session.run.spec
+    frames = read_stored_frames(session, clip)
+    redone = frames is not None
+    if frames is None:
+        frames = session.decode(clip)
+    path = run.segment_path(clip)
+    # Frames go to the disk, which mostly waits, while the encoder works; the record is written when both are there.
+    with ThreadPoolExecutor(1, "frames") as beside:
+        kept = beside.submit(keep_frames, session, clip, None if redone else frames)
+        digest = encode_segment(
+            path, draw_marks(spec, clip, frames), fps=spec.fps, crf=spec.crf, preset=spec.preset
+        )
+    kept.result()
+    return redone, digest
 
 
 def draw_marks(spec: "Spec", clip: int, frames: "Byte") -> "Byte":

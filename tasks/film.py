@@ -161,6 +161,8 @@ def film_tasks(session: Session) -> Iterator[luigi.Task]:
     session.live.extend()
     if len(part.span(run.spec.clips)) == run.spec.clips:
         yield from missing_tasks(session, MuxVideo)
+        if session.shared_decoding is not None:
+            session.shared_decoding.finish()
     session.live.finish(session.pulse)
 
 

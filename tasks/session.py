@@ -37,6 +37,7 @@ from tasks.loaded_model import (
     unload_avatar,
 )
 from tasks.numerics_change import accept_numerics
+from tasks.shared_decoding import SharedDecoding, open_shared_decoding
 from tasks.signals import StopFlag
 from tasks.state_checkpoints import CheckpointCost, StateCheckpoints
 from tasks.store_run import hold_store_run
@@ -164,6 +165,15 @@ class Session:
         if len(span) == self.run.spec.clips:  # a part is joined once, where it is to lie
             output = self.part.output(self.run.root, self.run.spec)
         return DiskSpace(self.run, span, None if output is None else output.path)
+
+    @cached_property
+    def shared_decoding(self) -> SharedDecoding | None:
+        """The segments that other machines decode; None where none do."""
+        return open_shared_decoding(self.run, self._wait_for_others)
+
+    def _wait_for_others(self, seconds: float) -> None:
+        self.stop.wait(seconds)
+        self.watchdog.wait_for_other()
 
     @cached_property
     def live(self) -> LiveFilm:

@@ -1,14 +1,17 @@
 """longtake resume: go on with a run."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.arguments import Parser
+from pipeline.commands.arguments import Parser, read_one_of
 from pipeline.commands.command import (
     Command,
     Job,
+    prepare_logging,
+    print_words,
     read_progress,
     report_film,
     switch_live_on,
@@ -16,6 +19,7 @@ from pipeline.commands.command import (
 from pipeline.commands.keep_going import flags_as_words, keep_going
 from pipeline.push.address import add_push
 from pipeline.sinks.address import add_events_to
+from storage.errors import count_noun
 
 if TYPE_CHECKING:
     from pipeline.results import FinishedFilm
@@ -28,6 +32,8 @@ def prepare(command: Command) -> Job:
     from storage.lock import break_held_lock
 
     root = command.path("run")
+    if command.options["stages"]:
+        return _decode_for_others(command, root)
     switch_live_on(command)
     if command.has("keep_going"):
         return keep_going(command, ["resume", str(root), *flags_as_words(command)], root)
@@ -46,6 +52,20 @@ def prepare(command: Command) -> Job:
     return Job(partial(_resume_held, root, making, by_force=by_force), report_film)
 
 
+def _decode_for_others(command: Command, root: Path) -> Job:
+    from tasks.decode_helper import decode_for_others
+
+    prepare_logging(command)
+    return Job(partial(decode_for_others, root), _report_decoded)
+
+
+def _report_decoded(clips: int) -> int:
+    print_words(
+        f"{count_noun(clips, 'clip')} decoded for the machine that makes the film", sys.stderr
+    )
+    return 0
+
+
 def _resume_held(
     root: Path, making: "Callable[[], FinishedFilm]", *, by_force: bool
 ) -> "FinishedFilm":
@@ -60,6 +80,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_run()
     parser.usage = "longtake resume RUN [settings]"
     parser.add_switch("--accept-joint", "Go on although another machine or version began it.")
+    parser.add_argument(
+        "--stages",
+        type=read_one_of("decode"),
+        metavar="decode",
+        help="Only decode clips, for the machine that makes the film of a run at a URL with --offline.",
+    )
     parser.add_keep_going()
     add_events_to(parser)
     add_push(parser)

@@ -87,6 +87,24 @@ class Puller:
         opened.presence.rebuild()
         return self.found
 
+    def pull_beginning(self) -> bool:
+        """Bring what every clip is made of: run.json, picture and sound, and what the model made of them. False while that is not there. Raises as `pull`."""
+        run = self._view.read_run()
+        if run is None:
+            return False
+        self._bring_run(run)
+        return self.pull_record(f"{COMMITS}/{name_of('inputs', None)}")
+
+    def pull_record(self, name: str) -> bool:
+        """Bring one record and what it vouches for, asked for by its path in the run; False where it says nothing done. Whose it is is not asked: only for those who publish nothing."""
+        found = self._store.get(name)
+        record = RecordObject.from_bytes(found.content) if found else None
+        facts = unseal_facts(record.body) if record is not None and record.body else None
+        if record is None or facts is None or facts.get("state") != "done":
+            return False
+        mine = facts.get("run") == Run.open(self._root).spec.digest and _is_named(name, facts)
+        return mine and self._bring_record(name, (record, facts))[1] is not None
+
     def _bring_all(self, there: RecordsThere) -> None:
         """Bring what the records vouch for; those whose content the store has not are taken out."""
         found, asked = self.found, list(there.items())

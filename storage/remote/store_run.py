@@ -131,6 +131,24 @@ def _remove_unnamed(store: RunStore, named: set[str], lease: Lease) -> None:
             store.delete(name)
 
 
+@contextmanager
+def hold_copy(root: Path) -> Iterator[tuple[Puller, RunStore]]:
+    """Hold the working folder of a run at a URL to bring parts of it here, without its lease: whoever has that goes on.
+
+    Raises NotARun where there is no run; RunLocked where a process of this machine works in the folder; StoreUnreachable, StoreRefused, BadInput.
+    """
+    url = find_url(root)
+    assert url is not None, "only of a working folder"
+    quick = open_store(url, patience=FIRST_PATIENCE)
+    if (run := StoreView(quick).read_run()) is None:
+        raise NotARun(url, "nothing lies there")
+    clear_other_film(root, run)
+    make_folder(root)
+    store = open_store(url)
+    with hold_lock(root):
+        yield Puller(root, StoreView(store), Wanted()), store
+
+
 def find_lease_holder(root: Path) -> str | None:
     """Who has the lease of the run that a working folder belongs to, in words; None where nobody has, or the store cannot be asked."""
     url = find_url(root)

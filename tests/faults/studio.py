@@ -33,6 +33,7 @@ class Studio:
         words = {
             "new": ["longtake", "new", image, audio, *asked],
             "resume": ["longtake", "resume", self.url],
+            "decode": ["longtake", "resume", self.url, "--stages", "decode"],
             "luigi": ["luigi", "LongVideo", "--image", image, "--audio", audio, *asked],
         }[verb]
         words += ["--local-scheduler"] if verb == "luigi" else []
