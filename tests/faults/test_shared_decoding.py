@@ -1,6 +1,7 @@
 """Machines that share the decoding of a film: one denoises it all and has the lease, others decode. Killed, asleep, gone: the same bytes, and nobody is waited for without end."""
 
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -50,7 +51,10 @@ def studio(
 
 def begin(studio: Studio, hands: ExitStack, *helpers: str, **more: str) -> list[Started]:
     """Let a machine begin the film, and others decode once it is there."""
-    store, started = open_store(studio.url), [hands.enter_context(running(studio.start("a", **more)))]
+    store, started = (
+        open_store(studio.url),
+        [hands.enter_context(running(studio.start("a", **more)))],
+    )
     wait_until(lambda: store.get("run.json") is not None, of=started[0].process)
     started += [hands.enter_context(running(studio.start(n, "decode", **SLOW))) for n in helpers]
     return started
@@ -85,3 +89,106 @@ def test_others_decode_and_the_bytes_are_those_of_one_machine(
     assert sum(decoded_by(said) for _, said in ended) >= 8
     assert offers_of(studio, "") == []
     assert differences(studio, expected) == []
+
+
+def test_a_machine_that_dies_while_it_decodes_is_not_waited_for(
+    studio: Studio, expected: Tree
+) -> None:
+    """`kill -9` after its first offer: what it had claimed is decoded by the one that makes the film."""
+    with ExitStack() as hands:
+        maker, helper = begin(studio, hands, "b", FAKE_DENOISE="0.1")
+        wait_until(lambda: offers_of(studio, "segment"), of=maker.process)
+        helper.kill()
+        status, said = maker.end()
+    assert status == 0, said
+    assert helper.end()[0] == -signal.SIGKILL
+    assert offers_of(studio, "") == []
+    assert differences(studio, expected) == []
+
+
+def test_a_machine_that_sleeps_meanwhile_changes_nothing(studio: Studio, expected: Tree) -> None:
+    """It wakes when its clips are decoded elsewhere and the film is there, and ends well."""
+    with ExitStack() as hands:
+        maker, helper = begin(studio, hands, "b", FAKE_DENOISE="0.1")
+        wait_until(lambda: offers_of(studio, "block"), of=maker.process)
+        os.kill(helper.process.pid, signal.SIGSTOP)
+        status, said = maker.end()
+        assert status == 0, said
+        os.kill(helper.process.pid, signal.SIGCONT)
+        assert helper.end()[0] == 0
+    assert differences(studio, expected) == []
+
+
+def test_the_film_goes_on_when_its_maker_is_lost(studio: Studio, expected: Tree) -> None:
+    """`kill -9` of the one with the lease: another takes it up, and those who decode stay."""
+    with ExitStack() as hands:
+        maker, helper = begin(studio, hands, "b", FAKE_DENOISE="0.1")
+        wait_until(lambda: offers_of(studio, "segment"), of=helper.process)
+        maker.kill()
+        assert maker.end()[0] == -signal.SIGKILL
+        second = hands.enter_context(running(studio.start("c", **SLOW)))
+        status, said = second.end()
+        assert status == 0, said
+        assert helper.end()[0] == 0
+    assert differences(studio, expected) == []
+
+
+def test_an_offer_that_is_not_whole_is_decoded_again(studio: Studio, expected: Tree) -> None:
+    """A bit of each is turned while the one who would take them is gone."""
+    store = open_store(studio.url)
+    with ExitStack() as hands:
+        maker, helper = begin(studio, hands, "b", FAKE_DENOISE="0.1")
+        wait_until(lambda: len(offers_of(studio, "segment")) > 2, of=helper.process)
+        maker.kill()
+        helper.kill()
+        maker.end()
+    for name in offers_of(studio, "segment"):
+        found = store.get(name)
+        assert found is not None
+        store.put(name, found.content[:-1] + bytes([found.content[-1] ^ 1]))
+    status, said = studio.start("c").end()
+    assert status == 0, said
+    assert differences(studio, expected) == []
+
+
+def test_what_cannot_be_shared_is_refused(studio: Studio, tmp_path: Path) -> None:
+    """A run on this machine alone, a URL at which nothing lies, a machine that computes otherwise: one line each, and nothing is claimed."""
+    status, said = studio.start("b", "decode").end()
+    assert (status, "nothing lies there" in said) == (2, True), said
+    folder = replace(studio, url=str(tmp_path / "film"))
+    status, said = folder.start("b", "decode").end()
+    assert (status, "only of a run at a URL" in said) == (2, True), said
+    with ExitStack() as hands:
+        maker, *_ = begin(studio, hands, FAKE_DENOISE="0.2")
+        status, said = studio.start("b", "decode", FAKE_NUMERICS="other").end()
+        assert status != 0
+        assert "other numerics" in said
+        assert offers_of(studio, "block") == []
+        maker.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_paused_and_woken_at_random(seed: int, studio: Studio, expected: Tree) -> None:
+    """One makes, two decode; each is killed or paused at any instant, and the film made by whoever is left."""
+    chance = random.Random(seed)
+    with ExitStack() as hands:
+        started = begin(studio, hands, "b", "c", FAKE_DENOISE="0.05")
+        for _ in range(3):
+            time.sleep(chance.random())
+            victim = chance.choice(started)
+            if victim.process.poll() is None:
+                what = chance.choice((signal.SIGKILL, signal.SIGSTOP))
+                victim.process.send_signal(what)
+        last = hands.enter_context(running(studio.start("d", **SLOW)))
+        time.sleep(chance.random() * 2)
+        for each in started:
+            if each.process.poll() is None:
+                each.process.send_signal(signal.SIGCONT)
+        status, said = last.end()
+        if status == 75:  # the first one was alive
+            assert started[0].end()[0] == 0, seed
+        else:
+            assert status == 0, (seed, said)
+    assert differences(studio, expected) == [], seed
