@@ -72,9 +72,10 @@ class DecodeHelper:
             if not self._wait_for_latents(clip):
                 return
             self._offers.renew_claim(first, key, clip + 1)
-            self._offer(clip)
+            self.offer_clip(clip)
 
-    def _offer(self, clip: int) -> None:
+    def offer_clip(self, clip: int) -> None:
+        """Decode a clip whose latents are here, and offer its segment; nothing where some of them are not."""
         begun, run, spec = time.monotonic(), self._run, self._run.spec
         key = find_segment_key(run, clip)
         if key is None:
