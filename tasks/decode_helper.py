@@ -12,6 +12,7 @@ from storage.remote.segment_offers import (
     BLOCK_CLIPS,
     SegmentOffer,
     SegmentOffers,
+    first_of_block,
 )
 from storage.remote.store_pull import Puller
 from storage.remote.store_run import hold_copy
@@ -61,7 +62,7 @@ class DecodeHelper:
         for first in range(0, self._run.spec.clips, BLOCK_CLIPS):
             if not self._wait_for_latents(first):
                 return
-            if self._puller.pull_record(_record("segment", first)):
+            if self._puller.is_done(_record("segment", first)):
                 continue
             key = find_segment_key(self._run, first)
             if key is not None and self._offers.claim_block(first, key):
@@ -96,7 +97,8 @@ class DecodeHelper:
         now = {each: run.latents.digest(each) for each in before}
         streams = decoder is not None and decoder.next_clip == clip and clip not in run.spec.cuts
         if decoder is None or not streams or any(self._seen.get(n) != now[n] for n in before):
-            decoder, self._seen = position_decoder(run, self._avatar, clip), dict(now)
+            decoder = position_decoder(run, self._avatar, clip)
+        self._seen = dict(now)
         return decoder
 
     def _clips_before(self, clip: int) -> range:
@@ -104,13 +106,18 @@ class DecodeHelper:
 
     def _wait_for_latents(self, clip: int) -> bool:
         """Bring the latents that a clip is decoded from, once they are there; False where the film is there before."""
-        for each in (*self._clips_before(clip), clip):
-            pause = FIRST_PAUSE
-            while not self._puller.pull_record(_record("latents", each)):
-                if self._puller.pull_record(_record("video", None)):
-                    return False
-                self._stop.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+        # Once a block: what another holder writes anew meanwhile costs offers that nobody asks for, and never a byte.
+        before = self._clips_before(clip) if clip == first_of_block(clip) else ()
+        return all(self._wait_for_record(_record("latents", each)) for each in (*before, clip))
+
+    def _wait_for_record(self, name: str) -> bool:
+        pause = FIRST_PAUSE
+        while not self._puller.pull_record(name):
+            # Asked for as seldom as the pause is long: nothing hangs on when it is seen.
+            if pause == LONGEST_PAUSE and self._puller.is_done(_record("video", None)):
+                return False
+            self._stop.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
         return True
 
 

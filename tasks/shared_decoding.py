@@ -23,7 +23,7 @@ from tasks.loaded_model import model_traits_of
 if TYPE_CHECKING:
     from storage.run import Run
 
-LOOK_AGAIN = 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 """Seconds between two looks for a segment that is being decoded elsewhere."""
 
 
@@ -60,8 +60,10 @@ class SharedDecoding:
         if block_key is None or block in self._own:
             return None
         if not self._offers.claim_block(block, block_key):
+            pause = FIRST_PAUSE
             while watch.is_alive(self._offers.read_claim(block, block_key)):
-                self._wait(LOOK_AGAIN)
+                self._wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
                 if (offer := self._offers.find(clip, key)) is not None:
                     return offer
             emit_event("decoder_gone", clip=clip)

@@ -2,14 +2,16 @@
 
 Environment (also for child processes): FAKE_DENOISE and FAKE_DECODE are seconds a clip, FAKE_NUMERICS changes what it
 says of its numerics, FAKE_PROBE what its probe gives (empty: it has none), FAKE_WRONG=0.5 lets it compute wrongly by so much, FAKE_DRIFT=1 changes all that it computes by a hair, FAKE_MOTION=3 lets a clip take so many latents from the decoded one before it and nothing else. FAKE_FACE=1 lets it need a face, FAKE_POSE=1 take poses. FAKE_CARD="4 8 71 98" is what its card says (used, total, temperature, load). A folder FAKE_FAIL with files such as `denoise.17`
-that hold a number makes that stage of that clip fail so many times; a word after it says how: memory, device, io, full, nan (denoise only). FAKE_LOG is a file that gets one line per call. While a folder FAKE_HOLD has a file such as `decode.2`, that stage of that clip waits, beside a file `decode.2.reached`.
+that hold a number makes that stage of that clip fail so many times; a word after it says how: memory, device, io, full, nan (denoise only). FAKE_DEVICE is a file that stands for a card: one process or thread takes its time there at once. FAKE_LOG is a file that gets one line per call. While a folder FAKE_HOLD has a file such as `decode.2`, that stage of that clip waits, beside a file `decode.2.reached`.
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +85,21 @@ KINDS = {
 }
 
 
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold the device: a card does one thing at a time, though two threads ask."""
+    if not (device := os.environ.get("FAKE_DEVICE")):
+        yield
+        return
+    with Path(device).open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _pretend(stage: str, clip: int) -> bool:
     """Take the time, fail as scripted; True if what comes out is to be NaN."""
-    time.sleep(float(os.environ.get(f"FAKE_{stage.upper()}", "0")))
+    with _one_at_a_time():
+        time.sleep(float(os.environ.get(f"FAKE_{stage.upper()}", "0")))
     held = Path(os.environ.get("FAKE_HOLD", "/nowhere")) / f"{stage}.{clip}"
     if held.exists():
         held.with_name(f"{held.name}.reached").touch()

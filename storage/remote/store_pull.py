@@ -96,14 +96,22 @@ class Puller:
         return self.pull_record(f"{COMMITS}/{name_of('inputs', None)}")
 
     def pull_record(self, name: str) -> bool:
-        """Bring one record and what it vouches for, asked for by its path in the run; False where it says nothing done. Whose it is is not asked: only for those who publish nothing."""
+        """Bring one record and what it vouches for, asked for by its path in the run; False where it says nothing done. Which holder's it is is not asked: only for those who publish nothing."""
+        found = self._find_done(name)
+        return found is not None and self._bring_record(name, found)[1] is not None
+
+    def is_done(self, name: str) -> bool:
+        """True if a record says done, as for `pull_record`; nothing is brought."""
+        return self._find_done(name) is not None
+
+    def _find_done(self, name: str) -> tuple[RecordObject, Facts] | None:
         found = self._store.get(name)
         record = RecordObject.from_bytes(found.content) if found else None
         facts = unseal_facts(record.body) if record is not None and record.body else None
         if record is None or facts is None or facts.get("state") != "done":
-            return False
+            return None
         mine = facts.get("run") == Run.open(self._root).spec.digest and _is_named(name, facts)
-        return mine and self._bring_record(name, (record, facts))[1] is not None
+        return (record, facts) if mine else None
 
     def _bring_all(self, there: RecordsThere) -> None:
         """Bring what the records vouch for; those whose content the store has not are taken out."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from films import Film, Started, Tree, running
+from films import Film, Started, Tally, Tree, running
 from studio import LOCAL, NUMBERS, SLOW, Studio
 
 from storage.remote.address import open_store
@@ -49,11 +49,13 @@ def studio(
     return Studio(first_denoised, server.environment, tmp_path, url)
 
 
-def begin(studio: Studio, hands: ExitStack, *helpers: str, **more: str) -> list[Started]:
+def begin(
+    studio: Studio, hands: ExitStack, *helpers: str, verb: str = "new", **more: str
+) -> list[Started]:
     """Let a machine begin the film, and others decode once it is there."""
     store, started = (
         open_store(studio.url),
-        [hands.enter_context(running(studio.start("a", **more)))],
+        [hands.enter_context(running(studio.start("a", verb, **more)))],
     )
     wait_until(lambda: store.get("run.json") is not None, of=started[0].process)
     started += [hands.enter_context(running(studio.start(n, "decode", **SLOW))) for n in helpers]
@@ -76,12 +78,15 @@ def differences(studio: Studio, expected: Tree) -> list[str]:
     return studio.judge({n: d for n, d in expected.items() if not n.startswith(LOCAL)})
 
 
+@pytest.mark.parametrize("verb", ["new", "luigi"])
 def test_others_decode_and_the_bytes_are_those_of_one_machine(
-    studio: Studio, expected: Tree
+    verb: str, studio: Studio, expected: Tree
 ) -> None:
     """Two of them decode some clips, and leave nothing on the store."""
     with ExitStack() as hands:
-        maker, *helpers = begin(studio, hands, "b", "c", FAKE_DENOISE="0.3", FAKE_DECODE="0.3")
+        maker, *helpers = begin(
+            studio, hands, "b", "c", verb=verb, FAKE_DENOISE="0.3", FAKE_DECODE="0.3"
+        )
         status, said = maker.end()
         assert status == 0, said
         ended = [each.end() for each in helpers]
@@ -165,6 +170,35 @@ def test_what_cannot_be_shared_is_refused(studio: Studio, tmp_path: Path) -> Non
         assert "other numerics" in said
         assert offers_of(studio, "block") == []
         maker.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_two_that_decode_beside_one_that_denoises(
+    studio: Studio, server: S3Server, expected: Tree, tally: Tally
+) -> None:
+    """Where decoding is half of the work of a card that does one thing at a time: how much sooner the film is there, and requests a clip. The model sleeps, so this is the cost of sharing alone."""
+    work = {"FAKE_DENOISE": "1", "FAKE_DECODE": "1"}
+    alone = replace(studio, url=f"{studio.url}-alone")
+    begun = time.monotonic()
+    status, said = alone.start("one", FAKE_DEVICE=str(studio.place / "card"), **work).end()
+    one = time.monotonic() - begun
+    assert status == 0, said
+    before, begun = sum(server.count_requests().values()), time.monotonic()
+    with ExitStack() as hands:
+        maker, *_ = begin(studio, hands, FAKE_DEVICE=str(studio.place / "card"), **work)
+        for name in ("b", "c"):
+            card = str(studio.place / f"card-{name}")
+            hands.enter_context(running(studio.start(name, "decode", FAKE_DEVICE=card, **work)))
+        status, said = maker.end()
+        three = time.monotonic() - begun
+    assert status == 0, said
+    asked = (sum(server.count_requests().values()) - before) / 21
+    tally(alone=one, shared=three, faster=one / three, requests=asked)
+    print(f"alone {one:.1f} s, shared {three:.1f} s, {one / three:.2f} times; {asked:.1f} requests")
+    assert differences(studio, expected) == []
+    assert one / three >= 1.6
+    assert asked <= 40
 
 
 @pytest.mark.slow
