@@ -124,7 +124,7 @@ def first_of_block(clip: int) -> int:
 
 
 def compute_key(run: "Run", digests: list[str]) -> str:
-    """Of what a segment is decoded from: the spec, the numerics, and these digests of the latents that the decoder sees, in their order."""
+    """A hash of what a segment is decoded from: the spec, the numerics, and these digests of the latents that the decoder sees, in their order."""
     numerics = json.dumps(dict(run.fingerprint), sort_keys=True)
     whole = json.dumps([run.spec.digest, numerics, digests])
     return hashlib.sha256(whole.encode()).hexdigest()[:KEY_DIGITS]

@@ -57,7 +57,7 @@ def begin(
         open_store(studio.url),
         [hands.enter_context(running(studio.start("a", verb, **more)))],
     )
-    wait_until(lambda: store.get("run.json") is not None, of=started[0].process)
+    wait_until(lambda: store.get("run.json") is not None, of=started[0].process, every=0.5)
     started += [hands.enter_context(running(studio.start(n, "decode", **SLOW))) for n in helpers]
     return started
 
@@ -178,7 +178,7 @@ def test_two_that_decode_beside_one_that_denoises(
     studio: Studio, server: S3Server, expected: Tree, tally: Tally
 ) -> None:
     """Where decoding is half of the work of a card that does one thing at a time: how much sooner the film is there, and requests a clip. The model sleeps, so this is the cost of sharing alone."""
-    work = {"FAKE_DENOISE": "1", "FAKE_DECODE": "1"}
+    work = {"FAKE_DENOISE": "1", "FAKE_DECODE": "1", "LONGTAKE_LEASE_TTL": "30"}
     alone = replace(studio, url=f"{studio.url}-alone")
     begun = time.monotonic()
     status, said = alone.start("one", FAKE_DEVICE=str(studio.place / "card"), **work).end()
