@@ -4,7 +4,7 @@ import gc
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -33,6 +33,9 @@ NEVER_SECONDS = 1e9
 class SchedulerFactory(luigi.interface._WorkerSchedulerFactory):
     """Luigi's own schedulers; a worker that ends when nothing can be done, as a task counts its tries by itself."""
 
+    worker_settings: ClassVar[dict[str, Any]] = {"keep_alive": False}
+    """What workers are given besides Luigi's own words."""
+
     def create_local_scheduler(self) -> "Scheduler":
         """One that gives no failed task again, and never takes the one worker for dead: a machine that slept, or whose clock was set, is not."""
         return luigi.scheduler.Scheduler(
@@ -45,12 +48,12 @@ class SchedulerFactory(luigi.interface._WorkerSchedulerFactory):
     def create_worker(
         self, scheduler: "Scheduler", worker_processes: int, assistant: bool = False
     ) -> "Worker":
-        """One that ends when nothing can be done."""
+        """One with the settings of this factory."""
         return luigi.worker.Worker(
             scheduler=scheduler,
             worker_processes=worker_processes,
             assistant=assistant,
-            keep_alive=False,
+            **self.worker_settings,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import luigi
 
@@ -22,10 +22,6 @@ from tasks.long_video import name_resource
 from tasks.luigi_batches import SchedulerFactory
 from tasks.options import read_run
 from tasks.signals import Stopped
-
-if TYPE_CHECKING:
-    from luigi.scheduler import Scheduler
-    from luigi.worker import Worker
 
 _PORT = 8082
 Report = tuple[str, FilmEnding | None]
@@ -84,19 +80,12 @@ class OrderedBatch(luigi.Task):
 class BatchFactory(SchedulerFactory):
     """Workers that stay while others are at films of theirs, which may come back."""
 
-    def create_worker(
-        self, scheduler: "Scheduler", worker_processes: int, assistant: bool = False
-    ) -> "Worker":
-        """One that waits for what others are at."""
-        return luigi.worker.Worker(
-            scheduler=scheduler,
-            worker_processes=worker_processes,
-            assistant=assistant,
-            keep_alive=True,
-            ping_interval=1.0,
-            wait_interval=1.0,
-            check_unfulfilled_deps=False,
-        )
+    worker_settings: ClassVar[dict[str, Any]] = {
+        "keep_alive": True,
+        "ping_interval": 1.0,
+        "wait_interval": 1.0,
+        "check_unfulfilled_deps": False,
+    }
 
 
 def make_films(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch) -> None:

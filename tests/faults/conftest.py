@@ -3,7 +3,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,8 @@ sys.path[:0] = [
 from films import ROOT, Film, Tally, Tree
 from wavefile import write_wave
 
+from tests.s3_server import S3Server, serving_s3
+
 
 @pytest.fixture(autouse=True)
 def _fenced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,14 @@ def tally(record_property: Callable[[str, object], None]) -> Tally:
             record_property(name, value)
 
     return count
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """An S3 server, one for all tests of a module; skipped where moto is not there."""
+    pytest.importorskip("moto")
+    with serving_s3() as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +13,8 @@ from films import Film, Started, Tally, Tree, running
 from studio import LOCAL, NUMBERS, SLOW, Studio
 
 from storage.remote.address import open_store
-from tests.s3_server import BUCKET, S3Server, serving_s3
+from tests.s3_server import BUCKET, S3Server
 from tests.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """One for all tests of the module."""
-    pytest.importorskip("moto")
-    with serving_s3() as served:
-        yield served
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,16 +18,8 @@ from storage.errors import LeaseLost, Terminated
 from storage.remote.address import open_store
 from storage.remote.store_view import StoreView
 from tests.relay import Relay, relaying
-from tests.s3_server import BUCKET, S3Server, serving_s3
+from tests.s3_server import BUCKET, S3Server
 from tests.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """One for all tests of the module."""
-    pytest.importorskip("moto")
-    with serving_s3() as served:
-        yield served
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from wavefile import write_wave
 
 from storage.errors import LeaseLost, StoreUnreachable
 from tests.relay import Relay, relaying
-from tests.s3_server import BUCKET, S3Server, serving_s3
+from tests.s3_server import BUCKET, S3Server
 
 TRIALS = int(os.environ.get("TRIALS", "200"))
 NAMES = ("a", "b")
@@ -125,14 +125,6 @@ def try_often(studio: Studio, server: S3Server, expected: Tree, trials: int, tal
     faults = sum((hit for hit, _ in ends), Counter[str]())
     tally(trials=trials, differing=sum(found for _, found in ends), by_hand=0, **faults)
     assert faults.total() >= trials
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """One for all tests of the module."""
-    pytest.importorskip("moto")
-    with serving_s3() as served:
-        yield served
 
 
 @pytest.fixture(scope="module")
