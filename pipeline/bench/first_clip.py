@@ -1,15 +1,18 @@
-"""How soon there is something to play: python -m pipeline.bench.first_clip [N] [--beside CHECKOUT].
+"""How soon there is something to play: python -m pipeline.bench.first_clip [N] [--beside CHECKOUT] [--film FLAGS].
 
-Seconds from the command to the first clip's record, of the clock and of the processor, for a film of pocket at its own size; and of `longtake --help`.
+Seconds from the command to the first clip's record, of the clock and of the processor, for a film of pocket at its own size, or with FLAGS; and of `longtake --help`.
 With another checkout beside it, each in turn, so that both meet the same machine.
 """
 
 import argparse
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -32,11 +35,11 @@ def time_command(words: list[str], checkout: Path, until: Path | None) -> tuple[
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def time_first_clip(checkout: Path) -> tuple[float, float]:
+def time_first_clip(checkout: Path, flags: Sequence[str] = ()) -> tuple[float, float]:
     """Seconds to the first clip's record, and of the processor."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "run/commits/segment.00000.json")
-        return time_command([*FILM, "--run", f"{folder}/run"], checkout, record)
+        return time_command([*FILM, *flags, "--run", f"{folder}/run"], checkout, record)
 
 
 def main() -> None:
@@ -44,16 +47,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("times", type=int, nargs="?", default=3)
     parser.add_argument("--beside", type=Path, help="another checkout, measured in turn")
+    parser.add_argument("--film", default="", help="more flags of the film, as one word")
     given = parser.parse_args()
     checkouts = [ROOT, *([given.beside.absolute()] if given.beside else [])]
     for name, measure in (
-        ("first clip", time_first_clip),
+        ("first clip", partial(time_first_clip, flags=shlex.split(given.film))),
         ("--help", lambda checkout: time_command(["--help"], checkout, None)),
     ):
         taken = [[measure(checkout) for checkout in checkouts] for _ in range(given.times)]
         for checkout, rounds in zip(checkouts, zip(*taken, strict=True), strict=True):
             clock, cpu = (median(each) for each in zip(*rounds, strict=True))
-            print(f"{name}: {clock:.2f} s, {cpu:.2f} s of the processor ({checkout.name})")
+            each = " ".join(f"{seconds:.2f}" for seconds, _ in rounds)
+            told = f"{cpu:.2f} s of the processor ({checkout.name}); one by one {each}"
+            print(f"{name}: {clock:.2f} s, {told}")
 
 
 if __name__ == "__main__":
