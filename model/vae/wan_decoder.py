@@ -1,29 +1,28 @@
-"""A walk through the decoder of diffusers' AutoencoderKLWan as a card wants it: channels last, and one pass over memory between two convolutions.
+"""A walk through the decoder of Wan2.1's VAE as a card wants it: channels last, and one pass over memory between two convolutions.
 
-Weights stay in diffusers' module, under its names and in its shapes; only their order in memory is what the convolutions here read. Biases are no
+Weights stay in their modules, under their names and in their shapes; only their order in memory is what the convolutions here read. Biases are no
 convolution's matter, they are added by whatever reads the result. What a layer remembers are two frames, zeros before there were any.
-Numbers between two convolutions are float32 and rounded once, where diffusers rounds after each step. On a card norm, SiLU and joining are one kernel
+Numbers between two convolutions are float32 and rounded once, where the reference rounds after each step. On a card norm, SiLU and joining are one kernel
 (model/ops/fused_triton.py); all else between two convolutions is small.
 """
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from einops import rearrange, repeat
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.ops.fused import has_kernels
+from model.vae import wan_modules
 from model.vae.wan_layout import CACHED_FRAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    Module = Any  # diffusers is untyped, and so are the parts of its modules
-    FeatureCache = list[Any]  # a slot for each layer that remembers: None, then a tensor
+    from model.vae.wan_modules import FeatureCache
 
 
 class JoinedFrames(NamedTuple):
@@ -53,16 +52,16 @@ class PendingSum(NamedTuple):
 
 
 class WanDecoder:
-    """The decoder of an AutoencoderKLWan without residual shortcuts (Wan2.1's), one latent at a time."""
+    """The decoder, one latent at a time."""
 
-    def __init__(self, decoder: Module) -> None:
-        slots = count()
-        self._conv_in = CausalConv3d(decoder.conv_in, next(slots))
-        self._steps = list(_decoder_layers(decoder, slots))
-        self._head = NormActConv(decoder.norm_out, decoder.conv_out, next(slots))
+    def __init__(self, decoder: wan_modules.Decoder) -> None:
+        norm, _, conv = decoder.head
+        self._conv_in = CausalConv3d(decoder.conv1)
+        self._steps = [_step_of(layer) for layer in _layers_of(decoder)]
+        self._head = NormActConv(norm, conv)
 
     def decode(self, z: Tensor, past: FeatureCache) -> Tensor:
-        """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `post_quant_conv`; `past` is brought up to date."""
+        """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `conv2`; `past` is brought up to date."""
         rows = rearrange(z, "b c t h w -> b t h w c")
         joined = join_frames(
             rows, self._conv_in.remembered(rows, past), folded=self._conv_in.folded
@@ -74,25 +73,22 @@ class WanDecoder:
         return to_frames(PendingSum(convolved, self._head.conv.bias))
 
 
-def _decoder_layers(decoder: Module, slots: Iterator[int]) -> Iterator[Any]:
+def _layers_of(decoder: wan_modules.Decoder) -> Iterator[nn.Module]:
     """Everything between the first and the last convolution, in the order in which it runs."""
-    middle = decoder.mid_block
-    yield Block(middle.resnets[0], slots)
-    for attention, block in zip(middle.attentions, middle.resnets[1:], strict=True):
-        yield Attention(attention)
-        yield Block(block, slots)
-    for level in decoder.up_blocks:
-        for block in level.resnets:
-            yield Block(block, slots)
-        for upsampler in level.upsamplers or ():
-            yield Upsampler(upsampler, slots)
+    yield from decoder.middle
+    yield from decoder.upsamples
+
+
+def _step_of(layer: nn.Module) -> Callable[[PendingSum, FeatureCache], PendingSum]:
+    if isinstance(layer, wan_modules.ResidualBlock):
+        return Block(layer)
+    return Attention(layer) if isinstance(layer, wan_modules.Attention) else Upsampler(layer)
 
 
 class CausalConv3d:
     """A convolution over a frame and the two before it, its weight [o, c, 3, y, x] laid out in memory for the way it is run."""
 
-    def __init__(self, conv: Module, slot: int) -> None:
-        self._slot = slot
+    def __init__(self, conv: Any) -> None:
         channels, size = conv.weight.shape[1], conv.weight.shape[-1]
         self.folded = channels < FOLDED_BELOW or size == 1
         order = "o c t y x -> o y x t c" if self.folded else "o c t y x -> o t y x c"
@@ -106,18 +102,17 @@ class CausalConv3d:
 
     def remembered(self, like: Tensor, past: FeatureCache) -> Tensor:
         """The last two frames [b, 2, h, w, c] of what this layer has seen; sizes as in `like` [b, t, h, w, c]."""
-        if past[self._slot] is None:
-            past[self._slot] = torch.zeros_like(like[:, :1]).repeat(1, CACHED_FRAMES, 1, 1, 1)
-        kept: Tensor = past[self._slot]
-        return kept
+        if self not in past:
+            past[self] = torch.zeros_like(like[:, :1]).repeat(1, CACHED_FRAMES, 1, 1, 1)
+        return past[self]
 
     def begins(self, past: FeatureCache) -> bool:
         """Whether this layer has seen nothing yet."""
-        return past[self._slot] is None
+        return self not in past
 
     def convolve(self, joined: JoinedFrames, past: FeatureCache) -> Tensor:
         """[b, t, h, w, c] → the same with o channels; what is to be remembered is from now on."""
-        past[self._slot] = joined.last
+        past[self] = joined.last
         frames, margin = joined.frames, self._margin
         if self.folded and margin == 0:
             return F.linear(frames, self._weight[:, :, 0, 0])
@@ -134,9 +129,9 @@ class CausalConv3d:
 class NormActConv:
     """A norm, a SiLU and the causal convolution behind them."""
 
-    def __init__(self, norm: Module, conv: Module, slot: int) -> None:
+    def __init__(self, norm: Any, conv: Any) -> None:
         self._gamma = norm.gamma.data.flatten()
-        self.conv = CausalConv3d(conv, slot)
+        self.conv = CausalConv3d(conv)
 
     def __call__(self, parts: PendingSum, past: FeatureCache) -> tuple[Tensor | None, Tensor]:
         """The sum, if it has more than a bias to add, and its convolution."""
@@ -148,10 +143,11 @@ class NormActConv:
 class Block:
     """A residual block of two convolutions."""
 
-    def __init__(self, block: Module, slots: Iterator[int]) -> None:
-        self._first = NormActConv(block.norm1, block.conv1, next(slots))
-        self._second = NormActConv(block.norm2, block.conv2, next(slots))
-        self._shortcut = None if block.in_dim == block.out_dim else block.conv_shortcut
+    def __init__(self, block: wan_modules.ResidualBlock) -> None:
+        norm1, _, conv1, norm2, _, _, conv2 = block.residual
+        self._first, self._second = NormActConv(norm1, conv1), NormActConv(norm2, conv2)
+        shortcut = block.shortcut
+        self._shortcut = shortcut if isinstance(shortcut, nn.Conv3d) else None
         self._nothing = torch.zeros_like(self._second.conv.bias)
 
     def __call__(self, parts: PendingSum, past: FeatureCache) -> PendingSum:
@@ -173,7 +169,7 @@ class Block:
 class Attention:
     """Each frame's pixels attend to each other, in one head."""
 
-    def __init__(self, block: Module) -> None:
+    def __init__(self, block: Any) -> None:
         self._gamma = block.norm.gamma.data.flatten()
         self._qkv, self._out = block.to_qkv, block.proj
         self._bias = widen_dtype(block.proj.bias.data)
@@ -193,10 +189,10 @@ class Attention:
 class Upsampler:
     """Twice the height and width and, where there is a convolution in time, twice the frames: but for a stream's first."""
 
-    def __init__(self, resample: Module, slots: Iterator[int]) -> None:
-        doubles = resample.mode == "upsample3d"
-        self._in_time = CausalConv3d(resample.time_conv, next(slots)) if doubles else None
-        conv = resample.resample[1]
+    def __init__(self, upsample: Any) -> None:
+        doubles = hasattr(upsample, "time_conv")
+        self._in_time = CausalConv3d(upsample.time_conv) if doubles else None
+        conv = upsample.resample[1]
         conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
         self._conv, self._bias = conv, widen_dtype(conv.bias.data)
 
@@ -265,7 +261,7 @@ def join_frames(frames: Tensor, past: Tensor, *, folded: bool) -> JoinedFrames:
 
 
 def rms_normalize(x: Tensor, gamma: Tensor) -> Tensor:
-    """Diffusers' WanRMS_norm over the last dimension, in the precision of x."""
+    """RMSNorm of model/vae/wan_modules.py over the last dimension, in the precision of x."""
     return F.normalize(x, dim=-1) * (widen_dtype(gamma) * x.shape[-1] ** 0.5)
 
 

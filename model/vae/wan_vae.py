@@ -1,35 +1,30 @@
-"""Wan2.1's VAE: its published file in diffusers' AutoencoderKLWan, an encoder and a decoder that stream, and the motion of wan-s2v.
+"""Wan2.1's VAE: its published file, an encoder and a decoder that stream, and the motion of wan-s2v.
 
-Weights lie in diffusers' module; its encoder runs as it is, its decoder in a walk of our own. What layers remember of the past lies in a list that belongs
-to each stream, never on the module, so any number of streams share one.
+What layers remember of the past belongs to each stream and is never on the modules, so any number of streams share one.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.vae.wan_decoder import WanDecoder
-from model.vae.wan_layout import (
-    STATISTICS,
-    bare_names,
-    decoder_memory,
-    published_name,
-    read_configuration,
-)
+from model.vae.wan_layout import STATISTICS, VAELayout, bare_names, decoder_memory, read_layout
+from model.vae.wan_modules import WanVAEModules
 from model.weights.state_file import load_exactly, read_tensors
 from storage.errors import OtherWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from model.vae.wan_modules import FeatureCache
+
     Statistics = tuple[Sequence[float], Sequence[float]]
-    Module = Any  # diffusers is untyped, and so are the parts of its modules
 
 
 def load_vae(
@@ -45,57 +40,46 @@ def load_vae(
     """
     told = bare_names(read_tensors(path))
     weights = {name: held for name, held in told.items() if isinstance(held, Tensor)}
-    config = read_configuration({name: tuple(held.shape) for name, held in weights.items()}, path)
-    mean, std = statistics or STATISTICS
-    if config["z_dim"] != len(mean):
-        raise OtherWeights(path, f"its latents have {config['z_dim']} channels, not {len(mean)}")
-    module = build_vae(config | {"latents_mean": list(mean), "latents_std": list(std)})
-    ours = {theirs: name for name, theirs in name_pairs(module.state_dict())}
-    load_exactly(module, {ours.get(name, name): held for name, held in weights.items()}, path)
-    nn.Module.to(module, device, dtype)
-    return WanVAE(module)
+    layout = read_layout({name: tuple(held.shape) for name, held in weights.items()}, path)
+    given, channels = statistics or STATISTICS, layout.latent_channels
+    if channels != len(given[0]):
+        raise OtherWeights(path, f"its latents have {channels} channels, not {len(given[0])}")
+    modules = build_modules(layout)
+    load_exactly(modules, weights, path)
+    return WanVAE(modules.to(device, dtype), given)
 
 
-def build_vae(config: Mapping[str, Any]) -> Module:
-    """An AutoencoderKLWan without memory behind its weights."""
-    from accelerate import init_empty_weights
-    from diffusers import AutoencoderKLWan
-
-    with init_empty_weights():
-        return AutoencoderKLWan(**config)
-
-
-def name_pairs(names: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each of AutoencoderKLWan's names with the published one."""
-    level = "decoder.up_blocks.0.resnets."
-    residuals = len({name.split(".")[4] for name in names if name.startswith(level)})
-    return [(name, published_name(name, residuals)) for name in names]
+def build_modules(layout: VAELayout) -> WanVAEModules:
+    """Its layers, without memory behind their weights."""
+    with torch.device("meta"):
+        return WanVAEModules(layout)
 
 
 class WanVAE:
-    """An AutoencoderKLWan whose latents are normalised as Wan does it, in the precision of its weights (float32 or bfloat16)."""
+    """Its layers, with latents that are normalised as Wan does it, in the precision of their weights (float32 or bfloat16)."""
 
-    def __init__(self, module: Module) -> None:
-        self.module = module.eval().requires_grad_(False)
-        self._decoder = WanDecoder(module.decoder)
-        self.dtype: torch.dtype = module.dtype
-        self.device: torch.device = module.device
-        config = module.config
+    def __init__(self, modules: WanVAEModules, statistics: Statistics = STATISTICS) -> None:
+        self.modules = modules.eval().requires_grad_(requires_grad=False)
+        self._layout = modules.layout
+        self._decoder = WanDecoder(modules.decoder)
+        weight = modules.conv1.weight
+        self.dtype, self.device = weight.dtype, weight.device
         # In bfloat16 the reference keeps these constants, and the inverse spread, in bfloat16 too: the models have learnt with them.
-        mean = torch.tensor(config.latents_mean, dtype=self.dtype, device=self.device)
-        inverse = 1 / torch.tensor(config.latents_std, dtype=self.dtype, device=self.device)
+        mean, std = (
+            torch.tensor(list(each), dtype=self.dtype, device=self.device) for each in statistics
+        )
         self._mean = rearrange(mean.float(), "c -> c 1 1 1")
-        self._inverse = rearrange(inverse.float(), "c -> c 1 1 1")
+        self._inverse = rearrange((1 / std).float(), "c -> c 1 1 1")
 
     @property
     def memory(self) -> int:
         """Latent frames after which the decoder has forgotten everything."""
-        return decoder_memory(self.module.config)
+        return decoder_memory(self._layout)
 
     @property
     def frames_per_latent(self) -> int:
         """Frames of every latent but a stream's first, which has one."""
-        return 2 ** sum(self.module.config.temperal_downsample)
+        return self._layout.frames_per_latent
 
     @torch.inference_mode()
     def encode(self, frames: Tensor) -> Tensor:
@@ -105,25 +89,20 @@ class WanVAE:
         """
         later, rest = divmod(frames.shape[2] - 1, self.frames_per_latent)
         assert rest == 0, f"{frames.shape[2]} frames are not one and whole latents"
-        past = empty_feature_cache(self.module.encoder)
+        past: FeatureCache = {}
         spans = frames.split([1, *[self.frames_per_latent] * later], 2)
         return torch.cat([self._encode_latent(span, past) for span in spans], 2)
 
-    def _encode_latent(self, frames: Tensor, past: list[Any]) -> Tensor:
-        x = self.module.encoder(frames.to(self.device, self.dtype), feat_cache=past, feat_idx=[0])
-        mode, _ = self.module.quant_conv(x).chunk(2, 1)
+    def _encode_latent(self, frames: Tensor, past: FeatureCache) -> Tensor:
+        x = self.modules.encoder(frames.to(self.device, self.dtype), past)
+        mode, _ = self.modules.conv1(x).chunk(2, 1)
         return (mode.float() - self._mean) * self._inverse
 
-    def decode_latent(self, latent: Tensor, past: list[Any]) -> Tensor:
+    def decode_latent(self, latent: Tensor, past: FeatureCache) -> Tensor:
         """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of one normalised latent [b, c, 1, h, w]; `past` goes on to the next."""
         raw = latent.to(self.device).float() / self._inverse + self._mean
-        z = self.module.post_quant_conv(raw.to(self.dtype))
+        z = self.modules.conv2(raw.to(self.dtype))
         return self._decoder.decode(z, past)
-
-
-def empty_feature_cache(part: nn.Module) -> list[Any]:
-    """What an encoder or decoder remembers before its first frame: a free slot for each layer that may want one."""
-    return [None for _ in part.modules()]
 
 
 class WanFrameStream:
@@ -141,7 +120,7 @@ class WanFrameStream:
 
     def reset(self) -> None:
         """Stand before the first latent."""
-        self._past = empty_feature_cache(self._vae.module.decoder)
+        self._past: FeatureCache = {}
         self._due = self._primer
 
     def seek(self, preceding: Tensor) -> None:

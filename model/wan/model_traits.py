@@ -11,7 +11,7 @@ from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.latent_preview import LatentPreview
 from model.s2v.config import S2VConfig, count_tokens
 from model.vae import preview
-from model.vae.wan_layout import decoder_memory
+from model.vae.wan_layout import STATISTICS, VAELayout, decoder_memory
 from model.wan.gpu_memory import (
     MemoryInput,
     MemoryNeed,
@@ -33,11 +33,12 @@ PROMPT_TOKENS = 512
 """States of a prompt that are stored, whatever its length."""
 SIZE_MULTIPLE = 16
 WIDTH, HEIGHT = 704, 384
-VAE: dict[str, Any] = {
-    "dim_mult": list(published_shapes.VAE_WIDTHS),
-    "num_res_blocks": published_shapes.VAE_BLOCKS,
-    "temperal_downsample": list(published_shapes.VAE_HALVES_TIME),
-}
+VAE = VAELayout(
+    published_shapes.VAE_WIDTHS,
+    len(STATISTICS[0]),
+    published_shapes.VAE_BLOCKS,
+    published_shapes.VAE_HALVES_TIME,
+)
 """What decides how far the decoder looks back."""
 
 

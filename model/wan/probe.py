@@ -18,8 +18,8 @@ from model.ops.fp8 import quantize_linears
 from model.s2v.config import S2VConfig
 from model.s2v.transformer import S2VTransformer
 from model.sampling.probe import compute_formulas, denoise_block, draw_noise
-from model.vae.wan_layout import STATISTICS, bare_names, read_configuration
-from model.vae.wan_vae import WanFrameStream, WanVAE, build_vae
+from model.vae.wan_layout import bare_names, read_layout
+from model.vae.wan_vae import WanFrameStream, WanVAE, build_modules
 from model.wan.model_traits import FRAMES_PER_LATENT, PIXELS_PER_LATENT, SAMPLE_RATE, PublishedModel
 from model.weights import checkpoint
 from model.weights.checkpoint import WeightsLocation, read_json
@@ -74,9 +74,7 @@ class Miniature:
         """Its VAE."""
         path = self.place.folder / checkpoint.VAE
         shapes = {name: held.shape for name, held in read_contents(path).items()}
-        mean, std = (list(each) for each in STATISTICS)
-        config = read_configuration(bare_names(shapes), path)
-        module = build_vae(config | {"latents_mean": mean, "latents_std": std})
+        module = build_modules(read_layout(bare_names(shapes), path))
         dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
         return WanVAE(self._fill(module, dtype))
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.vae.wan_layout import VAELayout
 from model.vae.wan_vae import WanFrameStream, WanVAE, load_vae
 
 
@@ -18,10 +19,13 @@ def check(told: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     }
     truth, tolerance = given["outputs."], told["recommended_tolerance"]["max_abs"]
     vae = read(given["weights."], (told["mean"], told["std"]))
-    config, wanted = vae.module.config, told["config"]
-    assert (config.base_dim, config.z_dim) == (wanted["dim"], wanted["z_dim"])
-    for name in ("dim_mult", "num_res_blocks", "temperal_downsample"):
-        assert config[name] == wanted[name]
+    wanted = told["config"]
+    assert vae.modules.layout == VAELayout(
+        tuple(wanted["dim"] * each for each in wanted["dim_mult"]),
+        wanted["z_dim"],
+        wanted["num_res_blocks"],
+        tuple(wanted["temperal_downsample"]),
+    )
     made = made_of(vae, given["inputs."], truth)
     assert made.keys() == truth.keys()
     for name, ours in made.items():

@@ -6,22 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.vae.wan_vae import WanFrameStream, WanVAE, empty_feature_cache
+from model.vae.wan_vae import WanFrameStream, WanVAE
+from tests.model.vae.stock_vae import SHALLOW, WAN, copy_stock, make_stock, to_published_names
 
-WAN = {"dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "temperal_downsample": [False, True, True]}
-SHALLOW = {"dim_mult": [2, 3], "num_res_blocks": 1, "temperal_downsample": [True]}
 EVERY_LAYER_FOLDED, SOME, NONE = 192, 9, 0
 
 
 def make_module(dtype: torch.dtype = torch.float32, **layout: Any) -> Any:
-    from diffusers import AutoencoderKLWan
-
-    torch.manual_seed(0)
     statistics = {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}
-    module = AutoencoderKLWan(base_dim=4, z_dim=4, **statistics, **layout).eval()
-    for weight in module.parameters():
-        weight.data += 0.05 * torch.randn_like(weight)
-    return module.to(dtype)
+    return make_stock(0, dtype, **statistics, **layout)
+
+
+def make_vae(dtype: torch.dtype = torch.float32, **layout: Any) -> WanVAE:
+    return copy_stock(make_module(dtype, **layout))
 
 
 def draw_latents(t: int, seed: int = 1) -> Tensor:
@@ -30,7 +27,7 @@ def draw_latents(t: int, seed: int = 1) -> Tensor:
 
 @torch.inference_mode()
 def stock_frames(module: Any, latents: Tensor) -> Tensor:
-    past = empty_feature_cache(module.decoder)
+    past = [None for _ in module.decoder.modules()]
     parts = [
         module.decoder(module.post_quant_conv(one), feat_cache=past, feat_idx=[0])
         for one in latents.split(1, 2)
@@ -50,7 +47,7 @@ def test_frames_are_those_of_stock(layout: dict[str, Any], primed: int) -> None:
     """Two films at once, in pushes of any length, behind a primer or not: in float32 they are stock's to its last digits."""
     latents, primer = draw_latents(5), draw_latents(primed, seed=2)
     truth = stock_frames(make_module(**layout), torch.cat([primer, latents], 2))
-    stream = WanFrameStream(WanVAE(make_module(**layout)), primer if primed else None)
+    stream = WanFrameStream(make_vae(**layout), primer if primed else None)
     made = torch.cat([stream.push(part) for part in latents.split([2, 1, 2], 2)], 2)
     truth = truth[:, :, -made.shape[2] :]
     assert (made - truth).norm() <= 1e-5 * truth.norm()
@@ -63,7 +60,7 @@ def test_bfloat16_is_no_further_from_the_truth_than_stock() -> None:
     latents = draw_latents(4)
     truth = stock_frames(make_module(**WAN), latents)
     stock = stock_frames(make_module(torch.bfloat16, **WAN), latents.bfloat16())
-    made = WanFrameStream(WanVAE(make_module(torch.bfloat16, **WAN))).push(latents)
+    made = WanFrameStream(make_vae(torch.bfloat16, **WAN)).push(latents)
     assert (made - truth).norm() <= 1.1 * (stock - truth).norm()
 
 
@@ -71,7 +68,7 @@ def test_bfloat16_is_no_further_from_the_truth_than_stock() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_stream_that_is_cut_goes_on(dtype: torch.dtype) -> None:
     """Another stream, sought behind the latents so far, makes the same bytes."""
-    vae, latents = WanVAE(make_module(dtype, **SHALLOW)), draw_latents(16)
+    vae, latents = make_vae(dtype, **SHALLOW), draw_latents(16)
     whole = WanFrameStream(vae, latents[:, :, :1]).push(latents)
     for cut in (1, 3, 12):
         stream = WanFrameStream(vae, latents[:, :, :1])
@@ -81,15 +78,20 @@ def test_a_stream_that_is_cut_goes_on(dtype: torch.dtype) -> None:
 
 @pytest.mark.usefixtures("_folded_below")
 def test_weights_are_there_once() -> None:
-    """Their order in memory is the walk's, their names, shapes and values the module's: stock still runs, and no copy is kept."""
+    """Their order in memory is the walk's, their names, shapes and values the file's, and no copy is kept: who changes one changes the frames."""
     module, latents = make_module(**WAN), draw_latents(3)
-    held = {name: value.clone() for name, value in module.state_dict().items()}
-    vae = WanVAE(module)
-    assert all(torch.equal(v, held[name]) for name, v in module.state_dict().items())
-    stock = stock_frames(module, latents)
-    torch.testing.assert_close(WanFrameStream(vae).push(latents), stock, atol=5e-5, rtol=0)
-    for conv in (module.decoder.conv_in, module.decoder.up_blocks[2].resnets[1].conv2):
+    held = to_published_names(module.state_dict())
+    vae = copy_stock(module)
+    assert all(torch.equal(v, held[name]) for name, v in vae.modules.state_dict().items())
+    unchanged = WanFrameStream(vae).push(latents)
+    decoder, theirs = vae.modules.decoder, module.decoder
+    convs = (decoder.conv1, decoder.upsamples[9].residual[6])
+    for conv, stock in zip(
+        convs, (theirs.conv_in, theirs.up_blocks[2].resnets[1].conv2), strict=True
+    ):
+        assert torch.equal(conv.weight, stock.weight)
         conv.weight.data.zero_()
+        stock.weight.data.zero_()
     changed = WanFrameStream(vae).push(latents)
     torch.testing.assert_close(changed, stock_frames(module, latents), atol=5e-5, rtol=0)
-    assert not torch.equal(changed, stock)
+    assert not torch.equal(changed, unchanged)

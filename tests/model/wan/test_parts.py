@@ -41,7 +41,7 @@ def test_parts_are_built_once_and_whole(weights: Path, trial: int) -> None:
         made = list(threads.map(ask, NAMES))
     assert made[0] is made[3]
     assert made[1] is made[4]
-    modules = (made[0], made[1].module, made[2].model)  # type: ignore[attr-defined]
+    modules = (made[0], made[1].modules, made[2].model)  # type: ignore[attr-defined]
     assert not any(weight.is_meta for module in modules for weight in module.parameters())
 
 
