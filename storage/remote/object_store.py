@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from storage.errors import (
     BadInput,
+    BadOption,
     NoConditionalWrites,
     NoSuchBucket,
     StoreRefused,
@@ -26,6 +28,8 @@ PARTS_AT_ONCE = 4
 _INSTANCE = "169.254.169.254"
 """Where a machine of a provider is given credentials; asked where the environment has none."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_SETTINGS = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+"""How the names of what the environment says of a store begin."""
 _CODE = re.compile(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", re.DOTALL)
 _CAUSES = (
     re.compile(r'message: "([^"]+)"'),
@@ -176,6 +180,7 @@ def _connect(url: str, patience: float) -> "ObjectStore":
         raise BadInput(f"A run at {url} needs {words}.") from None
     if url.startswith("memory:"):
         return _memories.setdefault(url, obstores.MemoryStore())
+    _require_settings(_SETTINGS[url.partition(":")[0]])
     options: Any = {
         # A loopback or a local server is asked for by its own http address, on purpose.
         "allow_http": any(os.environ.get(name, "").startswith("http:") for name in _ENDPOINTS),
@@ -192,6 +197,24 @@ def _connect(url: str, patience: float) -> "ObjectStore":
         return obstores.from_url(url, client_options=options, retry_config=retries)
     except (BaseError, ValueError) as error:
         raise BadInput(f"{url} cannot be used: {_describe_fault(error)}.") from error
+
+
+def _require_settings(prefix: str) -> None:
+    """Raise BadOption for what the environment says that no request can be made of: obstore panics at the first one, which is no line. No word is shown that may be a secret."""
+    for name, word in sorted(os.environ.items()):
+        if name.startswith(prefix) and not word.isprintable():
+            raise BadOption(name, "", "it holds a line break or a control character")
+        if name in _ENDPOINTS and name.startswith(prefix) and not _is_endpoint(word):
+            raise BadOption(name, word, "http://HOST:PORT or https://HOST is needed")
+
+
+def _is_endpoint(word: str) -> bool:
+    try:
+        parts = urlsplit(word)
+        plain = parts.hostname is not None and (parts.port is None or parts.port > 0)
+    except ValueError:  # of the port
+        return False
+    return plain and parts.scheme in {"http", "https"} and " " not in word
 
 
 def _render_tag(facts: Mapping[str, Any]) -> str:
