@@ -1,7 +1,7 @@
-"""A real S3 server on loopback: moto's, with what it lacks for several writers. Its own process: `python -m tests.s3_server PORT [--conditions MODE]`.
+"""A real S3 server on loopback: moto's, with what it lacks for several writers. Its own process: `python -m tests.s3_server HOST PORT CONDITIONS`.
 
 Moto keeps If-Match and If-None-Match, but looks and writes in two steps, and lets everybody in: here one request writes at a time, and only
-the keys `testing` and (to read) `reading` may. What a test asks for: conditions that are ignored or refused (`MODE`), and how many requests there were (GET /-/requests).
+the keys `testing` and (to read) `reading` may. What a test asks for: conditions that are ignored or refused (`CONDITIONS`), and how many requests there were (GET /-/requests).
 """
 
 import importlib.util
@@ -13,7 +13,7 @@ import sys
 import threading
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,14 +36,15 @@ DENIED = b"<Error><Code>InvalidAccessKeyId</Code><Message>The AWS Access Key Id 
 class S3Server:
     """A server that answers."""
 
-    port: int
+    address: str
+    """Host and port."""
     process: subprocess.Popen[bytes]
 
     @property
     def environment(self) -> dict[str, str]:
         """What a process needs to come to it."""
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": f"http://{self.address}",
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
@@ -51,26 +52,28 @@ class S3Server:
 
     def count_requests(self) -> dict[str, int]:
         """How many requests of each method there were."""
-        address = f"http://127.0.0.1:{self.port}/-/requests"
+        address = f"http://{self.address}/-/requests"
         with urllib.request.urlopen(address, timeout=LONG) as answer:
             found: dict[str, int] = json.load(answer)
         return found
 
 
 @contextmanager
-def serving_s3(conditions: str = "kept") -> Iterator[S3Server]:
-    """A server with one empty bucket, `films`."""
+def serving_s3(
+    conditions: str = "kept", *, host: str = "127.0.0.1", lead: Sequence[str] = ()
+) -> Iterator[S3Server]:
+    """A server with one empty bucket, `films`. `lead`: the words before its command, as of another network's namespace."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    words = [sys.executable, "-m", "tests.s3_server", str(port), "--conditions", conditions]
+    words = [*lead, sys.executable, "-m", "tests.s3_server", host, str(port), conditions]
     quiet: Any = {
         "cwd": Path(__file__).parents[1],
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.DEVNULL,
     }
     process = subprocess.Popen(words, env={**os.environ, "PYTHONWARNINGS": "ignore"}, **quiet)
-    server = S3Server(port, process)
+    server = S3Server(f"{host}:{port}", process)
     try:
         wait_until(lambda: _is_up(server), of=process, every=0.05)
         yield server
@@ -118,7 +121,7 @@ class Gate:
             return list(self._inner(request, start))
 
 
-def serve(port: int, conditions: str) -> None:
+def serve(host: str, port: int, conditions: str) -> None:
     """Serve until killed."""
     from moto.backends import get_backend
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -129,8 +132,8 @@ def serve(port: int, conditions: str) -> None:
 
     get_backend("s3")["123456789012"]["aws"].create_bucket(BUCKET, "us-east-1")
     app = Gate(DomainDispatcherApplication(create_backend_app), conditions)
-    run_simple("127.0.0.1", port, app, threaded=True, request_handler=Handler)
+    run_simple(host, port, app, threaded=True, request_handler=Handler)
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[3])
+    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3])

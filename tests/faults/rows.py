@@ -62,9 +62,9 @@ ROWS = {
     ),
     "store": Row("slow and failing store", "tests/faults/test_failing_store.py"),
     "machines": Row(
-        "machines that share an object store alone: kill -9, pauses, zombies",
+        "machines that share an object store alone: kill -9, pauses, partitions, zombies",
         "tests/faults/test_store_machines.py tests/faults/test_store_points.py"
-        " tests/faults/test_store_random.py",
+        " tests/faults/test_store_network.py",
     ),
     "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py", timed=True),
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from films import TESTS, Film, Started, Tree, tree
 
+from tests.network import Network
+
 TTL = 1.0
 SLOW = {"FAKE_DENOISE": "0.03", "FAKE_DECODE": "0.03"}
 # What stays on its machine, or is not brought to another one.
@@ -25,6 +27,8 @@ class Studio:
     """What leads to the store."""
     place: Path
     url: str
+    network: Network | None = None
+    """Each machine is one of its; else they are processes of this one."""
 
     def start(self, name: str, verb: str = "new", **more: str) -> Started:
         """Let a machine begin the film, or go on with it; `luigi` is a verb, too."""
@@ -40,13 +44,16 @@ class Studio:
         door = [sys.executable, str(TESTS / "faults" / "door.py"), *words]
         if self.film.shipped:
             door = [sys.executable, "-m", "pipeline", *words[1:]]
+        lead = self.network.enter(self.place / name) if self.network else ()
         there = {
             **self.environment,
             "LONGTAKE_STORE_CACHE": str(self.place / name),
             "LONGTAKE_LEASE_TTL": str(TTL),
             "FAULT_HOST": f"machine-{name}",
         }
-        return Started(door, self.place / f"{name}.{next(NUMBERS)}.said", {**there, **more})
+        return Started(
+            [*lead, *door], self.place / f"{name}.{next(NUMBERS)}.said", {**there, **more}
+        )
 
     def root(self, name: str) -> Path:
         """The working folder of a machine; one that is not there where it has none."""

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 from films import Film, Started, Tally, Tree, records_of, running, tree
-from studio import LOCAL, NUMBERS, SLOW, TTL, Studio
+from studio import LOCAL, NUMBERS, SLOW, Studio
 
 from storage.errors import LeaseLost, Terminated
 from storage.remote.address import open_store
 from storage.remote.store_view import StoreView
-from tests.relay import Relay, relaying
 from tests.s3_server import BUCKET, S3Server
 from tests.waiting import wait_until
 
@@ -171,49 +170,6 @@ def test_a_zombie_that_computes_otherwise_is_nobodys(studio: Studio, unbroken: T
             status, said = first.end()
             assert second.end()[0] == 0
     assert status == LeaseLost.exit_code, said
-    assert studio.judge(unbroken) == []
-
-
-def through(relay: Relay) -> dict[str, str]:
-    """The environment of a machine whose wire this is."""
-    return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}"}
-
-
-def test_a_machine_that_is_cut_off_loses_the_run(
-    studio: Studio, server: S3Server, unbroken: Tree
-) -> None:
-    """Another one goes on after a time to live; when the wire is whole again, the first one stops with code 75."""
-    store = open_store(studio.url)
-    with (
-        relaying(server.port) as relay,
-        running(studio.start("a", **SLOW, **through(relay))) as first,
-    ):
-        wait_for_records(first, studio, "a", 20)
-        relay.cut()
-        with running(studio.start("b", **SLOW)) as second:
-            before = StoreView(store).epoch
-            wait_until(lambda: StoreView(store).epoch > before, of=second.process)
-            wait_for_records(second, studio, "b", 10)
-            relay.heal()
-            status, said = first.end()
-            assert second.end()[0] == 0
-    assert status == LeaseLost.exit_code, said
-    assert studio.judge(unbroken) == []
-
-
-def test_a_short_cut_costs_nothing(studio: Studio, server: S3Server, unbroken: Tree) -> None:
-    """Requests wait, and the film goes on: also where the lease has run out meanwhile, and nobody wanted it."""
-    with (
-        relaying(server.port) as relay,
-        running(studio.start("a", **SLOW, **through(relay))) as started,
-    ):
-        for seconds in (0.3, 2.5 * TTL):
-            wait_for_records(started, studio, "a", 15)
-            relay.cut()
-            time.sleep(seconds)
-            relay.heal()
-        status, said = started.end()
-    assert status == 0, said
     assert studio.judge(unbroken) == []
 
 
