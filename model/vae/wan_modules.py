@@ -49,7 +49,7 @@ class RMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(channels, *[1] * dimensions))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Normalized, of the same shape as x."""
         wide = x if x.dtype == torch.float64 else x.float()
         return F.normalize(wide, dim=1).to(x.dtype) * x.shape[1] ** 0.5 * self.gamma
 
