@@ -15,7 +15,7 @@ from storage.remote.address import is_url, read_url
 from storage.schema import Unfit, parse_json
 from tasks.options import OPTIONS, Option, read_path, read_run, read_truth
 from tasks.speaker_words import read_speaker, split_words
-from tasks.written_file import number_rows, read_text, spell_shortly
+from tasks.written_file import number_rows, read_text, require_once, spell_shortly
 
 LARGEST_TABLE = 1 << 26
 """Bytes: a hundred thousand films of long words."""
@@ -88,16 +88,28 @@ def read_film_table(path: Path, names: Collection[str] = COLUMNS) -> list[FilmLi
         raise BadTable(
             path, "it has no film: a line each is needed, below the names of the columns"
         )
-    lines = []
+    lines, folder = [], path.absolute().parent
     for number, row in rows:
-        words = {name.replace("-", "_"): word for name, word in row.items()}
-        unknown = next((name for name in words if name not in names), None)
-        if unknown is not None:
-            raise BadTable(f"{path}:{number}", describe_unknown(unknown, names))
-        folder = path.absolute().parent
-        anchored = {name: anchor_word(name, word, folder) for name, word in words.items() if word}
+        try:
+            words = _read_words(row, names)
+        except ValueError as error:
+            raise BadTable(f"{path}:{number}", str(error)) from None
+        anchored = {name: anchor_word(name, word, folder) for name, word in words.items()}
         lines.append(FilmLine(f"{path.name}:{number}", anchored))
     return lines
+
+
+def _read_words(row: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """The words of a row by column, empty ones left out. Raises ValueError: a column is no flag, one option is said twice, or a word is none."""
+    spelled = [name.replace("-", "_") for name in row]
+    if (unknown := next((name for name in spelled if name not in names), None)) is not None:
+        raise ValueError(describe_unknown(unknown, names))
+    require_once(spelled)
+    words = {name: word for name, word in zip(spelled, row.values(), strict=True) if word}
+    require_once(_option_name(name) for name in words if not _is_switch(name))
+    if (broken := next((name for name, word in words.items() if "\0" in word), None)) is not None:
+        raise ValueError(f"{broken} holds a zero byte, which no flag can")
+    return words
 
 
 def describe_unknown(name: str, names: Iterable[str]) -> str:
@@ -110,7 +122,7 @@ def describe_unknown(name: str, names: Iterable[str]) -> str:
 def name_runs(lines: Sequence[FilmLine], runs: str) -> list[str]:
     """The folder of each film's run, absolute, or its URL. One that is not named lies in `runs`, or its own output_dir, by the names of picture and sound, with a number from the second alike on.
 
-    Raises BadTable where two films have one.
+    Raises BadTable where two films have one, or one --output-file.
     """
     named: list[str] = []
     alike: Counter[str] = Counter()
@@ -121,7 +133,8 @@ def name_runs(lines: Sequence[FilmLine], runs: str) -> list[str]:
         root = _spell_place(line, f"{line.word_of('output_dir') or runs}/{_name_film(line)}")
         alike[root] += 1
         named.append(root if alike[root] == 1 else f"{root}-{alike[root]}")
-    _require_own_runs(lines, named)
+    _require_own_places(lines, named, "run")
+    _require_own_places(lines, [line.word_of("output_file") for line in lines], "output file")
     return named
 
 
@@ -133,13 +146,14 @@ def _spell_place(line: FilmLine, word: str) -> str:
         raise BadTable(line.place, f"{word}: {error}") from None
 
 
-def _require_own_runs(lines: Sequence[FilmLine], runs: Sequence[str]) -> None:
+def _require_own_places(lines: Sequence[FilmLine], places: Sequence[str], what: str) -> None:
+    """Raise BadTable where two films have one place; an empty one is none."""
     first: dict[str, str] = {}
-    for line, run in zip(lines, runs, strict=True):
-        own = run if is_url(run) else str(Path(run).resolve())
+    for line, place in zip(lines, places, strict=True):
+        own = place if is_url(place) or not place else str(Path(place).resolve())
         other = first.setdefault(own, line.place)
-        if other != line.place:
-            raise BadTable(line.place, f"{run} is the run of {other}, too; name another")
+        if own and other != line.place:
+            raise BadTable(line.place, f"{place} is the {what} of {other}, too; name another")
 
 
 def _name_film(line: FilmLine) -> str:
@@ -148,6 +162,10 @@ def _name_film(line: FilmLine) -> str:
         sound = speakers.split(";")[0].rpartition("@")[0]
     stems = (re.sub(r"[^\w-]+", "_", path.stem)[:_LONGEST_STEM] for path in (image, Path(sound)))
     return "-".join(stem for stem in stems if stem) or "film"
+
+
+def _is_switch(column: str) -> bool:
+    return column in COLUMNS and COLUMNS[column][1] is not None
 
 
 def _option_name(column: str) -> str:

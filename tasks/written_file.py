@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,9 +47,12 @@ def number_rows(text: str) -> list[tuple[int, dict[str, str]]]:
     except csv.Error as error:
         raise ValueError(f"it is no CSV: {error}") from None
     names = found.pop(0)[1] if found else []
+    if len(names) == 1 and (other := re.search("[;\t]", names[0])):
+        raise ValueError(f"its columns are parted by {other[0]!r}, and commas are needed")
     require_once(names)
-    if any(len(row) > len(names) for _, row in found):
-        raise ValueError('a row has more columns than the first one: a comma in a cell wants "…"')
+    if longer := [line for line, row in found if len(row) > len(names)]:
+        words = f"a row has more columns than the first one (line {longer[0]})"
+        raise ValueError(f'{words}: a comma in a cell wants "…"')
     return [(line, dict(zip(names, row, strict=False))) for line, row in found]
 
 

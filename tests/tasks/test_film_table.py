@@ -49,6 +49,13 @@ def test_switch_with_a_word_of_its_own(tmp_path: Path) -> None:
         ("films.csv", "image,audio\n\n", "it has no film"),
         ("films.csv", "image,image\na,b\n", "image is there twice"),
         ("films.csv", "image\na,b\n", "a row has more columns than the first one"),
+        ("films.csv", "image,num_clip,num-clip\na,1,2\n", "num_clip is there twice"),
+        ("films.csv", "image,output_file,save_file\na,b,c\n", "output_file is there twice"),
+        ("films.csv", "image;audio\na;b\n", "its columns are parted by ';', and commas"),
+        ("films.csv", "image\taudio\na\tb\n", "its columns are parted by '\\t', and commas"),
+        ("films.csv", 'image,prompt\n\na,"two\nlines"\na,b,c\n', "the first one (line 5)"),
+        ("films.jsonl", '{"image": "a", "run": "b\\u0000"}\n', "run holds a zero byte"),
+        ("films.jsonl", '{"num_clip": 1, "num-clip": 2}\n', "num_clip is there twice"),
         ("films.csv", 'image\n"a\n', "it is no CSV"),
         ("films.csv", "image,,audio\na,b,c\n", "a column without a name is no flag"),
         ("films.csv", "image,imige\na,b\n", "imige is no flag of a film; did you mean image?"),
@@ -102,6 +109,19 @@ def test_runs_are_named_after_picture_and_sound(tmp_path: Path) -> None:
     same = [FilmLine("t:1", {"run": "/films/a"}), FilmLine("t:2", {"run": "/films/b/../a"})]
     with pytest.raises(BadTable, match="the run of t:1, too"):
         name_runs(same, str(tmp_path))
+
+
+@pytest.mark.parametrize("own", [{"output_file": "/films/x/../a.mp4"}, {"save_file": "/films/a.mp4"}])
+def test_two_films_have_two_output_files(own: dict[str, str]) -> None:
+    """By whichever name of the flag, and however it is spelled; that of the command line is for one film alone."""
+    lines = [FilmLine("t:1", {"image": "a", "output_file": "/films/a.mp4"}), FilmLine("t:2", own)]
+    with pytest.raises(BadTable, match="the output file of t:1, too"):
+        name_runs(lines, "/runs")
+    apart = [lines[0], FilmLine("t:2", {"output_file": "/films/b.mp4"}), FilmLine("t:3", {})]
+    assert len(name_runs(apart, "/runs")) == 3
+    shared = [FilmLine(f"t:{n}", {"image": "a"}).with_defaults({"output_file": "b"}) for n in (1, 2)]
+    with pytest.raises(BadTable, match="the output file of t:1, too"):
+        name_runs(shared, "/runs")
 
 
 def test_words_for_all_films_yield_to_their_own() -> None:
