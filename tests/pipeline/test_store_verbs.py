@@ -233,6 +233,29 @@ def test_nobody_answers(desk: Desk, s3_here: S3Server) -> None:
         desk.refuse_new(desk.url, 4, "cannot be reached", "refused")
 
 
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("AWS_ENDPOINT_URL", ""),
+        ("AWS_ENDPOINT_URL", "127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_S3", "http://"),
+        ("AWS_ENDPOINT", "http://127.0.0.1:99999"),
+        ("AWS_ENDPOINT_URL", "http://a b"),
+        ("AWS_SECRET_ACCESS_KEY", "secret\n"),
+        ("AWS_SESSION_TOKEN", "secret\nword"),
+    ],
+)
+def test_settings_that_no_request_can_be_made_of(desk: Desk, name: str, word: str) -> None:
+    """The variable is named, and no secret; obstore would panic."""
+    desk.patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    desk.patch.setenv(name, word)
+    for words in (("status", "s3://films/a"), ("new", *desk.files, "--run", "s3://films/a")):
+        code, _, said = desk.longtake(*words)
+        assert (code, said.count("\n")) == (2, 1), said
+        assert said.startswith(f"longtake: {name} "), said
+        assert "secret" not in said
+
+
 @pytest.mark.parametrize("conditions", ["ignored", "refused"])
 def test_no_conditional_writes(desk: Desk, conditions: str) -> None:
     """A server that takes the conditions and does not keep them; one that knows none."""

@@ -111,7 +111,9 @@ def test_runs_are_named_after_picture_and_sound(tmp_path: Path) -> None:
         name_runs(same, str(tmp_path))
 
 
-@pytest.mark.parametrize("own", [{"output_file": "/films/x/../a.mp4"}, {"save_file": "/films/a.mp4"}])
+@pytest.mark.parametrize(
+    "own", [{"output_file": "/films/x/../a.mp4"}, {"save_file": "/films/a.mp4"}]
+)
 def test_two_films_have_two_output_files(own: dict[str, str]) -> None:
     """By whichever name of the flag, and however it is spelled; that of the command line is for one film alone."""
     lines = [FilmLine("t:1", {"image": "a", "output_file": "/films/a.mp4"}), FilmLine("t:2", own)]
@@ -119,7 +121,9 @@ def test_two_films_have_two_output_files(own: dict[str, str]) -> None:
         name_runs(lines, "/runs")
     apart = [lines[0], FilmLine("t:2", {"output_file": "/films/b.mp4"}), FilmLine("t:3", {})]
     assert len(name_runs(apart, "/runs")) == 3
-    shared = [FilmLine(f"t:{n}", {"image": "a"}).with_defaults({"output_file": "b"}) for n in (1, 2)]
+    shared = [
+        FilmLine(f"t:{n}", {"image": "a"}).with_defaults({"output_file": "b"}) for n in (1, 2)
+    ]
     with pytest.raises(BadTable, match="the output file of t:1, too"):
         name_runs(shared, "/runs")
 
