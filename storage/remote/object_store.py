@@ -3,11 +3,12 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from storage.errors import (
@@ -30,6 +31,9 @@ _INSTANCE = "169.254.169.254"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 _SETTINGS = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
 """How the names of what the environment says of a store begin."""
+_ON_THE_WAY, _PAUSE = "HTTP error", 0.5
+"""How the library calls a request that was lost before its answer came; seconds until it is sent again."""
+Answer = TypeVar("Answer")
 _CODE = re.compile(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", re.DOTALL)
 _CAUSES = (
     re.compile(r'message: "([^"]+)"'),
@@ -46,7 +50,7 @@ class BucketStore:
 
     def __init__(self, url: str, *, patience: float) -> None:
         """`patience`: seconds for which a request is tried again. Credentials, region and endpoint are those of the environment, as for every other program."""
-        self.url = url
+        self.url, self._patience = url, patience
         self._store = _connect(url, patience)
 
     def put(self, name: str, content: Content) -> None:
@@ -60,27 +64,11 @@ class BucketStore:
 
     def create(self, name: str, content: bytes) -> bool:
         """Write an object unless one is there."""
-        import obstore
-        from obstore.exceptions import AlreadyExistsError
-
-        try:
-            with self._translate_errors():
-                obstore.put(self._store, name, content, mode="create")
-        except AlreadyExistsError:
-            return False
-        return True
+        return self._put_if(name, content, "create")
 
     def replace(self, name: str, content: bytes, tag: str) -> bool:
         """Write an object in place of exactly that version."""
-        import obstore
-        from obstore.exceptions import PreconditionError
-
-        try:
-            with self._translate_errors():
-                obstore.put(self._store, name, content, mode=json.loads(tag))
-        except PreconditionError:
-            return False
-        return True
+        return self._put_if(name, content, json.loads(tag))
 
     def get(self, name: str) -> StoredObject | None:
         """An object."""
@@ -119,11 +107,11 @@ class BucketStore:
         """Remove an object."""
         import obstore
 
-        try:
-            with self._translate_errors():
+        def send(_again: bool) -> None:
+            with suppress(FileNotFoundError), self._translate_errors():
                 obstore.delete(self._store, name)
-        except FileNotFoundError:
-            return
+
+        self._send_until_answered(send)
 
     def copy(self, name: str, target: str) -> None:
         """Have an object by another name as well."""
@@ -139,6 +127,34 @@ class BucketStore:
         with self._translate_errors():
             for page in obstore.list(self._store, prefix):
                 yield from (str(each["path"]) for each in page)
+
+    def _put_if(self, name: str, content: bytes, condition: Any) -> bool:
+        """Write an object under a condition. What is refused when it is sent again is ours where it has our content: then the first answer was lost."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        def send(again: bool) -> bool:
+            try:
+                with self._translate_errors():
+                    obstore.put(self._store, name, content, mode=condition)
+            except (AlreadyExistsError, PreconditionError):
+                found = self.get(name) if again else None
+                return found is not None and found.content == content
+            return True
+
+        return self._send_until_answered(send)
+
+    def _send_until_answered(self, send: Callable[[bool], Answer]) -> Answer:
+        """What comes of a request that the library sends no second time, as to other programs it may not arrive twice; `send` is told whether it was sent before. Raises as that, once patience is over."""
+        end, again = time.monotonic() + self._patience, False
+        while True:
+            try:
+                return send(again)
+            except StoreUnreachable as error:
+                if time.monotonic() > end or _ON_THE_WAY not in str(error.__cause__):
+                    raise
+            again = True
+            time.sleep(_PAUSE)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
