@@ -1,17 +1,22 @@
 """The prompt encoder of Wan2.2-S2V and LiveAvatar: umT5 (arXiv 2304.09151), from the file that Wan publishes under names of its own."""
 
 import html
+import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from model.avatar import Float
 from model.weights.checkpoint import TEXT, TOKENIZER, missing_file
+from model.weights.empty_modules import empty_modules
 from model.weights.state_file import CPU, first_line, load_exactly, read_tensors
 from storage.errors import OtherWeights, WeightsDamaged
 
@@ -24,25 +29,26 @@ TEXT_LEN = 512
 LARGEST_DISTANCE = 128
 """Tokens beyond which all distances have one bias; no tensor tells it."""
 
-RENAMED_LAYERS = {
-    "token_embedding": "shared",
-    "norm": "encoder.final_layer_norm",
-    "attn.q": "layer.0.SelfAttention.q",
-    "attn.k": "layer.0.SelfAttention.k",
-    "attn.v": "layer.0.SelfAttention.v",
-    "attn.o": "layer.0.SelfAttention.o",
-    "pos_embedding.embedding": "layer.0.SelfAttention.relative_attention_bias",
-    "norm1": "layer.0.layer_norm",
-    "ffn.gate.0": "layer.1.DenseReluDense.wi_0",
-    "ffn.fc1": "layer.1.DenseReluDense.wi_1",
-    "ffn.fc2": "layer.1.DenseReluDense.wo",
-    "norm2": "layer.1.layer_norm",
-}
-"""Wan's name of a layer → that of transformers; those of a block without its number."""
+EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class TextSizes:
+    """What decides the shapes of all tensors of the file."""
+
+    words: int
+    dim: int
+    inner: int
+    """Numbers of all heads of an attention."""
+    ffn_dim: int
+    heads: int
+    buckets: int
+    """Of distances between tokens."""
+    layers: int
 
 
 class TextEncoder:
-    """umT5's encoder with its weights and its tokenizer; `model` is a UMT5EncoderModel of transformers, which may be moved to a device."""
+    """umT5's encoder with its weights and its tokenizer; `model` may be moved to a device."""
 
     def __init__(
         self,
@@ -62,7 +68,7 @@ class TextEncoder:
         weights = read_tensors(file, device, dtype)
         encoder = cls(weights, lambda prompt: tokenizer.encode(prompt).ids, dtype, file)
         encoder.model.to(device)
-        known, used = encoder.model.config.vocab_size, tokenizer.get_vocab_size()
+        known, used = encoder.model.sizes.words, tokenizer.get_vocab_size()
         if used > known:
             raise OtherWeights(folder / TOKENIZER, f"it has {used} words, the encoder {known}")
         return encoder
@@ -79,8 +85,7 @@ class TextEncoder:
 
         The reference pads first and masks the padding, which gives the same at the cost of text_len tokens.
         """
-        device = self.model.shared.weight.device
-        states: Tensor = self.model(input_ids=ids[None].to(device)).last_hidden_state[0]
+        states: Tensor = self.model(ids.to(self.model.norm.weight.device))
         return states
 
 
@@ -123,46 +128,122 @@ def read_tokenizer(folder: Path) -> "Tokenizer":
     return tokenizer
 
 
-def build_encoder(weights: Mapping[str, Tensor], source: object) -> Any:
-    """UMT5EncoderModel of transformers with these very tensors, in evaluation. Raises OtherWeights."""
-    from transformers import UMT5Config, UMT5EncoderModel
+class UMT5Encoder(nn.Module):
+    """The layers of umT5's encoder, under the names of Wan's file (github.com/Wan-Video/Wan2.2, wan/modules/t5.py)."""
 
-    state = {rename_weight(name): held for name, held in weights.items()}
+    def __init__(self, sizes: TextSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.token_embedding = nn.Embedding(sizes.words, sizes.dim)
+        self.blocks = nn.ModuleList(TextBlock(sizes) for _ in range(sizes.layers))
+        self.norm = RMSNorm(sizes.dim)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """States [token, dim] of the ids [token] of one prompt."""
+        x = self.token_embedding(ids)
+        distances = bucket_distances(len(ids), self.sizes.buckets).to(ids.device)
+        for block in self.blocks:
+            x = block(x, distances)
+        return self.norm(x)
+
+
+class TextBlock(nn.Module):
+    """An attention whose scores have a bias by distance, and a gated feed-forward."""
+
+    def __init__(self, sizes: TextSizes) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = RMSNorm(sizes.dim), RMSNorm(sizes.dim)
+        self.attn = TextAttention(sizes)
+        self.ffn = GatedFeedForward(sizes.dim, sizes.ffn_dim)
+        self.pos_embedding = nn.ModuleDict({"embedding": nn.Embedding(sizes.buckets, sizes.heads)})
+
+    def forward(self, x: Tensor, distances: Tensor) -> Tensor:
+        """[token, dim] and the bucket of each distance [token, token] → [token, dim]."""
+        bias = rearrange(self.pos_embedding["embedding"](distances), "q k head -> head q k")
+        x = x + self.attn(self.norm1(x), bias)
+        return x + self.ffn(self.norm2(x))
+
+
+class TextAttention(nn.Module):
+    """Between all tokens; products of queries and keys are not scaled."""
+
+    def __init__(self, sizes: TextSizes) -> None:
+        super().__init__()
+        self._heads = sizes.heads
+        self.q, self.k, self.v = (nn.Linear(sizes.dim, sizes.inner, bias=False) for _ in range(3))
+        self.o = nn.Linear(sizes.inner, sizes.dim, bias=False)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """[token, dim] and [head, token, token] → [token, dim]."""
+        q, k, v = (
+            rearrange(part(x), "t (head c) -> 1 head t c", head=self._heads)
+            for part in (self.q, self.k, self.v)
+        )
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], scale=1.0)
+        return self.o(rearrange(seen, "1 head t c -> t (head c)"))
+
+
+class GatedFeedForward(nn.Module):
+    """Two products, one of them behind a GELU (by tanh), multiplied."""
+
+    def __init__(self, dim: int, inner: int) -> None:
+        super().__init__()
+        gate = nn.Linear(dim, inner, bias=False)
+        self.gate = nn.Sequential(gate, nn.GELU(approximate="tanh"))
+        self.fc1 = nn.Linear(dim, inner, bias=False)
+        self.fc2 = nn.Linear(inner, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[token, dim] → the same."""
+        return self.fc2(self.fc1(x) * self.gate(x))
+
+
+class RMSNorm(nn.Module):
+    """Each token's root mean square, taken in float32, is one; times a weight."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[token, dim] → the same."""
+        scale = torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + EPS)
+        return self.weight * (x * scale).to(self.weight.dtype)
+
+
+def bucket_distances(tokens: int, buckets: int) -> Tensor:
+    """The bucket of each distance [query, key]: one for each of the shortest, wider ones up to LARGEST_DISTANCE, and as many again for keys that follow (arXiv 1910.10683, section 2.1)."""
+    places = torch.arange(tokens)
+    distance = places[None, :] - places[:, None]
+    half = buckets // 2
+    exact, apart = half // 2, distance.abs()
+    grown = torch.log(apart.float() / exact) / math.log(LARGEST_DISTANCE / exact)
+    wide = (exact + (grown * (half - exact)).long()).clamp(max=half - 1)
+    return torch.where(apart < exact, apart, wide) + half * (distance > 0)
+
+
+def build_encoder(weights: Mapping[str, Tensor], source: object) -> UMT5Encoder:
+    """The encoder with these very tensors, in evaluation. Raises OtherWeights."""
     try:
-        config = UMT5Config(**read_sizes(state))
+        sizes = read_sizes(weights)
     except KeyError as lost:
         raise OtherWeights(source, f"{lost.args[0]} is missing") from lost
-    with torch.device("meta"):
-        model = UMT5EncoderModel(config)
-    # One module and not two: else the largest tensor is twice in memory once it is converted or moved.
-    model.encoder.set_input_embeddings(model.shared)
-    load_exactly(model, state | {"encoder.embed_tokens.weight": state["shared.weight"]}, source)
+    with empty_modules():
+        model = UMT5Encoder(sizes)
+    load_exactly(model, weights, source)
     return model
 
 
-def rename_weight(name: str) -> str:
-    """A name of Wan's as transformers has it; an unknown one stays."""
-    found = re.fullmatch(r"(?:blocks\.(\d+)\.)?(.+)\.weight", name)
-    if found is None or found[2] not in RENAMED_LAYERS:
-        return name
-    block = f"encoder.block.{found[1]}." if found[1] else ""
-    return f"{block}{RENAMED_LAYERS[found[2]]}.weight"
-
-
-def read_sizes(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What UMT5Config asks for, read from the shapes. Raises KeyError."""
-    first = "encoder.block.0.layer"
-    vocabulary, dim = state["shared.weight"].shape
-    buckets, heads = state[f"{first}.0.SelfAttention.relative_attention_bias.weight"].shape
-    return {
-        "vocab_size": vocabulary,
-        "d_model": dim,
-        "d_kv": state[f"{first}.0.SelfAttention.q.weight"].shape[0] // heads,
-        "d_ff": state[f"{first}.1.DenseReluDense.wo.weight"].shape[1],
-        "num_heads": heads,
-        "num_layers": len(
-            {name for name in state if name.endswith("relative_attention_bias.weight")}
-        ),
-        "relative_attention_num_buckets": buckets,
-        "relative_attention_max_distance": LARGEST_DISTANCE,
-    }
+def read_sizes(state: Mapping[str, Tensor]) -> TextSizes:
+    """From the shapes. Raises KeyError."""
+    words, dim = state["token_embedding.weight"].shape
+    buckets, heads = state["blocks.0.pos_embedding.embedding.weight"].shape
+    return TextSizes(
+        words,
+        dim,
+        inner=state["blocks.0.attn.q.weight"].shape[0],
+        ffn_dim=state["blocks.0.ffn.fc2.weight"].shape[1],
+        heads=heads,
+        buckets=buckets,
+        layers=len({name for name in state if name.endswith("pos_embedding.embedding.weight")}),
+    )

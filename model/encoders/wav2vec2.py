@@ -18,7 +18,9 @@ from torch import Tensor
 
 from model.avatar import AudioWindow, Float
 from model.device.processor import widen_convolutions
+from model.encoders.wav2vec2_modules import SpeechSizes, Wav2Vec2
 from model.weights.checkpoint import read_json
+from model.weights.empty_modules import empty_modules
 from model.weights.state_file import CPU, first_line, load_exactly, read_tensors
 from storage.errors import OtherWeights
 
@@ -33,6 +35,8 @@ PREFIX = "wav2vec2."
 """Of the encoder's names in a file that has a recogniser of speech on top."""
 MASK = "masked_spec_embed"
 """For training alone; the published file has it."""
+POSITIONAL = "encoder.pos_conv_embed.conv"
+"""Of its convolutions, the one whose weight is kept as direction and length."""
 
 Frames = NDArray[np.int64]
 
@@ -50,10 +54,7 @@ class FilmRate:
 
 
 class Wav2VecEncoder:
-    """A wav2vec 2.0 with its weights; `model` is a Wav2Vec2Model of transformers, which may be moved to a device.
-
-    The published configuration normalises its convolutions over channels ("layer"). One that does it over time would hear each window a little differently.
-    """
+    """A wav2vec 2.0 with its weights; `model` may be moved to a device."""
 
     def __init__(
         self,
@@ -62,10 +63,10 @@ class Wav2VecEncoder:
         dtype: torch.dtype,
         source: object = "The speech encoder",
     ) -> None:
-        """The configuration of transformers; weights with PREFIX and maybe a head, or bare ones. Raises OtherWeights, naming `source`."""
+        """What config.json says; weights with PREFIX and maybe a head, or bare ones. Raises OtherWeights, naming `source`."""
         self.model = build_encoder(config, weights, source).to(dtype)
         widen_convolutions(self.model)
-        kernels, strides = self.model.config.conv_kernel, self.model.config.conv_stride
+        kernels, strides = self.model.sizes.conv_kernel, self.model.sizes.conv_stride
         self.hop = math.prod(strides)
         """Samples to one hidden state."""
         self.reach = 1 + sum((k - 1) * math.prod(strides[:i]) for i, k in enumerate(kernels))
@@ -99,8 +100,8 @@ class Wav2VecEncoder:
 
     def _extract_window(self, heard: AudioWindow, first: int, frames: Frames) -> Float:
         """Features at video frames, from a window that begins at sample `first` of the sound."""
-        config = self.model.config
-        shape = (config.num_hidden_layers + 1, config.hidden_size, len(frames))
+        sizes = self.model.sizes
+        shape = (sizes.num_hidden_layers + 1, sizes.hidden_size, len(frames))
         features = np.zeros(shape, np.float32)
         there = frames[frames < self.lengths(heard.samples)[1]]
         if len(there):
@@ -116,9 +117,7 @@ class Wav2VecEncoder:
     def _states(self, sound: NDArray[np.floating[Any]]) -> Tensor:
         """All hidden states [layer, channel, state] of normalised sound [samples], float32 on the host; the last one after the final norm."""
         like = self.model.feature_projection.projection.weight
-        heard = self.model(torch.from_numpy(sound)[None].to(like), output_hidden_states=True)
-        # transformers 5 gives the last one before the norm; up to 4.51 it came after it, and the video models learnt from that.
-        states = torch.cat([*heard.hidden_states[:-1], heard.last_hidden_state])
+        states = self.model(torch.from_numpy(sound).to(like))
         return rearrange(states.float().cpu(), "layer state channel -> layer channel state")
 
     def _interpolate(self, states: Tensor, start: int, frames: Frames, samples: int) -> Float:
@@ -136,15 +135,13 @@ class Wav2VecEncoder:
         return (before * (1 - share) + after * share).numpy()
 
 
-def build_encoder(config: Mapping[str, Any], weights: Mapping[str, Tensor], source: object) -> Any:
-    """Wav2Vec2Model of transformers with these weights, in evaluation. Raises OtherWeights."""
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
-
-    # Without masking, which is for training, the model has no MASK.
-    unmasked = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+def build_encoder(
+    config: Mapping[str, Any], weights: Mapping[str, Tensor], source: object
+) -> Wav2Vec2:
+    """A wav2vec 2.0 with these weights, in evaluation. Raises OtherWeights."""
     try:
-        with torch.device("meta"):
-            model = Wav2Vec2Model(Wav2Vec2Config.from_dict(dict(config) | unmasked))
+        with empty_modules():
+            model = Wav2Vec2(SpeechSizes.read(config))
     except Exception as odd:  # a configuration may be wrong in any way
         raise OtherWeights(source, f"its configuration: {first_line(odd)}") from odd
     load_exactly(model, bare_weights(weights), source)
@@ -152,13 +149,17 @@ def build_encoder(config: Mapping[str, Any], weights: Mapping[str, Tensor], sour
 
 
 def bare_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's own weights under the names that torch's weight norm now has (g, v became originals 0 and 1)."""
+    """The encoder's own weights; direction and length of the positional convolution's (g and v, which newer files call originals 0 and 1) become one."""
     prefix = PREFIX if any(name.startswith(PREFIX) for name in weights) else ""
-    norm = "conv.parametrizations.weight.original"
-    return {
+    bare = {
         name.removeprefix(prefix)
-        .replace("conv.weight_g", f"{norm}0")
-        .replace("conv.weight_v", f"{norm}1"): held
+        .replace("parametrizations.weight.original0", "weight_g")
+        .replace("parametrizations.weight.original1", "weight_v"): held
         for name, held in weights.items()
         if name.startswith(prefix) and name != prefix + MASK
     }
+    length, direction = (bare.pop(f"{POSITIONAL}.weight_{each}", None) for each in "gv")
+    if length is not None and direction is not None:
+        whole = torch._weight_norm(direction.float(), length.float(), 2)
+        bare[f"{POSITIONAL}.weight"] = whole.to(direction.dtype)
+    return bare

@@ -189,6 +189,9 @@ class PocketAvatar:
         """Nothing: its head moves with sound and prompt."""
         raise NotImplementedError
 
+    def load_denoiser(self) -> None:
+        """Nothing: it is loaded."""
+
     def denoiser(
         self,
         inputs: Named,

@@ -104,7 +104,7 @@ class Block(nn.Module):
         self.ffn = nn.Sequential(
             nn.Linear(dim, ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(ffn_dim, dim)
         )
-        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+        self.modulation = nn.Parameter(nn.init.normal_(torch.empty(1, 6, dim), std=dim**-0.5))
 
     def modulations(self, time: Tensor, dtype: torch.dtype) -> list[Tensor]:
         """Shift, scale and gate for attention, then for the feed-forward, [b, segment, dim] each, from rows [b, segment, 6, dim]."""

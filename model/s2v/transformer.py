@@ -263,7 +263,7 @@ class Head(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim, eps, elementwise_affine=False)
         self.head = nn.Linear(dim, outputs)
-        self.modulation = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
+        self.modulation = nn.Parameter(nn.init.normal_(torch.empty(1, 2, dim), std=dim**-0.5))
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """[b, l, dim] → [b, l, patch values] in float32; time [b, dim]."""

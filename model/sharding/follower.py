@@ -1,6 +1,5 @@
 """A rank other than 0: it joins, is told what to do, and does its part until it is told to end."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from model.avatar import Float, Named, Poses, Seed
@@ -53,11 +52,9 @@ class ClipSeeds:
 class Follower:
     """One rank at work."""
 
-    def __init__(
-        self, links: TensorLinks, load: Callable[[], PreparesDenoising | DenoisesClips]
-    ) -> None:
-        self._links, self._load = links, load
-        self._avatar: Any = None
+    def __init__(self, links: TensorLinks, avatar: PreparesDenoising | DenoisesClips) -> None:
+        self._links = links
+        self._avatar: Any = avatar
         self._runner: TaskRunner | None = None
         self._clipwise: ClipwiseDenoiser | None = None
         self._seeds = ClipSeeds()
@@ -82,7 +79,6 @@ class Follower:
         if self._runner is not None:
             self._runner.reset()
         self._runner = None  # its memory goes first
-        self._avatar = self._avatar or self._load()
         begun, plan, rank = self._seeds, self._links.plan, self._links.rank
         if plan.mode == "guidance":
             self._clipwise = self._avatar.denoiser(told.arrays, begun.seed_of, begun.pose_of)

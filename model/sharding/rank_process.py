@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import torch
 
 from model.avatar import load_model
-from model.sharding.follower import Follower, PreparesDenoising
+from model.sharding.follower import Follower
 from model.sharding.launcher_env import RankPlace, show_one_card
 from model.sharding.links import HOST, TensorLinks
 from model.sharding.rank_group import PLACE, describe_failure, is_of_link, silence_limit
@@ -95,15 +95,17 @@ def _join_and_follow(store: Any, monitor: RankMonitor, place: RankPlace) -> int:
     links_store = name_keys(open_store(place), place.prefix)
     device = torch.device(job.device)
     links = TensorLinks(links_store, job.plan, place.rank, device, through_host=job.shares_card)
-    Follower(links, lambda: _load(job, place.rank)).follow_instructions()
+    # While rank 0 encodes prompt and picture; what it says meanwhile waits in the link.
+    avatar = _load(job, place.rank)
+    avatar.load_denoiser()
+    Follower(links, avatar).follow_instructions()
     monitor.close()
     return 0
 
 
-def _load(job: RankJob, rank: int) -> PreparesDenoising:
+def _load(job: RankJob, rank: int) -> Any:
     machine = replace(job.machine, shard=job.plan.shards[rank], gpus=())
-    loaded: Any = load_model(job.model, job.options, machine)
-    return loaded
+    return load_model(job.model, job.options, machine)
 
 
 def _end_process(_loss: RankLoss) -> None:

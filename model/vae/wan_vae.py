@@ -15,6 +15,7 @@ from torch import Tensor
 from model.vae.wan_decoder import WanDecoder
 from model.vae.wan_layout import STATISTICS, VAELayout, bare_names, decoder_memory, read_layout
 from model.vae.wan_modules import WanVAEModules
+from model.weights.empty_modules import empty_modules
 from model.weights.state_file import load_exactly, read_tensors
 from storage.errors import OtherWeights
 
@@ -51,7 +52,7 @@ def load_vae(
 
 def build_modules(layout: VAELayout) -> WanVAEModules:
     """Its layers, without memory behind their weights."""
-    with torch.device("meta"):
+    with empty_modules():
         return WanVAEModules(layout)
 
 

@@ -1,6 +1,8 @@
 """What LiveAvatar and Wan-S2V do alike behind the Protocol: inputs, hearing, numerics."""
 
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 
@@ -49,9 +51,11 @@ class WanAvatar:
         self._kind, self._options, self._threads = kind, options, machine.threads
         self._traits = kind.describe_model(options)
         self._place = placement_of(machine, fp8=options.precision == FP8)
-        needed = kind.needed_by(options, machine)
-        placing = choose_offload(needed, bytes_free(machine), machine.offload)
+        needed, free = kind.needed_by(options, machine), bytes_free(machine)
+        placing = choose_offload(needed, free, machine.offload)
         self._parts = Parts(kind, kind.locate_weights(options), self._place, placing)
+        together = needed.text_encoder + needed.total(placing)
+        self._has_room_for_all = free is not None and together <= free
         self._most = 0
 
     @property
@@ -125,6 +129,9 @@ class WanAvatar:
         script: str = "",
     ) -> Named:
         """Latents of the picture, "reference" [c, 1, h, w] and "motion" [c, 19, h, w] of it standing still, and the prompt's states "text" [token, dim]; those of a script's prompts besides (model/s2v/text_schedule.py); of several speakers "masks" [speaker, 1, row, column], where each is heard."""
+        if self._has_room_for_all:
+            # What denoises comes next: it is read while the prompt and the picture are encoded.
+            threading.Thread(target=self._load_ahead, daemon=True).start()
         # The words first: their encoder is the largest part but one, and gone before the VAE works.
         encoder = self._parts.text()
         words = {
@@ -140,6 +147,14 @@ class WanAvatar:
             **words,
             **self._encode_places(place),
         }
+
+    def load_denoiser(self) -> None:
+        """Read the transformer now; else it is read when it is first needed. Raises what loading raises."""
+        self._parts.transformer  # noqa: B018 - loaded when it is asked for
+
+    def _load_ahead(self) -> None:
+        with suppress(Exception):  # whoever needs it is told
+            self.load_denoiser()
 
     def _encode_places(self, place: Place) -> Named:
         if not isinstance(place, SpeakerPlaces) or place.masks is None:

@@ -62,19 +62,17 @@ def bytes_free(machine: DeviceConfig) -> int | None:
     return min(known, default=None)
 
 
-_BUILDING = RLock()
-"""A model is built without numbers by patching torch, for all threads: what another builds meanwhile would have none."""
 Part = TypeVar("Part")
 
 
-def built_alone(build: Callable[["Parts"], Part]) -> "cached_property[Part]":
-    """A part that is built once, while no other is."""
+def loaded_once(load: Callable[["Parts"], Part]) -> "cached_property[Part]":
+    """A part that is loaded once, whoever asks for it meanwhile."""
 
-    @wraps(build)
+    @wraps(load)
     def alone(parts: "Parts") -> Part:
-        with _BUILDING:
-            there: Part | None = parts.__dict__.get(build.__name__)
-            return build(parts) if there is None else there
+        with parts.locks[load.__name__]:
+            there: Part | None = parts.__dict__.get(load.__name__)
+            return load(parts) if there is None else there
 
     return cached_property(alone)
 
@@ -90,8 +88,9 @@ class Parts:
         placing: OffloadPlan,
     ) -> None:
         self.kind, self.place, self.placement, self.placing = kind, place, placement, placing
+        self.locks = {name: RLock() for name in ("transformer", "vae", "audio_encoder")}
 
-    @built_alone
+    @loaded_once
     def transformer(self) -> "S2VTransformer":
         """The transformer, with the LoRA merged where the model has one."""
         held = self.placement.held or range(self.place.config["num_layers"])
@@ -100,7 +99,7 @@ class Parts:
             self.place, replace(self.placement, waiting=waiting), **self.kind.switches
         )
 
-    @built_alone
+    @loaded_once
     def vae(self) -> "WanVAE":
         """Encoder and decoder."""
         from model.vae.wan_vae import load_vae
@@ -108,7 +107,7 @@ class Parts:
         dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
         return load_vae(self.place.folder / checkpoint.VAE, dtype, self.placement.device)
 
-    @built_alone
+    @loaded_once
     def audio_encoder(self) -> "Wav2VecEncoder":
         """The speech encoder."""
         from model.encoders.wav2vec2 import Wav2VecEncoder
@@ -120,6 +119,4 @@ class Parts:
         """The prompt's encoder: used once a run, and so not kept."""
         from model.encoders.umt5 import TextEncoder
 
-        with _BUILDING:
-            placed = self.placement
-            return TextEncoder.read(self.place.folder, placed.dtype, placed.device)
+        return TextEncoder.read(self.place.folder, self.placement.dtype, self.placement.device)

@@ -7,12 +7,13 @@ encoder is left out; its products are the transformer's.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from model.avatar import ModelTraits
+from model.encoders.wav2vec2_modules import SpeechSizes, Wav2Vec2
 from model.kv.kv_cache import KVCacheConfig
 from model.ops.fp8 import quantize_linears
 from model.s2v.config import S2VConfig
@@ -23,6 +24,7 @@ from model.vae.wan_vae import WanFrameStream, WanVAE, build_modules
 from model.wan.model_traits import FRAMES_PER_LATENT, PIXELS_PER_LATENT, SAMPLE_RATE, PublishedModel
 from model.weights import checkpoint
 from model.weights.checkpoint import WeightsLocation, read_json
+from model.weights.empty_modules import empty_modules
 from model.weights.file_headers import read_contents
 from model.weights.loading import Placement
 
@@ -30,6 +32,7 @@ POOL = 1 << 20
 """Drawn numbers that all weights are cut from."""
 ROWS = 8
 """Of latents, that the VAE is given."""
+Part = TypeVar("Part", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,8 @@ class Miniature:
         """What each part makes of fixed numbers: the speech encoder of a second, the VAE as wide as the film, the transformer at its size."""
         device = self.placement.device
         yield from compute_formulas(device)
-        yield self.audio_encoder()(
-            draw_noise(1, SAMPLE_RATE).to(device, self.placement.dtype)
-        ).last_hidden_state
+        sound = draw_noise(1, SAMPLE_RATE).to(device, self.placement.dtype)
+        yield self.audio_encoder()(sound[0])[-1:]
         latents = draw_noise(
             1, traits.latent_channels, 1, traits.latent_height, traits.latent_width
         )
@@ -62,12 +64,9 @@ class Miniature:
 
     def audio_encoder(self) -> nn.Module:
         """Its speech encoder with a single layer."""
-        from transformers import Wav2Vec2Config, Wav2Vec2Model
-
         config = read_json(self.place.folder, checkpoint.SPEECH_CONFIG)
-        config |= {"num_hidden_layers": 1, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
-        with torch.device("meta"):
-            model = Wav2Vec2Model(Wav2Vec2Config.from_dict(config)).eval()
+        with empty_modules():
+            model = Wav2Vec2(SpeechSizes.read(config | {"num_hidden_layers": 1})).eval()
         return self._fill(model, self.placement.dtype)
 
     def vae(self) -> WanVAE:
@@ -82,22 +81,24 @@ class Miniature:
         """Its transformer with a single block."""
         config = S2VConfig(**self.place.config, **self.kind.switches)
         single = replace(config, num_layers=1, audio_inject_layers=(0,))
-        with torch.device("meta"):
+        with empty_modules():
             model = S2VTransformer(single).eval()
         self._fill(model, self.placement.dtype)
         if self.placement.fp8:
             quantize_linears(model.blocks)
         return model
 
-    def _fill(self, module: Any, dtype: torch.dtype) -> Any:
+    def _fill(self, module: Part, dtype: torch.dtype) -> Part:
         """A module that has no numbers yet, on the device with drawn ones; norms are about one."""
-        nn.Module.to(module, dtype)
-        nn.Module.to_empty(module, device=self.placement.device)
         pool = draw_noise(POOL).to(self.placement.device)
-        for name, weight in module.state_dict().items():
+        state = {}
+        for name, wanted in module.state_dict().items():
+            weight = torch.empty(wanted.shape, dtype=dtype, device=self.placement.device)
             flat = weight.ndim < 2
             mean = float(flat and not name.endswith("bias"))
             scale = 0.1 if flat else prod(weight.shape[1:]) ** -0.5
             for piece in weight.view(-1).split(POOL):
                 piece.copy_(mean + scale * pool[: len(piece)])
+            state[name] = weight
+        module.load_state_dict(state, assign=True)
         return module

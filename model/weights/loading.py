@@ -21,6 +21,7 @@ from model.s2v.transformer import S2VTransformer
 from model.weights import checks, published_shapes
 from model.weights.checkpoint import WeightsLocation
 from model.weights.checks import LoraPair
+from model.weights.empty_modules import empty_modules
 from model.weights.file_headers import Contents, StoredTensor, read_contents
 from model.weights.tensor_reader import AHEAD_BYTES, TensorReader
 from storage.errors import DeviceTooSmall, OtherWeights
@@ -107,14 +108,12 @@ def load_transformer(
 
     Raises WeightsMissing, WeightsDamaged, OtherWeights, OtherLora or DeviceTooSmall before a tensor is read.
     """
-    from accelerate import init_empty_weights
-
     source = open_source(place)
     every = source.contents
     injected = S2VConfig(**{**place.config, **switches}).audio_inject_layers
     source = source.only(lambda name: placement.is_held(name, injected))
     require_memory(placement, source)
-    with init_empty_weights():
+    with empty_modules():
         model = S2VTransformer(S2VConfig(**{**place.config, **switches}))
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if said := checks.describe_differences(expected, every, every):

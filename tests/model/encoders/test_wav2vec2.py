@@ -143,6 +143,20 @@ def test_a_very_short_sound_is_heard(samples: int, encoder: Wav2VecEncoder, spee
     assert np.allclose(made, extract_whole(encoder, sound, LIVE), atol=1e-5)
 
 
+def test_states_are_those_of_stock(encoder: Wav2VecEncoder, published: Path, speech: np.ndarray):
+    """transformers' Wav2Vec2Model has the same hidden states, but for the last, which the video models know behind the norm."""
+    from transformers import Wav2Vec2Model
+
+    stock = Wav2Vec2Model.from_pretrained(published).eval()
+    sound = torch.from_numpy(speech[: 3 * SAMPLE_RATE])
+    with torch.inference_mode():
+        heard = stock(sound[None], output_hidden_states=True)
+        made = encoder.model(sound)
+    truth = torch.cat([*heard.hidden_states[:-1], heard.last_hidden_state])
+    assert made.shape == truth.shape
+    assert torch.allclose(made, truth, atol=1e-5)
+
+
 def test_silence_is_finite(encoder: Wav2VecEncoder):
     """A sound without any variance has features too."""
     made = encoder.extract_clip(listen(np.zeros(SAMPLE_RATE, np.float32), 0, LIVE), LIVE)
@@ -238,6 +252,7 @@ def wordy(name: str, folder: Path) -> None:
         (torn, "model.safetensors", WeightsDamaged, "model.safetensors"),
         (lacking, "wav2vec2.encoder.layer_norm.bias", OtherWeights, "encoder.layer_norm.bias"),
         (wordy, "hidden_size", OtherWeights, "configuration"),
+        (wordy, "feat_extract_norm", OtherWeights, "feat_extract_norm is large, not layer"),
         (wider, "intermediate_size", OtherWeights, "intermediate_dense"),
         (wider, "num_hidden_layers", OtherWeights, "encoder.layers.24"),
     ],

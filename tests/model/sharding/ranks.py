@@ -106,7 +106,7 @@ def ranked(kind: str, plan: ShardPlan) -> Iterator[CausalDenoiser]:
     def follow(rank: int) -> None:
         try:
             links = TensorLinks(store, plan, rank, CPU)
-            Follower(links, lambda: Miniature(kind, plan.shards[rank])).follow_instructions()
+            Follower(links, Miniature(kind, plan.shards[rank])).follow_instructions()
         except BaseException as fault:  # noqa: BLE001 - raised below
             faults.append(fault)
 

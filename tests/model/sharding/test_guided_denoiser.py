@@ -82,7 +82,7 @@ def test_two_ranks_make_the_latents_of_one(precision: str) -> None:
     def follow() -> None:
         try:
             links = TensorLinks(store, PLAN, 1, CPU)
-            Follower(links, lambda: Model(model)).follow_instructions()
+            Follower(links, Model(model)).follow_instructions()
         except BaseException as fault:  # noqa: BLE001 - raised below
             faults.append(fault)
 

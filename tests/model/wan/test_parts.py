@@ -1,4 +1,4 @@
-"""The parts of a published model are built one after the other, whoever asks for them."""
+"""The parts of a published model are loaded once, whoever asks for them, and beside each other."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -16,7 +16,7 @@ from model.wan.parts import Parts, placement_of
 from model.weights.loading import Placement
 from storage.errors import BadOption
 
-NAMES = ("transformer", "vae", "audio_encoder", "transformer", "vae")
+NAMES = ("transformer", "vae", "audio_encoder", "transformer", "vae", "text")
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +28,20 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("trial", range(3))
 def test_parts_are_built_once_and_whole(weights: Path, trial: int) -> None:
-    """Threads that ask at the same moment get the same part, and all its numbers are there: torch is patched while one is built."""
+    """Threads that ask at the same moment get the same part, and all its numbers are there, while others are built beside it."""
     place = KIND.locate_weights(Options(weights=str(weights)))
     parts = Parts(KIND, place, Placement(torch.device("cpu"), torch.float32), OffloadPlan())
     together = Barrier(len(NAMES))
 
     def ask(name: str) -> object:
         together.wait()
-        return getattr(parts, name)
+        return parts.text() if name == "text" else getattr(parts, name)
 
     with ThreadPoolExecutor(len(NAMES)) as threads:
         made = list(threads.map(ask, NAMES))
     assert made[0] is made[3]
     assert made[1] is made[4]
-    modules = (made[0], made[1].modules, made[2].model)  # type: ignore[attr-defined]
+    modules = (made[0], made[1].modules, made[2].model, made[5].model)  # type: ignore[attr-defined]
     assert not any(weight.is_meta for module in modules for weight in module.parameters())
 
 
