@@ -14,7 +14,15 @@ from pathlib import Path
 from tests.s3_server import S3Server, serving_s3
 
 ROOT = Path(__file__).parents[1]
-WAYS = ("unplugged", "swallowed")
+_CUTS = {
+    "unplugged": "ip link set {port} down",
+    "swallowed": "bridge link set dev {port} state 0",
+}
+_HEALS = {
+    "unplugged": "ip link set {port} up",
+    "swallowed": "bridge link set dev {port} state 3",
+}
+WAYS = tuple(_CUTS)
 """How a wire is cut: its carrier is gone, or what is sent on it is never heard of again, as by a firewall."""
 _NETS = list(ipaddress.ip_network("198.18.0.0/15").subnets(new_prefix=20))
 """Addresses that are kept for benches: no network of the world has them."""
@@ -75,7 +83,7 @@ class Machine(Namespace):
     def __init__(self, setup: str, switch: Namespace, port: str, address: str) -> None:
         """`port` is its end of the wire at the bridge."""
         super().__init__(setup)
-        self._switch, self._port = switch, port
+        self._switch, self._port, self._way = switch, port, ""
         switch.run(
             f"ip link add {port} type veth peer name eth0 netns {self.process}",
             f"ip link set {port} master br0 up",
@@ -83,15 +91,16 @@ class Machine(Namespace):
         self.run(f"ip address add {address} dev eth0", "ip link set eth0 up")
 
     def cut(self, way: str) -> None:
-        """Cut its wire in one of the WAYS."""
-        lines = (f"ip link set {self._port} down", f"bridge link set dev {self._port} state 0")
-        self._switch.run(lines[WAYS.index(way)])
+        """Cut its wire in one of the WAYS, instead of how it was cut before."""
+        self.heal()
+        self._way = way
+        self._switch.run(_CUTS[way].format(port=self._port))
 
     def heal(self) -> None:
-        """Whatever was cut is whole."""
-        self._switch.run(
-            f"ip link set {self._port} up", f"bridge link set dev {self._port} state 3"
-        )
+        """What was cut is whole."""
+        if self._way:
+            self._switch.run(_HEALS[self._way].format(port=self._port))
+        self._way = ""
 
 
 class Network:
