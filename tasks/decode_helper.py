@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.errors import Interrupted, OtherNumerics, Refused, Terminated
+from storage.errors import Interrupted, NotARun, OtherNumerics, Refused, Terminated
 from storage.records import name_of
 from storage.remote.address import find_url
 from storage.remote.record_object import COMMITS
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from storage.run import Run
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
-"""Seconds between two looks for latents that are not there yet."""
+"""Seconds between two looks for what is not there yet."""
+PATIENCE = 600.0
+"""Seconds for which a run is waited for that nobody has begun: two commands that people give together, the first of which may have a model to fetch."""
 
 
 class DecodeHelper:
@@ -70,9 +72,10 @@ class DecodeHelper:
 
     def _decode_block(self, first: int, key: str) -> None:
         for clip in range(first, min(first + BLOCK_CLIPS, self._run.spec.clips)):
-            if not self._wait_for_latents(clip):
+            if not self._wait_for_latents(clip) or not self._offers.renew_claim(
+                first, key, clip + 1
+            ):
                 return
-            self._offers.renew_claim(first, key, clip + 1)
             self.offer_clip(clip)
 
     def offer_clip(self, clip: int) -> None:
@@ -124,21 +127,42 @@ class DecodeHelper:
 def decode_for_others(root: Path) -> int:
     """Decode clips of the film that another machine makes of the run in a working folder, until there are none left; how many.
 
-    Raises Refused where its clips cannot be shared, OtherNumerics, WeightsReplaced, NotARun, RunLocked, Interrupted, Terminated, and what the store raises.
+    It may come before the run is begun, and waits for that. Raises Refused where its clips cannot be shared, NotARun where no run was begun in good time, OtherNumerics, WeightsReplaced, RunLocked,
+    Interrupted, Terminated, and what the store raises.
     """
-    if find_url(root) is None:
+    url = find_url(root)
+    if url is None:
         raise Refused("--stages decode", "only of a run at a URL do several machines decode")
-    with hold_copy(root) as (puller, store), handle_signals() as stop:
+    with handle_signals() as stop:
         try:
-            while not puller.pull_beginning():
-                stop.wait(LONGEST_PAUSE)
-            run = open_run(root)
-            helper = DecodeHelper(run, _load_decoder(run), puller, SegmentOffers(store), stop)
-            helper.decode_all()
+            waiting = BeginningWait(url, stop)
+            with hold_copy(root, waiting.wait) as (puller, store):
+                while not puller.pull_beginning():
+                    waiting.wait()
+                run = open_run(root)
+                helper = DecodeHelper(run, _load_decoder(run), puller, SegmentOffers(store), stop)
+                helper.decode_all()
         except Stopped as stopped:
             kind = Terminated if str(stopped) == "SIGTERM" else Interrupted
             raise kind(str(stopped), "the same command") from None
-        return helper.count
+    return helper.count
+
+
+class BeginningWait:
+    """Waits until another machine has begun a run; told once, and not without end."""
+
+    def __init__(self, url: str, stop: StopFlag) -> None:
+        self._url, self._stop, self._end = url, stop, 0.0
+
+    def wait(self) -> None:
+        """Pause between two looks; raises NotARun when that has lasted too long, and Stopped."""
+        now = time.monotonic()
+        if not self._end:
+            self._end = now + PATIENCE
+            emit_event("beginning_awaited", url=self._url, seconds=PATIENCE)
+        if now > self._end:
+            raise NotARun(self._url, f"nobody has begun one within {PATIENCE:.0f} s")
+        self._stop.wait(LONGEST_PAUSE)
 
 
 def _load_decoder(run: "Run") -> "Avatar":

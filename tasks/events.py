@@ -32,9 +32,10 @@ stalled        stage, clip, seconds, line, stacks: the watchdog ends the process
 run_restarted  code, failures: by --keep-going
 lease_awaited  holder, seconds: whoever has the lease of a run on an object store is watched for so long, whether it lives
 store_opened   url, epoch, records (that the store has), fetched (brought here), bytes, withdrawn (that only this machine had), aside (the working folder held another film), seconds
+beginning_awaited url, seconds: nobody has begun the run yet whose clips are to be decoded; it is waited for, so long at most
 segment_taken  clip, bytes: another machine has decoded it (`--stages decode`)
 segment_offered clip, seconds: this machine has decoded it, for the one that makes the film
-decoder_gone   clip: the machine that was to decode it has not gone on for a lease's time to live; it is decoded here
+decoder_gone   clip (the first of a block): the machine that was to decode it has not gone on for a lease's time to live; what it has not offered is decoded here
 lock_taken_over before: the dead process that had held the run
 by_product_failed stage, clip, error: the film goes on without
 joint_accepted clip, redone

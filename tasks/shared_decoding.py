@@ -59,16 +59,24 @@ class SharedDecoding:
         block_key = find_segment_key(self._run, block)
         if block_key is None or block in self._own:
             return None
-        if not self._offers.claim_block(block, block_key):
-            pause = FIRST_PAUSE
-            while watch.is_alive(self._offers.read_claim(block, block_key)):
-                self._wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                if (offer := self._offers.find(clip, key)) is not None:
-                    return offer
-            emit_event("decoder_gone", clip=clip)
+        pause = FIRST_PAUSE
+        while not self._take_block(block, block_key, watch):
+            self._wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            if (offer := self._offers.find(clip, key)) is not None:
+                return offer
         self._own.add(block)
         return None
+
+    def _take_block(self, first: int, key: str, watch: ClaimWatch) -> bool:
+        """Claim a block that nobody is at, or that whoever was is gone from; False while one is."""
+        claim = self._offers.read_claim(first, key)
+        if claim is None:
+            return self._offers.claim_block(first, key)
+        if watch.is_alive(claim) or not self._offers.take_claim(first, key, claim):
+            return False
+        emit_event("decoder_gone", clip=first)
+        return True
 
 
 def open_shared_decoding(run: "Run", wait: Callable[[float], None]) -> SharedDecoding | None:

@@ -53,10 +53,10 @@ def prepare(command: Command) -> Job:
 
 
 def _decode_for_others(command: Command, root: Path) -> Job:
-    from tasks.decode_helper import decode_for_others
+    from pipeline.monitor.held_run import decode_run
 
     prepare_logging(command)
-    return Job(partial(decode_for_others, root), _report_decoded)
+    return Job(partial(decode_run, root), _report_decoded)
 
 
 def _report_decoded(clips: int) -> int:

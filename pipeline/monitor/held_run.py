@@ -20,10 +20,23 @@ def hold_run(root: Path | None, *, by_force: bool = False, begun: bool = False) 
         yield
 
 
+def decode_run(root: Path) -> int:
+    """Decode clips of the run that a folder is the working folder of, for the machine that holds it; how many. Raises as decode_for_others does."""
+    from tasks.decode_helper import decode_for_others
+
+    with listen_to_events(_say_event):
+        return decode_for_others(root)
+
+
 def _say_event(event: str, facts: dict[str, Fact]) -> None:
     if event == "lease_awaited":
         words = f"{facts['holder']} holds the run: for {facts['seconds']:g} s it is seen whether it lives"
         log_line(f"[STORE] {words}", logging.WARNING)
+    elif event == "beginning_awaited":
+        words = (
+            f"nobody has begun {facts['url']} yet: it is waited for, at most {facts['seconds']:g} s"
+        )
+        log_line(f"[STORE] {words}")
     elif event == "store_opened":
         size, took = format_bytes(int(facts["bytes"] or 0)), f"{facts['seconds']} s"
         words = f"{facts['records']} records there, {size} brought here in {took}"

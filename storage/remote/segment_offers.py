@@ -84,9 +84,20 @@ class SegmentOffers:
         """Say that the block which begins with a clip is decoded here; False where another has said so."""
         return self._store.create(_block_name(clip, key), self._progress(0))
 
-    def renew_claim(self, clip: int, key: str, count: int) -> None:
-        """Show that the block's decoding goes on; `count` is another each time."""
-        self._store.put(_block_name(clip, key), self._progress(count))
+    def renew_claim(self, clip: int, key: str, count: int) -> bool:
+        """Show that the block's decoding goes on; `count` is another each time. False where the block is another's by now: whoever slept leaves it."""
+        found = self._store.get(_block_name(clip, key))
+        facts = unseal_facts(found.content) if found else None
+        if found is None or facts is None or facts.get("by") != self._token:
+            return False
+        return self._store.replace(_block_name(clip, key), self._progress(count), found.tag)
+
+    def take_claim(self, clip: int, key: str, claim: bytes) -> bool:
+        """Take a block from one that is gone, whose claim still says what it said; False where that has changed."""
+        found = self._store.get(_block_name(clip, key))
+        if found is None or found.content != claim:
+            return False
+        return self._store.replace(_block_name(clip, key), self._progress(0), found.tag)
 
     def read_claim(self, clip: int, key: str) -> bytes | None:
         """What a block's claim says, to be compared with what it says later; None where there is none."""

@@ -132,16 +132,16 @@ def _remove_unnamed(store: RunStore, named: set[str], lease: Lease) -> None:
 
 
 @contextmanager
-def hold_copy(root: Path) -> Iterator[tuple[Puller, RunStore]]:
+def hold_copy(root: Path, wait: Callable[[], None]) -> Iterator[tuple[Puller, RunStore]]:
     """Hold the working folder of a run at a URL to bring parts of it here, without its lease: whoever has that goes on.
 
-    Raises NotARun where there is no run; RunLocked where a process of this machine works in the folder; StoreUnreachable, StoreRefused, BadInput.
+    `wait` is called as long as nobody has begun the run, and may raise. Raises RunLocked where a process of this machine works in the folder; StoreUnreachable, StoreRefused, BadInput.
     """
     url = find_url(root)
     assert url is not None, "only of a working folder"
     quick = open_store(url, patience=FIRST_PATIENCE)
-    if (run := StoreView(quick).read_run()) is None:
-        raise NotARun(url, "nothing lies there")
+    while (run := StoreView(quick).read_run()) is None:
+        wait()
     clear_other_film(root, run)
     make_folder(root)
     store = open_store(url)

@@ -1,14 +1,17 @@
 """A machine that decodes for another: the same segments, and never one under a key that it was not decoded from."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from storage.errors import Refused
-from storage.remote.address import open_store
-from storage.remote.segment_offers import SegmentOffer, SegmentOffers
+from storage.errors import NotARun, Refused
+from storage.remote.address import make_working_folder, open_store
+from storage.remote.segment_offers import BLOCK_CLIPS, SegmentOffer, SegmentOffers
 from storage.run import Run
+from tasks import decode_helper
 from tasks.decode_helper import DecodeHelper, decode_for_others
+from tasks.events import listen_to_events
 from tasks.film import make_film
 from tasks.loaded_model import load_avatar
 from tasks.shared_decoding import can_be_shared, find_segment_key, open_shared_decoding
@@ -20,6 +23,9 @@ class Everything:
 
     def pull_record(self, _name: str) -> bool:
         return True
+
+    def is_done(self, _name: str) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -92,11 +98,46 @@ def test_nothing_is_offered_of_latents_that_are_not_there(
     assert find_offer(run, offers, 2) is None
 
 
+def test_who_slept_decodes_one_clip_in_vain(
+    run: Run, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its block is taken while it is at the first clip: it offers that, and leaves the others."""
+    helper, offers = make_helper(run, request.node.name)
+    real = DecodeHelper.offer_clip
+
+    def sleep_through(self: DecodeHelper, clip: int) -> None:
+        key = find_segment_key(run, 0)
+        assert key is not None
+        claim = offers.read_claim(0, key)
+        taker = SegmentOffers(open_store(f"memory://films/{request.node.name}"))
+        assert clip > 0 or (claim is not None and taker.take_claim(0, key, claim))
+        real(self, clip)
+
+    monkeypatch.setattr(DecodeHelper, "offer_clip", sleep_through)
+    helper.decode_all()
+    there = [clip for clip in range(run.spec.clips) if find_offer(run, offers, clip)]
+    assert there == [0, *range(BLOCK_CLIPS, run.spec.clips)]
+
+
 def test_a_run_in_a_folder_is_shared_with_nobody(run: Run) -> None:
     """Neither asked for, nor offered."""
     assert open_shared_decoding(run, lambda _: None) is None
     with pytest.raises(Refused, match="only of a run at a URL"):
         decode_for_others(run.root)
+
+
+def test_nobody_begins_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is waited for, which is told once, and not without end."""
+    monkeypatch.setenv("LONGTAKE_STORE_CACHE", str(tmp_path))
+    monkeypatch.setattr(decode_helper, "PATIENCE", 0.2)
+    monkeypatch.setattr(decode_helper, "LONGEST_PAUSE", 0.05)
+    told: list[str] = []
+    with (
+        listen_to_events(lambda event, _facts: told.append(event)),
+        pytest.raises(NotARun, match=r"memory://films/nobody is not a run: nobody has begun"),
+    ):
+        decode_for_others(make_working_folder("memory://films/nobody"))
+    assert told == ["beginning_awaited"]
 
 
 def test_a_clipwise_model_cannot_be_shared(

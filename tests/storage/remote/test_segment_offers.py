@@ -49,6 +49,23 @@ def test_a_block_is_claimed_by_one(store: RunStore) -> None:
     assert other.claim_block(BLOCK_CLIPS, "key")
 
 
+def test_a_block_is_taken_from_one_that_is_gone(store: RunStore) -> None:
+    """Only as it was seen last; who had it is told when it goes on, and cannot take it back."""
+    one, other = SegmentOffers(store), SegmentOffers(store)
+    one.claim_block(0, "key")
+    seen = other.read_claim(0, "key")
+    assert seen is not None
+    assert one.renew_claim(0, "key", 1)
+    assert not other.take_claim(0, "key", seen)
+    seen = other.read_claim(0, "key")
+    assert seen is not None
+    assert other.take_claim(0, "key", seen)
+    assert not one.renew_claim(0, "key", 2)
+    assert other.renew_claim(0, "key", 1)
+    other.clear()
+    assert not one.renew_claim(0, "key", 2)
+
+
 def test_clearing_leaves_nothing(store: RunStore) -> None:
     """Neither offers nor claims; of the rest, all."""
     offers = SegmentOffers(store)
