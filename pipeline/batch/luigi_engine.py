@@ -1,14 +1,19 @@
 """The films of a batch given out by Luigi: to this command alone, or by a luigid to all commands that ask it about the same runs."""
 
+import json
 import threading
 import time
+import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
+from http.client import HTTPException
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from typing import Any, ClassVar
+from urllib.error import HTTPError, URLError
 
 import luigi
+from luigi.rpc import RPCError
 
 from pipeline.batch.engine import EngineOptions, Watch
 from pipeline.batch.film_order import FilmEnding, FilmOrder
@@ -23,7 +28,9 @@ from tasks.luigi_batches import SchedulerFactory
 from tasks.options import read_run
 from tasks.signals import Stopped
 
-_PORT = 8082
+_PORT, _LAST_PORT = 8082, 65535
+_ANSWER_SECONDS = 10.0
+"""Within which a luigid is to answer before any film begins."""
 Report = tuple[str, FilmEnding | None]
 """A run's folder, and how its film ended; None where it begins."""
 
@@ -89,7 +96,10 @@ class BatchFactory(SchedulerFactory):
 
 
 def make_films(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch) -> None:
-    """Make the films that luigid gives to this command, and wait for those that it gives to others. A signal ends those at work here."""
+    """Make the films that luigid gives to this command, and wait for those that it gives to others. A signal ends those at work here.
+
+    Raises BadOption where there is no luigid. Where it is lost meanwhile, those that are not there have failed by that.
+    """
     OrderedFilm.orders = {order.at: order for order in orders}
     OrderedFilm.reports = reports = get_context("fork").SimpleQueue()
     settings = _read_address(options.address)
@@ -97,17 +107,21 @@ def make_films(orders: Sequence[FilmOrder], options: EngineOptions, watch: Watch
     thread = threading.Thread(target=follower.follow, args=(reports,), name="batch", daemon=True)
     thread.start()
     quiet_luigi()
-    with suppress(Stopped), watch.stop.interruptible():
-        luigi.build(
-            [OrderedBatch(folders=tuple(OrderedFilm.orders))],
-            worker_scheduler_factory=BatchFactory(),
-            workers=options.jobs or 1,
-            **settings,
-        )
+    lost = ""
+    try:
+        with suppress(Stopped), watch.stop.interruptible():
+            luigi.build(
+                [OrderedBatch(folders=tuple(OrderedFilm.orders))],
+                worker_scheduler_factory=BatchFactory(),
+                workers=options.jobs or 1,
+                **settings,
+            )
+    except RPCError:
+        lost = f"The luigid at {options.address} answers no more. See to it, then give the same command again."
     _wait_for_ends(follower.at_work)
     reports.put(None)
     thread.join()
-    follower.tell_others()
+    follower.tell_others(lost)
 
 
 class _Follower:
@@ -130,14 +144,14 @@ class _Follower:
                 self._told.add(folder)
                 self._watch.on_end(self._orders[folder], ending)
 
-    def tell_others(self) -> None:
-        """Tell of the films that other commands have made, or failed to make."""
+    def tell_others(self, lost: str) -> None:
+        """Tell of the films that other commands have made, or failed to make; of all else where luigid was `lost`, that."""
         for folder, order in self._orders.items():
             if folder in self._told:
                 continue
             if film_is_there(folder):
                 self._watch.on_end(order, FilmEnding(0, tries=0))
-            elif not self._watch.is_stopped() and (line := order.last_line()):
+            elif not self._watch.is_stopped() and (line := lost or order.last_line()):
                 self._watch.on_end(order, FilmEnding(1, line, tries=0))
 
 
@@ -149,10 +163,30 @@ def _wait_for_ends(folders: set[str]) -> None:
 
 
 def _read_address(address: str) -> dict[str, Any]:
-    """What luigi.build is told about the scheduler. Raises BadOption."""
+    """What luigi.build is told about the scheduler, which answers. Raises BadOption."""
     if not address:
         return {"local_scheduler": True}
-    host, _, port = address.partition(":")
-    if not host or not (port or str(_PORT)).isdecimal():
+    host, _, word = address.partition(":")
+    port = int(word or _PORT) if (word or str(_PORT)).isdecimal() else 0
+    if not host or not 0 < port <= _LAST_PORT:
         raise BadOption("--address", address, "HOST:PORT of a luigid is needed")
-    return {"scheduler_host": host, "scheduler_port": int(port or _PORT)}
+    if flaw := _find_flaw(f"http://{host}:{port}"):
+        raise BadOption("--address", address, flaw)
+    return {"scheduler_host": host, "scheduler_port": port}
+
+
+def _find_flaw(url: str) -> str:
+    """Why films cannot be given out by what is at a URL; empty where it is a luigid. It is asked what an old one does not know, and changes nothing."""
+    other = f"what answers there is no luigid of Luigi {luigi.__version__}"
+    try:
+        with urllib.request.urlopen(
+            f"{url}/api/is_pause_enabled", timeout=_ANSWER_SECONDS
+        ) as answer:
+            found = json.load(answer)
+        known = isinstance(found, dict) and "enabled" in (found.get("response") or {})
+    except (HTTPError, HTTPException, ValueError):
+        return other
+    except OSError as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        return f"no luigid answers there ({getattr(reason, 'strerror', None) or reason})"
+    return "" if known else other

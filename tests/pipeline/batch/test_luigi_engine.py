@@ -1,9 +1,13 @@
 """Two commands over one luigid: each film is made by one of them, and by the other where that one dies."""
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import luigi
 import pytest
 from luigid import serving
 
@@ -56,8 +60,70 @@ def test_command_is_killed(
     assert [film["state"] for film in json.loads(out)["films"]] == ["made"] * 4
 
 
-def test_no_luigid(table: Write, run_batch: Run) -> None:
-    """An address that is none is refused before any film begins."""
-    done = run_batch(table({}), "--engine", "luigi", "--address", ":x")
+def test_luigid_is_lost(
+    table: Write, batch: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The film at work is made; of the others it is told, and the code says that they are not there."""
+    path = table({"prompt": "a"}, {"prompt": "b"})
+    config = tmp_path / "worker.cfg"
+    config.write_text("[core]\nrpc-retry-attempts = 1\n", encoding="utf-8")
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(config))
+    words = ("--engine", "luigi", "--json", "--address")
+    with held(tmp_path / "hold", "denoise", 1) as fakes:
+        with serving(tmp_path) as port:
+            command = batch(path, *words, f"127.0.0.1:{port}", **fakes)
+            wait_until((tmp_path / "hold/denoise.1.reached").exists, of=command)
+    out, err = command.communicate(timeout=LONG)
+    assert command.returncode == 9, err
+    films = json.loads(out)["films"]
+    assert sorted(film["state"] for film in films) == ["failed", "made"], err
+    reasons = [film["reason"] for film in films if film["reason"]]
+    assert reasons == [
+        f"The luigid at 127.0.0.1:{port} answers no more. See to it, then give the same command again."
+    ]
+
+
+@contextmanager
+def answering(code: int, said: bytes) -> Iterator[str]:
+    """A server on loopback that answers all that it is asked in one way; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (":x", "HOST:PORT of a luigid is needed"),
+        ("127.0.0.1:99999", "HOST:PORT of a luigid is needed"),
+        ("127.0.0.1:1", "no luigid answers there (Connection refused)"),
+    ],
+)
+def test_no_luigid(address: str, said: str, table: Write, run_batch: Run, tmp_path: Path) -> None:
+    """An address that is none is refused before any film begins, in a line."""
+    done = run_batch(table({}), "--engine", "luigi", "--address", address)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "HOST:PORT of a luigid is needed" in done.stderr
+    assert said in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"), [(404, b""), (200, b"<html>"), (200, b"[]"), (200, b'{"response": null}')]
+)
+def test_luigid_of_another_version(code: int, answer: bytes, table: Write, run_batch: Run) -> None:
+    """Or what else is at the address: refused, and not tried for a minute."""
+    with answering(code, answer) as address:
+        done = run_batch(table({}), "--engine", "luigi", "--address", address)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"what answers there is no luigid of Luigi {luigi.__version__}" in done.stderr
