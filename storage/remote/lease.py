@@ -23,6 +23,8 @@ from storage.remote.run_store import RunStore, StoredObject
 from storage.schema import NONE, EitherOf, Number, TableWith, Unfit, Whole
 
 NAME = "lease.json"
+EPOCHS = "epochs"
+"""What each holder found when it came, by epoch (store_view.py)."""
 TTL_VARIABLE, TTL = "LONGTAKE_LEASE_TTL", 30.0
 """Seconds for which a lease lives without a renewal."""
 RENEWALS = 3
@@ -58,7 +60,8 @@ class LeaseState:
         try:
             _LEASE(facts)
         except Unfit as reason:
-            raise StoreRefused(url, f"{NAME} there is no lease ({reason})") from None
+            way = "where nothing works on the run, remove it"
+            raise StoreRefused(url, f"{NAME} there is no lease ({reason}); {way}") from None
         return cls(facts["epoch"], facts["counter"], facts["ttl"], facts["holder"])
 
     def as_bytes(self) -> bytes:
@@ -82,6 +85,12 @@ def read_ttl() -> float:
     if not 0.5 <= seconds <= 3600:
         raise BadOption(TTL_VARIABLE, word, "seconds are needed, from 0.5 to 3600")
     return seconds
+
+
+def find_newest_epoch(store: RunStore) -> int:
+    """The newest epoch whose holder wrote down what it found; 0 for a new run. Asked for where there is no lease.json: of a run that somebody removed it from, the next holder is not the first."""
+    stems = (name.rpartition("/")[2].partition(".")[0] for name in store.list_names(EPOCHS))
+    return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
 
 
 def read_clock() -> float:
@@ -183,6 +192,7 @@ def take_lease(store: RunStore, wait: Tell, *, by_force: bool = False) -> Lease:
         sent, found = read_clock(), store.get(NAME)
         state = LeaseState(1, 0, ttl, _describe_self())
         if found is None:
+            state = replace(state, epoch=1 + find_newest_epoch(store))
             taken = store.create(NAME, state.as_bytes())
         else:
             there = LeaseState.from_bytes(found.content, store.url)

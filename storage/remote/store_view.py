@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from storage.errors import LeaseLost
 from storage.records import seal_facts, unseal_facts
+from storage.remote.lease import EPOCHS, LeaseState, find_newest_epoch
 from storage.remote.lease import NAME as LEASE
-from storage.remote.lease import LeaseState
 from storage.remote.record_object import COMMITS, RUN, RecordObject, is_sent
 from storage.remote.run_store import RunStore
 
@@ -30,7 +30,11 @@ class StoreView:
     def __init__(self, store: RunStore) -> None:
         self.store = store
         lease = store.get(LEASE)
-        newest = LeaseState.from_bytes(lease.content, store.url).epoch if lease else 0
+        newest = (
+            LeaseState.from_bytes(lease.content, store.url).epoch
+            if lease
+            else find_newest_epoch(store)
+        )
         # The newest holder may have died before it wrote anything.
         found = ((epoch, self._read_ledger(epoch)) for epoch in range(newest, 0, -1))
         self.epoch, self._ledger = next(
@@ -61,7 +65,7 @@ class StoreView:
             if found is None or found.content != content:
                 raise LeaseLost(self.store.url, "another process has the same epoch")
         # Of the one before there may still be a reader.
-        for old in self.store.list_names("epochs"):
+        for old in self.store.list_names(EPOCHS):
             if old < _ledger_name(self.epoch):
                 self.store.delete(old)
         self.epoch, self._ledger = epoch, records
@@ -91,4 +95,4 @@ def map_at_once(make: Callable[[Item], Made], items: Iterator[Item]) -> Iterator
 
 
 def _ledger_name(epoch: int) -> str:
-    return f"epochs/{epoch:05d}.json"
+    return f"{EPOCHS}/{epoch:05d}.json"

@@ -18,6 +18,7 @@ from storage import followers
 from storage.errors import Damaged, LeaseLost, NotARun, NotMade, RunDamaged
 from storage.remote import address, event_pieces
 from storage.remote.address import CACHE_VARIABLE, make_working_folder, open_store
+from storage.remote.lease import NAME as LEASE
 from storage.remote.lease import Lease
 from storage.remote.record_object import RecordObject
 from storage.remote.run_store import RunStore
@@ -154,6 +155,24 @@ def test_another_machine_has_what_was_published(studio: Studio) -> None:
     found = studio.store.get(FILM)
     assert found is not None
     assert found.content == one.run.video_path.read_bytes()
+
+
+def test_a_lease_that_somebody_removed_is_made_anew(studio: Studio) -> None:
+    """With the next epoch, not the first: what is there is seen by who looks and by who goes on, at once."""
+    one = studio.machine("one")
+    studio.begin(one, 2)
+    for clip in (2, 3):
+        with one.hold():
+            make_clips(one.run, range(clip, clip + 1))
+    studio.store.delete(LEASE)
+    look, two = studio.machine("look"), studio.machine("two")
+    look_at_store(look.root, EVERYTHING)
+    assert [clip for clip in range(5) if look.run.latents.complete(clip)] == [0, 1, 2, 3]
+    with two.hold():
+        make_clips(two.run, range(4, 5))
+    assert (two.opened[0].epoch, two.opened[0].withdrawn) == (4, 0)
+    with one.hold():
+        assert [clip for clip in range(5) if one.run.latents.complete(clip)] == [0, 1, 2, 3, 4]
 
 
 def test_a_checkpoint_that_is_left_there_is_removed_there(quick: Studio) -> None:
