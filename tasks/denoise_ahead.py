@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.sharding.protocols import PipelinedDenoiser
 from storage.errors import LongtakeError, NotFinite, NotReproduced, ReplayFailed
+from storage.remote.address import name_run
 from tasks.clip_context import features_are_there, read_motion_before
 from tasks.events import emit_event
 from tasks.route import Route, Seeds, describe_start, find_route, leads_to, restore_denoiser
@@ -316,7 +317,7 @@ class DenoiseAhead:
 
     def _require_reproduced(self, clip: int, denoised: "Denoised") -> None:
         if denoised.latents.tobytes() != self._run.latents.read(clip).tobytes():
-            raise NotReproduced(clip, self._run.root)
+            raise NotReproduced(clip, name_run(self._run.root))
 
     def _copy_state(self, denoiser: "Denoiser") -> "list[tuple[str, NDArray[Any]]] | None":
         following, carries = denoiser.next_clip, self._source.carries

@@ -9,6 +9,7 @@ from model.sharding.launcher_env import parse_gpus
 from model.sharding.protocols import SharedAvatar
 from storage.errors import WeightsReplaced
 from storage.memory_guard import require_libraries, start_guard
+from storage.remote.address import name_run
 from storage.run import Run
 from tasks.clip_context import read_latents_before, read_motion_before
 from tasks.events import emit_event
@@ -58,7 +59,7 @@ def require_own_weights(run: Run) -> None:
     spec = run.spec
     options = model_options_of(spec, run.settings)
     if avatar.weights_digest(spec.model, options, fetch=False) != spec.weights:
-        raise WeightsReplaced(run.root, spec.model)
+        raise WeightsReplaced(name_run(run.root), spec.model)
 
 
 def unload_avatar() -> None:

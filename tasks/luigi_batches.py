@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 
 from storage.errors import StageFailed, count_times
+from storage.remote.address import name_run
 from tasks.audio import ExtractAudio
 from tasks.base import FolderTask
 from tasks.clip import DecodeClip, DenoiseClip, segment_is_there
@@ -145,7 +146,9 @@ def require_built(session: Session, roots: Iterable[luigi.Task]) -> Iterator[lui
             raise session.failure
         if not root.complete():
             told = (f"waiting for {root}", "Luigi did not run it; its log says why")
-            raise StageFailed(count_times(1), *told, f"longtake resume {session.run.root}")
+            raise StageFailed(
+                count_times(1), *told, f"longtake resume {name_run(session.run.root)}"
+            )
 
 
 def chunk_clips(clips: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -30,6 +30,7 @@ from storage.input_files import identify_file
 from storage.names import is_run, refuse_conflicting_names
 from storage.picture import treat_and_view_picture
 from storage.pose_video import probe_pose_video
+from storage.remote.address import name_run
 from storage.reserve import DiskReserve
 from storage.run import Run
 from storage.schema import Unfit, is_utf8
@@ -229,7 +230,7 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
         if not spec.face_boxes:
             spec = replace(spec, face_boxes=there.face_boxes)
         if there != spec:
-            raise OtherSpec(root, describe_spec_difference(there, spec))
+            raise OtherSpec(name_run(root), describe_spec_difference(there, spec))
     elif root.exists() and not root.is_dir():
         raise NotARun(root, "it is a file")
     else:

@@ -12,6 +12,7 @@ from storage.errors import Damaged, NotMade, NotReproduced, OtherNumerics, Prune
 from storage.names import OWN
 from storage.publish import make_folder
 from storage.records import Records
+from storage.remote.address import name_run
 from storage.scratch import private_folder
 from tasks.denoise_ahead import check_finite
 from tasks.hearing import hear_clip
@@ -72,7 +73,7 @@ def replay_steps(
     avatar = load_avatar(run.spec, run.settings, int(begun.get("threads", 1)))
     if other := describe_numerics_difference(begun, avatar.numerics):
         require_own_weights(run)
-        raise OtherNumerics(run.root, other)
+        raise OtherNumerics(name_run(run.root), other)
     poses = run.pose.read if run.spec.pose else None
     inputs = run.inputs.read_all()
     fresh = partial(avatar.denoiser, inputs, poses=poses)
@@ -84,7 +85,7 @@ def replay_steps(
         if route.shows(each):
             denoised = soften_join(run, each, denoised)
             if hash_array(denoised.latents) != run.latents.digest(each):
-                raise NotReproduced(each, run.root)
+                raise NotReproduced(each, name_run(run.root))
         steps = denoised.steps
         passed(each)
     assert steps is not None

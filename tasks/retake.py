@@ -23,7 +23,7 @@ from storage.errors import (
 )
 from storage.film_title import title_of
 from storage.names import is_run
-from storage.remote.address import find_url, make_working_folder
+from storage.remote.address import find_url, make_working_folder, name_run
 from storage.run import Run, read_begun_spec
 from storage.seed_history import Dub, Take
 from storage.spec import MOST_TAKES, Settings, describe_spec_difference
@@ -251,7 +251,7 @@ def choose_retake_folder(old: Run, wish: RetakeRequest) -> Path:
 def check_target(target: Path, spec: "Spec") -> None:
     """Nothing else lies where the new run will; raises OtherSpec, NotARun, NotWritable."""
     if (begun := read_begun_spec(target)) is not None and begun != spec:
-        raise OtherSpec(target, describe_spec_difference(begun, spec))
+        raise OtherSpec(name_run(target), describe_spec_difference(begun, spec))
     check_folder(Request(target, target), target, spec)
 
 
@@ -287,14 +287,14 @@ def check_old_run(old: Run, takes: tuple[Take, ...]) -> None:
     """All that the new run is made of is there and is what its records vouch for; raises NotRetakable. Reads the latents that are needed."""
     take, last = takes[0], takes[-1]
     for path, flaw, _ in old.find_input_flaws():
-        raise NotRetakable(take.clip, old.root, f"inputs/{path.name} {flaw}")
+        raise NotRetakable(take.clip, name_run(old.root), f"inputs/{path.name} {flaw}")
     if not (old.inputs.complete() and all(sound.complete() for sound in old.sounds.values())):
         words = "its inputs are not encoded yet; `longtake resume` goes on with it"
-        raise NotRetakable(take.clip, old.root, words)
+        raise NotRetakable(take.clip, name_run(old.root), words)
     reach = _end_of_old_film(old, last)
     if reach == last.until < old.spec.clips:
         words = f"clip {reach}, with which it is to go on, was not made yet"
-        raise NotRetakable(take.clip, old.root, words)
+        raise NotRetakable(take.clip, name_run(old.root), words)
     for name, clip in _arrays_needed(old, takes, reach):
         _check_array(old, take, name, clip)
 
@@ -322,7 +322,7 @@ def _arrays_needed(old: Run, takes: tuple[Take, ...], reach: int) -> Iterator[tu
 def _check_array(old: Run, take: Take, name: str, clip: int) -> None:
     array = getattr(old, name)
     state = (old.records.read(name, clip) or {}).get("state")
-    repair = f"; `longtake verify {old.root} --repair` makes it again"
+    repair = f"; `longtake verify {name_run(old.root)} --repair` makes it again"
     told = {
         "done": array.flaw(clip, thorough=True) if state == "done" else None,
         "pruned": "was pruned",
@@ -332,7 +332,7 @@ def _check_array(old: Run, take: Take, name: str, clip: int) -> None:
     if told is not None:
         more = repair if state == "done" else ""
         raise NotRetakable(
-            take.clip, old.root, f"{name} of clip {clip}, which it needs, {told}{more}"
+            take.clip, name_run(old.root), f"{name} of clip {clip}, which it needs, {told}{more}"
         )
 
 
@@ -352,10 +352,10 @@ def check_numerics(old: Run, found: RetakePlan) -> None:
     ):
         where = settings.weights or "this version of longtake"
         words = f"the weights of {where} are not those that it was made with"
-        raise NotRetakable(found.take.clip, old.root, words)
+        raise NotRetakable(found.take.clip, name_run(old.root), words)
     loaded = load_avatar(spec, settings, int(begun.get("threads", 1)))
     if (other := describe_numerics_difference(begun, loaded.numerics)) and not found.accept_joint:
-        raise OtherNumerics(old.root, other)
+        raise OtherNumerics(name_run(old.root), other)
 
 
 def check_disk_space(old: Run, found: RetakePlan) -> None:

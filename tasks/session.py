@@ -16,6 +16,7 @@ from model.device.heap import release_memory
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
 from storage.pose_video import PoseReader
+from storage.remote.address import name_run
 from storage.run import Run
 from tasks.cached_runs import cached_run, keep_run
 from tasks.clip_output import publish_made
@@ -124,7 +125,7 @@ class Session:
         if other := describe_numerics_difference(begun, numerics):
             require_own_weights(self.run)
             if not self.part.accept_joint:
-                raise OtherNumerics(self.run.root, other)
+                raise OtherNumerics(name_run(self.run.root), other)
             accept_numerics(self.run, numerics)
         return avatar
 

@@ -3,14 +3,12 @@
 import json
 import threading
 import time
-import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from typing import Any, ClassVar
-from urllib.error import HTTPError, URLError
 
 import luigi
 from luigi.rpc import RPCError
@@ -170,23 +168,21 @@ def _read_address(address: str) -> dict[str, Any]:
     port = int(word or _PORT) if (word or str(_PORT)).isdecimal() else 0
     if not host or not 0 < port <= _LAST_PORT:
         raise BadOption("--address", address, "HOST:PORT of a luigid is needed")
-    if flaw := _find_flaw(f"http://{host}:{port}"):
+    if flaw := _find_flaw(HTTPConnection(host, port, timeout=_ANSWER_SECONDS)):
         raise BadOption("--address", address, flaw)
     return {"scheduler_host": host, "scheduler_port": port}
 
 
-def _find_flaw(url: str) -> str:
-    """Why films cannot be given out by what is at a URL; empty where it is a luigid. It is asked what an old one does not know, and changes nothing."""
-    other = f"what answers there is no luigid of Luigi {luigi.__version__}"
+def _find_flaw(luigid: HTTPConnection) -> str:
+    """Why films cannot be given out by what answers; empty where it is a luigid. It is asked what an old one does not know, and changes nothing."""
     try:
-        with urllib.request.urlopen(
-            f"{url}/api/is_pause_enabled", timeout=_ANSWER_SECONDS
-        ) as answer:
-            found = json.load(answer)
-        known = isinstance(found, dict) and "enabled" in (found.get("response") or {})
-    except (HTTPError, HTTPException, ValueError):
-        return other
+        luigid.request("GET", "/api/is_pause_enabled")
+        found = json.load(luigid.getresponse())
+        known = "enabled" in found["response"]
     except OSError as error:
-        reason = error.reason if isinstance(error, URLError) else error
-        return f"no luigid answers there ({getattr(reason, 'strerror', None) or reason})"
-    return "" if known else other
+        return f"no luigid answers there ({error.strerror or error})"
+    except (HTTPException, ValueError, LookupError, TypeError):
+        known = False
+    finally:
+        luigid.close()
+    return "" if known else f"what answers there is no luigid of Luigi {luigi.__version__}"

@@ -23,6 +23,7 @@ from pipeline.monitor.words import (
 from pipeline.signing.file_check import describe_signature
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
+from storage.remote.address import name_run
 from tasks.film_part import FilmPart
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
     from rich.table import Table
     from rich.text import Text
 
-    yield Text.assemble((spell_unprintable(status.run), "bold"), " ", *state_in_words(status))
+    name = name_run(Path(status.run))
+    yield Text.assemble((spell_unprintable(name), "bold"), " ", *state_in_words(status))
     lines = Table.grid(padding=(0, 2))
     for name, text in fact_rows(status):
         lines.add_row(Text(name, style="dim"), Text(spell_unprintable(text)))
@@ -85,7 +87,7 @@ def fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
         yield "video", status.film
     if status.state in {"stopped", "failed"}:
         yield "go on", _resume_command(status)
-        yield "see it", join(["longtake", "mux", status.run, "--partial"])
+        yield "see it", join(["longtake", "mux", name_run(Path(status.run)), "--partial"])
 
 
 def _resume_command(status: "Status") -> str:

@@ -24,6 +24,7 @@ from storage.errors import BadFilm, NotMade
 from storage.media_file import open_media
 from storage.pcm import to_samples
 from storage.picture import treat_picture
+from storage.remote.address import name_run
 from tasks.face_search import map_to_film
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def find_film(path: Path) -> FilmFile:
     run = open_run(path.parent if path.is_file() else path)
     spec, file = run.spec, path if path.is_file() else run.video_path
     if file == run.video_path and not run.records.complete("video"):
-        raise NotMade(f"The film of {run.root}")
+        raise NotMade(f"The film of {name_run(run.root)}")
     picture, done = treat_picture(
         run.image_path, width=spec.width, height=spec.height, crop=spec.crop
     )

@@ -13,6 +13,7 @@ from storage.errors import BadOutput, NotMade
 from storage.film_file import film_span, mux_film
 from storage.names import VIDEO, is_film_of
 from storage.output_file import FILM, OutputFile, SourceRun
+from storage.remote.address import name_run
 from storage.run_paths import path_inside
 from storage.scratch import private_folder, scratch_folder
 
@@ -27,9 +28,9 @@ def mux_finished(
     spec = run.spec
     clips = sum(1 for _ in takewhile(lambda clip: _has_segment(run, clip), range(spec.clips)))
     if clips == 0:
-        raise NotMade(f"The first clip of {run.root}")
+        raise NotMade(f"The first clip of {name_run(run.root)}")
     if clips < spec.clips and not partial:
-        raise NotMade(f"Clip {clips} of {run.root} (--partial joins those before it)")
+        raise NotMade(f"Clip {clips} of {name_run(run.root)} (--partial joins those before it)")
     target = output_file or path_inside(run.root, "partial.mp4" if partial else VIDEO)
     frames = min(clips * spec.clip_frames, spec.frames)
     film = FinishedFilm(target, run.root, clips, frames, spec.fps)

@@ -16,6 +16,7 @@ from pipeline.monitor.progress import follow_progress, make_progress
 from pipeline.signing.signature import Signature, read_signed_film
 from pipeline.watermarking.screen import FoundWatermark, find_own_id
 from storage.disk import count_bytes
+from storage.remote.address import name_run
 from storage.scan import Finding, RunScan
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def verify_run(run: "Run", console: "Console | None" = None, *, held: bool = Fal
     readable = not found and run.records.complete("video")
     watermark = find_own_id(run, console) if readable and run.spec.watermark else None
     return Verification(
-        run=str(run.root),
+        run=name_run(run.root),
         state="lost" if lost else "damaged" if found else "whole",
         finished=run.records.complete("video"),
         clips=run.spec.clips,

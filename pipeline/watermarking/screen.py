@@ -13,6 +13,7 @@ from pipeline.monitor.progress import make_progress
 from pipeline.quality.video_reader import count_frames
 from pipeline.watermarking.detector import FilmIds, Stretch, find_ids
 from storage.errors import BadFilm, NotMade
+from storage.remote.address import name_run
 from storage.watermark_id import describe_id
 from tasks.timeline import clock_tenths
 
@@ -49,7 +50,7 @@ def ask_film(path: Path, console: "Console | None") -> Answer:
         raise BadFilm(path, "there is no such file")
     run = open_run(path)
     if not run.records.complete("video"):
-        raise NotMade(f"The film of {run.root}")
+        raise NotMade(f"The film of {name_run(run.root)}")
     return Answer(_find_with_bar(run.video_path, console), run.spec.watermark)
 
 

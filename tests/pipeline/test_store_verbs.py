@@ -130,6 +130,19 @@ def test_every_verb_on_another_machine(desk: Desk) -> None:
     assert after.content == lease.content
 
 
+def test_what_is_said_of_a_run_names_its_url(desk: Desk) -> None:
+    """Not the working folder, which is nobody's to name: of another film asked for there, of a whole run, of one that is not."""
+    film = desk.make_new()
+    asked = ("new", *desk.files, "--run", desk.url, "--prompt", "other")
+    desk.refuse(asked, 3, f"longtake: {desk.url} holds another film: prompt is ")
+    assert desk.longtake("verify", desk.url)[1].startswith(f"{desk.url} is whole")
+    assert desk.longtake("status", desk.url)[1].startswith(f"{desk.url} ")
+    film.unlink()
+    _, out, _ = desk.longtake("verify", film.parent)
+    assert f"longtake verify {desk.url} --repair" in out or f"longtake resume {desk.url}" in out
+    assert str(film.parent) not in out
+
+
 def test_a_retake_lies_beside_it(desk: Desk) -> None:
     """On the same store, made on another machine; and a third one goes on with it."""
     desk.make_new()

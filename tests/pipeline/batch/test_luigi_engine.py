@@ -69,10 +69,9 @@ def test_luigid_is_lost(
     config.write_text("[core]\nrpc-retry-attempts = 1\n", encoding="utf-8")
     monkeypatch.setenv("LUIGI_CONFIG_PATH", str(config))
     words = ("--engine", "luigi", "--json", "--address")
-    with held(tmp_path / "hold", "denoise", 1) as fakes:
-        with serving(tmp_path) as port:
-            command = batch(path, *words, f"127.0.0.1:{port}", **fakes)
-            wait_until((tmp_path / "hold/denoise.1.reached").exists, of=command)
+    with held(tmp_path / "hold", "denoise", 1) as fakes, serving(tmp_path) as port:
+        command = batch(path, *words, f"127.0.0.1:{port}", **fakes)
+        wait_until((tmp_path / "hold/denoise.1.reached").exists, of=command)
     out, err = command.communicate(timeout=LONG)
     assert command.returncode == 9, err
     films = json.loads(out)["films"]
