@@ -24,7 +24,6 @@ from storage.errors import BadFilm, NotMade
 from storage.media_file import open_media
 from storage.pcm import to_samples
 from storage.picture import treat_picture
-from storage.remote.address import name_run
 from tasks.face_search import map_to_film
 
 if TYPE_CHECKING:
@@ -131,6 +130,7 @@ def start_face_meter(film: FilmFile) -> FaceMeter | None:
 
 def find_film(path: Path) -> FilmFile:
     """The film of a run's folder, or a film's file; of one that lies in a run's folder it is known how it was made. Raises NotMade, NotARun, BadFilm."""
+    from storage.remote.address import name_run
     from tasks.open_run import open_run
 
     if path.is_file() and not (path.parent / "run.json").exists():

@@ -13,7 +13,6 @@ from pipeline.monitor.progress import make_progress
 from pipeline.quality.video_reader import count_frames
 from pipeline.watermarking.detector import FilmIds, Stretch, find_ids
 from storage.errors import BadFilm, NotMade
-from storage.remote.address import name_run
 from storage.watermark_id import describe_id
 from tasks.timeline import clock_tenths
 
@@ -42,6 +41,7 @@ class Answer:
 
 def ask_film(path: Path, console: "Console | None") -> Answer:
     """Look for ids in a film's file, or in the film of a run. Raises NotMade, NotARun, BadFilm."""
+    from storage.remote.address import name_run
     from tasks.open_run import open_run
 
     if path.is_file():
