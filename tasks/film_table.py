@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import realpath
 from pathlib import Path
 
 from storage.errors import BadTable
@@ -150,7 +151,7 @@ def _require_own_places(lines: Sequence[FilmLine], places: Sequence[str], what: 
     """Raise BadTable where two films have one place; an empty one is none."""
     first: dict[str, str] = {}
     for line, place in zip(lines, places, strict=True):
-        own = place if is_url(place) or not place else str(Path(place).resolve())
+        own = place if is_url(place) or not place else realpath(place)
         other = first.setdefault(own, line.place)
         if own and other != line.place:
             raise BadTable(line.place, f"{place} is the {what} of {other}, too; name another")

@@ -106,6 +106,9 @@ def test_runs_are_named_after_picture_and_sound(tmp_path: Path) -> None:
     assert name_runs(lines[:2], "s3://bucket/films")[1] == "s3://bucket/films/mila-tea_time-2"
     stored = [FilmLine("t:1", {"run": "s3://bucket/a/"}), FilmLine("t:2", {"run": "s3://bucket/b"})]
     assert name_runs(stored, "/runs") == ["s3://bucket/a", "s3://bucket/b"]
+    (tmp_path / "loop").symlink_to("loop")
+    looped = [FilmLine("t:1", {"run": f"{tmp_path}/loop/a"})]  # told when the film is looked at
+    assert name_runs(looped, "/runs") == [f"{tmp_path}/loop/a"]
     same = [FilmLine("t:1", {"run": "/films/a"}), FilmLine("t:2", {"run": "/films/b/../a"})]
     with pytest.raises(BadTable, match="the run of t:1, too"):
         name_runs(same, str(tmp_path))
