@@ -48,6 +48,11 @@ class Machines:
                 return cls(word)
         if found is None or not 1 <= int(found[2]) <= MOST_MACHINES:
             raise BadOption("--machines", word, "4090x4*10, or how many like this one, is needed")
+        if found[1] is not None:
+            try:
+                find_gpu(found[1])
+            except BadOption as error:
+                raise BadOption("--machines", word, error.args[-1]) from None
         return cls(found[1], int(found[2]))
 
 
@@ -134,8 +139,8 @@ class _Planner:
 
     def add_film(self, place: str, words: tuple[str, ...]) -> None:
         """Plan a film by the words that make it."""
-        given = gather_options(parse_command(words).given, os.environ, Path.cwd())
         try:
+            given = gather_options(parse_command(words).given, os.environ, Path.cwd())
             plan_input = self._measure(settle_request(given.to_request(), self._options))
         except LongtakeError as error:
             self.refused.append(f"{place}: {error}")

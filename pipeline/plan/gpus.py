@@ -54,7 +54,8 @@ def find_gpu(words: str) -> tuple[Gpu, int]:
     plain = re.sub(r"nvidia|geforce|rtx|[\s_-]", "", words.lower())
     match = re.fullmatch(r"(?:(\d)[x*×])?(.+?)(?:[x*×](\d+))?", plain)
     name = match[2] if match else plain
-    if match is None or name not in GPUS:
+    count = int(match[1] or match[3] or 1) if match else 0
+    if name not in GPUS or not count:
         known = ", ".join(GPUS)
         raise BadOption("--gpu", words, f"known are {known}; several as 4090x4")
-    return GPUS[name], int(match[1] or match[3] or 1)
+    return GPUS[name], count

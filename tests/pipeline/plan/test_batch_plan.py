@@ -53,6 +53,17 @@ def test_plan_as_a_screen(table: Path, longtake: Call) -> None:
     assert set(table.parent.iterdir()) == before
 
 
+def test_words_that_are_none_refuse_their_film_alone(table: Path, longtake: Call) -> None:
+    """With its line, as what stands in the way of any other film."""
+    names, first, *_ = table.read_text(encoding="utf-8").splitlines()
+    table.write_text(f"{names},sample_steps\n{first},\n{first},x\n", encoding="utf-8")
+    words = ("--machines", "4090x4*10", "--infer-frames", "12")
+    code, out, _ = longtake("plan", "--batch", table, *words)
+    assert code == 2
+    assert "1 film, " in out
+    assert "films.csv:3: --sample-steps x cannot be used: a whole number is needed" in out
+
+
 def test_machines() -> None:
     """As many as are said, of a kind or like this one; nonsense is refused."""
     assert Machines.from_word("4090x4*10") == Machines("4090x4", 10)
@@ -68,7 +79,8 @@ def test_machines() -> None:
     [
         (("--gpu", "4090"), "--machines says which machines"),
         (("--price-hour", "-1"), "a number from 0 on is needed"),
-        (("--machines", "5091*3"), "known are"),
+        (("--machines", "5091*3"), "--machines 5091*3 cannot be used: known are"),
+        (("--machines", "4090x0*3"), "--machines 4090x0*3 cannot be used: known are"),
     ],
 )
 def test_bad_words(words: tuple[str, ...], line: str, table: Path, longtake: Call) -> None:
