@@ -1,7 +1,7 @@
 """What a person names on Luigi's command line: `luigi --module tasks LongVideo --image … --audio …`. The tasks that it drives stand in film.py."""
 
 from functools import cached_property
-from pathlib import Path
+from os.path import realpath
 from typing import Any
 
 import luigi
@@ -95,8 +95,8 @@ class LongVideo(FolderTask):
 
 
 def name_resource(place: str) -> str:
-    """What luigid calls a run, by its folder or URL: of each it has one."""
-    return f"longtake.{place if is_url(place) else Path(place).absolute()}"
+    """What luigid calls a run, by its folder (however that is spelled) or URL: of each it has one."""
+    return f"longtake.{place if is_url(place) else realpath(place)}"
 
 
 def is_done(resolved: ResolvedRequest) -> bool:

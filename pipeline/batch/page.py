@@ -12,9 +12,11 @@ from pipeline.monitor.words import film_length, format_figure
 from pipeline.report.page import SHELL, escape_words
 from pipeline.report.pictures import read_frames_at, to_data_url
 from storage.errors import LongtakeError, count_noun
+from storage.names import VIDEO
 from storage.output_file import PAGE, OutputFile
 from storage.run_paths import path_inside
 from tasks.open_run import open_run
+from tasks.options import read_run
 
 MOST_PICTURES = 500
 """Films that get a picture; each has some three kilobytes."""
@@ -77,7 +79,8 @@ def _render_film(film: BatchFilm, folder: Path, *, pictured: bool) -> str:
 def _render_picture(film: BatchFilm) -> str:
     """A frame from the middle; nothing where the film does not lie on this machine, or cannot be read."""
     try:
-        picture = next(iter(read_frames_at(Path(film.film), [film.frames / film.fps / 2])))
+        path = path_inside(read_run(film.run), VIDEO)
+        picture = next(iter(read_frames_at(path, [film.frames / film.fps / 2])))
     except (LongtakeError, OSError, ValueError, StopIteration):
         return ""
     picture.thumbnail((_SIDE, _SIDE))
@@ -89,7 +92,7 @@ def _render_picture(film: BatchFilm) -> str:
 def _render_pace(film: BatchFilm) -> str:
     """How fast it was made, by its run's events."""
     try:
-        speed = read_status(open_run(Path(film.run))).frames_a_second if film.is_there else None
+        speed = read_status(open_run(read_run(film.run))).frames_a_second if film.is_there else None
     except LongtakeError:
         speed = None
     return format_figure(speed, 1) if speed else "–"
@@ -97,9 +100,9 @@ def _render_pace(film: BatchFilm) -> str:
 
 def _render_links(film: BatchFilm, folder: Path) -> str:
     """Links to the film and to its run's report, where these lie on this machine."""
-    named = {"film": film.film, "report": str(path_inside(Path(film.run), "report.html"))}
+    named = {"film": VIDEO, "report": "report.html"} if film.is_there else {}
     return " · ".join(
-        f"<a href='{quote(relpath(Path(path).absolute(), folder))}'>{name}</a>"
-        for name, path in named.items()
-        if path and Path(path).is_file()
+        f"<a href='{quote(relpath(path.absolute(), folder))}'>{name}</a>"
+        for name, file in named.items()
+        if (path := path_inside(read_run(film.run), file)).is_file()
     )

@@ -12,6 +12,7 @@ import pytest
 from luigid import serving
 
 from storage.lock import find_local_holder
+from tasks.long_video import name_resource
 from tests.waiting import LONG, held, wait_until
 
 from .conftest import Run, Start, Write, states_of
@@ -37,6 +38,14 @@ def test_alone(table: Write, run_batch: Run) -> None:
     assert "Clip 2 failed 3 times while denoising" in reasons[0]
     done = run_batch(path, *words)
     assert (done.returncode, states_of(done)[0]) == (0, "there")
+
+
+def test_run_is_one_resource_however_it_is_spelled(tmp_path: Path) -> None:
+    """Else luigid would give it to two workers, and its lock would fail the second."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    spelled = {name_resource(f"{tmp_path}/{more}") for more in ("a", "b/../a", "link/a", "a/")}
+    assert spelled == {f"longtake.{tmp_path.resolve()}/a"}
+    assert name_resource("s3://films/a") == "longtake.s3://films/a"
 
 
 def test_command_is_killed(

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from .conftest import Run, Write
 
 
@@ -22,3 +24,18 @@ def test_page_shows_every_film(table: Write, run_batch: Run, tmp_path: Path) -> 
         assert len(re.findall("<img [^>]*data:image/jpeg", text)) == 1
         assert "href='runs/face-speech/video.mp4'>film</a>" in text
         assert "nowhere.png cannot be used" in text
+
+
+def test_page_shows_a_film_on_a_store(
+    table: Write, run_batch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of the working folder of the machine that made it; of another machine's it names the URL alone."""
+    path, page = table({"run": f"file://{tmp_path}/store/films/a"}), tmp_path / "all.html"
+    for machine, pictures in (("one", 1), ("two", 0)):
+        monkeypatch.setenv("LONGTAKE_STORE_CACHE", str(tmp_path / machine))
+        done = run_batch(path, "--report", page)
+        assert done.returncode == 0, done.stderr
+        text = page.read_text(encoding="utf-8")
+        assert len(re.findall("<img [^>]*data:image/jpeg", text)) == pictures
+        assert ("/a/video.mp4'>film</a>" in text) == bool(pictures)
+        assert f"file://{tmp_path}/store/films/a<br>" in text
