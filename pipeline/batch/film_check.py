@@ -99,8 +99,10 @@ def _read_answer(found: dict[str, Any]) -> FilmCheck:
 
 def check_words(words: Sequence[str]) -> FilmCheck:
     """What there is to say of one film before any work. Raises the one error that stands in the way; writes nothing."""
+    from tasks.cached_runs import keep_run
     from tasks.film_batch import film_is_there
     from tasks.long_video import is_done
+    from tasks.open_run import open_run
     from tasks.resolve import resolve_request
     from tasks.store_run import COUNTS, look_at_store_run
 
@@ -110,6 +112,7 @@ def check_words(words: Sequence[str]) -> FilmCheck:
     if stored is not None:
         with suppress(NotARun):  # nothing lies there yet
             look_at_store_run(stored, COUNTS)
+            keep_run(open_run(stored))  # else all of its content is brought here
     resolved = resolve_request(request)
     spec = resolved.spec
     done = film_is_there(str(resolved.root)) if stored is not None else is_done(resolved)

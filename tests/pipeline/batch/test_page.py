@@ -36,6 +36,7 @@ def test_page_shows_a_film_on_a_store(
         done = run_batch(path, "--report", page)
         assert done.returncode == 0, done.stderr
         text = page.read_text(encoding="utf-8")
+        assert bool([*(tmp_path / machine).rglob("*.mp4")]) == bool(pictures), "none is brought"
         assert len(re.findall("<img [^>]*data:image/jpeg", text)) == pictures
         assert ("/a/video.mp4'>film</a>" in text) == bool(pictures)
         assert f"file://{tmp_path}/store/films/a<br>" in text
