@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.kv.kv_shape import Shard
+from model.sharding.follower_processes import followers_started
 from model.sharding.launcher_env import read_launched_place, show_first_card
 from model.speaker_places import Place
 
@@ -310,7 +311,10 @@ def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
     """Load a model; on several ranks, where `machine` or a launcher says so. Raises BadOption, RankLost."""
     show_first_card(machine.gpus)
     if is_sharded(machine):
-        return import_module("model.sharding.sharded_avatar").load_sharded(name, options, machine)
+        # Before torch is imported here, as that takes them as long.
+        with followers_started(0 if read_launched_place() else len(machine.gpus) - 1):
+            shared = import_module("model.sharding.sharded_avatar")
+            return shared.load_sharded(name, options, machine)
     loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
     return loader.load_model(options, machine)
 

@@ -87,17 +87,6 @@ class S2VTransformer(nn.Module):
         self.held = range(config.num_layers)
         """Numbers of the blocks that are here; the others are those of other processes."""
 
-    def keep_blocks(self, held: range) -> None:
-        """Let go of the weights of all other blocks, and of their injectors; what is not inside of a block stays whole."""
-        self.held = held
-        for i, block in enumerate(self.blocks):
-            if i not in held:
-                block.to("meta")
-        for i, j in self.injector_of.items():
-            if i not in held:
-                self.audio_injector.injector[j].to("meta")
-                self.audio_injector.injector_adain_layers[j].to("meta")
-
     @property
     def held_injectors(self) -> range:
         """Numbers of the injector's layers that belong to the blocks that are here."""

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from model.sharding.follower_processes import FollowerOrder, order_follower
 from model.sharding.launcher_env import RankPlace, card_environment, read_launched_place
 from model.sharding.links import HOST, TensorLinks
 from model.sharding.rank_monitor import TICKS, RankLoss, RankMonitor
@@ -30,15 +30,13 @@ from model.sharding.rank_store import (
 )
 from storage.errors import BadOption, LongtakeError, RankLost, RunError
 
-PLACE, LIMIT = "LONGTAKE_RANK", "LONGTAKE_RANK_LIMIT"
+LIMIT = "LONGTAKE_RANK_LIMIT"
 SILENCE = 10.0
 """Seconds without a sign of life after which a rank is held for lost."""
 JOINING = 300.0
 """Seconds within which a rank must have joined: it imports its libraries from a slow disk, at the worst."""
 TELLING, LAST_WORDS = 5.0, 15.0
 """Seconds in which a fault finds its cause; in which work that hangs for a lost rank must have ended by itself."""
-QUIET = {"TORCH_CPP_LOG_LEVEL": "FATAL"}
-"""For a rank whose end is told by rank 0: torch would write stacks of C++ before it."""
 LINK_WORDS = ("gloo", "nccl", "peer", "connection", "socket", "store")
 _END_CODE = RankLost.exit_code
 
@@ -119,38 +117,23 @@ class RankGroup:
                 process.wait()
         # Else NCCL's own threads look for the store until this process ends, and write stacks of C++ where they find none.
         self.links.abort()
-        self._close_tether()
+        self._close_inputs()
+
+    def _close_inputs(self) -> None:
+        for process in self._processes.values():
+            assert process.stdin is not None
+            process.stdin.close()
 
     def abandon(self) -> None:
         """End all other ranks at once."""
         self._monitor.close()
         self._kill_followers()
-        self._close_tether()
-
-    def _close_tether(self) -> None:
-        for end in self.__dict__.pop("_tether", ()):
-            os.close(end)
 
     def _start_followers(self, job: RankJob) -> None:
-        self._tether = os.pipe()
-        dies = threading.current_thread() is threading.main_thread()
         for rank in range(1, job.plan.ranks):
-            words = [
-                rank,
-                job.plan.ranks,
-                self._place.port,
-                os.getpid(),
-                self._tether[0],
-                int(dies),
-            ]
             cards = card_environment(job.machine.gpus[rank]) if job.device == "cuda" else {}
-            self._processes[rank] = subprocess.Popen(
-                _follower_command(),
-                env={**QUIET, **os.environ, **cards, PLACE: " ".join(map(str, words))},
-                pass_fds=(self._tether[0],),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
+            order = FollowerOrder(rank, job.plan.ranks, self._place.port, cards)
+            self._processes[rank] = order_follower(order)
 
     def _wait_for_ranks(self, job: RankJob) -> None:
         end = time.monotonic() + JOINING
@@ -231,6 +214,7 @@ class RankGroup:
             process.kill()
         for process in self._processes.values():
             process.wait()
+        self._close_inputs()
         if not self._processes:
             self._kill_launched()
 
@@ -288,9 +272,3 @@ def is_of_link(fault: BaseException) -> bool:
     """Whether it may be that another rank is gone: what gloo, NCCL and the store raise."""
     told = str(fault).lower()
     return isinstance(fault, RuntimeError) and any(word in told for word in LINK_WORDS)
-
-
-def _follower_command() -> list[str]:
-    root = str(Path(__file__).parents[2])
-    code = f"import sys; sys.path.append({root!r}); from model.sharding.rank_process import run_started_rank; run_started_rank()"
-    return [sys.executable, "-P", "-c", code]

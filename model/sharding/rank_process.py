@@ -15,9 +15,10 @@ import torch
 
 from model.avatar import load_model
 from model.sharding.follower import Follower
+from model.sharding.follower_processes import FollowerOrder
 from model.sharding.launcher_env import RankPlace, show_one_card
 from model.sharding.links import HOST, TensorLinks
-from model.sharding.rank_group import PLACE, describe_failure, is_of_link, silence_limit
+from model.sharding.rank_group import describe_failure, is_of_link, silence_limit
 from model.sharding.rank_monitor import RankLoss, RankMonitor
 from model.sharding.rank_store import (
     DONE,
@@ -35,17 +36,20 @@ _SET_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
 
-def run_started_rank() -> NoReturn:
-    """A rank that rank 0 has started; it ends when that one does, however it ends."""
-    rank, ranks, port, parent, read, dies = map(int, os.environ.pop(PLACE).split())
-    os.set_inheritable(read, False)
+def run_started_rank(parent: int, dies: int) -> NoReturn:
+    """A rank that process `parent` starts: it waits for its order, and ends when that process does, however it ends; `dies`: Linux sees to that."""
     if dies and sys.platform == "linux":
         # Also one that is stopped: its own threads do not get to run.
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(RankLost.exit_code)
-    threading.Thread(target=_end_with_parent, args=(read,), daemon=True).start()
-    run_rank(RankPlace(rank, ranks, HOST, port))
+    told = sys.stdin.buffer.readline()
+    if not told:
+        os._exit(0)
+    order = FollowerOrder(**json.loads(told))
+    os.environ.update(order.environment)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    run_rank(RankPlace(order.rank, order.ranks, HOST, order.port))
 
 
 def run_launched_rank(place: RankPlace) -> NoReturn:
@@ -112,6 +116,8 @@ def _end_process(_loss: RankLoss) -> None:
     os._exit(RankLost.exit_code)
 
 
-def _end_with_parent(read: int) -> None:
-    os.read(read, 1)  # nothing is ever written: it returns when the other end is closed
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read(
+        1
+    )  # nothing more is ever written: it returns when the other end is closed
     os._exit(RankLost.exit_code)

@@ -40,6 +40,18 @@ def rounded(model: S2VTransformer) -> S2VTransformer:
     return model.to(torch.bfloat16)
 
 
+def keep_blocks(model: S2VTransformer, held: range) -> None:
+    """Let go of the weights of all other blocks, and of their injectors, as if they had not been loaded."""
+    model.held = held
+    for i, block in enumerate(model.blocks):
+        if i not in held:
+            block.to("meta")
+    for i, j in model.injector_of.items():
+        if i not in held:
+            model.audio_injector.injector[j].to("meta")
+            model.audio_injector.injector_adain_layers[j].to("meta")
+
+
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
     """Normal numbers."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

@@ -27,7 +27,16 @@ from model.sharding.follower import Follower
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.leader import Leader
 from model.sharding.links import TensorLinks
-from tests.model.small import CHANNELS, SIZES, draw, rounded, small_scene, small_transformer, sound
+from tests.model.small import (
+    CHANNELS,
+    SIZES,
+    draw,
+    keep_blocks,
+    rounded,
+    small_scene,
+    small_transformer,
+    sound,
+)
 
 STEPS, LAYERS, LATENTS = 4, 5, 6
 SCHEDULE = Schedule((1000.0, 900.0, 750.0, 500.0), (1.0, 0.9, 0.75, 0.5, 0.0))
@@ -71,7 +80,7 @@ class Miniature:
     def prepare_denoising(self, inputs: Any, seed: Any, poses: Any) -> DenoisingSetup:
         model = deepcopy(build_model(self.kind))
         if self.kind != "pocket":
-            model.keep_blocks(self.shard.layers)
+            keep_blocks(model, self.shard.layers)
         view = view_blocks(model, self.shard.layers)
         scene = small_scene(
             latents=LATENTS,

@@ -1,0 +1,100 @@
+"""Processes that wait to be ranks: they end with whoever started them, and are let go where there is nothing to do."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from model.sharding.follower_processes import FollowerOrder, followers_started, order_follower
+from tests.waiting import wait_until
+
+NOWHERE = FollowerOrder(1, 2, 9, {})
+"""Nobody keeps a store at that port."""
+
+
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children())
+
+
+def test_those_without_an_order_are_ended() -> None:
+    """As of a request that is refused while they start."""
+    before = children()
+
+    def refuse() -> None:
+        with followers_started(2):
+            assert len(children() - before) == 2
+            raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"):
+        refuse()
+    assert children() == before
+
+
+def test_one_that_waits_is_taken_before_another_is_started() -> None:
+    """And it is no more ended as one without an order."""
+    before = children()
+    with followers_started(1):
+        (waiting,) = children() - before
+        process = order_follower(NOWHERE)
+        assert process.pid == waiting.pid
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+
+
+def test_one_that_has_died_is_not_taken() -> None:
+    """Another is started in its place."""
+    before = children()
+    with followers_started(1):
+        (waiting,) = children() - before
+        waiting.kill()
+        wait_until(lambda: waiting.status() == psutil.STATUS_ZOMBIE)
+        process = order_follower(NOWHERE)
+        assert process.pid != waiting.pid
+    assert children() - before == {psutil.Process(process.pid)}
+    process.kill()
+    process.communicate()
+
+
+def test_ctrl_c_does_not_reach_them() -> None:
+    """It goes to every process of the terminal: they say nothing, and wait on, as soon as they run any code."""
+    with followers_started(1):
+        process = order_follower(NOWHERE)
+        wait_until(lambda: ignores_ctrl_c(process.pid))
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        assert process.poll() is None
+        process.kill()
+        process.communicate()
+
+
+def ignores_ctrl_c(process: int) -> bool:
+    facts = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    return bool(int(facts.partition("SigIgn:")[2].split()[0], 16) & 1 << (signal.SIGINT - 1))
+
+
+def test_they_end_with_the_process_that_started_them() -> None:
+    """However it ends, while they wait; also where they were started by another thread than its first."""
+    code = """
+import sys, threading, time
+from model.sharding.follower_processes import followers_started
+def begin():
+    with followers_started(1):
+        print("begun", flush=True)
+        time.sleep(60)
+thread = threading.Thread(target=begin)
+thread.start() if sys.argv[1] == "thread" else begin()
+time.sleep(60)
+"""
+    for where in ("main", "thread"):
+        parent = subprocess.Popen([sys.executable, "-c", code, where], stdout=subprocess.PIPE)
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"begun\n"
+        (waiting,) = psutil.Process(parent.pid).children()
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.communicate()
+        wait_until(lambda waiting=waiting: not waiting.is_running())
