@@ -27,6 +27,8 @@ from storage.run_paths import path_inside, read_plain
 from storage.schema import Unfit, parse_json
 
 STEPS, CARRY, FRAMES, SEGMENT = "steps", "carry", "frames", "segment"
+CONTENTS_AT_ONCE = 16
+"""What records vouch for that is fetched at a time, pieces of some megabytes each."""
 RecordsThere = dict[str, tuple[RecordObject, Facts]]
 """By their paths in the run."""
 
@@ -116,7 +118,8 @@ class Puller:
     def _bring_all(self, there: RecordsThere) -> None:
         """Bring what the records vouch for; those whose content the store has not are taken out."""
         found, asked = self.found, list(there.items())
-        for name, size in map_at_once(lambda each: self._bring_record(*each), iter(asked)):
+        brought = map_at_once(lambda each: self._bring_record(*each), iter(asked), CONTENTS_AT_ONCE)
+        for name, size in brought:
             if size is None:
                 found.lost.append(name)
                 found.records.pop(name)

@@ -5,6 +5,7 @@ records it found, by their hashes (epochs/00003.json); what came under an older 
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -17,8 +18,8 @@ from storage.remote.lease import NAME as LEASE
 from storage.remote.record_object import COMMITS, RUN, RecordObject, is_sent
 from storage.remote.run_store import RunStore
 
-AT_ONCE = 16
-"""Requests that wait for the store at a time."""
+RECORDS_AT_ONCE = 64
+"""Records that are asked for at a time. A store answers each after some 20 ms, and a long film has tens of thousands."""
 _DIGITS = 24
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -49,7 +50,8 @@ class StoreView:
     def records(self) -> Iterator[tuple[str, RecordObject, str]]:
         """Each record that holds, by its path in the run, with the hash of its object; in no order."""
         names = (name for name in self.store.list_names(COMMITS) if is_sent(name))
-        for name, found in map_at_once(lambda name: (name, self.store.get(name)), names):
+        read = map_at_once(lambda name: (name, self.store.get(name)), names, RECORDS_AT_ONCE)
+        for name, found in read:
             if found is None:
                 continue
             record, digest = RecordObject.from_bytes(found.content), digest_of(found.content)
@@ -84,12 +86,14 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
-def map_at_once(make: Callable[[Item], Made], items: Iterator[Item]) -> Iterator[Made]:
-    """What is made of each, in order; a few are made at a time, and no more wait."""
-    with ThreadPoolExecutor(AT_ONCE, "store") as pool:
-        waiting = [pool.submit(make, each) for each in islice(items, 2 * AT_ONCE)]
+def map_at_once(
+    make: Callable[[Item], Made], items: Iterator[Item], at_once: int
+) -> Iterator[Made]:
+    """What is made of each, in order; so many are made at a time, and as many wait."""
+    with ThreadPoolExecutor(at_once, "store") as pool:
+        waiting = deque(pool.submit(make, each) for each in islice(items, 2 * at_once))
         while waiting:
-            made = waiting.pop(0).result()
+            made = waiting.popleft().result()
             waiting += [pool.submit(make, each) for each in islice(items, 1)]
             yield made
 
