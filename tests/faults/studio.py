@@ -41,6 +41,10 @@ class Studio:
             "luigi": ["luigi", "LongVideo", "--image", image, "--audio", audio, *asked],
         }[verb]
         words += ["--local-scheduler"] if verb == "luigi" else []
+        return self.start_door(name, words, **more)
+
+    def start_door(self, name: str, words: list[str], **more: str) -> Started:
+        """Let a machine run such words of a command line; the first names which."""
         door = [sys.executable, str(TESTS / "faults" / "door.py"), *words]
         if self.film.shipped:
             door = [sys.executable, "-m", "pipeline", *words[1:]]

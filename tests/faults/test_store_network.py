@@ -11,17 +11,20 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from films import Film, Started, Tally, Tree, records_of, running
+from luigid import serving
 from studio import NUMBERS, SLOW, TTL, Studio
 from wavefile import write_wave
 
 from storage.errors import LeaseLost, StoreUnreachable
 from storage.remote.address import open_store
+from storage.remote.lease import NAME as LEASE
+from storage.remote.lease import LeaseState
 from storage.remote.store_follower import FILM
 from storage.remote.store_view import StoreView
 from tests.network import WAYS, Network, networked
@@ -32,6 +35,8 @@ TRIALS = int(os.environ.get("TRIALS", "200"))
 NAMES = ("a", "b")
 SAID = {0, LeaseLost.exit_code, StoreUnreachable.exit_code, -signal.SIGKILL}
 """How a machine may end: done, refused or robbed, cut off, killed."""
+LUIGI_SAID = {0, 10}
+"""How a worker of Luigi may end: done, done though another was at it meanwhile."""
 KILLED, PAUSED = "killed", "paused"
 FAULTS = 3
 MOST_STARTS = 30
@@ -242,6 +247,60 @@ def test_a_short_cut_costs_nothing(long: Studio, unbroken: Tree) -> None:
 def test_two_films_by_two_machines(studio: Studio, expected: Tree, tally: Tally) -> None:
     """Whatever happens to either."""
     try_often(studio, expected, 2, tally)
+
+
+@pytest.mark.slow
+def test_luigid_gives_the_film_to_another_worker(
+    long: Studio, network: tuple[Network, S3Server], tmp_path: Path
+) -> None:
+    """Two workers ask a luigid for one film, and a third machine decodes for whichever has it: that one is killed in the middle, the other goes on, the decoder stays."""
+    wires, _ = network
+    first_denoised = replace(
+        long.film, flags=(*long.film.flags, "--offline", "--keep-frames", "none")
+    )
+    expected = first_denoised.make(tmp_path / "alone")
+    table = write_table(long.film, long.url, tmp_path / "films.csv")
+    settings = {"worker_disconnect_delay": 6, "retry_delay": 2, "prune_on_get_work": True}
+    with (
+        serving(tmp_path, host=wires.address, lead=wires.switch.lead, **settings) as port,
+        ExitStack() as hands,
+    ):
+        words = ["luigi", "Batch", "--table", str(table), "--worker-keep-alive", "--no-lock"]
+        words += ["--worker-ping-interval", "1", "--scheduler-host", wires.address]
+        words += ["--scheduler-port", str(port)]
+        decoder = hands.enter_context(running(long.start("c", "decode", **SLOW)))
+        workers = {
+            name: hands.enter_context(running(long.start_door(name, words, FAKE_DENOISE="0.3")))
+            for name in NAMES
+        }
+        store = open_store(long.url)
+        wait_until(lambda: sum("segment" in name for name in store.list_names("offers")) > 1)
+        workers.pop(find_maker(long.url)).kill()
+        (other,) = workers.values()
+        status, said = other.end()
+        assert status in LUIGI_SAID, said
+        status, said = decoder.end()
+        assert status == 0, said
+    assert long.judge(expected) == []
+    assert count_other_films(long, expected) == 0
+
+
+def find_maker(url: str) -> str:
+    """The machine that has the lease of a run."""
+    found = open_store(url).get(LEASE)
+    holder = LeaseState.from_bytes(found.content, url).holder if found else None
+    assert holder is not None
+    return holder["host"].removeprefix("machine-")
+
+
+def write_table(film: Film, url: str, path: Path) -> Path:
+    """A table for Luigi's `Batch` with one film in it, which is denoised first and whose run is at a URL."""
+    flags = dict(zip(film.flags[::2], film.flags[1::2], strict=True))
+    columns = {name.removeprefix("--").replace("-", "_"): value for name, value in flags.items()}
+    columns |= {"offline": "yes", "keep_frames": "none", "run": url}
+    columns |= {"image": str(film.image), "audio": str(film.audio)}
+    path.write_text(f"{','.join(columns)}\n{','.join(columns.values())}\n", encoding="utf-8")
+    return path
 
 
 @pytest.mark.slow
