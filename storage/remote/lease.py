@@ -257,6 +257,8 @@ def _same_holder(one: Holder, other: Holder) -> bool:
 
 
 def _describe_owner(there: LeaseState | None) -> str:
-    if there is None or there.holder is None:
+    if there is None:
+        return f"{NAME} was removed"
+    if there.holder is None:
         return "it was given to nobody, by another process"
     return f"{describe_holder(there.holder)} has it"

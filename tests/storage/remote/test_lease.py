@@ -123,6 +123,16 @@ def test_who_lost_it_knows(store: RunStore) -> None:
     thief.release()
 
 
+def test_a_lease_that_was_removed_is_lost(store: RunStore) -> None:
+    """And that is said; nobody has it."""
+    lease = take(store)
+    store.delete(NAME)
+    wait_until(lambda: not lease._thread.is_alive())
+    with pytest.raises(LeaseLost, match=r"no longer ours: lease\.json was removed"):
+        lease.require()
+    lease.release()
+
+
 def test_after_a_pause_the_store_is_asked_before_a_write(memory: Callable[[], RunStore]) -> None:
     """A process that was stopped for longer than a time to live does not trust its own memory."""
     store = memory()
