@@ -138,7 +138,10 @@ def plan_retake(root: Path, wish: RetakeRequest) -> RetakePlan:
     old = open_run(resolve_folder(root))
     target = resolve_folder(wish.run or choose_retake_folder(old, wish))
     require_option(
-        target != old.root, "--run", target, "a retake is a new run, in a folder of its own"
+        target != old.root,
+        "--run",
+        name_run(target),
+        "a retake is a new run, in a folder of its own",
     )
     spec = build_retake_spec(old, target, wish)
     check_target(target, spec)
