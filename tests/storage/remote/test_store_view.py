@@ -2,11 +2,15 @@
 
 import threading
 
+import pytest
+
 from storage.remote.address import open_store
 from storage.remote.record_object import RecordObject
 from storage.remote.run_store import StoredObject
 from storage.remote.store_view import RECORDS_AT_ONCE, StoreView
 from tests.waiting import LONG
+
+pytest.importorskip("obstore")
 
 
 class Distant:
