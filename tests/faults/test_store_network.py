@@ -9,11 +9,12 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from films import Film, Started, Tally, Tree, records_of, running
@@ -32,7 +33,10 @@ from tests.s3_server import BUCKET, S3Server
 from tests.waiting import wait_until
 
 TRIALS = int(os.environ.get("TRIALS", "200"))
-NAMES = ("a", "b")
+BOTH = {"a": "new", "b": "new"}
+"""Two machines that want the film."""
+SHARED = {"a": "new", "b": "decode", "c": "decode"}
+"""One that makes it, and two that decode for it."""
 SAID = {0, LeaseLost.exit_code, StoreUnreachable.exit_code, -signal.SIGKILL}
 """How a machine may end: done, refused or robbed, cut off, killed."""
 LUIGI_SAID = {0, 10}
@@ -43,25 +47,25 @@ MOST_STARTS = 30
 
 
 class Contender:
-    """One of the two, begun again whenever it has ended."""
+    """A machine that is begun again whenever it has ended."""
 
-    def __init__(self, studio: Studio, name: str) -> None:
+    def __init__(self, studio: Studio, name: str, verb: str) -> None:
         assert studio.network is not None
-        self._studio, self._name = studio, name
+        self._studio, self._name, self._verb = studio, name, verb
         self._machine = studio.network.machine(studio.place / name)
         self._until = 0.0
         self.ends: list[int] = []
         self.started = self._start()
 
     def _start(self) -> Started:
-        return self._studio.start(self._name, **SLOW)
+        return self._studio.start(self._name, self._verb, **SLOW)
 
     def follow(self) -> bool:
         """True once the film is done; begins again what has ended otherwise, and lets pass what has lasted long enough."""
         if self._until and time.monotonic() > self._until:
             self.recover()
         status = self.started.process.poll()
-        if status is None:
+        if status is None or (status == 0 and self._verb == "decode"):
             return False
         self.ends.append(status)
         assert status in SAID, self.started.end()
@@ -96,32 +100,33 @@ class Contender:
 
 
 @contextmanager
-def two_contenders(studio: Studio) -> Iterator[list[Contender]]:
-    """Both begun; none is left."""
-    both: list[Contender] = []
+def contending(studio: Studio, cast: Mapping[str, str]) -> Iterator[list[Contender]]:
+    """All begun; none is left."""
+    begun: list[Contender] = []
     try:
-        both += [Contender(studio, name) for name in NAMES]
-        yield both
+        begun += [Contender(studio, name, verb) for name, verb in cast.items()]
+        yield begun
     finally:
-        for each in both:
+        for each in begun:
             each.started.process.kill()
             each.started.process.wait()
 
 
-def try_once(studio: Studio, expected: Tree, seed: int) -> tuple[Counter[str], int]:
-    """One film by two machines; the faults that hit, and files that differ."""
+def try_once(
+    studio: Studio, cast: Mapping[str, str], expected: Tree, seed: int
+) -> tuple[Counter[str], int]:
+    """One film by some machines; the faults that hit, and files that differ."""
     chance, faults = random.Random(seed), Counter[str]()
-    with two_contenders(studio) as both:
-        due = time.monotonic() + chance.random() * 3
-        done = False
+    with contending(studio, cast) as machines:
+        due, done = time.monotonic() + chance.random() * 3, False
         while not done:
-            for each in both:
+            for each in machines:
                 done |= each.follow()
             if time.monotonic() > due and faults.total() < FAULTS:
-                faults[chance.choice(both).suffer(chance)] += 1
+                faults[chance.choice(machines).suffer(chance)] += 1
                 due = time.monotonic() + chance.random() * 2
             time.sleep(0.02)
-        for each in both:
+        for each in machines:
             each.end()
     return faults, len(studio.judge(expected)) + count_other_films(studio, expected)
 
@@ -137,7 +142,13 @@ def count_other_films(studio: Studio, expected: Tree) -> int:
     return len(other) + len(there) - 1
 
 
-def try_often(studio: Studio, expected: Tree, trials: int, tally: Tally) -> None:
+def try_often(
+    studio: Studio,
+    expected: Tree,
+    trials: int,
+    tally: Tally,
+    cast: Mapping[str, str] = MappingProxyType(BOTH),
+) -> None:
     """So many films, two at a time."""
     seed = random.randrange(1 << 30)
 
@@ -145,7 +156,8 @@ def try_often(studio: Studio, expected: Tree, trials: int, tally: Tally) -> None
         place = studio.place / f"{number:03d}"
         place.mkdir()
         url = f"s3://{BUCKET}/random{next(NUMBERS)}/film"
-        faults, found = try_once(replace(studio, place=place, url=url), expected, seed + number)
+        trial = replace(studio, place=place, url=url)
+        faults, found = try_once(trial, cast, expected, seed + number)
         assert studio.network is not None
         studio.network.remove(place)
         assert found == 0, seed + number
@@ -255,10 +267,7 @@ def test_luigid_gives_the_film_to_another_worker(
 ) -> None:
     """Two workers ask a luigid for one film, and a third machine decodes for whichever has it: that one is killed in the middle, the other goes on, the decoder stays."""
     wires, _ = network
-    first_denoised = replace(
-        long.film, flags=(*long.film.flags, "--offline", "--keep-frames", "none")
-    )
-    expected = first_denoised.make(tmp_path / "alone")
+    expected = denoise_first(long.film).make(tmp_path / "alone")
     table = write_table(long.film, long.url, tmp_path / "films.csv")
     settings = {"worker_disconnect_delay": 6, "retry_delay": 2, "prune_on_get_work": True}
     with (
@@ -271,7 +280,7 @@ def test_luigid_gives_the_film_to_another_worker(
         decoder = hands.enter_context(running(long.start("c", "decode", **SLOW)))
         workers = {
             name: hands.enter_context(running(long.start_door(name, words, FAKE_DENOISE="0.3")))
-            for name in NAMES
+            for name in BOTH
         }
         store = open_store(long.url)
         wait_until(lambda: sum("segment" in name for name in store.list_names("offers")) > 1)
@@ -285,12 +294,17 @@ def test_luigid_gives_the_film_to_another_worker(
     assert count_other_films(long, expected) == 0
 
 
+def denoise_first(film: Film) -> Film:
+    """The film, denoised whole before it is decoded."""
+    return replace(film, flags=(*film.flags, "--offline", "--keep-frames", "none"))
+
+
 def find_maker(url: str) -> str:
     """The machine that has the lease of a run."""
     found = open_store(url).get(LEASE)
     holder = LeaseState.from_bytes(found.content, url).holder if found else None
     assert holder is not None
-    return holder["host"].removeprefix("machine-")
+    return str(holder["host"]).removeprefix("machine-")
 
 
 def write_table(film: Film, url: str, path: Path) -> Path:
@@ -311,6 +325,17 @@ def test_films_of_the_shipped_model(
     """A tenth as many, with its real bytes."""
     expected = shipped.make(tmp_path / "folder")
     try_often(replace(studio, film=shipped), expected, TRIALS // 10, tally)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_films_that_others_decode(
+    studio: Studio, short: Film, tmp_path: Path, tally: Tally
+) -> None:
+    """A tenth as many, by one machine and two that decode for it, whatever happens to any of the three."""
+    film = denoise_first(short)
+    expected = film.make(tmp_path / "folder")
+    try_often(replace(studio, film=film), expected, TRIALS // 10, tally, SHARED)
 
 
 @pytest.mark.slow
