@@ -29,6 +29,7 @@ Start = Callable[..., Any]
 
 REFUSED = b"<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented.</Message></Error>"
 NO_RIGHT = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+SKEWED = b"<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current time is too large.</Message></Error>"
 DENIED = b"<Error><Code>InvalidAccessKeyId</Code><Message>The AWS Access Key Id you provided does not exist in our records.</Message></Error>"
 
 
@@ -109,6 +110,9 @@ class Gate:
         if f"Credential={KEY}/" not in who and not (reads and method in {"GET", "HEAD"}):
             start("403 Forbidden", [("Content-Type", "application/xml")])
             return [NO_RIGHT if reads else DENIED]
+        if self._conditions == "skewed":
+            start("403 Forbidden", [("Content-Type", "application/xml")])
+            return [SKEWED]
         if self._conditions == "refused" and "HTTP_IF_NONE_MATCH" in request:
             start("501 Not Implemented", [("Content-Type", "application/xml")])
             return [REFUSED]

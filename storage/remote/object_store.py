@@ -29,6 +29,8 @@ PARTS_AT_ONCE = 4
 _INSTANCE = "169.254.169.254"
 """Where a machine of a provider is given credentials; asked where the environment has none."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_SKEWED = "RequestTimeTooSkewed"
+_CLOCK = f"the clock of this machine, by which requests are signed, is off: set it ({_SKEWED})"
 _SETTINGS = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
 """How the names of what the environment says of a store begin."""
 _ON_THE_WAY, _PAUSE = "HTTP error", 0.5
@@ -172,7 +174,8 @@ class BucketStore:
         except (AlreadyExistsError, PreconditionError):
             raise
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise StoreRefused(self.url, _describe_fault(error)) from error
+            words = _CLOCK if _SKEWED in str(error) else _describe_fault(error)
+            raise StoreRefused(self.url, words) from error
         except (BaseError, FileNotFoundError) as error:
             said = str(error)
             if "NoSuchBucket" in said or "ContainerNotFound" in said:

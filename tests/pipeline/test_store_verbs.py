@@ -282,6 +282,16 @@ def test_no_conditional_writes(desk: Desk, conditions: str) -> None:
         assert list(open_store(desk.url).list_names("probe")) == []
 
 
+def test_clock_that_is_off(desk: Desk) -> None:
+    """A server that refuses what is signed at another time: the clock is to be set, and no right to be given."""
+    pytest.importorskip("moto")
+    with serving_s3("skewed") as server:
+        use_server(server, desk.patch)
+        desk.refuse_new(
+            "s3://films/tea", 3, "the clock of this machine, by which", "is off: set it"
+        )
+
+
 def test_a_run_that_another_machine_works_on(desk: Desk) -> None:
     """It is seen alive, and named; with --break-lock the run is taken."""
     desk.patch.setenv("LONGTAKE_LEASE_TTL", "2")
