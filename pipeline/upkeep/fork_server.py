@@ -62,7 +62,8 @@ class ForkedProcess:
     """A process that a fork server has started."""
 
     def __init__(self, result: IO[bytes]) -> None:
-        self._result, self._code = result, None if (line := result.readline()) else _DIED
+        self._result = result  # before it is read, which a signal may end: __del__ closes it
+        self._code = None if (line := result.readline()) else _DIED
         self.pid = int(line or 0)
         """0 where it was never started."""
         if not line:

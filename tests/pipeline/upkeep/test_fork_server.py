@@ -1,5 +1,7 @@
 """The fork server: what it starts is as what a fresh Python starts, with the asker's environment, and is known to have ended however it ended."""
 
+import gc
+import io
 import os
 import re
 import signal
@@ -221,3 +223,19 @@ def is_alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def test_signal_before_the_server_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for the answer is closed, and no trace is printed after the command's last line."""
+
+    class Interrupted(io.BytesIO):
+        def readline(self, _size: int | None = -1, /) -> bytes:
+            raise KeyboardInterrupt
+
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    result = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        ForkedProcess(result)
+    gc.collect()
+    assert (told, result.closed) == ([], True)
