@@ -37,9 +37,12 @@ class Ending:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say; the exit code (docs/cli.md)."""
     follow_parent()
-    join_launched_ranks()
     words = list(sys.argv[1:] if arguments is None else arguments)
     with guarded_streams():
+        with exit_code_of(words) as joined:
+            join_launched_ranks()
+        if joined.code:
+            return joined.code
         if arguments is None and (limited := run_limited(words)) is not None:
             return limited
         with exit_code_of(words) as end, _signals_raise(), launched_ranks_released():

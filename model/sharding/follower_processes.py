@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 QUIET = {"TORCH_CPP_LOG_LEVEL": "FATAL"}
 """For a rank whose end is told by rank 0: torch would write stacks of C++ before it."""
@@ -67,11 +66,10 @@ def _tell(process: "subprocess.Popen[bytes]", order: FollowerOrder) -> "subproce
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    root = str(Path(__file__).parents[2])
-    # Ctrl-C reaches every process of the terminal, and this one while it imports.
+    # The code that this process runs, and not what else may be installed: ranks of two versions are refused. Ctrl-C reaches every process of the terminal, and this one while it imports.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
-        f" sys.path.append({root!r});"
+        f" sys.path[:] = {sys.path!r};"
         " from model.sharding.rank_process import run_started_rank;"
         " run_started_rank(*map(int, sys.argv[1:]))"
     )

@@ -1,11 +1,16 @@
 """What torchrun and `accelerate launch` tell a process of theirs, and which cards a process sees. Without torch."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from storage.errors import BadOption
+
 NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 CARDS, ALL_CARDS = "CUDA_VISIBLE_DEVICES", "LONGTAKE_CARDS"
+_CARD_NUMBERS = re.compile(r"[0-9]{1,3}(,[0-9]{1,3})*")
+"""What run.json takes, and no number that would be a list of millions."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,15 @@ class RankPlace:
 
 
 def read_launched_place(environment: Mapping[str, str] = os.environ) -> RankPlace | None:
-    """The place of this process among those that a launcher started; None where there is one process alone."""
+    """The place of this process among those that a launcher started; None where there is one process alone. Raises BadOption where it is none of them."""
     words = [environment.get(name, "") for name in NAMES]
     if not all(words) or not all(words[i].isdecimal() for i in (0, 1, 3)) or int(words[1]) < 2:
         return None
     rank, ranks, host, port = int(words[0]), int(words[1]), words[2], int(words[3])
+    if rank >= ranks:
+        raise BadOption("RANK", rank, f"WORLD_SIZE={ranks} has ranks 0 to {ranks - 1}")
+    if not 0 < port < 1 << 16:
+        raise BadOption("MASTER_PORT", port, "a port is a number from 1 to 65535")
     agent = environment.get("TORCHELASTIC_USE_AGENT_STORE", "") == str(True)
     tries = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     return RankPlace(rank, ranks, host, port, True, agent, f"longtake-{tries}")
@@ -49,10 +58,11 @@ def parse_gpus(words: str) -> tuple[int, ...]:
     """Numbers of cards out of `4` (the first four), `0,2` (these) or nothing; raises ValueError."""
     if not words:
         return ()
-    numbers = [int(word) for word in words.split(",")]
+    fits = _CARD_NUMBERS.fullmatch(words)
+    numbers = [int(word) for word in words.split(",")] if fits else []
     if len(numbers) == 1:
         numbers = list(range(numbers[0]))
-    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+    if not numbers or len(set(numbers)) < len(numbers):
         raise ValueError("how many cards, such as 4, or their numbers, such as 0,2, are needed")
     return tuple(numbers)
 

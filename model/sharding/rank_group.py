@@ -18,7 +18,7 @@ import torch
 from model.sharding.follower_processes import FollowerOrder, order_follower
 from model.sharding.launcher_env import RankPlace, card_environment, read_launched_place
 from model.sharding.links import HOST, TensorLinks
-from model.sharding.rank_monitor import TICKS, RankLoss, RankMonitor
+from model.sharding.rank_monitor import TICKS, RankLoss, RankMonitor, silence_limit
 from model.sharding.rank_store import (
     DONE,
     JOB,
@@ -30,9 +30,6 @@ from model.sharding.rank_store import (
 )
 from storage.errors import BadOption, LongtakeError, RankLost, RunError
 
-LIMIT = "LONGTAKE_RANK_LIMIT"
-SILENCE = 10.0
-"""Seconds without a sign of life after which a rank is held for lost."""
 JOINING = 300.0
 """Seconds within which a rank must have joined: it imports its libraries from a slow disk, at the worst."""
 TELLING, LAST_WORDS = 5.0, 15.0
@@ -41,17 +38,12 @@ LINK_WORDS = ("gloo", "nccl", "peer", "connection", "socket", "store")
 _END_CODE = RankLost.exit_code
 
 
-def silence_limit() -> float:
-    """Seconds without a sign of life, as the environment has them."""
-    return float(os.environ.get(LIMIT, "") or SILENCE)
-
-
 class RankGroup:
     """All ranks of one job, seen from rank 0."""
 
     def __init__(self, job: RankJob) -> None:
         """Let the others join; raises BadOption where one cannot, RankLost where one does not. No weight is read before."""
-        launched = read_launched_place()
+        launched, limit = read_launched_place(), silence_limit()
         self._place = launched or RankPlace(0, job.plan.ranks, HOST, 0)
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._working = 0
@@ -60,7 +52,7 @@ class RankGroup:
         tcp = open_store(self._place, keeps=not self._place.agent_store)
         self._place = replace(self._place, port=tcp.port)
         self._store = name_keys(tcp, self._place.prefix)
-        self._monitor = RankMonitor(self._store, 0, job.plan.ranks, silence_limit(), self._on_loss)
+        self._monitor = RankMonitor(self._store, 0, job.plan.ranks, limit, self._on_loss)
         self._monitor.polls = [self._poll_processes]
         try:
             self._store.set(JOB, job.encode())

@@ -5,6 +5,8 @@ or to fail itself, writes down who and why; whoever reads that ends.
 """
 
 import json
+import math
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,9 +14,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from storage.errors import BadOption
+
+LIMIT = "LONGTAKE_RANK_LIMIT"
+SILENCE = 10.0
+"""Seconds without a sign of life after which a rank is held for lost."""
+_SHORTEST, _LONGEST = 1, 3600
 LOSS = "loss"
+LAST_LOOK = 2.0
+"""Seconds in which a look at the store ends, or its host hangs."""
 TICKS = 8
 """Looks in the time after which a silent rank is held for lost."""
+
+
+def silence_limit() -> float:
+    """Seconds without a sign of life, as the environment has them. Raises BadOption where it has none that can be kept to."""
+    word = os.environ.get(LIMIT, "").strip()
+    try:
+        seconds = float(word or SILENCE)
+    except ValueError:
+        seconds = math.nan
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise BadOption(LIMIT, word, f"seconds from {_SHORTEST} to {_LONGEST} are needed")
+    return seconds
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,10 @@ class RankMonitor:
         self._heard: dict[int, tuple[bytes, float]] = {}
         self._moved = time.monotonic()
         self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, name="ranks", daemon=True)
+            for work in (self._beat, self._judge)
+        ]
         self._lock = threading.Lock()
         self.loss: RankLoss | None = None
         self.polls: Sequence[Callable[[], RankLoss | None]] = ()
@@ -54,12 +80,18 @@ class RankMonitor:
 
     def open(self) -> None:
         """Begin."""
-        for work in (self._beat, self._judge):
-            threading.Thread(target=work, name="ranks", daemon=True).start()
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
-        """Look no more, and write no heartbeat."""
+        """Look no more, and write no heartbeat: neither is done any longer.
+
+        A thread that comes back from the store's C++ while Python ends would abort this process, with a line of C++.
+        """
         self._closed.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(LAST_LOOK)
 
     def report(self, loss: RankLoss) -> None:
         """Write down a loss, for all ranks; the first that is written stays."""

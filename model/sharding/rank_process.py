@@ -18,8 +18,8 @@ from model.sharding.follower import Follower
 from model.sharding.follower_processes import FollowerOrder
 from model.sharding.launcher_env import RankPlace, show_one_card
 from model.sharding.links import HOST, TensorLinks
-from model.sharding.rank_group import describe_failure, is_of_link, silence_limit
-from model.sharding.rank_monitor import RankLoss, RankMonitor
+from model.sharding.rank_group import describe_failure, is_of_link
+from model.sharding.rank_monitor import RankLoss, RankMonitor, silence_limit
 from model.sharding.rank_store import (
     DONE,
     JOB,

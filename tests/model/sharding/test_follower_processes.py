@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from model.sharding.follower_processes import FollowerOrder, followers_started, order_follower
-from tests.waiting import wait_until
+from tests.waiting import LONG, wait_until
 
 NOWHERE = FollowerOrder(1, 2, 9, {})
 """Nobody keeps a store at that port."""
@@ -98,3 +98,22 @@ time.sleep(60)
         os.kill(parent.pid, signal.SIGKILL)
         parent.communicate()
         wait_until(lambda waiting=waiting: not waiting.is_running())
+
+
+def test_they_run_the_code_of_the_process_that_starts_them(tmp_path: Path) -> None:
+    """Not that of another checkout whose packages are installed: ranks of two versions are refused."""
+    (tmp_path / "model" / "sharding").mkdir(parents=True)
+    for package in ("model", "model/sharding"):
+        (tmp_path / package / "__init__.py").touch()
+    told = "import os; run_started_rank = lambda *_: os.write(2, b'this one')"
+    (tmp_path / "model" / "sharding" / "rank_process.py").write_text(told)
+    code = """
+import sys
+from model.sharding.follower_processes import _start
+sys.path.insert(0, sys.argv[1])
+_start().wait()
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, timeout=LONG
+    )
+    assert said.stderr == b"this one"

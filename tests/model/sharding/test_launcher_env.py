@@ -9,6 +9,7 @@ from model.sharding.launcher_env import (
     read_launched_place,
     show_first_card,
 )
+from storage.errors import BadOption
 
 TOLD = {"RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
@@ -25,12 +26,26 @@ def test_only_a_launcher_makes_ranks() -> None:
     assert read_launched_place(TOLD | {"RANK": "first"}) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"RANK": "4"}, r"RANK 4 cannot be used: WORLD_SIZE=4 has ranks 0 to 3\."),
+        ({"MASTER_PORT": "0"}, r"MASTER_PORT 0 cannot be used: a port is a number from 1 to 65535\."),
+        ({"MASTER_PORT": "70000"}, "MASTER_PORT 70000 cannot be used"),
+    ],
+)
+def test_a_launcher_that_lies_is_refused(told: dict[str, str], line: str) -> None:
+    """Else a rank too many is a fault in the midst of joining, and a port that is none is waited for."""
+    with pytest.raises(BadOption, match=line):
+        read_launched_place(TOLD | told)
+
+
 def test_cards_are_a_number_or_a_list() -> None:
     """Four are the first four; a list is taken as it is; anything else is refused."""
     assert parse_gpus("") == ()
     assert parse_gpus("4") == (0, 1, 2, 3)
     assert parse_gpus("2,0") == (2, 0)
-    for words in ("0", "1,1", "-1,2", "two", "0,", " "):
+    for words in ("0", "1,1", "-1,2", "two", "0,", " ", " 2", "1_0", "+2", "٤", "9999999999"):
         with pytest.raises(ValueError, match=r"."):
             parse_gpus(words)
 

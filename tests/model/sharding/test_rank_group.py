@@ -12,7 +12,8 @@ from model.kv.kv_shape import Shard
 from model.sampling.causal_stage import BlockTask
 from model.sampling.shard_plan import plan_steps
 from model.sharding.instructions import Instruction, Kind
-from model.sharding.rank_group import LIMIT, RankGroup
+from model.sharding.rank_group import RankGroup
+from model.sharding.rank_monitor import LIMIT
 from model.sharding.rank_store import RankJob, make_job
 from storage.errors import BadOption, RankLost
 from tests.waiting import wait_until
