@@ -6,6 +6,7 @@ later, by a line on its standard input; when that closes, rank 0 has ended, and 
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -38,8 +39,8 @@ _waiting: deque["subprocess.Popen[bytes]"] = deque()
 @contextmanager
 def followers_started(count: int) -> Iterator[None]:
     """Have so many processes wait for an order; those that have none at the end are ended."""
-    _waiting.extend(_start() for _ in range(count - len(_waiting)))
     try:
+        _waiting.extend(_start() for _ in range(count - len(_waiting)))
         yield
     finally:
         while _waiting:
@@ -66,18 +67,31 @@ def _tell(process: "subprocess.Popen[bytes]", order: FollowerOrder) -> "subproce
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    # The code that this process runs, and not what else may be installed: ranks of two versions are refused. Ctrl-C reaches every process of the terminal, and this one while it imports.
+    # The code that this process runs, and not what else may be installed: ranks of two versions are refused.
     code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "import signal, sys; stops = signal.SIGINT, signal.SIGTERM;"
+        " [signal.signal(each, signal.SIG_IGN) for each in stops];"
+        " signal.pthread_sigmask(signal.SIG_UNBLOCK, stops);"
         f" sys.path[:] = {sys.path!r};"
         " from model.sharding.rank_process import run_started_rank;"
         " run_started_rank(*map(int, sys.argv[1:]))"
     )
     # Linux ends it with the thread that has started it.
     dies = int(threading.current_thread() is threading.main_thread())
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, str(os.getpid()), str(dies)],
-        env={**QUIET, **os.environ},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    )
+    with _stops_held_back():
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", code, str(os.getpid()), str(dies)],
+            env={**QUIET, **os.environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """A process that is started meanwhile gets no Ctrl-C, which reaches all of a terminal, and no SIGTERM, which may reach all of a job, before it can say what becomes of it: rank 0 decides when ranks end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -60,21 +60,23 @@ def test_one_that_has_died_is_not_taken() -> None:
     process.communicate()
 
 
-def test_ctrl_c_does_not_reach_them() -> None:
-    """It goes to every process of the terminal: they say nothing, and wait on, as soon as they run any code."""
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_a_film_does_not_reach_them(stop: signal.Signals) -> None:
+    """Ctrl-C goes to every process of the terminal, SIGTERM to every one of a job: they say nothing, and wait on, also where Python itself is still starting."""
     with followers_started(1):
         process = order_follower(NOWHERE)
-        wait_until(lambda: ignores_ctrl_c(process.pid))
+        process.send_signal(stop)
+        wait_until(lambda: ignores(stop, process.pid))
         for _ in range(3):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(stop)
         assert process.poll() is None
         process.kill()
         process.communicate()
 
 
-def ignores_ctrl_c(process: int) -> bool:
+def ignores(stop: signal.Signals, process: int) -> bool:
     facts = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    return bool(int(facts.partition("SigIgn:")[2].split()[0], 16) & 1 << (signal.SIGINT - 1))
+    return bool(int(facts.partition("SigIgn:")[2].split()[0], 16) & 1 << (stop - 1))
 
 
 def test_they_end_with_the_process_that_started_them() -> None:

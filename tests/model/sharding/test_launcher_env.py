@@ -30,7 +30,10 @@ def test_only_a_launcher_makes_ranks() -> None:
     ("told", "line"),
     [
         ({"RANK": "4"}, r"RANK 4 cannot be used: WORLD_SIZE=4 has ranks 0 to 3\."),
-        ({"MASTER_PORT": "0"}, r"MASTER_PORT 0 cannot be used: a port is a number from 1 to 65535\."),
+        (
+            {"MASTER_PORT": "0"},
+            r"MASTER_PORT 0 cannot be used: a port is a number from 1 to 65535\.",
+        ),
         ({"MASTER_PORT": "70000"}, "MASTER_PORT 70000 cannot be used"),
     ],
 )
