@@ -2,21 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
 from model.kv.kv_shape import Shard
-from model.sharding.follower_processes import followers_started
-from model.sharding.launcher_env import read_launched_place, show_first_card
 from model.speaker_places import Place
-
-if TYPE_CHECKING:
-    from model.latent_preview import LatentPreview
-    from model.pocket.face_finder import FoundFace
 
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
@@ -244,119 +236,3 @@ class Avatar(Protocol):
 def seed_for_clip(seed: Seed, clip: int) -> int:
     """The seed of a clip."""
     return seed(clip) if callable(seed) else seed
-
-
-MODELS = {
-    "pocket": "model.pocket",
-    "live-avatar": "model.live_avatar",
-    "wan-s2v": "model.wan_s2v",
-}
-"""A model → its package, with a module `model_traits` (what it is) and a module `avatar` (loads it)."""
-
-
-class TraitsModule(Protocol):
-    """The module that says what a model is, without its weights."""
-
-    def describe_model(self, options: Options) -> ModelTraits:
-        """Its traits for these options."""
-
-    def weights_digest(self, options: Options, *, fetch: bool = True) -> str:
-        """The digest of its weights; `fetch` allows to download them."""
-
-    def bytes_needed(self, options: Options, machine: DeviceConfig) -> int:
-        """Device memory without which a film cannot be made; 0 where that is no question."""
-
-    def read_preview(self, options: Options) -> "LatentPreview":
-        """What makes small pictures of its latents."""
-
-    def estimate_memory(
-        self, options: Options, machine: DeviceConfig, free: int | None
-    ) -> MemoryEstimate:
-        """What a film (machine.shard: a rank's part of it) takes, placed as a card with so much free memory has it (None: no card)."""
-
-    def estimate_time(
-        self, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed
-    ) -> TimeEstimate | None:
-        """How long a card with so much free memory takes; None where only measuring tells."""
-
-
-class AvatarModule(Protocol):
-    """The module that loads a model."""
-
-    def load_model(self, options: Options, machine: DeviceConfig) -> Avatar:
-        """It, with its weights."""
-
-    def bytes_free(self, machine: DeviceConfig) -> int | None:
-        """Device memory that can be had now; None where nobody knows."""
-
-
-def is_sharded(machine: DeviceConfig) -> bool:
-    """Whether a model is to be loaded on several ranks."""
-    return machine.shard is None and (len(machine.gpus) > 1 or read_launched_place() is not None)
-
-
-def describe_model(name: str, options: Options) -> ModelTraits:
-    """The traits of a model, without loading it (and without torch)."""
-    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return traits.describe_model(options)
-
-
-def weights_digest(name: str, options: Options, *, fetch: bool = True) -> str:
-    """The SHA-256 that stands for all weight files of a model: part of the spec. Without torch."""
-    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return traits.weights_digest(options, fetch=fetch)
-
-
-def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
-    """Load a model; on several ranks, where `machine` or a launcher says so. Raises BadOption, RankLost."""
-    show_first_card(machine.gpus)
-    if is_sharded(machine):
-        # Before torch is imported here, as that takes them as long.
-        with followers_started(0 if read_launched_place() else len(machine.gpus) - 1):
-            shared = import_module("model.sharding.sharded_avatar")
-            return shared.load_sharded(name, options, machine)
-    loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
-    return loader.load_model(options, machine)
-
-
-def bytes_needed(name: str, options: Options, machine: DeviceConfig) -> int:
-    """Device memory without which a film cannot be made; 0 where that is no question. Without torch."""
-    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return traits.bytes_needed(options, machine)
-
-
-def read_preview(name: str, options: Options) -> "LatentPreview | None":
-    """What makes small pictures of a model's latents; None for a model that is not known here. Without torch."""
-    if name not in MODELS:
-        return None
-    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return traits.read_preview(options)
-
-
-def estimate_memory(
-    name: str, options: Options, machine: DeviceConfig, free: int | None
-) -> MemoryEstimate:
-    """What a film takes, by part. Without torch."""
-    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return traits.estimate_memory(options, machine, free)
-
-
-def estimate_time(
-    name: str, options: Options, machine: DeviceConfig, free: int, speed: MachineSpeed
-) -> TimeEstimate | None:
-    """How long a card takes, by arithmetic; None where only measuring tells. Without torch."""
-    traits: TraitsModule = import_module(f"{MODELS[name]}.model_traits")
-    return traits.estimate_time(options, machine, free, speed)
-
-
-def find_faces(name: str, picture: Byte) -> "list[FoundFace]":
-    """The faces in a picture [y, x, rgb] as a model with traits.needs_face looks for them, the largest that is sure first. Without torch."""
-    found: list[FoundFace] = import_module(f"{MODELS[name]}.face_finder").find_faces(picture)
-    return found
-
-
-def bytes_free(name: str, machine: DeviceConfig) -> int | None:
-    """Device memory that can be had now; None where nobody knows. Of several cards, that of rank 0's."""
-    show_first_card(machine.gpus)
-    loader: AvatarModule = import_module(f"{MODELS[name]}.avatar")
-    return loader.bytes_free(machine)

@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
-from model import avatar
+from model import registry
 from model.avatar import Options
 from storage.label import label_margin, measure_label
 from storage.label_words import PLACES
@@ -112,7 +112,7 @@ def build_spec(
     width, height = film_sides(request, traits)
     clips, frames = film_length(request, traits, media.seconds)
     if (digest := weights) is None:
-        digest = avatar.weights_digest(traits.name, build_model_options(request))
+        digest = registry.weights_digest(traits.name, build_model_options(request))
     spec = Spec(
         model=traits.name,
         weights=digest,

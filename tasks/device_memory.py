@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import registry
 from model.avatar import DeviceConfig
 from model.sharding.launcher_env import count_ranks, parse_gpus
 from model.sharding.plan_choice import choose_shards
@@ -35,7 +35,7 @@ def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Re
         return request
     if begun := size_of_begun_run(request, traits, media):
         return resize_request(request, asked, begun)
-    free = avatar.bytes_free(traits.name, requested_device(request))
+    free = registry.bytes_free(traits.name, requested_device(request))
     if free is None or needed <= free:
         return request
     sizes = smaller_sizes(asked, traits.size_multiple)
@@ -58,11 +58,11 @@ def bytes_needed(request: Request, model: str, size: "Size") -> int:
     """Device memory without which a film of this size cannot be made; of several cards, that of rank 0's."""
     options, machine = build_model_options(request, *size), requested_device(request)
     ranks = count_ranks(machine.gpus)
-    if ranks > 1 and avatar.describe_model(model, options).layers:
-        free = avatar.bytes_free(model, machine)
+    if ranks > 1 and registry.describe_model(model, options).layers:
+        free = registry.bytes_free(model, machine)
         plan = choose_shards(model, options, machine, ranks, free).plan
         machine = replace(machine, shard=plan.shards[0])
-    return avatar.bytes_needed(model, options, machine)
+    return registry.bytes_needed(model, options, machine)
 
 
 def is_within(request: Request, model: str, size: "Size", free: int) -> bool:

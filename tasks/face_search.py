@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import dist
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import registry
 from model.pocket.face_boxes import (
     EYES_FLAG,
     FACE_FLAG,
@@ -38,7 +38,7 @@ FINE = 8
 
 def find_in_view(model: str, view: "PictureView") -> "tuple[FoundFace, ...]":
     """The faces that a model's finder sees in a view, in pixels of the picture's file; the largest that is sure first."""
-    found = avatar.find_faces(model, view.pixels)
+    found = registry.find_faces(model, view.pixels)
     return tuple(
         replace(face, boxes=face.boxes.map_boxes(view.fit.to_picture).map_boxes(round_box))
         for face in found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import loader, registry
 from model.avatar import DeviceConfig, Options
 from model.sharding.launcher_env import parse_gpus
 from model.sharding.protocols import SharedAvatar
@@ -37,7 +37,7 @@ def device_config_of(settings: "Settings", threads: int) -> "DeviceConfig":
 
 def model_traits_of(run: Run) -> "ModelTraits":
     """The numbers of the run's model; loads no weight."""
-    return avatar.describe_model(run.spec.model, model_options_of(run.spec, run.settings))
+    return registry.describe_model(run.spec.model, model_options_of(run.spec, run.settings))
 
 
 def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
@@ -48,7 +48,7 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         unload_avatar()  # two big models do not fit a device
-        _loaded[key] = loaded = avatar.load_model(spec.model, options, machine)
+        _loaded[key] = loaded = loader.load_model(spec.model, options, machine)
         if isinstance(loaded, SharedAvatar):
             emit_event("ranks_started", **loaded.sharing)
     return _loaded[key]
@@ -58,7 +58,7 @@ def require_own_weights(run: Run) -> None:
     """Raise WeightsReplaced where the weights that are here are not those that the run was begun with."""
     spec = run.spec
     options = model_options_of(spec, run.settings)
-    if avatar.weights_digest(spec.model, options, fetch=False) != spec.weights:
+    if registry.weights_digest(spec.model, options, fetch=False) != spec.weights:
         raise WeightsReplaced(name_run(run.root), spec.model)
 
 

@@ -3,7 +3,7 @@
 from math import atan2, degrees
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import avatar, registry
 from model.pocket.face_boxes import EYES_FLAG, MOUTH_FLAG, find_middle
 from storage.errors import count_noun
 from storage.picture import treat_and_view_picture
@@ -46,7 +46,7 @@ TURNS: "tuple[tuple[int, Callable[[Pixels], Pixels]], ...]" = (
 def find_turn(model: str, view: "PictureView", confidence: float) -> str:
     """By how much a picture must be turned for its face to be upright, in words; empty where it is upright. `confidence`: of the face that was found as it is, 0 for none."""
     for turn, change in TURNS if confidence < UPRIGHT else ():
-        found = avatar.find_faces(model, change(view.pixels))
+        found = registry.find_faces(model, change(view.pixels))
         if found and found[0].mesh_confidence >= max(TURNED[0], confidence + TURNED[1]):
             tilt = measure_tilt(found[0])
             return describe_turn(turn - (5 * round(tilt / 5) if abs(tilt) >= LEAST_TILT else 0))
@@ -92,7 +92,7 @@ def count_faces(media: "Media") -> str:
 
 def size_of_shape(media: "Media") -> str:
     """The size that has the film's shorter side and the picture's shape, as --size takes it."""
-    multiple = avatar.describe_model(media.model, avatar.Options()).size_multiple
+    multiple = registry.describe_model(media.model, avatar.Options()).size_multiple
     wide, tall = media.picture.width, media.picture.height
     side = min(media.pixels.shape[:2])
     longer = max(round(side * max(wide, tall) / min(wide, tall) / multiple), 1) * multiple
@@ -108,7 +108,7 @@ def measure_small_face(model: str, pixels: "Pixels") -> float:
         for y in (0, height - down)
         for x in (0, width - across)
     )
-    found = (face.size for part in parts for face in avatar.find_faces(model, part))
+    found = (face.size for part in parts for face in registry.find_faces(model, part))
     shares = (size / max(height, width) for size in found)
     return max((share for share in shares if share < SMALL), default=0.0)
 
@@ -125,6 +125,6 @@ def find_crop(path: "Path", media: "Media") -> str:
     for crop in ways:
         fit = measure_fit((whole.shape[1], whole.shape[0]), (width, height), crop)
         left, top, right, bottom = map(round, fit.shown)
-        if avatar.find_faces(media.model, whole[top:bottom, left:right]):
+        if registry.find_faces(media.model, whole[top:bottom, left:right]):
             return crop
-    return "contain" if avatar.find_faces(media.model, whole) else ""
+    return "contain" if registry.find_faces(media.model, whole) else ""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.avatar import MODELS
+from model.registry import MODELS
 from storage.errors import RunDamaged
 from storage.run import Run
 

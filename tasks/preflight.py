@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import registry
 from storage.digest import hash_file
 from storage.disk import (
     check_writable,
@@ -75,15 +75,15 @@ if TYPE_CHECKING:
 def check_options(request: Request) -> "ModelTraits":
     """The model's numbers for these options; raises BadOption, BadSize."""
     _check_values(request)
-    name = request.model or next(iter(avatar.MODELS))
+    name = request.model or next(iter(registry.MODELS))
     require_option(
-        name in avatar.MODELS, "--model", name, f"one of {', '.join(avatar.MODELS)} is needed"
+        name in registry.MODELS, "--model", name, f"one of {', '.join(registry.MODELS)} is needed"
     )
-    for field in ("weights", "lora") if name == next(iter(avatar.MODELS)) else ():
+    for field in ("weights", "lora") if name == next(iter(registry.MODELS)) else ():
         given = getattr(request, field)
         reason = f"the weights of {name} are in the package: leave it out, or name another --model"
         require_option(not given, option_of(request, field), given, reason)
-    plain = avatar.describe_model(
+    plain = registry.describe_model(
         name, replace(build_model_options(request), clip_frames=0, steps=0)
     )
     width, height = film_sides(request, plain)
@@ -96,7 +96,7 @@ def check_options(request: Request) -> "ModelTraits":
     require_option(taken, "--pose-video", request.pose_video, reason)
     _check_negative_prompt(request, plain)
     check_speaker_options(request, plain)
-    return avatar.describe_model(name, build_model_options(request, width, height))
+    return registry.describe_model(name, build_model_options(request, width, height))
 
 
 def check_settings(request: Request, run: Run) -> tuple[Settings, dict[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
-from model import avatar
+from model import registry
 from storage.disk import describe_shortage, nearest_existing, read_file_system
 from storage.errors import (
     NoSpace,
@@ -350,7 +350,7 @@ def check_numerics(old: Run, found: RetakePlan) -> None:
     spec, settings, begun = old.spec, found.settings, old.fingerprint
     # The name of the weights comes out of the old run, which may be anybody's: by its word alone nothing is downloaded.
     if (
-        avatar.weights_digest(spec.model, model_options_of(spec, settings), fetch=False)
+        registry.weights_digest(spec.model, model_options_of(spec, settings), fetch=False)
         != spec.weights
     ):
         where = settings.weights or "this version of longtake"

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from model import avatar
+from model import registry
 from model.device.heap import release_memory
 from storage.errors import LongtakeError, NotFinite, OtherNumerics
 from storage.lock import is_held
@@ -204,7 +204,7 @@ class Session:
         settings = self.run.settings
         machine = device_config_of(settings, self.part.threads or 1)
         options = model_options_of(self.run.spec, settings)
-        return avatar.bytes_needed(self.run.spec.model, options, machine) > 0
+        return registry.bytes_needed(self.run.spec.model, options, machine) > 0
 
     def unload(self, *, whole: bool) -> None:
         """Let go of the decoder's memory; `whole`: of the model, too, to be loaded anew."""

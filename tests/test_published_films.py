@@ -17,8 +17,9 @@ import pytest
 import torch
 from PIL import Image
 
-from model.avatar import DeviceConfig, Options, load_model
+from model.avatar import DeviceConfig, Options
 from model.encoders.wav2vec2 import FilmRate, Wav2VecEncoder
+from model.loader import load_model
 from model.sampling.causal import CausalDenoiser
 from model.tools.make_checkpoint import TINY
 from model.vae.wan_layout import STATISTICS

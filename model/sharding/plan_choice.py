@@ -3,16 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from model.avatar import (
-    DeviceConfig,
-    ModelTraits,
-    Options,
-    describe_model,
-    estimate_memory,
-    estimate_time,
-)
+from model.avatar import DeviceConfig, ModelTraits, Options
 from model.estimates import MachineSpeed
 from model.kv.kv_shape import Shard
+from model.registry import describe_model, estimate_memory, estimate_time
 from model.sampling.shard_plan import (
     ShardPlan,
     plan_cut_steps,

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from model.avatar import load_model
+from model.loader import load_model
 from model.sharding.follower import Follower
 from model.sharding.follower_processes import FollowerOrder
 from model.sharding.launcher_env import RankPlace, show_one_card

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from model.avatar import DeviceConfig, Options, bytes_free, bytes_needed, weights_digest
+from model.avatar import DeviceConfig, Options
 from model.kv.kv_shape import Shard
+from model.registry import bytes_free, bytes_needed, weights_digest
 from model.sampling.shard_plan import ShardPlan
 from model.sharding.launcher_env import RankPlace
 from storage.errors import BadOption

@@ -10,19 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.avatar import (
-    MODELS,
-    Avatar,
-    Denoised,
-    DeviceConfig,
-    Float,
-    Named,
-    Options,
-    Poses,
-    Seed,
-    bytes_free,
-    estimate_memory,
-)
+from model.avatar import Avatar, Denoised, DeviceConfig, Float, Named, Options, Poses, Seed
+from model.registry import MODELS, bytes_free, estimate_memory
 from model.sampling.causal import CausalDenoiser
 from model.sharding.cards import KnownCard, find_cards, least_free, list_known_cards
 from model.sharding.follower import PreparesDenoising

@@ -30,9 +30,9 @@ from model.avatar import (
     ModelTraits,
     Named,
     Options,
-    load_model,
 )
 from model.device import nvml
+from model.loader import load_model
 from model.sampling.task_times import save_task_times
 from model.sharding.protocols import PipelinedDenoiser, SharedAvatar
 

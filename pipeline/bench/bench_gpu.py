@@ -21,9 +21,10 @@ from statistics import median
 from threading import Event, Thread
 from typing import Any
 
-from model.avatar import FP8, DeviceConfig, Options, load_model
+from model.avatar import FP8, DeviceConfig, Options
 from model.device import nvml
 from model.live_avatar.model_traits import KIND
+from model.loader import load_model
 from pipeline.bench import loops, product
 from pipeline.bench.material import ROOT, Material, prepare_material
 from pipeline.bench.process import run_watched

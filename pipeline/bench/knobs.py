@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from model.avatar import DeviceConfig, Options, describe_model, load_model
+from model.avatar import DeviceConfig, Options
+from model.loader import load_model
 from model.pocket.face_boxes import FaceBoxes
+from model.registry import describe_model
 
 ASKED = Options(256, 256, 48, 4)
 FULL = 12

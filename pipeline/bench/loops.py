@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.avatar import AudioWindow, Avatar, Byte, DeviceConfig, Float, Named, load_model
+from model.avatar import AudioWindow, Avatar, Byte, DeviceConfig, Float, Named
+from model.loader import load_model
 from pipeline.bench.material import Material
 from storage.film_marks import describe_source
 from storage.picture import PictureView

@@ -12,7 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from model.avatar import Options, describe_model
+from model.avatar import Options
+from model.registry import describe_model
 
 ROOT = Path(__file__).parents[2]
 PICTURE, SPEECH = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model import avatar
+from model import registry
 from model.avatar import Options
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ModelDecoder:
 def choose_painter(run: "Run", latents: Callable[[], Float]) -> "Painter":
     """What makes pictures of this run's latents without its model; `latents` is called where no preview is known for them."""
     spec = run.spec
-    known = avatar.read_preview(spec.model, Options(weights=run.settings.weights))
+    known = registry.read_preview(spec.model, Options(weights=run.settings.weights))
     if known and known.reads(spec.latent_channels, spec.latent_height, spec.latent_width):
         return known
     return PrincipalDirections(latents())

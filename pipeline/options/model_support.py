@@ -29,7 +29,7 @@ def leave_out(given: "GivenOptions", model: str) -> None:
 
 def _choose_model(given: "GivenOptions") -> str:
     """Who draws where nobody was named: live-avatar where weights were, as the published command lines do, else pocket."""
-    from model.avatar import MODELS
+    from model.registry import MODELS
 
     weights = given.fields.get("weights")
     if not weights:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import registry
 from pipeline.input_notes import lines_about
 from pipeline.json_output import to_json, to_plain
 from pipeline.plan.rehearsal import RehearsalCosts
@@ -202,7 +202,7 @@ class PlanInput:
         request, spec = resolved.request, resolved.spec
         options = build_model_options(request, spec.width, spec.height)
         device = requested_device(request)
-        return avatar.estimate_time(spec.model, options, device, free, speed)
+        return registry.estimate_time(spec.model, options, device, free, speed)
 
     def count_carries(self, most: int) -> int:
         """Number of state checkpoints on the disk: at most `most`, and the anchors."""
@@ -265,7 +265,7 @@ def estimate_memory(plan_input: PlanInput) -> "MemoryEstimate":
         return max(plan_input.sharing.memory, key=lambda each: each.peak)
     request, spec = plan_input.resolved.request, plan_input.resolved.spec
     options = build_model_options(request, spec.width, spec.height)
-    return avatar.estimate_memory(
+    return registry.estimate_memory(
         plan_input.resolved.traits.name, options, requested_device(request), plan_input.machine.free
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import registry
 from model.avatar import FP8
 from model.estimates import MachineSpeed
 from model.sharding.launcher_env import parse_gpus
@@ -58,7 +58,7 @@ def find_local_machine(model: str, request: "Request", *, measured: bool = True)
     `measured`: its speed is measured, in a few seconds; else it is the data sheet's, where the card is known.
     """
     machine = requested_device(request)
-    if model == next(iter(avatar.MODELS)):
+    if model == next(iter(registry.MODELS)):
         return PlanMachine("this machine", True, None)
     gpu = find_local_gpu(machine)
     if gpu is None and machine.device != "cuda":
@@ -67,7 +67,7 @@ def find_local_machine(model: str, request: "Request", *, measured: bool = True)
     if request.precision == FP8:
         require_fp8()
     speed = measure_speed(weights=request.weights or "") if measured else data_sheet_speed(gpu)
-    free = avatar.bytes_free(model, machine)
+    free = registry.bytes_free(model, machine)
     note, cards = UNBUILT if lacks_kernels() else "", max(1, len(machine.gpus))
     name = f"this machine's {gpu}" if cards == 1 else f"{cards} cards like this machine's {gpu}"
     return PlanMachine(name, True, free, speed, note, cards)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from model import avatar
+from model import registry
 from pipeline.input_notes import lines_about
 from pipeline.plan.estimate import (
     Estimate,
@@ -123,7 +123,7 @@ def choose_machine(request: Request, options: PlanOptions, model: str) -> PlanMa
 
 def has_weights(request: Request, model: str) -> bool:
     """False for a large model whose weights were not named."""
-    return model == next(iter(avatar.MODELS)) or bool(request.weights)
+    return model == next(iter(registry.MODELS)) or bool(request.weights)
 
 
 def with_rehearsal(

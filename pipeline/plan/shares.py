@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from model import avatar
+from model import registry
 from model.sampling.shard_plan import ShardPlan
 from model.sharding.plan_choice import choose_shards
 from tasks.defaults import build_model_options
@@ -61,7 +61,7 @@ class Sharing:
     def memory(self) -> "list[MemoryEstimate]":
         """What each rank takes."""
         return [
-            avatar.estimate_memory(self.model, self.options, device, self.machine.free)
+            registry.estimate_memory(self.model, self.options, device, self.machine.free)
             for device in self._devices()
         ]
 
@@ -72,7 +72,7 @@ class Sharing:
         if free is None or speed is None:
             return None
         times = [
-            avatar.estimate_time(self.model, self.options, device, free, speed)
+            registry.estimate_time(self.model, self.options, device, free, speed)
             for device in self._devices()
         ]
         # Rank 0 decodes: the denoising of the others loses nothing by it.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from model import avatar
+from model import registry
 from pipeline.web.flag_help_chinese import HELP
 from pipeline.web.page_texts import Say
 from tasks.options import GROUPS, KEPT, OPTIONS, SIZE, TRUTH, Option
@@ -107,7 +107,7 @@ def build_field(option: Option, say: Say, language: str) -> "Component":
 
 def choices_of(option: Option) -> Iterator[str]:
     """The words that are offered for an option; none where it is typed."""
-    known: Mapping[str, Sequence[str]] = {"model": tuple(avatar.MODELS), "size": SIZES}
+    known: Mapping[str, Sequence[str]] = {"model": tuple(registry.MODELS), "size": SIZES}
     yield from known.get(option.name, option.words)
     if option.kind is TRUTH:
         yield from ("True", "False")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from model import avatar
+from model import avatar, registry
 from pipeline.jobs.input_words import EXTRA_FILES, SPEAKERS
 from pipeline.jobs.job_request import JobRequest
 from pipeline.web.extra_fields import ExtraFields, read_extras
@@ -224,7 +224,7 @@ def read_told(words: Any) -> ToldFace:
 
 def traits_of(model: str) -> "avatar.ModelTraits":
     """The numbers of a model by its name; of the first one where none is named."""
-    return avatar.describe_model(model or next(iter(avatar.MODELS)), avatar.Options())
+    return registry.describe_model(model or next(iter(registry.MODELS)), avatar.Options())
 
 
 def see_picture(picture: str, model: str, size: str, crop: str) -> "SeenPicture":

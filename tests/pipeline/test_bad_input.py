@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from wavefile import write_wave
 
-from model import avatar
+from model import avatar, registry
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -290,7 +290,7 @@ def test_what_is_unwanted_needs_guidance(
     def describe(name: str, options: avatar.Options) -> avatar.ModelTraits:
         return replace(fake_avatar.describe(name, options), guidance=options.guidance)
 
-    monkeypatch.setattr(avatar, "describe_model", describe)
+    monkeypatch.setattr(registry, "describe_model", describe)
     off = (*words, "--model", "wan-s2v", "--sample-guide-scale", "1")
     assert "--negative-prompt blur cannot be used: without guidance" in refused(longtake, *off)
 
@@ -303,7 +303,7 @@ def test_a_script_asks_a_large_model_for_words_alone(
     def describe(name: str, options: avatar.Options) -> avatar.ModelTraits:
         return replace(fake_avatar.describe(name, options), name=name, reads_words=False)
 
-    monkeypatch.setattr(avatar, "describe_model", describe)
+    monkeypatch.setattr(registry, "describe_model", describe)
     words = ("plan", face, speech, "--rehearse", "no", "--script", "film.csv", "--model")
     film = tmp_path / "film.csv"
     film.write_text("from,prompt,gesture\n0s,a,\n5s,b,0.5", encoding="utf-8")

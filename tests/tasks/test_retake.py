@@ -581,10 +581,10 @@ def test_other_weights_and_other_numerics_are_refused(
     old: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights whose digest is another's, and a machine with other last bits; the latter can be accepted as a joint."""
-    from model import avatar
+    from model import registry
 
     with monkeypatch.context() as patch:
-        patch.setattr(avatar, "weights_digest", lambda _name, _options, **_: "0" * 64)
+        patch.setattr(registry, "weights_digest", lambda _name, _options, **_: "0" * 64)
         with pytest.raises(NotRetakable, match="not those that it was made with"):
             planned(old, tmp_path / "new", 4)
     loaded_model._loaded.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from model import avatar
+from model import registry
 from storage import digest
 from storage.errors import (
     NotReproduced,
@@ -136,7 +136,7 @@ def test_run_of_other_weights_is_refused_even_with_a_joint(
     """Where the weights are no longer those of the spec, no flag lets the film go on: other latents mean something else."""
     run, before = freeze_again(half, 2), files_of(half)
     monkeypatch.setenv("FAKE_PROBE", "fedcba9876543210")
-    monkeypatch.setattr(avatar, "weights_digest", lambda *_, **__: "others")
+    monkeypatch.setattr(registry, "weights_digest", lambda *_, **__: "others")
     loaded_model._loaded.clear()
     with pytest.raises(WeightsReplaced, match="begun with other weights of"):
         make_film(run, FilmPart(accept_joint=True))
@@ -151,13 +151,13 @@ def test_run_of_other_weights_is_refused_before_its_model_is_loaded(
     make_film(run, FilmPart(clips=8))
     loaded_model._loaded.clear()
     with monkeypatch.context() as others:
-        others.setattr(avatar, "weights_digest", lambda *_, **__: "others")
+        others.setattr(registry, "weights_digest", lambda *_, **__: "others")
         with pytest.raises(WeightsReplaced, match="begun with other weights of"):
             make_film(run)
     assert not loaded_model._loaded
     film = make_film(run)
     with monkeypatch.context() as others:
-        others.setattr(avatar, "weights_digest", lambda *_, **__: "others")
+        others.setattr(registry, "weights_digest", lambda *_, **__: "others")
         assert make_film(run) == film
 
 

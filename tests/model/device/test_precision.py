@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model import avatar
+from model import avatar, loader
 from model.avatar import Options
 from model.device.precision import require_precision
 from model.pocket.avatar import PocketAvatar
@@ -18,7 +18,7 @@ from tests.model.wrong_library import WrongLibrary
 def pocket() -> PocketAvatar:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("model.pocket.avatar.choose_precision", lambda: torch.bfloat16)
-        made: PocketAvatar = avatar.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
+        made: PocketAvatar = loader.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
     return made
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model import avatar
+from model import avatar, loader
 from model.avatar import Options
 from model.device import processor
 from model.device.processor import LIMITS, uses_amx, widen_convolutions
@@ -77,9 +77,9 @@ def test_pocket_is_right_beside_a_wrong_library(amx: None) -> None:
     """With AMX pocket passes its own check where convolutions in three dimensions are wrong; made for another processor it does not."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("model.pocket.avatar.choose_precision", lambda: torch.bfloat16)
-        pocket = avatar.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
+        pocket = loader.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
         patched.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        other = avatar.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
+        other = loader.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
     assert pocket.numerics["amx"] == processor.WIDENED
     with WrongLibrary("conv3d", 0.0):
         pocket.require_precision()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import avatar
+from model import avatar, loader
 from model.avatar import Options
 from model.encoders import log_mel
 from model.encoders.mel_encoder import CONTEXT_FRAMES
@@ -31,7 +31,7 @@ FACE = FaceBoxes((20, 60, 16, 8), (14, 30, 8, 6), (36, 30, 8, 6))
 
 @pytest.fixture(scope="module")
 def pocket() -> PocketAvatar:
-    return avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig())
+    return loader.load_model("pocket", OPTIONS, avatar.DeviceConfig())
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_shapes_are_those_of_the_traits(pocket, picture, sounds) -> None:
 def test_a_processor_without_bf16_makes_films_too(monkeypatch, pocket, picture, sounds) -> None:
     """Computed in float32 the film is the same but for rounding; decoding once failed there."""
     monkeypatch.setattr("model.pocket.avatar.choose_precision", lambda: torch.float32)
-    wide = avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig())
+    wide = loader.load_model("pocket", OPTIONS, avatar.DeviceConfig())
     assert wide.numerics["precision"] == "float32"
     made = film(wide, picture, sounds[:1])[0].latents
     assert np.abs(made - film(pocket, picture, sounds[:1])[0].latents).mean() < 0.05
@@ -87,7 +87,7 @@ def test_a_processor_without_bf16_makes_films_too(monkeypatch, pocket, picture, 
 
 def test_the_same_film_twice_is_the_same(pocket, picture, sounds) -> None:
     """The same spec gives the same bytes, and another model object too."""
-    again = avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig())
+    again = loader.load_model("pocket", OPTIONS, avatar.DeviceConfig())
     first, second = film(pocket, picture, sounds), film(again, picture, sounds)
     assert all(np.array_equal(a.latents, b.latents) for a, b in zip(first, second, strict=True))
 
@@ -179,7 +179,7 @@ def test_the_margin_is_what_the_encoder_hears(pocket) -> None:
 @pytest.mark.parametrize("part", ["transformer", "_audio_encoder", "_network"])
 def test_the_weights_make_the_film(part: str, picture, sounds) -> None:
     """With any part's weights zeroed, the film is another one."""
-    whole, broken = (avatar.load_model("pocket", OPTIONS, avatar.DeviceConfig()) for _ in range(2))
+    whole, broken = (loader.load_model("pocket", OPTIONS, avatar.DeviceConfig()) for _ in range(2))
     module = getattr(broken, part if part.startswith("_") else "_transformer")
     with torch.no_grad():
         for weight in module.parameters():
@@ -220,7 +220,7 @@ def test_weights_fit_their_budget() -> None:
 
 def test_what_is_not_chosen_is_pockets_own() -> None:
     """Options that leave clip and steps open give whole clips of 48 frames; judging and measuring begin like this."""
-    model = avatar.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
+    model = loader.load_model("pocket", Options(64, 64), avatar.DeviceConfig())
     traits = model.traits
     assert (traits.clip_frames, traits.steps) == (48, 4)
     inputs = model.encode_inputs(np.full((64, 64, 3), 120, np.uint8), "", FACE)
@@ -255,7 +255,7 @@ def test_short_films_act_what_their_prompts_ask(picture: np.ndarray) -> None:
         "very surprised, sits still": {"surprised": 1},
         "非常生气，摇头": {"angry": 1, "shake": 1},
     }
-    model = avatar.load_model(
+    model = loader.load_model(
         "pocket", replace(OPTIONS, clip_frames=60, steps=0), avatar.DeviceConfig()
     )
     margin, sound = model.traits.audio_margin, read_samples()[0].sound[: 60 * 640]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from model import avatar
+from model import loader
 from model.avatar import DeviceConfig, Options
 from model.pocket.avatar import PocketAvatar
 from model.sampling.probe import hash_bits
@@ -22,12 +22,12 @@ REFUSED = "refused", "refused"
 FILM = """
 import hashlib, sys
 import numpy as np
-from model import avatar
+from model import loader
 from model.avatar import AudioWindow, DeviceConfig, Options
 from pipeline.bench.knobs import place_face
 
 width, height, frames, steps, threads = map(int, sys.argv[1:])
-pocket = avatar.load_model("pocket", Options(width, height, frames, steps), DeviceConfig(threads))
+pocket = loader.load_model("pocket", Options(width, height, frames, steps), DeviceConfig(threads))
 draw, traits = np.random.default_rng(1), pocket.traits
 span = traits.clip_frames * traits.samples_per_frame + 2 * traits.audio_margin
 picture = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -64,13 +64,13 @@ def compute(size: tuple[int, ...], **variables: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def pocket() -> PocketAvatar:
-    made: PocketAvatar = avatar.load_model("pocket", OPTIONS, DeviceConfig())
+    made: PocketAvatar = loader.load_model("pocket", OPTIONS, DeviceConfig())
     return made
 
 
 def test_it_is_the_same_at_every_start(pocket: PocketAvatar) -> None:
     """Of another object, after other work, and in another process."""
-    again = avatar.load_model("pocket", OPTIONS, DeviceConfig())
+    again = loader.load_model("pocket", OPTIONS, DeviceConfig())
     assert again.numerics == pocket.numerics
     assert hash_bits(pocket._compute()) == pocket.numerics["probe"]
     told = f"{pocket.numerics['probe']} {pocket.numerics['precision']}"
@@ -108,7 +108,7 @@ def test_every_part_is_asked(pocket: PocketAvatar) -> None:
 
 def test_it_takes_no_time(pocket: PocketAvatar) -> None:
     """At the film's own size a fraction of a second of the processor: .08 s where nothing else runs."""
-    whole: PocketAvatar = avatar.load_model("pocket", Options(), DeviceConfig())
+    whole: PocketAvatar = loader.load_model("pocket", Options(), DeviceConfig())
     began = time.process_time()
     hash_bits(whole._compute())
     assert time.process_time() - began < 0.4

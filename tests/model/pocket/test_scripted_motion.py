@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import avatar
+from model import avatar, loader
 from model.avatar import Options
 from model.motion_columns import MOTION
 from model.pocket.avatar import PocketAvatar
@@ -24,7 +24,7 @@ HAPPY, SAD = "She is very happy.", "She is very sad."
 
 @pytest.fixture(scope="module")
 def pocket() -> PocketAvatar:
-    return avatar.load_model("pocket", Options(64, 96), avatar.DeviceConfig())
+    return loader.load_model("pocket", Options(64, 96), avatar.DeviceConfig())
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from model.avatar import FP8, DeviceConfig, Options, estimate_memory, estimate_time
+from model.avatar import FP8, DeviceConfig, Options
 from model.estimates import MachineSpeed as Speed
+from model.registry import estimate_memory, estimate_time
 from model.sharding.plan_choice import choose_shards
 from storage.errors import BadOption
 

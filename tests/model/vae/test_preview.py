@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model import avatar
+from model import registry
 from model.avatar import Options
 from model.vae import preview
 from model.vae.preview import (
@@ -62,19 +62,19 @@ def test_what_is_no_number_is_painted_as_nothing():
 
 def test_a_fitted_preview_beside_the_weights_comes_first(tmp_path: Path):
     """The published figures serve where there is none; a name that nobody knows has nothing."""
-    told = avatar.read_preview("wan-s2v", Options(weights=str(tmp_path)))
+    told = registry.read_preview("wan-s2v", Options(weights=str(tmp_path)))
     assert told is not None
     assert "published figures" in told.says
     inside = tmp_path / checkpoint.FOLDER
     inside.mkdir()
     save_preview(LinearPreview(np.zeros((17, 12), np.float32), 1, "fitted"), inside / preview.FILE)
-    fitted = avatar.read_preview("live-avatar", Options(weights=str(tmp_path)))
+    fitted = registry.read_preview("live-avatar", Options(weights=str(tmp_path)))
     assert fitted is not None
     assert fitted.says == "fitted"
-    assert avatar.read_preview("nobody", Options()) is None
+    assert registry.read_preview("nobody", Options()) is None
 
 
 def test_a_preview_needs_no_torch():
     """In a process of its own."""
-    code = "import sys; from model import avatar; assert avatar.read_preview('pocket', avatar.Options()); assert avatar.read_preview('wan-s2v', avatar.Options()); sys.exit('torch' in sys.modules)"
+    code = "import sys; from model import avatar; assert registry.read_preview('pocket', avatar.Options()); assert registry.read_preview('wan-s2v', avatar.Options()); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from model.avatar import DeviceConfig, Options, estimate_memory, estimate_time
+from model.avatar import DeviceConfig, Options
 from model.estimates import MachineSpeed, MemoryEstimate
+from model.registry import estimate_memory, estimate_time
 from model.wan.gpu_memory import MemoryInput, OffloadPlan, choose_offload, compute_need, least_bytes
 from model.weights import published_shapes
 

@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from model.avatar import (
-    MODELS,
-    DeviceConfig,
-    Options,
-    bytes_needed,
-    describe_model,
-    load_model,
-    weights_digest,
-)
+from model.avatar import DeviceConfig, Options
 from model.encoders import wav2vec2
+from model.loader import load_model
+from model.registry import MODELS, bytes_needed, describe_model, weights_digest
 from model.tools.make_checkpoint import main as make_checkpoint
 from model.wan import model_traits
 from model.wan.parts import device_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model import avatar
+from model import registry
 from model.avatar import FP8
 from pipeline.plan import machine
 from pipeline.plan.machine import UNBUILT, find_local_machine
@@ -20,7 +20,7 @@ ASKED = Request(Path("face.png"), Path("speech.wav"))
 def _card(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with a card."""
     monkeypatch.setattr(machine, "find_local_gpu", lambda _: "NVIDIA H200")
-    monkeypatch.setattr(avatar, "bytes_free", lambda *_: int(140e9))
+    monkeypatch.setattr(registry, "bytes_free", lambda *_: int(140e9))
 
 
 @pytest.mark.parametrize("unbuilt", [True, False])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model import avatar
+from model import avatar, registry
 from model.pocket.face_boxes import find_middle, parse_boxes
 from pipeline.web.face_click import (
     EYE_COLOUR,
@@ -25,7 +25,7 @@ MILA = Path(__file__).parents[3] / "examples/mila.png"
 
 @pytest.fixture(scope="module")
 def mila() -> SeenPicture:
-    traits = avatar.describe_model("pocket", avatar.Options())
+    traits = registry.describe_model("pocket", avatar.Options())
     return look_at_picture(MILA, traits, (256, 256), "cover")
 
 

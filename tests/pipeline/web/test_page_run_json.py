@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from model import avatar
+from model import avatar, registry
 from model.tools.make_checkpoint import TINY, make_checkpoint
 from pipeline.commands.parser import parse_command
 from pipeline.jobs.flag_words import words_of_job
@@ -170,7 +170,7 @@ def test_what_guidance_leads_away_from_is_found_in_run_json(tmp_path, weights, m
     def describe(name: str, options: avatar.Options) -> avatar.ModelTraits:
         return replace(fake_avatar.describe(name, options), guidance="4.5")
 
-    monkeypatch.setattr(avatar, "describe_model", describe)
+    monkeypatch.setattr(registry, "describe_model", describe)
     form = {"model": "wan-s2v", "weights": str(weights), "device": "cpu", "size": "64×64", "num_clip": "1"}  # fmt: skip
     facts = freeze_film(tmp_path / "run", fill_form(**form, negative_prompt="blurred"))
     assert find_fact(facts, "spec.negative_prompt") == "blurred"
