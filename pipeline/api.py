@@ -24,11 +24,11 @@ from storage.scratch import sweep_scratch
 from tasks import events
 
 if TYPE_CHECKING:
-    from pipeline.options.sources import GivenOptions
+    from pipeline.options.given_options import GivenOptions
     from storage.run import Run
     from tasks.film_part import FilmPart
     from tasks.request import Request
-    from tasks.resolve import ResolvedRequest
+    from tasks.resolved_request import ResolvedRequest
     from tasks.retake import RetakePlan, RetakeRequest
 
 _ELSEWHERE = {

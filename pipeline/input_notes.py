@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from storage.pose_video import PoseVideo
     from storage.soundtrack import SoundFacts
     from storage.spec import Spec
-    from tasks.defaults import Media
+    from tasks.media import Media
     from tasks.request import Request
-    from tasks.resolve import ResolvedRequest
+    from tasks.resolved_request import ResolvedRequest
 
 SAME_PACE = 2e-3
 """29.97 frames a second for 30 are nothing to be said."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import BadSegment, Damaged
-from storage.film_marks import FilmMarks, describe_source, product_of
-from storage.film_title import title_of
+from storage.film_marks import FilmMarks, describe_source
 from storage.media_file import open_media
 from storage.mp4 import FASTSTART, create_mp4
+from storage.run_marks import product_of, title_of
 
 if TYPE_CHECKING:
     from av import AudioStream, Packet, VideoStream

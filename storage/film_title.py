@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING
 from storage.printable import spell_unprintable
 
 if TYPE_CHECKING:
-    from storage.run import Run
+    pass
 
 LONGEST_TITLE = 200
 """Characters."""
 _UNNAMED = "film"
-
-
-def title_of(run: "Run") -> str:
-    """What the film's file is called inside; of a run that is older than titles, the folder's name, as it was then."""
-    return run.settings.title or run.root.name
 
 
 def clean_title(words: str) -> str:

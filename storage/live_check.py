@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from storage.digest import CONTENT_CHANGED, find_file_flaw, find_size_flaw
 from storage.errors import BadSegment, Damaged, NotMade
-from storage.film_marks import live_marks_of
 from storage.fragment import Fragment, write_fragment
 from storage.live_film import LiveClip, find_live_clips, measure_longest_clip, write_playlist_text
 from storage.live_playlist import END, GROWING, HEADER, PLAYLIST, SUFFIX, read_playlist
 from storage.live_sound import EncodedSound
 from storage.names import LIVE
+from storage.run_marks import live_marks_of
 from storage.run_paths import open_plain, path_inside
 
 if TYPE_CHECKING:

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
@@ -15,23 +14,15 @@ from storage.label import label_margin, measure_label
 from storage.label_words import PLACES
 from storage.spec import Settings, Spec
 from storage.watermark_id import AUTO, ID_DIGITS, LEAST_SIDE, spell_id
-from tasks.face_search import find_in_view, find_told_face
-from tasks.missing_face import find_turn
+from tasks.face_search import find_told_face
+from tasks.media import Media
 from tasks.prompt_script import build_script
 from tasks.request import Request, require_option
 from tasks.speakers import build_speakers, build_turns
 from tasks.timeline import count_clips, count_frames
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from model.avatar import ModelTraits
-    from model.pocket.face_finder import FoundFace
-    from storage.picture import PictureView, Treatment
-    from storage.pose_video import PoseVideo
-    from storage.soundtrack import SoundFacts
-    from tasks.speakers import SpeakerSound
 
 
 DEFAULT_SEED = 420
@@ -42,47 +33,6 @@ SEED_COUNT = 1 << 31
 
 
 CRF, PRESET = 18, "veryfast"
-
-
-@dataclass(frozen=True)
-class Media:
-    """What was given, looked at, listened to and hashed: once for a request."""
-
-    picture: "Treatment"
-    pixels: "NDArray[np.uint8]"
-    """The picture as the film shows it [y, x, rgb], at the size that was asked for."""
-    sound: "SoundFacts"
-    image: str
-    """SHA-256 of the picture's file."""
-    audio: str
-    """SHA-256 of the sound's file."""
-    identity: tuple[int, ...] | None
-    """Of the picture's file before it was read (storage/input_files.py): while it stays, pixels and hash are of the same bytes."""
-    model: str
-    poses: "PoseVideo | None"
-    """What the film takes of the pose video."""
-    pose: str
-    """SHA-256 of its file; empty without one."""
-    view: "PictureView"
-    """What the film shows of the picture, in which the model looks for faces."""
-    others: "tuple[SpeakerSound, ...]" = ()
-    """The sounds of further speakers, after the first one's."""
-
-    @property
-    def seconds(self) -> Fraction:
-        """Length of the longest sound."""
-        return max(self.sound.seconds, *(each.facts.seconds for each in self.others), Fraction(0))
-
-    @cached_property
-    def faces(self) -> "tuple[FoundFace, ...]":
-        """The faces that are found in it, in the pixels of the picture's file, the largest that is sure first. Looked for once, when it is asked."""
-        return find_in_view(self.model, self.view)
-
-    @cached_property
-    def turn(self) -> str:
-        """By how much the picture must be turned for its face to be upright, in words; empty where it is upright."""
-        sure = self.faces[0].mesh_confidence if self.faces else 0.0
-        return find_turn(self.model, self.view, sure)
 
 
 def merge_settings(

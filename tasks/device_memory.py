@@ -20,8 +20,8 @@ from tasks.run_folder import choose_folder
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
     from storage.spec import Spec
-    from tasks.defaults import Media
     from tasks.film_sizes import Size
+    from tasks.media import Media
 
 
 def fit_to_device(request: Request, traits: "ModelTraits", media: "Media") -> Request:

@@ -4,12 +4,10 @@ from dataclasses import replace
 from math import dist
 from typing import TYPE_CHECKING
 
-from model import registry
 from model.pocket.face_boxes import (
     EYES_FLAG,
     FACE_FLAG,
     MOUTH_FLAG,
-    Box,
     FaceBoxes,
     clip_box,
     format_box,
@@ -22,36 +20,15 @@ from tasks.missing_face import TELL, count_faces, explain_no_face
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
     from model.pocket.face_finder import FoundFace
-    from storage.picture import PictureView
     from storage.picture_fit import Size
     from storage.spec import Spec
-    from tasks.defaults import Media
+    from tasks.media import Media
     from tasks.request import Request
 
 LEAST_SHOWN = 0.5
 """Of a box: a film that shows less of a mouth or an eye cannot move it."""
 LEAST_WIDTH = 1.0
 """Of a mouth or an eye, in pixels of the film."""
-FINE = 8
-"""Pixels of a picture below which a box is no longer told in whole ones."""
-
-
-def find_in_view(model: str, view: "PictureView") -> "tuple[FoundFace, ...]":
-    """The faces that a model's finder sees in a view, in pixels of the picture's file; the largest that is sure first."""
-    found = registry.find_faces(model, view.pixels)
-    return tuple(
-        replace(face, boxes=face.boxes.map_boxes(view.fit.to_picture).map_boxes(round_box))
-        for face in found
-    )
-
-
-def round_box(box: Box) -> Box:
-    """The box in whole pixels, a small one in quarters; at least one of these each way."""
-    parts = 1 if min(box[2:]) >= FINE else 4
-    left, top = round(box[0] * parts), round(box[1] * parts)
-    right, bottom = round((box[0] + box[2]) * parts), round((box[1] + box[3]) * parts)
-    width, height = max(1, right - left), max(1, bottom - top)
-    return left / parts, top / parts, width / parts, height / parts
 
 
 def find_told_face(request: "Request", traits: "ModelTraits", media: "Media") -> str:

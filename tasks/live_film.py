@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from storage.digest import hash_file
 from storage.dubbing import encode_film_sound
-from storage.film_marks import live_marks_of
 from storage.fragment import ClipTimes, write_fragment
 from storage.live_film import (
     LiveFolder,
@@ -23,6 +22,7 @@ from storage.live_film import (
 from storage.live_sound import EncodedSound, LiveSound, SpooledSound
 from storage.names import LIVE
 from storage.refusals import describe_fault
+from storage.run_marks import live_marks_of
 from storage.soundtrack import AAC_BIT_RATE
 from tasks.events import emit_event
 

@@ -16,7 +16,8 @@ from tasks.events import Fact, listen_to_events
 from tasks.film import MuxVideo, make_film
 from tasks.options import OPTIONS, SWITCH, Option
 from tasks.request import Request
-from tasks.resolve import ResolvedRequest, freeze_resolved, resolve_request
+from tasks.resolve import freeze_resolved, resolve_request
+from tasks.resolved_request import ResolvedRequest
 from tasks.store_run import hold_store_run
 
 

@@ -1,70 +1,30 @@
 """Why a model finds no face in a picture, and the way out, in words: it is not upright, it is cut off, it is small, or it must be told."""
 
-from math import atan2, degrees
 from typing import TYPE_CHECKING
 
 from model import avatar, registry
-from model.pocket.face_boxes import EYES_FLAG, MOUTH_FLAG, find_middle
+from model.pocket.face_boxes import EYES_FLAG, MOUTH_FLAG
 from storage.errors import count_noun
 from storage.picture import treat_and_view_picture
 from storage.picture_fit import measure_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from model.pocket.face_finder import FoundFace
-    from storage.picture import PictureView
-    from tasks.defaults import Media
+    from tasks.media import Media
 
     Pixels = NDArray[np.uint8]
 
 TELL = f"{MOUTH_FLAG} x,y,w,h {EYES_FLAG} x,y,w,h,x,y,w,h"
 DOUBTFUL = 0.3
 """A confidence below which a person is asked to look where the face was found."""
-UPRIGHT = 0.75
-"""A confidence from which a picture is held for upright without a second look: hair above a chin was taken for a face with up to 0.7."""
-TURNED = 0.6, 0.2
-"""How sure a turned picture's face must be, and how much surer than the one that was found as it is."""
-LEAST_TILT = 20
-"""Degrees by which a face must lean for a turn to be told that is no multiple of 90."""
 NEAR = 0.6
 """The share of a picture's sides that is looked at by itself for a small face."""
 SMALL = 0.2
 """A share of the picture's longer side above which a face would be found as it is."""
-TURNS: "tuple[tuple[int, Callable[[Pixels], Pixels]], ...]" = (
-    (180, lambda pixels: pixels[::-1, ::-1]),
-    (90, lambda pixels: pixels.transpose(1, 0, 2)[:, ::-1]),
-    (-90, lambda pixels: pixels.transpose(1, 0, 2)[::-1]),
-)
-"""Degrees clockwise."""
-
-
-def find_turn(model: str, view: "PictureView", confidence: float) -> str:
-    """By how much a picture must be turned for its face to be upright, in words; empty where it is upright. `confidence`: of the face that was found as it is, 0 for none."""
-    for turn, change in TURNS if confidence < UPRIGHT else ():
-        found = registry.find_faces(model, change(view.pixels))
-        if found and found[0].mesh_confidence >= max(TURNED[0], confidence + TURNED[1]):
-            tilt = measure_tilt(found[0])
-            return describe_turn(turn - (5 * round(tilt / 5) if abs(tilt) >= LEAST_TILT else 0))
-    return ""
-
-
-def measure_tilt(face: "FoundFace") -> float:
-    """By how many degrees a face leans clockwise, as one sees it."""
-    (left, upper), (right, lower) = map(find_middle, face.boxes.eyes)
-    return degrees(atan2(lower - upper, right - left))
-
-
-def describe_turn(clockwise: int) -> str:
-    """Degrees in words, the shorter way round: `90° counterclockwise`."""
-    shorter = (clockwise + 179) % 360 - 179
-    if shorter == 180:
-        return "180°"
-    return f"{abs(shorter)}° {'clockwise' if shorter > 0 else 'counterclockwise'}"
 
 
 def explain_no_face(path: "Path", media: "Media") -> str:

@@ -37,14 +37,7 @@ from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
 from storage.spec import LONGEST_SIDE, Settings, describe_spec_difference
 from tasks.cached_runs import cached_run
-from tasks.defaults import (
-    Media,
-    build_model_options,
-    crop_of,
-    film_length,
-    film_sides,
-    merge_settings,
-)
+from tasks.defaults import build_model_options, crop_of, film_length, film_sides, merge_settings
 from tasks.disk_plan import (
     FILES_PER_CLIP,
     FILES_PER_PIECE,
@@ -59,9 +52,10 @@ from tasks.disk_plan import (
 from tasks.film_part import FilmPart
 from tasks.kept import parse_kept
 from tasks.loaded_model import model_traits_of
+from tasks.media import Media, SpeakerSound
 from tasks.options import OPTIONS
 from tasks.request import Request, require_option
-from tasks.speakers import SpeakerSound, check_speaker_options
+from tasks.speakers import check_speaker_options
 from tasks.timeline import clock_tenths
 
 if TYPE_CHECKING:
@@ -69,7 +63,7 @@ if TYPE_CHECKING:
     from storage.pose_video import PoseVideo
     from storage.soundtrack import SoundFacts
     from storage.spec import Spec
-    from tasks.resolve import ResolvedRequest
+    from tasks.resolved_request import ResolvedRequest
 
 
 def check_options(request: Request) -> "ModelTraits":

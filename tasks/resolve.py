@@ -1,9 +1,6 @@
 """A request checked in whole, before any work, and frozen into a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,52 +12,22 @@ from storage.publish import remove_path
 from storage.run import Run
 from storage.run_beginning import NewRun
 from storage.run_paths import path_inside
-from storage.spec import Settings, Spec
+from storage.spec import Settings
 from tasks import preflight
-from tasks.defaults import Media, build_spec, merge_settings
+from tasks.defaults import build_spec, merge_settings
 from tasks.device_memory import fit_to_device
 from tasks.events import emit_event
 from tasks.face_search import settle_face
-from tasks.film_part import FilmPart
 from tasks.loaded_model import load_avatar
+from tasks.media import Media
 from tasks.preflight import check_settings
 from tasks.request import Request
+from tasks.resolved_request import ResolvedRequest
 from tasks.run_folder import choose_folder
 from tasks.speakers import check_places
-from tasks.timeline import format_duration
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
-
-
-@dataclass(frozen=True)
-class ResolvedRequest:
-    """A request that nothing stands in the way of, and all that was found out about it on the way."""
-
-    request: Request
-    spec: Spec
-    root: Path
-    """Absolute."""
-    traits: "ModelTraits"
-    settings: Settings
-    """As the run will have them: those given, else the run's own where it is there, else the defaults."""
-    sources: Mapping[str, str]
-    """Where each came from."""
-    seconds: Fraction
-    """Length of the whole sound."""
-    clips_asked: int | None = None
-    media: Media | None = None
-    """None where a run is at hand, which was asked for before."""
-
-    @cached_property
-    def part(self) -> FilmPart:
-        """The clips that are asked for."""
-        return self.request.part
-
-    @property
-    def length(self) -> str:
-        """The film's, as h:mm:ss."""
-        return format_duration(Fraction(self.spec.frames, self.spec.fps))
 
 
 def resolve_request(request: Request) -> ResolvedRequest:

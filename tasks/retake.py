@@ -21,10 +21,10 @@ from storage.errors import (
     count_noun,
     describe_span,
 )
-from storage.film_title import title_of
 from storage.names import is_run
 from storage.remote.address import find_url, make_working_folder, name_run
 from storage.run import Run, read_begun_spec
+from storage.run_marks import title_of
 from storage.seed_history import Dub, Take
 from storage.spec import MOST_TAKES, Settings, describe_spec_difference
 from tasks.clip_context import warm_up_clips
@@ -38,7 +38,7 @@ from tasks.loaded_model import (
 from tasks.open_run import open_run
 from tasks.preflight import check_folder, check_settings, disk_needed_by_clips
 from tasks.request import Request, require_option
-from tasks.resolve import ResolvedRequest
+from tasks.resolved_request import ResolvedRequest
 from tasks.route import clips_replayed, shared_carries
 from tasks.run_folder import resolve_folder
 

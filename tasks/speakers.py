@@ -1,7 +1,7 @@
 """Several speakers: what was asked of each is checked, heard and looked up in the picture, before any work; then it stands in the spec."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,24 +23,13 @@ if TYPE_CHECKING:
     from model.avatar import ModelTraits
     from model.pocket.face_boxes import Box
     from storage.picture_fit import Size
-    from storage.soundtrack import SoundFacts
     from storage.spec import Spec
-    from tasks.defaults import Media
+    from tasks.media import Media
     from tasks.request import Request
 
 FLAG = "--speaker"
 TWELVE = "tell its mouth and eyes by SOUND@ and twelve numbers, x,y,w,h of each"
 _ONE_FACE = ("mouth", "eyes", "face")
-
-
-@dataclass(frozen=True)
-class SpeakerSound:
-    """A speaker's own sound, listened to in whole."""
-
-    path: Path
-    facts: "SoundFacts"
-    digest: str
-    """SHA-256 of its file."""
 
 
 def list_speakers(request: "Request") -> list[AskedSpeaker]:

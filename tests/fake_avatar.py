@@ -333,13 +333,13 @@ def bytes_free(name: str, machine: DeviceConfig) -> int | None:
 
 def install(patch: Any = None) -> None:
     """Stand in for the model of this process: for good, or through pytest's monkeypatch."""
-    from model import avatar
+    from model import loader, registry
 
     put = patch.setattr if patch is not None else setattr
-    put(avatar, "load_model", load)
-    put(avatar, "describe_model", describe)
-    put(avatar, "weights_digest", weights_digest)
-    put(avatar, "bytes_needed", bytes_needed)
-    put(avatar, "bytes_free", bytes_free)
-    put(avatar, "estimate_memory", memory)
-    put(avatar, "estimate_time", labour)
+    put(loader, "load_model", load)
+    put(registry, "describe_model", describe)
+    put(registry, "weights_digest", weights_digest)
+    put(registry, "bytes_needed", bytes_needed)
+    put(registry, "bytes_free", bytes_free)
+    put(registry, "estimate_memory", memory)
+    put(registry, "estimate_time", labour)

@@ -4,7 +4,6 @@ The formulas are torch's. On a card each function is one kernel (model/ops/fused
 """
 
 import shutil
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 
@@ -13,29 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.ops.fp8 import Fp8Linear, Rows, input_precision
-
-
-@dataclass(frozen=True)
-class Modulation:
-    """What follows a norm: rows [b, segment, dim], one for each run of tokens of these lengths, times 1 + scale, plus shift.
-
-    Where it is `affine_modulation`, the scale is the factor itself.
-    """
-
-    scale: Tensor
-    shift: Tensor
-    lengths: tuple[int, ...]
-    eps: float
-    affine: bool = False
-
-
-@dataclass(frozen=True)
-class GatedResidual:
-    """What a layer adds to the tokens [b, l, dim], times the gate of their segment, rows [b, segment, dim] or none."""
-
-    rows: Tensor
-    gate: Tensor | None
-    lengths: tuple[int, ...]
+from model.ops.operands import GatedResidual, Modulation
 
 
 def affine_modulation(norm: nn.LayerNorm, length: int) -> Modulation:

@@ -14,8 +14,7 @@ from model.ops import fp8
 from model.ops.fp8 import FP8_DTYPE, Fp8Linear, Fp8Rows, Rows, input_precision
 
 if TYPE_CHECKING:
-    from model.ops.fused import GatedResidual, Modulation
-    from model.vae.wan_decoder import PendingSum
+    from model.ops.operands import GatedResidual, Modulation, PendingSum
 
 EIGHT_FLOAT: Any = tl.constexpr(fp8.LARGEST)
 HALVES: Any = tl.constexpr(12582912.0)

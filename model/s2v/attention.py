@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from model.ops import fused
 from model.ops.fp8 import Rows
-from model.ops.fused import GatedResidual, Modulation
+from model.ops.operands import GatedResidual, Modulation
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""

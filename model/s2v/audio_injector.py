@@ -12,7 +12,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from model.ops import fused
-from model.ops.fused import Modulation
+from model.ops.operands import Modulation
 from model.s2v.attention import Attention, attend_all
 
 # The first latent of a slice sees five frames before it; they are copies of the slice's first frame, as in the reference,

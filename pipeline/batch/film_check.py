@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from pipeline.commands.parser import parse_command
 from pipeline.json_output import to_json
-from pipeline.options.sources import gather_options
+from pipeline.options.sources import gather_options, make_request
 from pipeline.upkeep.fork_server import FORK_SERVER, ForkedProcess
 from storage.errors import LongtakeError, NotARun
 from storage.refusals import translate_refusal
@@ -107,7 +107,7 @@ def check_words(words: Sequence[str]) -> FilmCheck:
     from tasks.store_run import COUNTS, look_at_store_run
 
     given = gather_options(parse_command(words).given, os.environ, Path.cwd())
-    request = given.to_request()
+    request = make_request(given)
     stored = request.run if request.run is not None and find_url(request.run) else None
     if stored is not None:
         with suppress(NotARun):  # nothing lies there yet

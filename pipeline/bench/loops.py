@@ -28,7 +28,7 @@ from pipeline.bench.material import Material
 from storage.film_marks import describe_source
 from storage.picture import PictureView
 from storage.picture_fit import measure_fit
-from tasks.face_search import find_in_view
+from tasks.viewed_faces import find_in_view
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -18,18 +18,18 @@ from pipeline.push.address import add_push
 from pipeline.sinks.address import add_events_to
 
 if TYPE_CHECKING:
-    from pipeline.options.sources import GivenOptions
+    from pipeline.options.given_options import GivenOptions
     from tasks.request import Request
 
 
 def prepare(command: Command) -> Job:
     """Flags, environment and longtake.toml become one request."""
     from pipeline import api
-    from pipeline.options.sources import gather_options
+    from pipeline.options.sources import gather_options, make_request
 
     switch_live_on(command)
     given = gather_options(command.given, os.environ, Path.cwd())
-    request = given.to_request()
+    request = make_request(given)
     if command.has("fit"):
         request = _fit_request(request, given)
     if command.has("keep_going"):

@@ -22,7 +22,7 @@ from storage.errors import BadInput, NoSpace
 
 if TYPE_CHECKING:
     from pipeline.batch.batch import BatchRequest
-    from pipeline.options.sources import GivenOptions
+    from pipeline.options.given_options import GivenOptions
     from pipeline.plan.batch_plan import Machines
     from pipeline.plan.planner import PlanOptions
 
@@ -69,11 +69,12 @@ def _print_batch(command: Command, request: "BatchRequest", machines: "Machines"
 
 
 def _print_plan(command: Command, given: "GivenOptions", how: "PlanOptions") -> int:
+    from pipeline.options.sources import make_request
     from pipeline.plan.planner import plan_film
     from pipeline.plan.screen import show_plan, show_variants
     from pipeline.plan.variants import plan_variants
 
-    request, found = plan_film(given.to_request(), how)
+    request, found = plan_film(make_request(given), how)
     variants = plan_variants(request, how, _print_next) if command.has("what_if") else ()
     if command.has("json"):
         print(to_json({**json.loads(found.as_json()), "what_if": variants}))

@@ -14,7 +14,7 @@ from pipeline.commands.retake import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.options.sources import GivenOptions
+    from pipeline.options.given_options import GivenOptions
     from tasks.retake import RetakeRequest
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def prepare(command: Command) -> Job:
     """The run, and what changes from now on."""
     from pipeline import api
-    from pipeline.options.sources import GivenOptions, add_flags
+    from pipeline.options.given_options import GivenOptions
+    from pipeline.options.sources import add_flags
     from storage.lock import break_held_lock
 
     root = command.path("run")

@@ -19,7 +19,7 @@ from storage.errors import BadInput
 from tasks.timeline import clock_tenths, first_clip_after, first_clip_at, read_time
 
 if TYPE_CHECKING:
-    from pipeline.options.sources import GivenOptions
+    from pipeline.options.given_options import GivenOptions
     from pipeline.quality.worst_clips import ClipMeasure
     from pipeline.results import RetakenFilm
     from pipeline.upkeep.worst_retake import WorstRetake
@@ -112,8 +112,9 @@ def _show_worst(made: "WorstRetake") -> int:
 
 def read_changed_settings(command: Command) -> "GivenOptions":
     """Settings that shall be others than the old run's."""
+    from pipeline.options.given_options import GivenOptions
     from pipeline.options.model_support import leave_out
-    from pipeline.options.sources import GivenOptions, add_flags
+    from pipeline.options.sources import add_flags
     from storage.run import Run
 
     changes = GivenOptions()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.inspection.clip_sample import ClipSample
 from pipeline.inspection.contact_sheet import (
     GAP,
     PAPER,
@@ -29,23 +30,6 @@ if TYPE_CHECKING:
 SAMPLES, MOST_BYTES = 100, 512 << 20
 """Clips that are measured, and what of them is read at most; never fewer than LEAST."""
 LEAST_SAMPLES, PICTURES = 24, 24
-
-
-@dataclass(frozen=True)
-class ClipSample:
-    """Statistics of one clip's latents, of the clips chosen from a film."""
-
-    clip: int
-    norm: float
-    """Root of the mean square of its latents."""
-    norms: tuple[float, ...]
-    """The same after each step, where the steps are kept."""
-    drift: float
-    """How far its mean picture is from that of the first sample, in spreads of the latents."""
-    means: tuple[float, ...]
-    """Of each channel."""
-    deviations: tuple[float, ...]
-    nan: int
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-    from pipeline.inspection.overview import ClipSample
+    from pipeline.inspection.clip_sample import ClipSample
 
 WIDTH, DPI = 1200, 100
 BLUE, GREY = "#2a6fb0", "#8a93a3"

@@ -14,7 +14,7 @@ from pipeline.commands.parser import parse_command
 from pipeline.commands.redub import read_redub_request
 from pipeline.commands.retake import read_changed_settings, read_retake_request
 from pipeline.json_output import to_json
-from pipeline.options.sources import gather_options
+from pipeline.options.sources import gather_options, make_request
 
 
 def check_words(words: Sequence[str]) -> list[str]:
@@ -30,7 +30,7 @@ def check_words(words: Sequence[str]) -> list[str]:
     from tasks.resolve import resolve_request
 
     given = gather_options(command.given, os.environ, Path.cwd())
-    resolve_request(given.to_request())
+    resolve_request(make_request(given))
     return given.told
 
 

@@ -26,7 +26,9 @@ def draw_panel(status: "Status") -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    title = Text.assemble((spell_unprintable(status.run), "bold"), " ", *state_in_words(status))
+    title = Text.assemble(
+        (spell_unprintable(status.run), "bold"), " ", *state_in_words(status.state)
+    )
     lines = Table.grid(padding=(0, 2))
     for name, words, style in _fact_rows(status):
         lines.add_row(Text(name, style="dim"), Text(spell_unprintable(words), style=style))

@@ -47,7 +47,7 @@ def show_status(status: "Status") -> Iterator["RenderableType"]:
     from rich.text import Text
 
     name = name_run(Path(status.run))
-    yield Text.assemble((spell_unprintable(name), "bold"), " ", *state_in_words(status))
+    yield Text.assemble((spell_unprintable(name), "bold"), " ", *state_in_words(status.state))
     lines = Table.grid(padding=(0, 2))
     for name, text in fact_rows(status):
         lines.add_row(Text(name, style="dim"), Text(spell_unprintable(text)))

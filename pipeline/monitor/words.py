@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from storage.errors import count_noun, describe_span
 from storage.printable import spell_unprintable
 from storage.seed_history import DUB_RATE, Take
 from tasks.timeline import clock_tenths, format_duration
-
-if TYPE_CHECKING:
-    from pipeline.monitor.status import Status
 
 MOST_SPANS = 20
 """Stretches of clips that are named on a terminal; --json names all."""
@@ -116,7 +113,7 @@ COLOURS = {"whole": "green", "damaged": "red", "lost": "red"} | {
 }
 
 
-def state_in_words(status: "Status") -> tuple[str, tuple[str, str]]:
+def state_in_words(state: str) -> tuple[str, tuple[str, str]]:
     """A run's state in words, and their style: `is working`, `has failed`."""
-    verb = "has " if status.state == "failed" else "is "
-    return verb, (status.state, f"bold {COLOURS[status.state]}")
+    verb = "has " if state == "failed" else "is "
+    return verb, (state, f"bold {COLOURS[state]}")

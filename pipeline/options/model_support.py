@@ -8,7 +8,7 @@ from storage.errors import BadOption
 from tasks.options import LARGE, OPTIONS
 
 if TYPE_CHECKING:
-    from pipeline.options.sources import GivenOptions
+    from pipeline.options.given_options import GivenOptions
 
 
 def drop_unsupported(given: "GivenOptions") -> None:

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from pipeline.options.area import fit_area, read_picture_size
 from pipeline.options.config_file import CONFIG_FILE, read_toml
 from pipeline.options.flag import Flag
 from pipeline.options.flags import FLAGS
+from pipeline.options.given_options import GivenOptions
 from pipeline.options.model_support import drop_unsupported, require_place
 from pipeline.push.address import PUSH
 from pipeline.sinks.address import KEY
@@ -43,60 +43,37 @@ _SETTABLE = {flag.name: flag for flag in FLAGS if flag.option and not flag.optio
 """One film's own words are none: a picture set for all films by accident would be worse than one more flag to type."""
 
 
-@dataclass
-class GivenOptions:
-    """Fields of the Request by name, and where each came from."""
+def make_request(given: GivenOptions) -> "Request":
+    """What the tasks are asked for; raises BadInput, BadOption."""
+    from tasks.request import Request
 
-    fields: dict[str, object] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
-    """What does nothing, and costs nothing by that."""
-    costly: list[str] = field(default_factory=list)
-    """What makes another film than a person may think, or a slower one: to be said after all else."""
+    _take_first_sound(given)
+    for name, what in (("image", "picture"), ("audio", "sound")):
+        if name not in given.fields:
+            raise BadInput(f"No {what} was given. For example: longtake new face.png speech.wav")
+    drop_unsupported(given)
+    _fill_area(given)
+    return Request(**given.fields, sources=given.sources)  # type: ignore[arg-type]
 
-    @property
-    def told(self) -> list[str]:
-        """All that is to be said, what costs something last."""
-        return [*self.notices, *(f"[WARN] {line}" for line in self.costly)]
 
-    def to_request(self) -> "Request":
-        """What the tasks are asked for."""
-        from tasks.request import Request
+def _take_first_sound(given: GivenOptions) -> None:
+    """The first speaker's sound, where several have one each, is the one that the film is called by."""
+    speakers: Any = given.fields.get("speaker", ())
+    if "audio" not in given.fields and speakers and (sound := read_speaker(speakers[0]).sound):
+        given.add({"audio": sound}, given.sources["speaker"])
 
-        self._take_first_sound()
-        for name, what in (("image", "picture"), ("audio", "sound")):
-            if name not in self.fields:
-                raise BadInput(
-                    f"No {what} was given. For example: longtake new face.png speech.wav"
-                )
-        drop_unsupported(self)
-        self._fill_area()
-        return Request(**self.fields, sources=self.sources)  # type: ignore[arg-type]
 
-    def _take_first_sound(self) -> None:
-        """The first speaker's sound, where several have one each, is the one that the film is called by."""
-        speakers: Any = self.fields.get("speaker", ())
-        if "audio" not in self.fields and speakers and (sound := read_speaker(speakers[0]).sound):
-            self.add({"audio": sound}, self.sources["speaker"])
-
-    def _fill_area(self) -> None:
-        """Width and height in the picture's shape, where --size is to be read as an area."""
-        came = self.sources.pop("size_as_area", "")
-        if not self.fields.pop("size_as_area", False):
-            return
-        if "width" not in self.fields:
-            raise BadOption("--size-as-area", "alone", "--size W*H says which area")
-        area = int(str(self.fields["width"])) * int(str(self.fields["height"]))
-        if (seen := read_picture_size(Path(str(self.fields["image"])))) is not None:
-            self.fields["width"], self.fields["height"] = fit_area(*seen, area)
-            self.sources["width"] = self.sources["height"] = f"--size, {came}"
-
-    def add(self, values: Mapping[str, object], source: str) -> None:
-        """Take what has not been said by something stronger."""
-        for name, value in values.items():
-            if name not in self.fields:
-                self.fields[name] = value
-                self.sources[name] = source
+def _fill_area(given: GivenOptions) -> None:
+    """Width and height in the picture's shape, where --size is to be read as an area."""
+    came = given.sources.pop("size_as_area", "")
+    if not given.fields.pop("size_as_area", False):
+        return
+    if "width" not in given.fields:
+        raise BadOption("--size-as-area", "alone", "--size W*H says which area")
+    area = int(str(given.fields["width"])) * int(str(given.fields["height"]))
+    if (seen := read_picture_size(Path(str(given.fields["image"])))) is not None:
+        given.fields["width"], given.fields["height"] = fit_area(*seen, area)
+        given.sources["width"] = given.sources["height"] = f"--size, {came}"
 
 
 def gather_options(

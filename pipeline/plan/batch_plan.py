@@ -12,7 +12,7 @@ from pipeline.batch.batch import BatchRequest, read_orders
 from pipeline.commands.parser import parse_command
 from pipeline.json_output import to_json
 from pipeline.monitor.words import film_length, format_bytes, time_in_words
-from pipeline.options.sources import gather_options
+from pipeline.options.sources import gather_options, make_request
 from pipeline.plan.estimate import Estimate, PlanInput, estimate_film
 from pipeline.plan.fleet import FilmWork, Fleet, find_bound, schedule_films
 from pipeline.plan.gpus import find_gpu
@@ -141,7 +141,7 @@ class _Planner:
         """Plan a film by the words that make it."""
         try:
             given = gather_options(parse_command(words).given, os.environ, Path.cwd())
-            plan_input = self._measure(settle_request(given.to_request(), self._options))
+            plan_input = self._measure(settle_request(make_request(given), self._options))
         except LongtakeError as error:
             self.refused.append(f"{place}: {error}")
             return

@@ -18,15 +18,15 @@ from tasks.disk_plan import DiskPlan, MeasuredSizes, count_carries_kept, count_l
 from tasks.host_memory import host_bytes_free
 from tasks.kept import parse_kept
 from tasks.preflight import disk_needed_for, inputs_bytes, once_per_run
-from tasks.resolve import ResolvedRequest
+from tasks.resolved_request import ResolvedRequest
 from tasks.retention import choose_frames_kept
 from tasks.state_checkpoints import choose_interval
 
 if TYPE_CHECKING:
     from model.avatar import ModelTraits
     from model.estimates import MachineSpeed, MemoryEstimate, TimeEstimate
+    from pipeline.plan.alternatives import Remedy
     from pipeline.plan.machine import PlanMachine
-    from pipeline.plan.remedies import Remedy
 
 PROGRAM_BYTES = {False: 0.45e9, True: 2.35e9}
 """Bytes of the host for the program itself, without and with a card, before any is measured."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from model import registry
 from pipeline.input_notes import lines_about
+from pipeline.plan.alternatives import Remedy
 from pipeline.plan.estimate import (
     Estimate,
     PlanInput,
@@ -14,16 +15,18 @@ from pipeline.plan.estimate import (
 )
 from pipeline.plan.machine import PlanMachine, find_local_machine, find_named_machine
 from pipeline.plan.rehearsal import rehearse_film
-from pipeline.plan.remedies import Remedy, find_remedies
+from pipeline.plan.remedies import find_remedies
 from pipeline.plan.screen import summarize_plan
 from storage.disk import nearest_existing, read_file_system
 from storage.names import is_run
 from storage.scratch import sweep_scratch
 from tasks import preflight
-from tasks.defaults import Media, film_sides
+from tasks.defaults import film_sides
 from tasks.device_memory import resize_request, size_of_begun_run
+from tasks.media import Media
 from tasks.request import Request
-from tasks.resolve import ResolvedRequest, apply_defaults
+from tasks.resolve import apply_defaults
+from tasks.resolved_request import ResolvedRequest
 
 QUICK_BYTES = 2e9
 """A model of fewer bytes is rehearsed without being asked to: that takes seconds."""

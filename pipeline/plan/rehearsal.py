@@ -23,7 +23,7 @@ from tasks.timeline import time_of_block
 if TYPE_CHECKING:
     from storage.spec import Spec
     from tasks.request import Request
-    from tasks.resolve import ResolvedRequest
+    from tasks.resolved_request import ResolvedRequest
 
     Event = tuple[str, Mapping[str, Any], float]
 

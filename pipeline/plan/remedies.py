@@ -1,29 +1,17 @@
 """What would make a film fit: one change after the other, those that cost least first."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.plan.alternatives import Fields, Remedy
 from tasks.film_sizes import smaller_sizes
 
 if TYPE_CHECKING:
     from pipeline.plan.estimate import Estimate
     from tasks.request import Request
 
-Fields = Mapping[str, Any]
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """A set of changes to a request that makes its film fit."""
-
-    flags: tuple[str, ...]
-    """To be added to the command (or put in the place of what it says)."""
-    costs: str
-    """What it costs, in words."""
-    fields: Fields
-    """The same as fields of the Request."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from storage.printable import spell_unprintable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.plan.alternatives import PlanVariant
     from pipeline.plan.estimate import Estimate, RoomNeed
     from pipeline.plan.shares import SharedFilm
-    from pipeline.plan.variants import PlanVariant
 
 _TITLES = {"device": "card", "host": "memory", "disk": "disk"}
 

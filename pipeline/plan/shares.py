@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from model.avatar import DeviceConfig, Options
     from model.estimates import MemoryEstimate, TimeEstimate
     from pipeline.plan.machine import PlanMachine
-    from tasks.resolve import ResolvedRequest
+    from tasks.resolved_request import ResolvedRequest
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """What size, steps and the length of a clip each change, everything else as asked."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeline.plan.alternatives import PlanVariant
 from pipeline.plan.estimate import estimate_film
 from pipeline.plan.planner import PlanOptions, settle_request, with_rehearsal
 from storage.errors import BadInput
@@ -12,20 +13,6 @@ from storage.spec import Spec
 if TYPE_CHECKING:
     from pipeline.plan.estimate import Estimate
     from tasks.request import Request
-
-
-@dataclass(frozen=True)
-class PlanVariant:
-    """What a film takes with one option changed."""
-
-    words: str
-    frames_a_second: float | None
-    first: float | None
-    """Seconds to the first playable clip."""
-    host: int
-    device: int
-    """Bytes."""
-    disk: int
 
 
 def plan_variants(

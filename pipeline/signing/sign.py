@@ -18,9 +18,9 @@ from pipeline.signing.signature import (
 from storage.digest import hash_file
 from storage.errors import AlreadySigned, BadCertificate, BadFilm, NotWritable
 from storage.film_marks import SOURCE_TYPE, TOOL
-from storage.film_title import title_of
 from storage.media_file import open_media
 from storage.output_file import FILM, OutputFile, SourceRun
+from storage.run_marks import title_of
 from storage.run_paths import path_inside
 
 if TYPE_CHECKING:

@@ -75,7 +75,7 @@ def look_at_picture(
 ) -> SeenPicture:
     """The picture in a file, and the faces in what a film of this size shows of it. Raises BadImage."""
     from storage.picture import treat_and_view_picture, treat_picture
-    from tasks.face_search import find_in_view
+    from tasks.viewed_faces import find_in_view
 
     (_, done), view = treat_and_view_picture(path, width=size[0], height=size[1], crop=crop)
     faces = find_in_view(traits.name, view) if traits.needs_face else ()

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from storage.errors import BadImage
-from tasks.missing_face import describe_turn
 from tasks.request import Request
 from tasks.resolve import resolve_request
+from tasks.viewed_faces import describe_turn
 
 Ask = Callable[..., Request]
 EXAMPLES = Path(__file__).parents[2] / "examples"

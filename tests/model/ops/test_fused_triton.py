@@ -11,7 +11,7 @@ from model.kv.kv_shape import KVShape
 from model.kv.kv_window import BlockPosition
 from model.ops import fused
 from model.ops.fp8 import FP8_DTYPE, Fp8Linear, Fp8Rows, Rows
-from model.ops.fused import GatedResidual, Modulation
+from model.ops.operands import GatedResidual, Modulation
 from model.s2v import rope
 from model.s2v.rope import apply_rope
 from model.vae import wan_decoder

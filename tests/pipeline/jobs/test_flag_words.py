@@ -12,7 +12,8 @@ from pipeline.jobs.flag_words import (
     words_of_job,
     words_of_retake,
 )
-from pipeline.options.sources import GivenOptions, add_flags
+from pipeline.options.given_options import GivenOptions
+from pipeline.options.sources import add_flags
 from storage.errors import BadOption
 from storage.run import Run
 

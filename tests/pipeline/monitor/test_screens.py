@@ -7,10 +7,11 @@ import pytest
 
 from pipeline.inspection.audio_view import AudioView, LayerStatistics
 from pipeline.inspection.clip import ChannelStatistics, ClipInspection
+from pipeline.inspection.clip_sample import ClipSample
 from pipeline.inspection.diff import Difference, RunComparison, StageDiff
 from pipeline.inspection.hunt import Anomaly, AnomalyReport
 from pipeline.inspection.location import Location
-from pipeline.inspection.overview import ClipSample, FilmOverview
+from pipeline.inspection.overview import FilmOverview
 from pipeline.inspection.screen import (
     show_anomalies,
     show_audio,
@@ -32,10 +33,9 @@ from pipeline.monitor.screens import (
 from pipeline.monitor.script_words import ScriptedPrompt
 from pipeline.monitor.status import EffectiveSetting, Status
 from pipeline.monitor.watch import format_line
+from pipeline.plan.alternatives import PlanVariant, Remedy
 from pipeline.plan.estimate import Estimate, PlannedFilm, PlannedTime, RoomNeed
-from pipeline.plan.remedies import Remedy
 from pipeline.plan.screen import show_plan, show_variants, summarize_plan
-from pipeline.plan.variants import PlanVariant
 from pipeline.quality.drift import Drift
 from pipeline.quality.identity import Identity, RegionIdentity
 from pipeline.quality.thresholds import FilmQuality, LevelResult

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.commands.parser import parse_command
 from pipeline.options.flags import FLAGS, write_page
-from pipeline.options.sources import gather_options
+from pipeline.options.sources import gather_options, make_request
 from storage.errors import BadOption, Refused
 
 ROOT = Path(__file__).parents[3]
@@ -221,7 +221,7 @@ def test_whatever_names_weights_names_what_is_there():
     assert set(names) == {"--weights", "--ckpt-dir", "--lora-path-dmd", "--lora-path"}
     for name in names:
         with pytest.raises(BadOption, match=f"{name} nowhere .* no such folder or file"):
-            options_of("new", "a", "b", name, "nowhere").to_request()
+            make_request(options_of("new", "a", "b", name, "nowhere"))
 
 
 @pytest.mark.parametrize(

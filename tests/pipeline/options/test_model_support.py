@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.options.given_options import GivenOptions
 from pipeline.options.model_support import drop_unsupported
-from pipeline.options.sources import GivenOptions
 from storage.errors import BadOption
 
 

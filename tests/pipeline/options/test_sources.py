@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.commands.parser import parse_command
 from pipeline.options.flags import FLAGS
-from pipeline.options.sources import NO_FLAGS, gather_options
+from pipeline.options.sources import NO_FLAGS, gather_options, make_request
 from storage.errors import BadInput, BadOption
 
 
@@ -103,6 +103,6 @@ def test_the_same_folder_said_twice_is_no_contradiction(tmp_path: Path):
 def test_a_film_needs_a_picture_and_a_sound(tmp_path: Path):
     """What is missing is named, with an example."""
     with pytest.raises(BadInput, match=r"No sound was given\. For example"):
-        wishes_of(["face.png"], tmp_path).to_request()
+        make_request(wishes_of(["face.png"], tmp_path))
     with pytest.raises(BadOption, match="one of cover"):
         wishes_of(["a", "b", "--crop", "middle"], tmp_path)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from model import avatar
+from model import registry
 from pipeline.plan.planner import PlanOptions, plan_film
 from pipeline.plan.screen import describe_sharing
 from storage.errors import BadOption
 from tasks.request import Request
 
 PUBLISHED = {
-    name: getattr(avatar, name) for name in ("describe_model", "estimate_memory", "estimate_time")
+    name: getattr(registry, name) for name in ("describe_model", "estimate_memory", "estimate_time")
 }
 """What the fake model of this folder's tests takes the place of."""
 
@@ -22,7 +22,7 @@ PUBLISHED = {
 @pytest.fixture(autouse=True)
 def _published(_fenced: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, function in PUBLISHED.items():
-        monkeypatch.setattr(avatar, name, function)
+        monkeypatch.setattr(registry, name, function)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from model import avatar, registry
 from model.tools.make_checkpoint import TINY, make_checkpoint
 from pipeline.commands.parser import parse_command
 from pipeline.jobs.flag_words import words_of_job
-from pipeline.options.sources import gather_options
+from pipeline.options.sources import gather_options, make_request
 from pipeline.web.form_fields import build_field, field_names
 from pipeline.web.form_tab import EXTRAS, build_request
 from pipeline.web.page_texts import texts_in
@@ -94,7 +94,7 @@ def freeze_film(root: Path, values: list[object]) -> dict[str, object]:
         ["new", f"--image={PICTURE}", f"--audio={SOUND}", f"--run={root}", *words]
     )
     given = gather_options(command.given, os.environ, root.parent)
-    freeze_resolved(resolve_request(given.to_request()))
+    freeze_resolved(resolve_request(make_request(given)))
     return json.loads((root / "run.json").read_text(encoding="utf-8"))
 
 
