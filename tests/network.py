@@ -67,14 +67,21 @@ class Namespace:
         return ["nsenter", f"--target={self.process}", "--net", "--mount", "--wd"]
 
     def run(self, *lines: str) -> None:
-        """Run commands within; raises CalledProcessError."""
+        """Run commands within; raises OSError with what was said where one fails."""
         for line in lines:
-            subprocess.run([*self.lead, *shlex.split(line)], check=True, capture_output=True)
+            run_words([*self.lead, *shlex.split(line)])
 
     def close(self) -> None:
         """Let go of it; who is still within keeps it."""
         with self._holder:  # closes its pipes, and waits for it
             self._holder.kill()
+
+
+def run_words(words: Sequence[str]) -> None:
+    """Run a command; raises OSError with what it said where it fails."""
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"{shlex.join(words)}: {done.stderr.strip()}")
 
 
 class Machine(Namespace):
@@ -123,7 +130,7 @@ class Network:
             "ip link set leg master br0 up",
         )
         for words in (f"address add {here} dev {leg}", f"link set {leg} up"):
-            subprocess.run(["ip", *words.split()], check=True)
+            run_words(["ip", *words.split()])
 
     def machine(self, disk: Path) -> Machine:
         """The machine with that disk; a new one where there is none."""
@@ -156,6 +163,7 @@ def networked(disks: Path) -> Iterator[tuple[Network, S3Server]]:
     """A network with an S3 server on it. Raises OSError where namespaces cannot be made."""
     network = Network(disks)
     try:
+        network.machine(disks / "first")  # whether there can be any
         with serving_s3(host=network.address, lead=network.switch.lead) as server:
             yield network, server
     finally:
