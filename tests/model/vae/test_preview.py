@@ -76,5 +76,5 @@ def test_a_fitted_preview_beside_the_weights_comes_first(tmp_path: Path):
 
 def test_a_preview_needs_no_torch():
     """In a process of its own."""
-    code = "import sys; from model import avatar; assert registry.read_preview('pocket', avatar.Options()); assert registry.read_preview('wan-s2v', avatar.Options()); sys.exit('torch' in sys.modules)"
+    code = "import sys; from model import registry; from model.avatar import Options; assert registry.read_preview('pocket', Options()); assert registry.read_preview('wan-s2v', Options()); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
