@@ -12,6 +12,8 @@ from pipeline.monitor.script_words import ScriptedPrompt, list_prompts
 from pipeline.monitor.words import time_in_words
 from storage.disk import count_bytes
 from storage.errors import count_noun
+from storage.names import VIDEO
+from storage.remote.address import find_url
 from storage.speaker import describe_speakers, describe_turns
 from storage.spec import STALL_PATIENCE, STALL_TIMES, describe_script
 from tasks.store_run import find_run_worker
@@ -46,6 +48,7 @@ class Status:
     worker: str | None
     """Who works on it."""
     film: str | None
+    """Where the film lies; a URL where another machine made it, None where it is not whole."""
     clips: int
     clips_done: int
     clips_denoised: int
@@ -132,8 +135,8 @@ class StatusReader:
         fewer = self._follow()
         run, spec, summary, now = self._run, self._run.spec, self._summary, time.time()
         eta, who = summary.eta, find_run_worker(run.root)
-        finished = run.records.complete("video") and run.video_path.exists()
-        state = _derive_state(who, finished=finished, fault=summary.fault)
+        film = _find_film(run)
+        state = _derive_state(who, finished=film is not None, fault=summary.fault)
         exactly, each = fewer or state != "working", eta.seconds_a_clip
         quiet = None if summary.last_at is None else max(0.0, now - summary.last_at)
         hangs = (
@@ -143,7 +146,7 @@ class StatusReader:
             run=str(run.root),
             state=state,
             worker=who,
-            film=str(run.video_path) if finished else None,
+            film=film,
             clips=spec.clips,
             clips_done=self._done.now(exactly=exactly),
             clips_denoised=self._denoised.now(exactly=exactly),
@@ -188,6 +191,16 @@ def describe_stall(limit: float, quiet: float | None, usual: float | None) -> st
         + f"The watchdog ends it with code 6 when nothing has moved for {time_in_words(allowed)}"
         f"{left}; the same command then goes on, and with --keep-going by itself."
     )
+
+
+def _find_film(run: "Run") -> str | None:
+    """Where the film lies: on this machine, or of a run on a store, of which a look brings records alone, at its URL."""
+    if not run.records.complete("video"):
+        return None
+    if run.video_path.exists():
+        return str(run.video_path)
+    url = find_url(run.root)
+    return None if url is None else f"{url}/{VIDEO}"
 
 
 def _derive_state(who: str | None, *, finished: bool, fault: str | None) -> State:

@@ -111,7 +111,9 @@ def test_every_verb_on_another_machine(desk: Desk) -> None:
     lease = open_store(desk.url).get(LEASE)
     desk.use_machine("counts")
     code, out, said = desk.longtake("status", desk.url, "--json")
-    assert (code, json.loads(out)["clips_done"]) == (0, 5), said
+    found = json.loads(out)
+    assert (code, found["clips_done"], found["state"]) == (0, 5, "finished"), said
+    assert found["film"] == f"{desk.url}/video.mp4", "none was brought here to be counted"
     for number, words in enumerate(
         (
             ("verify", desk.url),
