@@ -64,8 +64,9 @@ def run_rank(place: RankPlace) -> NoReturn:
     # Ctrl-C reaches every process of the terminal: rank 0 decides when the ranks end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    limit = silence_limit()  # refused before the store is waited for
     store = name_keys(open_store(place), place.prefix)
-    monitor = RankMonitor(store, place.rank, place.ranks, silence_limit(), _end_process)
+    monitor = RankMonitor(store, place.rank, place.ranks, limit, _end_process)
     monitor.open()
     try:
         code = _join_and_follow(store, monitor, place)
@@ -75,7 +76,7 @@ def run_rank(place: RankPlace) -> NoReturn:
     except BaseException as fault:  # noqa: BLE001 - told, and then the process ends
         if is_of_link(fault):
             # Another rank is gone: whoever finds that says so first.
-            time.sleep(silence_limit() / 2)
+            time.sleep(limit / 2)
         monitor.report(RankLoss(place.rank, f"failed: {describe_failure(fault)}"))
         os._exit(RankLost.exit_code)
 

@@ -8,6 +8,7 @@ from model.kv.kv_shape import Shard
 from model.live_avatar.model_traits import KIND
 from model.sampling.shard_plan import ShardPlan, plan_even_layers, plan_heads, plan_steps
 from model.wan.gpu_memory import OffloadPlan
+from storage.errors import BadOption
 
 PARTS = ("weights", "rings", "activations", "VAE", "speech encoder", "CUDA")
 
@@ -19,17 +20,32 @@ def main() -> None:
     parser.add_argument("--size", default="704*384")
     parser.add_argument("--fp8", action="store_true")
     given = parser.parse_args()
+    if given.gpus < 1:
+        parser.error(f"--gpus {given.gpus}: there is no fewer than 1")
     width, height = map(int, given.size.split("*"))
     options = Options(width, height, precision=FP8 if given.fp8 else "")
-    traits = KIND.describe_model(options)
-    whole = Shard(range(traits.steps), range(traits.layers))
+    try:
+        plans = list_plans(options, given.gpus)
+    except BadOption as refused:
+        parser.error(str(refused))
     print(f"| by | rank | layers | steps | heads | {' | '.join(PARTS)} | GB in all |")
     print("|---" * (len(PARTS) + 6) + "|")
-    if given.gpus <= traits.steps:
-        print_plan(options, plan_steps(whole, given.gpus))
-    print_plan(options, plan_even_layers(whole, given.gpus))
-    if traits.heads % given.gpus == 0:
-        print_plan(options, plan_heads(whole, given.gpus))
+    for plan in plans:
+        print_plan(options, plan)
+
+
+def list_plans(options: Options, ranks: int) -> list[ShardPlan]:
+    """The ways that so many ranks can go; one for one. Raises BadOption."""
+    traits = KIND.describe_model(options)
+    whole = Shard(range(traits.steps), range(traits.layers))
+    plans = [plan_even_layers(whole, ranks)]
+    if ranks == 1:
+        return plans
+    if ranks <= traits.steps:
+        plans.insert(0, plan_steps(whole, ranks))
+    if not any(count % ranks for count in (traits.heads, *traits.tokens)):
+        plans.append(plan_heads(whole, ranks))
+    return plans
 
 
 def print_plan(options: Options, plan: ShardPlan) -> None:
