@@ -1,18 +1,37 @@
 """Zarr on this disk, durably: every `set` of the store is a publish. Imports zarr, so it is itself imported late."""
 
 import asyncio
+import atexit
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import zarr
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec
+from zarr.core import sync
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
 from storage.array_layout import ArrayLayout
 from storage.publish import make_folder, publish_bytes, remove_path
+
+LOOP_PATIENCE = 10.0
+"""Seconds in which zarr's loop ends what it is at, when Python ends."""
+
+
+@cache
+def end_loop_before_zarr() -> None:
+    """Have zarr's loop stopped when Python ends, before zarr closes it: it gives it .2 s, and on a busy machine writes a traceback behind the film's last line."""
+    atexit.register(_stop_loop)
+
+
+def _stop_loop() -> None:
+    running, thread = sync.loop[0], sync.iothread[0]
+    if running is not None and thread is not None:
+        running.call_soon_threadsafe(running.stop)
+        thread.join(LOOP_PATIENCE)
 
 
 class DurableStore(LocalStore):
@@ -67,6 +86,7 @@ def render_metadata(layout: ArrayLayout) -> bytes:
 
 
 def _create_in_store(store: Store, layout: ArrayLayout) -> zarr.Array[Any]:
+    end_loop_before_zarr()
     array = zarr.create_array(
         store,
         shape=layout.shape,
