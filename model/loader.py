@@ -19,6 +19,7 @@ def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
     show_first_card(machine.gpus)
     if not is_sharded(machine):
         return registry.load_in_process(name, options, machine)
+    import_module("model.sharding.plan_choice").require_ranks(name, options, machine)
     # Before torch is imported here, as that takes them as long.
     with followers_started(0 if read_launched_place() else len(machine.gpus) - 1):
         sharded: Any = import_module("model.sharding.sharded_avatar")

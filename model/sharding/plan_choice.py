@@ -17,6 +17,7 @@ from model.sampling.shard_plan import (
     plan_steps,
     split_evenly,
 )
+from model.sharding.launcher_env import count_ranks
 from storage.errors import BadOption
 
 GUIDANCE = "each step is denoised with prompt and sound, and without"
@@ -92,6 +93,11 @@ def choose_shards(
     if most <= free:
         return ChosenPlan(steps, reason)
     return ChosenPlan(plan_fitting_layers(whole, ranks, costs), reason)
+
+
+def require_ranks(name: str, options: Options, machine: DeviceConfig) -> None:
+    """Raise BadOption where so many ranks cannot share a model, whatever memory they have: before a process is started for each."""
+    choose_shards(name, options, machine, count_ranks(machine.gpus), None)
 
 
 def plan_shared_guidance(

@@ -9,7 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from model.avatar import DeviceConfig, Options
+from model.loader import load_model
+from model.sharding import follower_processes
 from model.sharding.follower_processes import FollowerOrder, followers_started, order_follower
+from storage.errors import BadOption
 from tests.waiting import LONG, wait_until
 
 NOWHERE = FollowerOrder(1, 2, 9, {})
@@ -32,6 +36,14 @@ def test_those_without_an_order_are_ended() -> None:
     with pytest.raises(ValueError, match="refused"):
         refuse()
     assert children() == before
+
+
+def test_ranks_that_cannot_be_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resume asks for them when the model is loaded: 98 Pythons that import torch would hold up the machine for minutes before the refusal."""
+    monkeypatch.setattr(follower_processes, "_start", lambda: pytest.fail("one was started"))
+    machine = DeviceConfig(gpus=tuple(range(99)))
+    with pytest.raises(BadOption, match="--gpus 99 cannot be used: there are 6 layers"):
+        load_model("pocket", Options(64, 64), machine)
 
 
 def test_one_that_waits_is_taken_before_another_is_started() -> None:
