@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.monitor.event_reader import EventTail
 from pipeline.upkeep.child_process import signals_to, tie_to_parent
 from storage.disk import format_bytes, nearest_existing, read_file_system
-from storage.errors import BadInput, NoSpace, RunError, RunLocked, count_times
+from storage.errors import BadInput, NoSpace, RankLost, RunError, RunLocked, count_times
 from storage.names import is_run
 from storage.run_paths import path_inside
 from tasks import events
@@ -115,8 +115,9 @@ class Supervisor:
 
 def may_pass(code: int, root: Path) -> bool:
     """Whether another process may get further with the run in `root` than the one that ended with this code, negative where a signal ended it."""
-    # What fails before there is a run would fail again; what was killed there need not.
-    return code not in FINAL_CODES and (code < 0 or is_run(root))
+    # What fails before there is a run would fail again; what was killed there, itself or one of its ranks, need not.
+    killed = code < 0 or code == RankLost.exit_code
+    return code not in FINAL_CODES and (killed or is_run(root))
 
 
 def count_finished_stages(root: Path) -> int:

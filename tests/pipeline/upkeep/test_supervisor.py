@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.upkeep.child_process import module_command, restart_command
-from pipeline.upkeep.supervisor import Supervisor, bytes_needed_by, count_finished_stages
+from pipeline.upkeep.supervisor import (
+    Supervisor,
+    bytes_needed_by,
+    count_finished_stages,
+    may_pass,
+)
+from storage.errors import RankLost
 from storage.run import Run
 from tests.faults.disks import memory_disk
 from tests.film_facts import inspect_film
@@ -213,3 +219,10 @@ def test_the_same_door_is_taken_again() -> None:
     """However the program was started; called from Python, as `python -m pipeline`."""
     words = restart_command(["resume", "x"], ["no", "such", "words"])
     assert words == module_command("pipeline", "resume", "x")
+
+
+def test_a_rank_lost_before_there_is_a_run_is_no_end(tmp_path: Path) -> None:
+    """It is killed while it loads as well as later; what longtake itself got wrong there would come again."""
+    assert may_pass(RankLost.exit_code, tmp_path / "none")
+    assert may_pass(-9, tmp_path / "none")
+    assert not may_pass(1, tmp_path / "none")
