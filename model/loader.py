@@ -7,6 +7,7 @@ from model import registry
 from model.avatar import Avatar, DeviceConfig, Options
 from model.sharding.follower_processes import followers_started
 from model.sharding.launcher_env import read_launched_place, show_first_card
+from model.sharding.plan_choice import require_ranks
 
 
 def is_sharded(machine: DeviceConfig) -> bool:
@@ -19,7 +20,7 @@ def load_model(name: str, options: Options, machine: DeviceConfig) -> Avatar:
     show_first_card(machine.gpus)
     if not is_sharded(machine):
         return registry.load_in_process(name, options, machine)
-    import_module("model.sharding.plan_choice").require_ranks(name, options, machine)
+    require_ranks(name, options, machine)
     # Before torch is imported here, as that takes them as long.
     with followers_started(0 if read_launched_place() else len(machine.gpus) - 1):
         sharded: Any = import_module("model.sharding.sharded_avatar")
