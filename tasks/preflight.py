@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model import registry
+from model.sharding.plan_choice import require_ranks
 from storage.digest import hash_file
 from storage.disk import (
     check_writable,
@@ -51,7 +52,7 @@ from tasks.disk_plan import (
 )
 from tasks.film_part import FilmPart
 from tasks.kept import parse_kept
-from tasks.loaded_model import model_traits_of
+from tasks.loaded_model import device_config_of, model_options_of, model_traits_of
 from tasks.media import Media, SpeakerSound
 from tasks.options import OPTIONS
 from tasks.request import Request, require_option
@@ -101,8 +102,17 @@ def check_settings(request: Request, run: Run) -> tuple[Settings, dict[str, str]
     )
     require_option(not (run.spec.motion_latents and request.offline), "--offline", "asked", reason)
     merged = merge_settings(request, run.settings, run.sources)
+    if request.gpus or request.parallel:
+        _check_ranks(run, merged[0])
     check_budget(run.spec, merged[0], model_traits_of(run), inputs_bytes(request))
     return merged
+
+
+def _check_ranks(run: Run, settings: Settings) -> None:
+    """Raise BadOption where the run's model cannot be shared out so: before run.json says that it is."""
+    machine = device_config_of(settings, 1)
+    if len(machine.gpus) > 1 and model_traits_of(run).layers:
+        require_ranks(run.spec.model, model_options_of(run.spec, settings), machine)
 
 
 def _check_values(request: Request) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import av
 import pytest
 
+from model.avatar import DeviceConfig, Options
 from storage.errors import BadOption
 from storage.film_title import title_of_sound
 from storage.live_check import LiveCheck
 from storage.run import Run
 from tasks.film import make_film
+from tasks.loaded_model import model_traits_of
 from tasks.request import Request
 from tasks.resolve import change_settings, freeze_run
 from tasks.retake import RetakeRequest, retake_settings
@@ -94,3 +96,20 @@ def test_title_that_cannot_be_is_refused(title: str):
     """One line, before any work."""
     with pytest.raises(BadOption):
         Request.from_words({"image": "a.png", "audio": "b.wav", "title": title}, "flag")
+
+
+def test_cards_that_a_run_cannot_be_shared_out_to_are_not_kept(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+):
+    """A resume refuses them before run.json has them, else the same command without them would be refused, too."""
+    run = freeze_run(ask(4.0))
+    layered = replace(model_traits_of(run), layers=6)
+    monkeypatch.setattr("tasks.preflight.model_traits_of", lambda _run: layered)
+
+    def refuse(_name: str, _options: Options, machine: DeviceConfig) -> None:
+        raise BadOption("--gpus", len(machine.gpus), "there are 6 layers")
+
+    monkeypatch.setattr("tasks.preflight.require_ranks", refuse)
+    with pytest.raises(BadOption, match="--gpus 99 cannot be used: there are 6 layers"):
+        change_settings(run, {"gpus": "99"}, {"gpus": "--gpus"})
+    assert not Run.open(run.root).settings.gpus
