@@ -87,7 +87,7 @@ class NotARun(RunError):
 
 
 class RunDamaged(RunError):
-    """{} is damaged: {}. Its clips may still be whole; copy run.json back from a backup, or start anew in another folder."""
+    """{} is damaged: {}. Its clips may still be whole; {}, or start anew in another place."""
 
 
 class LinkInRun(RunError):

@@ -83,7 +83,8 @@ def refuse_conflicting_names(root: Path) -> None:
     if run := find_run_around(root):
         raise NotARun(root, f"it would lie among the files of the run {run}")
     if is_lock(root) and any((root / "commits").glob("*.json")):
-        raise RunDamaged(root, "run.json and its copy are gone, but clips are there")
+        words = "run.json and its copy are gone, but clips are there"
+        raise RunDamaged(root, words, "copy run.json back from a backup")
     if names := ", ".join(find_conflicting_names(root)):
         raise NotARun(root, f"it holds other things by the names that a run uses ({names})")
 

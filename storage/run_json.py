@@ -90,13 +90,14 @@ def read_facts(root: Path) -> Facts:
     """What a run's files say of it, by run.json or else by its copy. Raises RunDamaged, RunTooNew, LinkInRun."""
     (main, flaw), (copy, _) = (read_file(root, name) for name in (MAIN, COPY))
     if main and copy and main["spec"] != copy["spec"]:
-        words = f"{MAIN} and {COPY} are of two films; remove the one that does not belong here"
-        raise RunDamaged(root, words)
+        words = f"{MAIN} and {COPY} are of two films"
+        raise RunDamaged(root, words, "remove the one that does not belong here")
     if facts := main or copy:
         return facts
     for name in (MAIN, COPY):
         _require_readable(path_inside(root, name))
-    raise RunDamaged(root, f"{MAIN} and its copy are both damaged: {MAIN} {flaw}")
+    words = f"{MAIN} and its copy are both damaged: {MAIN} {flaw}"
+    raise RunDamaged(root, words, f"copy {MAIN} back from a backup")
 
 
 def _require_readable(path: Path) -> None:

@@ -16,5 +16,5 @@ def open_run(root: Path) -> "Run":
     run = Run.open(root)
     if run.spec.model not in MODELS:
         words = f"its model is called {run.spec.model}, and there are {', '.join(MODELS)}"
-        raise RunDamaged(root, words)
+        raise RunDamaged(root, words, "copy run.json back from a backup")
     return run

@@ -106,7 +106,8 @@ class JobFolder:
         except FileNotFoundError:
             return None
         except (Unfit, OSError, TypeError) as error:
-            raise RunDamaged(self.path, f"order.json cannot be read ({error})") from error
+            words = f"order.json cannot be read ({error})"
+            raise RunDamaged(self.path, words, "copy it back from a backup") from error
 
     def read_ending(self) -> Ending | None:
         """How its process ended; None while it runs, where it died without a word, or where it never ran."""

@@ -134,7 +134,8 @@ class Puller:
             make_folder(path_inside(self._root, folder))
         if self._wanted.content and self._bring_content(RUN, run) is None:
             words = "the picture and the sound that it was begun with are not there"
-            raise RunDamaged(self._store.url, words)
+            way = "resume it where it was made, and they are put there again"
+            raise RunDamaged(self._store.url, words, way)
         if not is_run(self._root) or not self._holds(RUN, run.body):
             for name in (COPY, RUN):
                 publish_bytes(self._root / name, run.body)

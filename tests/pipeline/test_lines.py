@@ -27,7 +27,7 @@ ARGUMENTS = {
     "LongtakeError": ("what is the matter",),
     "RunError": ("why",),
     "NotARun": ("runs/tea", "it has no run.json"),
-    "RunDamaged": ("runs/tea", "run.json is no JSON"),
+    "RunDamaged": ("runs/tea", "run.json is no JSON", "copy run.json back from a backup"),
     "RunTooNew": ("runs/tea", 9, 1),
     "RunLocked": ("runs/tea", "process 4711 on mill", "Wait, or stop it first."),
     "JobRunning": ("film-7f7f7f7f7f7f",),

@@ -375,7 +375,7 @@ def test_inputs_that_the_store_lost_are_put_again(quick: Studio) -> None:
     one, two = quick.machine("one"), quick.machine("two")
     quick.begin(one, 1)
     quick.store.delete("data/00001/run")
-    with pytest.raises(RunDamaged, match="picture and the sound"):
+    with pytest.raises(RunDamaged, match="resume it where it was made"):
         look_at_store(two.root, Wanted())
     with one.hold():
         pass
