@@ -22,6 +22,7 @@ MOST_PICTURES = 500
 """Films that get a picture; each has some three kilobytes."""
 MARK = "<p class=brand>longtake batch</p>"
 """What a page of ours is known by, which the next call may replace."""
+_FOOT = "What the states mean stands in docs/batch.md of longtake; frames a second are by the events of each run. The films were made by an AI."
 _SIDE = 96
 _HEAD_BYTES = 8192
 
@@ -38,7 +39,7 @@ def write_batch_page(result: BatchResult, target: OutputFile) -> None:
     title = escape_words(result.table.name)
     body = "\n".join(_render_body(result, target.real.parent))
     page = Template(SHELL.read_text(encoding="utf-8")).substitute(
-        title=title, body=body, columns=1, kind="one"
+        title=title, body=body, columns=1, kind="one", foot=_FOOT
     )
     with target.write() as draft:
         draft.write_bytes(page.encode())
@@ -69,7 +70,7 @@ def _render_film(film: BatchFilm, folder: Path, *, pictured: bool) -> str:
         _render_picture(film) if pictured and film.is_there else "",
         f"{escape_words(film.run)}<br><span class=note>{escape_words(film.place)}</span>",
         f"<span class={kind}>{film.state}</span>",
-        f"{length}<br><span class=note>{count_noun(film.clips, 'clip')}</span>",
+        f"{length}<br><span class=note>{count_noun(film.clips, 'clip') if film.clips else ''}</span>",
         _render_pace(film),
         _render_links(film, folder) or escape_words(film.reason),
     ]
@@ -84,9 +85,7 @@ def _render_picture(film: BatchFilm) -> str:
     except (LongtakeError, OSError, ValueError, StopIteration):
         return ""
     picture.thumbnail((_SIDE, _SIDE))
-    return (
-        f"<img style='width: {_SIDE}px' src='{to_data_url(picture)}' alt='A frame from the middle'>"
-    )
+    return f"<img style='min-width: {_SIDE}px' src='{to_data_url(picture)}' alt='A frame from the middle'>"
 
 
 def _render_pace(film: BatchFilm) -> str:

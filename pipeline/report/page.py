@@ -22,7 +22,8 @@ from storage.printable import spell_unprintable
 MOMENTS_SHOWN = 6
 """Moments that are shown and not only named."""
 SHELL = Path(__file__).with_name("page.html")
-"""The page without its body, as a string.Template of title, body, columns and kind."""
+"""The page without its body, as a string.Template of title, body, columns, kind and foot."""
+_FOOT = "Measured from the film's own frames and samples. What each number is, where it comes from and what it cannot see stands in docs/report.md of longtake. The film was made by an AI."
 ROWS = 500
 """Clips of the table, changes of the script; --json has all of any film."""
 
@@ -33,7 +34,9 @@ def write_page(readings: Sequence[FilmReading], target: OutputFile) -> None:
     title = " · ".join(each.film.name for each in readings)
     body = "\n".join(_render_body(readings, target.real.parent))
     kind = "one" if len(readings) == 1 else "several"
-    page = shell.substitute(title=escape_words(title), body=body, columns=len(readings), kind=kind)
+    page = shell.substitute(
+        title=escape_words(title), body=body, columns=len(readings), kind=kind, foot=_FOOT
+    )
     with target.write() as draft:
         draft.write_bytes(page.encode())
 
