@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"longtake {verb.name}",
             description=verb.summary,
-            epilog=f"example:\n  {verb.example}",
+            epilog=_show_examples(verb),
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
             add_help=False,
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_run(self) -> None:
         """The first word is a run."""
-        self.add_argument("run", metavar="RUN", help="The folder of the run.")
+        self.add_argument("run", metavar="RUN", help="The folder or URL of the run.")
 
     def add_output(self, text: str) -> None:
         """The result may be put elsewhere."""
@@ -117,6 +117,11 @@ class Parser(argparse.ArgumentParser):
         """What may change while a film is made."""
         settings = [flag for flag in FLAGS if flag.fields and _SETTABLE.issuperset(flag.fields)]
         _add_flags(self.add_argument_group(title), settings)
+
+
+def _show_examples(verb: Verb) -> str:
+    lines = (verb.example, *verb.more)
+    return "\n  ".join(("examples:" if verb.more else "example:", *lines))
 
 
 def read_one_of(*words: str) -> Callable[[str], str]:

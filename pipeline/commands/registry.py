@@ -12,6 +12,8 @@ class Verb:
     name: str
     summary: str
     example: str
+    more: tuple[str, ...] = ()
+    """Further examples, of its own help screen alone."""
 
     @property
     def module(self) -> ModuleType:
@@ -26,6 +28,10 @@ VERBS = {
             "plan",
             "What a film will take: clips, memory, disk, hours; and what would fit.",
             "longtake plan face.png speech.wav --run runs/mine",
+            (
+                "longtake plan --batch films.csv --machines 10 --price-hour 2",
+                "longtake plan face.png speech.wav --model live-avatar --weights ckpt --gpu 4090x4",
+            ),
         ),
         Verb(
             "new",
@@ -36,11 +42,20 @@ VERBS = {
             "resume",
             "Go on with a run.",
             "longtake resume runs/mine",
+            (
+                "longtake resume s3://studio/films/tea",
+                "longtake resume s3://studio/films/tea --stages decode",
+            ),
         ),
         Verb(
             "batch",
             "The films of a table, a line each; the same command again makes what is missing.",
             "longtake batch films.csv --jobs 2",
+            (
+                "longtake batch films.csv --num-clip 2 --report films.html",
+                "longtake batch films.csv --look",
+                "longtake batch films.csv --runs s3://studio/films --engine luigi --address HOST:8082",
+            ),
         ),
         Verb(
             "status",
