@@ -1,6 +1,7 @@
 """A table of films, looked through, and each film made that is not there: records say which are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from pipeline.batch.film_order import FilmEnding, FilmOrder, films_environment
 from pipeline.json_output import to_json
 from pipeline.options.flag import Flag
 from pipeline.options.flags import FLAGS
+from pipeline.options.sources import gather_options
 from storage.errors import RunLocked
 from storage.names import VIDEO
 from tasks.film_table import COLUMNS, RUNS, FilmLine, anchor_word, name_runs, read_film_table
@@ -188,8 +190,9 @@ def count_gpus(line: FilmLine) -> int:
     return int(line.word_of("model") in LARGE and line.word_of("device") != "cpu")
 
 
-def read_defaults(given: Iterable[tuple[Flag, str]]) -> dict[str, str]:
-    """The flags of a command line by column; several of one that repeats as one word."""
+def read_defaults(given: Sequence[tuple[Flag, str]]) -> dict[str, str]:
+    """The flags of a command line by column; several of one that repeats as one word. Raises BadOption, Refused: of all films, what would be said of each."""
+    gather_options(given, os.environ, Path.cwd())
     words: dict[str, str] = {}
     for flag, word in given:
         name, said = flag.name.replace("-", "_"), "true" if flag.constant is not None else word

@@ -52,7 +52,8 @@ class BatchLines(BatchListener):
             return
         self._done += film.is_there
         share = 100 * self._done / max(self._total, 1)
-        said = f"{film.reason}" if film.reason else f"in {time_in_words(film.seconds)}"
+        took = f"in {time_in_words(film.seconds)}" if film.seconds else "by another command"
+        said = film.reason or took
         self._tell(
             f"[PROGRESS] {share:.1f}% ({self._done}/{self._total}) - {film.place} {film.state}: {said}"
         )

@@ -33,6 +33,10 @@ def prepare(command: Command) -> Job:
         number = command.number(name)
         if number is not None and not least <= number <= most:
             raise BadOption(f"--{name}", number, f"{least} to {most} is needed")
+    if command.options["address"] and command.options["engine"] == "local":
+        raise BadOption(
+            "--address", command.options["address"], "it is of --engine luigi, ray or slurm"
+        )
     retries = command.number("retries")
     request = BatchRequest(
         command.path("table"),
@@ -113,7 +117,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--address",
         metavar="ADDRESS",
-        help="Where the engine is: HOST:PORT of a luigid (none: a scheduler of this command's own).",
+        help="Where the engine is: HOST:PORT of a luigid (none: a scheduler of this command's own), of Ray its address, of Slurm the partition.",
     )
     parser.add_switch("--look", "Make nothing: only say what is there, and why the others are not.")
     parser.add_argument(

@@ -37,11 +37,22 @@ def prepare(command: Command) -> Job:
 
     if command.options["batch"]:
         return _prepare_batch(command)
+    _refuse_others(command, ("machines", "price_hour"), "the films of a table: --batch TABLE")
     given = gather_options(command.given, os.environ, Path.cwd())
     gpu = str(command.options["gpu"]) if command.options["gpu"] else None
-    rehearse = {"yes": True, "no": False}.get(str(command.options["rehearse"]))
-    how = PlanOptions(gpu, rehearse, command.has("fit"))
+    how = PlanOptions(gpu, _read_rehearse(command), command.has("fit"))
     return Job(partial(_print_plan, command, given, how), int)
+
+
+def _refuse_others(command: Command, names: tuple[str, ...], place: str) -> None:
+    """Refuse options that would be read by nobody."""
+    for name in names:
+        if command.options[name] is not None and command.options[name] is not False:
+            raise BadInput(f"--{name.replace('_', '-')} is for {place}.")
+
+
+def _read_rehearse(command: Command) -> bool | None:
+    return {"yes": True, "no": False}.get(str(command.options["rehearse"]))
 
 
 def _prepare_batch(command: Command) -> Job:
@@ -51,6 +62,7 @@ def _prepare_batch(command: Command) -> Job:
 
     if command.options["gpu"]:
         raise BadInput("--machines says which machines a table is planned for, not --gpu.")
+    _refuse_others(command, ("fit", "what_if"), "one film, and not for --batch")
     machines = Machines.from_word(str(command.options["machines"] or 1))
     request = BatchRequest(command.path("batch"), defaults=read_defaults(command.given))
     return Job(partial(_print_batch, command, request, machines), int)
@@ -61,7 +73,7 @@ def _print_batch(command: Command, request: "BatchRequest", machines: "Machines"
 
     word = command.options["price_hour"]
     price = None if word is None else float(str(word))
-    found = plan_batch(request, machines, price, _print_next)
+    found = plan_batch(request, machines, price, _print_next, rehearse=_read_rehearse(command))
     print_result(command, found, show_batch_plan(found))
     if found.refused:
         return BadInput.exit_code

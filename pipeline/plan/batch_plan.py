@@ -94,10 +94,12 @@ def plan_batch(
     machines: Machines,
     price: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    *,
+    rehearse: bool | None = None,
 ) -> BatchPlan:
-    """The plan of a table's films; `tell` hears of each that is looked at. Raises BadTable, BadOption, and BadInput where none can be made."""
+    """The plan of a table's films; `tell` hears of each that is looked at; `rehearse` as of PlanOptions, on this machine alone. Raises BadTable, BadOption, and BadInput where none can be made."""
     planner = _Planner(
-        PlanOptions(gpu=machines.gpu, rehearse=None if machines.gpu is None else False)
+        PlanOptions(gpu=machines.gpu, rehearse=rehearse if machines.gpu is None else False)
     )
     for order in read_orders(request):
         tell(order.place)
@@ -147,7 +149,7 @@ class _Planner:
             return
         found = estimate_film(plan_input)
         if found.time.film is None or found.time.clip is None:
-            self.refused.append(f"{place}: {found.time.source}")
+            self.refused.append(f"{place}: how long it takes is {found.time.source}")
             return
         if short := [name for name in found.short if name != "disk"]:
             self.short.append(f"{place}: there is not enough {' and '.join(short)} memory")
@@ -192,7 +194,7 @@ def show_batch_plan(plan: BatchPlan) -> "Iterator[RenderableType]":
     yield f"{count_noun(plan.films, 'film')}, {film_length(round(plan.seconds), 1)} in {count_noun(plan.clips, 'clip')}, on {plan.machines} × {plan.machine}"
     table = Table.grid(padding=(0, 2))
     rows = {
-        "until all are there": f"{time_in_words(plan.hours * 3600)} (no order: under {time_in_words(plan.bound * 3600)})",
+        "until all are there": f"{time_in_words(plan.hours * 3600)} (in any order at least {time_in_words(plan.bound * 3600)})",
         "machine hours": f"{plan.machine_hours:.2f}",
         "stored": format_bytes(plan.stored),
         "moved": f"{format_bytes(plan.moved)}, where runs and inputs lie elsewhere",

@@ -33,6 +33,7 @@ PROGRAM_BYTES = {False: 0.45e9, True: 2.35e9}
 DISK_RATE = 1.4e9
 """Bytes a second written straight to a disk, measured beside one H200; a disk with other work on it did a fifth (docs/models.md)."""
 UNKNOWN = "not known; --rehearse yes makes the first clips and measures"
+UNKNOWN_ELSEWHERE = "not known of another machine; a plan without its name, made on it, measures"
 RESTING_CLIPS = 2
 """Carries that stay when nothing is written."""
 
@@ -359,7 +360,7 @@ def estimate_time(plan_input: PlanInput) -> PlannedTime:
         return (
             time_by_arithmetic(plan_input, time_estimate)
             if time_estimate
-            else PlannedTime(UNKNOWN, None)
+            else PlannedTime(UNKNOWN if plan_input.machine.here else UNKNOWN_ELSEWHERE, None)
         )
     return PlannedTime(
         f"its first clips, made here in {costs.took:.0f} s",

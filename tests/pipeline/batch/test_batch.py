@@ -83,6 +83,24 @@ def test_table_that_misleads_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "settings", "line"),
+    [
+        (("--num-clip", "x"), {}, "--num-clip x cannot be used"),
+        ((), {"LONGTAKE_NUM_CLIP": "x"}, "LONGTAKE_NUM_CLIP x cannot be used"),
+        (("--address", "gpu"), {}, "--address gpu cannot be used: it is of --engine luigi"),
+    ],
+)
+def test_words_for_all_films_are_refused_once(
+    words: tuple[str, ...], settings: dict[str, str], line: str, table: Write, run_batch: Run
+) -> None:
+    """And not of each film: before any is looked at, with code 2."""
+    done = run_batch(table({}, {}), *words, **settings)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"longtake: {line}")
+    assert done.stderr.count("\n") == 1
+
+
 def test_run_of_another_film_is_left_alone(table: Write, run_batch: Run, tmp_path: Path) -> None:
     """A line whose run holds another film has failed, with what differs; the run is as it was."""
     assert run_batch(table({"run": "x", "prompt": "a"})).returncode == 0

@@ -79,6 +79,9 @@ def test_machines() -> None:
     [
         (("--gpu", "4090"), "--machines says which machines"),
         (("--price-hour", "-1"), "a number from 0 on is needed"),
+        (("--fit",), "--fit is for one film, and not for --batch."),
+        (("--what-if",), "--what-if is for one film, and not for --batch."),
+        (("--num-clip", "x"), "longtake: --num-clip x cannot be used: a whole number is needed."),
         (("--machines", "5091*3"), "--machines 5091*3 cannot be used: known are"),
         (("--machines", "4090x0*3"), "--machines 4090x0*3 cannot be used: known are"),
     ],
@@ -88,3 +91,20 @@ def test_bad_words(words: tuple[str, ...], line: str, table: Path, longtake: Cal
     code, out, err = longtake("plan", "--batch", table, *words)
     assert (code, out) == (2, "")
     assert line in err
+
+
+@pytest.mark.parametrize(("name", "word"), [("--machines", "2"), ("--price-hour", "0")])
+def test_words_about_a_table_without_one(name: str, word: str, longtake: Call) -> None:
+    """They are refused, as nobody would read them."""
+    code, out, err = longtake("plan", "face.png", "speech.wav", name, word)
+    assert (code, out) == (2, "")
+    assert f"{name} is for the films of a table: --batch TABLE." in err
+
+
+def test_time_that_is_not_known(table: Path, longtake: Call) -> None:
+    """Of this machine, without a rehearsal, what would make it; of another, no rehearsal here."""
+    path = table.with_name("one.csv")
+    path.write_text("image,audio,num_clip\nface.png,speech.wav,2\n", encoding="utf-8")
+    words = ("plan", "--batch", path, "--infer-frames", "12", "--rehearse", "no")
+    code, _, err = longtake(*words)
+    assert (code, "one.csv:2: how long it takes is not known; --rehearse yes" in err) == (2, True)
