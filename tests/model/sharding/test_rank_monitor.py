@@ -45,10 +45,10 @@ class SlowStore:
 
 def test_nothing_goes_on_once_it_is_closed() -> None:
     """Else Python's end meets a thread in the store's C++, and the process is aborted with a line of C++."""
-    store = SlowStore()
+    store, before = SlowStore(), set(threading.enumerate())
     monitor = RankMonitor(store, 0, 2, 1.0, lambda _loss: None)
     monitor.open()
     wait_until(lambda: store.inside)
     monitor.close()
     assert not store.inside
-    assert "ranks" not in {thread.name for thread in threading.enumerate()}
+    assert not set(threading.enumerate()) - before
