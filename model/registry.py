@@ -1,6 +1,8 @@
 """The models by their names: what each is, asked without its weights, and itself, loaded into this process."""
 
+from hashlib import sha256
 from importlib import import_module
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from model.avatar import Avatar, Byte, DeviceConfig, ModelTraits, Options
@@ -17,6 +19,11 @@ MODELS = {
     "wan-s2v": "model.wan_s2v",
 }
 """A model → its package, with a module `model_traits` (what it is) and a module `avatar` (loads it)."""
+
+MOST_PICTURES = 64
+"""Of which it is remembered where their faces are."""
+_faces: "dict[tuple[str, tuple[int, ...], bytes], list[FoundFace]]" = {}
+_faces_lock = Lock()
 
 
 class TraitsModule(Protocol):
@@ -104,9 +111,19 @@ def estimate_time(
 
 
 def find_faces(name: str, picture: Byte) -> "list[FoundFace]":
-    """The faces in a picture [y, x, rgb] as a model with traits.needs_face looks for them, the largest that is sure first. Without torch."""
-    found: list[FoundFace] = import_module(f"{MODELS[name]}.face_finder").find_faces(picture)
-    return found
+    """The faces in a picture [y, x, rgb] as a model with traits.needs_face looks for them, the largest that is sure first. Without torch.
+
+    The last pictures are known again: the films of a table, and the tries of a plan, mostly show few.
+    """
+    key = name, picture.shape, sha256(picture.tobytes()).digest()
+    found = _faces.pop(key, None)
+    if found is None:
+        found = import_module(f"{MODELS[name]}.face_finder").find_faces(picture)
+    with _faces_lock:
+        _faces[key] = found
+        for oldest in list(_faces)[:-MOST_PICTURES]:
+            del _faces[oldest]
+    return list(found)
 
 
 def bytes_free(name: str, machine: DeviceConfig) -> int | None:

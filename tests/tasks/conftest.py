@@ -21,6 +21,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 import fake_avatar
 
+from model import registry
 from model.pocket import face_finder
 from storage.run import Run
 from tasks import session
@@ -45,6 +46,7 @@ def _looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return list(_found[key])
 
     monkeypatch.setattr(face_finder, "find_faces", find)
+    monkeypatch.setattr(registry, "_faces", {})  # each test sees what is searched
 
 
 @pytest.fixture(autouse=True)
