@@ -14,7 +14,7 @@ from model.pocket.face_boxes import FaceBoxes
 from model.pocket.face_finder import FoundFace
 from storage.errors import BadInput
 from storage.spec import Spec
-from tasks import defaults
+from tasks import media
 from tasks.request import Request
 from tasks.resolve import resolve_request
 from tasks.speaker_masks import draw_masks
@@ -114,8 +114,8 @@ def test_faces_go_by_number_or_by_a_box(
 ) -> None:
     """As --face counts, or where a box holds one; a box around both, or a number too high, says what was found."""
     faces = [FoundFace(FaceBoxes.from_text(text), 40.0, 0.9) for text in (RIGHT, LEFT)]
-    monkeypatch.setattr(defaults, "find_in_view", lambda *_: tuple(faces))
-    monkeypatch.setattr(defaults, "find_turn", lambda *_: "")
+    monkeypatch.setattr(media, "find_in_view", lambda *_: tuple(faces))
+    monkeypatch.setattr(media, "find_turn", lambda *_: "")
     spec = resolve_request(film("a.wav@face:2", "b.wav@80,0,80,80")).spec
     assert [each.face_boxes for each in spec.speakers] == [LEFT, RIGHT]
     for place, reason in (
