@@ -171,6 +171,7 @@ def test_a_part_of_live_avatar_is_a_part(words: Words, unbroken: Path, tmp_path:
         assert (run / name).read_bytes() == (unbroken / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_wan_s2v_ends_the_same(words: Words, tmp_path: Path) -> None:
     """Killed between the decoding of one clip and the denoising of the next, wan-s2v goes on from the motion latents: the same bytes."""
     whole, broken = tmp_path / "whole" / "film", tmp_path / "broken" / "film"

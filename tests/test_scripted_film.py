@@ -67,6 +67,7 @@ def unbroken(script: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_is_the_film_that_was_never_killed(
     script: Path, unbroken: Path, tmp_path: Path
 ) -> None:

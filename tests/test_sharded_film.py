@@ -127,6 +127,7 @@ def test_guidance_is_shared_by_two_ranks(tmp_path: Path) -> None:
     assert pieces(tmp_path / "two") == pieces(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_by_heads_a_killed_film_goes_on_by_heads_alone(tmp_path: Path) -> None:
     """Killed, it ends as the unbroken one, to the byte. One process computes other last bits: it is refused, or makes a joint, from the carry that ranks have saved."""
     by_heads = ("--gpus", "2", "--parallel", "heads")
@@ -149,6 +150,7 @@ def test_by_heads_a_killed_film_goes_on_by_heads_alone(tmp_path: Path) -> None:
     assert [each["clip"] for each in json.loads((joined / "run.json").read_text())["joints"]]
 
 
+@pytest.mark.slow
 def test_a_stopped_rank_is_named(unbroken: dict[str, bytes], tmp_path: Path) -> None:
     """A rank that hangs is named after its time, all end, and the same film goes on."""
     film = tmp_path / "film"

@@ -58,13 +58,23 @@ ROWS = {
         "tests/faults/test_libav.py",
     ),
     "ranks": Row(
-        "a rank that is killed or stopped at random instants", "tests/faults/test_ranks.py"
+        "a rank that is killed or stopped at random instants",
+        "tests/faults/test_ranks.py tests/test_sharded_film.py",
+    ),
+    "films": Row(
+        "films of each model and kind, killed again and again",
+        "tests/test_published_films.py tests/test_scripted_film.py tests/test_retake_film.py",
+    ),
+    "batch": Row(
+        "tables of films: kill -9 of the command, of a film, of a worker",
+        "tests/pipeline/batch/test_batch.py tests/pipeline/batch/test_luigi_engine.py"
+        " tests/tasks/test_film_batch.py",
     ),
     "store": Row("slow and failing store", "tests/faults/test_failing_store.py"),
     "machines": Row(
         "machines that share an object store alone: kill -9, pauses, partitions, zombies",
         "tests/faults/test_store_machines.py tests/faults/test_store_points.py"
-        " tests/faults/test_store_network.py",
+        " tests/faults/test_store_network.py tests/faults/test_shared_decoding.py",
     ),
     "end": Row("resumed near the end of a long film", "tests/faults/test_near_end.py", timed=True),
 }

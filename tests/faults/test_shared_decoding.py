@@ -90,6 +90,7 @@ def test_others_decode_and_the_bytes_are_those_of_one_machine(
     assert differences(studio, expected) == []
 
 
+@pytest.mark.slow
 def test_a_machine_that_dies_while_it_decodes_is_not_waited_for(
     studio: Studio, expected: Tree
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_machine_that_dies_while_it_decodes_is_not_waited_for(
     assert differences(studio, expected) == []
 
 
+@pytest.mark.slow
 def test_a_machine_that_sleeps_meanwhile_changes_nothing(studio: Studio, expected: Tree) -> None:
     """It wakes when its clips are decoded elsewhere and the film is there, and ends well."""
     with ExitStack() as hands:
@@ -118,6 +120,7 @@ def test_a_machine_that_sleeps_meanwhile_changes_nothing(studio: Studio, expecte
     assert differences(studio, expected) == []
 
 
+@pytest.mark.slow
 def test_a_machine_that_sleeps_costs_one_clip(studio: Studio, expected: Tree, tally: Tally) -> None:
     """It is stopped in the middle of a block until the one that makes the film has taken that, and woken: one clip at most is done twice."""
     with ExitStack() as hands:
@@ -138,6 +141,7 @@ def test_a_machine_that_sleeps_costs_one_clip(studio: Studio, expected: Tree, ta
     assert differences(studio, expected) == []
 
 
+@pytest.mark.slow
 def test_who_comes_first_waits(studio: Studio, expected: Tree) -> None:
     """For the run to be begun, and says so once; until Ctrl-C, which ends it with a line."""
     with ExitStack() as hands:
@@ -156,6 +160,7 @@ def test_who_comes_first_waits(studio: Studio, expected: Tree) -> None:
     assert differences(studio, expected) == []
 
 
+@pytest.mark.slow
 def test_the_film_goes_on_when_its_maker_is_lost(studio: Studio, expected: Tree) -> None:
     """`kill -9` of the one with the lease: another takes it up, and those who decode stay."""
     with ExitStack() as hands:
@@ -170,6 +175,7 @@ def test_the_film_goes_on_when_its_maker_is_lost(studio: Studio, expected: Tree)
     assert differences(studio, expected) == []
 
 
+@pytest.mark.slow
 def test_an_offer_that_is_not_whole_is_decoded_again(studio: Studio, expected: Tree) -> None:
     """A bit of each is turned while the one who would take them is gone."""
     store = open_store(studio.url)

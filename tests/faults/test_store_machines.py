@@ -70,6 +70,7 @@ def test_a_film_on_a_store_is_that_of_a_folder(
     assert studio.judge(unbroken) == []
 
 
+@pytest.mark.slow
 def test_a_film_of_the_shipped_model(studio: Studio, shipped: Film, tmp_path: Path) -> None:
     """Begun on one machine and ended on another it is that of a folder."""
     expected = shipped.make(tmp_path / "folder")
@@ -143,6 +144,7 @@ def pause_and_steal(studio: Studio, chance: random.Random, **zombie: str) -> tup
     return ended
 
 
+@pytest.mark.slow
 def test_a_machine_that_was_paused_stops_when_it_wakes(studio: Studio, unbroken: Tree) -> None:
     """Code 75 and one line; the film is right."""
     seed = random.randrange(1 << 30)
@@ -152,6 +154,7 @@ def test_a_machine_that_was_paused_stops_when_it_wakes(studio: Studio, unbroken:
     assert studio.judge(unbroken) == [], seed
 
 
+@pytest.mark.slow
 def test_a_zombie_that_computes_otherwise_is_nobodys(studio: Studio, unbroken: Tree) -> None:
     """It makes no clip before it is paused, and other bytes when it wakes: none of them is in the film."""
     store = open_store(studio.url)

@@ -241,6 +241,7 @@ def test_a_machine_that_is_cut_off_loses_the_run(way: str, long: Studio, unbroke
     assert long.judge(unbroken) == []
 
 
+@pytest.mark.slow
 def test_a_short_cut_costs_nothing(long: Studio, unbroken: Tree) -> None:
     """Requests wait, and the film goes on: also where the lease has run out meanwhile, and nobody wanted it."""
     assert long.network is not None
@@ -256,6 +257,7 @@ def test_a_short_cut_costs_nothing(long: Studio, unbroken: Tree) -> None:
     assert long.judge(unbroken) == []
 
 
+@pytest.mark.slow
 def test_two_films_by_two_machines(studio: Studio, expected: Tree, tally: Tally) -> None:
     """Whatever happens to either."""
     try_often(studio, expected, 2, tally)

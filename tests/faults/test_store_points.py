@@ -58,6 +58,7 @@ def try_points(studio: Studio, stride: int, expected: Tree, tally: Tally) -> Non
     assert differing == []
 
 
+@pytest.mark.slow
 def test_some_writes(brief: Film, expected: Tree, tmp_path: Path, tally: Tally) -> None:
     """Every fifteenth, before and after in turn."""
     try_points(Studio(brief, {}, tmp_path, ""), 15, expected, tally)

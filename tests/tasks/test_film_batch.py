@@ -68,6 +68,7 @@ def is_made(run: Path) -> bool:
     return film_is_there(str(run))
 
 
+@pytest.mark.slow
 def test_workers_share_a_table(luigid: int, table: Path, tmp_path: Path) -> None:
     """One is killed in the middle of a film: the other makes all that is missing, and no clip of what was finished again."""
     with held(tmp_path / "hold", "denoise", 1) as fakes:

@@ -123,6 +123,7 @@ def test_flags_of_the_command_are_defaults(table: Write, run_batch: Run, tmp_pat
     assert len(list((runs[1] / "segments").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_film_that_failed_is_tried_again(table: Write, run_batch: Run, tmp_path: Path) -> None:
     """In another process, as often as --retries says; what fails for good is told, also when one only looks."""
     (tmp_path / "denoise.1").write_text("4")
@@ -181,6 +182,7 @@ def test_killed_batch_goes_on(
     assert (second / "video.mp4").read_bytes() == (tmp_path / "alone/video.mp4").read_bytes()
 
 
+@pytest.mark.slow
 def test_batch_waits_for_the_films_of_a_killed_one(
     table: Write, batch: Start, run_batch: Run, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_run_is_one_resource_however_it_is_spelled(tmp_path: Path) -> None:
     assert name_resource("s3://films/a") == "longtake.s3://films/a"
 
 
+@pytest.mark.slow
 def test_command_is_killed(
     table: Write, batch: Start, run_batch: Run, address: str, tmp_path: Path
 ) -> None:
