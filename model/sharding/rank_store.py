@@ -54,13 +54,13 @@ class RankJob:
     def find_difference(self, rank: int) -> str:
         """What keeps this process from being a rank, in words; empty if nothing does. No weight is read."""
         if self.code != digest_code():
-            return "runs another version of longtake"
+            return "runs another version of longtake: let all run one checkout"
         if self.torch != torch.__version__:
             return f"has torch {torch.__version__}, and rank 0 has {self.torch}"
         if self.device == "cuda" and not torch.cuda.is_available():
             return "has no card that torch can use"
         if weights_digest(self.model, self.options, fetch=False) != self.weights:
-            return f"has other weights of {self.model}"
+            return f"has other weights of {self.model}: name the same folder to all"
         return self._find_want_of_memory(rank) if self.device == "cuda" else ""
 
     def _find_want_of_memory(self, rank: int) -> str:
