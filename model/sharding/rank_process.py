@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from model.loader import load_model
+from model.registry import load_in_process
 from model.sharding.follower import Follower
 from model.sharding.follower_processes import FollowerOrder
 from model.sharding.launcher_env import RankPlace, show_one_card
@@ -110,7 +110,7 @@ def _join_and_follow(store: Any, monitor: RankMonitor, place: RankPlace) -> int:
 
 def _load(job: RankJob, rank: int) -> Any:
     machine = replace(job.machine, shard=job.plan.shards[rank], gpus=())
-    return load_model(job.model, job.options, machine)
+    return load_in_process(job.model, job.options, machine)
 
 
 def _end_process(_loss: RankLoss) -> None:
@@ -118,7 +118,6 @@ def _end_process(_loss: RankLoss) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read(
-        1
-    )  # nothing more is ever written: it returns when the other end is closed
+    # Nothing more is ever written: it returns when the other end is closed.
+    sys.stdin.buffer.read(1)
     os._exit(RankLost.exit_code)

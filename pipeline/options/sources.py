@@ -31,7 +31,6 @@ NO_FLAGS = {
     "PARENT",
     "PUSH",
     "PUSH_TOKEN",
-    "RANK",
     "RANK_LIMIT",
     "STORE_CACHE",
     "TASK_TIMES",
