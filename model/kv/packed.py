@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from einops import rearrange
 from torch import Tensor
 
 from model.kv.kv_shape import TILE, count_tiles
@@ -23,12 +24,15 @@ RAISED = 8.0
 
 
 class PackedKV(NamedTuple):
-    """Keys and values of some rows, filled up with zeros to whole tiles."""
+    """Keys and values of some rows, filled up to whole tiles: keys with the last of them, values with zeros.
+
+    A key that is there twice moves no maximum, and its share is left out of the sum.
+    """
 
     keys: Tensor
     """int8 [..., head, row, d]."""
     values: Tensor
-    """float8 [..., head, d, row]."""
+    """float8 [..., head, tile, d, row], each 16 rows of a tile interleaved (interleave_rows)."""
     scales: Tensor
     """float32 [..., key or value, head, tile]."""
 
@@ -56,11 +60,22 @@ class VisibleRows:
         return self.places[-1].stop
 
     def rows(self) -> Iterator[tuple[int, int]]:
-        """Every tile and how many of its rows count; those that are not full come last."""
+        """Every tile and how many of its rows count."""
         sizes = [self.first] + [self.block] * self.blocks
-        cut = []
         for place, rows in zip(self.places, sizes, strict=True):
-            whole = rows // TILE
-            yield from ((place.start + i, TILE) for i in range(whole))
-            cut += [(place.start + whole, rows % TILE)] * bool(rows % TILE)
-        yield from cut
+            for i, tile in enumerate(range(place.start, place.stop)):
+                yield tile, min(TILE, rows - i * TILE)
+
+
+def interleave_rows(rows: Tensor) -> Tensor:
+    """Rows [..., l] of whole tiles as values keep them: of each 16, first 0, 1, 8 and 9, then 2, 3, 10 and 11, and so on.
+
+    A thread of a tensor core gets the scores of these four together and hands over the shares of four neighbours: so its shares are those of its neighbours, and none goes to
+    another thread (PTX ISA, layouts of wgmma's and mma's 8-bit fragments).
+    """
+    return rearrange(rows, "... (g e t f) -> ... (g t e f)", e=2, t=4, f=2)
+
+
+def restore_rows(rows: Tensor) -> Tensor:
+    """What interleave_rows was given."""
+    return rearrange(rows, "... (g t e f) -> ... (g e t f)", e=2, t=4, f=2)

@@ -4,17 +4,33 @@ Of keys whole numbers lose a third of what eight-bit floats do, and of attention
 docs/LOG.md).
 """
 
+from contextlib import suppress
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
 from model.kv.kv_shape import TILE, PackedSizes
-from model.kv.packed import FP8_LARGEST, INT8_LARGEST, LEAST, LOG2E, RAISED, PackedKV, VisibleRows
+from model.kv.packed import (
+    FP8_LARGEST,
+    INT8_LARGEST,
+    LEAST,
+    LOG2E,
+    RAISED,
+    PackedKV,
+    VisibleRows,
+    interleave_rows,
+    restore_rows,
+)
 from model.ops.fp8 import FP8_DTYPE as EIGHT
 from model.ops.fused import has_kernels
 from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope
+
+HOPPER, HOPPER_HEAD_DIM = 9, 128
+"""The cards with a kernel of their own, and the channels of a head that it is for."""
 
 WIDE = torch.int64
 """As which eight-bit numbers are copied: one by one they would come no quicker than so many of these."""
@@ -28,7 +44,7 @@ def view_slots(slots: Tensor, sizes: PackedSizes) -> PackedKV:
     scales = slots[:, 2 * codes :].view(torch.float32)
     return PackedKV(
         keys.view(*lead, sizes.heads, padded, sizes.head_dim),
-        values.view(*lead, sizes.heads, sizes.head_dim, padded),
+        values.view(*lead, sizes.heads, sizes.tiles, sizes.head_dim, TILE),
         scales[:, : 2 * sizes.batch * sizes.heads * sizes.tiles].view(
             *lead, 2, sizes.heads, sizes.tiles
         ),
@@ -59,10 +75,15 @@ def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> Non
         quantized_kv_triton.pack_kv(k, v, factors, into)
         return
     there = k if factors is None else apply_rope(k, factors)
-    keys, key_scales = _quantize_tiles(rearrange(there, "b l n d -> b n l d"), INT8_LARGEST)
-    values, value_scales = _quantize_tiles(rearrange(v, "b l n d -> b n l d"), FP8_LARGEST)
+    keys, key_scales = _quantize_tiles(
+        _repeat_last(rearrange(there, "b l n d -> b n l d")), INT8_LARGEST
+    )
+    values, value_scales = _quantize_tiles(
+        _fill_up(rearrange(v, "b l n d -> b n l d")), FP8_LARGEST
+    )
     into.keys.copy_(keys.round())
-    into.values.copy_(rearrange(values, "b n l d -> b n d l"))
+    tiles = rearrange(values, "b n (tile l) d -> b n tile d l", l=TILE)
+    into.values.copy_(interleave_rows(tiles))
     into.scales.copy_(torch.stack([key_scales, value_scales], 1))
 
 
@@ -75,7 +96,9 @@ def apply_rope_packed(packed: PackedKV, factors: Tensor, window: PackedKV) -> No
         return
     keys, _ = unpack_kv(packed, len(factors), torch.float32)
     turned = apply_rope(rearrange(keys, "b n l d -> b l n d"), factors)
-    codes, scales = _quantize_tiles(rearrange(turned, "b l n d -> b n l d"), INT8_LARGEST)
+    codes, scales = _quantize_tiles(
+        _repeat_last(rearrange(turned, "b l n d -> b n l d")), INT8_LARGEST
+    )
     window.keys[:, :, : codes.shape[2]] = codes.round().to(torch.int8)
     window.scales[:, 0, :, : scales.shape[2]] = scales
 
@@ -93,8 +116,9 @@ def copy_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
 def copy_values_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
     """Copy the values alone of packed slots [slot, b, …] into a window, one behind the other from tile `begin` on."""
     end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
-    values = window.values[..., begin * TILE : end * TILE]
-    values = rearrange(values, "b n d (s l) -> s b n d l", s=len(slots.values))
+    values = rearrange(
+        window.values[:, :, begin:end], "b n (s tile) d l -> s b n tile d l", s=len(slots.values)
+    )
     _copy_codes(slots.values, values)
     _split_slots(window.scales[:, 1, :, begin:end], len(slots.values)).copy_(slots.scales[:, :, 1])
 
@@ -112,10 +136,14 @@ def _split_slots(scales: Tensor, slots: int) -> Tensor:
 def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRows) -> Tensor:
     """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window.
 
-    Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958). Tile after tile, as the
-    highest score so far decides how a share is rounded.
+    Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958), and divided by the sum
+    of these, not of what was rounded to them. Tile after tile, as the highest score so far decides how a share is rounded.
     """
     if has_kernels(q):
+        if q.shape[-1] == HOPPER_HEAD_DIM and is_hopper(q.device):
+            from model.kv import quantized_kv_hopper
+
+            return quantized_kv_hopper.attend_packed(q, factors, window, seen)
         from model.kv import quantized_kv_triton
 
         return quantized_kv_triton.attend_packed(q, factors, window, seen)
@@ -124,22 +152,34 @@ def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRow
     turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
     fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / INT8_LARGEST
     query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E
-    key_scales, value_scales = window.scales[..., : seen.tiles].unbind(1)
-    unit = value_scales.amax(-1)[..., None, None]
+    key_scales, value_scales = window.scales[..., None, None].unbind(1)
     most = torch.full_like(fine, -torch.inf)
     weight, total = torch.zeros_like(fine), torch.zeros_like(turned)
+    unit = value_scales[:, :, 0]
     for tile, rows in seen.rows():
-        there = slice(tile * TILE, tile * TILE + rows)
-        much = sharpness * key_scales[..., tile, None, None]
-        scale = value_scales[..., tile, None, None] / unit
-        scores = query @ window.keys[:, :, there].float().mT * much
+        keys = window.keys[:, :, tile * TILE : tile * TILE + rows].float()
+        values = restore_rows(window.values[:, :, tile].float())[..., :rows]
+        scores = query @ keys.mT * (sharpness * key_scales[:, :, tile])
         now = torch.maximum(most, scores.amax(-1, keepdim=True))
-        share = torch.exp2(scores - now + RAISED) * scale
-        fade = torch.exp2(most - now)
-        weight = weight * fade + share.sum(-1, keepdim=True) / scale
-        total = total * fade + share.to(EIGHT).float() @ window.values[..., there].float().mT
-        most = now
+        share = torch.exp2(scores - now + RAISED).to(EIGHT).float()
+        fade, most = torch.exp2(most - now), now
+        weight = weight * fade + share.sum(-1, keepdim=True)
+        # The total is in units of the last tile's scale.
+        total = total * (fade * (unit / value_scales[:, :, tile])) + share @ values.mT
+        unit = value_scales[:, :, tile]
     return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
+
+
+@cache
+def is_hopper(device: torch.device) -> bool:
+    """Whether a device has warpgroups' products (wgmma), and Triton the language in which they are asked for one by one (Gluon, from 3.6 on)."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device)[0] != HOPPER:
+        return False
+    with suppress(ImportError):
+        from triton.experimental.gluon.language.nvidia import hopper
+
+        return hasattr(hopper, "warpgroup_mma")
+    return False
 
 
 def attend_unpacked(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRows) -> Tensor:
@@ -147,7 +187,7 @@ def attend_unpacked(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleR
     both = []
     for at, rows in zip(seen.places, [seen.first] + [seen.block] * seen.blocks, strict=True):
         lies = slice(at.start * TILE, at.stop * TILE)
-        piece = PackedKV(window.keys[:, :, lies], window.values[..., lies], window.scales[..., at])
+        piece = PackedKV(window.keys[:, :, lies], window.values[:, :, at], window.scales[..., at])
         both.append(unpack_kv(piece, rows, q.dtype))
     keys, values = (torch.cat(parts, 2) for parts in zip(*both, strict=True))
     turned = rearrange(apply_rope(q, factors), "b l n d -> b n l d")
@@ -156,18 +196,27 @@ def attend_unpacked(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleR
 
 def unpack_kv(packed: PackedKV, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Keys and values [b, head, l, d] again, of the first rows."""
-    values = rearrange(packed.values.float(), "b n d l -> b n l d")
+    values = rearrange(restore_rows(packed.values.float()), "b n tile d l -> b n (tile l) d")
     both = zip((packed.keys.float(), values), packed.scales.unbind(1), strict=True)
     keys, values = ((x * _scales_per_row(scales)).to(dtype)[:, :, :rows] for x, scales in both)
     return keys, values
 
 
 def _quantize_tiles(x: Tensor, largest: float) -> tuple[Tensor, Tensor]:
-    """Rows [b, head, l, d], filled up to whole tiles and scaled so that each tile's largest number is this; the scales [b, head, tile]."""
-    whole = F.pad(x.float(), (0, 0, 0, -x.shape[2] % TILE))
-    tiles = rearrange(whole, "b n (tile l) d -> b n tile (l d)", l=TILE)
+    """Rows [b, head, l, d] of whole tiles, scaled so that each tile's largest number is this; the scales [b, head, tile]."""
+    tiles = rearrange(x.float(), "b n (tile l) d -> b n tile (l d)", l=TILE)
     scales = tiles.abs().amax(-1).clamp_min(LEAST) / largest
-    return whole / _scales_per_row(scales), scales
+    return x.float() / _scales_per_row(scales), scales
+
+
+def _fill_up(x: Tensor) -> Tensor:
+    """Rows [b, head, l, d] and zeros, in whole tiles."""
+    return F.pad(x, (0, 0, 0, -x.shape[2] % TILE))
+
+
+def _repeat_last(x: Tensor) -> Tensor:
+    """Rows [b, head, l, d] and the last again and again, in whole tiles."""
+    return torch.cat([x, x[:, :, -1:].expand(-1, -1, -x.shape[2] % TILE, -1)], 2)
 
 
 def _scales_per_row(scales: Tensor) -> Tensor:

@@ -47,24 +47,30 @@ def _store_keys(key, keys, scales, head, tile, tiles, D: tl.constexpr):
 
 
 @triton.jit
+def interleaved_row(place):
+    """Which row of a tile stands at a place of its values: packed.interleave_rows."""
+    return place // 16 * 16 + place // 2 % 2 * 8 + place % 16 // 4 * 2 + place % 2
+
+
+@triton.jit
 def _pack_kernel(
     k, v, factors, keys, values, scales, length, heads, tiles, token, part,
     D: tl.constexpr, TURNS: tl.constexpr,
 ):  # fmt: skip
-    """Keys and values [l, head, d] into tiles; rows behind the last are zeros."""
+    """Keys and values [l, head, d] into tiles; behind the last row its key stands again, and values are zeros."""
     head, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    row = tile * TILE + tl.arange(0, TILE)[:, None]
+    place = tl.arange(0, TILE)
     columns = tl.arange(0, D)[None, :]
-    live = row < length
-    at = row * token + head * part + columns
-    key = tl.load(k + at, mask=live, other=0.0).to(tl.float32)
+    row = tl.minimum(tile * TILE + place, length - 1)[:, None]
+    key = tl.load(k + row * token + head * part + columns).to(tl.float32)
     if TURNS:
-        key = apply_rope_rows(key, factors, row, columns, live)
+        key = apply_rope_rows(key, factors, row, columns, row < length)
     _store_keys(key, keys, scales, head, tile, tiles, D)
-    value = tl.load(v + at, mask=live, other=0.0).to(tl.float32)
+    row = (tile * TILE + interleaved_row(place))[:, None]
+    at = row * token + head * part + columns
+    value = tl.load(v + at, mask=row < length, other=0.0).to(tl.float32)
     scale = tl.maximum(tl.max(tl.abs(value)), LEAST) / FLOAT
-    there = (head * D + tl.arange(0, D)[:, None]) * (tiles * TILE) + tile * TILE
-    there += tl.arange(0, TILE)[None, :]
+    there = ((head * tiles + tile) * D + tl.arange(0, D)[:, None]) * TILE + place[None, :]
     tl.store(values + there, tl.trans((value / scale).to(tl.float8e4nv)))
     tl.store(scales + (heads + head) * tiles + tile, scale)
 
@@ -75,42 +81,25 @@ def _apply_rope_kernel(
 ):  # fmt: skip
     """Packed keys, turned, at the beginning of others."""
     head, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    row = tile * TILE + tl.arange(0, TILE)[:, None]
+    row = tl.minimum(tile * TILE + tl.arange(0, TILE), length - 1)[:, None]
     columns = tl.arange(0, D)[None, :]
     key = tl.load(keys + (head * tiles * TILE + row) * D + columns).to(tl.float32)
-    key = apply_rope_rows(
-        key * tl.load(scales + head * tiles + tile), factors, row, columns, row < length
-    )
+    key *= tl.load(scales + head * tiles + tile)
+    key = apply_rope_rows(key, factors, row, columns, row < length)
     _store_keys(key, out, out_scales, head, tile, out_tiles, D)
 
 
 @triton.jit
-def _weigh_tile(
-    query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, tile, rows,
-    D: tl.constexpr, MASKED: tl.constexpr,
-):  # fmt: skip
-    """One tile more: the highest score so far, the sum of all shares, and of the values by their shares."""
-    much = fine * tl.load(scales + head * tiles + tile)
-    # The values' scale goes into their shares, and so their sum is in one unit.
-    scale = tl.load(scales + (heads + head) * tiles + tile) / unit
-    key = keys.load([(head * tiles + tile) * TILE, 0])
-    value = values.load([head * D, tile * TILE])
-    score = tl.dot(query, tl.trans(key)).to(tl.float32)
-    if MASKED:
-        score = tl.where((tl.arange(0, TILE) < rows)[None, :], score, -1e30)
-    now = tl.maximum(most, tl.max(score, 1) * much)
-    fade = tl.math.exp2(most - now)
-    lift = tl.log2(scale) - now + RAISED
-    share = tl.math.exp2(tl.fma(score, much[:, None], lift[:, None]))
-    weight = weight * fade + tl.sum(share, 1) / scale
-    total = tl.dot(share.to(tl.float8e4nv), tl.trans(value), total * fade[:, None])
-    return now, weight, total
+def _pair_shares(share, QUERIES: tl.constexpr):
+    """Shares [query, row] in the order in which the rows' values stand: no thread gives one to another."""
+    share = tl.reshape(share, [QUERIES, TILE // 16, 2, 4, 2])
+    return tl.reshape(tl.permute(share, (0, 1, 3, 2, 4)), [QUERIES, TILE])
 
 
 @triton.jit
 def _attend_kernel(
     q, factors, out, keys, values, scales, sharpness, length, heads, tiles, first, block, blocks, token, part,
-    D: tl.constexpr, QUERIES: tl.constexpr, MANY: tl.constexpr,
+    D: tl.constexpr, QUERIES: tl.constexpr,
 ):  # fmt: skip
     """Queries [l, head, d], turned here, to a window of `first` rows and then `blocks` of `block` rows, each filled up to whole tiles."""
     head = tl.program_id(1)
@@ -126,30 +115,30 @@ def _attend_kernel(
     most = tl.full([QUERIES], -1e30, tl.float32)
     weight = tl.zeros([QUERIES], tl.float32)
     total = tl.zeros([QUERIES, D], tl.float32)
-    whole_first, whole = first // TILE, block // TILE
     first_tiles, block_tiles = tl.cdiv(first, TILE), tl.cdiv(block, TILE)
-    seen = first_tiles + blocks * block_tiles
-    place = tl.arange(0, MANY)
-    lasting = scales + (heads + head) * tiles + place
-    unit = tl.max(tl.load(lasting, mask=place < seen, other=0.0), 0)
-    for step in range(whole_first + blocks * whole):
-        # Tiles that are not full are left out here.
-        behind = tl.maximum(step - whole_first, 0)
-        skipped = first_tiles - whole_first + behind // tl.maximum(whole, 1) * (block_tiles - whole)
-        tile = step + tl.where(step < whole_first, 0, skipped)
-        most, weight, total = _weigh_tile(
-            query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, tile, TILE, D, False
-        )  # fmt: skip
-    if whole_first < first_tiles:
-        most, weight, total = _weigh_tile(
-            query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, whole_first, first % TILE, D, True
-        )  # fmt: skip
-    if whole < block_tiles:
-        for each in range(blocks):
-            tile = first_tiles + each * block_tiles + whole
-            most, weight, total = _weigh_tile(
-                query, fine, most, weight, total, keys, values, scales, unit, head, heads, tiles, tile, block % TILE, D, True
-            )  # fmt: skip
+    key_scales, value_scales = scales + head * tiles, scales + (heads + head) * tiles
+    unit = tl.load(value_scales)
+    for tile in range(first_tiles + blocks * block_tiles):
+        much = fine * tl.load(key_scales + tile)
+        key = keys.load([(head * tiles + tile) * TILE, 0])
+        value = values.load([(head * tiles + tile) * D, 0])
+        score = tl.dot(query, tl.trans(key)).to(tl.float32)
+        now = tl.maximum(most, tl.max(score, 1) * much)
+        fade = tl.math.exp2(most - now)
+        most = now
+        lift = -now + RAISED
+        share = tl.math.exp2(tl.fma(score, much[:, None], lift[:, None]))
+        share = share.to(tl.float8e4nv)
+        of_block = tl.maximum(tile - first_tiles, 0) % tl.maximum(block_tiles, 1)
+        rows = tl.where(tile < first_tiles, first - tile * TILE, block - of_block * TILE)
+        counted = (tl.arange(0, TILE) < rows)[None, :]
+        weight = weight * fade + tl.sum(tl.where(counted, share.to(tl.float32), 0.0), 1)
+        # The total is in units of the last tile's scale.
+        scale = tl.load(value_scales + tile)
+        total = tl.dot(
+            _pair_shares(share, QUERIES), tl.trans(value), total * (fade * (unit / scale))[:, None]
+        )
+        unit = scale
     total *= (unit / weight)[:, None]
     tl.store(out + (row * heads + head) * D + columns, total.to(out.dtype.element_ty), mask=live)
 
@@ -185,9 +174,9 @@ def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: "VisibleRo
     _attend_kernel[(triton.cdiv(length, QUERIES), heads)](
         q, factors, out,
         TensorDescriptor.from_tensor(keys.flatten(0, 2), [kv_shape.TILE, d]),
-        TensorDescriptor.from_tensor(values.flatten(0, 2), [d, kv_shape.TILE]),
+        TensorDescriptor.from_tensor(values.flatten(0, 3), [d, kv_shape.TILE]),
         scales, d**-0.5, length, heads, tiles, seen.first, seen.block, seen.blocks,
-        q.stride(1), q.stride(2), d, QUERIES, triton.next_power_of_2(tiles),
+        q.stride(1), q.stride(2), d, QUERIES,
         num_warps=WARPS, num_stages=_pipeline_stages(q.device),
     )  # fmt: skip
     return out

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-KERNELS = ("model.ops.fused_triton", "model.kv.quantized_kv_triton")
+KERNELS = (
+    "model.ops.fused_triton",
+    "model.kv.quantized_kv_triton",
+    "model.kv.quantized_kv_hopper",
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, PackedSizes
-from model.kv.packed import PackedKV, VisibleRows
+from model.kv.packed import PackedKV, VisibleRows, interleave_rows, restore_rows
 from model.kv.quantized_kv import attend_unpacked
 from tests.model.small import draw
 
@@ -37,6 +37,36 @@ def test_keys_lose_a_hundredth_values_three(rows: int, spread: float) -> None:
     keys, values = quantized_kv.unpack_kv(packed(k, v), rows, torch.float32)
     assert lost(keys, k.transpose(1, 2)) < 0.013
     assert 0.015 < lost(values, v.transpose(1, 2)) < 0.035
+
+
+def test_values_stand_as_tensor_cores_hand_out_scores() -> None:
+    """Of each 16 rows the first four places have rows 0, 1, 8 and 9, the next 2, 3, 10 and 11; and back."""
+    rows = torch.arange(TILE)
+    places = interleave_rows(rows)
+    assert places[:8].tolist() == [0, 1, 8, 9, 2, 3, 10, 11]
+    assert places[16:20].tolist() == [16, 17, 24, 25]
+    assert torch.equal(restore_rows(places), rows)
+
+
+def test_shares_that_are_rounded_to_nothing_still_dilute() -> None:
+    """Two tiles with one and the same keys, the values of one a millionth of the other's: what is attended to is half of what the other says."""
+    k, v = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1)
+    seen = VisibleRows(TILE, TILE, 1)
+    window = quantized_kv.allocate_packed(PackedSizes(1, HEADS, 2 * TILE, D), k.device)
+    for values, at in ((v, 0), (v * 1e-6, 1)):
+        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(packed(k, values)), window, at)
+    q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
+    alone = quantized_kv.attend_packed(q, factors, window, VisibleRows(TILE, TILE, 0))
+    assert lost(2 * quantized_kv.attend_packed(q, factors, window, seen), alone) < 0.01
+
+
+def test_divided_by_the_sum_of_what_was_used() -> None:
+    """Of values that are all the same every attended value is the same, to float32: the rounding of shares cancels."""
+    k = draw(1, 3 * TILE, HEADS, D) * 3
+    v = torch.full_like(k, 0.7)
+    q, factors = draw(1, 60, HEADS, D, seed=99), angles(60)
+    made = quantized_kv.attend_packed(q, factors, packed(k, v), VisibleRows(3 * TILE, TILE, 0))
+    assert lost(made, torch.full_like(made, 0.7)) < 1e-6
 
 
 def test_zeros_stay_zeros() -> None:
