@@ -76,7 +76,7 @@ class KVCache:
         """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each; the block is then cached."""
         cached = self._slots_of(step, layer)
         kept = self._condition[layer - self.shard.layers.start]
-        slot = cached[place.start // self.shape.block % self.shape.slots]
+        slot = cached[self.slot_at(place.start)]
         before = min(place.start // self.shape.block, self.shape.slots)
         if not self._copier:
             q = self.window.fill(cached, slot, kept, place, qkv)
@@ -90,6 +90,10 @@ class KVCache:
         if (step, layer + 1) in self._place_of:
             self._copier.fetch(self._bytes_of(step, layer + 1))
         return self.window.attend(q, place, 1 + before)
+
+    def slot_at(self, start: int) -> int:
+        """The slot of the block that begins at this latent time."""
+        return start // self.shape.block % self.shape.slots
 
     @property
     def places(self) -> list[tuple[int, int]]:

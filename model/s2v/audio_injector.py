@@ -3,6 +3,7 @@
 Module and parameter names are those of the published checkpoint (also its spelling "casual").
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,16 @@ class AudioStates:
     values: Tensor
     shift: Tensor
     scale: Tensor
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """Its tensors."""
+        return self.keys, self.values, self.shift, self.scale
+
+    @classmethod
+    def from_parts(cls, parts: Sequence[Tensor]) -> "list[AudioStates]":
+        """The states of several layers, from the tensors of one after the other."""
+        return [cls(*four) for four in zip(*(parts[i::4] for i in range(4)), strict=True)]
 
 
 class CausalConv(nn.Module):

@@ -3,6 +3,7 @@
 The screen to read is `embed_block`, `through_layers` and `velocity`: in this order, whoever holds which layers, they are one forward.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,9 @@ from model.s2v.attention import Attend, attend_all
 from model.s2v.audio_injector import AudioStates
 from model.s2v.conditioning import Conditioning
 from model.s2v.rope import apply_rope
-from model.s2v.transformer import ForwardContext, S2VTransformer
+from model.s2v.transformer import ForwardContext, S2VTransformer, TextStates
 from model.sampling.head_share import ALONE, HeadShare
+from model.sampling.layer_graphs import LayerGraphs
 from model.sampling.noise import NoiseSource
 from model.sampling.prompt_states import PromptStates
 from model.sampling.schedule import Schedule, Solver
@@ -110,7 +112,15 @@ class CausalStage:
     """Latents [1, c, m, h, w] before the next block, or those of the picture."""
 
     @torch.inference_mode()
-    def __init__(self, setup: DenoisingSetup, shard: Shard, share: HeadShare = ALONE) -> None:
+    def __init__(
+        self,
+        setup: DenoisingSetup,
+        shard: Shard,
+        share: HeadShare = ALONE,
+        *,
+        graphs: bool = False,
+    ) -> None:
+        """With `graphs` a card is asked for all layers of a step at once, where nothing waits on the host."""
         self.setup, self.shard, self.share = setup, shard, share
         model, conditioning = setup.transformer, setup.conditioning
         self.block, self.blocks = model.config.block_latents, setup.blocks
@@ -119,6 +129,7 @@ class CausalStage:
         weight = model.patch_embedding.weight
         self.cache = KVCache(self._cache_shape(), weight, shard, setup.cache)
         self._positions = token_positions(model, conditioning, self.block)
+        self._graphs = self._make_graphs() if graphs else None
         self.reset()
 
     @property
@@ -186,23 +197,44 @@ class CausalStage:
     def through_layers(self, task: BlockTask, tokens: Tensor) -> Tensor:
         """A block's tokens [1, l, dim] through the layers of this shard at its step; the KV cache of the step then holds the block."""
         given, start = self._conditioning_of(task), self._start_of(task)
-        attends = [
-            self.share.attend_by_heads(attend, self.block)
-            for attend in self._attends(
-                task.step, start, self.setup.noise.sink(*task.place, task.step)
+        place = self._position_of(start, self.setup.noise.sink(*task.place, task.step))
+        text = self._prompt.at_block(task.clip * self.blocks + task.block)
+        masks = () if given.masks is None else (given.masks,)
+        states = [part for one in given.audio for part in one.parts]
+        inputs = (tokens, place.own, place.condition, *masks, *states)
+
+        def compute(inputs: Sequence[Tensor]) -> Tensor:
+            tokens, own, condition, *rest = inputs
+            heard = BlockConditioning(
+                AudioStates.from_parts(rest[len(masks) :]), rest[0] if masks else None, given.pose
             )
+            return self._compute_layers(
+                task.step, tokens, BlockPosition(start, own, condition), heard, text
+            )
+
+        if self._graphs is None:
+            return compute(inputs)
+        if task.step == self.shard.steps[0]:
+            self._graphs.begin_block(text)
+        return self._graphs.run(task.step, self.cache.slot_at(start), inputs, compute)
+
+    def _compute_layers(
+        self,
+        step: int,
+        tokens: Tensor,
+        place: BlockPosition,
+        given: BlockConditioning,
+        text: TextStates,
+    ) -> Tensor:
+        attends = [
+            self.share.attend_by_heads(self._attend(step, layer, place), self.block)
+            for layer in self.shard.layers_at(step)
         ]
-        among = self.shard.layers_at(task.step)
-        self.cache.begin(task.step)
+        self.cache.begin(step)
         context = ForwardContext(
-            (self.times[task.step],),
-            (tokens.shape[1],),
-            attends,
-            self._prompt.at_block(task.clip * self.blocks + task.block),
-            given.audio,
-            given.masks,
+            (self.times[step],), (tokens.shape[1],), attends, text, given.audio, given.masks
         )
-        return self.setup.transformer.through_blocks(tokens, context, among)
+        return self.setup.transformer.through_blocks(tokens, context, self.shard.layers_at(step))
 
     def velocity(self, task: BlockTask, tokens: Tensor) -> Tensor:
         """Tokens behind the last layer [1, l, dim] to the velocity of the block's latents [1, c, t, h, w], whole."""
@@ -249,6 +281,8 @@ class CausalStage:
         """The condition's tokens through the layers of this shard at t = 0; their keys are kept before rotation: their positions change with each block."""
         model = self.setup.transformer
         factors = self._condition_factors(model.config.reference_time, 0)
+        if self._graphs:
+            self._graphs.forget()
         self.cache.reset_condition()
         attend = self.share.attend_by_heads(attend_and_keep(self.cache, factors), 1)
         attends = [attend] * len(self.shard.layers)
@@ -258,6 +292,14 @@ class CausalStage:
         return model.through_blocks(
             tokens, ForwardContext((self.time_zero,), lengths, attends, text, [])
         )
+
+    def _make_graphs(self) -> LayerGraphs | None:
+        model = self.setup.transformer
+        device = model.patch_embedding.weight.device
+        waits = model.stream is not None or self.setup.cache.on_host
+        if device.type != "cuda" or waits or model.config.motion_follows:
+            return None
+        return LayerGraphs(device, self.cache.shape.slots)
 
     def _conditioning_of(self, task: BlockTask) -> BlockConditioning:
         if task.place not in self._given:
@@ -270,14 +312,13 @@ class CausalStage:
     def _start_of(self, task: BlockTask) -> int:
         return task.clip * self.setup.conditioning.clip_latents + task.block * self.block
 
-    def _attends(self, step: int, start: int, ahead: int) -> list[Attend]:
-        """The attention of each layer here to a block that begins at latent time `start`, to the cached blocks and to the condition, whose reference stands `ahead` latents later."""
+    def _position_of(self, start: int, ahead: int) -> BlockPosition:
+        """The place of a block that begins at latent time `start`, as it sees a condition whose reference stands `ahead` latents later."""
         model, positions = self.setup.transformer, self._positions
         reference = max(model.config.reference_time, start + ahead)
         own = model.rope.factors(positions.block.add(positions.one_latent, alpha=start))
         motion_end = start if model.config.motion_follows else 0
-        place = BlockPosition(start, own, self._condition_factors(reference, motion_end))
-        return [self._attend(step, layer, place) for layer in self.shard.layers_at(step)]
+        return BlockPosition(start, own, self._condition_factors(reference, motion_end))
 
     def _attend(self, step: int, layer: int, place: BlockPosition) -> Attend:
         return lambda *qkv: self.cache.attend(step, layer, place, qkv)

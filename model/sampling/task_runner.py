@@ -186,7 +186,8 @@ def make_runner(
     """The runner of a rank. By heads each rank does every task: the others meet it inside of each layer, and between tasks it is alone."""
     shard = plan.shards[rank]
     if plan.mode != "heads":
-        return TaskRunner(CausalStage(setup, shard), plan, rank, links)
+        # Between ranks graphs are untried: NCCL watches from a thread of its own.
+        return TaskRunner(CausalStage(setup, shard, graphs=links is None), plan, rank, links)
     assert links is not None, "a share of the heads alone is no model"
     stage = CausalStage(setup, shard, HeadShare(shard.part, shard.parts, links.exchange))
     return TaskRunner(stage, plan_one(shard), 0, keeps=rank == 0)

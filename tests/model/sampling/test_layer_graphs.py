@@ -1,0 +1,103 @@
+"""When a graph is captured and when it is dropped; on a card, that a film made with graphs has the bits of one made without."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from model.sampling.causal import CausalDenoiser
+from model.sampling.causal_stage import DenoisingSetup
+from model.sampling.layer_graphs import LayerGraphs, _Graph
+from model.sampling.schedule import make_schedule
+from tests.model.sampling.test_causal import BLOCK, Written
+from tests.model.small import small_scene, small_transformer, sound
+
+SLOTS, STEPS = 3, 2
+
+
+class Recorded(LayerGraphs):
+    """Graphs whose replay computes again what was captured, from where they read."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.device("cpu"), SLOTS)
+        self.captured = 0
+
+    def _capture(self, inputs: Sequence[Tensor], compute) -> _Graph:
+        self.captured += 1
+        first = next(iter(self._graphs.values()), None)
+        places = first.inputs if first else [torch.empty_like(given) for given in inputs]
+        output = torch.empty_like(inputs[0])
+        return _Graph(places, lambda: output.copy_(compute(places)), output)
+
+
+def run_blocks(graphs: LayerGraphs, blocks: range, lasting: object) -> list[float]:
+    """What comes out of each block's last step, whose tokens are its number, twice as much."""
+    found = []
+    for block in blocks:
+        graphs.begin_block(lasting)
+        for step in range(STEPS):
+            tokens = torch.full((1,), float(block))
+            made = graphs.run(step, block % SLOTS, [tokens], lambda given: 2 * given[0])
+        found.append(float(made))
+    return found
+
+
+def test_captured_when_the_slots_have_gone_round() -> None:
+    """One graph for each step and slot, however long the film; each gives what its own block's inputs make."""
+    graphs = Recorded()
+    prompt = object()
+    assert run_blocks(graphs, range(1 + SLOTS), prompt) == [0, 2, 4, 6]
+    assert graphs.captured == 0
+    assert run_blocks(graphs, range(4, 40), prompt) == [2.0 * block for block in range(4, 40)]
+    assert graphs.captured == STEPS * SLOTS
+
+
+def test_dropped_with_what_they_read() -> None:
+    """Another prompt, or a new condition, and all is asked for one by one again until that has lasted."""
+    graphs = Recorded()
+    run_blocks(graphs, range(10), "a prompt")
+    before = graphs.captured
+    run_blocks(graphs, range(10, 14), "another")
+    assert graphs.captured == before
+    run_blocks(graphs, range(14, 20), "another")
+    assert graphs.captured == 2 * before
+    graphs.forget()
+    run_blocks(graphs, range(20, 24), "another")
+    assert graphs.captured == 2 * before
+
+
+def test_a_prompt_for_every_block_is_never_captured() -> None:
+    """It would cost more than it gains."""
+    graphs = Recorded()
+    for block in range(12):
+        run_blocks(graphs, range(block, block + 1), object())
+    assert graphs.captured == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="graphs are a card's")
+def test_a_film_with_graphs_has_the_bits_of_one_without() -> None:
+    """Eight clips, and one that goes on in the middle, where the other has graphs already and it has none yet."""
+    model, scene = small_transformer().cuda(), small_scene(latents=6)
+    parts = {name: getattr(scene, name).cuda() for name in ("reference", "motion", "text")}
+    scene = replace(scene, **parts)
+    loops = []
+    for graphs in (True, False, True):
+        draws = Written(scene.clip_latents // BLOCK)
+        setup = DenoisingSetup(model, make_schedule(STEPS, model.config.sigmas), scene, draws)
+        loop = CausalDenoiser(setup)
+        if not graphs:
+            loop.stage._graphs = None
+        loops.append(loop)
+    with_graphs, without, resumed = loops
+    assert with_graphs.stage._graphs is not None
+    for clip in range(8):
+        if clip == 5:
+            resumed.restore(5, [(name, bits.copy()) for name, bits in without.carry()])
+        made = with_graphs.denoise(sound(6, seed=clip)).latents
+        assert np.array_equal(made, without.denoise(sound(6, seed=clip)).latents)
+        if clip >= 5:
+            assert np.array_equal(made, resumed.denoise(sound(6, seed=clip)).latents)
+    assert len(with_graphs.stage._graphs._graphs) == STEPS * with_graphs.cache.shape.slots
