@@ -1,6 +1,6 @@
 """What a card does between two matrix products, in Triton (Tillet et al. 2019): one pass over memory each, a row of tokens held in registers.
 
-The formulas that they compute stand in model/ops/fused.py, model/s2v/rope.py, model/kv/kv_window.py and model/vae/wan_decoder.py, which call them; this file is imported where there is a card and Triton.
+The formulas that they compute stand in model/ops/fused.py, model/s2v/rope.py and model/kv/kv_window.py, which call them; this file is imported where there is a card and Triton.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,13 @@ from model.ops import fp8
 from model.ops.fp8 import FP8_DTYPE, Fp8Linear, Fp8Rows, Rows, input_precision
 
 if TYPE_CHECKING:
-    from model.ops.operands import GatedResidual, Modulation, PendingSum
+    from model.ops.operands import GatedResidual, Modulation
 
 EIGHT_FLOAT: Any = tl.constexpr(fp8.LARGEST)
 HALVES: Any = tl.constexpr(12582912.0)
 """1.5 · 2^23: added and taken away again, it rounds a float32 to a whole number, halves to even."""
 ROWS, WARPS = 16, 4
 """Rows of heads that one program moves."""
-PIXELS = 4096
-"""Numbers of pixels that one program moves."""
 
 
 @triton.jit
@@ -180,75 +178,6 @@ def _recall_kernel(
         value,
         mask=live,
     )
-
-
-@triton.jit
-def _join_frames(
-    h, out, last, frame, pixel, at, live, pixels, frames, C: tl.constexpr, FOLDED: tl.constexpr
-):
-    """Pixels of a frame, the two that are remembered being -2 and -1, to wherever the next convolution reads them."""
-    kept = frame - frames + 2
-    tl.store(last + (kept * pixels + pixel) * C + at, h, mask=live & (kept >= 0))
-    if FOLDED:
-        for ahead in tl.static_range(3):
-            seen = frame + ahead
-            there = (seen * pixels + pixel) * 3 * C + (2 - ahead) * C
-            tl.store(out + there + at, h, mask=live & (seen >= 0) & (seen < frames))
-    else:
-        tl.store(out + ((frame + 2) * pixels + pixel) * C + at, h, mask=live)
-
-
-@triton.jit
-def _activate_kernel(
-    y, bias, around, past, gamma, total, out, last, pixels, frames, factor,
-    C: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, AROUND: tl.constexpr, FOLDED: tl.constexpr,
-):  # fmt: skip
-    """Pixels [t, h w, c]: their parts added, normalised, behind a SiLU; the programs behind those that do so bring the two frames that are remembered."""
-    at = tl.arange(0, BLOCK)[None, :]
-    here = tl.cdiv(frames * pixels, ROWS)
-    if tl.program_id(0) < here:
-        row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
-        live = (row < frames * pixels) & (at < C)
-        value = tl.load(y + row * C + at, mask=live, other=0.0).to(tl.float32)
-        value += tl.load(bias + at, mask=at < C, other=0.0)
-        if AROUND:
-            value += tl.load(around + row * C + at, mask=live, other=0.0).to(tl.float32)
-            tl.store(total + row * C + at, value.to(total.dtype.element_ty), mask=live)
-        value = tl.where(live, value, 0.0)
-        # Of a pixel that is nothing but zeros, diffusers divides by this.
-        length = tl.maximum(tl.sqrt(tl.sum(value * value, 1)), 1e-12)[:, None]
-        h = value / length * (tl.load(gamma + at, mask=at < C, other=0.0).to(tl.float32) * factor)
-        h = (h * tl.sigmoid(h)).to(out.dtype.element_ty)
-        _join_frames(h, out, last, row // pixels, row % pixels, at, live, pixels, frames, C, FOLDED)
-    else:
-        row = ((tl.program_id(0) - here) * ROWS + tl.arange(0, ROWS))[:, None].to(tl.int64)
-        live = (row < 2 * pixels) & (at < C)
-        h = tl.load(past + row * C + at, mask=live, other=0.0)
-        _join_frames(
-            h, out, last, row // pixels - 2, row % pixels, at, live, pixels, frames, C, FOLDED
-        )
-
-
-def activate_sum(
-    parts: "PendingSum", gamma: Tensor, past: Tensor, *, folded: bool
-) -> tuple[Tensor | None, Tensor, Tensor]:
-    """wan_decoder.norm_activate, for a batch of one: the sum, what the convolution reads, what is remembered."""
-    y = parts.convolved.contiguous()
-    _, frames, height, width, channels = y.shape
-    around = None if parts.around is None else parts.around.contiguous()
-    total = None if around is None else torch.empty_like(y)
-    last = torch.empty_like(past)
-    sizes = (1, frames, height, width, 3, channels) if folded else (1, frames + 2, *y.shape[2:])
-    out = y.new_empty(sizes)
-    block = triton.next_power_of_2(channels)
-    rows = max(1, PIXELS // block)
-    programs = (triton.cdiv(count * height * width, rows) for count in (frames, 2))
-    _activate_kernel[(sum(programs),)](
-        y, parts.bias, y if around is None else around, past.contiguous(), gamma,
-        y if total is None else total, out, last, height * width, frames, channels**0.5,
-        channels, block, rows, around is not None, folded, num_warps=WARPS,
-    )  # fmt: skip
-    return total, out.flatten(4) if folded else out, last
 
 
 def norm_modulate(

@@ -1,9 +1,10 @@
 """A walk through the decoder of Wan2.1's VAE as a card wants it: channels last, and one pass over memory between two convolutions.
 
-Weights stay in their modules, under their names and in their shapes; only their order in memory is what the convolutions here read. Biases are no
-convolution's matter, they are added by whatever reads the result. What a layer remembers are two frames, zeros before there were any.
+Weights stay in their modules, under their names and in their shapes; only their order in memory is what the convolutions here read, but for upsamplers,
+whose convolutions are others (`sum_taps`) of 5 MB in all in bfloat16. Biases are no convolution's matter, they are added by whatever reads the result. What
+a layer remembers are two frames, zeros before there were any.
 Numbers between two convolutions are float32 and rounded once, where the reference rounds after each step. On a card norm, SiLU and joining are one kernel
-(model/ops/fused_triton.py); all else between two convolutions is small.
+(wan_decoder_triton.py); all else between two convolutions is small.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,7 +22,7 @@ from model.vae import wan_modules
 from model.vae.wan_layout import CACHED_FRAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from model.vae.wan_modules import FeatureCache
 
@@ -57,7 +58,7 @@ class WanDecoder:
         """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `conv2`; `past` is brought up to date."""
         rows = rearrange(z, "b c t h w -> b t h w c")
         joined = join_frames(
-            rows, self._conv_in.remembered(rows, past), folded=self._conv_in.folded
+            rows, self._conv_in.remembered(rows, past, rows.shape), folded=self._conv_in.folded
         )
         parts = PendingSum(self._conv_in.convolve(joined, past), self._conv_in.bias)
         for step in self._steps:
@@ -93,10 +94,10 @@ class CausalConv3d:
         self._margin = size // 2
         self.bias = widen_dtype(conv.bias.data)
 
-    def remembered(self, like: Tensor, past: FeatureCache) -> Tensor:
-        """The last two frames [b, 2, h, w, c] of what this layer has seen; sizes as in `like` [b, t, h, w, c]."""
+    def remembered(self, like: Tensor, past: FeatureCache, shape: Sequence[int]) -> Tensor:
+        """The last two frames [b, 2, h, w, c] of what this layer has seen, of a `shape` [b, t, h, w, c]; numbers as in `like`."""
         if self not in past:
-            past[self] = torch.zeros_like(like[:, :1]).repeat(1, CACHED_FRAMES, 1, 1, 1)
+            past[self] = like.new_zeros(shape[0], CACHED_FRAMES, *shape[2:])
         return past[self]
 
     def begins(self, past: FeatureCache) -> bool:
@@ -107,8 +108,6 @@ class CausalConv3d:
         """[b, t, h, w, c] → the same with o channels; what is to be remembered is from now on."""
         past[self] = joined.last
         frames, margin = joined.frames, self._margin
-        if self.folded and margin == 0:
-            return F.linear(frames, self._weight[:, :, 0, 0])
         if self.folded:
             images = rearrange(frames, "b t h w c -> (b t) c h w")
             y = F.conv2d(images, pad_outputs(self._weight), padding=margin)
@@ -117,6 +116,23 @@ class CausalConv3d:
         volume = rearrange(frames, "b t h w c -> b c t h w")
         y = F.conv3d(volume, self._weight, padding=(0, margin, margin))
         return rearrange(y, "b o t h w -> b t h w o")
+
+
+class DoublingConv(CausalConv3d):
+    """A convolution in time alone that makes two frames of each."""
+
+    def __init__(self, conv: Any) -> None:
+        super().__init__(conv)
+        self._halves = [
+            (weight[:, :, 0, 0], bias)
+            for weight, bias in zip(self._weight.chunk(2), conv.bias.data.chunk(2), strict=True)
+        ]
+
+    def double(self, joined: JoinedFrames, past: FeatureCache) -> Tensor:
+        """[b, t, h, w, 3 c] → [b, 2 t, h, w, c], the bias added; what is to be remembered is from now on."""
+        past[self] = joined.last
+        frames = [F.linear(joined.frames, weight, bias) for weight, bias in self._halves]
+        return torch.stack(frames, 2).flatten(1, 2)
 
 
 class NormActConv:
@@ -128,7 +144,7 @@ class NormActConv:
 
     def __call__(self, parts: PendingSum, past: FeatureCache) -> tuple[Tensor | None, Tensor]:
         """The sum, if it has more than a bias to add, and its convolution."""
-        kept = self.conv.remembered(parts.convolved, past)
+        kept = self.conv.remembered(parts.convolved, past, parts.shape)
         added, joined = norm_activate(parts, self._gamma, kept, folded=self.conv.folded)
         return added, self.conv.convolve(joined, past)
 
@@ -180,34 +196,34 @@ class Attention:
 
 
 class Upsampler:
-    """Twice the height and width and, where there is a convolution in time, twice the frames: but for a stream's first."""
+    """Twice the height and width and, where there is a convolution in time, twice the frames: but for a stream's first.
+
+    The picture is never written four times over: its convolution reads it as it is and makes the four phases.
+    """
 
     def __init__(self, upsample: Any) -> None:
         doubles = hasattr(upsample, "time_conv")
-        self._in_time = CausalConv3d(upsample.time_conv) if doubles else None
+        self._in_time = DoublingConv(upsample.time_conv) if doubles else None
         conv = upsample.resample[1]
-        conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
-        self._conv, self._bias = conv, widen_dtype(conv.bias.data)
+        self._weight, self._bias = sum_taps(conv.weight.data), widen_dtype(conv.bias.data)
 
     def __call__(self, parts: PendingSum, past: FeatureCache) -> PendingSum:
-        """[b, t, h, w, c] → [b, t or 2 t, 2 h, 2 w, o]."""
-        frames = self._spread(parts, past)
+        """[b, t, h, w, c] → [b, t or 2 t, 2 h, 2 w, o], in phases."""
+        frames = self._double_frames(parts, past)
         images = rearrange(frames, "b t h w c -> (b t) c h w")
-        y = F.conv2d(images, self._conv.weight, padding=1)
-        return PendingSum(rearrange(y, "(b t) o h w -> b t h w o", b=len(frames)), self._bias)
+        y = F.conv2d(images, self._weight, padding=1)
+        y = rearrange(y, "(b t) o h w -> b t h w o", b=len(frames))
+        return PendingSum(y, self._bias)
 
-    def _spread(self, parts: PendingSum, past: FeatureCache) -> Tensor:
+    def _double_frames(self, parts: PendingSum, past: FeatureCache) -> Tensor:
         time = self._in_time
         if time is None:
-            return upsample_nearest(parts, 1)
+            return add_parts(parts)
         first = time.begins(past)
-        kept = time.remembered(parts.convolved, past)
+        kept = time.remembered(parts.convolved, past, parts.shape)
         if first:
-            return upsample_nearest(
-                parts, 1
-            )  # and it stays unseen: what comes next sees zeros before it
-        joined = join_frames(add_parts(parts), kept, folded=True)
-        return upsample_nearest(PendingSum(time.convolve(joined, past), time.bias), 2)
+            return add_parts(parts)  # and it stays unseen: what comes next sees zeros before it
+        return time.double(join_sum(parts, kept), past)
 
 
 # Between two convolutions
@@ -218,23 +234,32 @@ def norm_activate(
 ) -> tuple[Tensor | None, JoinedFrames]:
     """The sum, if it has more than a bias to add, and its norm behind a SiLU, joined with the past [b, 2, h, w, c]."""
     if has_kernels(parts.convolved):
-        from model.ops import fused_triton
+        from model.vae import wan_decoder_triton
 
-        added, frames, last = fused_triton.activate_sum(parts, gamma, past, folded=folded)
+        added, frames, last = wan_decoder_triton.activate_sum(parts, gamma, past, folded=folded)
         return added, JoinedFrames(frames, last)
     x, like = sum_in_float(parts), past.dtype
     joined = join_frames(F.silu(rms_normalize(x, gamma)).to(like), past, folded=folded)
     return None if parts.around is None else x.to(like), joined
 
 
+def join_sum(parts: PendingSum, past: Tensor) -> JoinedFrames:
+    """The sum joined with the past [b, 2, h, w, c], folded."""
+    if has_kernels(parts.convolved):
+        from model.vae import wan_decoder_triton
+
+        _, frames, last = wan_decoder_triton.activate_sum(parts, None, past, folded=True)
+        return JoinedFrames(frames, last)
+    return join_frames(add_parts(parts), past, folded=True)
+
+
 def add_parts(parts: PendingSum) -> Tensor:
     """The sum [b, t, h, w, c]."""
+    if has_kernels(parts.convolved):
+        from model.vae import wan_decoder_triton
+
+        return wan_decoder_triton.add_parts(parts)
     return sum_in_float(parts).to(parts.convolved.dtype)
-
-
-def upsample_nearest(parts: PendingSum, frames: int) -> Tensor:
-    """The sum [b, t, h, w, frames c] with its frames one after the other, each pixel four times: [b, frames t, 2 h, 2 w, c]."""
-    return repeat(add_parts(parts), "b t h w (f c) -> b (t f) (h y) (w x) c", f=frames, y=2, x=2)
 
 
 def to_frames(parts: PendingSum) -> Tensor:
@@ -260,8 +285,12 @@ def rms_normalize(x: Tensor, gamma: Tensor) -> Tensor:
 
 def sum_in_float(parts: PendingSum) -> Tensor:
     """In float32 at least."""
-    x = widen_dtype(parts.convolved) + parts.bias
-    return x if parts.around is None else x + widen_dtype(parts.around)
+    x = _as_pixels(parts, parts.convolved) + parts.bias  # which is as wide as that
+    return x if parts.around is None else x + _as_pixels(parts, parts.around)
+
+
+def _as_pixels(parts: PendingSum, part: Tensor) -> Tensor:
+    return interleave_phases(part) if parts.in_phases(part) else part
 
 
 def widen_dtype(x: Tensor) -> Tensor:
@@ -276,3 +305,30 @@ def pad_outputs(weight: Tensor) -> Tensor:
         return weight
     padded = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, wanting))
     return padded.contiguous(memory_format=torch.channels_last)
+
+
+def sum_taps(weight: Tensor) -> Tensor:
+    """The weight [4 o, c, 2, 2] that makes of a picture, with a margin of one, what [o, c, 3, 3] makes of it with each pixel four times: in phases.
+
+    Taps that fall on the same pixel are added in float32, and rounded once.
+    """
+    rows = _sum_pairs(widen_dtype(weight), 2)
+    phases = rearrange(_sum_pairs(rows, 4), "x y o c h w -> (y x o) c h w")
+    return phases.to(weight.dtype).contiguous(memory_format=torch.channels_last)
+
+
+def _sum_pairs(weight: Tensor, dim: int) -> Tensor:
+    """For even and for odd pixels [2, …], the two taps along a dimension that had three."""
+    before, at, behind = weight.unbind(dim)
+    even, odd = (before, at + behind), (before + at, behind)
+    return torch.stack([torch.stack(taps, dim) for taps in (even, odd)])
+
+
+def interleave_phases(phases: Tensor) -> Tensor:
+    """[b, t, h + 1, w + 1, (y x c)] → [b, t, 2 h, 2 w, c]: pixel (2 i + y, 2 j + x) is that of phase (y, x) at (i + y, j + x)."""
+    h, w = (size - 1 for size in phases.shape[2:4])
+    cut = [
+        phase[:, :, i // 2 : i // 2 + h, i % 2 : i % 2 + w]
+        for i, phase in enumerate(phases.chunk(4, -1))
+    ]
+    return rearrange(cut, "(y x) b t h w c -> b t (h y) (w x) c", y=2)

@@ -14,6 +14,7 @@ KERNELS = (
     "model.ops.fused_triton",
     "model.kv.quantized_kv_triton",
     "model.kv.quantized_kv_hopper",
+    "model.vae.wan_decoder_triton",
 )
 
 

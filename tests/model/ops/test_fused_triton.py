@@ -14,7 +14,6 @@ from model.ops.fp8 import FP8_DTYPE, Fp8Linear, Fp8Rows, Rows
 from model.ops.operands import GatedResidual, Modulation
 from model.s2v import rope
 from model.s2v.rope import apply_rope
-from model.vae import wan_decoder
 
 L, DIM, HEADS, D = 37, 96, 3, 32
 CARD = torch.cuda.is_available()
@@ -194,33 +193,6 @@ def test_the_window_is_filled(kernels, monkeypatch, dtype: torch.dtype) -> None:
         made.append((q, room.view(dtype), window.attend(q, place, 4)))
     for formula, kernel in zip(*made, strict=True):
         assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"])
-
-
-@pytest.mark.filterwarnings("ignore:overflow")
-@pytest.mark.parametrize("frames", [1, 2, 4])
-@pytest.mark.parametrize("folded", [True, False])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_pixels_are_normalised_and_joined(
-    kernels, monkeypatch, frames: int, folded: bool, dtype: torch.dtype
-) -> None:
-    """Between two convolutions of the VAE: the sum, and everything that the next one reads and remembers."""
-    shape, c = (1, frames, 3, 5, 12), 12
-    gamma, bias, past = (
-        draw(c, seed=3, dtype=dtype),
-        draw(c, seed=4),
-        draw(1, 2, 3, 5, c, dtype=dtype),
-    )
-    for around in (None, draw(*shape, seed=2, dtype=dtype)):
-        parts = wan_decoder.PendingSum(draw(*shape, seed=1, dtype=dtype), bias, around)
-        made = []
-        for has in (False, True):
-            monkeypatch.setattr(wan_decoder, "has_kernels", lambda _, has=has: has)
-            total, joined = wan_decoder.norm_activate(parts, gamma, past, folded=folded)
-            made.append([joined.frames, joined.last, *([] if total is None else [total])])
-        assert len(made[0]) == (2 if around is None else 3)
-        for formula, kernel in zip(*made, strict=True):
-            assert kernel.shape == formula.shape
-            assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else BOUND["bf16"])
 
 
 def angles(count: int, seed: int = 0) -> Tensor:

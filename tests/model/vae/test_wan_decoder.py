@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 import torch
+from einops import rearrange
 from torch import Tensor
+from torch.nn import functional as F
 
+from model.vae.wan_decoder import interleave_phases, sum_taps
 from model.vae.wan_vae import WanFrameStream, WanVAE
 from tests.model.vae.stock_vae import SHALLOW, WAN, copy_stock, make_stock, to_published_names
 
@@ -78,7 +81,7 @@ def test_a_stream_that_is_cut_goes_on(dtype: torch.dtype) -> None:
 
 @pytest.mark.usefixtures("_folded_below")
 def test_weights_are_there_once() -> None:
-    """Their order in memory is the walk's, their names, shapes and values the file's, and no copy is kept: who changes one changes the frames."""
+    """Their order in memory is the walk's, their names, shapes and values the file's, and no copy is kept (but for sums of upsamplers' taps): who changes one changes the frames."""
     module, latents = make_module(**WAN), draw_latents(3)
     held = to_published_names(module.state_dict())
     vae = copy_stock(module)
@@ -95,3 +98,25 @@ def test_weights_are_there_once() -> None:
     changed = WanFrameStream(vae).push(latents)
     torch.testing.assert_close(changed, stock_frames(module, latents), atol=5e-5, rtol=0)
     assert not torch.equal(changed, unchanged)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (4, 2)])
+def test_phases_are_the_convolution_of_the_enlarged_picture(size: tuple[int, int]) -> None:
+    """Four convolutions of 2x2, at the low resolution: what one of 3x3 makes of the picture with each pixel four times, at its margins too."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 3, *size, dtype=torch.float64, generator=generator)
+    weight = torch.randn(5, 3, 3, 3, dtype=torch.float64, generator=generator)
+    wanted = F.conv2d(F.interpolate(images, scale_factor=2, mode="nearest"), weight, padding=1)
+    phases = rearrange(F.conv2d(images, sum_taps(weight), padding=1), "t c h w -> 1 t h w c")
+    made = rearrange(interleave_phases(phases), "1 t h w c -> t c h w")
+    torch.testing.assert_close(made, wanted, atol=1e-12, rtol=0)
+
+
+def test_sums_of_taps_are_rounded_once() -> None:
+    """Weights in bfloat16 are added in float32; those of an upsampler stay as they are."""
+    weight = torch.randn(5, 3, 3, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    before = weight.clone()
+    made = sum_taps(weight)
+    assert torch.equal(made, sum_taps(weight.double()).bfloat16())
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(weight, before)
