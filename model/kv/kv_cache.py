@@ -17,7 +17,14 @@ from torch import Tensor
 from model.device.prefetch import HostDeviceCopier, HostMemory
 from model.kv.head_pieces import SlotLayout
 from model.kv.kv_shape import KVShape, Shard
-from model.kv.kv_window import QKV, BlockPosition, DenseKVWindow, KVWindow, QuantizedKVWindow
+from model.kv.kv_window import (
+    QKV,
+    BlockPosition,
+    CachedBlocks,
+    DenseKVWindow,
+    KVWindow,
+    QuantizedKVWindow,
+)
 
 Bits = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
@@ -79,17 +86,16 @@ class KVCache:
         slot = cached[self.slot_at(place.start)]
         before = min(place.start // self.shape.block, self.shape.slots)
         if not self._copier:
-            q = self.window.fill(cached, slot, kept, place, qkv)
-            return self.window.attend(q, place, 1 + before)
+            return self.window.attend(CachedBlocks(cached, slot, before), kept, place, qkv)
         fetched = self._copier.take().bytes.view_as(cached)
-        # On its way to the host it stays on the card for a while.
-        room = torch.zeros_like(slot, device=fetched.device)
-        q = self.window.fill(fetched, room, kept, place, qkv)
-        self._copier.write_back(room, slot)
-        self._copier.release()
         if (step, layer + 1) in self._place_of:
             self._copier.fetch(self._bytes_of(step, layer + 1))
-        return self.window.attend(q, place, 1 + before)
+        # On its way to the host it stays on the card for a while.
+        room = torch.zeros_like(slot, device=fetched.device)
+        attended = self.window.attend(CachedBlocks(fetched, room, before), kept, place, qkv)
+        self._copier.write_back(room, slot)
+        self._copier.release()
+        return attended
 
     def slot_at(self, start: int) -> int:
         """The slot of the block that begins at this latent time."""

@@ -29,6 +29,18 @@ class BlockPosition:
     condition: Tensor
 
 
+@dataclass(frozen=True)
+class CachedBlocks:
+    """A layer's cached blocks."""
+
+    slots: Tensor
+    """Bytes [slot, byte]."""
+    room: Tensor
+    """Bytes [byte] that the block itself is written to. They may be one of the slots: its block is seen once more, and then overwritten."""
+    count: int
+    """Blocks that are there."""
+
+
 class KVWindow(Protocol):
     """What a KVCache needs of a window."""
 
@@ -41,19 +53,11 @@ class KVWindow(Protocol):
     def keep(self, k: Tensor, v: Tensor) -> Any:
         """The condition's keys and values [b, l, head, d] for later; its keys before rotation, as their positions change with each block."""
 
-    def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
-        """Write a block's keys and values [b, l, head, d] into a slot of bytes; keys are rotated where there are factors [l, d/2, 2]."""
+    def remember(self, k: Tensor, v: Tensor, room: Tensor) -> None:
+        """Write a block's keys, rotated already, and values [b, l, head, d] into a slot of bytes."""
 
-    def fill(
-        self, slots: Tensor, room: Tensor, kept: Any, place: BlockPosition, qkv: QKV
-    ) -> Tensor:
-        """Fill the window from cached slots [slot, byte], the condition and the block, and `room` [byte] with the block as it is cached; returns the queries for `attend`.
-
-        The room may be one of the slots: they are read before it is filled.
-        """
-
-    def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
-        """Attention [b, l, head, d] to the condition and so many blocks, the own among them."""
+    def attend(self, cached: CachedBlocks, kept: Any, place: BlockPosition, qkv: QKV) -> Tensor:
+        """Attention [b, l, head, d] of a block to the condition, to itself and to the cached blocks; then the block is cached."""
 
 
 class DenseKVWindow:
@@ -72,16 +76,25 @@ class DenseKVWindow:
         """Keys and values as one tensor [2, b, head, l, d]."""
         return rearrange([k, v], "two b l n d -> two b n l d").contiguous()
 
-    def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
+    def remember(self, k: Tensor, v: Tensor, room: Tensor) -> None:
         """See KVWindow."""
-        k = k if factors is None else apply_rope(k, factors)
         self._cut(room[None])[0].copy_(rearrange([k, v], "two b l n d -> two b n l d"))
 
-    def fill(
-        self, slots: Tensor, room: Tensor, kept: Tensor, place: BlockPosition, qkv: QKV
+    def attend(self, cached: CachedBlocks, kept: Tensor, place: BlockPosition, qkv: QKV) -> Tensor:
+        """See KVWindow."""
+        own = self._cut(cached.room[None])[0]
+        q = self._fill(self._cut(cached.slots), own, kept, place, qkv)
+        keys, values = self._window[
+            ..., : self._shape.condition + (1 + cached.count) * self._shape.own, :
+        ]
+        attended = attend_heads(rearrange(q, "b l n d -> b n l d"), keys, values)
+        return rearrange(attended, "b n l d -> b l n d")
+
+    def _fill(
+        self, past: Tensor, own: Tensor, kept: Tensor, place: BlockPosition, qkv: QKV
     ) -> Tensor:
-        """See KVWindow; the queries come rotated."""
-        past, own, window = self._cut(slots), self._cut(room[None])[0], self._window
+        """Fill the window, and the slot with the block; the queries, rotated."""
+        window = self._window
         first, second = self._shape.condition, self._shape.condition + self._shape.own
         if has_kernels(qkv[0]):
             from model.ops import fused_triton
@@ -94,16 +107,9 @@ class DenseKVWindow:
         keys = apply_rope(rearrange(kept[0], "b n l d -> b l n d"), place.condition)
         window[0, :, :, :first] = rearrange(keys, "b l n d -> b n l d")
         window[1, :, :, :first] = kept[1]
-        self.remember(k, v, place.own, room)
+        own.copy_(rearrange([apply_rope(k, place.own), v], "two b l n d -> two b n l d"))
         window[:, :, :, first:second] = own
         return apply_rope(q, place.own)
-
-    def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
-        """See KVWindow."""
-        del place
-        keys, values = self._window[..., : self._shape.condition + blocks * self._shape.own, :]
-        attended = attend_heads(rearrange(q, "b l n d -> b n l d"), keys, values)
-        return rearrange(attended, "b n l d -> b l n d")
 
     def _cut(self, slots: Tensor) -> Tensor:
         shape = self._shape
@@ -112,7 +118,7 @@ class DenseKVWindow:
 
 
 class QuantizedKVWindow:
-    """Keys and values in eight bits (model/kv/quantized_kv.py): the condition's, the block's, then what is remembered, each filled up to whole tiles."""
+    """Keys and values in eight bits (model/kv/quantized_kv.py): the condition's and the block's, each filled up to whole tiles. Cached blocks are attended to where they lie."""
 
     def __init__(self, shape: KVShape, like: Tensor) -> None:
         self._shape = shape
@@ -121,8 +127,7 @@ class QuantizedKVWindow:
             PackedSizes(b, n, shape.own, d),
             PackedSizes(b, n, shape.condition, d),
         )
-        count = self._still.tiles + (1 + shape.slots) * self._own.tiles
-        whole = PackedSizes(b, n, count * TILE, d)
+        whole = PackedSizes(b, n, (self._still.tiles + self._own.tiles) * TILE, d)
         self._window = quantized_kv.allocate_packed(whole, like.device)
         self.slot_bytes = self._own.bytes
 
@@ -137,33 +142,24 @@ class QuantizedKVWindow:
         quantized_kv.pack_kv(k, v, None, kept)
         return kept
 
-    def remember(self, k: Tensor, v: Tensor, factors: Tensor | None, room: Tensor) -> None:
+    def remember(self, k: Tensor, v: Tensor, room: Tensor) -> None:
         """See KVWindow."""
-        quantized_kv.pack_kv(
-            k,
-            v,
-            factors,
-            quantized_kv.drop_slot_axis(quantized_kv.view_slots(room[None], self._own)),
-        )
+        quantized_kv.pack_kv(k, v, None, self._slot_of(room))
 
-    def fill(
-        self, slots: Tensor, room: Tensor, kept: PackedKV, place: BlockPosition, qkv: QKV
+    def attend(
+        self, cached: CachedBlocks, kept: PackedKV, place: BlockPosition, qkv: QKV
     ) -> Tensor:
-        """See KVWindow; the queries come as they are."""
-        q, k, v = qkv
-        first, second = self._still.tiles, self._still.tiles + self._own.tiles
-        quantized_kv.copy_into_window(
-            quantized_kv.view_slots(slots, self._own), self._window, second
-        )
-        quantized_kv.apply_rope_packed(kept, place.condition, self._window)
-        quantized_kv.copy_values_into_window(quantized_kv.add_slot_axis(kept), self._window, 0)
-        self.remember(k, v, place.own, room)
-        quantized_kv.copy_into_window(
-            quantized_kv.view_slots(room[None], self._own), self._window, first
-        )
-        return q
-
-    def attend(self, q: Tensor, place: BlockPosition, blocks: int) -> Tensor:
         """See KVWindow."""
-        seen = VisibleRows(self._shape.condition, self._shape.own, blocks)
-        return quantized_kv.attend_packed(q, place.own, self._window, seen)
+        q, k, v = qkv
+        window, own = self._window, self._still.tiles
+        quantized_kv.apply_rope_packed(kept, place.condition, window)
+        quantized_kv.copy_values(kept, window)
+        quantized_kv.pack_kv(k, v, place.own, window, own)
+        seen = VisibleRows(self._shape.condition, self._shape.own, 1 + cached.count)
+        past = quantized_kv.view_slots(cached.slots, self._own)
+        attended = quantized_kv.attend_packed(q, place.own, window, past, seen)
+        quantized_kv.take_tiles(window, own, self._slot_of(cached.room))
+        return attended
+
+    def _slot_of(self, room: Tensor) -> PackedKV:
+        return quantized_kv.take_slot(quantized_kv.view_slots(room[None], self._own))

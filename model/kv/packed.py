@@ -39,32 +39,32 @@ class PackedKV(NamedTuple):
 
 @dataclass(frozen=True)
 class VisibleRows:
-    """Whose rows lie in a window: the condition's, then those of so many blocks, each filled up to whole tiles."""
+    """Whose rows are attended to: in a window the condition's and then the block's own, in slots those of the blocks before; each filled up to whole tiles."""
 
     first: int
     """Rows of the condition."""
     block: int
     """Rows of one block."""
     blocks: int
+    """The block itself and those before it; 0: the condition alone."""
 
     @property
-    def places(self) -> list[slice]:
-        """The tiles of the condition, then of each block."""
-        first, each = count_tiles(self.first), count_tiles(self.block)
-        begins = [first + i * each for i in range(self.blocks)]
-        return [slice(0, first), *(slice(at, at + each) for at in begins)]
+    def inside(self) -> int:
+        """Tiles in the window."""
+        return count_tiles(self.first) + min(self.blocks, 1) * count_tiles(self.block)
 
-    @property
-    def tiles(self) -> int:
-        """Tiles of the condition and all blocks."""
-        return self.places[-1].stop
+    def rows(self) -> Iterator[tuple[int | None, int, int]]:
+        """Every tile: its slot, or None in the window, its number there, and how many of its rows count."""
+        own = count_tiles(self.block)
+        for tile, count in enumerate(_split_rows(self.first)):
+            yield None, tile, count
+        for block in range(self.blocks):
+            for tile, count in enumerate(_split_rows(self.block)):
+                yield (block - 1, tile, count) if block else (None, self.inside - own + tile, count)
 
-    def rows(self) -> Iterator[tuple[int, int]]:
-        """Every tile and how many of its rows count."""
-        sizes = [self.first] + [self.block] * self.blocks
-        for place, rows in zip(self.places, sizes, strict=True):
-            for i, tile in enumerate(range(place.start, place.stop)):
-                yield tile, min(TILE, rows - i * TILE)
+
+def _split_rows(rows: int) -> list[int]:
+    return [min(TILE, rows - begin) for begin in range(0, rows, TILE)]
 
 
 def interleave_rows(rows: Tensor) -> Tensor:

@@ -38,41 +38,34 @@ WIDE = torch.int64
 
 def view_slots(slots: Tensor, sizes: PackedSizes) -> PackedKV:
     """Slots of bytes [slot, byte] as views: keys, values and scales [slot, b, …]."""
-    codes, padded = sizes.codes, sizes.tiles * TILE
-    lead = (len(slots), sizes.batch)
-    keys, values = slots[:, :codes].view(torch.int8), slots[:, codes : 2 * codes].view(EIGHT)
-    scales = slots[:, 2 * codes :].view(torch.float32)
+    codes, tiles = sizes.codes, sizes.tiles
+    lead, scales = (len(slots), sizes.batch), 2 * sizes.batch * sizes.heads * tiles
     return PackedKV(
-        keys.view(*lead, sizes.heads, padded, sizes.head_dim),
-        values.view(*lead, sizes.heads, sizes.tiles, sizes.head_dim, TILE),
-        scales[:, : 2 * sizes.batch * sizes.heads * sizes.tiles].view(
-            *lead, 2, sizes.heads, sizes.tiles
-        ),
+        slots[:, :codes].view(torch.int8).view(*lead, sizes.heads, tiles * TILE, sizes.head_dim),
+        slots[:, codes : 2 * codes]
+        .view(EIGHT)
+        .view(*lead, sizes.heads, tiles, sizes.head_dim, TILE),
+        slots[:, 2 * codes :].view(torch.float32)[:, :scales].view(*lead, 2, sizes.heads, tiles),
     )
+
+
+def take_slot(slots: PackedKV, slot: int = 0) -> PackedKV:
+    """One of packed slots [slot, b, …] as [b, …]."""
+    return PackedKV(*(part[slot] for part in slots))
 
 
 def allocate_packed(sizes: PackedSizes, device: torch.device) -> PackedKV:
     """Packed keys and values of these sizes, all zeros, without a slot axis."""
     slots = torch.zeros(1, sizes.bytes, dtype=torch.uint8, device=device)
-    return drop_slot_axis(view_slots(slots, sizes))
+    return take_slot(view_slots(slots, sizes))
 
 
-def add_slot_axis(packed: PackedKV) -> PackedKV:
-    """Packed keys and values [b, …] as the only slot [1, b, …]."""
-    return PackedKV(*(part[None] for part in packed))
-
-
-def drop_slot_axis(slots: PackedKV) -> PackedKV:
-    """The only slot [1, b, …] of packed keys and values as [b, …]."""
-    return PackedKV(*(part[0] for part in slots))
-
-
-def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> None:
-    """Keys and values [b, l, head, d] into room for them; keys are turned by factors [l, d/2, 2] where there are any."""
+def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV, begin: int = 0) -> None:
+    """Keys and values [b, l, head, d] into room for them, from a tile on; keys are turned by factors [l, d/2, 2] where there are any."""
     if has_kernels(k):
         from model.kv import quantized_kv_triton
 
-        quantized_kv_triton.pack_kv(k, v, factors, into)
+        quantized_kv_triton.pack_kv(k, v, factors, into, begin)
         return
     there = k if factors is None else apply_rope(k, factors)
     keys, key_scales = _quantize_tiles(
@@ -81,10 +74,11 @@ def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> Non
     values, value_scales = _quantize_tiles(
         _fill_up(rearrange(v, "b l n d -> b n l d")), FP8_LARGEST
     )
-    into.keys.copy_(keys.round())
-    tiles = rearrange(values, "b n (tile l) d -> b n tile d l", l=TILE)
-    into.values.copy_(interleave_rows(tiles))
-    into.scales.copy_(torch.stack([key_scales, value_scales], 1))
+    end = begin + key_scales.shape[-1]
+    into.keys[:, :, begin * TILE : end * TILE] = keys.round().to(torch.int8)
+    tiles = interleave_rows(rearrange(values, "b n (tile l) d -> b n tile d l", l=TILE))
+    into.values[:, :, begin:end] = tiles.to(EIGHT)
+    into.scales[..., begin:end] = torch.stack([key_scales, value_scales], 1)
 
 
 def apply_rope_packed(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
@@ -103,24 +97,19 @@ def apply_rope_packed(packed: PackedKV, factors: Tensor, window: PackedKV) -> No
     window.scales[:, 0, :, : scales.shape[2]] = scales
 
 
-def copy_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
-    """Copy packed slots [slot, b, …] into a window, one behind the other from a tile on."""
-    end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
-    rows = slice(begin * TILE, end * TILE)
-    keys = rearrange(window.keys[:, :, rows], "b n (s l) d -> s b n l d", s=len(slots.keys))
-    _copy_codes(slots.keys, keys)
-    copy_values_into_window(slots, window, begin)
-    _split_slots(window.scales[:, 0, :, begin:end], len(slots.keys)).copy_(slots.scales[:, :, 0])
+def take_tiles(source: PackedKV, begin: int, to: PackedKV) -> None:
+    """Fill packed keys and values with as many tiles of others, from tile `begin` on."""
+    end = begin + to.scales.shape[-1]
+    _copy_codes(source.keys[:, :, begin * TILE : end * TILE], to.keys)
+    _copy_codes(source.values[:, :, begin:end], to.values)
+    to.scales.copy_(source.scales[..., begin:end])
 
 
-def copy_values_into_window(slots: PackedKV, window: PackedKV, begin: int) -> None:
-    """Copy the values alone of packed slots [slot, b, …] into a window, one behind the other from tile `begin` on."""
-    end = begin + slots.scales.shape[0] * slots.scales.shape[-1]
-    values = rearrange(
-        window.values[:, :, begin:end], "b n (s tile) d l -> s b n tile d l", s=len(slots.values)
-    )
-    _copy_codes(slots.values, values)
-    _split_slots(window.scales[:, 1, :, begin:end], len(slots.values)).copy_(slots.scales[:, :, 1])
+def copy_values(source: PackedKV, to: PackedKV) -> None:
+    """Copy all values of packed keys and values, and none of the keys, to the beginning of others'."""
+    tiles = source.scales.shape[-1]
+    _copy_codes(source.values, to.values[:, :, :tiles])
+    to.scales[:, 1, :, :tiles] = source.scales[:, 1]
 
 
 def _copy_codes(codes: Tensor, to: Tensor) -> None:
@@ -129,12 +118,10 @@ def _copy_codes(codes: Tensor, to: Tensor) -> None:
     to.copy_(codes)
 
 
-def _split_slots(scales: Tensor, slots: int) -> Tensor:
-    return rearrange(scales, "b n (s tile) -> s b n tile", s=slots)
-
-
-def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRows) -> Tensor:
-    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window.
+def attend_packed(
+    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
+) -> Tensor:
+    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window and in slots [slot, b, …].
 
     Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958), and divided by the sum
     of these, not of what was rounded to them. Tile after tile, as the highest score so far decides how a share is rounded.
@@ -143,30 +130,30 @@ def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRow
         if q.shape[-1] == HOPPER_HEAD_DIM and is_hopper(q.device):
             from model.kv import quantized_kv_hopper
 
-            return quantized_kv_hopper.attend_packed(q, factors, window, seen)
+            return quantized_kv_hopper.attend_packed(q, factors, window, past, seen)
         from model.kv import quantized_kv_triton
 
-        return quantized_kv_triton.attend_packed(q, factors, window, seen)
+        return quantized_kv_triton.attend_packed(q, factors, window, past, seen)
     if q.is_cuda:
-        return attend_unpacked(q, factors, window, seen)
+        return attend_unpacked(q, factors, window, past, seen)
     turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
     fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / INT8_LARGEST
     query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E
-    key_scales, value_scales = window.scales[..., None, None].unbind(1)
     most = torch.full_like(fine, -torch.inf)
     weight, total = torch.zeros_like(fine), torch.zeros_like(turned)
-    unit = value_scales[:, :, 0]
-    for tile, rows in seen.rows():
-        keys = window.keys[:, :, tile * TILE : tile * TILE + rows].float()
-        values = restore_rows(window.values[:, :, tile].float())[..., :rows]
-        scores = query @ keys.mT * (sharpness * key_scales[:, :, tile])
+    unit = window.scales[:, 1, :, :1, None]
+    for slot, tile, rows in seen.rows():
+        of = window if slot is None else take_slot(past, slot)
+        key_scale, scale = of.scales[..., tile : tile + 1, None].unbind(1)
+        keys = of.keys[:, :, tile * TILE : tile * TILE + rows].float()
+        values = restore_rows(of.values[:, :, tile].float())[..., :rows]
+        scores = query @ keys.mT * (sharpness * key_scale)
         now = torch.maximum(most, scores.amax(-1, keepdim=True))
         share = torch.exp2(scores - now + RAISED).to(EIGHT).float()
         fade, most = torch.exp2(most - now), now
         weight = weight * fade + share.sum(-1, keepdim=True)
         # The total is in units of the last tile's scale.
-        total = total * (fade * (unit / value_scales[:, :, tile])) + share @ values.mT
-        unit = value_scales[:, :, tile]
+        total, unit = total * (fade * (unit / scale)) + share @ values.mT, scale
     return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
 
 
@@ -182,14 +169,17 @@ def is_hopper(device: torch.device) -> bool:
     return False
 
 
-def attend_unpacked(q: Tensor, factors: Tensor, window: PackedKV, seen: VisibleRows) -> Tensor:
+def attend_unpacked(
+    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
+) -> Tensor:
     """attend_packed by torch's own attention, where a card has nobody to compile for it: queries and shares are not rounded."""
-    both = []
-    for at, rows in zip(seen.places, [seen.first] + [seen.block] * seen.blocks, strict=True):
-        lies = slice(at.start * TILE, at.stop * TILE)
-        piece = PackedKV(window.keys[:, :, lies], window.values[:, :, at], window.scales[..., at])
-        both.append(unpack_kv(piece, rows, q.dtype))
-    keys, values = (torch.cat(parts, 2) for parts in zip(*both, strict=True))
+    whole = unpack_kv(window, seen.inside * TILE, q.dtype)
+    every = [
+        unpack_kv(take_slot(past, i), -(-seen.block // TILE) * TILE, q.dtype)
+        for i in range(max(seen.blocks - 1, 0))
+    ]
+    live = torch.cat([torch.arange(TILE) < rows for *_, rows in seen.rows()]).to(q.device)
+    keys, values = (torch.cat(parts, 2)[:, :, live] for parts in zip(whole, *every, strict=True))
     turned = rearrange(apply_rope(q, factors), "b l n d -> b n l d")
     return rearrange(attend_heads(turned, keys, values), "b n l d -> b l n d")
 

@@ -22,6 +22,7 @@ from triton.experimental.gluon.language.nvidia.hopper import (
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from model.kv import kv_shape, packed
+from model.kv.kv_shape import LINE_BYTES
 from model.ops import fused_triton
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ RAISED: Any = gl.constexpr(packed.RAISED)
 HALVES: Any = gl.constexpr(fused_triton.HALVES.value)
 ONE: Any = gl.constexpr(0x38)
 """1 as an eight-bit float."""
-QUERIES, WARPS, STAGES, HEAD_DIM = 64, 4, 3, 128
-"""Rows of queries that one program answers; its warps; tiles of keys, and of values, that are on their way at once; channels of a head."""
+QUERIES, WARPS, STAGES = 64, 4, 3
+"""Rows of queries that one program answers; its warps; tiles of keys, and of values, that are on their way at once."""
+SHIFT: Any = gl.constexpr(20)
+MOST_LINES = 2**31 - 1
+"""As many as a number of 32 bits can name: 275 GB."""
 SUMS: Any = gl.constexpr(8)
 """Columns of the product with ones: the fewest that there are."""
 LINES: Any = gl.constexpr(gl.NVMMASharedLayout(128, 8, 2))
@@ -87,22 +91,32 @@ def _make_barriers(STAGES: gl.constexpr):
 
 
 @gluon.jit
-def _request_tile(lines, line, ready, room, wanted):
-    """Begin to bring a tile of lines into a room, whose barrier waits for it."""
-    tma.async_copy_global_to_shared(lines, [line, 0], ready, room, pred=wanted)
+def _slot_of(tile, inside, magic):
+    """Which slot a tile lies in, by a product and not a division; 0 for those of the window."""
+    return gl.maximum(tile - inside, 0) * magic >> SHIFT
 
 
 @gluon.jit
-def _request_first(keys, values, line, seen, key_room, value_room, key_ready, value_ready):
-    """Begin to bring as many tiles as there are rooms."""
-    STAGES: gl.constexpr = key_room.shape[0]
-    for i in gl.static_range(STAGES):
-        mbarrier.expect(key_ready.index(i), TILE * TILE, pred=i < seen)
-        mbarrier.expect(value_ready.index(i), TILE * TILE, pred=i < seen)
-    gl.thread_barrier()
-    for i in gl.static_range(STAGES):
-        _request_tile(keys, line + i * TILE, key_ready.index(i), key_room.index(i), i < seen)
-        _request_tile(values, line + i * TILE, value_ready.index(i), value_room.index(i), i < seen)
+def _line_of(tile, slot, inside, line, past_line, jump):
+    """The first line of a tile of the window, or of a slot; between slots is a gap."""
+    return tile * TILE + gl.where(tile < inside, line, past_line + slot * jump)
+
+
+@gluon.jit
+def _load_scales(scales, past_scales, of_values, past_of_values, tile, slot, inside, jump):
+    """The scales of a tile's keys and of its values."""
+    here = tile < inside
+    place = gl.where(here, scales + tile, past_scales + (tile + slot * jump))
+    return gl.load(place), gl.load(place + gl.where(here, of_values, past_of_values))
+
+
+@gluon.jit
+def _next_kind(tile, left, first, block):
+    """Which ones say what counts in a tile, of a piece of which so many were left: all, or the last of the condition or of a block, which may be cut. And how many are left now."""
+    first_tiles = gl.cdiv(first, TILE)
+    left = gl.where(left == 0, gl.cdiv(block, TILE), left) - 1
+    cut_first, cut_block = gl.where(first % TILE == 0, 0, 1), gl.where(block % TILE == 0, 0, 2)
+    return gl.where(left == 0, gl.where(tile < first_tiles, cut_first, cut_block), 0), left
 
 
 @gluon.jit
@@ -163,21 +177,38 @@ def _next_room(room, phase, STAGES: gl.constexpr):
 
 
 @gluon.jit
-def _refill(keys, values, line, seen, tile, key_ready, value_ready, key_room, value_room, room, at):
-    """Let the rooms of a tile's keys and of the values of the one before, which every warp has left, be filled with others."""
-    STAGES: gl.constexpr = key_room.shape[0]
-    key, value = tile + STAGES, tile - 1 + STAGES
-    mbarrier.expect(key_ready.index(room), TILE * TILE, pred=key < seen)
-    mbarrier.expect(value_ready.index(at), TILE * TILE, pred=value < seen)
+def _expect_pair(key_ready, value_ready, key, value, key_wanted, value_wanted):
+    """Let the barriers of a room of keys and of one of values wait for their next tiles; whoever reads them is behind it."""
+    mbarrier.expect(key_ready.index(key), TILE * TILE, pred=key_wanted)
+    mbarrier.expect(value_ready.index(value), TILE * TILE, pred=value_wanted)
     gl.thread_barrier()
-    _request_tile(keys, line + key * TILE, key_ready.index(room), key_room.index(room), key < seen)
-    _request_tile(
-        values, line + value * TILE, value_ready.index(at), value_room.index(at), value < seen
+
+
+@gluon.jit
+def _request_tile(lines, line, ready, rooms, room, wanted):
+    """Begin to bring a tile of lines into a room."""
+    tma.async_copy_global_to_shared(
+        lines, [line, 0], ready.index(room), rooms.index(room), pred=wanted
     )
 
 
 @gluon.jit
-def _weigh_first(queries, fine, keys, line, seen, ready, rooms, scales, SCORES: gl.constexpr):
+def _request_first(
+    lines, line, past_line, codes, past_codes, jump, inside, seen, magic, key_ready, value_ready, key_room, value_room,
+):  # fmt: skip
+    """Begin to bring as many tiles as there are rooms; the first line of the keys behind them."""
+    STAGES: gl.constexpr = key_room.shape[0]
+    for i in gl.static_range(STAGES):
+        _expect_pair(key_ready, value_ready, i, i, i < seen, i < seen)
+        there = _line_of(i, _slot_of(i, inside, magic), inside, line, past_line, jump)
+        _request_tile(lines, there, key_ready, key_room, i, i < seen)
+        there += gl.where(i < inside, codes, past_codes)
+        _request_tile(lines, there, value_ready, value_room, i, i < seen)
+    return _line_of(STAGES, _slot_of(STAGES, inside, magic), inside, line, past_line, jump)
+
+
+@gluon.jit
+def _weigh_first(queries, fine, lines, there, seen, scales, ready, rooms, SCORES: gl.constexpr):
     """The first tile's shares, before there are others, and its highest scores; its keys' room is filled with the next."""
     STAGES: gl.constexpr = rooms.shape[0]
     mbarrier.wait(ready.index(0), 0)
@@ -187,14 +218,30 @@ def _weigh_first(queries, fine, keys, line, seen, ready, rooms, scales, SCORES: 
     most = gl.max(score, 1) * much
     mbarrier.expect(ready.index(0), TILE * TILE, pred=seen > STAGES)
     gl.thread_barrier()
-    _request_tile(keys, line + STAGES * TILE, ready.index(0), rooms.index(0), seen > STAGES)
+    _request_tile(lines, there, ready, rooms, 0, seen > STAGES)
     mbarrier.wait(ready.index(1), 0, pred=seen > 1)
     return _share(score, much, most), most
 
 
 @gluon.jit
+def _refill(
+    lines, line, past_line, codes, past_codes, jump, inside, seen, magic, there, tile, key_ready, value_ready, key_room, value_room, room, at,
+):  # fmt: skip
+    """Let a tile's room, and that of the values before, be filled with others. What was asked for last, at `there`, are the keys of these values; the line of those keys now."""
+    STAGES: gl.constexpr = key_room.shape[0]
+    key = tile + STAGES
+    _expect_pair(key_ready, value_ready, room, at, key < seen, key <= seen)
+    values = there + gl.where(key - 1 < inside, codes, past_codes)
+    there = _line_of(key, _slot_of(key, inside, magic), inside, line, past_line, jump)
+    _request_tile(lines, there, key_ready, key_room, room, key < seen)
+    _request_tile(lines, values, value_ready, value_room, at, key <= seen)
+    return there
+
+
+@gluon.jit
 def _attend_tiles(
-    queries, fine, ones, seen, first, block, keys, values, line, key_scales, value_scales, STAGES: gl.constexpr,
+    queries, fine, ones, lines, line, past_line, codes, past_codes, jump, scales, past_scales, of_values, past_of_values, scale_jump,
+    first, block, inside, seen, STAGES: gl.constexpr,
 ):  # fmt: skip
     """The sum of all values by their shares [query, d], divided by that of the shares."""
     SCORES: gl.constexpr = fine.type.layout.parent
@@ -202,33 +249,32 @@ def _attend_tiles(
     TOTAL: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, TILE, 32])
     SUM: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, SUMS, 32])
     key_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
-    value_room = gl.allocate_shared_memory(gl.float8e4nv, [STAGES, TILE, TILE], LINES)
+    value_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
+    value_tiles = value_room._reinterpret(gl.float8e4nv, [STAGES, TILE, TILE], LINES)
     key_ready, value_ready = _make_barriers(STAGES), _make_barriers(STAGES)
-    _request_first(keys, values, line, seen, key_room, value_room, key_ready, value_ready)
+    magic = (1 << SHIFT) // gl.cdiv(block, TILE) + 1
+    there = _request_first(lines, line, past_line, codes, past_codes, jump, inside, seen, magic, key_ready, value_ready, key_room, value_room)  # fmt: skip
     total = gl.zeros([QUERIES, TILE], gl.float32, TOTAL)
     weight = gl.zeros([QUERIES, SUMS], gl.float32, SUM)
-    share, most = _weigh_first(
-        queries, fine, keys, line, seen, key_ready, key_room, key_scales, SCORES
-    )
-    # Of the tiles of a piece the last may be cut: which ones say what counts there.
-    cut_first, cut_block = gl.where(first % TILE == 0, 0, 1), gl.where(block % TILE == 0, 0, 2)
-    first_tiles, block_tiles = gl.cdiv(first, TILE), gl.cdiv(block, TILE)
-    unit, left, at, phase = gl.load(value_scales), first_tiles - 1, 0, 0
-    kind = gl.where(left == 0, cut_first, 0)
-    next_key = gl.load(key_scales + gl.minimum(1, seen - 1))
-    next_value = gl.load(value_scales + gl.minimum(1, seen - 1))
+    share, most = _weigh_first(queries, fine, lines, there, seen, scales, key_ready, key_room, SCORES)  # fmt: skip
+    kind, left = _next_kind(0, gl.cdiv(first, TILE), first, block)
+    unit, at, phase, ahead = gl.load(scales + of_values), 0, 0, gl.minimum(1, seen - 1)
+    next_key, next_value = _load_scales(
+        scales, past_scales, of_values, past_of_values, ahead, _slot_of(ahead, inside, magic), inside, scale_jump
+    )  # fmt: skip
     for tile in range(1, seen):
         # Asked for together: this tile's scores, and what the tile before adds.
         room, turn = _next_room(at, phase, STAGES)
         coming = _ask_scores(queries, key_room.index(room), SCORES)
         share = _pair_shares(share, gl.DotOperandLayout(0, TOTAL, 4))
         mbarrier.wait(value_ready.index(at), phase)
-        total, sums = _ask_values(share, value_room.index(at), total, ones.index(kind))
+        total, sums = _ask_values(share, value_tiles.index(at), total, ones.index(kind))
         much, scale = fine * next_key, next_value
-        left = gl.where(left == 0, block_tiles, left) - 1
-        kind = gl.where(left == 0, gl.where(tile < first_tiles, cut_first, cut_block), 0)
+        kind, left = _next_kind(tile, left, first, block)
         ahead = gl.minimum(tile + 1, seen - 1)
-        next_key, next_value = gl.load(key_scales + ahead), gl.load(value_scales + ahead)
+        next_key, next_value = _load_scales(
+            scales, past_scales, of_values, past_of_values, ahead, _slot_of(ahead, inside, magic), inside, scale_jump
+        )  # fmt: skip
         # This tile's shares, while the values of the one before are added.
         score = warpgroup_mma_wait(2, [coming]).to(gl.float32)
         now = gl.maximum(most, gl.max(score, 1) * much)
@@ -238,9 +284,8 @@ def _attend_tiles(
         after, then = _next_room(room, turn, STAGES)
         mbarrier.wait(key_ready.index(after), then, pred=tile + 1 < seen)
         total, sums = warpgroup_mma_wait(0, [total, sums])
-        _refill(
-            keys, values, line, seen, tile, key_ready, value_ready, key_room, value_room, room, at
-        )
+        # Every warp is behind these scores and those values: their rooms are filled anew.
+        there = _refill(lines, line, past_line, codes, past_codes, jump, inside, seen, magic, there, tile, key_ready, value_ready, key_room, value_room, room, at)  # fmt: skip
         weight = (weight + sums) * gl.convert_layout(gl.expand_dims(fade, 1), SUM)
         # The total is in units of the scale of the tile that is added next.
         fade *= unit / scale
@@ -249,49 +294,60 @@ def _attend_tiles(
         at, phase = room, turn
     share = _pair_shares(share, gl.DotOperandLayout(0, TOTAL, 4))
     mbarrier.wait(value_ready.index(at), phase)
-    total, sums = _ask_values(share, value_room.index(at), total, ones.index(kind))
+    total, sums = _ask_values(share, value_tiles.index(at), total, ones.index(kind))
     total, sums = warpgroup_mma_wait(0, [total, sums])
     weight = gl.convert_layout(gl.max(weight + sums, 1), gl.SliceLayout(1, TOTAL))
     return total * gl.expand_dims(unit / weight, 1)
 
 
-@gluon.jit
+@gluon.jit(do_not_specialize=["line", "past_line", "first", "block", "blocks"])
 def _attend_kernel(
-    q, factors, out, keys, values, scales, sharpness, length, heads, tiles, first, block, blocks, token, part,
-    D: gl.constexpr, QUERIES: gl.constexpr, STAGES: gl.constexpr,
+    q, factors, out, lines, line, past_line, slot_lines, scales, past_scales, slot_scales, sharpness, length, heads, tiles,
+    first, block, blocks, token, part, D: gl.constexpr, QUERIES: gl.constexpr, STAGES: gl.constexpr,
 ):  # fmt: skip
-    """Queries [l, head, d], turned here, to a window of `first` rows and then `blocks` of `block` rows, each filled up to whole tiles."""
+    """Queries [l, head, d], turned here, to a window of `first` rows and one block of `block` rows, and to the slots of `blocks` - 1 others, each filled up to whole tiles."""
     ROWS: gl.constexpr = gl.BlockedLayout([1, 8], [2, 16], [4, 1], [1, 0])
     SCORES: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, TILE, 32])
     queries, fine = _load_queries(q, factors, length, token, part, D, QUERIES, ROWS)
     fine = gl.convert_layout(fine, gl.SliceLayout(1, SCORES)) * sharpness * LOG2E
     ones = _mark_rows(first, block, ROWS)
     fence_async_shared()
-    head = gl.program_id(1)
-    seen = gl.cdiv(first, TILE) + blocks * gl.cdiv(block, TILE)
+    head, own = gl.program_id(1), gl.cdiv(block, TILE)
+    inside = gl.cdiv(first, TILE) + gl.minimum(blocks, 1) * own
+    seen = gl.cdiv(first, TILE) + blocks * own
+    # Of the past, tiles are counted on from those of the window.
+    behind = head * own - inside
     attended = _attend_tiles(
-        queries, fine, ones, seen, first, block, keys, values, head * tiles * TILE,
-        scales + head * tiles, scales + (heads + head) * tiles, STAGES,
+        queries, fine, ones, lines, line + head * tiles * TILE, past_line + behind * TILE, heads * tiles * TILE, heads * own * TILE,
+        slot_lines - own * TILE, scales + head * tiles, past_scales + behind, heads * tiles, heads * own, slot_scales - own,
+        first, block, inside, seen, STAGES,
     )  # fmt: skip
     _store_attended(attended, out, length, heads)
 
 
-def attend_packed(q: Tensor, factors: Tensor, window: "PackedKV", seen: "VisibleRows") -> Tensor:
+def attend_packed(
+    q: Tensor, factors: Tensor, window: "PackedKV", past: "PackedKV", seen: "VisibleRows"
+) -> Tensor:
     """quantized_kv.attend_packed, for a batch of one with heads of 128 channels."""
     q = q if q.stride(-1) == 1 else q.contiguous()
     _, length, heads, d = q.shape
     out = torch.empty(1, length, heads, d, dtype=q.dtype, device=q.device)
-    keys, values, scales = window
-    tiles = scales.shape[-1]
+    # Without cached blocks nobody asks for them.
+    past = past if len(past.keys) else type(past)(*(part[None] for part in window))
+    lines, line, past_line = _describe_lines(window.keys, past.keys)
     _attend_kernel[(triton.cdiv(length, QUERIES), heads)](
-        q, factors, out, _describe_lines(keys), _describe_lines(values),
-        scales, d**-0.5, length, heads, tiles, seen.first, seen.block, seen.blocks,
-        q.stride(1), q.stride(2), d, QUERIES, STAGES, num_warps=WARPS,
+        q, factors, out, lines, line, past_line, past.keys.stride(0) // LINE_BYTES,
+        window.scales, past.scales, past.scales.stride(0), d**-0.5, length, heads, window.scales.shape[-1],
+        seen.first, seen.block, seen.blocks, q.stride(1), q.stride(2), d, QUERIES, STAGES, num_warps=WARPS,
     )  # fmt: skip
     return out
 
 
-def _describe_lines(codes: Tensor) -> TensorDescriptor:
-    """Codes [..., line, 128] as lines that a card brings a tile at a time."""
-    lines = codes.view(-1, codes.shape[-1])
-    return TensorDescriptor.from_tensor(lines, [kv_shape.TILE, HEAD_DIM], LINES.value)
+def _describe_lines(window: Tensor, past: Tensor) -> tuple[TensorDescriptor, int, int]:
+    """Lines of 128 bytes, of which a card brings a tile at a time, from the lower of two tensors to the end of memory; and the first line of each. Nobody asks for what lies between them."""
+    lower = min(window, past, key=Tensor.data_ptr)
+    line, past_line = (
+        (part.data_ptr() - lower.data_ptr()) // LINE_BYTES for part in (window, past)
+    )
+    shape, block = [MOST_LINES, LINE_BYTES], [kv_shape.TILE, LINE_BYTES]
+    return TensorDescriptor(lower, shape, [LINE_BYTES, 1], block, LINES.value), line, past_line

@@ -3,16 +3,15 @@
 The formulas stand in model/kv/quantized_kv.py, which calls these; this file is imported where there is a card and Triton.
 """
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from triton.tools.tensor_descriptor import TensorDescriptor
 
 from model.kv import kv_shape, packed
+from model.kv.kv_shape import count_tiles
 from model.kv.packed import PackedKV
 from model.ops.fused_triton import HALVES, apply_rope_rows
 
@@ -25,10 +24,8 @@ LEAST: Any = tl.constexpr(packed.LEAST)
 TILE: Any = tl.constexpr(kv_shape.TILE)
 LOG2E: Any = tl.constexpr(packed.LOG2E)
 RAISED: Any = tl.constexpr(packed.RAISED)
-QUERIES, WARPS = 64, 4
-"""Rows of queries that one program answers; of one warpgroup, so that two of them fit on a processor and one computes while the other waits."""
-ROOM = 220_000
-"""Bytes."""
+QUERIES, WARPS, STAGES = 64, 4, 2
+"""Rows of queries that one program answers, its warps, and tiles that are on their way at once."""
 
 
 @triton.jit
@@ -54,10 +51,10 @@ def interleaved_row(place):
 
 @triton.jit
 def _pack_kernel(
-    k, v, factors, keys, values, scales, length, heads, tiles, token, part,
+    k, v, factors, keys, values, scales, length, heads, tiles, begin, token, part,
     D: tl.constexpr, TURNS: tl.constexpr,
 ):  # fmt: skip
-    """Keys and values [l, head, d] into tiles; behind the last row its key stands again, and values are zeros."""
+    """Keys and values [l, head, d] into tiles from `begin` on; behind the last row its key stands again, and values are zeros."""
     head, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     place = tl.arange(0, TILE)
     columns = tl.arange(0, D)[None, :]
@@ -65,14 +62,14 @@ def _pack_kernel(
     key = tl.load(k + row * token + head * part + columns).to(tl.float32)
     if TURNS:
         key = apply_rope_rows(key, factors, row, columns, row < length)
-    _store_keys(key, keys, scales, head, tile, tiles, D)
+    _store_keys(key, keys, scales, head, begin + tile, tiles, D)
     row = (tile * TILE + interleaved_row(place))[:, None]
     at = row * token + head * part + columns
     value = tl.load(v + at, mask=row < length, other=0.0).to(tl.float32)
     scale = tl.maximum(tl.max(tl.abs(value)), LEAST) / FLOAT
-    there = ((head * tiles + tile) * D + tl.arange(0, D)[:, None]) * TILE + place[None, :]
+    there = ((head * tiles + begin + tile) * D + tl.arange(0, D)[:, None]) * TILE + place[None, :]
     tl.store(values + there, tl.trans((value / scale).to(tl.float8e4nv)))
-    tl.store(scales + (heads + head) * tiles + tile, scale)
+    tl.store(scales + (heads + head) * tiles + begin + tile, scale)
 
 
 @triton.jit
@@ -90,19 +87,40 @@ def _apply_rope_kernel(
 
 
 @triton.jit
-def _pair_shares(share, QUERIES: tl.constexpr):
-    """Shares [query, row] in the order in which the rows' values stand: no thread gives one to another."""
-    share = tl.reshape(share, [QUERIES, TILE // 16, 2, 4, 2])
-    return tl.reshape(tl.permute(share, (0, 1, 3, 2, 4)), [QUERIES, TILE])
+def _attend_tiles(
+    query, fine, most, weight, total, unit, keys, values, key_scales, value_scales, tiles, rows,
+    D: tl.constexpr,
+):  # fmt: skip
+    """Tiles more, of so many rows: the highest score so far, the sum of all shares, and of the values by their shares, in units of the last tile's scale."""
+    place = tl.arange(0, TILE)
+    # Rows in the order in which values stand.
+    row, columns = interleaved_row(place), tl.arange(0, D)
+    for tile in range(tiles):
+        key = tl.load(keys + (tile * TILE + row[:, None]) * D + columns[None, :])
+        value = tl.load(values + (tile * D + columns[:, None]) * TILE + place[None, :])
+        much = fine * tl.load(key_scales + tile)
+        scale = tl.load(value_scales + tile)
+        score = tl.dot(query, tl.trans(key)).to(tl.float32)
+        now = tl.maximum(most, tl.max(score, 1) * much)
+        lift = -now + RAISED
+        share = tl.math.exp2(tl.fma(score, much[:, None], lift[:, None])).to(tl.float8e4nv)
+        fade = tl.math.exp2(most - now)
+        most = now
+        counted = (row < rows - tile * TILE)[None, :]
+        weight = weight * fade + tl.sum(tl.where(counted, share.to(tl.float32), 0.0), 1)
+        total = tl.dot(share, tl.trans(value), total * (fade * (unit / scale))[:, None])
+        unit = scale
+    return most, weight, total, unit
 
 
 @triton.jit
 def _attend_kernel(
-    q, factors, out, keys, values, scales, sharpness, length, heads, tiles, first, block, blocks, token, part,
+    q, factors, out, keys, values, scales, past_keys, past_values, past_scales, sharpness, length, heads, tiles,
+    first, block, blocks, codes_step, scales_step, token, part,
     D: tl.constexpr, QUERIES: tl.constexpr,
 ):  # fmt: skip
-    """Queries [l, head, d], turned here, to a window of `first` rows and then `blocks` of `block` rows, each filled up to whole tiles."""
-    head = tl.program_id(1)
+    """Queries [l, head, d], turned here, to a window of `first` rows and one block of `block` rows, and to the slots of `blocks` - 1 others, each filled up to whole tiles."""
+    head = tl.program_id(1).to(tl.int64)
     row = (tl.program_id(0) * QUERIES + tl.arange(0, QUERIES))[:, None]
     columns = tl.arange(0, D)[None, :]
     live = row < length
@@ -116,41 +134,36 @@ def _attend_kernel(
     weight = tl.zeros([QUERIES], tl.float32)
     total = tl.zeros([QUERIES, D], tl.float32)
     first_tiles, block_tiles = tl.cdiv(first, TILE), tl.cdiv(block, TILE)
-    key_scales, value_scales = scales + head * tiles, scales + (heads + head) * tiles
-    unit = tl.load(value_scales)
-    for tile in range(first_tiles + blocks * block_tiles):
-        much = fine * tl.load(key_scales + tile)
-        key = keys.load([(head * tiles + tile) * TILE, 0])
-        value = values.load([(head * tiles + tile) * D, 0])
-        score = tl.dot(query, tl.trans(key)).to(tl.float32)
-        now = tl.maximum(most, tl.max(score, 1) * much)
-        fade = tl.math.exp2(most - now)
-        most = now
-        lift = -now + RAISED
-        share = tl.math.exp2(tl.fma(score, much[:, None], lift[:, None]))
-        share = share.to(tl.float8e4nv)
-        of_block = tl.maximum(tile - first_tiles, 0) % tl.maximum(block_tiles, 1)
-        rows = tl.where(tile < first_tiles, first - tile * TILE, block - of_block * TILE)
-        counted = (tl.arange(0, TILE) < rows)[None, :]
-        weight = weight * fade + tl.sum(tl.where(counted, share.to(tl.float32), 0.0), 1)
-        # The total is in units of the last tile's scale.
-        scale = tl.load(value_scales + tile)
-        total = tl.dot(
-            _pair_shares(share, QUERIES), tl.trans(value), total * (fade * (unit / scale))[:, None]
-        )
-        unit = scale
+    unit = tl.load(scales + (heads + head) * tiles)
+    begin = head * tiles
+    most, weight, total, unit = _attend_tiles(
+        query, fine, most, weight, total, unit, keys + begin * TILE * D, values + begin * TILE * D,
+        scales + begin, scales + heads * tiles + begin, first_tiles, first, D,
+    )  # fmt: skip
+    begin += first_tiles
+    most, weight, total, unit = _attend_tiles(
+        query, fine, most, weight, total, unit, keys + begin * TILE * D, values + begin * TILE * D,
+        scales + begin, scales + heads * tiles + begin, tl.minimum(blocks, 1) * block_tiles, block, D,
+    )  # fmt: skip
+    begin = head * block_tiles
+    for slot in range(blocks - 1):
+        codes = slot * codes_step + begin * TILE * D
+        scale = past_scales + slot * scales_step + begin
+        most, weight, total, unit = _attend_tiles(
+            query, fine, most, weight, total, unit, past_keys + codes, past_values + codes,
+            scale, scale + heads * block_tiles, block_tiles, block, D,
+        )  # fmt: skip
     total *= (unit / weight)[:, None]
     tl.store(out + (row * heads + head) * D + columns, total.to(out.dtype.element_ty), mask=live)
 
 
-def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV) -> None:
+def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV, begin: int = 0) -> None:
     """quantized_kv.pack_kv, for a batch of one."""
     k, v = _in_rows(k, v)
     _, length, heads, d = k.shape
     keys, values, scales = into
-    tiles = scales.shape[-1]
-    _pack_kernel[(heads, tiles)](
-        k, v, k if factors is None else factors, keys, values, scales, length, heads, tiles,
+    _pack_kernel[(heads, count_tiles(length))](
+        k, v, k if factors is None else factors, keys, values, scales, length, heads, scales.shape[-1], begin,
         k.stride(1), k.stride(2), d, factors is not None, num_warps=8,
     )  # fmt: skip
 
@@ -164,34 +177,19 @@ def apply_rope(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
     )  # fmt: skip
 
 
-def attend_packed(q: Tensor, factors: Tensor, window: PackedKV, seen: "VisibleRows") -> Tensor:
+def attend_packed(
+    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: "VisibleRows"
+) -> Tensor:
     """quantized_kv.attend_packed, for a batch of one."""
     (q,) = _in_rows(q)
     _, length, heads, d = q.shape
     out = torch.empty(1, length, heads, d, dtype=q.dtype, device=q.device)
-    keys, values, scales = window
-    tiles = scales.shape[-1]
     _attend_kernel[(triton.cdiv(length, QUERIES), heads)](
-        q, factors, out,
-        TensorDescriptor.from_tensor(keys.flatten(0, 2), [kv_shape.TILE, d]),
-        TensorDescriptor.from_tensor(values.flatten(0, 3), [d, kv_shape.TILE]),
-        scales, d**-0.5, length, heads, tiles, seen.first, seen.block, seen.blocks,
-        q.stride(1), q.stride(2), d, QUERIES,
-        num_warps=WARPS, num_stages=_pipeline_stages(q.device),
+        q, factors, out, *window, *past, d**-0.5, length, heads, window.scales.shape[-1],
+        seen.first, seen.block, seen.blocks, past.keys.stride(0), past.scales.stride(0),
+        q.stride(1), q.stride(2), d, QUERIES, num_warps=WARPS, num_stages=STAGES,
     )  # fmt: skip
     return out
-
-
-@cache
-def _pipeline_stages(device: torch.device) -> int:
-    """Tiles that are on their way at once: as many as a card has room for beside a second program."""
-    if device.type != "cuda":
-        return 1
-    return (
-        3
-        if torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor >= ROOM
-        else 2
-    )
 
 
 def _in_rows(*parts: Tensor) -> list[Tensor]:

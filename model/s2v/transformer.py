@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from model.device.layer_offload import LayerStream
 from model.device.prefetch import send_to_device
+from model.ops.fp8 import Fp8Linear
 from model.s2v.attention import Attend, Block
 from model.s2v.audio_injector import AudioInjector, AudioStates, CausalAudioEncoder
 from model.s2v.config import S2VConfig
@@ -119,6 +120,11 @@ class S2VTransformer(nn.Module):
     def precision(self) -> torch.dtype:
         """What the weights are kept in, and matrices multiplied in."""
         return self.patch_embedding.weight.dtype
+
+    @property
+    def is_fp8(self) -> bool:
+        """Whether the blocks multiply eight-bit floats."""
+        return isinstance(self.blocks[self.held.start].ffn[0], Fp8Linear)
 
     @property
     def latents_precision(self) -> torch.dtype:

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.avatar import Denoised, Float
+from model.kv import quantized_kv
 from model.kv.kv_cache import from_bits, to_bits
+from model.kv.kv_shape import TILE, PackedSizes
+from model.kv.packed import PackedKV, VisibleRows
 from model.s2v.attention import Attend, attend_all
 from model.s2v.audio_injector import AudioStates
 from model.s2v.conditioning import Conditioning
@@ -148,7 +151,7 @@ class ClipwiseDenoiser:
             positions.append(model.motion_positions(0, h, w))
         return ClipContext(
             model.embed_condition(conditioning.reference, self.motion),
-            attend_rotated(model.factors(*positions)),
+            (attend_packed if model.is_fp8 else attend_rotated)(model.factors(*positions)),
             conditioning.pose_of(self._clip),
             conditioning.token_masks(count),
         )
@@ -202,5 +205,21 @@ def attend_rotated(factors: Tensor) -> Attend:
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return attend_all(apply_rope(q, factors), apply_rope(k, factors), v)
+
+    return attend
+
+
+def attend_packed(factors: Tensor) -> Attend:
+    """attend_rotated in eight bits: keys, queries, values and shares are rounded (model/kv/quantized_kv.py)."""
+    room: list[PackedKV] = []
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        b, rows, heads, d = k.shape
+        if not room:
+            # One for all layers: nobody looks back.
+            room.append(quantized_kv.allocate_packed(PackedSizes(b, heads, rows, d), k.device))
+        window, none = room[0], PackedKV(*(part[None][:0] for part in room[0]))
+        quantized_kv.pack_kv(k, v, factors, window)
+        return quantized_kv.attend_packed(q, factors, window, none, VisibleRows(rows, TILE, 0))
 
     return attend

@@ -28,6 +28,8 @@ class LayerGraphs:
     def __init__(self, device: torch.device, slots: int) -> None:
         self._device, self._slots = device, slots
         self._pool: Any = None
+        # One for all: the allocator gives memory back to the stream that it was taken on.
+        self._aside: Any = None
         self._graphs: dict[tuple[int, int], _Graph] = {}
         self._lasting: Any = None
         self._blocks = 0
@@ -61,13 +63,13 @@ class LayerGraphs:
         places = first.inputs if first else [torch.empty_like(given) for given in inputs]
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
+            self._aside = torch.cuda.Stream(self._device)
         graph, here = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        aside = torch.cuda.Stream(self._device)
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
+        self._aside.wait_stream(here)
+        with torch.cuda.stream(self._aside):
             # Only this thread's calls are those of the graph: another one decodes meanwhile.
             graph.capture_begin(self._pool, capture_error_mode="thread_local")
             output = compute(places)
             graph.capture_end()
-        here.wait_stream(aside)
+        here.wait_stream(self._aside)
         return _Graph(places, graph.replay, output)

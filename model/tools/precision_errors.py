@@ -122,7 +122,7 @@ def fill_cache(cache: KVCache) -> None:
         for slot, room in enumerate(slots):
             seed = 1000 * step + 10 * layer + slot
             k, v = draw_normal(*sizes, seed=seed, device=room.device).to(cache.dtype)
-            cache.window.remember(k, v, None, room)
+            cache.window.remember(k, v, room)
 
 
 def draw_normal(*shape: int, seed: int, device: torch.device | str = "cpu") -> Tensor:

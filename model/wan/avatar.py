@@ -74,7 +74,7 @@ class WanAvatar:
             "precision": FP8 if self._place.fp8 else str(self._place.dtype).removeprefix("torch."),
             "threads": self._threads,
             "kernels": gpu_kernel_versions() if card else torch.backends.cpu.get_cpu_capability(),
-            "rings": "packed in eight bits" if self._place.fp8 else "whole",
+            "rings": "packed in eight bits, interleaved" if self._place.fp8 else "whole",
             "probe": self._probe,
         }
 

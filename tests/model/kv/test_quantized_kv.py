@@ -1,5 +1,7 @@
 """Keys and values in eight bits and back, and attention through them."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +20,25 @@ def packed(k: Tensor, v: Tensor, factors: Tensor | None = None) -> PackedKV:
     room = quantized_kv.allocate_packed(PackedSizes(len(k), HEADS, k.shape[1], D), k.device)
     quantized_kv.pack_kv(k, v, factors, room)
     return room
+
+
+def lay_out(drawn: Sequence[tuple[Tensor, Tensor]]) -> tuple[PackedKV, PackedKV]:
+    """The condition's keys and values and then a block's in a window, with a tile behind them that would be noticed; those of other blocks in slots."""
+    (first, *_), *blocks = drawn
+    rows = blocks[0][0].shape[1] if blocks else 1
+    own, still = PackedSizes(1, HEADS, rows, D), PackedSizes(1, HEADS, first.shape[1], D)
+    there = still.tiles + bool(blocks) * own.tiles
+    device = first.device
+    window = quantized_kv.allocate_packed(PackedSizes(1, HEADS, (there + 1) * TILE, D), device)
+    window.keys.fill_(99)
+    window.scales.fill_(99)
+    for (k, v), begin in zip(drawn[:2], (0, still.tiles), strict=False):
+        quantized_kv.pack_kv(k, v, None, window, begin)
+    slots = torch.zeros(max(len(blocks) - 1, 0), own.bytes, dtype=torch.uint8, device=device)
+    past = quantized_kv.view_slots(slots, own)
+    for slot, (k, v) in enumerate(drawn[2:]):
+        quantized_kv.pack_kv(k, v, None, quantized_kv.take_slot(past, slot))
+    return window, past
 
 
 def angles(count: int) -> Tensor:
@@ -48,24 +69,22 @@ def test_values_stand_as_tensor_cores_hand_out_scores() -> None:
     assert torch.equal(restore_rows(places), rows)
 
 
-def test_shares_that_are_rounded_to_nothing_still_dilute() -> None:
-    """Two tiles with one and the same keys, the values of one a millionth of the other's: what is attended to is half of what the other says."""
+def test_tiny_values_still_dilute() -> None:
+    """Two blocks with one and the same keys, the values of one a millionth of the other's: what is attended to is half of what the other says."""
     k, v = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1)
-    seen = VisibleRows(TILE, TILE, 1)
-    window = quantized_kv.allocate_packed(PackedSizes(1, HEADS, 2 * TILE, D), k.device)
-    for values, at in ((v, 0), (v * 1e-6, 1)):
-        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(packed(k, values)), window, at)
     q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
-    alone = quantized_kv.attend_packed(q, factors, window, VisibleRows(TILE, TILE, 0))
-    assert lost(2 * quantized_kv.attend_packed(q, factors, window, seen), alone) < 0.01
+    alone = quantized_kv.attend_packed(q, factors, *lay_out([(k, v)]), VisibleRows(TILE, TILE, 0))
+    for drawn in ([(k, v), (k, v * 1e-6)], [(k, v * 1e-6), (k, v)]):
+        both = quantized_kv.attend_packed(q, factors, *lay_out(drawn), VisibleRows(TILE, TILE, 1))
+        assert lost(2 * both, alone) < 0.01
 
 
 def test_divided_by_the_sum_of_what_was_used() -> None:
     """Of values that are all the same every attended value is the same, to float32: the rounding of shares cancels."""
     k = draw(1, 3 * TILE, HEADS, D) * 3
-    v = torch.full_like(k, 0.7)
+    laid = lay_out([(k, torch.full_like(k, 0.7))])
     q, factors = draw(1, 60, HEADS, D, seed=99), angles(60)
-    made = quantized_kv.attend_packed(q, factors, packed(k, v), VisibleRows(3 * TILE, TILE, 0))
+    made = quantized_kv.attend_packed(q, factors, *laid, VisibleRows(3 * TILE, TILE, 0))
     assert lost(made, torch.full_like(made, 0.7)) < 1e-6
 
 
@@ -91,26 +110,17 @@ def test_turned_when_packed_or_later() -> None:
 
 
 @pytest.mark.parametrize(("first", "block", "blocks"), [(20, TILE, 2), (TILE, 50, 3), (130, 7, 1)])
-def test_attention_sees_all_that_lies_in_a_window(first: int, block: int, blocks: int) -> None:
+def test_attention_sees_window_and_slots(first: int, block: int, blocks: int) -> None:
     """Pieces that end within a tile too: as attention over their numbers, one behind the other; queries and shares are rounded, but where torch attends itself."""
     sizes = [first] + [block] * blocks
     drawn = [
         (draw(1, rows, HEADS, D, seed=2 * i), draw(1, rows, HEADS, D, seed=2 * i + 1))
         for i, rows in enumerate(sizes)
     ]
-    seen = VisibleRows(first, block, blocks)
-    # One more than is seen, of numbers that would be noticed.
-    tiles = seen.places[-1].stop + 1
-    window = quantized_kv.allocate_packed(
-        PackedSizes(1, HEADS, tiles * TILE, D), torch.device("cpu")
-    )
-    window.keys.fill_(99)
-    window.scales.fill_(99)
-    for (k, v), at in zip(drawn, seen.places, strict=True):
-        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(packed(k, v)), window, at.start)
+    seen, laid = VisibleRows(first, block, blocks), lay_out(drawn)
     q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
     made, plain = (
-        how(q, factors, window, seen) for how in (quantized_kv.attend_packed, attend_unpacked)
+        how(q, factors, *laid, seen) for how in (quantized_kv.attend_packed, attend_unpacked)
     )
     k, v = (torch.cat(parts, 1).transpose(1, 2) for parts in zip(*drawn, strict=True))
     turned = quantized_kv.apply_rope(q, factors).transpose(1, 2)

@@ -50,6 +50,24 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a.float() - b.float()).norm() / b.float().norm())
 
 
+def lay_out(drawn: list[tuple[Tensor, Tensor]]) -> tuple[PackedKV, PackedKV]:
+    """See test_quantized_kv.lay_out: a window, and slots."""
+    (first, _), *blocks = drawn
+    rows = blocks[0][0].shape[1] if blocks else 1
+    own, still = PackedSizes(1, HEADS, rows, D), PackedSizes(1, HEADS, first.shape[1], D)
+    window = room((still.tiles + own.tiles + 1) * TILE)
+    window.keys.fill_(99)
+    window.scales.fill_(99)
+    for (k, v), begin in zip(drawn[:2], (0, still.tiles), strict=False):
+        quantized_kv.pack_kv(k, v, None, window, begin)
+    # Slots between others, which would be noticed.
+    every = torch.full((len(blocks) + 2, own.bytes), 99, dtype=torch.uint8, device=DEVICE)
+    past = quantized_kv.view_slots(every[1:-2] if blocks else every[:0], own)
+    for slot, (k, v) in enumerate(drawn[2:]):
+        quantized_kv.pack_kv(k, v, None, quantized_kv.take_slot(past, slot))
+    return window, past
+
+
 def room(rows: int) -> PackedKV:
     return quantized_kv.allocate_packed(PackedSizes(1, HEADS, rows, D), DEVICE)
 
@@ -92,31 +110,24 @@ def test_attention_sees_all_that_lies_in_a_window(
     attend, first: int, block: int, blocks: int, sharp: float
 ) -> None:
     """Whole tiles and cut ones, values of different sizes, few keys that count or many; as the formula."""
-    seen = VisibleRows(first, block, blocks)
-    window = room((seen.places[-1].stop + 1) * TILE)
-    window.keys.fill_(99)
-    window.scales.fill_(99)
-    for i, (at, rows) in enumerate(zip(seen.places, [first] + [block] * blocks, strict=True)):
-        piece = room(rows)
-        k, v = draw(1, rows, HEADS, D, seed=i), draw(1, rows, HEADS, D, seed=9 + i) * 3.0**-i
-        quantized_kv.pack_kv(sharp * k, v, None, piece)
-        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(piece), window, at.start)
+    drawn = [
+        (sharp * draw(1, rows, HEADS, D, seed=i), draw(1, rows, HEADS, D, seed=9 + i) * 3.0**-i)
+        for i, rows in enumerate([first] + [block] * blocks)
+    ]
+    seen, laid = VisibleRows(first, block, blocks), lay_out(drawn)
     q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
-    made, wanted = (how(q, factors, window, seen) for how in (attend, quantized_kv.attend_packed))
+    made, wanted = (how(q, factors, *laid, seen) for how in (attend, quantized_kv.attend_packed))
     assert made.shape == wanted.shape
     assert distance(made, wanted) < NEAR
 
 
 def test_tiny_values_dilute(attend) -> None:
-    """Beside a tile of values, one of the same keys and a millionth of the values: half of what the first alone says."""
-    k, v, window = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1), room(2 * TILE)
-    for at, values in enumerate((v, v * 1e-6)):
-        piece = room(TILE)
-        quantized_kv.pack_kv(k, values, None, piece)
-        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(piece), window, at)
+    """Beside a condition, a block of the same keys and a millionth of the values: half of what the first alone says."""
+    k, v = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1)
     q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
-    alone = attend(q, factors, window, VisibleRows(TILE, TILE, 0))
-    assert distance(2 * attend(q, factors, window, VisibleRows(TILE, TILE, 1)), alone) < 0.01
+    alone = attend(q, factors, *lay_out([(k, v)]), VisibleRows(TILE, TILE, 0))
+    both = attend(q, factors, *lay_out([(k, v), (k, v * 1e-6)]), VisibleRows(TILE, TILE, 1))
+    assert distance(2 * both, alone) < 0.01
 
 
 def test_heads_may_lie_apart(kernels, attend) -> None:
@@ -128,8 +139,9 @@ def test_heads_may_lie_apart(kernels, attend) -> None:
     kernels.pack_kv(k.contiguous(), v.contiguous(), None, wanted)
     assert torch.equal(made.keys, wanted.keys)
     assert torch.equal(made.values.view(torch.uint8), wanted.values.view(torch.uint8))
-    seen, factors = VisibleRows(40, 40, 0), angles(40)
-    assert torch.equal(*(attend(rows, factors, made, seen) for rows in (q, q.contiguous())))
+    laid, seen = lay_out([(k, v)]), VisibleRows(40, 40, 0)
+    attended = (attend(rows, angles(40), *laid, seen) for rows in (q, q.contiguous()))
+    assert torch.equal(*attended)
 
 
 def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
@@ -138,11 +150,11 @@ def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
     seen, factors = VisibleRows(40, 40, 0), angles(40)
 
     def compute() -> Tensor:
-        packed, window = room(40), room(2 * TILE)
+        packed = room(40)
         quantized_kv.pack_kv(k, v, None, packed)
-        quantized_kv.copy_into_window(quantized_kv.add_slot_axis(packed), window, 0)
+        window, past = lay_out([(k, v)])
         quantized_kv.apply_rope_packed(packed, factors, window)
-        return quantized_kv.attend_packed(q, factors, window, seen)
+        return quantized_kv.attend_packed(q, factors, window, past, seen)
 
     wanted, asked = compute(), set[str]()
     for name in ("pack_kv", "apply_rope", "attend_packed"):

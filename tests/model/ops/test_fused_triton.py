@@ -189,8 +189,9 @@ def test_the_window_is_filled(kernels, monkeypatch, dtype: torch.dtype) -> None:
     for has in (False, True):
         monkeypatch.setattr(kv_window, "has_kernels", lambda _, has=has: has)
         window, room = kv_window.DenseKVWindow(shape, qkv[0]), torch.zeros_like(past[0])
-        q = window.fill(past, room, window.keep(*still), place, qkv)  # type: ignore[arg-type]
-        made.append((q, room.view(dtype), window.attend(q, place, 4)))
+        cached = kv_window.CachedBlocks(past, room, 3)
+        attended = window.attend(cached, window.keep(*still), place, qkv)  # type: ignore[arg-type]
+        made.append((attended, room.view(dtype), window._window))
     for formula, kernel in zip(*made, strict=True):
         assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"])
 

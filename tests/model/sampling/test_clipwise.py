@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.sampling.clipwise import ClipwiseDenoiser, Guidance
+from model.sampling.clipwise import ClipwiseDenoiser, Guidance, attend_packed, attend_rotated
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
 from storage.errors import BadInput, LongtakeError
@@ -158,3 +158,13 @@ def test_everything_is_where_the_model_is() -> None:
     _, untold = loop._build_conditioning(scene.audio_tensor(sound(LATENTS, speakers=2)))
     velocity = loop._velocity(loop._draw_noise(), loop.times[0], loop._build_context(), untold)
     assert loop.schedule.begin()(0, velocity, loop._draw_noise()).device.type == "meta"
+
+
+def test_attention_in_eight_bits_is_attention_but_for_rounding() -> None:
+    """Of all tokens to all tokens, layer after layer in one and the same room."""
+    factors = torch.stack([torch.cos(draw(300, 8)), torch.sin(draw(300, 8))], -1)
+    attend = attend_packed(factors)
+    for layer in range(2):
+        q, k, v = (draw(1, 300, 2, 16, seed=10 * layer + i) for i in range(3))
+        exact = attend_rotated(factors)(q, k, v)
+        assert 0.001 < (attend(q, k, v) - exact).norm() / exact.norm() < 0.05
