@@ -126,14 +126,10 @@ def attend_packed(
     Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958), and divided by the sum
     of these, not of what was rounded to them. Tile after tile, as the highest score so far decides how a share is rounded.
     """
-    if has_kernels(q):
-        if q.shape[-1] == HOPPER_HEAD_DIM and is_hopper(q.device):
-            from model.kv import quantized_kv_hopper
+    if has_kernels(q) and q.shape[-1] == HOPPER_HEAD_DIM and is_hopper(q.device):
+        from model.kv import quantized_kv_hopper
 
-            return quantized_kv_hopper.attend_packed(q, factors, window, past, seen)
-        from model.kv import quantized_kv_triton
-
-        return quantized_kv_triton.attend_packed(q, factors, window, past, seen)
+        return quantized_kv_hopper.attend_packed(q, factors, window, past, seen)
     if q.is_cuda:
         return attend_unpacked(q, factors, window, past, seen)
     turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
@@ -172,7 +168,7 @@ def is_hopper(device: torch.device) -> bool:
 def attend_unpacked(
     q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
 ) -> Tensor:
-    """attend_packed by torch's own attention, where a card has nobody to compile for it: queries and shares are not rounded."""
+    """attend_packed by torch's own attention, on a card for which there is no kernel: queries and shares are not rounded."""
     whole = unpack_kv(window, seen.inside * TILE, q.dtype)
     every = [
         unpack_kv(take_slot(past, i), -(-seen.block // TILE) * TILE, q.dtype)

@@ -1,4 +1,4 @@
-"""Attention in eight bits on a Hopper card, in Gluon: the formula of quantized_kv_triton._attend_kernel with products that run while shares are computed.
+"""Attention in eight bits on a Hopper card, in Gluon: products run while shares are computed. The formula stands in model/kv/quantized_kv.py, which calls this; it is imported where there is such a card and Triton.
 
 One warpgroup a program and two programs a processor, each with its products of eight bits (wgmma) under way: the scores of the next tile and the values of this one are asked for
 together, and shares are computed as soon as the scores are there (FlashAttention-3, arXiv 2407.08608, section 3.2). Shares never leave a thread's registers, as values stand in the order in

@@ -1,11 +1,10 @@
-"""Attention in eight bits on a card, in Triton: queries and keys as whole numbers, values and what falls to them as eight-bit floats (arXiv 2411.10958), over pieces that lie apart.
+"""Keys and values into eight bits on a card, in Triton, as attention wants them.
 
 The formulas stand in model/kv/quantized_kv.py, which calls these; this file is imported where there is a card and Triton.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -15,17 +14,10 @@ from model.kv.kv_shape import count_tiles
 from model.kv.packed import PackedKV
 from model.ops.fused_triton import HALVES, apply_rope_rows
 
-if TYPE_CHECKING:
-    from model.kv.packed import VisibleRows
-
 WHOLE: Any = tl.constexpr(float(packed.INT8_LARGEST))
 FLOAT: Any = tl.constexpr(packed.FP8_LARGEST)
 LEAST: Any = tl.constexpr(packed.LEAST)
 TILE: Any = tl.constexpr(kv_shape.TILE)
-LOG2E: Any = tl.constexpr(packed.LOG2E)
-RAISED: Any = tl.constexpr(packed.RAISED)
-QUERIES, WARPS, STAGES = 64, 4, 2
-"""Rows of queries that one program answers, its warps, and tiles that are on their way at once."""
 
 
 @triton.jit
@@ -86,77 +78,6 @@ def _apply_rope_kernel(
     _store_keys(key, out, out_scales, head, tile, out_tiles, D)
 
 
-@triton.jit
-def _attend_tiles(
-    query, fine, most, weight, total, unit, keys, values, key_scales, value_scales, tiles, rows,
-    D: tl.constexpr,
-):  # fmt: skip
-    """Tiles more, of so many rows: the highest score so far, the sum of all shares, and of the values by their shares, in units of the last tile's scale."""
-    place = tl.arange(0, TILE)
-    # Rows in the order in which values stand.
-    row, columns = interleaved_row(place), tl.arange(0, D)
-    for tile in range(tiles):
-        key = tl.load(keys + (tile * TILE + row[:, None]) * D + columns[None, :])
-        value = tl.load(values + (tile * D + columns[:, None]) * TILE + place[None, :])
-        much = fine * tl.load(key_scales + tile)
-        scale = tl.load(value_scales + tile)
-        score = tl.dot(query, tl.trans(key)).to(tl.float32)
-        now = tl.maximum(most, tl.max(score, 1) * much)
-        lift = -now + RAISED
-        share = tl.math.exp2(tl.fma(score, much[:, None], lift[:, None])).to(tl.float8e4nv)
-        fade = tl.math.exp2(most - now)
-        most = now
-        counted = (row < rows - tile * TILE)[None, :]
-        weight = weight * fade + tl.sum(tl.where(counted, share.to(tl.float32), 0.0), 1)
-        total = tl.dot(share, tl.trans(value), total * (fade * (unit / scale))[:, None])
-        unit = scale
-    return most, weight, total, unit
-
-
-@triton.jit
-def _attend_kernel(
-    q, factors, out, keys, values, scales, past_keys, past_values, past_scales, sharpness, length, heads, tiles,
-    first, block, blocks, codes_step, scales_step, token, part,
-    D: tl.constexpr, QUERIES: tl.constexpr,
-):  # fmt: skip
-    """Queries [l, head, d], turned here, to a window of `first` rows and one block of `block` rows, and to the slots of `blocks` - 1 others, each filled up to whole tiles."""
-    head = tl.program_id(1).to(tl.int64)
-    row = (tl.program_id(0) * QUERIES + tl.arange(0, QUERIES))[:, None]
-    columns = tl.arange(0, D)[None, :]
-    live = row < length
-    at = row * token + head * part + columns
-    query = tl.load(q + at, mask=live, other=0.0).to(tl.float32)
-    query = apply_rope_rows(query, factors, row, columns, live)
-    fine = tl.maximum(tl.max(tl.abs(query), 1), LEAST) / WHOLE
-    query = _round_to_int8(query, fine[:, None])
-    fine *= sharpness * LOG2E
-    most = tl.full([QUERIES], -1e30, tl.float32)
-    weight = tl.zeros([QUERIES], tl.float32)
-    total = tl.zeros([QUERIES, D], tl.float32)
-    first_tiles, block_tiles = tl.cdiv(first, TILE), tl.cdiv(block, TILE)
-    unit = tl.load(scales + (heads + head) * tiles)
-    begin = head * tiles
-    most, weight, total, unit = _attend_tiles(
-        query, fine, most, weight, total, unit, keys + begin * TILE * D, values + begin * TILE * D,
-        scales + begin, scales + heads * tiles + begin, first_tiles, first, D,
-    )  # fmt: skip
-    begin += first_tiles
-    most, weight, total, unit = _attend_tiles(
-        query, fine, most, weight, total, unit, keys + begin * TILE * D, values + begin * TILE * D,
-        scales + begin, scales + heads * tiles + begin, tl.minimum(blocks, 1) * block_tiles, block, D,
-    )  # fmt: skip
-    begin = head * block_tiles
-    for slot in range(blocks - 1):
-        codes = slot * codes_step + begin * TILE * D
-        scale = past_scales + slot * scales_step + begin
-        most, weight, total, unit = _attend_tiles(
-            query, fine, most, weight, total, unit, past_keys + codes, past_values + codes,
-            scale, scale + heads * block_tiles, block_tiles, block, D,
-        )  # fmt: skip
-    total *= (unit / weight)[:, None]
-    tl.store(out + (row * heads + head) * D + columns, total.to(out.dtype.element_ty), mask=live)
-
-
 def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV, begin: int = 0) -> None:
     """quantized_kv.pack_kv, for a batch of one."""
     k, v = _in_rows(k, v)
@@ -175,21 +96,6 @@ def apply_rope(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
         packed.keys, packed.scales, factors, window.keys, window.scales, len(factors), tiles,
         window.scales.shape[-1], packed.keys.shape[-1], num_warps=8,
     )  # fmt: skip
-
-
-def attend_packed(
-    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: "VisibleRows"
-) -> Tensor:
-    """quantized_kv.attend_packed, for a batch of one."""
-    (q,) = _in_rows(q)
-    _, length, heads, d = q.shape
-    out = torch.empty(1, length, heads, d, dtype=q.dtype, device=q.device)
-    _attend_kernel[(triton.cdiv(length, QUERIES), heads)](
-        q, factors, out, *window, *past, d**-0.5, length, heads, window.scales.shape[-1],
-        seen.first, seen.block, seen.blocks, past.keys.stride(0), past.scales.stride(0),
-        q.stride(1), q.stride(2), d, QUERIES, num_warps=WARPS, num_stages=STAGES,
-    )  # fmt: skip
-    return out
 
 
 def _in_rows(*parts: Tensor) -> list[Tensor]:

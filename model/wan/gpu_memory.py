@@ -18,6 +18,8 @@ DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.95e9
 
 What torch then held on one H200: docs/models.md, "Memory".
 """
+GRAPHS = 5_000
+"""Bytes for each pixel that graphs of the layers keep for themselves: 1.3 GB at 704x384 on one H200 (docs/performance.md)."""
 HEARING = 16
 """Bytes for each token and channel of each of several speakers while an injector makes all tokens hear it: repeated, wide in float32, normalised, asking, heard, put out, masked (model/s2v/audio_injector.py). Of one speaker it is in DENOISING, which was measured."""
 BUFFERS = 2
@@ -88,6 +90,8 @@ class MemoryNeed:
     """Tokens of a block, in float32: what goes from rank to rank where layers are shared out."""
     injectors: int = 0
     """Weights that belong to some of the blocks and are counted in `other`: they stay on the card, of the blocks that are there."""
+    graphs: int = 0
+    """What graphs of the layers keep for themselves, where nothing waits on the host and a process is alone."""
     kept_heads: int = 0
     """Keys and values of the condition and of the window, all heads of them, that are counted in `denoising`: a rank with a share of the heads has a share of them. Its other activations are counted whole, with what it exchanges."""
 
@@ -107,6 +111,7 @@ class MemoryNeed:
             layer_kv_cache=self.layer_kv_cache // shard.parts,
             denoising=self.denoising + hops - self.kept_heads + self.kept_heads // shard.parts,
             kept_heads=self.kept_heads // shard.parts,
+            graphs=0,
             vae=leads * self.vae,
             audio_encoder=leads * self.audio_encoder,
             text_encoder=leads * self.text_encoder,
@@ -120,7 +125,7 @@ class MemoryNeed:
             "rings": min(self.kv_caches, BUFFERS * self.layer_kv_cache)
             if plan.kv_on_host
             else self.kv_caches,
-            "activations": self.denoising,
+            "activations": self.denoising + (self.graphs if plan == OffloadPlan() else 0),
             "VAE": self.vae,
             "speech encoder": self.audio_encoder,
             "CUDA": int(CONTEXT),
@@ -181,7 +186,8 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
     condition = _kv_bytes(config, film, 5 * tokens // 2) if film.kv_latents else 0
     own = _kv_bytes(config, film, film.together * tokens)
     slots = max(film.kv_latents // film.together - 1, 0)
-    window = condition + (1 + slots) * own if film.kv_latents else 0
+    # In eight bits cached blocks are attended to where they lie.
+    window = condition + (1 + (0 if film.fp8 else slots)) * own if film.kv_latents else 0
     cross = config["num_layers"] * (condition + 2 * BF16_BYTES * config["dim"] * config["text_len"])
     pixels = film.width * film.height
     several = film.speakers if film.speakers > 1 else 0
@@ -201,6 +207,7 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
             size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
         ),
         kept_heads=config["num_layers"] * condition + window,
+        graphs=int(GRAPHS * film.together / 3 * pixels) if film.kv_latents else 0,
     )
 
 

@@ -109,8 +109,8 @@ def job() -> RankJob:
     ("rank", "free", "line"),
     [
         (1, 14e9, ""),
-        (1, 9e9, "has 9.0 GB of its card free, and its part needs 13.5"),
-        (0, 14e9, "has 14.0 GB of its card free, and its part needs 19.6"),
+        (1, 9e9, "has 9.0 GB of its card free, and its part needs 13.4"),
+        (0, 14e9, "has 14.0 GB of its card free, and its part needs 19.5"),
     ],
 )
 def test_a_rank_whose_card_is_smaller_or_full_does_not_join(

@@ -42,7 +42,7 @@ def test_steps_where_each_card_holds_all_layers(
 def test_the_reason_names_both_figures() -> None:
     """What a rank would take, and what is free."""
     line = choose_shards("live-avatar", EIGHT, AUTO, 4, int(23.4e9)).reason
-    assert line == "with all layers a rank takes 32.6 GB of its card, and 23.4 are free"
+    assert line == "with all layers a rank takes 32.5 GB of its card, and 23.4 are free"
 
 
 def test_rank_0_has_fewer_layers_where_its_card_would_not_hold_as_many() -> None:

@@ -25,7 +25,7 @@ def taken(
 
 @pytest.mark.parametrize(
     ("name", "options", "measured"),
-    [("live-avatar", ASKED, 72.5), ("live-avatar", EIGHT, 44.4), ("wan-s2v", ASKED, 49.1)],
+    [("live-avatar", ASKED, 73.8), ("live-avatar", EIGHT, 44.4), ("wan-s2v", ASKED, 49.1)],
 )
 def test_the_card_is_reckoned_within_five_in_a_hundred(
     name: str, options: Options, measured: float

@@ -57,7 +57,7 @@ def test_cards_that_share_a_film(asked: Callable[..., Request]) -> None:
     assert f"{one.time.frames_a_second:.2g} frames a second" in found.shared.alone
     assert found.host.parts["program"] == 4 * one.host.parts["program"]
     line = describe_sharing(found.shared)
-    assert line.startswith("--gpus 4 --parallel layers: with all layers a rank takes 32.6 GB")
+    assert line.startswith("--gpus 4 --parallel layers: with all layers a rank takes 32.5 GB")
     facts = json.loads(found.as_json())
     assert [each["rank"] for each in facts["shared"]["ranks"]] == [0, 1, 2, 3]
 
