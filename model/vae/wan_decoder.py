@@ -41,8 +41,11 @@ FOLDED_BELOW = 192
 Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as conv2d with its fold: 96 channels 2.23 and 1.76; 192 channels 1.05 and 1.29;
 384 channels at 96x176 .48 and .44, at 48x88 .110 and .125.
 """
-ALIGNED = 8
-"""Channels that kernels for tensor cores come in: the three of a picture alone would miss them."""
+TILE = 4
+"""Height and width of the squares of pixels that the last convolution makes at once.
+
+A picture's three channels fill a small part of what kernels for tensor cores compute at least; those of a square fill most of it.
+"""
 
 
 class WanDecoder:
@@ -52,7 +55,8 @@ class WanDecoder:
         norm, _, conv = decoder.head
         self._conv_in = CausalConv3d(decoder.conv1)
         self._steps = [_step_of(layer) for layer in _layers_of(decoder)]
-        self._head = NormActConv(norm, conv)
+        self._head = HeadConv(conv, min(TILE, 2 ** sum(map(_enlarges, decoder.upsamples))))
+        self._norm = NormActConv(norm, self._head)
 
     def decode(self, z: Tensor, past: FeatureCache) -> Tensor:
         """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `conv2`; `past` is brought up to date."""
@@ -63,14 +67,18 @@ class WanDecoder:
         parts = PendingSum(self._conv_in.convolve(joined, past), self._conv_in.bias)
         for step in self._steps:
             parts = step(parts, past)
-        _, convolved = self._head(parts, past)
-        return to_frames(PendingSum(convolved, self._head.conv.bias))
+        _, convolved = self._norm(parts, past)
+        return to_frames(PendingSum(convolved, self._head.bias))
 
 
 def _layers_of(decoder: wan_modules.Decoder) -> Iterator[nn.Module]:
     """Everything between the first and the last convolution, in the order in which it runs."""
     yield from decoder.middle
     yield from decoder.upsamples
+
+
+def _enlarges(layer: nn.Module) -> bool:
+    return isinstance(layer, wan_modules.Upsample)
 
 
 def _step_of(layer: nn.Module) -> Callable[[PendingSum, FeatureCache], PendingSum]:
@@ -82,9 +90,9 @@ def _step_of(layer: nn.Module) -> Callable[[PendingSum, FeatureCache], PendingSu
 class CausalConv3d:
     """A convolution over a frame and the two before it, its weight [o, c, 3, y, x] laid out in memory for the way it is run."""
 
-    def __init__(self, conv: Any) -> None:
+    def __init__(self, conv: Any, *, folded: bool = False) -> None:
         channels, size = conv.weight.shape[1], conv.weight.shape[-1]
-        self.folded = channels < FOLDED_BELOW or size == 1
+        self.folded = folded or channels < FOLDED_BELOW or size == 1
         order = "o c t y x -> o y x t c" if self.folded else "o c t y x -> o t y x c"
         stored = rearrange(conv.weight.data, order).contiguous()
         back = " -> ".join(reversed(order.split(" -> ")))
@@ -110,9 +118,8 @@ class CausalConv3d:
         frames, margin = joined.frames, self._margin
         if self.folded:
             images = rearrange(frames, "b t h w c -> (b t) c h w")
-            y = F.conv2d(images, pad_outputs(self._weight), padding=margin)
-            y = rearrange(y, "(b t) o h w -> b t h w o", b=len(frames))
-            return y[..., : len(self.bias)]
+            y = F.conv2d(images, self._weight, padding=margin)
+            return rearrange(y, "(b t) o h w -> b t h w o", b=len(frames))
         volume = rearrange(frames, "b t h w c -> b c t h w")
         y = F.conv3d(volume, self._weight, padding=(0, margin, margin))
         return rearrange(y, "b o t h w -> b t h w o")
@@ -135,12 +142,29 @@ class DoublingConv(CausalConv3d):
         return torch.stack(frames, 2).flatten(1, 2)
 
 
+class HeadConv(CausalConv3d):
+    """The last convolution, which makes a square of pixels at each step of as many."""
+
+    def __init__(self, conv: Any, tile: int) -> None:
+        super().__init__(conv, folded=True)
+        self._tile = tile
+
+    def convolve(self, joined: JoinedFrames, past: FeatureCache) -> Tensor:
+        """[b, t, h, w, 3 c] → [b, t, h, w, o]; what is to be remembered is from now on."""
+        past[self] = joined.last
+        images = rearrange(joined.frames, "b t h w c -> (b t) c h w")
+        weight = tile_outputs(self._weight, self._tile)
+        y = F.conv2d(images, weight, stride=self._tile, padding=self._margin)
+        order = "(b t) (y x o) h w -> b t (h y) (w x) o"
+        return rearrange(y, order, b=len(joined.frames), y=self._tile, x=self._tile)
+
+
 class NormActConv:
     """A norm, a SiLU and the causal convolution behind them."""
 
-    def __init__(self, norm: Any, conv: Any) -> None:
+    def __init__(self, norm: Any, conv: CausalConv3d) -> None:
         self._gamma = norm.gamma.data.flatten()
-        self.conv = CausalConv3d(conv)
+        self.conv = conv
 
     def __call__(self, parts: PendingSum, past: FeatureCache) -> tuple[Tensor | None, Tensor]:
         """The sum, if it has more than a bias to add, and its convolution."""
@@ -154,7 +178,8 @@ class Block:
 
     def __init__(self, block: wan_modules.ResidualBlock) -> None:
         norm1, _, conv1, norm2, _, _, conv2 = block.residual
-        self._first, self._second = NormActConv(norm1, conv1), NormActConv(norm2, conv2)
+        self._first = NormActConv(norm1, CausalConv3d(conv1))
+        self._second = NormActConv(norm2, CausalConv3d(conv2))
         shortcut = block.shortcut
         self._shortcut = shortcut if isinstance(shortcut, nn.Conv3d) else None
         self._nothing = torch.zeros_like(self._second.conv.bias)
@@ -298,13 +323,12 @@ def widen_dtype(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def pad_outputs(weight: Tensor) -> Tensor:
-    """A convolution's weight [o, c, y, x], with zeros up to eight outputs if it has fewer."""
-    wanting = ALIGNED - weight.shape[0]
-    if wanting <= 0:
-        return weight
-    padded = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, wanting))
-    return padded.contiguous(memory_format=torch.channels_last)
+def tile_outputs(weight: Tensor, tile: int) -> Tensor:
+    """The weight [t t o, c, t + 2, t + 2] that makes, at every t-th pixel, the t x t pixels that [o, c, 3, 3] makes one by one: shifted, zeros around."""
+    size = tile + weight.shape[-1] - 1
+    windows = F.pad(weight, [tile - 1] * 4).unfold(2, size, 1).unfold(3, size, 1).flip(2, 3)
+    shifted = rearrange(windows, "o c row column y x -> (row column o) c y x")
+    return shifted.contiguous(memory_format=torch.channels_last)
 
 
 def sum_taps(weight: Tensor) -> Tensor:

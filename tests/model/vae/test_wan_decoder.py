@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.vae.wan_decoder import interleave_phases, sum_taps
+from model.vae.wan_decoder import interleave_phases, sum_taps, tile_outputs
 from model.vae.wan_vae import WanFrameStream, WanVAE
 from tests.model.vae.stock_vae import SHALLOW, WAN, copy_stock, make_stock, to_published_names
 
@@ -120,3 +120,14 @@ def test_sums_of_taps_are_rounded_once() -> None:
     assert torch.equal(made, sum_taps(weight.double()).bfloat16())
     assert made.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(weight, before)
+
+
+@pytest.mark.parametrize("tile", [1, 2, 4])
+def test_squares_of_pixels_are_those_of_one_convolution(tile: int) -> None:
+    """A convolution that makes squares makes what the one with a weight of 3x3 makes."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 6, 8, 12, dtype=torch.float64, generator=generator)
+    weight = torch.randn(3, 6, 3, 3, dtype=torch.float64, generator=generator)
+    y = F.conv2d(images, tile_outputs(weight, tile), stride=tile, padding=1)
+    made = rearrange(y, "t (y x c) h w -> t c (h y) (w x)", y=tile, x=tile)
+    torch.testing.assert_close(made, F.conv2d(images, weight, padding=1), atol=1e-12, rtol=0)
