@@ -10,8 +10,8 @@ FILES = 47.1e9
 """Bytes of all weights."""
 STARTING, ENDING, COMPILING = 7.0, 3.0, 11.0
 """Seconds for the prompt, the picture and the sound, after the last clip, and for compiling kernels; measured beside one H200 (docs/plan.md)."""
-LAUNCHES, OTHERS = 318, 45_000
-"""What the host does for a layer of one pass, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
+LAUNCHES, GRAPH_LAUNCHES, OTHERS = 318, 600, 45_000
+"""What the host does for a layer of one pass, for a whole pass whose layers are a graph, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
 BESIDE_SLOWDOWN, REACHED_SHARE = 0.27, 0.95
 """What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
 Measured with 63, 153 and 282 GB a clip at 53 GB/s: 3.0, 3.8 and 5.9 s, where all on the card takes 2.8 (docs/performance.md)."""
@@ -33,6 +33,8 @@ class ClipWork:
     fp8: bool = False
     parts: int = 1
     """Ranks that have a share of each block."""
+    graphed: bool = False
+    """Whether all layers of a pass are asked for at once (model/sampling/layer_graphs.py)."""
 
     @property
     def blocks(self) -> int:
@@ -43,6 +45,13 @@ class ClipWork:
     def passes(self) -> int:
         """Passes through the transformer for a clip."""
         return self.blocks * self.evaluations
+
+    @property
+    def launches(self) -> int:
+        """What the host asks for in all passes of a clip, in smallest pieces of work."""
+        return self.passes * (
+            GRAPH_LAUNCHES if self.graphed else self.config["num_layers"] * LAUNCHES
+        )
 
     @property
     def pixels(self) -> int:
@@ -97,7 +106,7 @@ def estimate_seconds(
     load = (
         speed.libraries + STARTING + FILES / speed.reading + (0.0 if speed.compiled else COMPILING)
     )
-    asking = share * shape.passes * shape.config["num_layers"] * LAUNCHES + OTHERS
+    asking = share * shape.launches + OTHERS
     return TimeEstimate(
         load, denoise + waiting, decode, measured.beside, speed.launch * asking, ENDING, pose
     )

@@ -141,7 +141,8 @@ def test_by_heads_each_rank_has_all_weights_and_a_share_of_the_caches() -> None:
         time = estimate_time("live-avatar", EIGHT, replace(AUTO, shard=shard), free, speed)
         assert time is not None
         assert time.denoise == pytest.approx(alone.denoise / 4)
-        assert time.host == alone.host
+        # No graphs between ranks: their hosts ask for each layer's pieces.
+        assert time.host > 4 * alone.host
 
 
 def test_a_clip_wise_model_shares_its_guidance() -> None:
