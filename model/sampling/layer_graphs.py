@@ -5,6 +5,7 @@ written to. Whatever else a graph reads (weights, the condition, the prompt) mus
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +34,13 @@ class LayerGraphs:
         self._graphs: dict[tuple[int, int], _Graph] = {}
         self._lasting: Any = None
         self._blocks = 0
+        self._without = False
+        """There was no memory for them."""
 
     def forget(self) -> None:
-        """Drop all graphs: something that they read is no more."""
+        """Drop all graphs: something that they read is no more. What they have been asked for ends first, as their memory becomes others'."""
+        if self._graphs and self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
         self._graphs.clear()
         self._lasting, self._blocks = None, 0
 
@@ -48,11 +53,17 @@ class LayerGraphs:
 
     def run(self, step: int, slot: int, inputs: Sequence[Tensor], compute: Compute) -> Tensor:
         """`compute(inputs)` at a step of a block that is written to a slot; what comes out is overwritten by the next run."""
-        if self._blocks <= 1 + self._slots:
+        if self._blocks <= 1 + self._slots or self._without:
             return compute(inputs)
         graph = self._graphs.get((step, slot))
         if graph is None:
-            graph = self._graphs[step, slot] = self._capture(inputs, compute)
+            try:
+                graph = self._graphs[step, slot] = self._capture(inputs, compute)
+            except torch.OutOfMemoryError:
+                # A film needs no graphs, and what memory there is.
+                self.forget()
+                self._without = True
+                return compute(inputs)
         for place, given in zip(graph.inputs, inputs, strict=True):
             place.copy_(given)
         graph.replay()
@@ -69,7 +80,13 @@ class LayerGraphs:
         with torch.cuda.stream(self._aside):
             # Only this thread's calls are those of the graph: another one decodes meanwhile.
             graph.capture_begin(self._pool, capture_error_mode="thread_local")
-            output = compute(places)
+            try:
+                output = compute(places)
+            except Exception:
+                # What is told is what went wrong, not that half a graph cannot be ended.
+                with suppress(RuntimeError):
+                    graph.capture_end()
+                raise
             graph.capture_end()
         here.wait_stream(self._aside)
         return _Graph(places, graph.replay, output)

@@ -77,6 +77,19 @@ def test_a_prompt_for_every_block_is_never_captured() -> None:
     assert graphs.captured == 0
 
 
+def test_a_film_goes_on_without_memory_for_graphs() -> None:
+    """Those that there are are dropped, nothing more is captured, and what comes out is right."""
+    graphs = Recorded()
+    assert run_blocks(graphs, range(5), "a prompt")[-1] == 8
+    graphs._capture = unable  # type: ignore[method-assign]
+    assert run_blocks(graphs, range(5, 20), "a prompt") == [2.0 * block for block in range(5, 20)]
+    assert not graphs._graphs
+
+
+def unable(*_: object) -> _Graph:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="graphs are a card's")
 def test_a_film_with_graphs_has_the_bits_of_one_without() -> None:
     """Eight clips, and one that goes on in the middle, where the other has graphs already and it has none yet."""
