@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from model.kv.kv_shape import TILE, PackedSizes
+from model.kv.kv_shape import TILE, PackedSizes, count_tiles
 from model.kv.packed import (
     FP8_LARGEST,
     INT8_LARGEST,
@@ -29,6 +29,8 @@ from model.ops.fused import has_kernels
 from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope
 
+HEADS_UNPACKED = 8
+"""Heads that are unpacked at once."""
 HOPPER, HOPPER_HEAD_DIM = 9, 128
 """The cards with a kernel of their own, and the channels of a head that it is for."""
 
@@ -169,15 +171,25 @@ def attend_unpacked(
     q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
 ) -> Tensor:
     """attend_packed by torch's own attention, on a card for which there is no kernel: queries and shares are not rounded."""
-    whole = unpack_kv(window, seen.inside * TILE, q.dtype)
-    every = [
-        unpack_kv(take_slot(past, i), -(-seen.block // TILE) * TILE, q.dtype)
-        for i in range(max(seen.blocks - 1, 0))
-    ]
-    live = torch.cat([torch.arange(TILE) < rows for *_, rows in seen.rows()]).to(q.device)
-    keys, values = (torch.cat(parts, 2)[:, :, live] for parts in zip(whole, *every, strict=True))
+    marks = torch.cat([torch.arange(TILE) < rows for *_, rows in seen.rows()])
+    # Numbers, found on the host: a card would be waited for by whoever asks it which marks are set.
+    live = marks.nonzero().flatten().to(q.device)
     turned = rearrange(apply_rope(q, factors), "b l n d -> b n l d")
-    return rearrange(attend_heads(turned, keys, values), "b n l d -> b l n d")
+    attended = []
+    # Not all heads at once: what is unpacked is eight times as large in float32, and their cards are small.
+    for begin in range(0, turned.shape[1], HEADS_UNPACKED):
+        heads = slice(begin, begin + HEADS_UNPACKED)
+        pieces = [unpack_kv(_take_heads(window, heads), seen.inside * TILE, q.dtype)]
+        for slot in range(max(seen.blocks - 1, 0)):
+            rows = count_tiles(seen.block) * TILE
+            pieces.append(unpack_kv(_take_heads(take_slot(past, slot), heads), rows, q.dtype))
+        keys, values = (torch.cat(parts, 2)[:, :, live] for parts in zip(*pieces, strict=True))
+        attended.append(attend_heads(turned[:, heads], keys, values))
+    return rearrange(torch.cat(attended, 1), "b n l d -> b l n d")
+
+
+def _take_heads(packed: PackedKV, heads: slice) -> PackedKV:
+    return PackedKV(packed.keys[:, heads], packed.values[:, heads], packed.scales[:, :, heads])
 
 
 def unpack_kv(packed: PackedKV, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

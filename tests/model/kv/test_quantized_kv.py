@@ -69,6 +69,15 @@ def test_values_stand_as_tensor_cores_hand_out_scores() -> None:
     assert torch.equal(restore_rows(places), rows)
 
 
+def test_heads_are_unpacked_some_at_a_time(monkeypatch) -> None:
+    """To what all at once give."""
+    drawn = [(draw(1, 150, HEADS, D, seed=i), draw(1, 150, HEADS, D, seed=9 + i)) for i in range(4)]
+    asked = draw(1, 6, HEADS, D, seed=99), angles(6), *lay_out(drawn), VisibleRows(150, 150, 3)
+    wanted = attend_unpacked(*asked)
+    monkeypatch.setattr(quantized_kv, "HEADS_UNPACKED", 1)
+    assert lost(attend_unpacked(*asked), wanted) < 1e-6
+
+
 def test_tiny_values_still_dilute() -> None:
     """Two blocks with one and the same keys, the values of one a millionth of the other's: what is attended to is half of what the other says."""
     k, v = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1)
