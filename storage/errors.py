@@ -363,7 +363,7 @@ class NoWatermark(LongtakeError):
 
 
 class FilmsMissing(LongtakeError):
-    """Not there: {} of {}. The table says why; the same command again makes what is missing."""
+    """Not there: {} of {}. The table or a line above it says why; the same command again makes what is missing."""
 
     exit_code = 9
 

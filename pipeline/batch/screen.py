@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,13 +36,16 @@ class BatchLines(BatchListener):
 
     def __init__(self, tell: Tell) -> None:
         self._tell, self._total, self._done = tell, 0, 0
+        self.refused: frozenset[str] = frozenset()
+        """Places of the films that cannot be made, each of which was told with its reason before the work."""
 
     def add_films(self, films: Sequence[BatchFilm]) -> None:
         """Say what cannot be made, and which flags do nothing."""
         self._total, self._done = len(films), sum(film.is_there for film in films)
-        for film in films:
-            if film.state == "failed":
-                self._tell(f"{film.place}: {film.reason}")
+        refused = [film for film in films if film.state == "failed"]
+        for film in refused:
+            self._tell(f"{film.place}: {film.reason}")
+        self.refused = frozenset(film.place for film in refused)
         for notice, count in Counter(line for film in films for line in film.notices).items():
             self._tell(f"{notice} ({count_noun(count, 'film')})")
 
@@ -127,7 +130,7 @@ class BatchBar(BatchLines):
 
 
 @contextmanager
-def follow_batch(console: "Console | None", tell: Tell) -> Iterator[BatchListener]:
+def follow_batch(console: "Console | None", tell: Tell) -> Iterator[BatchLines]:
     """Who listens to a batch: a bar on a terminal, else `tell` gets the lines."""
     if console is None:
         yield BatchLines(tell)
@@ -137,8 +140,8 @@ def follow_batch(console: "Console | None", tell: Tell) -> Iterator[BatchListene
         yield bar
 
 
-def show_batch(result: BatchResult) -> "Iterator[RenderableType]":
-    """The table of states, and their numbers."""
+def show_batch(result: BatchResult, told: Collection[str] = ()) -> "Iterator[RenderableType]":
+    """The table of states, the reasons of films that are not there, and the numbers. `told`: places whose reasons stand above it already."""
     from rich.table import Table
     from rich.text import Text
 
@@ -153,6 +156,6 @@ def show_batch(result: BatchResult) -> "Iterator[RenderableType]":
     if more := len(shown) - MOST_ROWS:
         yield from [f"… and {count_noun(more, 'film')} more: --json names all"] if more > 0 else []
     for film in shown[:MOST_ROWS]:
-        if film.reason:
+        if film.reason and film.place not in told:
             yield f"{film.place}: {film.reason}"
     yield ", ".join(f"{result.count(each)} {each}" for each in STATES if result.count(each))

@@ -58,7 +58,10 @@ def prepare(command: Command) -> Job:
     return Job(partial(_make, request, prepare_logging(command)), partial(_show, command, page))
 
 
-def _make(request: "BatchRequest", console: "Console | None") -> "BatchResult":
+def _make(
+    request: "BatchRequest", console: "Console | None"
+) -> "tuple[BatchResult, frozenset[str]]":
+    """What there is of the batch, and the places of the films that were told to be refused."""
     from pipeline.batch.batch import make_batch
     from pipeline.batch.screen import follow_batch
 
@@ -66,14 +69,17 @@ def _make(request: "BatchRequest", console: "Console | None") -> "BatchResult":
         print_words(spell_unprintable(line), sys.stderr)
 
     with follow_batch(console, tell) as listener:
-        return make_batch(request, listener)
+        return make_batch(request, listener), listener.refused
 
 
-def _show(command: Command, page: Path | None, result: "BatchResult") -> int:
+def _show(command: Command, page: Path | None, done: "tuple[BatchResult, frozenset[str]]") -> int:
     """Print the table, and write the page. Raises what is to be the last line where not all films are there."""
     from pipeline.batch.screen import show_batch
 
-    print_result(command, result, show_batch(result))
+    result, refused = done
+    # Lines went to stderr, the table goes to stdout: on one terminal a reason is read once.
+    on_one_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    print_result(command, result, show_batch(result, refused if on_one_terminal else ()))
     if page is not None:
         from pipeline.batch.page import find_page, write_batch_page
 

@@ -107,6 +107,7 @@ def started(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
         *words: object,
         fakes: Mapping[str, str] | None = None,
         stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
         cwd: Path = tmp_path,
     ) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -114,7 +115,7 @@ def started(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
             cwd=cwd,
             env={**os.environ, **(fakes or {})},
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 

@@ -1,8 +1,11 @@
 """Tables of small films whose processes have the fake model."""
 
 import json
+import os
+import pty
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,28 @@ def run_batch(batch: Start) -> Run:
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
     return run
+
+
+@pytest.fixture
+def batch_screen(
+    started: Start, fake_fork_server: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """All that `longtake batch` writes on a terminal that has both of its streams."""
+    monkeypatch.setenv("PYTHONPATH", str(fake_fork_server))
+
+    def show(table: Path, *words: object) -> str:
+        ours, theirs = pty.openpty()
+        fakes, seen = {"COLUMNS": "400", "TERM": "xterm"}, b""
+        process = started("batch", table, *FLAGS, *words, fakes=fakes, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        with suppress(OSError):  # how Linux tells that nobody writes any more
+            while piece := os.read(ours, 65536):
+                seen += piece
+        os.close(ours)
+        process.wait()
+        return seen.decode()
+
+    return show
 
 
 def states_of(done: "subprocess.CompletedProcess[str]") -> list[str]:

@@ -59,7 +59,19 @@ def test_film_that_cannot_be_made_holds_up_no_other(table: Write, run_batch: Run
             assert line in done.stderr.splitlines()[0] + done.stderr.splitlines()[1]
             assert line in done.stdout
         assert f"1 {state}, 2 failed" in done.stdout
-        assert done.stderr.endswith("longtake: Not there: 2 of 3 films. The table says why; the same command again makes what is missing.\n")  # fmt: skip
+        assert done.stderr.endswith("longtake: Not there: 2 of 3 films. The table or a line above it says why; the same command again makes what is missing.\n")  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [(), ("--look",)], ids=["made", "looked at"])
+def test_a_reason_is_read_once_on_a_terminal(
+    words: tuple[str, ...], table: Write, batch_screen: Callable[..., str]
+) -> None:
+    """Where lines and table are on one, why a film cannot be made stands above the table alone."""
+    path = table({"image": "nowhere.png"}, {"num_clip": "1"})
+    screen = batch_screen(path, *words)
+    assert screen.count("nowhere.png cannot be used") == 1
+    assert screen.index("films.csv:2: The picture") < screen.index("films.csv:2  ")
+    assert "Not there: " in screen
 
 
 @pytest.mark.parametrize(
