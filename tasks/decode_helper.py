@@ -124,8 +124,8 @@ class DecodeHelper:
         return True
 
 
-def decode_for_others(root: Path) -> int:
-    """Decode clips of the film that another machine makes of the run in a working folder, until there are none left; how many.
+def decode_for_others(root: Path) -> int | None:
+    """Decode clips of the film that another machine makes of the run in a working folder, until there are none left; how many, or None where the film is whole already.
 
     It may come before the run is begun, and waits for that. Raises Refused where its clips cannot be shared, NotARun where no run was begun in good time, OtherNumerics, WeightsReplaced, RunLocked,
     Interrupted, Terminated, and what the store raises.
@@ -139,6 +139,8 @@ def decode_for_others(root: Path) -> int:
             with hold_copy(root, waiting.wait) as (puller, store):
                 while not puller.pull_beginning():
                     waiting.wait()
+                if puller.is_done(_record("video", None)):
+                    return None  # before a model is loaded that this machine may not have
                 run = open_run(root)
                 helper = DecodeHelper(run, _load_decoder(run), puller, SegmentOffers(store), stop)
                 helper.decode_all()

@@ -57,13 +57,19 @@ def _decode_for_others(command: Command, root: Path) -> Job:
     from pipeline.monitor.held_run import decode_run
 
     prepare_logging(command)
-    return Job(partial(decode_run, root), _report_decoded)
+    return Job(partial(decode_run, root), partial(_report_decoded, root))
 
 
-def _report_decoded(clips: int) -> int:
-    print_words(
-        f"{count_noun(clips, 'clip')} decoded for the machine that makes the film", sys.stderr
+def _report_decoded(root: Path, clips: int | None) -> int:
+    from storage.names import VIDEO
+    from storage.remote.address import name_run
+
+    said = (
+        f"Nothing is left to decode, the film is whole: {name_run(root)}/{VIDEO}"
+        if clips is None
+        else f"{count_noun(clips, 'clip')} decoded for the machine that makes the film"
     )
+    print_words(said, sys.stderr)
     return 0
 
 

@@ -20,8 +20,8 @@ def hold_run(root: Path | None, *, by_force: bool = False, begun: bool = False) 
         yield
 
 
-def decode_run(root: Path) -> int:
-    """Decode clips of the run that a folder is the working folder of, for the machine that holds it; how many. Raises as decode_for_others does."""
+def decode_run(root: Path) -> int | None:
+    """Decode clips of the run that a folder is the working folder of, for the machine that holds it; how many, or None where the film is whole already. Raises as decode_for_others does."""
     from tasks.decode_helper import decode_for_others
 
     with listen_to_events(_say_event):

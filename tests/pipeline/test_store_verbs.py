@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -13,6 +14,7 @@ from storage.remote.address import open_store
 from storage.remote.lease import NAME as LEASE
 from storage.remote.lease import LeaseState
 from storage.run import Run
+from tasks import decode_helper
 from tests.s3_server import BUCKET, READER, S3Server, serving_s3
 
 pytest.importorskip("obstore")
@@ -168,6 +170,22 @@ def test_settings_given_on_one_machine_hold_on_another(desk: Desk) -> None:
     desk.use_machine("third")
     film = desk.make("resume", desk.url)
     assert (film.read_bytes(), Run.open(film.parent).settings.title) == (second, "Tea at six")
+
+
+@pytest.mark.parametrize("machine", ["here", "another"])
+def test_of_a_whole_film_nothing_is_decoded(desk: Desk, machine: str) -> None:
+    """It is said that the film is whole and where it lies, with code 0, and no model is loaded: none is needed."""
+    desk.make_new()
+    desk.use_machine(machine)
+    desk.patch.setattr(decode_helper, "load_avatar", forbid_loading)
+    code, out, said = desk.longtake("resume", desk.url, "--stages", "decode")
+    line = f"Nothing is left to decode, the film is whole: {desk.url}/video.mp4"
+    assert (code, out, said.splitlines()[-1]) == (0, "", line)
+
+
+def forbid_loading(*_: object) -> NoReturn:
+    """Stands for what loads a model."""
+    raise AssertionError("a model is loaded")
 
 
 def test_damage_here_is_mended_from_the_store(desk: Desk) -> None:
