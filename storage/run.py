@@ -39,7 +39,8 @@ from storage.run_beginning import (
 from storage.run_paths import path_inside, sound_folder
 from storage.schema import is_utf8
 from storage.speaker import Reading
-from storage.spec import Settings, Spec, describe_spec_difference
+from storage.spec import Settings, Spec
+from storage.spec_words import describe_spec_difference
 from storage.strays import find_obstacles
 
 UNFINISHED = "a retake or a redub was begun in it; give the same command again"

@@ -7,7 +7,6 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from storage.errors import count_noun
 from storage.film_title import LONGEST_TITLE
 from storage.label_words import LONGEST_LABEL, PLACES
 from storage.schema import (
@@ -43,8 +42,6 @@ from storage.speaker import (
     Speaker,
     build_speakers,
     check_speakers,
-    describe_speakers,
-    describe_turns,
 )
 from storage.watermark_id import ID_DIGITS
 
@@ -308,32 +305,6 @@ class Spec:
     def frames_in(self, clip: int) -> int:
         """The number of frames of the film in a clip."""
         return len(self.clip_span(clip))
-
-
-def describe_script(script: str) -> str:
-    """A spec's script in a few words, which differ where scripts do: `3 changes (4f0c21ab)`; empty of none."""
-    digest = hashlib.sha256(script.encode()).hexdigest()
-    return f"{count_noun(script.count(chr(10)), 'change')} ({digest[:8]})" if script else ""
-
-
-def spell_spec(spec: Spec) -> dict[str, Any]:
-    """The fields of a spec by name, those of several lines in a few words."""
-    takes = ", ".join(map(str, spec.takes)) or "none"
-    told = {"takes": takes, "script": describe_script(spec.script) or "none"}
-    told["speakers"] = describe_speakers(spec.speakers) or "none"
-    told["turns"] = describe_turns(spec.turns) or "none"
-    return {**asdict(spec), **told}
-
-
-def describe_spec_difference(there: Spec, asked: Spec) -> str:
-    """Where two specs differ, in words: `seed is 1, not 2`."""
-    one, other = spell_spec(there), spell_spec(asked)
-    words = ", ".join(
-        f"{name} is {one[name]}, not {other[name]}" for name in one if one[name] != other[name]
-    )
-    if there.reading == Reading() != asked.reading:
-        words += " (it was begun by a version that read this sound otherwise, and `longtake resume` goes on so)"
-    return words
 
 
 @dataclass(frozen=True)

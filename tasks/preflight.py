@@ -36,7 +36,8 @@ from storage.reserve import DiskReserve
 from storage.run import Run
 from storage.schema import Unfit, is_utf8
 from storage.soundtrack import probe_sound
-from storage.spec import LONGEST_SIDE, Settings, describe_spec_difference
+from storage.spec import LONGEST_SIDE, Settings
+from storage.spec_words import describe_spec_difference
 from tasks.cached_runs import cached_run
 from tasks.defaults import build_model_options, crop_of, film_length, film_sides, merge_settings
 from tasks.disk_plan import (

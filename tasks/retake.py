@@ -26,7 +26,8 @@ from storage.remote.address import find_url, make_working_folder, name_run
 from storage.run import Run, read_begun_spec
 from storage.run_marks import title_of
 from storage.seed_history import Dub, Take
-from storage.spec import MOST_TAKES, Settings, describe_spec_difference
+from storage.spec import MOST_TAKES, Settings
+from storage.spec_words import describe_spec_difference
 from tasks.clip_context import warm_up_clips
 from tasks.defaults import SEED_COUNT, merge_settings
 from tasks.loaded_model import (

@@ -15,7 +15,8 @@ from storage.errors import count_noun
 from storage.names import VIDEO
 from storage.remote.address import find_url
 from storage.speaker import describe_speakers, describe_turns
-from storage.spec import STALL_PATIENCE, STALL_TIMES, describe_script
+from storage.spec import STALL_PATIENCE, STALL_TIMES
+from storage.spec_words import describe_script
 from tasks.store_run import find_run_worker
 
 if TYPE_CHECKING:

@@ -265,7 +265,9 @@ def test_a_run_that_read_its_sound_otherwise_goes_on_as_it_was_begun(
     create_run(replace(resolved, spec=replace(resolved.spec, mix="")))
     code, _, err = longtake("new", face, path, "--run", "x")
     assert code == 3
-    assert "mix is , not turned (it was begun by a version that read this sound otherwise" in err
+    assert (
+        "mix is empty, not turned (it was begun by a version that read this sound otherwise" in err
+    )
     assert longtake("resume", "x")[0] == 0
     assert Run.open(root).spec.reading == Reading()
     assert not Run.open(root).sound.read(0, 32_000).any()

@@ -138,7 +138,7 @@ def test_what_is_said_of_a_run_names_its_url(desk: Desk) -> None:
     """Not the working folder, which is nobody's to name: of another film asked for there, of a whole run, of one that is not."""
     film = desk.make_new()
     asked = ("new", *desk.files, "--run", desk.url, "--prompt", "other")
-    desk.refuse(asked, 3, f"longtake: {desk.url} holds another film: prompt is ")
+    desk.refuse(asked, 3, f"longtake: {desk.url} holds another film: prompt is empty, not other. ")
     onto_itself = ("retake", desk.url, "--clip", 1, "--run", desk.url)
     desk.refuse(onto_itself, 2, f"longtake: --run {desk.url} cannot be used: a retake is a new run")
     assert desk.longtake("verify", desk.url)[1].startswith(f"{desk.url} is whole")

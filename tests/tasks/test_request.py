@@ -124,7 +124,7 @@ def test_too_few_files_are_told_before_any_work(ask: Ask, monkeypatch: pytest.Mo
 def test_other_spec_names_every_difference(ask: Ask) -> None:
     """A folder with another film is refused, and each field that differs is named."""
     freeze_run(ask(1.0))
-    with pytest.raises(OtherSpec, match=r"prompt is , not Hello, seed is 420, not 7"):
+    with pytest.raises(OtherSpec, match=r"prompt is empty, not Hello, seed is 420, not 7"):
         freeze_run(ask(1.0, base_seed=7, prompt="Hello"))
 
 
