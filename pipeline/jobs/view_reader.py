@@ -207,5 +207,5 @@ def _facts_of(status: Status, kept: _Kept, state: JobState) -> dict[str, Any]:
         "quiet": status.quiet if runs else None,
         "stall": status.stall if runs else None,
         "parent": status.parent,
-        "bytes_on_disk": status.bytes_on_disk,
+        "bytes_on_disk": status.bytes_on_disk or 0,
     }

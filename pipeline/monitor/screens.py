@@ -82,12 +82,18 @@ def fact_rows(status: "Status") -> Iterator[tuple[str, str]]:
         yield "retries", str(status.retries)
     if status.fault:
         yield "fault", status.fault
-    yield "on disk", format_bytes(status.bytes_on_disk)
-    if status.film:
-        yield "video", status.film
+    yield from _file_rows(status)
     if status.state in {"stopped", "failed"}:
         yield "go on", _resume_command(status)
         yield "see it", join(["longtake", "mux", name_run(Path(status.run)), "--partial"])
+
+
+def _file_rows(status: "Status") -> Iterator[tuple[str, str]]:
+    """Name and words of what lies on the disk, or of the film on a store."""
+    if status.bytes_on_disk is not None:
+        yield "on disk", format_bytes(status.bytes_on_disk)
+    if status.film:
+        yield "video", status.film
 
 
 def _resume_command(status: "Status") -> str:

@@ -75,7 +75,8 @@ class Status:
     """What to think of that, where it is long."""
     fault: str | None
     """The last fault, where the run stands still because of it."""
-    bytes_on_disk: int
+    bytes_on_disk: int | None
+    """None of a run on a store: what this machine has of it is not its size."""
     settings: tuple[EffectiveSetting, ...]
     parent: Mapping[str, object] | None = None
     """Of a retake: the run that it was taken from, the clips and the seeds."""
@@ -118,6 +119,7 @@ class StatusReader:
         self._done = ThrottledCount(lambda: len(records.clips("segment", clips)))
         self._denoised = ThrottledCount(lambda: len(records.clips("latents", clips)))
         self._bytes = ThrottledCount(lambda: count_bytes(run.root))
+        self._on_store = find_url(run.root) is not None
 
     def _follow(self) -> bool:
         """Read the new events; True if fewer clips may be there than before."""
@@ -165,7 +167,7 @@ class StatusReader:
             quiet=quiet,
             stall=hangs,
             fault=summary.fault if state == "failed" else None,
-            bytes_on_disk=self._bytes.now(exactly=exactly),
+            bytes_on_disk=None if self._on_store else self._bytes.now(exactly=exactly),
             settings=tuple(_effective_settings(run, summary.carry_interval)),
             parent=run.parent,
             script=list_prompts(spec),

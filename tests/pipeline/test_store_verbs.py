@@ -173,6 +173,16 @@ def test_settings_given_on_one_machine_hold_on_another(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("machine", ["here", "another"])
+def test_status_tells_no_size_of_a_run_on_a_store(desk: Desk, machine: str) -> None:
+    """Neither of the working folder nor of the records that a look brings: neither is the run's."""
+    desk.make_new()
+    desk.use_machine(machine)
+    code, out, said = desk.longtake("status", desk.url)
+    assert (code, "on disk" in out) == (0, False), said
+    assert json.loads(desk.longtake("status", desk.url, "--json")[1])["bytes_on_disk"] is None
+
+
+@pytest.mark.parametrize("machine", ["here", "another"])
 def test_of_a_whole_film_nothing_is_decoded(desk: Desk, machine: str) -> None:
     """It is said that the film is whole and where it lies, with code 0, and no model is loaded: none is needed."""
     desk.make_new()
