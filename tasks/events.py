@@ -40,6 +40,7 @@ lock_taken_over before: the dead process that had held the run
 by_product_failed stage, clip, error: the film goes on without
 joint_accepted clip, redone
 luigid_unreachable error
+ranks_awaited  ranks (that a launcher was to start, and that have not joined), seconds: they are waited for, so long at most; told once
 ranks_started  ranks, parallel (steps, layers or heads), reason (why that): the model is shared out over so many processes
 size_stepped_down asked, made: the device has no room for more
 device_sampled clip, card, used and total (bytes), temperature, load (percent): what its driver says of the device after each clip

@@ -1,6 +1,6 @@
 """The model of a run: its options, its traits, and itself with its weights, loaded once a process."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from model import loader, registry
@@ -48,10 +48,14 @@ def load_avatar(spec: "Spec", settings: "Settings", threads: int) -> "Avatar":
     key = (spec.model, spec.weights, options, machine)
     if key not in _loaded:
         unload_avatar()  # two big models do not fit a device
-        _loaded[key] = loaded = loader.load_model(spec.model, options, machine)
+        _loaded[key] = loaded = loader.load_model(spec.model, options, machine, _tell_awaited)
         if isinstance(loaded, SharedAvatar):
             emit_event("ranks_started", **loaded.sharing)
     return _loaded[key]
+
+
+def _tell_awaited(ranks: Sequence[int], seconds: float) -> None:
+    emit_event("ranks_awaited", ranks=", ".join(map(str, ranks)), seconds=seconds)
 
 
 def require_own_weights(run: Run) -> None:

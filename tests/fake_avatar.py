@@ -298,7 +298,9 @@ def _drifted(made: Float) -> Float:
     return made + np.float32(1e-6) if os.environ.get("FAKE_DRIFT") else made
 
 
-def load(name: str, options: Options, machine: DeviceConfig) -> FakeAvatar:
+def load(
+    name: str, options: Options, machine: DeviceConfig, _hear_wait: object = None
+) -> FakeAvatar:
     _pretend("load", 0)
     return FakeAvatar(options, machine.threads)
 

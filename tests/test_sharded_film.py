@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.waiting import LONG, wait_until
+from tests.waiting import LONG, holds, wait_until
 
 ROOT = Path(__file__).parents[1]
 PICTURE, SOUND = ROOT / "examples" / "mila.png", ROOT / "examples" / "harbour.wav"
@@ -187,6 +187,50 @@ def test_a_launcher_starts_the_ranks(
     assert "2 ranks share the steps" in run(*words)
     assert pieces(film) == unbroken
     assert "it was there already" in run(*words)
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_who_waits_for_another_rank_says_so(
+    late: int, unbroken: dict[str, bytes], tmp_path: Path
+) -> None:
+    """After some seconds, once: for whom and how long at most; whoever comes late is joined by all, and the film is that of one process."""
+    film, port = tmp_path / "film", str(free_port())
+    said = [tmp_path / f"rank{rank}.said" for rank in range(2)]
+
+    def start(rank: int) -> subprocess.Popen[bytes]:
+        place = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
+        words, env = [*NEW, "--run", str(film)], SOON | place
+        with said[rank].open("wb") as stderr:
+            return subprocess.Popen(words, cwd=ROOT, env=env, stderr=stderr)
+
+    line = (
+        f"[INFO] Rank 1 waits for rank 0 (port {port}), at most 300 s\n",
+        "[INFO] Waits for rank 1, which has not joined: 300 s at most\n",
+    )[late]
+    with ExitStack() as started:
+        first = end_at_exit(started, start(1 - late))
+        wait_until(lambda: holds(said[1 - late], line), of=first)
+        second = end_at_exit(started, start(late))
+        assert [first.wait(LONG), second.wait(LONG)] == [0, 0], said
+    assert said[1 - late].read_text(encoding="utf-8").count("aits for") == 1
+    assert "aits for rank" not in said[late].read_text(encoding="utf-8")
+    assert holds(film / "inference.log", "ranks_awaited ranks=1 seconds=300.0") == bool(late)
+    assert pieces(film) == unbroken
+
+
+def end_at_exit(stack: ExitStack, process: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
+    """The process, which is ended with the stack."""
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    return process
+
+
+def free_port() -> int:
+    """One at which nobody listens."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port
 
 
 def test_what_cannot_be_shared_out_is_one_line(tmp_path: Path) -> None:

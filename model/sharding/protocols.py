@@ -1,9 +1,16 @@
 """What a model on several ranks can do beside what one on one can (model/avatar.py). Without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from model.avatar import Float
+
+HearWait = Callable[[Sequence[int], float], None]
+"""Hears once, after some seconds, of the ranks that a launcher was to start and that have not joined, and of the seconds for which they are waited for at most."""
+
+
+def hear_nothing(_ranks: Sequence[int], _seconds: float) -> None:
+    """What to give where nobody wants to know."""
 
 
 @runtime_checkable

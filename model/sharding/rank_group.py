@@ -18,10 +18,12 @@ import torch
 from model.sharding.follower_processes import FollowerOrder, order_follower
 from model.sharding.launcher_env import RankPlace, card_environment, read_launched_place
 from model.sharding.links import HOST, TensorLinks
+from model.sharding.protocols import HearWait, hear_nothing
 from model.sharding.rank_monitor import TICKS, RankLoss, RankMonitor, silence_limit
 from model.sharding.rank_store import (
     DONE,
     JOB,
+    QUIET_WAIT,
     RankJob,
     name_keys,
     name_own_card,
@@ -41,7 +43,7 @@ _END_CODE = RankLost.exit_code
 class RankGroup:
     """All ranks of one job, seen from rank 0."""
 
-    def __init__(self, job: RankJob) -> None:
+    def __init__(self, job: RankJob, hear_wait: HearWait = hear_nothing) -> None:
         """Let the others join; raises BadOption where one cannot, RankLost where one does not. No weight is read before."""
         launched, limit = read_launched_place(), silence_limit()
         self._place = launched or RankPlace(0, job.plan.ranks, HOST, 0)
@@ -59,7 +61,7 @@ class RankGroup:
             if launched is None:
                 self._start_followers(job)
             self._monitor.open()
-            self._wait_for_ranks(job)
+            self._wait_for_ranks(job, hear_wait)
             with self.blame_rank():
                 # By a connection of its own: one that waits would hold up the heartbeat.
                 store = name_keys(open_store(self._place), self._place.prefix)
@@ -127,17 +129,21 @@ class RankGroup:
             order = FollowerOrder(rank, job.plan.ranks, self._place.port, cards)
             self._processes[rank] = order_follower(order)
 
-    def _wait_for_ranks(self, job: RankJob) -> None:
-        end = time.monotonic() + JOINING
+    def _wait_for_ranks(self, job: RankJob, hear_wait: HearWait) -> None:
+        begun, is_due = time.monotonic(), self._place.launched
+
+        def is_waiting() -> bool:
+            nonlocal is_due
+            self._raise_if_lost()
+            waited = time.monotonic() - begun
+            if is_due and waited > QUIET_WAIT:
+                is_due = False
+                hear_wait(self._find_missing(), JOINING)
+            return waited < JOINING
+
         with self.blame_rank():
             for rank in range(1, job.plan.ranks):
-                name = f"joined-{rank}"
-
-                def is_waiting() -> bool:
-                    self._raise_if_lost()
-                    return time.monotonic() < end
-
-                if wait_for_key(self._store, [name], is_waiting) is None:
+                if wait_for_key(self._store, [f"joined-{rank}"], is_waiting) is None:
                     self._monitor.report(RankLoss(rank, f"has not joined within {JOINING:g} s"))
                     self._raise_if_lost()
         answers = {rank: self._answer(rank) for rank in range(1, job.plan.ranks)}
@@ -150,6 +156,11 @@ class RankGroup:
         if twice := find_shared_card(cards) if not job.shares_card else ():
             told = f"ranks {twice[0]} and {twice[1]} are on one card"
             raise BadOption("--gpus", job.plan.ranks, f"{told}, and each needs its own")
+
+    def _find_missing(self) -> list[int]:
+        """The ranks that have not joined."""
+        others = range(1, self._place.ranks)
+        return [rank for rank in others if not self._store.check([f"joined-{rank}"])]
 
     def _answer(self, rank: int) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._store.get(f"joined-{rank}"))

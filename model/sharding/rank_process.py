@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ from model.sharding.rank_monitor import RankLoss, RankMonitor, silence_limit
 from model.sharding.rank_store import (
     DONE,
     JOB,
+    QUIET_WAIT,
+    STORE_PATIENCE,
     RankJob,
     decode_job,
     name_keys,
@@ -65,14 +68,19 @@ def run_rank(place: RankPlace) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     limit = silence_limit()  # refused before the store is waited for
+    notice = _say_wait_later(place)
     store = name_keys(open_store(place), place.prefix)
     monitor = RankMonitor(store, place.rank, place.ranks, limit, _end_process)
     monitor.open()
     try:
-        code = _join_and_follow(store, monitor, place)
+        found = wait_for_key(store, [JOB, DONE], lambda: True)
+        notice.cancel()
+        if found == JOB:
+            _join_and_follow(store, place)
+        monitor.close()
         # An ordinary end takes down gloo and torch, which may wait for ranks that are gone, or for very long on busy cores.
         sys.stdout.flush()
-        os._exit(code)
+        os._exit(0)
     except BaseException as fault:  # noqa: BLE001 - told, and then the process ends
         if is_of_link(fault):
             # Another rank is gone: whoever finds that says so first.
@@ -81,11 +89,7 @@ def run_rank(place: RankPlace) -> NoReturn:
         os._exit(RankLost.exit_code)
 
 
-def _join_and_follow(store: Any, monitor: RankMonitor, place: RankPlace) -> int:
-    found = wait_for_key(store, [JOB, DONE], lambda: True)
-    if found == DONE:
-        monitor.close()
-        return 0
+def _join_and_follow(store: Any, place: RankPlace) -> None:
     job = decode_job(store.get(JOB))
     refusal = job.find_difference(place.rank)
     answer = {
@@ -104,8 +108,26 @@ def _join_and_follow(store: Any, monitor: RankMonitor, place: RankPlace) -> int:
     avatar = _load(job, place.rank)
     avatar.load_denoiser()
     Follower(links, avatar).follow_instructions()
-    monitor.close()
-    return 0
+
+
+def _say_wait_later(place: RankPlace) -> threading.Timer:
+    """Say on stderr that rank 0 is waited for, unless the timer is cancelled before: this rank has no run, and so no log."""
+    most = (
+        "as long as the launcher lets it"
+        if place.agent_store  # which is there from the start: rank 0's job comes when that comes to it
+        else f"at most {STORE_PATIENCE.total_seconds():g} s"
+    )
+    words = f"[INFO] Rank {place.rank} waits for rank 0 (port {place.port}), {most}"
+    timer = threading.Timer(QUIET_WAIT, _write_line, (words,))
+    timer.daemon = True
+    if place.launched:
+        timer.start()
+    return timer
+
+
+def _write_line(words: str) -> None:
+    with suppress(OSError):
+        os.write(2, f"{words}\n".encode())
 
 
 def _load(job: RankJob, rank: int) -> Any:

@@ -20,6 +20,7 @@ from model.sharding.instructions import Instruction, Kind
 from model.sharding.launcher_env import ONE_PROCESS, count_ranks, read_launched_place
 from model.sharding.leader import Leader
 from model.sharding.plan_choice import ChosenPlan, choose_shards
+from model.sharding.protocols import HearWait, hear_nothing
 from model.sharding.rank_group import RankGroup
 from model.sharding.rank_store import RankJob, make_job
 from storage.errors import BadOption, RankLost
@@ -131,7 +132,9 @@ class ShardedAvatar:
         self._group.close()
 
 
-def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedAvatar:
+def load_sharded(
+    name: str, options: Options, machine: DeviceConfig, hear_wait: HearWait = hear_nothing
+) -> ShardedAvatar:
     """A model on as many ranks as `machine` has cards, or as a launcher has started. Raises BadOption before any weight is read."""
     if options.speakers > 1:
         raise BadOption("--gpus", count_ranks(machine.gpus), ONE_PROCESS)
@@ -139,7 +142,7 @@ def load_sharded(name: str, options: Options, machine: DeviceConfig) -> ShardedA
     plan = chosen.plan
     module = import_module(f"{MODELS[name]}.avatar")
     job = make_job(name, options, machine, module.kind_of_device(machine), plan)
-    group = RankGroup(job)
+    group = RankGroup(job, hear_wait)
     try:
         local = module.load_model(options, replace(machine, shard=plan.shards[0], gpus=()))
     except BaseException:

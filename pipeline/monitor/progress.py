@@ -72,6 +72,14 @@ class LogLines:
             words = f"{float(str(copied)) / 1e6:.1f} MB could not be linked there, and were copied"
             log_line(f"[WARN] {words}", logging.WARNING)
 
+    def _ranks_awaited(self, facts: Facts) -> None:
+        ranks = str(facts["ranks"])
+        noun, which = ("ranks", "have") if "," in ranks else ("rank", "has")
+        words = (
+            f"Waits for {noun} {ranks}, which {which} not joined: {facts['seconds']:g} s at most"
+        )
+        log_line(f"[INFO] {words}", logging.WARNING)
+
     def _ranks_started(self, facts: Facts) -> None:
         words = f"{facts['ranks']} ranks share the {facts['parallel']}: {facts['reason']}"
         log_line(f"[INFO] {words}", logging.WARNING)
