@@ -51,9 +51,10 @@ def begin(
 
 
 def decoded_by(said: str) -> int:
-    """How many clips a machine says that it has decoded."""
-    line = next(line for line in said.splitlines() if "decoded for the machine" in line)
-    return int(line.split()[0])
+    """How many clips a machine says that it has decoded; none where it came to a whole film."""
+    counts = [line for line in said.splitlines() if "decoded for the machine" in line]
+    assert counts or "Nothing is left to decode" in said, said
+    return int(counts[0].split()[0]) if counts else 0
 
 
 def taken_by(studio: Studio, name: str) -> int:
