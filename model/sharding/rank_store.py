@@ -22,7 +22,7 @@ from model.sharding.launcher_env import RankPlace
 from storage.errors import BadOption
 
 JOB, DONE = "job", "done"
-QUIET_WAIT = 5.0
+QUIET_WAIT = 10.0
 """Seconds after which a rank that a launcher started says that it waits for others."""
 STORE_PATIENCE = timedelta(seconds=300)
 """For a rank that has not joined yet: it imports its libraries from a slow disk, at the worst."""
