@@ -44,7 +44,8 @@ Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as c
 TILE = 4
 """Height and width of the squares of pixels that the last convolution makes at once.
 
-A picture's three channels fill a small part of what kernels for tensor cores compute at least; those of a square fill most of it.
+A picture's three channels fill a small part of what kernels for tensor cores compute at least; those of a square fill most of it. On an H200, one latent of
+384x704: .72 ms padded to eight channels, .44, .36 and .51 with squares of 2, 4 and 8.
 """
 
 
