@@ -72,6 +72,7 @@ def _mark_rows(first, block, LAYOUT: gl.constexpr):
     """Ones where a row counts, in the values' order: of a whole tile, of the condition's last, of a block's last."""
     place = gl.arange(0, TILE, gl.SliceLayout(0, LAYOUT))[None, :]
     place += gl.zeros([SUMS, TILE], gl.int32, LAYOUT)
+    # quantized_kv_triton.interleaved_row, which Gluon cannot call.
     row = place // 16 * 16 + place // 2 % 2 * 8 + place % 16 // 4 * 2 + place % 2
     # As whole numbers: of eight-bit floats Triton 3.6 stores half (its stmatrix).
     marks = gl.allocate_shared_memory(gl.int8, [3, SUMS, TILE], LINES)
