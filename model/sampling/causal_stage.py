@@ -119,8 +119,9 @@ class CausalStage:
         share: HeadShare = ALONE,
         *,
         graphs: bool = False,
+        behind: int = 0,
     ) -> None:
-        """With `graphs` a card is asked for all layers of a step at once, where nothing waits on the host."""
+        """With `graphs` a card is asked for all layers of a step at once, where nothing waits on the host; `behind`: by so many blocks a block's last step follows its first."""
         self.setup, self.shard, self.share = setup, shard, share
         model, conditioning = setup.transformer, setup.conditioning
         self.block, self.blocks = model.config.block_latents, setup.blocks
@@ -129,7 +130,7 @@ class CausalStage:
         weight = model.patch_embedding.weight
         self.cache = KVCache(self._cache_shape(), weight, shard, setup.cache)
         self._positions = token_positions(model, conditioning, self.block)
-        self._graphs = self._make_graphs() if graphs else None
+        self._graphs = self._make_graphs(behind) if graphs else None
         self.reset()
 
     @property
@@ -195,7 +196,7 @@ class CausalStage:
         return self.share.take_tokens(tokens, self.block)
 
     def through_layers(self, task: BlockTask, tokens: Tensor) -> Tensor:
-        """A block's tokens [1, l, dim] through the layers of this shard at its step; the KV cache of the step then holds the block."""
+        """A block's tokens [1, l, dim] through the layers of this shard at its step; the KV cache of the step then holds the block. What comes out is overwritten by the next block's, on a card with graphs."""
         given, start = self._conditioning_of(task), self._start_of(task)
         place = self._position_of(start, self.setup.noise.sink(*task.place, task.step))
         text = self._prompt.at_block(task.clip * self.blocks + task.block)
@@ -293,13 +294,13 @@ class CausalStage:
             tokens, ForwardContext((self.time_zero,), lengths, attends, text, [])
         )
 
-    def _make_graphs(self) -> LayerGraphs | None:
+    def _make_graphs(self, behind: int) -> LayerGraphs | None:
         model = self.setup.transformer
         device = model.patch_embedding.weight.device
         waits = model.stream is not None or self.setup.cache.on_host
         if device.type != "cuda" or waits or model.config.motion_follows:
             return None
-        return LayerGraphs(device, self.cache.shape.slots)
+        return LayerGraphs(device, self.cache.shape.slots + behind)
 
     def _conditioning_of(self, task: BlockTask) -> BlockConditioning:
         if task.place not in self._given:

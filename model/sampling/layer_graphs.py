@@ -26,8 +26,9 @@ class _Graph:
 class LayerGraphs:
     """The graphs of a stage, which are captured as they are wanted. Not for layers or caches that wait on the host, nor for ranks that meet inside of a layer."""
 
-    def __init__(self, device: torch.device, slots: int) -> None:
-        self._device, self._slots = device, slots
+    def __init__(self, device: torch.device, lasting: int) -> None:
+        """With `lasting`, what they read must have been the same for so many blocks before one is captured: the slots, and the blocks whose later steps are still due when another begins."""
+        self._device, self._needed = device, lasting
         self._pool: Any = None
         # One for all: the allocator gives memory back to the stream that it was taken on.
         self._aside: Any = None
@@ -40,7 +41,7 @@ class LayerGraphs:
     def forget(self) -> None:
         """Drop all graphs: something that they read is no more. What they have been asked for ends first, as their memory becomes others'."""
         if self._graphs and self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+            torch.cuda.current_stream(self._device).synchronize()
         self._graphs.clear()
         self._lasting, self._blocks = None, 0
 
@@ -53,7 +54,7 @@ class LayerGraphs:
 
     def run(self, step: int, slot: int, inputs: Sequence[Tensor], compute: Compute) -> Tensor:
         """`compute(inputs)` at a step of a block that is written to a slot; what comes out is overwritten by the next run."""
-        if self._blocks <= 1 + self._slots or self._without:
+        if self._blocks <= 1 + self._needed or self._without:
             return compute(inputs)
         graph = self._graphs.get((step, slot))
         if graph is None:
@@ -82,6 +83,9 @@ class LayerGraphs:
             graph.capture_begin(self._pool, capture_error_mode="thread_local")
             try:
                 output = compute(places)
+                if first:
+                    # Each would keep a block's tokens else: 65 MB at 704x384.
+                    output = first.output.copy_(output)
             except Exception:
                 # What is told is what went wrong, not that half a graph cannot be ended.
                 with suppress(RuntimeError):

@@ -151,7 +151,8 @@ class TaskRunner:
             self._times.mark()
         tokens = self.stage.through_layers(task, tokens)
         if after is not None:
-            self.links.send(after, tokens)
+            # A copy: the next block's tokens come out at the same place, maybe before these are sent.
+            self.links.send(after, tokens.clone())
             return
         assert x is not None
         velocity = self.stage.velocity(task, tokens)
@@ -186,8 +187,8 @@ def make_runner(
     """The runner of a rank. By heads each rank does every task: the others meet it inside of each layer, and between tasks it is alone."""
     shard = plan.shards[rank]
     if plan.mode != "heads":
-        # Between ranks graphs are untried: NCCL watches from a thread of its own.
-        return TaskRunner(CausalStage(setup, shard, graphs=links is None), plan, rank, links)
+        behind = plan.stride * (plan.steps - 1)
+        return TaskRunner(CausalStage(setup, shard, graphs=True, behind=behind), plan, rank, links)
     assert links is not None, "a share of the heads alone is no model"
     stage = CausalStage(setup, shard, HeadShare(shard.part, shard.parts, links.exchange))
     return TaskRunner(stage, plan_one(shard), 0, keeps=rank == 0)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from model.avatar import Float
+from model.sampling.shard_plan import ShardPlan
 
 HearWait = Callable[[Sequence[int], float], None]
 """Hears once, after some seconds, of the ranks that a launcher was to start and that have not joined, and of the seconds for which they are waited for at most."""
@@ -16,6 +17,10 @@ def hear_nothing(_ranks: Sequence[int], _seconds: float) -> None:
 @runtime_checkable
 class SharedAvatar(Protocol):
     """What a model on several ranks has beside an Avatar."""
+
+    @property
+    def plan(self) -> ShardPlan:
+        """Which rank has what."""
 
     @property
     def sharing(self) -> Mapping[str, str | int]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.avatar import Avatar, Denoised, DeviceConfig, Float, Named, Options, Poses, Seed
 from model.registry import MODELS, bytes_free, estimate_memory
 from model.sampling.causal import CausalDenoiser
+from model.sampling.shard_plan import ShardPlan
 from model.sharding.cards import KnownCard, find_cards, least_free, list_known_cards
 from model.sharding.follower import PreparesDenoising
 from model.sharding.guided_denoiser import GuidedDenoiser
@@ -79,6 +80,11 @@ class ShardedAvatar:
     def __getattr__(self, name: str) -> Any:
         """Whatever is not shared out, of rank 0's model."""
         return getattr(self._local, name)
+
+    @property
+    def plan(self) -> ShardPlan:
+        """Which rank has what."""
+        return self._job.plan
 
     @property
     def sharing(self) -> Mapping[str, str | int]:

@@ -22,8 +22,8 @@ import numpy as np
 
 from model.tools.rank_trial import RankTrial
 
-FIRST = 2
-"""Clips that are not counted: kernels are built, and behind clip 0 everything waits for the sink."""
+FIRST = 3
+"""Clips that are not counted: kernels are built, behind clip 0 everything waits for the sink, and graphs are captured."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,12 +41,15 @@ class TriedWay:
     digests: list[str] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
     """The most bytes of each rank's process, as the driver says."""
+    planned: float | None = None
+    """Seconds of a clip by arithmetic."""
     ended: bool = False
 
     def note(self, facts: dict[str, Any]) -> None:
         """Take in one line."""
         self.memory |= facts.get("memory", {})
         self.ended = self.ended or "ended" in facts
+        self.planned = facts.get("planned", self.planned)
         if "clip" in facts:
             self.seconds.append(facts["seconds"])
             self.digests.append(facts["digest"])
@@ -84,12 +87,14 @@ class TriedWay:
     def row(self, first: "TriedWay") -> str:
         """Its row of the table; `first` is what it is compared with."""
         against = first.pace / self.pace if first.pace and self.pace else None
+        off = self.planned / self.pace - 1 if self.planned and self.pace else None
         taken = ", ".join(f"{self.memory[rank] / 1e9:.2f}" for rank in sorted(self.memory))
         cells = (
             self.name + ("" if self.ended else ", not ended"),
             str(len(self.seconds)),
             *("–" if number is None else f"{number:.3f}" for number in (self.pace, against)),
             "–" if self.drift is None else f"{self.drift:.3f}",
+            "–" if off is None else f"{self.planned:.3f} ({off:+.0%})",
             taken or "–",
             self.compare(first),
         )
@@ -203,6 +208,7 @@ def print_table(tried: list[TriedWay]) -> None:
         "seconds a clip",
         f"{tried[0].name} against it",
         "later half",
+        "planned on an H200",
         "GB of each rank",
         "bytes",
     )

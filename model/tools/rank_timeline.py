@@ -1,6 +1,6 @@
 """What share of the time each rank computed, waited for another's tensors, or had nothing to do: python -m model.tools.rank_timeline FOLDER.
 
-The folder is one that LONGTAKE_TASK_TIMES named while a film was shared out (python -m model.tools.bench_ranks). The first two clips and the last are
+The folder is one that LONGTAKE_TASK_TIMES named while a film was shared out (python -m model.tools.bench_ranks). The first three clips and the last are
 left out. On rank 0 the decoder's work on the same card counts as computing where it lies between two kernels of a task, else as idle.
 """
 
@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-FIRST = 2
+FIRST = 3
 """Clips that are not counted."""
 
 Row = tuple[int, int, int, float, float, float]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,16 @@ from model.avatar import (
     Options,
 )
 from model.device import nvml
+from model.estimates import MachineSpeed
 from model.loader import load_model
+from model.registry import estimate_time
 from model.sampling.task_times import save_task_times
+from model.sharding.plan_choice import ROOM
 from model.sharding.protocols import PipelinedDenoiser, SharedAvatar
 
 MOTION_LATENTS = 19
+SPEED = MachineSpeed()
+"""That of one with an H200, which was timed."""
 LOOKS = 5
 """A second, at what the driver says of each process."""
 
@@ -111,7 +116,7 @@ def run_trial(trial: RankTrial, say: Callable[[str], None]) -> None:
     ):
         denoiser = avatar.denoiser(inputs, 0)
         before = time.monotonic()
-        tell_facts(loaded=round(before - begun, 2))
+        tell_facts(loaded=round(before - begun, 2), planned=plan_seconds(trial, avatar))
         for clip, latents in enumerate(denoise_clips(denoiser, sounds)):
             now = time.monotonic()
             digest = hashlib.sha256(latents.tobytes()).hexdigest()
@@ -126,6 +131,20 @@ def run_trial(trial: RankTrial, say: Callable[[str], None]) -> None:
     tell_facts(ended=True, memory=dict(most), said=dict(avatar.peaks))
     if isinstance(avatar, SharedAvatar):
         avatar.close()
+
+
+def plan_seconds(trial: RankTrial, avatar: Avatar) -> float | None:
+    """Seconds of a clip by arithmetic, as `longtake plan` says: of the slowest rank, rank 0 decoding beside where it does. None where nothing was timed."""
+    shards = avatar.plan.shards if isinstance(avatar, SharedAvatar) else (None,)
+    found = []
+    for rank, shard in enumerate(shards):
+        placed = replace(trial.machine, shard=shard)
+        took = estimate_time("live-avatar", trial.options, placed, trial.memory or ROOM, SPEED)
+        if took is None:
+            return None
+        decoding = took.beside * took.decode if trial.whole and rank == 0 else 0.0
+        found.append(max(took.host, took.denoise + decoding))
+    return max(found)
 
 
 def draw_inputs(traits: ModelTraits, options: Options) -> Named:

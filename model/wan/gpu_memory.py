@@ -91,7 +91,7 @@ class MemoryNeed:
     injectors: int = 0
     """Weights that belong to some of the blocks and are counted in `other`: they stay on the card, of the blocks that are there."""
     graphs: int = 0
-    """What graphs of the layers keep for themselves, where nothing waits on the host and a process is alone."""
+    """What graphs of the layers keep for themselves, where nothing waits on the host and no other rank meets this one inside of a layer."""
     kept_heads: int = 0
     """Keys and values of the condition and of the window, all heads of them, that are counted in `denoising`: a rank with a share of the heads has a share of them. Its other activations are counted whole, with what it exchanges."""
 
@@ -111,7 +111,7 @@ class MemoryNeed:
             layer_kv_cache=self.layer_kv_cache // shard.parts,
             denoising=self.denoising + hops - self.kept_heads + self.kept_heads // shard.parts,
             kept_heads=self.kept_heads // shard.parts,
-            graphs=0,
+            graphs=0 if shard.parts > 1 or shard.branch is not None else self.graphs,
             vae=leads * self.vae,
             audio_encoder=leads * self.audio_encoder,
             text_encoder=leads * self.text_encoder,

@@ -76,11 +76,11 @@ class ClipWork:
 class MeasuredClip:
     """One clip on one H200 (docs/performance.md)."""
 
-    denoise: float = 3.49
-    decode: float = 0.336
+    denoise: float = 3.43
+    decode: float = 0.285
     beside: float = 1.0
     """How much of the decoding is paid for by the denoiser: they share the card."""
-    fp8: float = 0.72
+    fp8: float = 0.67
     """Of the denoiser's time, in eight-bit floats."""
     operations: float = 16 * 120.8e12
     """Of that clip, by `ClipWork.operations`."""

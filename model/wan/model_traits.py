@@ -195,7 +195,7 @@ class PublishedModel:
             traits.steps * (2 if traits.guidance not in {"", "0", "1"} else 1),
             options.precision == FP8,
             machine.shard.parts if machine.shard else 1,
-            graphed=plan == OffloadPlan() and machine.shard is None and not self.motion_latents,
+            graphed=plan == OffloadPlan() and needed.graphs > 0,
         )
         shard, share = machine.shard, 1.0
         if shard is not None:

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,8 @@ class BenchOptions:
     height: int
     clips: int
     folder: Path
+    flags: tuple[str, ...] = ()
+    """More of each film's, such as `--gpus 4`."""
 
     def material(self, row: BenchRow) -> Material:
         """Picture and sound of a row's film."""
@@ -185,7 +188,7 @@ def bench_bare(asked: BenchOptions, row: BenchRow) -> Facts:
 def bench_film(asked: BenchOptions, row: BenchRow) -> Facts:
     """Steady speed of a film through the command line, and the memory of GPU and host that it took."""
     root = asked.folder / "film"
-    flags = ("--carry-every", "0", "--keep-frames", "none", *row.flags)
+    flags = ("--carry-every", "0", "--keep-frames", "none", *row.flags, *asked.flags)
     with watch_gpu_memory() as card:
         made = product.make_film(asked.material(row), root, *flags)
     stamps = made.published
@@ -287,6 +290,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
+    parser.add_argument(
+        "--film", default="", help="more flags of each film, as one word: '--gpus 4'"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--only", choices=list(ROWS), help=argparse.SUPPRESS)
     told = parser.parse_args(words)
@@ -296,7 +302,9 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(dir=told.folder, prefix="bench.caches.") as caches:
         for name in [told.only] if told.only else told.rows:
             with tempfile.TemporaryDirectory(dir=told.folder, prefix="bench.") as place:
-                asked = BenchOptions(told.weights, width, height, told.clips, Path(place))
+                asked = BenchOptions(
+                    told.weights, width, height, told.clips, Path(place), (*shlex.split(told.film),)
+                )
                 if told.only:
                     print(json.dumps(bench_alone(asked, ROWS[name])))
                     return 0

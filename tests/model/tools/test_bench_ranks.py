@@ -40,11 +40,11 @@ def test_all_ranks_can_be_on_one_card() -> None:
 
 
 def test_a_row_compares() -> None:
-    """Pace and drift of the clips between the first two and the last; bytes as far as both have gone."""
+    """Pace and drift of the clips between the first three and the last, and how far off the plan was; bytes as far as both have gone."""
     first, other = TriedWay("1"), TriedWay("2 by layers")
-    for clip, seconds in enumerate((50, 9, 2, 2, 2, 2)):
+    for clip, seconds in enumerate((50, 9, 9, 2, 2, 2, 2)):
         first.note({"clip": clip, "seconds": seconds, "digest": f"d{clip}"})
-    for clip, seconds in enumerate((50, 9, 1, 1, 1.5, 1.5)):
+    for clip, seconds in enumerate((50, 9, 9, 1, 1.5, 1, 1.5)):
         other.note(
             {
                 "clip": clip,
@@ -53,11 +53,12 @@ def test_a_row_compares() -> None:
                 "memory": {"1": 13_200_000_000},
             }
         )
-    row = "| 2 by layers, not ended | 6 | 1.000 | 2.000 | 1.500 | 13.20 | the same |"
+    other.note({"planned": 0.9})
+    row = "| 2 by layers, not ended | 7 | 1.000 | 2.000 | 1.000 | 0.900 (-10%) | 13.20 | the same |"
     assert other.row(first) == row
-    other.digests[5] = "x"
+    other.digests[6] = "x"
     other.note({"ended": True})
-    assert "| 2 by layers | 6 |" in other.row(first)
+    assert "| 2 by layers | 7 |" in other.row(first)
     assert other.row(first).endswith("| OTHERS |")
 
 

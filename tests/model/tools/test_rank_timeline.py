@@ -16,8 +16,8 @@ def make_rows(clips: int) -> list[Row]:
 
 
 def test_shares_are_of_the_time_between_the_first_and_the_last_counted_task() -> None:
-    """The first two clips and the last do not count: of three between them, 5.5 seconds, 3 compute and 1.5 wait."""
-    found = measure_shares(1, make_rows(6))
+    """The first three clips and the last do not count: of three between them, 5.5 seconds, 3 compute and 1.5 wait."""
+    found = measure_shares(1, make_rows(7))
     assert (found.rank, found.clips) == (1, 3)
     assert found.seconds == pytest.approx(5.5 / 3)
     assert (found.computing, found.waiting) == pytest.approx((3 / 5.5, 1.5 / 5.5))
@@ -35,7 +35,7 @@ def test_a_table_has_a_row_for_each_rank(
 ) -> None:
     """Of the files of a folder, in the order of the ranks."""
     for rank in (1, 0):
-        (tmp_path / f"rank-{rank}.json").write_text(json.dumps(make_rows(6)))
+        (tmp_path / f"rank-{rank}.json").write_text(json.dumps(make_rows(7)))
     monkeypatch.setattr(sys, "argv", ["rank_timeline", str(tmp_path)])
     rank_timeline.main()
     lines = capsys.readouterr().out.splitlines()
