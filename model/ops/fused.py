@@ -20,26 +20,17 @@ def affine_modulation(norm: nn.LayerNorm, length: int) -> Modulation:
     return Modulation(norm.weight[None, None], norm.bias[None, None], (length,), norm.eps, True)
 
 
-def norm_modulate(x: Tensor, shaping: Modulation, layer: nn.Module) -> Rows:
-    """Tokens [b, l, dim], normalised and shaped for a linear layer."""
-    if has_kernels(x):
-        from model.ops import fused_triton
-
-        return fused_triton.norm_modulate(x, None, shaping, layer)[1]
-    h = F.layer_norm(x, x.shape[-1:], eps=shaping.eps)
-    return apply_modulation(h, shaping).to(input_precision(layer))
-
-
 def add_norm_modulate(
-    x: Tensor, added: GatedResidual, shaping: Modulation, layer: nn.Module
+    x: Tensor, added: GatedResidual | None, shaping: Modulation, layer: nn.Module
 ) -> tuple[Tensor, Rows]:
-    """The tokens with what is added; the same normalised and shaped for a linear layer."""
+    """The tokens [b, l, dim] with what is added, if anything is; the same normalised and shaped for a linear layer."""
     if has_kernels(x):
         from model.ops import fused_triton
 
-        return fused_triton.norm_modulate(x, added, shaping, layer)
-    x = add_residual(x, added)
-    return x, norm_modulate(x, shaping, layer)
+        return fused_triton.add_norm_modulate(x, added, shaping, layer)
+    x = x if added is None else add_residual(x, added)
+    h = F.layer_norm(x, x.shape[-1:], eps=shaping.eps)
+    return x, apply_modulation(h, shaping).to(input_precision(layer))
 
 
 def add_residual(x: Tensor, added: GatedResidual) -> Tensor:

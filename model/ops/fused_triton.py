@@ -180,10 +180,10 @@ def _recall_kernel(
     )
 
 
-def norm_modulate(
+def add_norm_modulate(
     x: Tensor, added: "GatedResidual | None", shaping: "Modulation", layer: nn.Module
 ) -> tuple[Tensor, Rows]:
-    """fused.add_norm_modulate, and fused.norm_modulate where nothing is added."""
+    """fused.add_norm_modulate."""
     x, width = x.contiguous(), x.shape[-1]
     block = triton.next_power_of_2(width)
     y, gate = (x, None) if added is None else (added.rows.contiguous(), added.gate)
@@ -193,7 +193,7 @@ def norm_modulate(
     _norm_modulate_kernel[(x.numel() // width,)](
         x, y, x if gate is None else gate, total, shaping.scale, shaping.shift,
         x if isinstance(out, Fp8Rows) else out, codes, scales, shaping.eps,
-        shaping.lengths[0], len(shaping.lengths), 0 if gate is None else gate.stride(1),
+        shaping.lengths[0], len(shaping.lengths), _stride_of(gate),
         shaping.scale.stride(1), width, block, added is not None, gate is not None,
         shaping.affine, isinstance(out, Fp8Rows), num_warps=choose_warps(block),
     )  # fmt: skip
@@ -207,7 +207,7 @@ def add_residual(x: Tensor, added: "GatedResidual") -> Tensor:
     block = triton.next_power_of_2(width)
     total = torch.empty_like(x, dtype=torch.float32)
     _add_residual_kernel[(x.numel() // width,)](
-        x, added.rows.contiguous(), gate, total, added.lengths[0], len(added.lengths), gate.stride(1),
+        x, added.rows.contiguous(), gate, total, added.lengths[0], len(added.lengths), _stride_of(gate),
         width, block, num_warps=choose_warps(block),
     )  # fmt: skip
     return total
@@ -277,6 +277,11 @@ def write_own_block(
         num_warps=WARPS,
     )  # fmt: skip
     return out
+
+
+def _stride_of(gate: Tensor | None) -> int:
+    """From the gate of one segment to that of the next; where all tokens have one, it is every segment's."""
+    return 0 if gate is None or gate.shape[1] == 1 else gate.stride(1)
 
 
 def choose_warps(block: int) -> int:

@@ -1,6 +1,7 @@
 """Attention with normalised queries and keys, as Wan has it, and the transformer block round it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +88,19 @@ class Attention(nn.Module):
         return self.out(attend_all(self.queries(x), keys, values))
 
 
+@dataclass(frozen=True)
+class BlockContext:
+    """What one block takes beside the tokens."""
+
+    modulations: list[Tensor]
+    """Those of `Block.modulations`."""
+    lengths: tuple[int, ...]
+    """Tokens of each segment."""
+    attend: Attend
+    text: tuple[Tensor, Tensor] | None = None
+    """The prompt's keys and values for this layer [b, l, head, d]."""
+
+
 class Block(nn.Module):
     """Self-attention, text attention, feed-forward; modulated segment by segment.
 
@@ -114,21 +128,20 @@ class Block(nn.Module):
     def forward(
         self,
         x: Tensor,
-        modulations: list[Tensor],
-        lengths: tuple[int, ...],
-        attend: Attend,
-        text: tuple[Tensor, Tensor] | None,
-    ) -> Tensor:
-        """Tokens [b, l, dim] → [b, l, dim]; `text` is this layer's keys and values.
+        added: GatedResidual | None,
+        context: BlockContext,
+    ) -> tuple[Tensor, GatedResidual]:
+        """Tokens [b, l, dim], and what the layer before adds to them, to tokens and what this one adds: the next norm takes both in one pass over memory.
 
         Modulations in float32 carry the tokens in float32 to the end of the block; matrices multiply in the weights' precision either way.
         """
-        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulations
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = context.modulations
+        lengths, text = context.lengths, context.text
         first, last = self.ffn[0], self.ffn[2]
-        h = fused.norm_modulate(
-            x, Modulation(scale_a, shift_a, lengths, self.norm1.eps), self.self_attn.q
+        x, h = fused.add_norm_modulate(
+            x, added, Modulation(scale_a, shift_a, lengths, self.norm1.eps), self.self_attn.q
         )
-        y = GatedResidual(self.self_attn(h, attend), gate_a, lengths)
+        y = GatedResidual(self.self_attn(h, context.attend), gate_a, lengths)
         if text is not None:
             attention = self.cross_attn
             x, h = fused.add_norm_modulate(
@@ -138,6 +151,4 @@ class Block(nn.Module):
         x, h = fused.add_norm_modulate(
             x, y, Modulation(scale_f, shift_f, lengths, self.norm2.eps), first
         )
-        return fused.add_residual(
-            x, GatedResidual(last(fused.apply_gelu(first(h), last)), gate_f, lengths)
-        )
+        return x, GatedResidual(last(fused.apply_gelu(first(h), last)), gate_f, lengths)

@@ -13,7 +13,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from model.ops import fused
-from model.ops.operands import Modulation
+from model.ops.operands import GatedResidual, Modulation
 from model.s2v.attention import Attention, attend_all
 
 # The first latent of a slice sees five frames before it; they are copies of the slice's first frame, as in the reference,
@@ -139,30 +139,43 @@ class AudioInjector(nn.Module):
         return states
 
     def forward(
-        self, x: Tensor, layer: int, states: AudioStates, masks: Tensor | None = None
-    ) -> Tensor:
-        """Video tokens [b, (t n), dim] with what they hear added.
+        self,
+        x: Tensor,
+        added: GatedResidual | None,
+        layer: int,
+        states: AudioStates,
+        masks: Tensor | None = None,
+    ) -> tuple[Tensor, GatedResidual]:
+        """Video tokens [b, (t n), dim] with what the layer before adds; and what they hear, to be added to them.
 
         Of several speakers, whose states are [(speaker b t), …], each is heard where its mask [speaker, (t n)] says, and what is heard adds up.
         """
-        attention = self.injector[layer]
+        attention, lengths = self.injector[layer], (x.shape[1],)
         if masks is None:
-            return x + attend_to_audio(attention, x, states)
+            x, heard = attend_to_audio(attention, x, added, states)
+            return x, GatedResidual(heard, None, lengths)
+        x = x if added is None else fused.add_residual(x, added)
         repeated = repeat(x, "b l d -> (s b) l d", s=len(masks))
-        attended = attend_to_audio(attention, repeated, states)
+        _, attended = attend_to_audio(attention, repeated, None, states)
         attended = rearrange(attended, "(s b) l d -> s b l d", s=len(masks))
-        return x + (attended * masks[:, None, :, None].to(attended)).sum(0)
+        heard = (attended * masks[:, None, :, None].to(attended)).sum(0)
+        return x, GatedResidual(heard, None, lengths)
 
 
-def attend_to_audio(attention: Attention, x: Tensor, states: AudioStates) -> Tensor:
-    """What tokens [b, (t n), dim] hear; normalised with eps 1e-5, unlike every other norm."""
+def attend_to_audio(
+    attention: Attention, x: Tensor, added: GatedResidual | None, states: AudioStates
+) -> tuple[Tensor, Tensor]:
+    """Tokens [b, (t n), dim] with what is added; and what they hear, normalised with eps 1e-5, unlike every other norm."""
     scale, shift = (
         rearrange(row, "(b t) 1 d -> b t d", b=len(x)) for row in (states.scale, states.shift)
     )
     frames = scale.shape[1]
     wide = x.to(torch.promote_types(x.dtype, scale.dtype))
     lengths = (x.shape[1] // frames,) * frames
-    h = fused.norm_modulate(wide, Modulation(scale, shift, lengths, 1e-5), attention.q)
+    total, h = fused.add_norm_modulate(
+        wide, added, Modulation(scale, shift, lengths, 1e-5), attention.q
+    )
     q = rearrange(attention.queries(h), "b (t l) n d -> (b t) l n d", t=frames)
     attended = attend_all(q, states.keys, states.values)
-    return attention.out(rearrange(attended, "(b t) l n d -> b (t l) n d", t=frames))
+    heard = attention.out(rearrange(attended, "(b t) l n d -> b (t l) n d", t=frames))
+    return (x if added is None else total), heard

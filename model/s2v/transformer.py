@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from model.device.layer_offload import LayerStream
 from model.device.prefetch import send_to_device
+from model.ops import fused
 from model.ops.fp8 import Fp8Linear
-from model.s2v.attention import Attend, Block
+from model.ops.operands import GatedResidual
+from model.s2v.attention import Attend, Block, BlockContext
 from model.s2v.audio_injector import AudioInjector, AudioStates, CausalAudioEncoder
 from model.s2v.config import S2VConfig
 from model.s2v.frame_packer import FramePacker
@@ -216,18 +218,32 @@ class S2VTransformer(nn.Module):
         inside = self.precision if rounding == "layer" else torch.float32
         between = torch.float32 if rounding == "never" else x.dtype
         rows = torch.stack([time.rows for time in context.times], 1)
-        first, injectors = context.lengths[0], self.held_injectors
         among = self.held if among is None else among
+        added: GatedResidual | None = None
         for i, block, attend in zip(among, self.layers(among), context.attends, strict=True):
             text = context.text[i - self.held.start] if context.text else None
-            modulations = block.modulations(rows, inside)
-            x = block(x, modulations, context.lengths, attend, text).to(between)
+            given = BlockContext(block.modulations(rows, inside), context.lengths, attend, text)
+            x, added = block(x, added, given)
+            if between != torch.float32:  # then every sum is rounded
+                x, added = fused.add_residual(x, added).to(between), None
             if context.audio and i in self.injector_of:
-                j = self.injector_of[i]
-                states = context.audio[j - injectors.start]
-                injected = self.audio_injector(x[:, :first], j, states, context.masks)
-                x = torch.cat([injected, x[:, first:]], 1) if first < x.shape[1] else injected
-        return x
+                x, added = self._inject_audio(x, added, self.injector_of[i], context)
+                if between != torch.float32:
+                    x, added = fused.add_residual(x, added), None
+        return x if added is None else fused.add_residual(x, added)
+
+    def _inject_audio(
+        self, x: Tensor, added: GatedResidual | None, injector: int, context: ForwardContext
+    ) -> tuple[Tensor, GatedResidual]:
+        """Tokens, and what is heard in the first segment, to be added to them."""
+        first, states = context.lengths[0], context.audio[injector - self.held_injectors.start]
+        if first == x.shape[1]:
+            return self.audio_injector(x, added, injector, states, context.masks)
+        if added is not None:
+            x = fused.add_residual(x, added)
+        _, heard = self.audio_injector(x[:, :first], None, injector, states, context.masks)
+        rows = F.pad(heard.rows, (0, 0, 0, x.shape[1] - first))
+        return x, GatedResidual(rows, None, context.lengths)
 
     def to_velocity(self, x: Tensor, time: EmbeddedTime, shape: Sequence[int]) -> Tensor:
         """Tokens [b, (t h w), dim] to the velocity [b, c, t, h, w] of a latent of `shape` (t, h, w)."""

@@ -61,20 +61,31 @@ def test_tokens_enter_a_layer(kernels, kind: str, lengths: tuple[int, ...], gate
     x, layer = draw(1, L, DIM, seed=2), linear(kind)
     assert (
         distance(
-            values(kernels.norm_modulate(x, None, shaping, layer)[1]),
-            values(fused.norm_modulate(x, shaping, linear("float32"))),
+            values(kernels.add_norm_modulate(x, None, shaping, layer)[1]),
+            values(fused.add_norm_modulate(x, None, shaping, linear("float32"))[1]),
         )
         < BOUND[kind]
     )
     added = GatedResidual(
         draw(1, L, DIM, seed=3, dtype=torch.bfloat16), gate if gated else None, lengths
     )
-    total, made = kernels.norm_modulate(x, added, shaping, layer)
+    total, made = kernels.add_norm_modulate(x, added, shaping, layer)
     wanted, formed = fused.add_norm_modulate(x, added, shaping, linear("float32"))
     assert distance(total, wanted) < 1e-6
     assert distance(values(made), values(formed)) < BOUND[kind]
     if gated:
         assert distance(kernels.add_residual(x, added), wanted) < 1e-6
+
+
+def test_one_gate_is_that_of_all_segments(kernels) -> None:
+    """What is added may have one gate where the norm behind it has a row for each segment."""
+    scale, shift = draw(1, 2, 2, DIM, seed=1).unbind(2)
+    shaping = Modulation(scale, shift, (L // 2, L - L // 2), 1e-6)
+    x, layer = draw(1, L, DIM, seed=2), linear("float32")
+    added = GatedResidual(draw(1, L, DIM, seed=3), draw(1, 1, DIM, seed=4), (L,))
+    made = kernels.add_norm_modulate(x, added, shaping, layer)
+    for one, other in zip(made, fused.add_norm_modulate(x, added, shaping, layer), strict=True):
+        assert distance(one, other) < 1e-6
 
 
 def test_a_norm_with_its_own_weights(kernels) -> None:
@@ -83,7 +94,7 @@ def test_a_norm_with_its_own_weights(kernels) -> None:
     norm.weight.data, norm.bias.data = draw(DIM, seed=4), draw(DIM, seed=5)
     x, layer = draw(1, L, DIM), linear("float32")
     with torch.no_grad():
-        made = kernels.norm_modulate(x, None, fused.affine_modulation(norm, L), layer)[1]
+        made = kernels.add_norm_modulate(x, None, fused.affine_modulation(norm, L), layer)[1]
         assert distance(made, norm(x)) < 1e-6
 
 
@@ -137,7 +148,7 @@ def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
         return [
             total,
             values(shaped),
-            values(fused.norm_modulate(rows, shaping, layer)),
+            values(fused.add_norm_modulate(rows, None, shaping, layer)[1]),
             fused.add_residual(rows, added),
             values(fused.apply_gelu(rows, layer)),
             values(fused.quantize_input(rows, linear("fp8"))),
@@ -150,7 +161,13 @@ def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
         monkeypatch.setattr(module, "has_kernels", lambda _x: True)
     asked = record_calls(kernels, monkeypatch)
     assert all(distance(a, b) < BOUND["fp8"] for a, b in zip(compute(), wanted, strict=True))
-    assert asked == {"norm_modulate", "add_residual", "quantize_input", "rms_norm", "apply_rope"}
+    assert asked == {
+        "add_norm_modulate",
+        "add_residual",
+        "quantize_input",
+        "rms_norm",
+        "apply_rope",
+    }
 
 
 def record_calls(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> set[str]:
@@ -166,7 +183,7 @@ def record_calls(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> set[st
 
         monkeypatch.setattr(kernels, name, call)
 
-    for name in ("norm_modulate", "add_residual", "quantize_input", "rms_norm", "apply_rope"):
+    for name in ("add_norm_modulate", "add_residual", "quantize_input", "rms_norm", "apply_rope"):
         recorded(name)
     return asked
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.ops import fused
+from model.ops.operands import GatedResidual
 from model.s2v import attention
-from model.s2v.attention import SCORES_AT_ONCE, Attention, Block, attend_all
+from model.s2v.attention import SCORES_AT_ONCE, Attention, Block, BlockContext, attend_all
 from tests.model.small import draw
 
 DIM, HEADS = 24, 2
@@ -34,7 +36,20 @@ def test_cross_attention_is_self_attention_to_its_own_keys() -> None:
 def through(block: Block, x: Tensor, rows: Tensor) -> Tensor:
     """Tokens of two segments (3 and 2) through a block that lets no token see another."""
     modulations = block.modulations(rows, torch.float32)
-    return block(x, modulations, (3, 2), lambda *qkv: qkv[2], None)
+    made, added = block(x, None, BlockContext(modulations, (3, 2), lambda *qkv: qkv[2]))
+    return fused.add_residual(made, added)
+
+
+@torch.no_grad()
+def test_what_the_layer_before_adds_is_added_first() -> None:
+    """The same tokens as of a block that is given the sum."""
+    block, x, more = Block(DIM, 32, HEADS, 1e-6, text=False), draw(1, 5, DIM), draw(1, 5, DIM)
+    rows, gate = draw(1, 2, 6, DIM, seed=1), draw(1, 2, DIM, seed=2)
+    given = BlockContext(block.modulations(rows, torch.float32), (3, 2), lambda *qkv: qkv[2])
+    before = GatedResidual(more, gate, (3, 2))
+    made, added = block(x, before, given)
+    summed = through(block, fused.add_residual(x, before), rows)
+    assert torch.equal(fused.add_residual(made, added), summed)
 
 
 @torch.no_grad()
