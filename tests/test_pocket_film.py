@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harm import cut, digests, flip
 
+from tests import forked
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -25,13 +26,13 @@ NEW = (sys.executable, "-m", "pipeline", "new", str(PICTURE), str(SOUND), *SMALL
 
 
 def make(run: Path, *more: str) -> None:
-    subprocess.run([*NEW, "--run", str(run), *more], cwd=ROOT, check=True, capture_output=True)
+    forked.run([*NEW, "--run", str(run), *more], cwd=ROOT, check=True, capture_output=True)
 
 
 def kill_after(run: Path, clips: int, *more: str) -> None:
     """Start the film and kill it when so many latents are published."""
     words = [*NEW, "--run", str(run), *more]
-    worker = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
+    worker = forked.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
     last = run / "commits" / f"latents.{clips - 1:05d}.json"
     wait_until(last.exists, of=worker, every=0.002)
     worker.send_signal(signal.SIGKILL)
@@ -65,9 +66,7 @@ def test_a_killed_film_is_ended_by_luigi(unbroken: Path, tmp_path: Path) -> None
     kill_after(run, 3)
     luigi = [sys.executable, "-m", "luigi", "--module", "tasks", "MuxVideo", "--run", str(run)]
     there = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [*luigi, "--local-scheduler"], cwd=ROOT, env=there, check=True, capture_output=True
-    )
+    forked.run([*luigi, "--local-scheduler"], cwd=ROOT, env=there, check=True, capture_output=True)
     assert pieces(run) == pieces(unbroken)
 
 
@@ -78,11 +77,11 @@ def test_a_killed_film_is_ended_by_resume(unbroken: Path, tmp_path: Path) -> Non
     kill_after(run, 5)
     verb = [sys.executable, "-m", "pipeline"]
     part = tmp_path / "part.mp4"
-    subprocess.run(
+    forked.run(
         [*verb, "mux", str(run), "--partial", "--output-file", str(part)], cwd=ROOT, check=True
     )
     assert part.stat().st_size > 0
-    subprocess.run([*verb, "resume", str(run)], cwd=ROOT, check=True, capture_output=True)
+    forked.run([*verb, "resume", str(run)], cwd=ROOT, check=True, capture_output=True)
     assert pieces(run) == pieces(unbroken)
     assert len(list((run / "segments").iterdir())) == CLIPS
 
@@ -99,9 +98,7 @@ def harm_and_repair(run: Path, *more: str) -> str:
     for number, name in enumerate((*HARMED, *more)):
         harms[number % 3](run / name)
     verb = [sys.executable, "-m", "pipeline", "verify", str(run)]
-    done = subprocess.run(
-        [*verb, "--repair"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = forked.run([*verb, "--repair"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "is damaged" in done.stderr
     assert "is whole again" in done.stdout
@@ -123,9 +120,9 @@ def test_a_killed_film_is_repaired_and_then_ended(unbroken: Path, tmp_path: Path
     harm_and_repair(run)
     assert not (run / "video.mp4").exists()
     verb = [sys.executable, "-m", "pipeline"]
-    subprocess.run([*verb, "resume", str(run)], cwd=ROOT, check=True, capture_output=True)
+    forked.run([*verb, "resume", str(run)], cwd=ROOT, check=True, capture_output=True)
     assert pieces(run) == pieces(unbroken)
-    assert subprocess.run([*verb, "verify", str(run)], cwd=ROOT, check=False).returncode == 0
+    assert forked.run([*verb, "verify", str(run)], cwd=ROOT, check=False).returncode == 0
 
 
 def test_other_kernels_are_refused_and_leave_nothing(unbroken: Path, tmp_path: Path) -> None:
@@ -135,7 +132,7 @@ def test_other_kernels_are_refused_and_leave_nothing(unbroken: Path, tmp_path: P
     before = digests(run / "audio") | digests(run / "commits") | digests(run / "encoded")
     other = {**os.environ, "ATEN_CPU_CAPABILITY": "default"}
     words = [sys.executable, "-m", "pipeline", "resume", str(run)]
-    said = subprocess.run(words, cwd=ROOT, env=other, check=False, capture_output=True, text=True)
+    said = forked.run(words, cwd=ROOT, env=other, check=False, capture_output=True, text=True)
     assert said.returncode == 3
     assert "begun under other numerics: probe was " in said.stderr
     assert digests(run / "audio") | digests(run / "commits") | digests(run / "encoded") == before
@@ -151,7 +148,7 @@ def test_a_live_film_killed_and_resumed(unbroken: Path, tmp_path: Path) -> None:
     make(tmp_path / "film", "--grow")
     shutil.copytree(unbroken, tmp_path / "whole")
     resume = [sys.executable, "-m", "pipeline", "resume", str(tmp_path / "whole"), "--grow"]
-    subprocess.run(resume, cwd=ROOT, check=True, capture_output=True)
+    forked.run(resume, cwd=ROOT, check=True, capture_output=True)
     made, whole = (
         {path.name: path.read_bytes() for path in (tmp_path / name / "live").iterdir()}
         for name in ("film", "whole")

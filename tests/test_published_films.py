@@ -26,6 +26,7 @@ from model.vae.wan_layout import STATISTICS
 from model.weights.checkpoint import FOLDER, SPEECH, VAE
 from storage.run import Run
 from storage.segments import encode_h264
+from tests import forked
 from tests.film_facts import inspect_film
 from tests.model.parity.audio_features import extract_whole
 from tests.waiting import wait_until
@@ -51,7 +52,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
     """A command line of `longtake new` with a small checkpoint."""
     folder = tmp_path_factory.mktemp("weights")
     maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(folder)]
-    subprocess.run(maker, cwd=ROOT, check=True, capture_output=True)
+    forked.run(maker, cwd=ROOT, check=True, capture_output=True)
     pose = folder / "pose.mp4"
     pose.write_bytes(encode_h264(draw_poses(), fps=50, crf=18, preset="veryfast"))
 
@@ -76,13 +77,13 @@ def draw_poses() -> np.ndarray:
 
 
 def make(words: list[str]) -> None:
-    done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
+    done = forked.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def kill_when(words: list[str], record: Path) -> None:
     """Start the film and kill it when a record is there."""
-    worker = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
+    worker = forked.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_until(record.exists, of=worker, every=0.002)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
@@ -155,9 +156,7 @@ def test_killed_live_avatar_is_ended_by_luigi(words: Words, unbroken: Path, tmp_
     kill_when(words(run, *LIVE), run / "commits" / "latents.00002.json")
     luigi = [sys.executable, "-m", "luigi", "--module", "tasks", "MuxVideo", "--run", str(run)]
     there = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [*luigi, "--local-scheduler"], cwd=ROOT, env=there, check=True, capture_output=True
-    )
+    forked.run([*luigi, "--local-scheduler"], cwd=ROOT, env=there, check=True, capture_output=True)
     assert pieces(run) == pieces(unbroken)
 
 
@@ -204,10 +203,10 @@ def test_each_script_of_live_avatar_is_a_line(tmp_path: Path) -> None:
     face.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "other.jpg")
     write_wave(tmp_path / "speech.wav", 4.0)
     maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(tmp_path / "ckpt")]
-    subprocess.run(maker, cwd=ROOT, check=True, capture_output=True)
+    forked.run(maker, cwd=ROOT, check=True, capture_output=True)
     words = json.dumps([shlex.split(line)[1:] for line in small])
     there = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-c", DOOR, words],
         cwd=tmp_path, env=there, check=False, capture_output=True, text=True,
     )  # fmt: skip

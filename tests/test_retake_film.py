@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage.run import Run
+from tests import forked
 from tests.wavefile import write_wave
 
 # Films of the large models in miniature take minutes on a machine that does other things as well.
@@ -34,7 +35,7 @@ CLIPS = {"pocket": (2, 4), "live-avatar": (1, 3), "wan-s2v": (1, 2)}
 
 def start(words: Sequence[object]) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "pipeline", *map(str, words)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return forked.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def end(words: Sequence[object]) -> str:
@@ -56,7 +57,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint in the published layout."""
     folder = tmp_path_factory.mktemp("weights")
     maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(folder)]
-    subprocess.run(maker, cwd=ROOT, check=True, capture_output=True)
+    forked.run(maker, cwd=ROOT, check=True, capture_output=True)
     return folder
 
 
@@ -93,7 +94,7 @@ def test_clips_before_and_after_are_the_old_files(film: Run, tmp_path: Path) -> 
             stays = not clip <= each < until
             assert before.samefile(after) is stays
             assert (before.read_bytes() == after.read_bytes()) is stays
-    assert "is whole" in subprocess.run(
+    assert "is whole" in forked.run(
         [sys.executable, "-m", "pipeline", "verify", str(new.root)],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip

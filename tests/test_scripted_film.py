@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from storage.run import Run
+from tests import forked
 from tests.waiting import LONG, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -39,13 +40,13 @@ def words(script: Path, run: Path, *more: str) -> list[str]:
 
 
 def make(script: Path, run: Path, *more: str) -> None:
-    subprocess.run(words(script, run, "--num-clip", str(CLIPS), *more), cwd=ROOT, env=SOON, check=True, capture_output=True, timeout=LONG)  # fmt: skip
+    forked.run(words(script, run, "--num-clip", str(CLIPS), *more), cwd=ROOT, env=SOON, check=True, capture_output=True, timeout=LONG)  # fmt: skip
 
 
 def kill_at(script: Path, run: Path, clip: int) -> None:
     """Make the film, and kill that when a clip is denoised."""
     command = words(script, run, "--num-clip", str(CLIPS))
-    worker = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    worker = forked.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_until((run / "commits" / f"latents.{clip:05d}.json").exists, of=worker, every=0.002)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
@@ -75,7 +76,7 @@ def test_killed_again_and_again_it_is_the_film_that_was_never_killed(
     for clip in KILLED_AT:
         kill_at(script, tmp_path / "film", clip)
     command = [sys.executable, "-m", "pipeline", "resume", str(tmp_path / "film")]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=LONG)
+    forked.run(command, cwd=ROOT, check=True, capture_output=True, timeout=LONG)
     assert pieces(tmp_path / "film") == pieces(unbroken)
 
 
@@ -84,7 +85,7 @@ def test_parts_and_ranks_make_the_same_film(script: Path, unbroken: Path, tmp_pa
     part = ("--start-clip", "15", "--num-clip", "4", "--output-file", str(tmp_path / "part.mp4"))
     long = tmp_path / "long"
     whole = [*words(script, long), *part]
-    subprocess.run(whole, cwd=ROOT, check=True, capture_output=True, timeout=LONG)
+    forked.run(whole, cwd=ROOT, check=True, capture_output=True, timeout=LONG)
     make(script, tmp_path / "film", "--gpus", "2", "--parallel", "layers")
     assert pieces(tmp_path / "film") == pieces(unbroken)
     for clip in range(15, 19):
@@ -97,7 +98,7 @@ def test_a_retake_keeps_the_script(unbroken: Path, tmp_path: Path) -> None:
     new = tmp_path / "again"
     more = ("--clip", "7", "--until", "10", "--seed", "420", "--hard-join", "--run", str(new))
     command = [sys.executable, "-m", "pipeline", "retake", str(unbroken), *more]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=LONG)  # fmt: skip
+    done = forked.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=LONG)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert Run.open(new).spec.script == Run.open(unbroken).spec.script
     name = "segments/00008.mp4"
@@ -115,7 +116,7 @@ def test_from_an_entrys_time_on_the_noise_is_that_of_its_seed(tmp_path: Path) ->
         path = tmp_path / f"{name}.csv"
         path.write_text("from,prompt,seed\n" + f"0s,,{seeds[0]}\n0.96s,,{seeds[1]}\n")
         command = words(path, tmp_path / name, "--num-clip", "4", *more)
-        subprocess.run(command, cwd=ROOT, env=SOON, check=True, capture_output=True, timeout=LONG)
+        forked.run(command, cwd=ROOT, env=SOON, check=True, capture_output=True, timeout=LONG)
         latents = Run.open(tmp_path / name).latents
         films[name] = [latents.read(clip) for clip in range(4)]
     assert all(map(np.array_equal, films["own"], films["told"]))

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import forked
 from tests.waiting import LONG, holds, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +32,7 @@ ACCELERATE = (
 
 def run(*words: str) -> str:
     """What a command that ends well says."""
-    done = subprocess.run(
+    done = forked.run(
         words, cwd=ROOT, env=SOON, check=False, capture_output=True, text=True, timeout=LONG
     )
     assert done.returncode == 0, done.stderr
@@ -49,7 +50,7 @@ def begun(
 ) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
     """A film whose first clip is denoised, and the processes of its other ranks; none of them is left, whatever becomes of it."""
     words = [*new, "--run", str(film), *more]
-    worker = subprocess.Popen(words, cwd=ROOT, env=SOON, stderr=subprocess.PIPE, text=True)
+    worker = forked.Popen(words, cwd=ROOT, env=SOON, stderr=subprocess.PIPE, text=True)
     try:
         wait_until((film / "commits" / "latents.00000.json").exists, of=worker)
         ranks = psutil.Process(worker.pid).children()
@@ -139,7 +140,7 @@ def test_by_heads_a_killed_film_goes_on_by_heads_alone(tmp_path: Path) -> None:
     assert "Rank 1 of 2 was killed by SIGKILL." in said
     shutil.copytree(film, joined)
     alone = (sys.executable, "-m", "pipeline", "resume", str(film), "--gpus", "1")
-    refused = subprocess.run(
+    refused = forked.run(
         alone, cwd=ROOT, env=SOON, check=False, capture_output=True, text=True, timeout=LONG
     )
     assert refused.returncode == 3
@@ -201,7 +202,7 @@ def test_who_waits_for_another_rank_says_so(
         place = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
         words, env = [*NEW, "--run", str(film)], SOON | place
         with said[rank].open("wb") as stderr:
-            return subprocess.Popen(words, cwd=ROOT, env=env, stderr=stderr)
+            return forked.Popen(words, cwd=ROOT, env=env, stderr=stderr)
 
     line = (
         f"[INFO] Rank 1 waits for rank 0 (port {port}), at most 300 s\n",
@@ -256,7 +257,7 @@ def test_what_cannot_be_shared_out_is_one_line(tmp_path: Path) -> None:
             ((), launched, "the ranks' store: Address already in use."),
         ):
             command = [*NEW, "--run", str(tmp_path / "film"), *words]
-            done = subprocess.run(
+            done = forked.run(
                 command, cwd=ROOT, env=SOON | more, check=False, capture_output=True, text=True
             )
             assert done.returncode == 2

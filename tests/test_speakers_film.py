@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from storage.run import Run
+from tests import forked
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -44,14 +45,14 @@ def speakers() -> list[str]:
 @pytest.fixture(scope="module")
 def unbroken(group: Path) -> Run:
     run = group.parent / "film"
-    subprocess.run(new(group, run, *speakers()), cwd=ROOT, check=True, capture_output=True)
+    forked.run(new(group, run, *speakers()), cwd=ROOT, check=True, capture_output=True)
     return Run.open(run)
 
 
 def test_a_killed_film_is_ended_by_resume(group: Path, unbroken: Run, tmp_path: Path) -> None:
     """Killed after a clip and resumed where its inputs are gone: the bytes of the unbroken film."""
     run = tmp_path / "film"
-    worker = subprocess.Popen(
+    worker = forked.Popen(
         new(group, run, *speakers()), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     wait_until((run / "commits" / "latents.00001.json").exists, of=worker, every=0.002)
@@ -59,7 +60,7 @@ def test_a_killed_film_is_ended_by_resume(group: Path, unbroken: Run, tmp_path: 
     worker.wait()
     assert not (run / "video.mp4").exists()
     verb = [sys.executable, "-m", "pipeline", "resume", str(run)]
-    subprocess.run(verb, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "HOME": "/"})
+    forked.run(verb, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "HOME": "/"})
     assert (run / "video.mp4").read_bytes() == unbroken.video_path.read_bytes()
 
 
@@ -67,7 +68,7 @@ def test_a_speaker_is_as_in_a_film_of_its_own(group: Path, unbroken: Run, tmp_pa
     """The second one's latents are, to the bit, those of a film of that face and sound with the seed after."""
     mouth, eyes = ",".join(PLACES[1].split(",")[:4]), ",".join(PLACES[1].split(",")[4:])
     own = [SOUNDS[1], "--mouth", mouth, "--eyes", eyes, "--base-seed", "421"]
-    subprocess.run(new(group, tmp_path / "own", *own), cwd=ROOT, check=True, capture_output=True)
+    forked.run(new(group, tmp_path / "own", *own), cwd=ROOT, check=True, capture_output=True)
     alone = Run.open(tmp_path / "own")
     for clip in range(4):
         both = unbroken.latents.read(clip)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import forked
 from tests.waiting import LONG
 
 Tally = Callable[..., None]
@@ -72,7 +73,7 @@ class Started:
         self.said, self.begun = said, time.time()
         there = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
         with self.said.open("w") as file:
-            self.process = subprocess.Popen(
+            self.process = forked.Popen(
                 command, env=there, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file
             )
 

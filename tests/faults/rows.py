@@ -112,7 +112,7 @@ def run(row: Row, words: list[str]) -> Outcome:
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", *row.tests.split(), "-q", f"--junitxml={report}"]
         command += ["-o", "junit_family=xunit1"]  # the newer one has no properties
-        there = {**os.environ, "PYTHONPATH": str(ROOT)}
+        there = {**os.environ, "PYTHONPATH": str(ROOT), "FRESH": "1"}
         begun = time.monotonic()
         done = subprocess.run(
             [*command, *words], cwd=ROOT, env=there, check=False, capture_output=True, text=True

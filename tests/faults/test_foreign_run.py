@@ -1,7 +1,6 @@
 """A run of somebody else, with links and hostile files in every place, by every verb: nothing outside of it changes, and the end is one line."""
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 import pytest
 from films import ROOT, TESTS, Film, Tally
 from wavefile import write_wave
+
+from tests import forked
 
 
 def try_all(film: Film, folder: Path, stride: int) -> dict[str, int]:
@@ -19,7 +20,7 @@ def try_all(film: Film, folder: Path, stride: int) -> dict[str, int]:
     asked = replace(film, audio=audio)
     paths = [str(each) for each in (asked.image, asked.audio, folder)]
     command = [sys.executable, str(TESTS / "faults" / "foreign.py"), *paths, str(stride)]
-    done = subprocess.run(
+    done = forked.run(
         command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     print(done.stdout)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 from films import ROOT, TESTS, Tally
+
+from tests import forked
 
 
 def outputs(what: str, *more: str) -> dict[str, Any]:
@@ -19,9 +20,7 @@ def outputs(what: str, *more: str) -> dict[str, Any]:
         Path(folder).chmod(0o755)
         command = [sys.executable, str(TESTS / "faults" / "outputs.py"), what, folder, *more]
         there = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, cwd=ROOT, env=there, capture_output=True, text=True, check=False
-        )
+        done = forked.run(command, cwd=ROOT, env=there, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

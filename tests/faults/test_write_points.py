@@ -1,12 +1,13 @@
 """kill -9 before every single step that the disk sees, of a whole film through the tasks."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from films import ROOT, TESTS, Film, Tally
+
+from tests import forked
 
 KINDS = ["create", "dirsync", "fsync", "mkdir", "rename", "unlink", "write"]
 
@@ -16,7 +17,7 @@ def forks(verb: str, film: Film, folder: Path, *words: object) -> dict[str, int]
     folder.mkdir()
     paths = [str(each) for each in (film.image, film.audio, folder)]
     command = [sys.executable, str(TESTS / "faults" / "forks.py"), verb, *paths, *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = forked.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stderr
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])

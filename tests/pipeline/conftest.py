@@ -25,6 +25,7 @@ from pipeline.cli import main
 from pipeline.upkeep.fork_server import FORK_SERVER
 from tasks import session
 from wavefile import write_wave
+from tests import forked
 
 DOOR = """
 import os, sys
@@ -110,7 +111,7 @@ def started(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
         stderr: int = subprocess.PIPE,
         cwd: Path = tmp_path,
     ) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        return forked.Popen(
             [sys.executable, "-c", DOOR, f"{ROOT}:{ROOT / 'tests'}", *map(str, words)],
             cwd=cwd,
             env={**os.environ, **(fakes or {})},

@@ -14,6 +14,7 @@ from storage.errors import BadTable
 from storage.lock import find_local_holder
 from tasks.film_batch import Batch, Film, film_is_there
 from tasks.request import Request
+from tests import forked
 from tests.waiting import LONG, held, wait_until
 
 TESTS = Path(__file__).parents[1]
@@ -49,7 +50,7 @@ def start_worker(task: str, table: Path, port: int, **more: str) -> subprocess.P
     words += ["--scheduler-port", str(port), "--worker-keep-alive", "--worker-ping-interval", "1"]
     # Else Luigi takes the second for the first, started twice.
     words += ["--no-lock"]
-    return subprocess.Popen(
+    return forked.Popen(
         [sys.executable, str(TESTS / "fake_luigi.py"), *words],
         env={**os.environ, **more},
         cwd=TESTS.parent,
@@ -103,7 +104,7 @@ def test_one_film_of_a_table(luigid: int, table: Path) -> None:
     """`Film --line 3` makes the second film, and is complete by its records alone."""
     words = [sys.executable, str(TESTS / "fake_luigi.py"), "Film", "--table", str(table)]
     words += ["--line", "3", "--local-scheduler"]
-    done = subprocess.run(words, cwd=TESTS.parent, capture_output=True, check=False)
+    done = forked.run(words, cwd=TESTS.parent, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     runs = runs_of(table)
     assert [is_made(run) for run in runs] == [False, True, False, False]

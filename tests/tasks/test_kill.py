@@ -15,6 +15,7 @@ import pytest
 from storage.run import Run
 from tasks.request import Request
 from tasks.resolve import freeze_run
+from tests import forked
 from tests.waiting import LONG, held, wait_until
 
 TESTS = Path(__file__).parents[1]
@@ -45,7 +46,7 @@ class Started:
     def __init__(self, door: str, request: Request, **more: str) -> None:
         self.said = request.image.parent / "said.txt"
         with self.said.open("w") as file:
-            self.process = subprocess.Popen(
+            self.process = forked.Popen(
                 command(door, request),
                 env={**os.environ, **SLOW, **more},
                 cwd=TESTS.parent,
@@ -176,7 +177,7 @@ def test_stage_can_be_asked_for_by_itself(ask: Ask, stage: str) -> None:
     """`luigi DecodeClip --run … --clip 7` makes what it needs, and nothing beyond."""
     run = freeze_run(ask(infer_frames=12))
     words = [stage, "--run", str(run.root), "--clip", "7", "--local-scheduler"]
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, str(TESTS / "fake_luigi.py"), *words],
         cwd=TESTS.parent,
         capture_output=True,

@@ -26,6 +26,7 @@ from tasks.film import make_film
 from tasks.request import Request
 from tasks.retake import RetakeRequest, plan_retake
 from tasks.retake_setup import begin_retake
+from tests import forked
 from tests.waiting import LONG, held, wait_until
 
 TESTS = Path(__file__).parents[1]
@@ -119,7 +120,7 @@ def test_each_clip_is_in_the_playlist_when_it_is_published(begin: Begin) -> None
 
 def start_film(request: Request, **more: str) -> "subprocess.Popen[str]":
     paths = [str(request.image), str(request.audio), str(request.run), "grow"]
-    return subprocess.Popen(
+    return forked.Popen(
         [sys.executable, str(TESTS / "fake_make.py"), *paths],
         env={**os.environ, **more},
         cwd=TESTS.parent,

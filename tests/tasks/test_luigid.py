@@ -12,6 +12,7 @@ import pytest
 from luigid import page, serving
 
 from tasks.request import Request
+from tests import forked
 from tests.waiting import LONG
 
 TESTS = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ def luigi(port: int, request: Request, **more: str) -> subprocess.Popen[bytes]:
         "--scheduler-port",
         str(port),
     ]
-    return subprocess.Popen(
+    return forked.Popen(
         [sys.executable, str(TESTS / "fake_luigi.py"), "LongVideo", *words],
         env={**os.environ, **more},
         cwd=TESTS.parent,
