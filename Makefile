@@ -22,6 +22,8 @@ demo: $(READY)
 
 # torch's threads wait for each other by spinning; where other work shares the cores that took seven times as long.
 test: export OMP_WAIT_POLICY := passive
+# A thread for each worker, as there are as many workers as cores.
+test: export OMP_NUM_THREADS := 1
 test: $(READY)
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 
