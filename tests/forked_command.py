@@ -8,12 +8,22 @@ from types import ModuleType
 
 from luigi.configuration import LuigiConfigParser
 
+from pipeline.upkeep import fork_server
+
+FORKERS = ("batch", "pipeline.web")
+"""Words of commands that start films by a fork server: theirs is forked off them, not begun anew, before they do anything."""
+
 
 def become(kind: str, *words: str) -> None:
     """`kind` is a file, -m or -c."""
     LuigiConfigParser.reload()  # what it finds in this working directory, too
     sys.orig_argv = [sys.executable, kind, *words]
     places = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
+    for place in places:
+        if (site := Path(place, "sitecustomize.py")).exists():
+            runpy.run_path(str(site))
+    if any(each in word for each in FORKERS for word in words[:3]):
+        fork_server.FORK_SERVER = fork_server.SplitForkServer()
     if kind not in {"-c", "-m"}:
         sys.path[:0] = [str(Path(kind).parent), *places]
         sys.argv = [kind, *words]

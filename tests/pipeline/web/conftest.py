@@ -16,6 +16,7 @@ from waiting import wait_until
 from pipeline.cli import main
 from pipeline.web.server import build_server, make_app, open_port
 from pipeline.web.settings import WebSettings
+from tests import forked
 
 ROOT = Path(__file__).parents[3]
 HERE = "http://127.0.0.1"
@@ -67,7 +68,7 @@ def serving(monkeypatch: pytest.MonkeyPatch, fake_fork_server: Path) -> Callable
     @contextmanager
     def serve(root: Path) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
         words = [sys.executable, "-c", SERVER, str(root)]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        with forked.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
             try:
                 assert server.stdout is not None
                 base = f"{HERE}:{int(server.stdout.readline())}"
