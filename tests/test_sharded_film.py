@@ -118,7 +118,7 @@ def test_guidance_is_shared_by_two_ranks(tmp_path: Path) -> None:
     """A film of wan-s2v of two processes, one of which is killed, and gone on with by two: the bytes of one."""
     weights, flags = tmp_path / "ckpt", ("--model", "wan-s2v", "--sample-steps", "3")
     run(sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(weights), "--size", "tiny")  # fmt: skip
-    words = (*NEW, *flags, "--weights", str(weights), "--device", "cpu")
+    words = (*NEW, *flags, "--num-clip", "2", "--weights", str(weights), "--device", "cpu")
     run(*words, "--run", str(tmp_path / "one"))
     with begun(tmp_path / "two", "--gpus", "2", new=words) as (worker, ranks):
         ranks[0].kill()
