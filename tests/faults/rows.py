@@ -62,8 +62,9 @@ ROWS = {
         "tests/faults/test_ranks.py tests/test_sharded_film.py",
     ),
     "films": Row(
-        "films of each model and kind, killed again and again",
-        "tests/test_published_films.py tests/test_scripted_film.py tests/test_retake_film.py",
+        "films of each model and kind, killed again and again; takes over takes",
+        "tests/test_published_films.py tests/test_scripted_film.py tests/test_retake_film.py"
+        " tests/test_pocket_film.py tests/tasks/test_retake.py",
     ),
     "batch": Row(
         "tables of films: kill -9 of the command, of a film, of a worker",
