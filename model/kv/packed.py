@@ -19,8 +19,11 @@ LEAST = 1e-20
 LOG2E = 1.4426950408889634
 
 
-RAISED = 8.0
-"""What falls to a value is at most 2^8: an eight-bit float knows nothing finer than 2^-9."""
+RAISED, HEADROOM, FARTHEST = 5.0, 2.0, 2.0
+"""By how many powers of 2 what falls to a value is raised, as an eight-bit float knows nothing finer than 2^-9: from the score by which all are measured to 2^5.
+
+A higher score is measured by only if it is higher by more than 2 powers; and a tile's scale of values is the total's if the total's is not within a factor of 2: both seldom change, and with them what was added before. So
+what falls to a value is at most 2^8, and 448 is the largest of eight-bit floats."""
 
 
 class PackedKV(NamedTuple):

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from model.kv.kv_shape import TILE, PackedSizes, count_tiles
 from model.kv.packed import (
+    FARTHEST,
     FP8_LARGEST,
+    HEADROOM,
     INT8_LARGEST,
     LEAST,
     LOG2E,
@@ -126,7 +128,7 @@ def attend_packed(
     """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window and in slots [slot, b, …].
 
     Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958), and divided by the sum
-    of these, not of what was rounded to them. Tile after tile, as the highest score so far decides how a share is rounded.
+    of these, not of what was rounded to them. Tile after tile, as the score by which shares are measured, and the scale in which values are added, decide how a share is rounded.
     """
     if has_kernels(q) and q.shape[-1] == HOPPER_HEAD_DIM and is_hopper(q.device):
         from model.kv import quantized_kv_hopper
@@ -137,7 +139,7 @@ def attend_packed(
     turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
     fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / INT8_LARGEST
     query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E
-    most = torch.full_like(fine, -torch.inf)
+    base = torch.full_like(fine, -torch.inf)
     weight, total = torch.zeros_like(fine), torch.zeros_like(turned)
     unit = window.scales[:, 1, :, :1, None]
     for slot, tile, rows in seen.rows():
@@ -146,12 +148,14 @@ def attend_packed(
         keys = of.keys[:, :, tile * TILE : tile * TILE + rows].float()
         values = restore_rows(of.values[:, :, tile].float())[..., :rows]
         scores = query @ keys.mT * (sharpness * key_scale)
-        now = torch.maximum(most, scores.amax(-1, keepdim=True))
-        share = torch.exp2(scores - now + RAISED).to(EIGHT).float()
-        fade, most = torch.exp2(most - now), now
-        weight = weight * fade + share.sum(-1, keepdim=True)
-        # The total is in units of the last tile's scale.
-        total, unit = total * (fade * (unit / scale)) + share @ values.mT, scale
+        top, before = scores.amax(-1, keepdim=True), unit
+        now = torch.where(top > base + HEADROOM, top, base)
+        unit = torch.where((scale / unit > FARTHEST) | (scale / unit * FARTHEST < 1), scale, unit)
+        ratio = scale / unit
+        share = torch.exp2(scores - now + RAISED + ratio.log2()).to(EIGHT).float()
+        fade, base = torch.exp2(base - now), now
+        weight = weight * fade + share.sum(-1, keepdim=True) / ratio
+        total = total * (fade * (before / unit)) + share @ values.mT
     return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
 
 

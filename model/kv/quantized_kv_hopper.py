@@ -1,8 +1,8 @@
 """Attention in eight bits on a Hopper card, in Gluon: products run while shares are computed. The formula stands in model/kv/quantized_kv.py, which calls this; it is imported where there is such a card and Triton.
 
-One warpgroup a program and two programs a processor, each with its products of eight bits (wgmma) under way: the scores of the next tile and the values of this one are asked for
-together, and shares are computed as soon as the scores are there (FlashAttention-3, arXiv 2407.08608, section 3.2). Shares never leave a thread's registers, as values stand in the order in
-which scores come (packed.interleave_rows), and their sum, rounded as they are, is one more product: with ones.
+A program answers 128 queries of a head: two consumers, a warpgroup each, and a producer, one warp that brings tiles of keys and values for both (FlashAttention-3, arXiv 2407.08608, section 3.1). A consumer asks
+for the scores of the next tile and the values of this one together (wgmma), and computes shares as soon as the scores are there (section 3.2). Shares never leave a thread's registers, as values stand in the
+order in which scores come (packed.interleave_rows), and their sum, rounded as they are, is one more product: with ones. The total is multiplied only where what it is measured by has changed.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from triton.experimental.gluon.language.nvidia.hopper import (
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from model.kv import kv_shape, packed
+from model.kv.hopper_instructions import await_room, free_room, scale_rows, take_log, take_power
 from model.kv.kv_shape import LINE_BYTES
 from model.ops import fused_triton
 
@@ -31,13 +32,19 @@ if TYPE_CHECKING:
 WHOLE: Any = gl.constexpr(float(packed.INT8_LARGEST))
 LEAST: Any = gl.constexpr(packed.LEAST)
 TILE: Any = gl.constexpr(kv_shape.TILE)
+TILE_BYTES: Any = gl.constexpr(kv_shape.TILE * LINE_BYTES)
 LOG2E: Any = gl.constexpr(packed.LOG2E)
 RAISED: Any = gl.constexpr(packed.RAISED)
+HEADROOM: Any = gl.constexpr(packed.HEADROOM)
+FARTHEST: Any = gl.constexpr(packed.FARTHEST)
 HALVES: Any = gl.constexpr(fused_triton.HALVES.value)
 ONE: Any = gl.constexpr(0x38)
 """1 as an eight-bit float."""
-QUERIES, WARPS, STAGES = 64, 4, 3
-"""Rows of queries that one program answers; its warps; tiles of keys, and of values, that are on their way at once."""
+QUERIES, WARPS, STAGES = 64, 4, 4
+"""Rows of queries that one consumer answers; its warps; tiles of keys, and of values, that are on their way at once: at most 6."""
+CONSUMERS: Any = gl.constexpr(2)
+CONSUMER_REGISTERS, PRODUCER_REGISTERS = gl.constexpr(240), gl.constexpr(24)
+"""Registers of a thread: of a card's 65 536 no more are left."""
 SHIFT: Any = gl.constexpr(20)
 MOST_LINES = 2**31 - 1
 """As many as a number of 32 bits can name: 275 GB."""
@@ -45,18 +52,20 @@ SUMS: Any = gl.constexpr(8)
 """Columns of the product with ones: the fewest that there are."""
 LINES: Any = gl.constexpr(gl.NVMMASharedLayout(128, 8, 2))
 """How lines of 128 bytes lie in shared memory."""
+ROWS: Any = gl.constexpr(gl.BlockedLayout([1, 8], [2, 16], [4, 1], [1, 0]))
+SCORES: Any = gl.constexpr(gl.NVMMADistributedLayout([3, 0], [4, 1], [16, kv_shape.TILE, 32]))
+SUM: Any = gl.constexpr(gl.NVMMADistributedLayout([3, 0], [4, 1], [16, 8, 32]))
+"""How a warpgroup has queries, scores and attended values, and sums in its registers."""
 
 
 @gluon.jit
-def _load_queries(
-    q, factors, length, token, part, D: gl.constexpr, QUERIES: gl.constexpr, ROWS: gl.constexpr
-):  # fmt: skip
-    """A program's queries [l, head, d] of a head, turned, as whole numbers in shared memory; and their scales."""
-    head = gl.program_id(1)
-    row = (gl.program_id(0) * QUERIES + gl.arange(0, QUERIES, gl.SliceLayout(1, ROWS)))[:, None]
+def _load_queries(q, factors, begin, length, token, part, D: gl.constexpr, QUERIES: gl.constexpr):
+    """A consumer's queries [l, head, d] of a head, turned, as whole numbers in shared memory; and their scales."""
+    row = (begin + gl.arange(0, QUERIES, gl.SliceLayout(1, ROWS)))[:, None]
     column = gl.arange(0, D, gl.SliceLayout(0, ROWS))[None, :]
     live = row < length
-    query = gl.load(q + row * token + head * part + column, mask=live, other=0.0).to(gl.float32)
+    query = gl.load(q + row * token + gl.program_id(1) * part + column, mask=live, other=0.0)
+    query = query.to(gl.float32)
     angle = gl.load(factors + row * D + column, mask=live, other=0.0)
     cos, sin = gl.split(angle.reshape([QUERIES, D // 2, 2]))
     even, odd = gl.split(query.reshape([QUERIES, D // 2, 2]))
@@ -68,15 +77,15 @@ def _load_queries(
 
 
 @gluon.jit
-def _mark_rows(first, block, LAYOUT: gl.constexpr):
+def _mark_rows(first, block):
     """Ones where a row counts, in the values' order: of a whole tile, of the condition's last, of a block's last."""
-    place = gl.arange(0, TILE, gl.SliceLayout(0, LAYOUT))[None, :]
-    place += gl.zeros([SUMS, TILE], gl.int32, LAYOUT)
+    place = gl.arange(0, TILE, gl.SliceLayout(0, ROWS))[None, :]
+    place += gl.zeros([SUMS, TILE], gl.int32, ROWS)
     # quantized_kv_triton.interleaved_row, which Gluon cannot call.
     row = place // 16 * 16 + place // 2 % 2 * 8 + place % 16 // 4 * 2 + place % 2
     # As whole numbers: of eight-bit floats Triton 3.6 stores half (its stmatrix).
     marks = gl.allocate_shared_memory(gl.int8, [3, SUMS, TILE], LINES)
-    marks.index(0).store(gl.full([SUMS, TILE], ONE, gl.int8, LAYOUT))
+    marks.index(0).store(gl.full([SUMS, TILE], ONE, gl.int8, ROWS))
     marks.index(1).store(gl.where(row < first % TILE, ONE, 0).to(gl.int8))
     marks.index(2).store(gl.where(row < block % TILE, ONE, 0).to(gl.int8))
     return marks._reinterpret(gl.float8e4nv, [3, SUMS, TILE], LINES)
@@ -85,10 +94,10 @@ def _mark_rows(first, block, LAYOUT: gl.constexpr):
 @gluon.jit
 def _make_barriers(STAGES: gl.constexpr):
     """One for each room of a tile, which opens when the tile is there."""
-    ready = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
+    barriers = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     for i in gl.static_range(STAGES):
-        mbarrier.init(ready.index(i), count=1)
-    return ready
+        mbarrier.init(barriers.index(i), count=1)
+    return barriers
 
 
 @gluon.jit
@@ -121,7 +130,14 @@ def _next_kind(tile, left, first, block):
 
 
 @gluon.jit
-def _ask_scores(queries, keys, SCORES: gl.constexpr):
+def _next_room(room, phase, STAGES: gl.constexpr):
+    """The room of the next tile, and the phase in which its barriers open."""
+    last = room == STAGES - 1
+    return gl.where(last, 0, room + 1), gl.where(last, phase ^ 1, phase)
+
+
+@gluon.jit
+def _ask_scores(queries, keys):
     """Ask for the scores of a tile [query, row]."""
     QUERIES: gl.constexpr = queries.shape[0]
     none = gl.zeros([QUERIES, TILE], gl.int32, SCORES)
@@ -129,9 +145,9 @@ def _ask_scores(queries, keys, SCORES: gl.constexpr):
 
 
 @gluon.jit
-def _share(score, much, most):
-    """What falls to each row, of which the highest score gets 2^RAISED."""
-    power = gl.fma(score, gl.expand_dims(much, 1), gl.expand_dims(RAISED - most, 1))
+def _share(score, much, raised):
+    """What falls to each row: 2 to the power of its score and of what it is raised by."""
+    power = gl.fma(score, gl.expand_dims(much, 1), gl.expand_dims(raised, 1))
     return gl.inline_asm_elementwise(
         # Not pure, so that shares are computed before the next wait for a product.
         "ex2.approx.ftz.f32 $0, $1;", "=r,r", [power], dtype=gl.float32, is_pure=False, pack=1
@@ -139,18 +155,17 @@ def _share(score, much, most):
 
 
 @gluon.jit
-def _pair_shares(share, LAYOUT: gl.constexpr):
+def _pair_shares(share):
     """Shares [query, row] as the first factor of a product with values, in the order in which those stand: no register moves."""
     QUERIES: gl.constexpr = share.shape[0]
     share = share.to(gl.float8e4nv).reshape([QUERIES, TILE // 16, 2, 4, 2])
     share = share.permute((0, 1, 3, 2, 4)).reshape([QUERIES, TILE])
-    return gl.convert_layout(share, LAYOUT, assert_trivial=True)
+    return gl.convert_layout(share, gl.DotOperandLayout(0, SCORES, 4), assert_trivial=True)
 
 
 @gluon.jit
 def _ask_values(share, values, total, ones):
     """Ask for the sum of a tile's values by their shares, added to the total, and for the sum of the shares."""
-    SUM: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, SUMS, 32])
     QUERIES: gl.constexpr = share.shape[0]
     none = gl.zeros([QUERIES, SUMS], gl.float32, SUM)
     total = warpgroup_mma(share, values.permute((1, 0)), total, is_async=True)
@@ -159,117 +174,89 @@ def _ask_values(share, values, total, ones):
 
 
 @gluon.jit
-def _store_attended(attended, out, length, heads):
-    """A program's attended values of a head into [l, head, d]."""
-    LAYOUT: gl.constexpr = attended.type.layout
+def _store_attended(attended, out, begin, length, heads):
+    """A consumer's attended values of a head into [l, head, d]."""
     QUERIES: gl.constexpr = attended.shape[0]
-    row = (gl.program_id(0) * QUERIES + gl.arange(0, QUERIES, gl.SliceLayout(1, LAYOUT)))[:, None]
     D: gl.constexpr = attended.shape[1]
-    column = gl.arange(0, D, gl.SliceLayout(0, LAYOUT))[None, :]
+    row = (begin + gl.arange(0, QUERIES, gl.SliceLayout(1, SCORES)))[:, None]
+    column = gl.arange(0, D, gl.SliceLayout(0, SCORES))[None, :]
     there = out + (row * heads + gl.program_id(1)) * D + column
     gl.store(there, attended.to(out.dtype.element_ty), mask=row < length)
 
 
 @gluon.jit
-def _next_room(room, phase, STAGES: gl.constexpr):
-    """The room of the next tile, and the phase in which its barrier opens."""
-    last = room == STAGES - 1
-    return gl.where(last, 0, room + 1), gl.where(last, phase ^ 1, phase)
-
-
-@gluon.jit
-def _expect_pair(key_ready, value_ready, key, value, key_wanted, value_wanted):
-    """Let the barriers of a room of keys and of one of values wait for their next tiles; whoever reads them is behind it."""
-    mbarrier.expect(key_ready.index(key), TILE * TILE, pred=key_wanted)
-    mbarrier.expect(value_ready.index(value), TILE * TILE, pred=value_wanted)
-    gl.thread_barrier()
-
-
-@gluon.jit
-def _request_tile(lines, line, ready, rooms, room, wanted):
-    """Begin to bring a tile of lines into a room."""
-    tma.async_copy_global_to_shared(
-        lines, [line, 0], ready.index(room), rooms.index(room), pred=wanted
-    )
-
-
-@gluon.jit
-def _request_first(
+def _bring_tiles(
     lines, line, past_line, codes, past_codes, jump, inside, seen, magic, key_ready, value_ready, key_room, value_room,
 ):  # fmt: skip
-    """Begin to bring as many tiles as there are rooms; the first line of the keys behind them."""
+    """The producer: bring each tile's keys, and with them the values of the tile before, as they are asked for together; and as they are freed together."""
     STAGES: gl.constexpr = key_room.shape[0]
-    for i in gl.static_range(STAGES):
-        _expect_pair(key_ready, value_ready, i, i, i < seen, i < seen)
-        there = _line_of(i, _slot_of(i, inside, magic), inside, line, past_line, jump)
-        _request_tile(lines, there, key_ready, key_room, i, i < seen)
-        there += gl.where(i < inside, codes, past_codes)
-        _request_tile(lines, there, value_ready, value_room, i, i < seen)
-    return _line_of(STAGES, _slot_of(STAGES, inside, magic), inside, line, past_line, jump)
+    room, at, values = 0, 0, 0
+    for tile in range(seen + 1):
+        await_room(room, tile >= STAGES)
+        mbarrier.expect(key_ready.index(room), TILE_BYTES, pred=tile < seen)
+        mbarrier.expect(value_ready.index(at), TILE_BYTES, pred=tile > 0)
+        there = _line_of(tile, _slot_of(tile, inside, magic), inside, line, past_line, jump)
+        tma.async_copy_global_to_shared(
+            lines, [there, 0], key_ready.index(room), key_room.index(room), pred=tile < seen
+        )
+        tma.async_copy_global_to_shared(
+            lines, [values, 0], value_ready.index(at), value_room.index(at), pred=tile > 0
+        )
+        values = there + gl.where(tile < inside, codes, past_codes)
+        at, room = room, gl.where(room == STAGES - 1, 0, room + 1)
 
 
 @gluon.jit
-def _weigh_first(queries, fine, lines, there, seen, scales, ready, rooms, SCORES: gl.constexpr):
-    """The first tile's shares, before there are others, and its highest scores; its keys' room is filled with the next."""
+def _weigh_first(queries, fine, scales, seen, ready, rooms):
+    """The first tile's shares, before there are others, and the scores by which shares are measured: its highest."""
     STAGES: gl.constexpr = rooms.shape[0]
     mbarrier.wait(ready.index(0), 0)
-    coming = _ask_scores(queries, rooms.index(0), SCORES)
+    coming = _ask_scores(queries, rooms.index(0))
     much = fine * gl.load(scales)
     score = warpgroup_mma_wait(0, [coming]).to(gl.float32)
-    most = gl.max(score, 1) * much
-    mbarrier.expect(ready.index(0), TILE * TILE, pred=seen > STAGES)
-    gl.thread_barrier()
-    _request_tile(lines, there, ready, rooms, 0, seen > STAGES)
+    free_room(0, seen >= STAGES)
+    base = gl.max(score, 1) * much
     mbarrier.wait(ready.index(1), 0, pred=seen > 1)
-    return _share(score, much, most), most
+    return _share(score, much, RAISED - base), base
 
 
 @gluon.jit
-def _refill(
-    lines, line, past_line, codes, past_codes, jump, inside, seen, magic, there, tile, key_ready, value_ready, key_room, value_room, room, at,
-):  # fmt: skip
-    """Let a tile's room, and that of the values before, be filled with others. What was asked for last, at `there`, are the keys of these values; the line of those keys now."""
-    STAGES: gl.constexpr = key_room.shape[0]
-    key = tile + STAGES
-    _expect_pair(key_ready, value_ready, room, at, key < seen, key <= seen)
-    values = there + gl.where(key - 1 < inside, codes, past_codes)
-    there = _line_of(key, _slot_of(key, inside, magic), inside, line, past_line, jump)
-    _request_tile(lines, there, key_ready, key_room, room, key < seen)
-    _request_tile(lines, values, value_ready, value_room, at, key <= seen)
-    return there
+def _measure_shares(top, base, scale, unit):
+    """The scores by which a tile's shares are measured, the factor of what was added before; the unit of the total, and the tile's scale in it."""
+    now = gl.where(top > base + HEADROOM, top, base)
+    ratio = scale / unit
+    unit = gl.where((ratio > FARTHEST) | (ratio * FARTHEST < 1.0), scale, unit)
+    return now, take_power(base - now), unit, scale / unit
 
 
 @gluon.jit
-def _attend_tiles(
-    queries, fine, ones, lines, line, past_line, codes, past_codes, jump, scales, past_scales, of_values, past_of_values, scale_jump,
-    first, block, inside, seen, STAGES: gl.constexpr,
-):  # fmt: skip
+def _attend_tiles(queries, fine, given):
     """The sum of all values by their shares [query, d], divided by that of the shares."""
-    SCORES: gl.constexpr = fine.type.layout.parent
+    ones, scales, past_scales, of_values, past_of_values, scale_jump, first, block, inside, seen, magic, key_ready, value_ready, key_room, value_room = given  # fmt: skip
     QUERIES: gl.constexpr = queries.shape[0]
-    TOTAL: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, TILE, 32])
-    SUM: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, SUMS, 32])
-    key_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
-    value_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
+    STAGES: gl.constexpr = key_room.shape[0]
     value_tiles = value_room._reinterpret(gl.float8e4nv, [STAGES, TILE, TILE], LINES)
-    key_ready, value_ready = _make_barriers(STAGES), _make_barriers(STAGES)
-    magic = (1 << SHIFT) // gl.cdiv(block, TILE) + 1
-    there = _request_first(lines, line, past_line, codes, past_codes, jump, inside, seen, magic, key_ready, value_ready, key_room, value_room)  # fmt: skip
-    total = gl.zeros([QUERIES, TILE], gl.float32, TOTAL)
+    total = gl.zeros([QUERIES, TILE], gl.float32, SCORES)
     weight = gl.zeros([QUERIES, SUMS], gl.float32, SUM)
-    share, most = _weigh_first(queries, fine, lines, there, seen, scales, key_ready, key_room, SCORES)  # fmt: skip
+    fade = gl.full([QUERIES], 1.0, gl.float32, gl.SliceLayout(1, SCORES))
+    share, base = _weigh_first(queries, fine, scales, seen, key_ready, key_room)
     kind, left = _next_kind(0, gl.cdiv(first, TILE), first, block)
-    unit, at, phase, ahead = gl.load(scales + of_values), 0, 0, gl.minimum(1, seen - 1)
+    unit, at, opens, ahead = gl.load(scales + of_values), 0, 0, gl.minimum(1, seen - 1)
+    ratio = unit / unit
+    room, phase = _next_room(at, opens, STAGES)
     next_key, next_value = _load_scales(
         scales, past_scales, of_values, past_of_values, ahead, _slot_of(ahead, inside, magic), inside, scale_jump
     )  # fmt: skip
     for tile in range(1, seen):
+        paired = _pair_shares(share)
         # Asked for together: this tile's scores, and what the tile before adds.
-        room, turn = _next_room(at, phase, STAGES)
-        coming = _ask_scores(queries, key_room.index(room), SCORES)
-        share = _pair_shares(share, gl.DotOperandLayout(0, TOTAL, 4))
-        mbarrier.wait(value_ready.index(at), phase)
-        total, sums = _ask_values(share, value_tiles.index(at), total, ones.index(kind))
+        coming = _ask_scores(queries, key_room.index(room))
+        # A branch, too: what follows is computed while scores are.
+        mbarrier.wait(value_ready.index(at), opens)
+        total = scale_rows(total, fade)
+        total, sums = _ask_values(paired, value_tiles.index(at), total, ones.index(kind))
+        # Here nobody loses by it; else Triton puts one before the wait for the next keys, in the midst of the shares.
+        gl.thread_barrier()
         much, scale = fine * next_key, next_value
         kind, left = _next_kind(tile, left, first, block)
         ahead = gl.minimum(tile + 1, seen - 1)
@@ -278,27 +265,36 @@ def _attend_tiles(
         )  # fmt: skip
         # This tile's shares, while the values of the one before are added.
         score = warpgroup_mma_wait(2, [coming]).to(gl.float32)
-        now = gl.maximum(most, gl.max(score, 1) * much)
-        fade, most = gl.exp2(most - now), now
-        share = _share(score, much, now)
+        before, down = unit, 1.0 / ratio
+        base, fade, unit, ratio = _measure_shares(gl.max(score, 1) * much, base, scale, unit)
+        share = _share(score, much, RAISED + take_log(ratio) - base)
         # A branch: else the compiler would compute shares behind the wait for the values.
-        after, then = _next_room(room, turn, STAGES)
-        mbarrier.wait(key_ready.index(after), then, pred=tile + 1 < seen)
+        at, opens = room, phase
+        room, phase = _next_room(at, opens, STAGES)
+        mbarrier.wait(key_ready.index(room), phase, pred=tile + 1 < seen)
         total, sums = warpgroup_mma_wait(0, [total, sums])
-        # Every warp is behind these scores and those values: their rooms are filled anew.
-        there = _refill(lines, line, past_line, codes, past_codes, jump, inside, seen, magic, there, tile, key_ready, value_ready, key_room, value_room, room, at)  # fmt: skip
-        weight = (weight + sums) * gl.convert_layout(gl.expand_dims(fade, 1), SUM)
-        # The total is in units of the scale of the tile that is added next.
-        fade *= unit / scale
-        unit = scale
-        total = total * gl.convert_layout(gl.expand_dims(fade, 1), TOTAL)
-        at, phase = room, turn
-    share = _pair_shares(share, gl.DotOperandLayout(0, TOTAL, 4))
-    mbarrier.wait(value_ready.index(at), phase)
+        free_room(at, tile + STAGES <= seen)
+        weight = (weight + sums * down) * gl.convert_layout(gl.expand_dims(fade, 1), SUM)
+        fade *= gl.where(unit == before, 1.0, before / unit)
+    share = _pair_shares(share)
+    total = scale_rows(total, fade)
+    mbarrier.wait(value_ready.index(at), opens)
     total, sums = _ask_values(share, value_tiles.index(at), total, ones.index(kind))
     total, sums = warpgroup_mma_wait(0, [total, sums])
-    weight = gl.convert_layout(gl.max(weight + sums, 1), gl.SliceLayout(1, TOTAL))
+    weight = gl.convert_layout(gl.max(weight + sums / ratio, 1), gl.SliceLayout(1, SCORES))
     return total * gl.expand_dims(unit / weight, 1)
+
+
+@gluon.jit
+def _consume(asked, given, CONSUMER: gl.constexpr, D: gl.constexpr, QUERIES: gl.constexpr):
+    """A consumer: answer its rows of the program's queries."""
+    q, factors, out, length, heads, token, part, sharpness = asked
+    begin = (gl.program_id(0) * CONSUMERS + CONSUMER) * QUERIES
+    queries, fine = _load_queries(q, factors, begin, length, token, part, D, QUERIES)
+    fine = gl.convert_layout(fine, gl.SliceLayout(1, SCORES)) * sharpness * LOG2E
+    fence_async_shared()
+    attended = _attend_tiles(queries, fine, given)
+    _store_attended(attended, out, begin, length, heads)
 
 
 @gluon.jit(do_not_specialize=["line", "past_line", "first", "block", "blocks"])
@@ -307,23 +303,35 @@ def _attend_kernel(
     first, block, blocks, token, part, D: gl.constexpr, QUERIES: gl.constexpr, STAGES: gl.constexpr,
 ):  # fmt: skip
     """Queries [l, head, d], turned here, to a window of `first` rows and one block of `block` rows, and to the slots of `blocks` - 1 others, each filled up to whole tiles."""
-    ROWS: gl.constexpr = gl.BlockedLayout([1, 8], [2, 16], [4, 1], [1, 0])
-    SCORES: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, TILE, 32])
-    queries, fine = _load_queries(q, factors, length, token, part, D, QUERIES, ROWS)
-    fine = gl.convert_layout(fine, gl.SliceLayout(1, SCORES)) * sharpness * LOG2E
-    ones = _mark_rows(first, block, ROWS)
+    ones = _mark_rows(first, block)
+    key_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
+    value_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
+    key_ready, value_ready = _make_barriers(STAGES), _make_barriers(STAGES)
     fence_async_shared()
     head, own = gl.program_id(1), gl.cdiv(block, TILE)
     inside = gl.cdiv(first, TILE) + gl.minimum(blocks, 1) * own
     seen = gl.cdiv(first, TILE) + blocks * own
+    magic = (1 << SHIFT) // own + 1
     # Of the past, tiles are counted on from those of the window.
     behind = head * own - inside
-    attended = _attend_tiles(
-        queries, fine, ones, lines, line + head * tiles * TILE, past_line + behind * TILE, heads * tiles * TILE, heads * own * TILE,
-        slot_lines - own * TILE, scales + head * tiles, past_scales + behind, heads * tiles, heads * own, slot_scales - own,
-        first, block, inside, seen, STAGES,
+    asked = (q, factors, out, length, heads, token, part, sharpness)
+    given = (
+        ones, scales + head * tiles, past_scales + behind, heads * tiles, heads * own, slot_scales - own, first, block, inside, seen, magic,
+        key_ready, value_ready, key_room, value_room,
     )  # fmt: skip
-    _store_attended(attended, out, length, heads)
+    brought = (
+        lines, line + head * tiles * TILE, past_line + behind * TILE, heads * tiles * TILE, heads * own * TILE,
+        slot_lines - own * TILE, inside, seen, magic, key_ready, value_ready, key_room, value_room,
+    )  # fmt: skip
+    gl.warp_specialize(
+        [
+            (_consume, (asked, given, gl.constexpr(0), D, QUERIES)),
+            (_consume, (asked, given, gl.constexpr(1), D, QUERIES)),
+            (_bring_tiles, brought),
+        ],
+        [4, 1],
+        [CONSUMER_REGISTERS, PRODUCER_REGISTERS],
+    )  # fmt: skip
 
 
 def attend_packed(
@@ -336,7 +344,7 @@ def attend_packed(
     # Without cached blocks nobody asks for them.
     past = past if len(past.keys) else type(past)(*(part[None] for part in window))
     lines, line, past_line = _describe_lines(window.keys, past.keys)
-    _attend_kernel[(triton.cdiv(length, QUERIES), heads)](
+    _attend_kernel[(triton.cdiv(length, CONSUMERS.value * QUERIES), heads)](
         q, factors, out, lines, line, past_line, past.keys.stride(0) // LINE_BYTES,
         window.scales, past.scales, past.scales.stride(0), d**-0.5, length, heads, window.scales.shape[-1],
         seen.first, seen.block, seen.blocks, q.stride(1), q.stride(2), d, QUERIES, STAGES, num_warps=WARPS,

@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from model.ops.operands import PendingSum
 
-PIXELS, WARPS = 4096, 4
+PIXELS, WARPS = 8192, 8
 """Numbers of pixels that one program moves."""
 
 

@@ -13,6 +13,7 @@ import torch
 KERNELS = (
     "model.ops.fused_triton",
     "model.kv.quantized_kv_triton",
+    "model.kv.hopper_instructions",
     "model.kv.quantized_kv_hopper",
     "model.vae.wan_decoder_triton",
 )

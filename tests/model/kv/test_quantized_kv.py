@@ -97,6 +97,17 @@ def test_divided_by_the_sum_of_what_was_used() -> None:
     assert lost(made, torch.full_like(made, 0.7)) < 1e-6
 
 
+@pytest.mark.parametrize("steps", [(1.0, 1.5, 2.0), (1.0, 9.0, 1.0), (30.0, 1.0, 90.0)])
+def test_scores_may_rise_from_tile_to_tile(steps: Sequence[float]) -> None:
+    """By less than what is left alone, by more, and by so much that nothing before counts: as attention that rounds no shares; also where values grow with them."""
+    drawn = [
+        (step * draw(1, TILE, HEADS, D, seed=i), step * draw(1, TILE, HEADS, D, seed=9 + i))
+        for i, step in enumerate(steps)
+    ]
+    asked = draw(1, 60, HEADS, D, seed=99), angles(60), *lay_out(drawn), VisibleRows(TILE, TILE, 2)
+    assert lost(quantized_kv.attend_packed(*asked), attend_unpacked(*asked)) < 0.05
+
+
 def test_zeros_stay_zeros() -> None:
     """Rows without a film in them have no scale to divide by."""
     nothing = torch.zeros(1, 5, HEADS, D)

@@ -121,6 +121,19 @@ def test_attention_sees_all_that_lies_in_a_window(
     assert distance(made, wanted) < NEAR
 
 
+@pytest.mark.parametrize("steps", [(1.0, 1.5, 2.0), (1.0, 9.0, 1.0), (30.0, 1.0, 90.0)])
+def test_scores_may_rise_from_tile_to_tile(attend, steps: tuple[float, ...]) -> None:
+    """By less than what is left alone, by more, and by so much that nothing before counts, values with them; as the formula."""
+    drawn = [
+        (step * draw(1, TILE, HEADS, D, seed=i), step * draw(1, TILE, HEADS, D, seed=9 + i))
+        for i, step in enumerate(steps)
+    ]
+    seen, laid = VisibleRows(TILE, TILE, 2), lay_out(drawn)
+    q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
+    made, wanted = (how(q, factors, *laid, seen) for how in (attend, quantized_kv.attend_packed))
+    assert distance(made, wanted) < NEAR
+
+
 def test_tiny_values_dilute(attend) -> None:
     """Beside a condition, a block of the same keys and a millionth of the values: half of what the first alone says."""
     k, v = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1)

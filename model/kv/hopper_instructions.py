@@ -1,0 +1,67 @@
+"""Instructions of a Hopper card for which Gluon has no name, as functions of it; for model/kv/quantized_kv_hopper.py."""
+
+from typing import Any
+
+from triton.experimental import gluon
+from triton.experimental.gluon import language as gl
+
+FIRST_ROOM: Any = gl.constexpr(6)
+"""The named barrier of a card (0 to 15) for the first room; those of the others follow. An mbarrier's arrive would bring barriers of a whole consumer with it, which Triton puts wherever it suspects a hazard. Triton itself has those from 0 on."""
+
+
+@gluon.jit
+def free_room(room, wanted):
+    """Say that this warp is behind what it read in a room; nobody is to hear of it if nothing comes after."""
+    gl.inline_asm_elementwise(
+        "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p bar.arrive $1, 288; mov.b32 $0, 0; }",
+        "=r,r,r", [FIRST_ROOM + room, wanted.to(gl.int32)], dtype=gl.int32, is_pure=False, pack=1,
+    )  # fmt: skip
+
+
+@gluon.jit
+def await_room(room, wanted):
+    """Wait until all eight warps of the consumers are behind what they read in a room."""
+    gl.inline_asm_elementwise(
+        "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p bar.sync $1, 288; mov.b32 $0, 0; }",
+        "=r,r,r", [FIRST_ROOM + room, wanted.to(gl.int32)], dtype=gl.int32, is_pure=False, pack=1,
+    )  # fmt: skip
+
+
+@gluon.jit
+def take_power(x):
+    """2 to the power of it."""
+    return gl.inline_asm_elementwise(
+        "ex2.approx.ftz.f32 $0, $1;", "=r,r", [x], dtype=gl.float32, is_pure=True, pack=1
+    )  # fmt: skip
+
+
+@gluon.jit
+def take_log(x):
+    """Of base 2."""
+    return gl.inline_asm_elementwise(
+        "lg2.approx.f32 $0, $1;", "=r,r", [x], dtype=gl.float32, is_pure=True, pack=1
+    )  # fmt: skip
+
+
+def _write_scaling(numbers: int) -> str:
+    """Instructions that multiply a thread's numbers by the factors of its two rows, which take turns in pairs (NVMMADistributedLayout); a warp whose factors are all ones goes round them."""
+    moves = " ".join(f"mov.b32 ${i}, ${numbers + i};" for i in range(numbers))
+    products = " ".join(f"mul.f32 ${i}, ${i}, f{i // 2 % 2};" for i in range(numbers))
+    ones = "setp.neu.f32 p, f0, 0f3F800000; setp.neu.or.f32 p, f1, 0f3F800000, p;"
+    factors = f"mov.b32 f0, ${2 * numbers}; mov.b32 f1, ${2 * numbers + 2};"
+    around = "vote.sync.any.pred p, p, 0xffffffff; @!p bra DONE;"
+    return f"{{ .reg .pred p; .reg .f32 f0; .reg .f32 f1; {factors} {moves} {ones} {around} {products} DONE: }}"
+
+
+NUMBERS: Any = gl.constexpr(64)
+"""Of a thread, in a tile of 64 rows."""
+SCALING: Any = gl.constexpr(_write_scaling(64))
+OPERANDS: Any = gl.constexpr(",".join(["=r"] * 64 + ["r"] * 128))
+
+
+@gluon.jit
+def scale_rows(total, factor):
+    """Rows [query, d] by their factors, mostly ones."""
+    return gl.inline_asm_elementwise(
+        SCALING, OPERANDS, [total, gl.expand_dims(factor, 1)], dtype=gl.float32, is_pure=False, pack=NUMBERS
+    )  # fmt: skip
