@@ -24,6 +24,8 @@ demo: $(READY)
 test: export OMP_WAIT_POLICY := passive
 # A thread for each worker, as there are as many workers as cores.
 test: export OMP_NUM_THREADS := 1
+# Where images of containers set it, each process compiles all of ours anew, and each worker all tests: fifteen seconds.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 
