@@ -27,7 +27,9 @@ import io, json, os, sys
 sys.path[:0] = sys.argv.pop(1).split(":")
 import fake_avatar
 fake_avatar.install()
-import matplotlib.figure, pipeline.inspection.clip, pipeline.report.page, tasks.film  # once for all that is forked
+# Once for all that is forked.
+import matplotlib.backends.backend_agg, matplotlib.figure, pipeline.commands.inspect, pipeline.commands.report, pipeline.inspection.clip
+import pipeline.inspection.hunt, pipeline.inspection.overview, pipeline.report.write, pipeline.plan.planner, tasks.film, tasks.retake
 from pipeline.cli import main
 
 def closed(number):
