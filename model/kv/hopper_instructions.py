@@ -37,7 +37,7 @@ def take_power(x):
 
 @gluon.jit
 def take_log(x):
-    """Of base 2."""
+    """The logarithm of base 2."""
     return gl.inline_asm_elementwise(
         "lg2.approx.f32 $0, $1;", "=r,r", [x], dtype=gl.float32, is_pure=True, pack=1
     )  # fmt: skip
