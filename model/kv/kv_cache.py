@@ -4,7 +4,8 @@ A block attends to `latents` frames, of which it is itself the last: only those 
 must not be forgotten, wherever it lies. The window through which a block attends to it (model/kv/kv_window.py) is one for all layers and steps.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -53,6 +54,7 @@ class KVCache:
         self._place_of = {place: number for number, place in enumerate(shard.places)}
         sizes = (len(self._place_of), shape.slots, self.window.slot_bytes)
         self._copier: HostDeviceCopier | None = None
+        self._due: deque[tuple[int, int]] = deque()
         if config.on_host:
             self._copier = HostDeviceCopier(prod(sizes[1:]), like.device)
             self._host = HostMemory(prod(sizes), like.device)
@@ -74,10 +76,11 @@ class KVCache:
         """Keep the condition's keys, before rotation, and values [b, l, head, d] of the next layer."""
         self._condition.append(self.window.keep(keys, values))
 
-    def begin(self, step: int) -> None:
-        """Say that a forward through all layers at this step follows."""
+    def begin(self, places: Iterable[tuple[int, int]]) -> None:
+        """Say in which order steps and layers are attended to next, until all of these are."""
         if self._copier:
-            self._copier.fetch(self._bytes_of(step, self.shard.layers_at(step)[0]))
+            self._due.extend(places)
+            self._copier.fetch(self._bytes_of(*self._due[0]))
 
     def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
         """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each; the block is then cached."""
@@ -87,9 +90,11 @@ class KVCache:
         before = min(place.start // self.shape.block, self.shape.slots)
         if not self._copier:
             return self.window.attend(CachedBlocks(cached, slot, before), kept, place, qkv)
+        due = self._due.popleft()
+        assert due == (step, layer), f"{due} was to come, not {(step, layer)}"
         fetched = self._copier.take().bytes.view_as(cached)
-        if (step, layer + 1) in self._place_of:
-            self._copier.fetch(self._bytes_of(step, layer + 1))
+        if self._due:
+            self._copier.fetch(self._bytes_of(*self._due[0]))
         # On its way to the host it stays on the card for a while.
         room = torch.zeros_like(slot, device=fetched.device)
         attended = self.window.attend(CachedBlocks(fetched, room, before), kept, place, qkv)

@@ -54,6 +54,19 @@ class ForwardContext:
     """Where each of several speakers is heard: [speaker, token of the first segment]."""
 
 
+@dataclass
+class LayerPass:
+    """A forward on its way through the blocks."""
+
+    x: Tensor
+    """Tokens [b, l, dim]."""
+    context: ForwardContext
+    rows: Tensor
+    """Of its times, for the blocks: [b, segment, 6, dim]."""
+    added: GatedResidual | None = None
+    """What the block before adds to the tokens."""
+
+
 class S2VTransformer(nn.Module):
     """Velocity (noise - x0) of video latents, given a reference, motion, sound and maybe a prompt. The switches are fields of S2VConfig."""
 
@@ -214,23 +227,40 @@ class S2VTransformer(nn.Module):
         self, x: Tensor, context: ForwardContext, among: range | None = None
     ) -> Tensor:
         """Tokens [b, l, dim] through every block that is here, or through these `among` them; sound is injected into the first segment."""
-        rounding = self.config.rounding
-        inside = self.precision if rounding == "layer" else torch.float32
-        between = torch.float32 if rounding == "never" else x.dtype
-        rows = torch.stack([time.rows for time in context.times], 1)
+        return self.through_blocks_together([(x, context)], among)[0]
+
+    def through_blocks_together(
+        self, forwards: Sequence[tuple[Tensor, ForwardContext]], among: range | None = None
+    ) -> list[Tensor]:
+        """The tokens of several forwards that do not wait for each other, as `through_blocks`: a block that waits on the host comes once for all of them."""
         among = self.held if among is None else among
-        added: GatedResidual | None = None
-        for i, block, attend in zip(among, self.layers(among), context.attends, strict=True):
-            text = context.text[i - self.held.start] if context.text else None
-            given = BlockContext(block.modulations(rows, inside), context.lengths, attend, text)
-            x, added = block(x, added, given)
-            if between != torch.float32:  # then every sum is rounded
-                x, added = fused.add_residual(x, added).to(between), None
-            if context.audio and i in self.injector_of:
-                x, added = self._inject_audio(x, added, self.injector_of[i], context)
-                if between != torch.float32:
-                    x, added = fused.add_residual(x, added), None
-        return x if added is None else fused.add_residual(x, added)
+        passes = [
+            LayerPass(x, context, torch.stack([time.rows for time in context.times], 1))
+            for x, context in forwards
+        ]
+        for place, (i, block) in enumerate(zip(among, self.layers(among), strict=True)):
+            for one in passes:
+                self._through_block(one, i, block, one.context.attends[place])
+        return [
+            one.x if one.added is None else fused.add_residual(one.x, one.added) for one in passes
+        ]
+
+    def _through_block(self, one: "LayerPass", i: int, block: Block, attend: Attend) -> None:
+        context, rounding = one.context, self.config.rounding
+        inside = self.precision if rounding == "layer" else torch.float32
+        text = context.text[i - self.held.start] if context.text else None
+        given = BlockContext(block.modulations(one.rows, inside), context.lengths, attend, text)
+        kept = one.x.dtype
+        one.x, one.added = block(one.x, one.added, given)
+        self._round_sum(one, kept)
+        if context.audio and i in self.injector_of:
+            one.x, one.added = self._inject_audio(one.x, one.added, self.injector_of[i], context)
+            self._round_sum(one, kept)
+
+    def _round_sum(self, one: "LayerPass", kept: torch.dtype) -> None:
+        """Add what is to be added now and round the sum, where the model rounds tokens behind each block to what they were."""
+        if self.config.rounding != "never" and kept != torch.float32 and one.added is not None:
+            one.x, one.added = fused.add_residual(one.x, one.added).to(kept), None
 
     def _inject_audio(
         self, x: Tensor, added: GatedResidual | None, injector: int, context: ForwardContext

@@ -6,7 +6,7 @@ The screen to read is `denoise`: it puts the tasks of a clip (one step of one bl
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Protocol
 
@@ -85,6 +85,14 @@ class TaskOrder:
             heapq.heappush(self._due, (late, wave, step, BlockTask(clip, block, step)))
             self._left[clip] += 1
 
+    def pop_wave(self) -> list[BlockTask]:
+        """The next and all that are due together with it, taken out: of other blocks and steps, none of which waits for another."""
+        late, wave, *_ = self._due[0]
+        tasks = []
+        while self._due and self._due[0][:2] == (late, wave):
+            tasks.append(self.pop_task())
+        return tasks
+
     def pop_task(self) -> BlockTask:
         """The next, taken out."""
         task = heapq.heappop(self._due)[-1]
@@ -105,12 +113,18 @@ class TaskOrder:
         self._left.clear()
 
 
+def goes_in_waves(setup: DenoisingSetup) -> bool:
+    """Whether one process does several blocks layer by layer: where layers wait on the host, and no block waits for all steps of the one before."""
+    transformer = setup.transformer
+    return transformer.stream is not None and not transformer.config.motion_follows
+
+
 class CausalDenoiser:
     """A film in the making, clip after clip; rank 0 of several, where there is a crew."""
 
     def __init__(self, setup: DenoisingSetup, crew: Crew | None = None) -> None:
         self.setup, self.crew = setup, crew
-        self.plan = plan_one(setup.whole) if crew is None else crew.plan
+        self.plan = crew.plan if crew else plan_one(setup.whole, waves=goes_in_waves(setup))
         self.runner = make_runner(setup, self.plan, 0, crew.links if crew else None)
         self.stage = self.runner.stage
         self._order = TaskOrder(setup, self.plan.stride)
@@ -131,7 +145,7 @@ class CausalDenoiser:
     def takes_ahead(self) -> bool:
         """True where the clip behind `next_clip` may be begun now: others would wait for it else."""
         follows = self.setup.transformer.config.motion_follows
-        return self.plan.slack > 0 and not follows and self._begun <= self._clip + 1
+        return self.plan.overlaps and not follows and self._begun <= self._clip + 1
 
     def begin_clip(self, audio: Float) -> None:
         """Begin the clip behind those that are begun, with its features [layer, channel, frame], or [speaker, layer, channel, frame] where the conditioning has masks."""
@@ -148,7 +162,10 @@ class CausalDenoiser:
         if self._begun == clip:
             self.begin_clip(audio)
         while self._order.has_clip(clip):
-            self._run_task(self._order.pop_task())
+            if self.plan.waves:
+                self._run_wave(self._order.pop_wave())
+            else:
+                self._run_task(self._order.pop_task())
         if clip == 0 and self.setup.transformer.config.sink_from_first_clip:
             self._follow_block(BlockTask(0, 0))
         else:
@@ -185,12 +202,20 @@ class CausalDenoiser:
                 elif self.crew:
                     self.crew.load_piece(rank, name, piece)
 
+    def _run_wave(self, tasks: Sequence[BlockTask]) -> None:
+        self._prefill()
+        self.runner.run_wave(tasks)
+
+    def _prefill(self) -> None:
+        if self._prefilled:
+            return
+        if self.crew:
+            self.crew.prefill()
+        self.runner.prefill()
+        self._prefilled = True
+
     def _run_task(self, task: BlockTask) -> None:
-        if not self._prefilled:
-            if self.crew:
-                self.crew.prefill()
-            self.runner.prefill()
-            self._prefilled = True
+        self._prefill()
         if self.crew:
             self.crew.run_task(task)
         self.runner.run_task(task)

@@ -197,9 +197,7 @@ class CausalStage:
 
     def through_layers(self, task: BlockTask, tokens: Tensor) -> Tensor:
         """A block's tokens [1, l, dim] through the layers of this shard at its step; the KV cache of the step then holds the block. What comes out is overwritten by the next block's, on a card with graphs."""
-        given, start = self._conditioning_of(task), self._start_of(task)
-        place = self._position_of(start, self.setup.noise.sink(*task.place, task.step))
-        text = self._prompt.at_block(task.clip * self.blocks + task.block)
+        given, place, text = self._inputs_of(task)
         masks = () if given.masks is None else (given.masks,)
         states = [part for one in given.audio for part in one.parts]
         inputs = (tokens, place.own, place.condition, *masks, *states)
@@ -209,33 +207,49 @@ class CausalStage:
             heard = BlockConditioning(
                 AudioStates.from_parts(rest[len(masks) :]), rest[0] if masks else None, given.pose
             )
-            return self._compute_layers(
-                task.step, tokens, BlockPosition(start, own, condition), heard, text
-            )
+            layers = self.shard.layers_at(task.step)
+            self.cache.begin((task.step, layer) for layer in layers)
+            now = BlockPosition(place.start, own, condition)
+            context = self._context_of(task.step, tokens, now, heard, text)
+            return self.setup.transformer.through_blocks(tokens, context, layers)
 
         if self._graphs is None:
             return compute(inputs)
         if task.step == self.shard.steps[0]:
             self._graphs.begin_block(text)
-        return self._graphs.run(task.step, self.cache.slot_at(start), inputs, compute)
+        return self._graphs.run(task.step, self.cache.slot_at(place.start), inputs, compute)
 
-    def _compute_layers(
+    def through_layers_together(
+        self, tasks: Sequence[BlockTask], tokens: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Several blocks' tokens, as `through_layers`, each layer being there once for all of them; of a shard that has all layers."""
+        layers, forwards = self.shard.layers, []
+        for task, x in zip(tasks, tokens, strict=True):
+            given, place, text = self._inputs_of(task)
+            forwards.append((x, self._context_of(task.step, x, place, given, text)))
+        self.cache.begin((task.step, layer) for layer in layers for task in tasks)
+        return self.setup.transformer.through_blocks_together(forwards, layers)
+
+    def _inputs_of(self, task: BlockTask) -> tuple[BlockConditioning, BlockPosition, TextStates]:
+        start = self._start_of(task)
+        place = self._position_of(start, self.setup.noise.sink(*task.place, task.step))
+        text = self._prompt.at_block(task.clip * self.blocks + task.block)
+        return self._conditioning_of(task), place, text
+
+    def _context_of(
         self,
         step: int,
         tokens: Tensor,
         place: BlockPosition,
         given: BlockConditioning,
         text: TextStates,
-    ) -> Tensor:
+    ) -> ForwardContext:
         attends = [
             self.share.attend_by_heads(self._attend(step, layer, place), self.block)
             for layer in self.shard.layers_at(step)
         ]
-        self.cache.begin(step)
-        context = ForwardContext(
-            (self.times[step],), (tokens.shape[1],), attends, text, given.audio, given.masks
-        )
-        return self.setup.transformer.through_blocks(tokens, context, self.shard.layers_at(step))
+        lengths = (tokens.shape[1],)
+        return ForwardContext((self.times[step],), lengths, attends, text, given.audio, given.masks)
 
     def velocity(self, task: BlockTask, tokens: Tensor) -> Tensor:
         """Tokens behind the last layer [1, l, dim] to the velocity of the block's latents [1, c, t, h, w], whole."""

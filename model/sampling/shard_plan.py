@@ -16,6 +16,8 @@ class ShardPlan:
     """The shard of each rank. Together they are every layer at every step, each once (by heads, once for each share); rank 0 has the first layer of the first step."""
 
     shards: tuple[Shard, ...]
+    waves: bool = False
+    """One rank does all tasks that do not wait for each other layer by layer: what waits on the host comes once for all of them."""
 
     @property
     def ranks(self) -> int:
@@ -79,11 +81,13 @@ class ShardPlan:
 
     @property
     def stride(self) -> int:
-        """By how many blocks a step stands behind the one before it: 0 where a block takes all its steps before the next begins.
+        """By how many blocks a step stands behind the one before it: 0 where a block takes all its steps before the next begins. Tasks as many blocks and steps apart are a wave.
 
         Where each task passes through all ranks, those of a wave are of different blocks: (b, s), (b-k, s+1), (b-2k, s+2) do not wait for each other.
         A rank meets a block again after k·steps + 1 tasks, and so many are to be no fewer than the ranks.
         """
+        if self.waves:
+            return 1
         return -(-(self.ranks - 1) // self.steps) if self.mode == "layers" else 0
 
     @property
@@ -92,9 +96,14 @@ class ShardPlan:
 
         By steps a block for each rank, by layers as many as do not wait for one that is on its way: rank 0 falls back when it decodes, and the others live on what it has handed out before.
         """
-        if self.is_joint:
+        if self.is_joint or self.waves:
             return 0
         return self.steps * (self.ranks if self.mode == "steps" else self.stride)
+
+    @property
+    def overlaps(self) -> bool:
+        """True if tasks of a clip are due before the clip before it is done, where that is begun."""
+        return self.waves or self.slack > 0
 
     @property
     def edges(self) -> list[tuple[int, int]]:
@@ -128,9 +137,9 @@ class ShardPlan:
         return self.owner(shard.steps[0] if step is None else step, layers.stop)
 
 
-def plan_one(shard: Shard) -> ShardPlan:
-    """All of it in one process."""
-    return ShardPlan((shard,))
+def plan_one(shard: Shard, *, waves: bool = False) -> ShardPlan:
+    """All of it in one process, task by task or in waves."""
+    return ShardPlan((shard,), waves)
 
 
 def plan_steps(whole: Shard, ranks: int) -> ShardPlan:

@@ -3,6 +3,7 @@
 All ranks are told the same tasks in the same order. What is handed on is always taken, in that order: nothing is left on its way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -105,6 +106,17 @@ class TaskRunner:
         if self.rank == 0:
             result = self.links.expect_result(source, self.stage.latents_like)
             self._results.setdefault(task.clip, {})[task] = result
+
+    @torch.inference_mode()
+    def run_wave(self, tasks: Sequence[BlockTask]) -> None:
+        """Do all of several tasks of which none waits for another, layer by layer; for a rank that is alone."""
+        before = [self._latents_before(task) for task in tasks]
+        tokens = [self.stage.embed_block(task, x) for task, x in zip(tasks, before, strict=True)]
+        made = self.stage.through_layers_together(tasks, tokens)
+        for task, x, rows in zip(tasks, before, made, strict=True):
+            velocity = self.stage.velocity(task, rows)
+            self._hand_on(task, self.stage.solve_step(task, velocity, x))
+            self.stage.end_step(task)
 
     @torch.inference_mode()
     def follow_block(self, task: BlockTask) -> None:

@@ -92,6 +92,8 @@ class MemoryNeed:
     """Weights that belong to some of the blocks and are counted in `other`: they stay on the card, of the blocks that are there."""
     graphs: int = 0
     """What graphs of the layers keep for themselves, where nothing waits on the host and no other rank meets this one inside of a layer."""
+    wave: int = 0
+    """What the other blocks of a wave are worked with, where layers wait on the host and come once for all blocks of it (shard_plan.ShardPlan.waves)."""
     kept_heads: int = 0
     """Keys and values of the condition and of the window, all heads of them, that are counted in `denoising`: a rank with a share of the heads has a share of them. Its other activations are counted whole, with what it exchanges."""
 
@@ -112,6 +114,7 @@ class MemoryNeed:
             denoising=self.denoising + hops - self.kept_heads + self.kept_heads // shard.parts,
             kept_heads=self.kept_heads // shard.parts,
             graphs=0 if shard.parts > 1 or shard.branch is not None else self.graphs,
+            wave=0,
             vae=leads * self.vae,
             audio_encoder=leads * self.audio_encoder,
             text_encoder=leads * self.text_encoder,
@@ -125,7 +128,9 @@ class MemoryNeed:
             "rings": min(self.kv_caches, BUFFERS * self.layer_kv_cache)
             if plan.kv_on_host
             else self.kv_caches,
-            "activations": self.denoising + (self.graphs if plan == OffloadPlan() else 0),
+            "activations": self.denoising
+            + (self.graphs if plan == OffloadPlan() else 0)
+            + (self.wave if plan.layers_on_host else 0),
             "VAE": self.vae,
             "speech encoder": self.audio_encoder,
             "CUDA": int(CONTEXT),
@@ -143,9 +148,9 @@ class MemoryNeed:
         }
 
     def fetched(self, plan: OffloadPlan, blocks: int, passes: int) -> int:
-        """Bytes that come over from the host for so many blocks of latents and passes through the layers."""
+        """Bytes that come over from the host for so many blocks of latents and passes through the layers; in waves the weights come once for as many passes as steps."""
         waiting = self.host(plan)
-        return waiting["weights"] * passes + waiting["rings"] * blocks
+        return waiting["weights"] * (blocks if self.wave else passes) + waiting["rings"] * blocks
 
     def choices(self, offload: bool | None) -> list[OffloadPlan]:
         """Plans that may be tried, the fastest first; None leaves the choice.
@@ -207,6 +212,8 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
             size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
         ),
         kept_heads=config["num_layers"] * condition + window,
+        # Tokens in float32, and what a layer adds to them.
+        wave=(film.steps - 1) * 6 * config["dim"] * film.together * tokens if film.kv_latents else 0,
         graphs=int(GRAPHS * film.together / 3 * pixels) if film.kv_latents else 0,
     )
 

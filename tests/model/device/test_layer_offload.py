@@ -1,5 +1,8 @@
 """What waits on the host gives the bytes of what stays on the device."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,8 +19,10 @@ CLIPS, LATENTS, LAYERS = 4, 6, 5
 PLAIN = KVCacheConfig()
 
 
-def film(waiting: tuple[int, ...] = (), how: KVCacheConfig = PLAIN) -> list[np.ndarray]:
-    """Latents of some clips, and the carry behind them; the denoiser is taken up from its own carry half-way."""
+def film(
+    waiting: tuple[int, ...] = (), how: KVCacheConfig = PLAIN, *, ahead: bool = False
+) -> list[np.ndarray]:
+    """Latents of some clips, and the carry behind them; the denoiser is taken up from its own carry half-way. With `ahead` a clip is begun before the one before is done, where that can be and no carry stands between them."""
     model = rounded(small_transformer(num_layers=LAYERS))
     if waiting:
         model.stream = LayerStream(model.blocks, waiting, torch.device("cpu"))
@@ -32,12 +37,21 @@ def film(waiting: tuple[int, ...] = (), how: KVCacheConfig = PLAIN) -> list[np.n
 
     loop = begun()
     for clip in range(CLIPS):
+        if ahead and clip == 0:
+            begin_both(loop)
         made.append(loop.denoise(sound(LATENTS, seed=clip)).latents)
         if clip == 2:
             carry = [(name, bits.copy()) for name, bits in loop.carry()]
             loop = begun()
             loop.restore(3, carry)
     return [*made, *(bits for _, bits in loop.carry())]
+
+
+def begin_both(loop: CausalDenoiser) -> None:
+    """The first clip and the next."""
+    loop.begin_clip(sound(LATENTS, seed=0))
+    assert loop.takes_ahead
+    loop.begin_clip(sound(LATENTS, seed=1))
 
 
 @pytest.mark.parametrize("eight", [False, True])
@@ -49,6 +63,32 @@ def test_offloaded_is_resident(waiting: tuple[int, ...], on_host: bool, eight: b
     there = film(waiting, KVCacheConfig(eight, on_host))
     assert len(whole) == len(there)
     assert all(np.array_equal(a, b) for a, b in zip(whole, there, strict=True))
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+def test_a_clip_begun_ahead_is_the_same(on_host: bool) -> None:
+    """Its first blocks are denoised in the same waves as the last ones of the clip before."""
+    whole = film(how=KVCacheConfig())
+    there = film((1, 3), KVCacheConfig(on_host=on_host), ahead=True)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, there, strict=True))
+
+
+def test_a_layer_that_waits_comes_once_for_a_wave(monkeypatch) -> None:
+    """Of four blocks at two steps, which are five waves and not eight forwards; once more for the prompt, and for the condition."""
+    model, latents = rounded(small_transformer(num_layers=LAYERS)), 2 * LATENTS
+    model.stream = LayerStream(model.blocks, (1, 3), torch.device("cpu"))
+    walk, walks = LayerStream.walk, list[object]()
+
+    def count(stream: LayerStream, *args: Any) -> Iterator[Any]:
+        walks.append(args)
+        return walk(stream, *args)
+
+    monkeypatch.setattr(LayerStream, "walk", count)
+    scene, draws = small_scene(latents=latents), SeededNoise(3, model.config.roll)
+    setup = DenoisingSetup(model, make_schedule(2, model.config.sigmas), scene, draws)
+    assert setup.blocks == 4
+    CausalDenoiser(setup).denoise(sound(latents))
+    assert len(walks) == 2 + 5
 
 
 def test_remembering_in_eight_bits_errs_little() -> None:

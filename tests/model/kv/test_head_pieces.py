@@ -28,7 +28,7 @@ def fill(heads: slice, *, eight: bool) -> KVCache:
     for block in range(2):
         qkv = draw(3, 1, SHAPE.own, SHAPE.heads, SHAPE.head_dim, seed=2 + block)
         q, k, v = qkv[..., heads, :]
-        cache.begin(0)
+        cache.begin([(0, 0)])
         cache.attend(0, 0, replace(FACTORS, start=block * SHAPE.block), (q, k, v))
     return cache
 

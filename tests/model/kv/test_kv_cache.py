@@ -54,7 +54,7 @@ def pass_blocks(cache: KVCache, blocks: range) -> Iterator[Tensor]:
     """What every layer at every step attends to, block after block."""
     for block in blocks:
         for step in range(STEPS):
-            cache.begin(step)
+            cache.begin((step, layer) for layer in range(LAYERS))
             for layer in range(LAYERS):
                 yield cache.attend(
                     step, layer, position(block), drawn(SHAPE.own, block, step, layer)
@@ -108,7 +108,7 @@ def test_blocks_that_never_came_are_zeros(config) -> None:
     """A block that is said to have others before it attends to keys and values of zero, also in eight bits: the fixed computation of the fingerprint does so."""
     cache, last = begin(config), BLOCKS - 1
     q, k, v = drawn(SHAPE.own, last, 0, 0)
-    cache.begin(0)
+    cache.begin([(0, 0)])
     found = cache.attend(0, 0, position(last), (q, k, v))
     _, still, kept = drawn(SHAPE.condition, 100, 0)
     nothing = torch.zeros(1, SHAPE.slots * SHAPE.own, SHAPE.heads, SHAPE.head_dim)
