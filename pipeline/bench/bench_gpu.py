@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
@@ -194,6 +195,7 @@ def bench_film(asked: BenchOptions, row: BenchRow) -> Facts:
     stamps = made.published
     return {
         "fps": 0.0 if "--offline" in flags else steady_rate(stamps, 48),
+        "laps": [round(b - a, 3) for a, b in pairwise(stamps)],
         "fps_whole": 48 * len(stamps) / (made.ended - made.begun),
         "first_seconds": stamps[0] - made.started,
         "card_gb": (max(card, default=0) - card[0]) / 1e9 if card else 0.0,
@@ -204,7 +206,7 @@ def bench_film(asked: BenchOptions, row: BenchRow) -> Facts:
 
 def steady_rate(stamps: Sequence[float], frames: int) -> float:
     """Median frames a second from clip to clip, once the KV caches are full; `stamps` are seconds."""
-    laps = [b - a for a, b in zip(stamps[WARM:], stamps[WARM + 1 :], strict=False)]
+    laps = [b - a for a, b in pairwise(stamps[WARM:])]
     return frames / median(laps) if laps else 0.0
 
 
