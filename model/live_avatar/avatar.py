@@ -1,6 +1,10 @@
 """LiveAvatar, loaded."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model.avatar import Byte, DeviceConfig, Float, Named, Options, Poses, Seed
+from model.device.priority_stream import PriorityStream
 from model.kv.kv_cache import KVCacheConfig
 from model.live_avatar.model_traits import KIND
 from model.s2v.conditioning import Conditioning
@@ -8,7 +12,7 @@ from model.sampling.causal import CausalDenoiser
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
-from model.vae.wan_vae import WanFrameStream
+from model.vae.wan_vae import WanFrameStream, WanVAE
 from model.wan.avatar import WanAvatar, to_bytes, to_pixels
 from model.wan.parts import bytes_free, kind_of_device
 
@@ -49,15 +53,21 @@ class LiveAvatar(WanAvatar):
 
     def decoder(self, inputs: Named) -> "StreamDecoder":
         """A decoder that stands before clip 0."""
-        primer = self.tensor(inputs["motion"][:, :PRIMER_LATENTS])
-        return StreamDecoder(self, WanFrameStream(self._parts.vae, primer))
+        return StreamDecoder(self, self._parts.vae, inputs["motion"][:, :PRIMER_LATENTS])
 
 
 class StreamDecoder:
-    """Latents into frames: one stream for the whole film, begun by the picture standing still."""
+    """Latents into frames: one stream for the whole film, begun by the picture standing still.
 
-    def __init__(self, avatar: LiveAvatar, stream: WanFrameStream) -> None:
-        self._avatar, self._stream, self._clip = avatar, stream, 0
+    Of a card it takes what it needs at once, and not behind the clip that is being denoised, of which all steps may have been asked for.
+    """
+
+    def __init__(self, avatar: LiveAvatar, vae: WanVAE, primer: NDArray[np.generic]) -> None:
+        """With the latents [c, p, h, w] whose frames nobody sees."""
+        self._avatar, self._clip = avatar, 0
+        self._beside = PriorityStream(vae.device)
+        with self._beside.entered():
+            self._stream = WanFrameStream(vae, avatar.tensor(primer))
 
     @property
     def next_clip(self) -> int:
@@ -66,14 +76,17 @@ class StreamDecoder:
 
     def decode(self, latents: Float) -> Byte:
         """Decode the next clip: [c, t, h, w] → [frame, y, x, rgb]."""
-        film = self._avatar.tensor(latents)
-        frames = [to_bytes(self._stream.push(latent)) for latent in film.split(1, 2)]
+        with self._beside.entered():
+            film = self._avatar.tensor(latents)
+            frames = [to_bytes(self._stream.push(latent)) for latent in film.split(1, 2)]
+            pixels = to_pixels(frames)
         self._clip += 1
-        return to_pixels(frames)
+        return pixels
 
     def seek(self, clip: int, preceding: Float) -> None:
         """Stand before `clip`, given the latents before it."""
-        self._stream.seek(self._avatar.tensor(preceding))
+        with self._beside.entered():
+            self._stream.seek(self._avatar.tensor(preceding))
         self._clip = clip
 
     def motion(self) -> Float:

@@ -42,6 +42,8 @@ from model.sharding.protocols import PipelinedDenoiser, SharedAvatar
 MOTION_LATENTS = 19
 SPEED = MachineSpeed()
 """That of one with an H200, which was timed."""
+AHEAD = 2
+"""Clips that may wait for the decoder before the denoiser waits for it, as in a film."""
 LOOKS = 5
 """A second, at what the driver says of each process."""
 
@@ -187,8 +189,14 @@ def decoding_beside(
     hear_silence(avatar)
     decoder = avatar.decoder(inputs)
     made: list[Future[Byte]] = []
+
+    def decode(latents: Float) -> None:
+        made.append(beside.submit(decoder.decode, latents))
+        if len(made) > AHEAD:
+            made[-1 - AHEAD].result()
+
     with ThreadPoolExecutor(1, "frames") as beside:
-        yield lambda latents: made.append(beside.submit(decoder.decode, latents))
+        yield decode
     for future in made:
         future.result()
 

@@ -18,8 +18,8 @@ DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.95e9
 
 What torch then held on one H200: docs/models.md, "Memory".
 """
-GRAPHS = 5_000
-"""Bytes for each pixel that graphs of the layers keep for themselves: 1.3 GB at 704x384 on one H200 (docs/performance.md)."""
+GRAPHS = 3_000
+"""Bytes for each pixel that graphs of the layers keep for themselves: .8 GB at 704x384."""
 HEARING = 16
 """Bytes for each token and channel of each of several speakers while an injector makes all tokens hear it: repeated, wide in float32, normalised, asking, heard, put out, masked (model/s2v/audio_injector.py). Of one speaker it is in DENOISING, which was measured."""
 BUFFERS = 2
@@ -213,7 +213,9 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
         ),
         kept_heads=config["num_layers"] * condition + window,
         # Tokens in float32, and what a layer adds to them.
-        wave=(film.steps - 1) * 6 * config["dim"] * film.together * tokens if film.kv_latents else 0,
+        wave=(film.steps - 1) * 6 * config["dim"] * film.together * tokens
+        if film.kv_latents
+        else 0,
         graphs=int(GRAPHS * film.together / 3 * pixels) if film.kv_latents else 0,
     )
 

