@@ -114,9 +114,11 @@ class TaskOrder:
 
 
 def goes_in_waves(setup: DenoisingSetup) -> bool:
-    """Whether one process does several blocks layer by layer: where layers wait on the host, and no block waits for all steps of the one before."""
-    transformer = setup.transformer
-    return transformer.stream is not None and not transformer.config.motion_follows
+    """Whether one process does several blocks layer by layer: where layers wait on the host, no block waits for all steps of the one before, and all have one prompt, of whose keys and values there is room for one."""
+    transformer, schedule = setup.transformer, setup.conditioning.schedule
+    if transformer.stream is None or transformer.config.motion_follows:
+        return False
+    return schedule is None or not schedule.changes
 
 
 class CausalDenoiser:

@@ -9,11 +9,14 @@ import torch
 
 from model.device.layer_offload import LayerStream
 from model.kv.kv_cache import KVCacheConfig
-from model.sampling.causal import CausalDenoiser
+from model.prompt_schedule import PromptChange
+from model.s2v.text_schedule import TextSchedule
+from model.sampling.causal import CausalDenoiser, goes_in_waves
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
-from tests.model.small import rounded, small_scene, small_transformer, sound
+from tests.model.sampling.test_causal import BLOCK
+from tests.model.small import SIZES, draw, rounded, small_scene, small_transformer, sound
 
 CLIPS, LATENTS, LAYERS = 4, 6, 5
 PLAIN = KVCacheConfig()
@@ -71,6 +74,39 @@ def test_a_clip_begun_ahead_is_the_same(on_host: bool) -> None:
     whole = film(how=KVCacheConfig())
     there = film((1, 3), KVCacheConfig(on_host=on_host), ahead=True)
     assert all(np.array_equal(a, b) for a, b in zip(whole, there, strict=True))
+
+
+def test_speakers_and_poses_go_in_waves() -> None:
+    """Each block has its own sound for each speaker, and its own poses, to the bytes of a model that is all there."""
+    masks = torch.zeros(2, BLOCK, 4, 4)
+    masks[0, :, :, :2], masks[1, :, :, 2:] = 1, 1
+    scene = small_scene(
+        latents=LATENTS, masks=masks, pose=lambda clip: draw(1, 16, LATENTS, 8, 8, seed=clip)
+    )
+    made = []
+    for waiting in ((), (1, 3)):
+        model = rounded(small_transformer(num_layers=LAYERS))
+        if waiting:
+            model.stream = LayerStream(model.blocks, waiting, torch.device("cpu"))
+        draws = SeededNoise(3, model.config.roll)
+        loop = CausalDenoiser(
+            DenoisingSetup(model, make_schedule(2, model.config.sigmas), scene, draws)
+        )
+        assert loop.plan.waves == bool(waiting)
+        made.append([loop.denoise(sound(LATENTS, speakers=2, seed=n)).latents for n in range(3)])
+    assert all(np.array_equal(a, b) for a, b in zip(*made, strict=True))
+
+
+def test_a_prompt_that_changes_goes_block_by_block() -> None:
+    """A wave would have keys and values of as many prompts as it has blocks on the card."""
+    model = small_transformer(num_layers=LAYERS)
+    model.stream = LayerStream(model.blocks, (1,), torch.device("cpu"))
+    own = draw(3, SIZES["text_dim"]).numpy()
+    for changes, waves in (((), True), (((PromptChange(1, 0, 100, 100, ""), 0),), False)):
+        scene = small_scene(latents=LATENTS, schedule=TextSchedule(own, (own,), changes))
+        draws = SeededNoise(3, model.config.roll)
+        setup = DenoisingSetup(model, make_schedule(2, model.config.sigmas), scene, draws)
+        assert goes_in_waves(setup) == waves
 
 
 def test_a_layer_that_waits_comes_once_for_a_wave(monkeypatch) -> None:
