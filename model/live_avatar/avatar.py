@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.avatar import Byte, DeviceConfig, Float, Named, Options, Poses, Seed
-from model.device.priority_stream import PriorityStream
 from model.kv.kv_cache import KVCacheConfig
 from model.live_avatar.model_traits import KIND
 from model.s2v.conditioning import Conditioning
@@ -65,7 +64,7 @@ class StreamDecoder:
     def __init__(self, avatar: LiveAvatar, vae: WanVAE, primer: NDArray[np.generic]) -> None:
         """With the latents [c, p, h, w] whose frames nobody sees."""
         self._avatar, self._clip = avatar, 0
-        self._beside = PriorityStream(vae.device)
+        self._beside = vae.beside
         with self._beside.entered():
             self._stream = WanFrameStream(vae, avatar.tensor(primer))
 

@@ -12,6 +12,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from model.device.priority_stream import PriorityStream
 from model.vae.wan_decoder import WanDecoder
 from model.vae.wan_layout import STATISTICS, VAELayout, bare_names, decoder_memory, read_layout
 from model.vae.wan_modules import WanVAEModules
@@ -71,6 +72,8 @@ class WanVAE:
         )
         self._mean = rearrange(mean.float(), "c -> c 1 1 1")
         self._inverse = rearrange((1 / std).float(), "c -> c 1 1 1")
+        # Made here, while nothing long has been asked of the card: it waits for all weights, and for nothing else.
+        self.beside = PriorityStream(self.device)
 
     @property
     def memory(self) -> int:
