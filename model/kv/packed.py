@@ -19,11 +19,12 @@ LEAST = 1e-20
 LOG2E = 1.4426950408889634
 
 
-RAISED, HEADROOM, FARTHEST = 5.0, 2.0, 2.0
-"""By how many powers of 2 what falls to a value is raised, as an eight-bit float knows nothing finer than 2^-9: from the score by which all are measured to 2^5.
+RAISED, HEADROOM, FARTHEST = 7.5, 1.0, 1.1875
+"""By how many powers of 2 what falls to a value is raised, as an eight-bit float knows nothing finer than 2^-9: from the score by which all are measured to 2^7.5.
 
-A higher score is measured by only if it is higher by more than 2 powers; and a tile's scale of values is the total's if the total's is not within a factor of 2: both seldom change, and with them what was added before. So
-what falls to a value is at most 2^8, and 448 is the largest of eight-bit floats."""
+A higher score is measured by only if it is higher by more than one power, and a tile's scale of values is the total's only if the total's is further away than by this factor: both seldom change, and with them
+what was added before. So what falls to a value is at most 2^8.75, where 448, the largest of eight-bit floats, is 2^8.81. Each power less is one that is lost below: where one key has most, as sinks of attention do, all others are there.
+"""
 
 
 class PackedKV(NamedTuple):

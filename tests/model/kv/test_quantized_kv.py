@@ -97,6 +97,20 @@ def test_divided_by_the_sum_of_what_was_used() -> None:
     assert lost(made, torch.full_like(made, 0.7)) < 1e-6
 
 
+def test_many_keys_beside_a_sink_are_not_lost() -> None:
+    """One key has 2^14.5 times what falls to each of 511 others, whose values alone are not zero: what they have together is there to a tenth."""
+    rows, powers = 4 * TILE, 14.5
+    q = torch.ones(1, 1, HEADS, D)
+    k, v = torch.zeros(2, 1, rows, HEADS, D).unbind(0)
+    k[:, 0] = powers / quantized_kv.LOG2E * D**-0.5
+    v[:, 1:] = 1
+    factors = torch.stack([torch.ones(rows, D // 2), torch.zeros(rows, D // 2)], -1)
+    seen = VisibleRows(rows, TILE, 0)
+    made = quantized_kv.attend_packed(q, factors[:1], *lay_out([(k, v)]), seen)
+    rest = (rows - 1) * 2.0**-powers
+    assert torch.allclose(made, torch.full_like(made, rest / (1 + rest)), rtol=0.1)
+
+
 @pytest.mark.parametrize("steps", [(1.0, 1.5, 2.0), (1.0, 9.0, 1.0), (30.0, 1.0, 90.0)])
 def test_scores_may_rise_from_tile_to_tile(steps: Sequence[float]) -> None:
     """By less than what is left alone, by more, and by so much that nothing before counts: as attention that rounds no shares; also where values grow with them."""
