@@ -40,9 +40,11 @@ def test_a_signal_ends_it_and_a_limit_of_time_is_told() -> None:
 
 def test_only_what_a_fork_can_be_is_forked() -> None:
     """Not another program, Luigi's door, a Python with input, or one whose libraries are to begin otherwise."""
-    words = [sys.executable, "-c", "pass"]
-    assert forked.can_fork(words, {}) is ("FRESH" not in os.environ and sys.platform == "linux")
-    assert not forked.can_fork(["true", "-c", "pass"], {})
-    assert not forked.can_fork([sys.executable, "-m", "luigi"], {})
-    assert not forked.can_fork(words, {"stdin": subprocess.PIPE})
-    assert not forked.can_fork(words, {"env": {**os.environ, "ATEN_CPU_CAPABILITY": "default"}})
+    words, begun = [sys.executable, "-c", "pass"], {"env": forked.BEGUN}
+    assert forked.can_fork(words, begun) is (
+        "FRESH" not in forked.BEGUN and sys.platform == "linux"
+    )
+    assert not forked.can_fork(["true", "-c", "pass"], begun)
+    assert not forked.can_fork([sys.executable, "-m", "luigi"], begun)
+    assert not forked.can_fork(words, {**begun, "stdin": subprocess.PIPE})
+    assert not forked.can_fork(words, {"env": {**forked.BEGUN, "ATEN_CPU_CAPABILITY": "default"}})

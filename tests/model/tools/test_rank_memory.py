@@ -20,7 +20,7 @@ def test_a_rank_is_a_row_in_each_way(
     """As docs/multi_gpu.md has them; one rank has one way, and by heads go only numbers that `new` takes."""
     four = rows("--gpus 4 --fp8", monkeypatch, capsys)
     assert [row[0] for row in four] == ["steps"] * 4 + ["layers"] * 4 + ["heads"] * 4
-    assert [row[-1] for row in four[::4]] == ["32.5", "19.5", "31.7"]
+    assert [row[-1] for row in four[::4]] == ["33.3", "20.3", "31.7"]
     assert [row[0] for row in rows("--gpus 1", monkeypatch, capsys)] == ["one"]
     ways = {row[0] for row in rows("--gpus 2 --size 688*368", monkeypatch, capsys)}
     assert ways == {"steps", "layers"}  # 989 tokens
