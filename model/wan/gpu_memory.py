@@ -19,7 +19,7 @@ DECODING, DENOISING, CONTEXT = 19_000, 5_500, 0.95e9
 What torch then held on one H200: docs/models.md, "Memory".
 """
 GRAPHS = 3_000
-"""Bytes for each pixel that graphs of the layers keep for themselves: .8 GB at 704x384."""
+"""Bytes for each pixel that graphs of the layers keep for themselves: .8 GB at 704x384, reckoned: 1.3 were measured while each kept its tokens, .7 GB in all."""
 HEARING = 16
 """Bytes for each token and channel of each of several speakers while an injector makes all tokens hear it: repeated, wide in float32, normalised, asking, heard, put out, masked (model/s2v/audio_injector.py). Of one speaker it is in DENOISING, which was measured."""
 BUFFERS = 2
