@@ -7,6 +7,7 @@ written to. Whatever else a graph reads (weights, the condition, the prompt) mus
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,6 +36,8 @@ class LayerGraphs:
         self._graphs: dict[tuple[int, int], _Graph] = {}
         self._lasting: Any = None
         self._blocks = 0
+        self._ended: Any = None
+        """The event behind what was replayed last."""
         self._without = False
         """There was no memory for them."""
 
@@ -93,4 +96,13 @@ class LayerGraphs:
                 raise
             graph.capture_end()
         here.wait_stream(self._aside)
-        return _Graph(places, graph.replay, output)
+        return _Graph(places, partial(self._replay, graph), output)
+
+    def _replay(self, graph: torch.cuda.CUDAGraph) -> None:
+        """Ask for a graph, once the one before is done: asked for earlier, the driver holds this thread until then, and with it whoever asks for anything, on any stream (ADR 53)."""
+        if self._ended is not None:
+            self._ended.synchronize()
+        graph.replay()
+        # The host sleeps until it comes, instead of asking again and again.
+        self._ended = torch.cuda.Event(blocking=True)
+        self._ended.record()

@@ -19,6 +19,10 @@ def test_it_waits_for_what_was_asked_for_before_and_for_nothing_behind() -> None
     wide = torch.randn(8192, 8192, device=device)
     before = torch.ones(1 << 20, device=device) * 2
     own = PriorityStream(device)
+    with own.entered():
+        float(
+            (before + 1).sum().cpu()
+        )  # a kernel is loaded where it is first asked for, and that waits for all of the card
     begun, done = torch.cuda.Event(), torch.cuda.Event()
     for _ in range(200):
         wide = wide @ wide * 1e-4

@@ -1,6 +1,8 @@
 """When a graph is captured and when it is dropped; on a card, that a film made with graphs has the bits of one made without."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.device.priority_stream import PriorityStream
 from model.sampling.causal import CausalDenoiser
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.layer_graphs import LayerGraphs, _Graph
@@ -114,3 +117,45 @@ def test_a_film_with_graphs_has_the_bits_of_one_without() -> None:
         if clip >= 5:
             assert np.array_equal(made, resumed.denoise(sound(6, seed=clip)).latents)
     assert len(with_graphs.stage._graphs._graphs) == STEPS * with_graphs.cache.shape.slots
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="graphs are a card's")
+def test_who_asks_for_something_else_meanwhile_is_not_held() -> None:
+    """While graph after graph is asked for, another thread has a kernel begun and done in a small part of what one graph takes: the driver lets nobody in while it waits for a graph to be taken."""
+    device = torch.device("cuda")
+    wide = torch.randn(4096, 4096, device=device, dtype=torch.bfloat16)
+    graphs, own = LayerGraphs(device, 0), PriorityStream(device)
+
+    def add_one() -> None:
+        with own.entered():
+            (wide[:1] + 1).cpu()
+
+    def multiply(given: Sequence[Tensor]) -> Tensor:
+        made = given[0]
+        for _ in range(300):
+            made = (made @ wide) * 1e-2
+        return made
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            graphs.run(0, 0, [wide], multiply)
+
+    for _ in range(2):
+        graphs.begin_block("the same")
+    add_one()
+    run(1)
+    seconds = time_call(lambda: (run(3), torch.cuda.synchronize())) / 3
+    with ThreadPoolExecutor(1) as asking:
+        asked = asking.submit(run, 10)
+        waited = []
+        while not asked.done():
+            waited.append(time_call(add_one))
+            time.sleep(seconds / 10)
+    assert len(waited) > 20
+    assert sorted(waited)[len(waited) * 9 // 10] < seconds / 10
+
+
+def time_call(act: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    act()
+    return time.monotonic() - begun
