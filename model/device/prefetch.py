@@ -94,6 +94,16 @@ def send_to_device(numbers: Tensor, device: torch.device) -> Tensor:
     return numbers.pin_memory().to(device, non_blocking=True)
 
 
+def read_to_host(tensor: Tensor) -> Tensor:
+    """A tensor on the host, when all that was asked for in this stream is done. A card writes to pinned memory at the link's rate, to other memory at a tenth of it (39 MB of frames: 22 ms)."""
+    if not tensor.is_cuda:
+        return tensor
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return host
+
+
 class HostMemory:
     """Zeros on the host, which the card reads and writes by itself if there is one, for as long as this object lives.
 

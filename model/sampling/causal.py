@@ -16,6 +16,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 
 from model.avatar import Denoised, Float
+from model.device.prefetch import read_to_host
 from model.kv.head_pieces import join_heads, split_heads
 from model.kv.kv_cache import KVCache
 from model.sampling.causal_stage import BlockTask, DenoisingSetup
@@ -177,8 +178,9 @@ class CausalDenoiser:
             self.runner.collect_latents(clip),
             "(block step) c t h w -> step c (block t) h w",
         )
-        shown = rearrange(trail, after_steps, block=self.setup.blocks).float().cpu().numpy()
-        return Denoised(shown[-1].copy(), shown)
+        shown = rearrange(trail, after_steps, block=self.setup.blocks).float()
+        steps = read_to_host(shown).numpy()
+        return Denoised(steps[-1].copy(), steps)
 
     def carry(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """All that the next clip takes from those before it, piece by piece: "sink" and "motion" [1, c, t, h, w], then the bytes of each layer's cache."""

@@ -24,6 +24,7 @@ from model.avatar import (
 )
 from model.device import nvml
 from model.device.precision import require_precision
+from model.device.prefetch import read_to_host
 from model.device.processor import NARROW
 from model.encoders.umt5 import TextEncoder
 from model.encoders.wav2vec2 import FilmRate
@@ -233,4 +234,4 @@ def to_bytes(frames: Tensor) -> Tensor:
 
 def to_pixels(frames: list[Tensor]) -> Byte:
     """What `to_bytes` made, one after the other, on the host."""
-    return torch.cat(frames).cpu().numpy()
+    return read_to_host(torch.cat(frames)).numpy()

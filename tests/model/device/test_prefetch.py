@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
-from model.device.prefetch import send_to_device
+from model.device.prefetch import read_to_host, send_to_device
 
 CARD = torch.device("cuda")
 
@@ -39,3 +40,19 @@ def test_what_lies_on_the_card_already_is_not_pinned() -> None:
     assert sent(is_cuda=True, device=CARD) == []
     assert sent(is_cuda=False, device=CARD) == ["pinned"]
     assert sent(is_cuda=False, device=torch.device("cpu")) == []
+
+
+def test_numbers_come_to_the_host() -> None:
+    """Those of a CPU are there already."""
+    numbers = torch.arange(6.0)
+    assert read_to_host(numbers) is numbers
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="of a card")
+def test_numbers_of_a_card_come_to_pinned_memory() -> None:
+    """They are there when it returns, also such as lie in no row, and behind what was asked for before."""
+    wide = torch.randn(2048, 2048, device="cuda")
+    made = (wide @ wide).T[:, ::3]
+    there = read_to_host(made)
+    assert there.is_pinned()
+    assert torch.equal(there, made.cpu())
