@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from model import avatar, loader
 from model.avatar import Options
 from model.device.precision import require_precision
+from model.device.processor import uses_amx
 from model.pocket.avatar import PocketAvatar
 from storage.errors import WrongPrecision
 from tests.model.wrong_library import WrongLibrary
@@ -23,10 +24,10 @@ def pocket() -> PocketAvatar:
 
 
 def layers(dtype: torch.dtype) -> Iterator[Tensor]:
-    """What a small network makes in a precision."""
+    """What a small network makes in a precision; of kernels from 8 on AMX's convolution in one dimension is wrong itself."""
     torch.manual_seed(0)
     x = torch.randn(1, 8, 40).to(dtype)
-    network = nn.Sequential(nn.Conv1d(8, 8, 16, groups=2), nn.GELU(), nn.Linear(25, 8)).to(dtype)
+    network = nn.Sequential(nn.Conv1d(8, 8, 4), nn.GELU(), nn.Linear(37, 8)).to(dtype)
     with torch.inference_mode():
         yield network(x)
 
@@ -59,5 +60,7 @@ def test_pocket_computes_right(pocket: PocketAvatar) -> None:
 @pytest.mark.parametrize("name", ["conv2d", "conv3d", "linear", "rms_norm"])
 def test_pocket_is_refused_where_a_layer_is_wrong(pocket: PocketAvatar, name: str) -> None:
     """One kind of its layers off by a twentieth is enough."""
+    if name == "conv3d" and uses_amx():
+        pytest.skip("in float32 there (tests/model/device/test_processor.py)")
     with WrongLibrary(name, 1.05), pytest.raises(WrongPrecision, match=f"{name} of "):
         pocket.require_precision()
