@@ -43,7 +43,7 @@ def interleaved_row(place):
 
 @triton.jit
 def _pack_kernel(
-    k, v, factors, keys, values, scales, length, heads, tiles, begin, token, part,
+    k, v, factors, keys, values, scales, length, heads, tiles, begin, token, part, value_token, value_part,
     D: tl.constexpr, TURNS: tl.constexpr,
 ):  # fmt: skip
     """Keys and values [l, head, d] into tiles from `begin` on; behind the last row its key stands again, and values are zeros."""
@@ -56,7 +56,7 @@ def _pack_kernel(
         key = apply_rope_rows(key, factors, row, columns, row < length)
     _store_keys(key, keys, scales, head, begin + tile, tiles, D)
     row = (tile * TILE + interleaved_row(place))[:, None]
-    at = row * token + head * part + columns
+    at = row * value_token + head * value_part + columns
     value = tl.load(v + at, mask=row < length, other=0.0).to(tl.float32)
     scale = tl.maximum(tl.max(tl.abs(value)), LEAST) / FLOAT
     there = ((head * tiles + begin + tile) * D + tl.arange(0, D)[:, None]) * TILE + place[None, :]
@@ -80,12 +80,12 @@ def _apply_rope_kernel(
 
 def pack_kv(k: Tensor, v: Tensor, factors: Tensor | None, into: PackedKV, begin: int = 0) -> None:
     """quantized_kv.pack_kv, for a batch of one."""
-    k, v = _in_rows(k, v)
+    k, v = (part if part.stride(-1) == 1 else part.contiguous() for part in (k, v))
     _, length, heads, d = k.shape
     keys, values, scales = into
     _pack_kernel[(heads, count_tiles(length))](
         k, v, k if factors is None else factors, keys, values, scales, length, heads, scales.shape[-1], begin,
-        k.stride(1), k.stride(2), d, factors is not None, num_warps=8,
+        k.stride(1), k.stride(2), v.stride(1), v.stride(2), d, factors is not None, num_warps=8,
     )  # fmt: skip
 
 
@@ -96,9 +96,3 @@ def apply_rope(packed: PackedKV, factors: Tensor, window: PackedKV) -> None:
         packed.keys, packed.scales, factors, window.keys, window.scales, len(factors), tiles,
         window.scales.shape[-1], packed.keys.shape[-1], num_warps=8,
     )  # fmt: skip
-
-
-def _in_rows(*parts: Tensor) -> list[Tensor]:
-    """[1, l, head, d] each, whose last axis lies in a row, all in the same way."""
-    alike = len({part.stride() for part in parts}) == 1 and parts[0].stride(-1) == 1
-    return list(parts) if alike else [part.contiguous() for part in parts]

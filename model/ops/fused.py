@@ -71,6 +71,16 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return F.rms_norm(x, x.shape[-1:], eps=eps) * weight
 
 
+def rms_norm_pair(x: Tensor, first: Tensor, second: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """`rms_norm` of the first and of the second third of rows [b, l, 3 dim], with a weight [dim] each."""
+    if has_kernels(x):
+        from model.ops import fused_triton
+
+        return fused_triton.rms_norm_pair(x, first, second, eps)
+    a, b, _ = x.chunk(3, -1)
+    return rms_norm(a, first, eps), rms_norm(b, second, eps)
+
+
 def apply_modulation(h: Tensor, shaping: Modulation) -> Tensor:
     """Rows [b, l, dim] times 1 + scale (or scale), plus shift, segment by segment."""
     factor = shaping.scale if shaping.affine else 1 + shaping.scale

@@ -106,6 +106,22 @@ def _rms_norm_kernel(x, weight, out, eps, D: tl.constexpr, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def _rms_norm_pair_kernel(
+    x, first, second, out, other, eps, stride, D: tl.constexpr, BLOCK: tl.constexpr
+):
+    """Rows of two that lie side by side, a program each."""
+    row = tl.program_id(0).to(tl.int64)
+    part = tl.program_id(1)
+    at = tl.arange(0, BLOCK)
+    live = at < D
+    weight, to = (first, out) if part == 0 else (second, other)
+    h = tl.load(x + row * stride + part * D + at, mask=live, other=0.0).to(tl.float32)
+    h *= tl.rsqrt(tl.sum(h * h, 0) / D + eps)
+    h *= tl.load(weight + at, mask=live, other=0.0).to(tl.float32)
+    tl.store(to + row * D + at, h.to(out.dtype.element_ty), mask=live)
+
+
+@triton.jit
 def apply_rope_rows(value, factors, row, columns, live):
     """Rows of heads in float32, turned: neighbouring channels are a pair. All is read in whole lines and split in registers."""
     rows: tl.constexpr = value.shape[0]
@@ -119,7 +135,7 @@ def apply_rope_rows(value, factors, row, columns, live):
 
 @triton.jit
 def _own_block_kernel(
-    q, k, v, factors, out, window, kept, own, first, seen, heads, D: tl.constexpr, ROWS: tl.constexpr,
+    q, k, v, factors, out, window, kept, own, first, seen, heads, value_stride, D: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     """Turn q and k [l, head, d]; k and v also go to the window [2, head, seen, d] from row `first` on, and are remembered [2, head, l, d]."""
     # Heads first: programs that run at once then read whole tokens.
@@ -134,7 +150,7 @@ def _own_block_kernel(
     tl.store(out + at + columns, query, mask=live)
     key = tl.load(k + at + columns, mask=live, other=0.0).to(tl.float32)
     key = apply_rope_rows(key, factors, row, columns, live).to(like)
-    value = tl.load(v + at + columns, mask=live, other=0.0)
+    value = tl.load(v + row * value_stride + head * D + columns, mask=live, other=0.0)
     there = (head * seen + first + row) * D + columns
     tl.store(window + there, key, mask=live)
     tl.store(window + heads * seen * D + there, value, mask=live)
@@ -246,6 +262,17 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return out
 
 
+def rms_norm_pair(x: Tensor, first: Tensor, second: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """fused.rms_norm_pair."""
+    x, width = x.contiguous(), len(first)
+    block = triton.next_power_of_2(width)
+    out, other = (x.new_empty(*x.shape[:-1], width) for _ in range(2))
+    _rms_norm_pair_kernel[(x.numel() // x.shape[-1], 2)](
+        x, first, second, out, other, eps, x.shape[-1], width, block, num_warps=choose_warps(block)
+    )
+    return out, other
+
+
 def apply_rope(x: Tensor, factors: Tensor) -> Tensor:
     """rope.apply_rope of [1, l, head, d], laid out the same."""
     _, length, heads, d = x.shape
@@ -269,11 +296,13 @@ def write_own_block(
     window: Tensor, qkv: tuple[Tensor, Tensor, Tensor], factors: Tensor, kept: Tensor, first: int
 ) -> Tensor:
     """Turned queries [1, l, head, d]; turned keys, and values, go to the window from row `first` on and are remembered in `kept` [2, 1, head, l, d]."""
-    q, k, v = (part.contiguous() for part in qkv)
+    q, k = (part.contiguous() for part in qkv[:2])
     _, length, heads, d = q.shape
+    # Values may lie behind queries and keys that were projected with them.
+    v = qkv[2] if qkv[2].stride()[2:] == (d, 1) else qkv[2].contiguous()
     out = torch.empty_like(q)
     _own_block_kernel[(heads, triton.cdiv(length, ROWS))](
-        q, k, v, factors, out, window, kept, length, first, window.shape[-2], heads, d, ROWS,
+        q, k, v, factors, out, window, kept, length, first, window.shape[-2], heads, v.stride(1), d, ROWS,
         num_warps=WARPS,
     )  # fmt: skip
     return out

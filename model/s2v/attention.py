@@ -1,7 +1,9 @@
 """Attention with normalised queries and keys, as Wan has it, and the transformer block round it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,8 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values [b, l, head, d] to the attended values [b, l, head, d]; rotation and memory are its business."""
 
 
+PROJECTIONS = ("q", "k", "v")
+"""Layers of a self-attention that read the same rows, in the order in which they are joined."""
 SCORES_AT_ONCE = 1 << 22
 """Attention scores that a CPU may hold at a time."""
 
@@ -59,6 +63,30 @@ class Attention(nn.Module):
         self.heads = heads
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k = RMSNorm(dim, eps), RMSNorm(dim, eps)
+        self.qkv: Any = None
+        """The three projections as one product, where they are joined."""
+
+    def join_projections(self) -> None:
+        """Let one product make queries, keys and values of the same rows: a card that multiplies once for three has fewer tiles over at the end. Their layers are no more."""
+        self.qkv = join_linears([getattr(self, name) for name in PROJECTIONS])
+        for name in PROJECTIONS:
+            delattr(self, name)
+
+    def take_projection(self, part: str, numbers: Mapping[str, Tensor]) -> None:
+        """Take one of PROJECTIONS for the joined layer: its rows of the tensors of these names."""
+        for name, rows in numbers.items():
+            whole = getattr(self.qkv, name)
+            if whole.is_meta:
+                whole = rows.new_empty(whole.shape)
+                held = name in dict(self.qkv.named_parameters())
+                setattr(self.qkv, name, nn.Parameter(whole, requires_grad=False) if held else whole)
+            getattr(self.qkv, name).data.chunk(3)[PROJECTIONS.index(part)].copy_(rows)
+
+    @property
+    def reader(self) -> nn.Module:
+        """The layer that rows are shaped for."""
+        reader: nn.Module = self.q if self.qkv is None else self.qkv
+        return reader
 
     def queries(self, x: Rows) -> Tensor:
         """[b, l, dim] → [b, l, head, d]."""
@@ -81,11 +109,31 @@ class Attention(nn.Module):
 
     def forward(self, x: Rows, attend: Attend) -> Tensor:
         """Self-attention of [b, l, dim]."""
-        return self.out(attend(self.queries(x), *self.keys_values(x)))
+        if self.qkv is None:
+            return self.out(attend(self.queries(x), *self.keys_values(x)))
+        projected = self.qkv(x)
+        q, k = fused.rms_norm_pair(
+            projected, self.norm_q.weight, self.norm_k.weight, self.norm_q.eps
+        )
+        v = projected.chunk(3, -1)[2]
+        heads = (rearrange(part, "b l (n d) -> b l n d", n=self.heads) for part in (q, k, v))
+        return self.out(attend(*heads))
 
     def cross(self, x: Rows, keys: Tensor, values: Tensor) -> Tensor:
         """Cross-attention of [b, l, dim] to keys and values computed before."""
         return self.out(attend_all(self.queries(x), keys, values))
+
+
+def join_linears(layers: Sequence[nn.Module]) -> nn.Module:
+    """One linear layer that gives what several of a kind give of the same rows, one behind the other."""
+    joined = deepcopy(layers[0])
+    for name, tensor in (*joined.named_parameters(), *joined.named_buffers()):
+        # Of weights, codes, scales and biases outputs are the first dimension.
+        parts = [getattr(layer, name).data for layer in layers]
+        # To join tensors without numbers torch imports half of its compiler.
+        whole = parts[0].new_empty(len(parts) * len(tensor), *tensor.shape[1:])
+        tensor.data = whole if tensor.is_meta else torch.cat(parts, out=whole)
+    return joined
 
 
 @dataclass(frozen=True)
@@ -139,7 +187,7 @@ class Block(nn.Module):
         lengths, text = context.lengths, context.text
         first, last = self.ffn[0], self.ffn[2]
         x, h = fused.add_norm_modulate(
-            x, added, Modulation(scale_a, shift_a, lengths, self.norm1.eps), self.self_attn.q
+            x, added, Modulation(scale_a, shift_a, lengths, self.norm1.eps), self.self_attn.reader
         )
         y = GatedResidual(self.self_attn(h, context.attend), gate_a, lengths)
         if text is not None:

@@ -151,6 +151,11 @@ class S2VTransformer(nn.Module):
         """What tokens come in out of a block."""
         return torch.float32 if self.config.rounding == "never" else self.precision
 
+    def join_projections(self) -> None:
+        """Let each block that is here make queries, keys and values by one product."""
+        for i in self.held:
+            self.blocks[i].self_attn.join_projections()
+
     def embed_text(self, states: Tensor | None) -> TextStates:
         """Prompt states [b, l, text_dim] to the keys and values of every layer that is here; zeros fill them up to text_len, and these are attended to as well."""
         if states is None or self.config.text_dim is None:

@@ -86,6 +86,7 @@ class Miniature:
         self._fill(model, self.placement.dtype)
         if self.placement.fp8:
             quantize_linears(model.blocks)
+        model.join_projections()
         return model
 
     def _fill(self, module: Part, dtype: torch.dtype) -> Part:

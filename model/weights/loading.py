@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from model.device.heap import trim_heap
 from model.device.layer_offload import LayerStream
-from model.ops.fp8 import FP8_DTYPE, Fp8Linear, replace_linears
+from model.ops.fp8 import FP8_DTYPE, Fp8Linear, quantize_rows, replace_linears
+from model.s2v.attention import PROJECTIONS, Attention
 from model.s2v.config import S2VConfig
 from model.s2v.transformer import S2VTransformer
 from model.weights import checks, published_shapes
@@ -120,6 +121,8 @@ def load_transformer(
         raise OtherWeights(place.folder, said)
     if placement.fp8:
         replace_linears(model.blocks)
+    # Before there are numbers: joined behind them, each layer would leave a hole in the device's memory.
+    model.join_projections()
     try:
         for name, weight in stream_weights(source, placement):
             _assign_weight(model, name, weight, placement.device_of(name))
@@ -138,6 +141,13 @@ def _assign_weight(model: S2VTransformer, name: str, weight: Tensor, device: tor
     from accelerate.utils import set_module_tensor_to_device
 
     path, _, leaf = name.rpartition(".")
+    owner, _, part = path.rpartition(".")
+    if part in PROJECTIONS and owner.endswith(".self_attn"):
+        attention = cast(Attention, model.get_submodule(owner))
+        eight = leaf == "weight" and isinstance(attention.qkv, Fp8Linear)
+        numbers = quantize_rows(weight)._asdict() if eight else {leaf: weight}
+        attention.take_projection(part, {name: each.to(device) for name, each in numbers.items()})
+        return
     layer = model.get_submodule(path)
     if isinstance(layer, Fp8Linear) and leaf == "weight":
         layer.take(weight, device)

@@ -153,6 +153,8 @@ def test_heads_may_lie_apart(kernels, attend) -> None:
     kernels.pack_kv(k.contiguous(), v.contiguous(), None, wanted)
     assert torch.equal(made.keys, wanted.keys)
     assert torch.equal(made.values.view(torch.uint8), wanted.values.view(torch.uint8))
+    kernels.pack_kv(k.contiguous(), v, None, made)
+    assert torch.equal(made.values.view(torch.uint8), wanted.values.view(torch.uint8))
     laid, seen = lay_out([(k, v)]), VisibleRows(40, 40, 0)
     attended = (attend(rows, angles(40), *laid, seen) for rows in (q, q.contiguous()))
     assert torch.equal(*attended)

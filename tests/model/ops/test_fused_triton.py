@@ -20,6 +20,9 @@ CARD = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CARD else "cpu")
 # The interpreter cuts numbers off where a card rounds them.
 BOUND = {"float32": 1e-6, "bf16": 2e-3 if CARD else 5e-3, "fp8": 3.5e-2 if CARD else 8e-2}
+NAMES = (
+    "add_norm_modulate", "add_residual", "quantize_input", "rms_norm", "rms_norm_pair", "apply_rope",
+)  # fmt: skip
 LENGTHS = [(37,), (30, 7), (13, 13, 11)]
 
 
@@ -135,10 +138,21 @@ def test_root_mean_square(kernels, dtype: torch.dtype) -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_root_mean_square_of_two_side_by_side(kernels, dtype: torch.dtype) -> None:
+    """The first two thirds of each row, each with its weight; as each by itself."""
+    x = draw(1, L, 3 * DIM, dtype=dtype)
+    weights = draw(2, DIM, seed=1, dtype=dtype).unbind()
+    for part, weight, made in zip(
+        x.chunk(3, -1), weights, kernels.rms_norm_pair(x, *weights, 1e-6), strict=False
+    ):
+        assert torch.equal(made, kernels.rms_norm(part.contiguous(), weight, 1e-6))
+
+
 def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
     """Where there are kernels each function of fused, and rope's, gives what its kernel gives: the same to within rounding, by the names that the kernels have."""
     x, factors = draw(1, L, HEADS, D), angles(L)
-    rows, weight = draw(1, L, DIM), draw(DIM, seed=1)
+    rows, weight, thirds = draw(1, L, DIM), draw(DIM, seed=1), draw(1, L, 3 * DIM)
     scale, shift, gate = draw(1, 1, 6, DIM, seed=1).unbind(2)[:3]
     shaping, layer = Modulation(scale, shift, (L,), 1e-6), linear("float32")
     added = GatedResidual(draw(1, L, DIM, seed=2), gate, (L,))
@@ -153,6 +167,7 @@ def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
             values(fused.apply_gelu(rows, layer)),
             values(fused.quantize_input(rows, linear("fp8"))),
             fused.rms_norm(rows, weight, 1e-6),
+            *fused.rms_norm_pair(thirds, weight, weight, 1e-6),
             apply_rope(x, factors),
         ]
 
@@ -161,13 +176,7 @@ def test_the_formulas_hand_over_to_the_kernels(kernels, monkeypatch) -> None:
         monkeypatch.setattr(module, "has_kernels", lambda _x: True)
     asked = record_calls(kernels, monkeypatch)
     assert all(distance(a, b) < BOUND["fp8"] for a, b in zip(compute(), wanted, strict=True))
-    assert asked == {
-        "add_norm_modulate",
-        "add_residual",
-        "quantize_input",
-        "rms_norm",
-        "apply_rope",
-    }
+    assert asked == set(NAMES)
 
 
 def record_calls(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> set[str]:
@@ -183,7 +192,7 @@ def record_calls(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> set[st
 
         monkeypatch.setattr(kernels, name, call)
 
-    for name in ("add_norm_modulate", "add_residual", "quantize_input", "rms_norm", "apply_rope"):
+    for name in NAMES:
         recorded(name)
     return asked
 
@@ -211,6 +220,23 @@ def test_the_window_is_filled(kernels, monkeypatch, dtype: torch.dtype) -> None:
         made.append((attended, room.view(dtype), window._window))
     for formula, kernel in zip(*made, strict=True):
         assert distance(kernel, formula) < (1e-6 if dtype == torch.float32 else 2 * BOUND["bf16"])
+
+
+def test_values_may_lie_behind_queries_and_keys(kernels, monkeypatch) -> None:
+    """As joined projections leave them: the window is that of copies."""
+    shape = KVShape(1, HEADS, D, 20, 4, 1, L)
+    place = BlockPosition(0, angles(L, 1), angles(shape.condition, 2))
+    monkeypatch.setattr(kv_window, "has_kernels", lambda _: True)
+    q, k, v = (part.unflatten(-1, (HEADS, D)) for part in draw(1, L, 3 * DIM).chunk(3, -1))
+    still = [draw(1, shape.condition, HEADS, D, seed=seed) for seed in (4, 5)]
+    past = torch.zeros(1, 2, 1, HEADS, L, D, device=DEVICE).view(1, -1).view(torch.uint8)
+    windows = []
+    for values in (v, v.contiguous()):
+        window = kv_window.DenseKVWindow(shape, q)
+        cached = kv_window.CachedBlocks(past, torch.zeros_like(past[0]), 1)
+        window.attend(cached, window.keep(*still), place, (q, k, values))  # type: ignore[arg-type]
+        windows.append(window._window)
+    assert torch.equal(*windows)
 
 
 def angles(count: int, seed: int = 0) -> Tensor:

@@ -5,12 +5,20 @@ import torch
 from torch import Tensor
 
 from model.ops import fused
+from model.ops.fp8 import quantize_linears, replace_linears
 from model.ops.operands import GatedResidual
 from model.s2v import attention
-from model.s2v.attention import SCORES_AT_ONCE, Attention, Block, BlockContext, attend_all
+from model.s2v.attention import (
+    PROJECTIONS,
+    SCORES_AT_ONCE,
+    Attention,
+    Block,
+    BlockContext,
+    attend_all,
+)
 from tests.model.small import draw
 
-DIM, HEADS = 24, 2
+DIM, HEADS, DIM_16 = 24, 2, 32
 
 
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
@@ -31,6 +39,29 @@ def test_cross_attention_is_self_attention_to_its_own_keys() -> None:
     """Keys and values that were computed before give what computing them on the way gives."""
     layer, x = Attention(DIM, HEADS, 1e-6), draw(1, 5, DIM)
     assert torch.equal(layer.cross(x, *layer.keys_values(x)), layer(x, attend_all))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("eight", [True, False], ids=["fp8", "float32"])
+def test_joined_projections_are_the_three(eight: bool) -> None:
+    """One product gives what three gave, and so do projections that are taken one by one into a layer without numbers."""
+    x = draw(1, 5, DIM_16)
+    attention, empty = Attention(DIM_16, HEADS, 1e-6), Attention(DIM_16, HEADS, 1e-6).to("meta")
+    attention.norm_q.weight.data, attention.norm_k.weight.data = draw(2, DIM_16, seed=3).unbind()
+    for part in (attention, empty):
+        if eight:
+            quantize_linears(part) if part is attention else replace_linears(part)
+    apart = attention(x, attend_all)
+    numbers = {name: getattr(attention, name).state_dict() for name in PROJECTIONS}
+    attention.join_projections()
+    empty.join_projections()
+    for name in PROJECTIONS:
+        empty.take_projection(name, numbers[name])
+    assert torch.allclose(attention(x, attend_all), apart, atol=1e-6)
+    taken, joined = empty.qkv.state_dict(), attention.qkv.state_dict()
+    assert taken.keys() == joined.keys()
+    assert all(torch.equal(taken[name].float(), joined[name].float()) for name in joined)
+    assert not hasattr(attention, "q")
 
 
 def through(block: Block, x: Tensor, rows: Tensor) -> Tensor:
