@@ -106,19 +106,19 @@ def _rms_norm_kernel(x, weight, out, eps, D: tl.constexpr, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _rms_norm_pair_kernel(
-    x, first, second, out, other, eps, stride, D: tl.constexpr, BLOCK: tl.constexpr
-):
-    """Rows of two that lie side by side, a program each."""
-    row = tl.program_id(0).to(tl.int64)
-    part = tl.program_id(1)
+def _rms_norm_pair_kernel(x, first, second, out, eps, stride, D: tl.constexpr, BLOCK: tl.constexpr):
+    """Rows of two that lie side by side [l, 2, d], a program each, to one behind the other [2, l, d]."""
+    row, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     at = tl.arange(0, BLOCK)
     live = at < D
-    weight, to = (first, out) if part == 0 else (second, other)
+    if part == 0:
+        weight = tl.load(first + at, mask=live, other=0.0)
+    else:
+        weight = tl.load(second + at, mask=live, other=0.0)
     h = tl.load(x + row * stride + part * D + at, mask=live, other=0.0).to(tl.float32)
     h *= tl.rsqrt(tl.sum(h * h, 0) / D + eps)
-    h *= tl.load(weight + at, mask=live, other=0.0).to(tl.float32)
-    tl.store(to + row * D + at, h.to(out.dtype.element_ty), mask=live)
+    there = (part * tl.num_programs(0) + row) * D + at
+    tl.store(out + there, (h * weight.to(tl.float32)).to(out.dtype.element_ty), mask=live)
 
 
 @triton.jit
@@ -266,11 +266,11 @@ def rms_norm_pair(x: Tensor, first: Tensor, second: Tensor, eps: float) -> tuple
     """fused.rms_norm_pair."""
     x, width = x.contiguous(), len(first)
     block = triton.next_power_of_2(width)
-    out, other = (x.new_empty(*x.shape[:-1], width) for _ in range(2))
+    out = x.new_empty(2, *x.shape[:-1], width)
     _rms_norm_pair_kernel[(x.numel() // x.shape[-1], 2)](
-        x, first, second, out, other, eps, x.shape[-1], width, block, num_warps=choose_warps(block)
+        x, first, second, out, eps, x.shape[-1], width, block, num_warps=choose_warps(block)
     )
-    return out, other
+    return out[0], out[1]
 
 
 def apply_rope(x: Tensor, factors: Tensor) -> Tensor:
