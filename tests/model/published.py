@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from model.s2v.attention import PROJECTIONS
+from model.s2v.transformer import S2VTransformer
 from model.tools.make_checkpoint import TINY, make_checkpoint
 from model.weights import checkpoint
 from model.weights.checkpoint import WeightsLocation
@@ -36,3 +38,13 @@ def alter_json(path: Path, **said: object) -> None:
     path.write_text(
         json.dumps({**json.loads(path.read_text(encoding="utf-8")), **said}), encoding="utf-8"
     )
+
+
+def published_state(model: S2VTransformer) -> Tensors:
+    """Its tensors under the names of the published files, where no projections are joined."""
+    state = {}
+    for name, held in model.state_dict().items():
+        parts = held.chunk(3) if ".qkv." in name else [held]
+        for part, rows in zip(PROJECTIONS, parts, strict=False):
+            state[name.replace(".qkv.", f".{part}.")] = rows
+    return state

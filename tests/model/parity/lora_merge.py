@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from model.weights.checkpoint import CONFIG, INDEX, LORA, WeightsLocation
 from model.weights.loading import Placement, load_transformer
+from tests.model.published import published_state
 
 Tensors = dict[str, torch.Tensor]
 AUDIO_MIX = "casual_audio_encoder.weights"
@@ -23,7 +24,7 @@ def check(told: dict[str, Any], tensors: Tensors) -> None:
         for name, kind in {"bf16": torch.bfloat16, "float32": torch.float32}.items():
             merged = part(tensors, f"outputs.merged_{name}.")
             model = load_transformer(place, Placement(torch.device("cpu"), kind))
-            compare(told, model.state_dict(), base, merged)
+            compare(told, published_state(model), base, merged)
 
 
 def compare(told: dict[str, Any], made: Tensors, base: Tensors, merged: Tensors) -> None:

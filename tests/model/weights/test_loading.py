@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
-from model.s2v.attention import PROJECTIONS
-from model.s2v.transformer import S2VTransformer
 from model.tools.make_checkpoint import FULL, TINY, make_checkpoint, resize_parts
 from model.tools.random_weights import make_header
 from model.weights import checkpoint, published_shapes
@@ -19,7 +16,7 @@ from model.weights.checkpoint import WeightsLocation
 from model.weights.loading import Placement, load_transformer, open_source, stream_weights
 from model.weights.tensor_reader import TensorReader
 from storage.errors import DeviceTooSmall, OtherLora, OtherWeights, WeightsDamaged
-from tests.model.published import Tensors, alter, alter_json, published, truncate
+from tests.model.published import Tensors, alter, alter_json, published, published_state, truncate
 
 ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
@@ -86,16 +83,6 @@ def test_every_weight_is_the_files_own(place: WeightsLocation):
     assert all(torch.equal(held, given[name]) for name, held in state.items())
     assert not model.training
     assert not any(weight.requires_grad for weight in model.parameters())
-
-
-def published_state(model: S2VTransformer) -> dict[str, Tensor]:
-    """Its tensors under the names of the published files, where no projections are joined."""
-    state = {}
-    for name, held in model.state_dict().items():
-        parts = held.chunk(3) if ".qkv." in name else [held]
-        for part, rows in zip(PROJECTIONS, parts, strict=False):
-            state[name.replace(".qkv.", f".{part}.")] = rows
-    return state
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
