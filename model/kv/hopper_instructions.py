@@ -5,27 +5,6 @@ from typing import Any
 from triton.experimental import gluon
 from triton.experimental.gluon import language as gl
 
-FIRST_ROOM: Any = gl.constexpr(6)
-"""The named barrier of a card (0 to 15) for the first room; those of the others follow. An mbarrier's arrive would bring barriers of a whole consumer with it, which Triton puts wherever it suspects a hazard. Triton itself has those from 0 on."""
-
-
-@gluon.jit
-def free_room(room, wanted):
-    """Say that this warp is behind what it read in a room; nobody is to hear of it if nothing comes after."""
-    gl.inline_asm_elementwise(
-        "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p bar.arrive $1, 288; mov.b32 $0, 0; }",
-        "=r,r,r", [FIRST_ROOM + room, wanted.to(gl.int32)], dtype=gl.int32, is_pure=False, pack=1,
-    )  # fmt: skip
-
-
-@gluon.jit
-def await_room(room, wanted):
-    """Wait until all eight warps of the consumers are behind what they read in a room."""
-    gl.inline_asm_elementwise(
-        "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p bar.sync $1, 288; mov.b32 $0, 0; }",
-        "=r,r,r", [FIRST_ROOM + room, wanted.to(gl.int32)], dtype=gl.int32, is_pure=False, pack=1,
-    )  # fmt: skip
-
 
 @gluon.jit
 def take_power(x):

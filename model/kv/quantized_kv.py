@@ -4,9 +4,6 @@ Of keys whole numbers lose a third of what eight-bit floats do, and of attention
 docs/LOG.md).
 """
 
-from contextlib import suppress
-from functools import cache
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -27,14 +24,14 @@ from model.kv.packed import (
     restore_rows,
 )
 from model.ops.fp8 import FP8_DTYPE as EIGHT
-from model.ops.fused import has_kernels
+from model.ops.fused import has_kernels, is_hopper
 from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope
 
 HEADS_UNPACKED = 8
 """Heads that are unpacked at once."""
-HOPPER, HOPPER_HEAD_DIM = 9, 128
-"""The cards with a kernel of their own, and the channels of a head that it is for."""
+HOPPER_HEAD_DIM = 128
+"""The channels of a head that Hopper cards have a kernel of their own for."""
 
 WIDE = torch.int64
 """As which eight-bit numbers are copied: one by one they would come no quicker than so many of these."""
@@ -157,18 +154,6 @@ def attend_packed(
         weight = weight * fade + share.sum(-1, keepdim=True) / ratio
         total = total * (fade * (before / unit)) + share @ values.mT
     return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
-
-
-@cache
-def is_hopper(device: torch.device) -> bool:
-    """Whether a device has warpgroups' products (wgmma), and Triton the language in which they are asked for one by one (Gluon, from 3.6 on)."""
-    if device.type != "cuda" or torch.cuda.get_device_capability(device)[0] != HOPPER:
-        return False
-    with suppress(ImportError):
-        from triton.experimental.gluon.language.nvidia import hopper
-
-        return hasattr(hopper, "warpgroup_mma")
-    return False
 
 
 def attend_unpacked(

@@ -22,9 +22,10 @@ from triton.experimental.gluon.language.nvidia.hopper import (
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from model.kv import kv_shape, packed
-from model.kv.hopper_instructions import await_room, free_room, scale_rows, take_log, take_power
+from model.kv.hopper_instructions import scale_rows, take_log, take_power
 from model.kv.kv_shape import LINE_BYTES
 from model.ops import fused_triton
+from model.ops.hopper_rooms import await_room, free_room, make_barriers, next_room
 
 if TYPE_CHECKING:
     from model.kv.packed import PackedKV, VisibleRows
@@ -92,15 +93,6 @@ def _mark_rows(first, block):
 
 
 @gluon.jit
-def _make_barriers(STAGES: gl.constexpr):
-    """One for each room of a tile, which opens when the tile is there."""
-    barriers = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
-    for i in gl.static_range(STAGES):
-        mbarrier.init(barriers.index(i), count=1)
-    return barriers
-
-
-@gluon.jit
 def _slot_of(tile, inside, magic):
     """Which slot a tile lies in, by a product and not a division; 0 for those of the window."""
     return gl.maximum(tile - inside, 0) * magic >> SHIFT
@@ -127,13 +119,6 @@ def _next_kind(tile, left, first, block):
     left = gl.where(left == 0, gl.cdiv(block, TILE), left) - 1
     cut_first, cut_block = gl.where(first % TILE == 0, 0, 1), gl.where(block % TILE == 0, 0, 2)
     return gl.where(left == 0, gl.where(tile < first_tiles, cut_first, cut_block), 0), left
-
-
-@gluon.jit
-def _next_room(room, phase, STAGES: gl.constexpr):
-    """The room of the next tile, and the phase in which its barriers open."""
-    last = room == STAGES - 1
-    return gl.where(last, 0, room + 1), gl.where(last, phase ^ 1, phase)
 
 
 @gluon.jit
@@ -243,7 +228,7 @@ def _attend_tiles(queries, fine, given):
     kind, left = _next_kind(0, gl.cdiv(first, TILE), first, block)
     unit, at, opens, ahead = gl.load(scales + of_values), 0, 0, gl.minimum(1, seen - 1)
     ratio = unit / unit
-    room, phase = _next_room(at, opens, STAGES)
+    room, phase = next_room(at, opens, STAGES)
     next_key, next_value = _load_scales(
         scales, past_scales, of_values, past_of_values, ahead, _slot_of(ahead, inside, magic), inside, scale_jump
     )  # fmt: skip
@@ -270,7 +255,7 @@ def _attend_tiles(queries, fine, given):
         share = _share(score, much, RAISED + take_log(ratio) - base)
         # A branch: else the compiler would compute shares behind the wait for the values.
         at, opens = room, phase
-        room, phase = _next_room(at, opens, STAGES)
+        room, phase = next_room(at, opens, STAGES)
         mbarrier.wait(key_ready.index(room), phase, pred=tile + 1 < seen)
         total, sums = warpgroup_mma_wait(0, [total, sums])
         free_room(at, tile + STAGES <= seen)
@@ -306,7 +291,7 @@ def _attend_kernel(
     ones = _mark_rows(first, block)
     key_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
     value_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
-    key_ready, value_ready = _make_barriers(STAGES), _make_barriers(STAGES)
+    key_ready, value_ready = make_barriers(STAGES), make_barriers(STAGES)
     fence_async_shared()
     head, own = gl.program_id(1), gl.cdiv(block, TILE)
     inside = gl.cdiv(first, TILE) + gl.minimum(blocks, 1) * own

@@ -4,6 +4,7 @@ The formulas are torch's. On a card each function is one kernel (model/ops/fused
 """
 
 import shutil
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 
 from model.ops.fp8 import Fp8Linear, Rows, input_precision
 from model.ops.operands import GatedResidual, Modulation
+
+HOPPER = 9
+"""The capability of the cards that have kernels of their own."""
 
 
 def affine_modulation(norm: nn.LayerNorm, length: int) -> Modulation:
@@ -114,3 +118,17 @@ def fits_kernels(x: Tensor) -> bool:
 def can_build() -> bool:
     """Whether Triton is here, and a C compiler for its launchers."""
     return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
+
+
+@cache
+def is_hopper(device: torch.device) -> bool:
+    """Whether a device has warpgroups' products (wgmma), and Triton the language in which they are asked for one by one (Gluon, from 3.6 on) and what it builds with."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device)[0] != HOPPER:
+        return False
+    if not can_build():
+        return False
+    with suppress(ImportError):
+        from triton.experimental.gluon.language.nvidia import hopper
+
+        return hasattr(hopper, "warpgroup_mma")
+    return False

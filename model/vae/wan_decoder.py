@@ -1,8 +1,9 @@
 """A walk through the decoder of Wan2.1's VAE as a card wants it: channels last, and one pass over memory between two convolutions.
 
 Weights stay in their modules, under their names and in their shapes; only their order in memory is what the convolutions here read, but for upsamplers,
-whose convolutions are others (`sum_taps`) of 5 MB in all in bfloat16. Biases are no convolution's matter, they are added by whatever reads the result. What
-a layer remembers are two frames, zeros before there were any.
+whose convolutions are others (`sum_taps`) of 5 MB in all in bfloat16, and for the kernel of a Hopper card (conv3d_hopper.py), which reads copies in an order of
+its own, 59 MB in all. Biases are no convolution's matter, they are added by whatever reads the result. What a layer remembers are two frames, zeros before there
+were any.
 Numbers between two convolutions are float32 and rounded once, where the reference rounds after each step. On a card norm, SiLU and joining are one kernel
 (wan_decoder_triton.py); all else between two convolutions is small.
 """
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from model.ops.fused import has_kernels
 from model.ops.operands import PendingSum
 from model.vae import wan_modules
+from model.vae.conv3d_choice import has_kernel, is_quicker
 from model.vae.wan_layout import CACHED_FRAMES
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class JoinedFrames(NamedTuple):
 
 
 FOLDED_BELOW = 192
-"""Channels below which time is folded into channels, and a convolution in three dimensions is one in two.
+"""Channels below which time is folded into channels, and a convolution in three dimensions is one in two, where there is no kernel of our own (conv3d_choice.py).
 
 Measured on an H200 in bfloat16 in ms, one latent of 384x704, as conv3d and as conv2d with its fold: 96 channels 2.23 and 1.76; 192 channels 1.05 and 1.29;
 384 channels at 96x176 .48 and .44, at 48x88 .110 and .125.
@@ -55,7 +57,7 @@ class WanDecoder:
     def __init__(self, decoder: wan_modules.Decoder) -> None:
         norm, _, conv = decoder.head
         self._conv_in = CausalConv3d(decoder.conv1)
-        self._steps = [_step_of(layer) for layer in _layers_of(decoder)]
+        self._steps = list(_steps_of(decoder))
         self._head = HeadConv(conv, min(TILE, 2 ** sum(map(_enlarges, decoder.upsamples))))
         self._norm = NormActConv(norm, self._head)
 
@@ -82,18 +84,31 @@ def _enlarges(layer: nn.Module) -> bool:
     return isinstance(layer, wan_modules.Upsample)
 
 
-def _step_of(layer: nn.Module) -> Callable[[PendingSum, FeatureCache], PendingSum]:
-    if isinstance(layer, wan_modules.ResidualBlock):
-        return Block(layer)
-    return Attention(layer) if isinstance(layer, wan_modules.Attention) else Upsampler(layer)
+def _steps_of(
+    decoder: wan_modules.Decoder,
+) -> Iterator[Callable[[PendingSum, FeatureCache], PendingSum]]:
+    several = False
+    for layer in _layers_of(decoder):
+        if isinstance(layer, wan_modules.ResidualBlock):
+            yield Block(layer, several=several)
+        elif isinstance(layer, wan_modules.Attention):
+            yield Attention(layer)
+        else:
+            yield Upsampler(layer)
+            several = several or hasattr(layer, "time_conv")
 
 
 class CausalConv3d:
-    """A convolution over a frame and the two before it, its weight [o, c, 3, y, x] laid out in memory for the way it is run."""
+    """A convolution over a frame and the two before it, its weight [o, c, 3, y, x] laid out in memory for the way it is run.
 
-    def __init__(self, conv: Any, *, folded: bool = False) -> None:
+    `several` says that a latent has several frames there, for which there may be a kernel of our own.
+    """
+
+    def __init__(self, conv: Any, *, folded: bool = False, several: bool = False) -> None:
         channels, size = conv.weight.shape[1], conv.weight.shape[-1]
-        self.folded = folded or channels < FOLDED_BELOW or size == 1
+        quick = several and has_kernel(conv.weight.data)
+        self._ordered = _order_weight(conv.weight.data) if quick else None
+        self.folded = folded or size == 1 or (channels < FOLDED_BELOW and not quick)
         order = "o c t y x -> o y x t c" if self.folded else "o c t y x -> o t y x c"
         stored = rearrange(conv.weight.data, order).contiguous()
         back = " -> ".join(reversed(order.split(" -> ")))
@@ -121,9 +136,19 @@ class CausalConv3d:
             images = rearrange(frames, "b t h w c -> (b t) c h w")
             y = F.conv2d(images, self._weight, padding=margin)
             return rearrange(y, "(b t) o h w -> b t h w o", b=len(frames))
+        if self._ordered is not None and is_quicker(frames.shape, len(self._weight)):
+            from model.vae import conv3d_hopper
+
+            return conv3d_hopper.convolve_frames(frames, self._ordered)
         volume = rearrange(frames, "b t h w c -> b c t h w")
         y = F.conv3d(volume, self._weight, padding=(0, margin, margin))
         return rearrange(y, "b o t h w -> b t h w o")
+
+
+def _order_weight(weight: Tensor) -> Tensor:
+    from model.vae import conv3d_hopper
+
+    return conv3d_hopper.order_weight(weight)
 
 
 class DoublingConv(CausalConv3d):
@@ -177,10 +202,10 @@ class NormActConv:
 class Block:
     """A residual block of two convolutions."""
 
-    def __init__(self, block: wan_modules.ResidualBlock) -> None:
+    def __init__(self, block: wan_modules.ResidualBlock, *, several: bool) -> None:
         norm1, _, conv1, norm2, _, _, conv2 = block.residual
-        self._first = NormActConv(norm1, CausalConv3d(conv1))
-        self._second = NormActConv(norm2, CausalConv3d(conv2))
+        self._first = NormActConv(norm1, CausalConv3d(conv1, several=several))
+        self._second = NormActConv(norm2, CausalConv3d(conv2, several=several))
         shortcut = block.shortcut
         self._shortcut = shortcut if isinstance(shortcut, nn.Conv3d) else None
         self._nothing = torch.zeros_like(self._second.conv.bias)

@@ -12,10 +12,12 @@ import torch
 
 KERNELS = (
     "model.ops.fused_triton",
+    "model.ops.hopper_rooms",
     "model.kv.quantized_kv_triton",
     "model.kv.hopper_instructions",
     "model.kv.quantized_kv_hopper",
     "model.vae.wan_decoder_triton",
+    "model.vae.conv3d_hopper",
 )
 
 

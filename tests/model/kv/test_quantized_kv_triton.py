@@ -10,6 +10,7 @@ from torch import Tensor
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, PackedSizes
 from model.kv.packed import PackedKV, VisibleRows
+from model.ops.fused import is_hopper
 
 HEADS, D = 2, 128
 CARD = torch.cuda.is_available()
@@ -26,7 +27,7 @@ def kernels(triton_kernels) -> ModuleType:
 @pytest.fixture
 def attend(triton_kernels) -> Callable[..., Tensor]:
     """Attention by the kernel for Hopper, which no interpreter runs."""
-    if not quantized_kv.is_hopper(DEVICE):
+    if not is_hopper(DEVICE):
         pytest.skip("no Hopper card")
     attended: Callable[..., Tensor] = triton_kernels("model.kv.quantized_kv_hopper").attend_packed
     return attended
