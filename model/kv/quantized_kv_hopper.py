@@ -25,7 +25,7 @@ from model.kv import kv_shape, packed
 from model.kv.hopper_instructions import scale_rows, take_log, take_power
 from model.kv.kv_shape import LINE_BYTES
 from model.ops import fused_triton
-from model.ops.hopper_rooms import await_room, free_room, make_barriers, next_room
+from model.ops.hopper_buffers import await_buffer, free_buffer, make_barriers, next_buffer
 
 if TYPE_CHECKING:
     from model.kv.packed import PackedKV, VisibleRows
@@ -171,35 +171,35 @@ def _store_attended(attended, out, begin, length, heads):
 
 @gluon.jit
 def _bring_tiles(
-    lines, line, past_line, codes, past_codes, jump, inside, seen, magic, key_ready, value_ready, key_room, value_room,
+    lines, line, past_line, codes, past_codes, jump, inside, seen, magic, key_ready, value_ready, key_buffer, value_buffer,
 ):  # fmt: skip
     """The producer: bring each tile's keys, and with them the values of the tile before, as they are asked for together; and as they are freed together."""
-    STAGES: gl.constexpr = key_room.shape[0]
-    room, at, values = 0, 0, 0
+    STAGES: gl.constexpr = key_buffer.shape[0]
+    buffer, at, values = 0, 0, 0
     for tile in range(seen + 1):
-        await_room(room, tile >= STAGES)
-        mbarrier.expect(key_ready.index(room), TILE_BYTES, pred=tile < seen)
+        await_buffer(buffer, tile >= STAGES)
+        mbarrier.expect(key_ready.index(buffer), TILE_BYTES, pred=tile < seen)
         mbarrier.expect(value_ready.index(at), TILE_BYTES, pred=tile > 0)
         there = _line_of(tile, _slot_of(tile, inside, magic), inside, line, past_line, jump)
         tma.async_copy_global_to_shared(
-            lines, [there, 0], key_ready.index(room), key_room.index(room), pred=tile < seen
+            lines, [there, 0], key_ready.index(buffer), key_buffer.index(buffer), pred=tile < seen
         )
         tma.async_copy_global_to_shared(
-            lines, [values, 0], value_ready.index(at), value_room.index(at), pred=tile > 0
+            lines, [values, 0], value_ready.index(at), value_buffer.index(at), pred=tile > 0
         )
         values = there + gl.where(tile < inside, codes, past_codes)
-        at, room = room, gl.where(room == STAGES - 1, 0, room + 1)
+        at, buffer = buffer, gl.where(buffer == STAGES - 1, 0, buffer + 1)
 
 
 @gluon.jit
-def _weigh_first(queries, fine, scales, seen, ready, rooms):
+def _weigh_first(queries, fine, scales, seen, ready, buffers):
     """The first tile's shares, before there are others, and the scores by which shares are measured: its highest."""
-    STAGES: gl.constexpr = rooms.shape[0]
+    STAGES: gl.constexpr = buffers.shape[0]
     mbarrier.wait(ready.index(0), 0)
-    coming = _ask_scores(queries, rooms.index(0))
+    coming = _ask_scores(queries, buffers.index(0))
     much = fine * gl.load(scales)
     score = warpgroup_mma_wait(0, [coming]).to(gl.float32)
-    free_room(0, seen >= STAGES)
+    free_buffer(0, seen >= STAGES)
     base = gl.max(score, 1) * much
     mbarrier.wait(ready.index(1), 0, pred=seen > 1)
     return _share(score, much, RAISED - base), base
@@ -217,25 +217,25 @@ def _measure_shares(top, base, scale, unit):
 @gluon.jit
 def _attend_tiles(queries, fine, given):
     """The sum of all values by their shares [query, d], divided by that of the shares."""
-    ones, scales, past_scales, of_values, past_of_values, scale_jump, first, block, inside, seen, magic, key_ready, value_ready, key_room, value_room = given  # fmt: skip
+    ones, scales, past_scales, of_values, past_of_values, scale_jump, first, block, inside, seen, magic, key_ready, value_ready, key_buffer, value_buffer = given  # fmt: skip
     QUERIES: gl.constexpr = queries.shape[0]
-    STAGES: gl.constexpr = key_room.shape[0]
-    value_tiles = value_room._reinterpret(gl.float8e4nv, [STAGES, TILE, TILE], LINES)
+    STAGES: gl.constexpr = key_buffer.shape[0]
+    value_tiles = value_buffer._reinterpret(gl.float8e4nv, [STAGES, TILE, TILE], LINES)
     total = gl.zeros([QUERIES, TILE], gl.float32, SCORES)
     weight = gl.zeros([QUERIES, SUMS], gl.float32, SUM)
     fade = gl.full([QUERIES], 1.0, gl.float32, gl.SliceLayout(1, SCORES))
-    share, base = _weigh_first(queries, fine, scales, seen, key_ready, key_room)
+    share, base = _weigh_first(queries, fine, scales, seen, key_ready, key_buffer)
     kind, left = _next_kind(0, gl.cdiv(first, TILE), first, block)
     unit, at, opens, ahead = gl.load(scales + of_values), 0, 0, gl.minimum(1, seen - 1)
     ratio = unit / unit
-    room, phase = next_room(at, opens, STAGES)
+    buffer, phase = next_buffer(at, opens, STAGES)
     next_key, next_value = _load_scales(
         scales, past_scales, of_values, past_of_values, ahead, _slot_of(ahead, inside, magic), inside, scale_jump
     )  # fmt: skip
     for tile in range(1, seen):
         paired = _pair_shares(share)
         # Asked for together: this tile's scores, and what the tile before adds.
-        coming = _ask_scores(queries, key_room.index(room))
+        coming = _ask_scores(queries, key_buffer.index(buffer))
         # A branch, too: what follows is computed while scores are.
         mbarrier.wait(value_ready.index(at), opens)
         total = scale_rows(total, fade)
@@ -254,11 +254,11 @@ def _attend_tiles(queries, fine, given):
         base, fade, unit, ratio = _measure_shares(gl.max(score, 1) * much, base, scale, unit)
         share = _share(score, much, RAISED + take_log(ratio) - base)
         # A branch: else the compiler would compute shares behind the wait for the values.
-        at, opens = room, phase
-        room, phase = next_room(at, opens, STAGES)
-        mbarrier.wait(key_ready.index(room), phase, pred=tile + 1 < seen)
+        at, opens = buffer, phase
+        buffer, phase = next_buffer(at, opens, STAGES)
+        mbarrier.wait(key_ready.index(buffer), phase, pred=tile + 1 < seen)
         total, sums = warpgroup_mma_wait(0, [total, sums])
-        free_room(at, tile + STAGES <= seen)
+        free_buffer(at, tile + STAGES <= seen)
         weight = (weight + sums * down) * gl.convert_layout(gl.expand_dims(fade, 1), SUM)
         fade *= gl.where(unit == before, 1.0, before / unit)
     share = _pair_shares(share)
@@ -289,8 +289,8 @@ def _attend_kernel(
 ):  # fmt: skip
     """Queries [l, head, d], turned here, to a window of `first` rows and one block of `block` rows, and to the slots of `blocks` - 1 others, each filled up to whole tiles."""
     ones = _mark_rows(first, block)
-    key_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
-    value_room = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
+    key_buffer = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
+    value_buffer = gl.allocate_shared_memory(gl.int8, [STAGES, TILE, TILE], LINES)
     key_ready, value_ready = make_barriers(STAGES), make_barriers(STAGES)
     fence_async_shared()
     head, own = gl.program_id(1), gl.cdiv(block, TILE)
@@ -302,11 +302,11 @@ def _attend_kernel(
     asked = (q, factors, out, length, heads, token, part, sharpness)
     given = (
         ones, scales + head * tiles, past_scales + behind, heads * tiles, heads * own, slot_scales - own, first, block, inside, seen, magic,
-        key_ready, value_ready, key_room, value_room,
+        key_ready, value_ready, key_buffer, value_buffer,
     )  # fmt: skip
     brought = (
         lines, line + head * tiles * TILE, past_line + behind * TILE, heads * tiles * TILE, heads * own * TILE,
-        slot_lines - own * TILE, inside, seen, magic, key_ready, value_ready, key_room, value_room,
+        slot_lines - own * TILE, inside, seen, magic, key_ready, value_ready, key_buffer, value_buffer,
     )  # fmt: skip
     gl.warp_specialize(
         [

@@ -23,7 +23,7 @@ from triton.experimental.gluon.language.nvidia.hopper import (
 )
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
-from model.ops.hopper_rooms import await_room, free_room, make_barriers, next_room
+from model.ops.hopper_buffers import await_buffer, free_buffer, make_barriers, next_buffer
 from model.vae import conv3d_choice
 
 WIDTH: Any = gl.constexpr(conv3d_choice.WIDTH)
@@ -34,8 +34,8 @@ PIXELS: Any = gl.constexpr(conv3d_choice.HEIGHT * conv3d_choice.WIDTH // 2)
 """A consumer's pixels in each frame: half of the square."""
 CHUNK: Any = gl.constexpr(conv3d_choice.CHUNK)
 COLUMNS: Any = gl.constexpr(conv3d_choice.COLUMNS)
-ROOMS_BY_FRAMES = {4: (2, 5, 3), 2: (2, 3, 2)}
-"""Rooms of pixels, of weights and of a consumer's results: what shared memory holds, by the frames that a program makes."""
+BUFFERS_BY_FRAMES = {4: (2, 5, 3), 2: (2, 3, 2)}
+"""Buffers of pixels, of weights and of a consumer's results: what shared memory holds, by the frames that a program makes."""
 WARPS = 4
 CONSUMER_REGISTERS, PRODUCER_REGISTERS = gl.constexpr(240), gl.constexpr(24)
 """Registers of a thread: of a card's 65 536 no more are left."""
@@ -76,16 +76,16 @@ def _find_tile(tile, sizes):
 
 @gluon.jit
 def _bring_pixels(
-    squares, edges, frame, line, column, channel, rooms, first, full, FRAMES: gl.constexpr
+    squares, edges, frame, line, column, channel, buffers, first, full, FRAMES: gl.constexpr
 ):
     """Bring the squares of all frames that a program sees, with a line above and below, zeros outside of the picture."""
     for g in gl.static_range(FRAMES + 2):
-        lines = rooms.index(first + g * LINES)._reinterpret(
+        lines = buffers.index(first + g * LINES)._reinterpret(
             gl.bfloat16, [1, HEIGHT, WIDTH, CHUNK], squares.layout
         )
         where = [frame + g, line - 1, column, channel]
         tma.async_copy_global_to_shared(squares, where, full, lines)
-        lines = rooms.index(first + g * LINES + HEIGHT)._reinterpret(
+        lines = buffers.index(first + g * LINES + HEIGHT)._reinterpret(
             gl.bfloat16, [1, 2, WIDTH, CHUNK], squares.layout
         )
         where = [frame + g, line + HEIGHT - 1, column, channel]
@@ -95,36 +95,38 @@ def _bring_pixels(
 @gluon.jit
 def _bring_tiles(given, FRAMES: gl.constexpr):
     """The producer: bring the pixels of each stage, and for each of its shifts in y the weights of the three times."""
-    squares, edges, weights, rooms, weight_rooms, ready, weight_ready, sizes, tiles, chunks = given
+    squares, edges, weights, buffers, weight_buffers, ready, weight_ready, sizes, tiles, chunks = (
+        given
+    )
     N: gl.constexpr = COLUMNS // FRAMES
-    ROOMS: gl.constexpr = ready.shape[0]
-    WEIGHT_ROOMS: gl.constexpr = weight_ready.shape[0]
-    room, weight_room = 0, 0
+    BUFFERS: gl.constexpr = ready.shape[0]
+    WEIGHT_BUFFERS: gl.constexpr = weight_ready.shape[0]
+    buffer, weight_buffer = 0, 0
     stage, weight_stage = 0, 0
     for tile in range(gl.program_id(0), tiles, gl.num_programs(0)):
         part, frame, line, column = _find_tile(tile, sizes)
         row = part * chunks * 9 * 3 * N
         for at in range(3 * chunks):
             chunk, kx = at // 3, at % 3
-            await_room(room, stage >= ROOMS)
-            full = ready.index(room)
+            await_buffer(buffer, stage >= BUFFERS)
+            full = ready.index(buffer)
             mbarrier.expect(full, (FRAMES + 2) * LINES * WIDTH * CHUNK * 2)
             _bring_pixels(
                 squares, edges, frame * FRAMES, line, column + kx - 1, chunk * CHUNK,
-                rooms, room * (FRAMES + 2) * LINES, full, FRAMES,
+                buffers, buffer * (FRAMES + 2) * LINES, full, FRAMES,
             )  # fmt: skip
             stage += 1
-            room = gl.where(room == ROOMS - 1, 0, room + 1)
+            buffer = gl.where(buffer == BUFFERS - 1, 0, buffer + 1)
             for _ky in range(3):
-                await_room(ROOMS + weight_room, weight_stage >= WEIGHT_ROOMS)
-                full = weight_ready.index(weight_room)
+                await_buffer(BUFFERS + weight_buffer, weight_stage >= WEIGHT_BUFFERS)
+                full = weight_ready.index(weight_buffer)
                 mbarrier.expect(full, 3 * N * CHUNK * 2)
                 for i in gl.static_range(9):
-                    block = weight_rooms.index(weight_room * 9 + i)
+                    block = weight_buffers.index(weight_buffer * 9 + i)
                     tma.async_copy_global_to_shared(weights, [row + i * (N // 3), 0], full, block)
                 row += 3 * N
                 weight_stage += 1
-                weight_room = gl.where(weight_room == WEIGHT_ROOMS - 1, 0, weight_room + 1)
+                weight_buffer = gl.where(weight_buffer == WEIGHT_BUFFERS - 1, 0, weight_buffer + 1)
 
 
 @gluon.jit
@@ -147,19 +149,19 @@ def _multiply_pixels(pixels, block, sums, f: gl.constexpr):
 
 
 @gluon.jit
-def _multiply_step(rooms, first, weight_rooms, block, wide, narrow, FRAMES: gl.constexpr):
+def _multiply_step(buffers, first, weight_buffers, block, wide, narrow, FRAMES: gl.constexpr):
     """Add what a shift in y and x of a chunk of channels gives: every frame by the weights of each time."""
     N: gl.constexpr = COLUMNS // FRAMES
     OPERAND: gl.constexpr = _pixel_layout(N // 3 * 2)
     LAYOUT: gl.constexpr = _shared_layout(CHUNK)
     for g in gl.static_range(FRAMES + 2):
-        pixels = rooms.index(first + g * LINES)._reinterpret(gl.bfloat16, [PIXELS, CHUNK], LAYOUT)
+        pixels = buffers.index(first + g * LINES)._reinterpret(gl.bfloat16, [PIXELS, CHUNK], LAYOUT)
         pixels = pixels.load(OPERAND)
         for kt in gl.static_range(3):
             if g - kt >= 0 and g - kt < FRAMES:
-                weights = weight_rooms.index(block + kt * 3)
+                weights = weight_buffers.index(block + kt * 3)
                 left = weights._reinterpret(gl.bfloat16, [N // 3 * 2, CHUNK], LAYOUT)
-                right = weight_rooms.index(block + kt * 3 + 2)
+                right = weight_buffers.index(block + kt * 3 + 2)
                 wide = _multiply_pixels(pixels, left, wide, g - kt)
                 narrow = _multiply_pixels(pixels, right, narrow, g - kt)
         # Registers that a product reads must not change until it is waited for.
@@ -171,60 +173,71 @@ def _multiply_step(rooms, first, weight_rooms, block, wide, narrow, FRAMES: gl.c
 
 
 @gluon.jit
-def _store_sums(sums, room, out, frame, line, column, channel, PENDING: gl.constexpr):
+def _store_sums(sums, buffer, out, frame, line, column, channel, PENDING: gl.constexpr):
     """A consumer's sums of a frame into [t, h, w, o], through shared memory; what lies outside of the picture is left out."""
     N: gl.constexpr = sums.shape[1]
     LAYOUT: gl.constexpr = _shared_layout(N)
     tma.store_wait(PENDING)
-    made = room._reinterpret(gl.bfloat16, [PIXELS, N], LAYOUT)
+    made = buffer._reinterpret(gl.bfloat16, [PIXELS, N], LAYOUT)
     made.store(sums.to(gl.bfloat16))
     fence_async_shared()
-    box = room._reinterpret(gl.bfloat16, [1, PIXELS // WIDTH, WIDTH, N], out.layout)
+    box = buffer._reinterpret(gl.bfloat16, [1, PIXELS // WIDTH, WIDTH, N], out.layout)
     tma.async_copy_shared_to_global(out, [frame, line, column, channel], box)
 
 
 @gluon.jit
 def _consume(given, CONSUMER: gl.constexpr, FRAMES: gl.constexpr):
     """A consumer: make its half of each tile."""
-    rooms, weight_rooms, ready, weight_ready, made, wide_out, narrow_out, sizes, tiles, chunks = (
-        given
-    )
+    (
+        buffers,
+        weight_buffers,
+        ready,
+        weight_ready,
+        made,
+        wide_out,
+        narrow_out,
+        sizes,
+        tiles,
+        chunks,
+    ) = given
     N: gl.constexpr = COLUMNS // FRAMES
-    ROOMS: gl.constexpr = ready.shape[0]
-    WEIGHT_ROOMS: gl.constexpr = weight_ready.shape[0]
+    BUFFERS: gl.constexpr = ready.shape[0]
+    WEIGHT_BUFFERS: gl.constexpr = weight_ready.shape[0]
     MADE: gl.constexpr = made.shape[0] // 2
     own = gl.cdiv(tiles - gl.program_id(0), gl.num_programs(0))
     stages = own * 3 * chunks
-    room, phase, weight_room, weight_phase, stage = 0, 0, 0, 0, 0
+    buffer, phase, weight_buffer, weight_phase, stage = 0, 0, 0, 0, 0
     for tile in range(gl.program_id(0), tiles, gl.num_programs(0)):
         part, frame, line, column = _find_tile(tile, sizes)
         wide, narrow = _make_sums(FRAMES, N // 3 * 2), _make_sums(FRAMES, N // 3)
         for _ in range(3 * chunks):
-            mbarrier.wait(ready.index(room), phase)
+            mbarrier.wait(ready.index(buffer), phase)
             for ky in range(3):
-                mbarrier.wait(weight_ready.index(weight_room), weight_phase)
-                first = room * (FRAMES + 2) * LINES + ky + CONSUMER * (PIXELS // WIDTH)
+                mbarrier.wait(weight_ready.index(weight_buffer), weight_phase)
+                first = buffer * (FRAMES + 2) * LINES + ky + CONSUMER * (PIXELS // WIDTH)
                 wide, narrow = _multiply_step(
-                    rooms, first, weight_rooms, weight_room * 9, wide, narrow, FRAMES
+                    buffers, first, weight_buffers, weight_buffer * 9, wide, narrow, FRAMES
                 )
-                free_room(ROOMS + weight_room, 3 * stage + ky + WEIGHT_ROOMS < 3 * stages)
-                weight_room, weight_phase = next_room(weight_room, weight_phase, WEIGHT_ROOMS)
-            free_room(room, stage + ROOMS < stages)
-            room, phase = next_room(room, phase, ROOMS)
+                free_buffer(BUFFERS + weight_buffer, 3 * stage + ky + WEIGHT_BUFFERS < 3 * stages)
+                weight_buffer, weight_phase = next_buffer(
+                    weight_buffer, weight_phase, WEIGHT_BUFFERS
+                )
+            free_buffer(buffer, stage + BUFFERS < stages)
+            buffer, phase = next_buffer(buffer, phase, BUFFERS)
             stage += 1
         line += CONSUMER * (PIXELS // WIDTH)
-        # Where there are three rooms the third is for the narrow sums, else they wait for the wide ones.
+        # Where there are three buffers the third is for the narrow sums, else they wait for the wide ones.
         other: gl.constexpr = 2 * (MADE - 2)
         for f in gl.static_range(FRAMES):
             at = frame * FRAMES + f
-            room_of_wide, room_of_narrow = (
+            buffer_of_wide, buffer_of_narrow = (
                 made.index(MADE * CONSUMER),
                 made.index(MADE * CONSUMER + other),
             )
-            _store_sums(wide[f], room_of_wide, wide_out, at, line, column, part * N, MADE - 2)
+            _store_sums(wide[f], buffer_of_wide, wide_out, at, line, column, part * N, MADE - 2)
             _store_sums(
                 narrow[f],
-                room_of_narrow,
+                buffer_of_narrow,
                 narrow_out,
                 at,
                 line,
@@ -238,23 +251,25 @@ def _consume(given, CONSUMER: gl.constexpr, FRAMES: gl.constexpr):
 @gluon.jit(do_not_specialize=["parts", "across", "down", "tiles", "chunks"])
 def _convolve_kernel(
     squares, edges, weights, wide_out, narrow_out, parts, across, down, tiles, chunks,
-    FRAMES: gl.constexpr, ROOMS: gl.constexpr, WEIGHT_ROOMS: gl.constexpr, MADE: gl.constexpr,
+    FRAMES: gl.constexpr, BUFFERS: gl.constexpr, WEIGHT_BUFFERS: gl.constexpr, MADE: gl.constexpr,
 ):  # fmt: skip
     """Frames [t + 2, h, w, c] to [t, h, w, o]; a tile has HEIGHT x WIDTH pixels in FRAMES frames, and COLUMNS / FRAMES output channels."""
     N: gl.constexpr = COLUMNS // FRAMES
     LAYOUT: gl.constexpr = _shared_layout(CHUNK)
     OUT_LAYOUT: gl.constexpr = _shared_layout(N // 3)
-    rooms = gl.allocate_shared_memory(
-        gl.bfloat16, [ROOMS * (FRAMES + 2) * LINES, WIDTH, CHUNK], LAYOUT
+    buffers = gl.allocate_shared_memory(
+        gl.bfloat16, [BUFFERS * (FRAMES + 2) * LINES, WIDTH, CHUNK], LAYOUT
     )
-    weight_rooms = gl.allocate_shared_memory(gl.bfloat16, [WEIGHT_ROOMS * 9, N // 3, CHUNK], LAYOUT)
+    weight_buffers = gl.allocate_shared_memory(
+        gl.bfloat16, [WEIGHT_BUFFERS * 9, N // 3, CHUNK], LAYOUT
+    )
     made = gl.allocate_shared_memory(gl.bfloat16, [2 * MADE, PIXELS, N // 3], OUT_LAYOUT)
-    ready, weight_ready = make_barriers(ROOMS), make_barriers(WEIGHT_ROOMS)
+    ready, weight_ready = make_barriers(BUFFERS), make_barriers(WEIGHT_BUFFERS)
     fence_async_shared()
     sizes = (parts, across, down)
     given = (
-        rooms,
-        weight_rooms,
+        buffers,
+        weight_buffers,
         ready,
         weight_ready,
         made,
@@ -268,8 +283,8 @@ def _convolve_kernel(
         squares,
         edges,
         weights,
-        rooms,
-        weight_rooms,
+        buffers,
+        weight_buffers,
         ready,
         weight_ready,
         sizes,
@@ -314,7 +329,7 @@ def convolve_frames(frames: Tensor, ordered: Tensor) -> Tensor:
     processors = torch.cuda.get_device_properties(frames.device).multi_processor_count
     _convolve_kernel[(min(tiles, processors),)](
         *boxes, rows, *outs, parts, across, down, tiles, channels // CHUNK.value,
-        at_once, *ROOMS_BY_FRAMES[at_once], num_warps=WARPS,
+        at_once, *BUFFERS_BY_FRAMES[at_once], num_warps=WARPS,
     )  # fmt: skip
     return out
 

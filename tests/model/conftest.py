@@ -12,7 +12,7 @@ import torch
 
 KERNELS = (
     "model.ops.fused_triton",
-    "model.ops.hopper_rooms",
+    "model.ops.hopper_buffers",
     "model.kv.quantized_kv_triton",
     "model.kv.hopper_instructions",
     "model.kv.quantized_kv_hopper",
