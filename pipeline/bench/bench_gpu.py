@@ -40,7 +40,7 @@ ENCODING = (18, "veryfast")
 CACHES = ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH")
 KERNELS = {
     "attention": ("fmha", "flash", "attention", "sdpa", "_attend"),
-    "products": ("gemm", "nvjet", "cutlass", "xmma", "matmul", "cublas"),
+    "products": ("gemm", "nvjet", "cutlass", "xmma", "matmul", "cublas", "_convolve"),
 }
 """Words in the names of a card's kernels, looked for in this order."""
 
