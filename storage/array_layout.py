@@ -15,3 +15,6 @@ class ArrayLayout:
     checked: bool = True
     """With a crc32c, without which a flipped bit is read as a number."""
     attributes: dict[str, Any] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))  # attributes have none of their own

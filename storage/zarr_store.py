@@ -3,7 +3,7 @@
 import asyncio
 import atexit
 import json
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ def array_at(folder: Path, layout: ArrayLayout) -> zarr.Array[Any]:
     return _with_empty_chunks(found)
 
 
+@lru_cache(maxsize=100)  # whoever looks at a run asks for all of its arrays
 def render_metadata(layout: ArrayLayout) -> bytes:
     """The zarr.json of an array."""
     held: dict[str, Buffer] = {}

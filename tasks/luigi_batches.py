@@ -116,10 +116,10 @@ def make_batches(
         beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
         heard = [clip for clip in beyond if clip in coming]
         yield ClipBatch(folder=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
-        release_luigi_memory()
+        release_luigi_memory(session)
 
 
-def release_luigi_memory() -> None:
+def release_luigi_memory(session: Session) -> None:
     """Let go of what Luigi holds of a window: every task that it has ever seen, and some 60 objects a clip that hold each other.
 
     Python looks for such circles ever more rarely the more objects there are. Those of libraries and models, which stay, are put out of its sight after
@@ -127,8 +127,9 @@ def release_luigi_memory() -> None:
     """
     luigi.Task.clear_instance_cache()
     gc.collect()
-    if not gc.get_freeze_count():
+    if not session.heap_hidden:
         gc.freeze()
+        session.heap_hidden = True
 
 
 def luigi_settings(local_scheduler: bool | None) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class Session:
         self._agreed = False
         self.fresh = False
         """True in the first session of a run that this process has just made: nothing is there to be mended."""
+        self.heap_hidden = False
+        """True while the objects of libraries and of the model are out of the collector's sight."""
         self._closing = ExitStack()
         self._lap = time.monotonic()
 
@@ -216,6 +218,7 @@ class Session:
                 self.__dict__.pop(name, None)
             unload_avatar()
         release_memory()
+        self.heap_hidden = False
 
     @cached_property
     def inputs(self) -> "Mapping[str, Any]":

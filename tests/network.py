@@ -29,12 +29,20 @@ _NETS = list(ipaddress.ip_network("198.18.0.0/15").subnets(new_prefix=20))
 _DISK = """\
 mount --make-rprivate /
 mount --bind {disk} /mnt
+mount --bind /dev/shm /srv
+mount -t tmpfs none /dev/shm
+{kept}umount /srv
 mount -t tmpfs none {disks}
 mkdir -p {disk}
 mount --move /mnt {disk}
-mount -t tmpfs none /dev/shm
 mount -o remount,bind,ro /
 """
+_KEPT = """\
+mkdir /dev/shm/{top}
+mount --bind /srv/{top} /dev/shm/{top}
+mount -o remount,bind,ro /dev/shm/{top}
+"""
+"""Where tests have their folders in memory, these are to be read, too; all else of /dev/shm is the machine's own."""
 
 
 class Namespace:
@@ -136,7 +144,12 @@ class Network:
         """The machine with that disk; a new one where there is none."""
         if disk not in self._machines:
             disk.mkdir(parents=True, exist_ok=True)
-            setup = _DISK.format(disk=shlex.quote(str(disk)), disks=shlex.quote(str(self.disks)))
+            below = self.disks.parts[3:] if self.disks.is_relative_to("/dev/shm") else ()
+            places = {
+                name: shlex.quote(str(path))
+                for name, path in (("disk", disk), ("disks", self.disks))
+            }
+            setup = _DISK.format(kept=_KEPT.format(top=below[0]) if below else "", **places)
             address = next(self._addresses)
             port = f"port{int(ipaddress.ip_interface(address)) & 0xFFFF}"
             self._machines[disk] = Machine(setup, self.switch, port, address)

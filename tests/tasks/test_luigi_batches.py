@@ -62,6 +62,7 @@ def test_luigi_is_not_believed(session: Session) -> None:
         next(built)
 
 
+@pytest.mark.usefixtures("own_collector")
 def test_a_long_film_holds_no_more_objects(begin: Begin) -> None:
     """What Luigi leaves of a window is gone after it, though Python by itself never looks; nothing stays out of Python's sight."""
     held: dict[object, int] = {}

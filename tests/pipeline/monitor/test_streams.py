@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 Start = Callable[..., "subprocess.Popen[str]"]
 
 MATRIX = """
-import io, json, os, sys
+import gc, io, json, os, sys
 sys.path[:0] = sys.argv.pop(1).split(":")
 import fake_avatar
 fake_avatar.install()
@@ -31,6 +31,7 @@ fake_avatar.install()
 import matplotlib.backends.backend_agg, matplotlib.figure, pipeline.commands.inspect, pipeline.commands.report, pipeline.inspection.clip
 import pipeline.inspection.hunt, pipeline.inspection.overview, pipeline.report.write, pipeline.plan.planner, tasks.film, tasks.retake
 from pipeline.cli import main
+gc.freeze()  # what is looked through in a fork is copied first
 
 def closed(number):
     os.close(number)

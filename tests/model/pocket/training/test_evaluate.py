@@ -11,7 +11,7 @@ from model.pocket.training.judged_presenters import Presenter, make_presenters, 
 from model.pocket.training.motion import draw_motion
 from model.pocket.training.samples import Sample, read_samples
 
-SIZE = 128
+SIZE = 64
 torch.set_num_threads(1)
 
 
