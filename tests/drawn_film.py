@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,7 @@ def draw_film(seed: int = 0, seconds: float = SECONDS) -> Drawn:
 def draw(opening: float, aside: float) -> Frames:
     """One frame: a head `aside` of the middle, its mouth open from 0 to 1."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
-    red = 120 + 30 * np.sin(x / 9) + 20 * np.cos(y / 7)
-    image = np.stack([red, red * 0.8 + 20, red * 0.6 + 60], -1)
+    image = _background().copy()
     _fill(image, (x - 48 - aside) ** 2 / 28**2 + (y - 50) ** 2 / 36**2, (222, 180, 150))
     for eye in (38, 58):
         _fill(image, ((x - eye - aside) ** 2 + (y - 42) ** 2) / 16, (40, 30, 30))
@@ -62,11 +62,21 @@ def draw(opening: float, aside: float) -> Frames:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
+@cache
+def _background() -> NDArray[np.float32]:
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    red = 120 + 30 * np.sin(x / 9) + 20 * np.cos(y / 7)
+    return np.stack([red, red * 0.8 + 20, red * 0.6 + 60], -1)
+
+
 def _fill(
     image: NDArray[np.float32], distance: NDArray[np.float32], colour: tuple[int, ...]
 ) -> None:
-    inside = np.clip((1.15 - distance) / 0.3, 0, 1)[..., None]
-    image[...] = image * (1 - inside) + np.array(colour, np.float32) * inside
+    edge = 1.15
+    rows, columns = (np.flatnonzero((distance < edge).any(axis)) for axis in (1, 0))
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    inside = np.clip((edge - distance[part]) / 0.3, 0, 1)[..., None]
+    image[part] = image[part] * (1 - inside) + np.array(colour, np.float32) * inside
 
 
 def _syllables(dice: np.random.Generator, count: int) -> NDArray[np.float64]:

@@ -37,12 +37,8 @@ def measure_flow(grey: Float, before: Float) -> float:
     across: Float = np.gradient(mean, axis=1)
     down: Float = np.gradient(mean, axis=0)
     moved = grey - before
-    xx, xy, yy = (
-        _patch_means(across * across),
-        _patch_means(across * down),
-        _patch_means(down * down),
-    )
-    xt, yt = _patch_means(across * moved), _patch_means(down * moved)
+    slopes = [across * across, across * down, down * down, across * moved, down * moved]
+    xx, xy, yy, xt, yt = _patch_means(np.stack(slopes))
     damped = _TEXTURE
     determinant = (xx + damped) * (yy + damped) - xy * xy
     u = (-(yy + damped) * xt + xy * yt) / determinant
@@ -53,11 +49,14 @@ def measure_flow(grey: Float, before: Float) -> float:
 
 
 def _patch_means(values: Float) -> Float:
-    """Means of an array [y, x] over square patches."""
+    """Means of arrays [array, y, x] over square patches; beyond the edges are zeros."""
     half = _PATCH // 2
-    sums = np.cumsum(np.cumsum(np.pad(values, ((half + 1, half), (half + 1, half))), 0), 1)
-    whole = sums[_PATCH:, _PATCH:] - sums[:-_PATCH, _PATCH:] - sums[_PATCH:, :-_PATCH]
-    return np.asarray((whole + sums[:-_PATCH, :-_PATCH]) / _PATCH**2)
+    count, high, wide = values.shape
+    padded = np.zeros((count, high + 2 * half, wide + 2 * half), values.dtype)
+    padded[:, half:-half, half:-half] = values
+    tall: Float = sum(padded[:, start : start + high] for start in range(1, _PATCH)) + padded[:, :high]  # fmt: skip
+    whole: Float = sum(tall[..., start : start + wide] for start in range(1, _PATCH)) + tall[..., :wide]  # fmt: skip
+    return whole / _PATCH**2
 
 
 def measure_sharpness(grey: Byte, box: Box | None = None) -> float:
