@@ -66,8 +66,8 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path):
         finally:
             tracemalloc.stop()
 
-    short, long = peak(4), peak(16)
-    assert long - short < 300 * 600
+    short, long = peak(2), peak(8)
+    assert long - short < 150 * 600
 
 
 def test_a_silent_film_and_one_of_another_shape_are_measured(tmp_path: Path):
