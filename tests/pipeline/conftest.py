@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import fake_avatar
+import soundtracks
 
 from pipeline.cli import main
 from pipeline.upkeep.fork_server import FORK_SERVER
@@ -42,6 +43,7 @@ sys.exit(main())
 @pytest.fixture(autouse=True)
 def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     fake_avatar.install(monkeypatch)
+    soundtracks.install(monkeypatch)
     for name in [each for each in os.environ if each.startswith(("FAKE_", "LONGTAKE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

@@ -20,6 +20,7 @@ from PIL import Image
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 import fake_avatar
+import soundtracks
 
 from model import registry
 from model.pocket import face_finder
@@ -52,6 +53,7 @@ def _looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     fake_avatar.install(monkeypatch)
+    soundtracks.install(monkeypatch)
     logging.getLogger("luigi").setLevel(logging.WARNING)
     logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
     InterfaceLogging._configured = True

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.commands.parser import parse_command
 from pipeline.upkeep.accept import Check, build_words, compare_runs
+from tests import forked
 
 ROOT = Path(__file__).parents[3]
 POCKET = ("--size", "64*64", "--sample-steps", "1", "--infer-frames", "12")
@@ -16,7 +17,7 @@ POCKET = ("--size", "64*64", "--sample-steps", "1", "--infer-frames", "12")
 
 def run(*words: str) -> "subprocess.CompletedProcess[str]":
     """The command, with the shipped model."""
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "pipeline", "accept", *words],
         cwd=ROOT, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,26 +26,34 @@ def every_file(root: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where films are made once."""
+    return tmp_path_factory.mktemp("verified")
+
+
 @pytest.fixture
-def made(face: Path, speech: Path, tmp_path: Path, longtake: Call) -> Path:
+def made(kept: Path, face: Path, speech: Path, tmp_path: Path, longtake: Call) -> Path:
     """A finished film of five clips."""
-    code, _, err = longtake("new", face, speech, "--run", "x", "--carry-every", "2")
-    assert code == 0, err
-    return tmp_path / "x"
+    if not (kept / "made").exists():
+        code, _, err = longtake("new", face, speech, "--run", kept / "made", "--carry-every", "2")
+        assert code == 0, err
+    return shutil.copytree(kept / "made", tmp_path / "x")
 
 
 @pytest.fixture
 def half(
-    face: Path, speech: Path, tmp_path: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+    kept: Path, face: Path, speech: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """The same, stopped by a fault of clip 3."""
-    (tmp_path / "fail").mkdir()
-    (tmp_path / "fail/denoise.3").write_text("9")
-    monkeypatch.setenv("FAKE_FAIL", str(tmp_path / "fail"))
-    words = ["new", face, speech, "--run", "x", "--carry-every", "2", "--retry-delay", "0"]
-    assert longtake(*words)[0] == 4
-    monkeypatch.delenv("FAKE_FAIL")
-    return tmp_path / "x"
+    if not (kept / "half").exists():
+        (fail := face.parent / "fail").mkdir()
+        (fail / "denoise.3").write_text("9")
+        monkeypatch.setenv("FAKE_FAIL", str(fail))
+        words = ["new", face, speech, "--run", kept / "half", "--carry-every", "2"]
+        assert longtake(*words, "--retry-delay", "0")[0] == 4
+        monkeypatch.delenv("FAKE_FAIL")
+    return shutil.copytree(kept / "half", face.parent / "x")
 
 
 def test_a_whole_run_is_said_to_be_whole(made: Path, longtake: Call) -> None:
