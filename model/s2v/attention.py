@@ -133,6 +133,8 @@ def join_linears(layers: Sequence[nn.Module]) -> nn.Module:
         # To join tensors without numbers torch imports half of its compiler.
         whole = parts[0].new_empty(len(parts) * len(tensor), *tensor.shape[1:])
         tensor.data = whole if tensor.is_meta else torch.cat(parts, out=whole)
+    if isinstance(joined, nn.Linear):
+        joined.out_features *= len(layers)
     return joined
 
 

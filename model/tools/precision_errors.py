@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.avatar import Options
+from model.avatar import DeviceConfig, Options
 from model.device.heap import release_memory
 from model.kv.kv_cache import KVCache, KVCacheConfig
 from model.live_avatar.model_traits import KIND
@@ -23,8 +23,11 @@ from model.sampling.causal import CausalDenoiser
 from model.sampling.causal_stage import BlockTask, DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
+from model.wan.parts import device_of
 from model.weights import checkpoint
+from model.weights.checks import check_transformer, require_sound
 from model.weights.loading import Placement, load_transformer
+from storage.errors import LongtakeError
 
 STEPS, CLIP_LATENTS = 4, 12
 
@@ -162,7 +165,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     asked = parser.parse_args(words)
     width, height = map(int, asked.size.split("*"))
-    device = torch.device(asked.device)
+    try:
+        device = device_of(DeviceConfig(device=asked.device))
+        require_sound([check_transformer(KIND.locate_weights(Options(weights=asked.weights)))])
+    except LongtakeError as error:
+        parser.error(str(error))
     found = measure_differences(Trial(asked.weights, width, height, asked.clips, device))
     if asked.json:
         asked.json.write_text(json.dumps(found))

@@ -61,6 +61,12 @@ class WanDecoder:
         self._head = HeadConv(conv, min(TILE, 2 ** sum(map(_enlarges, decoder.upsamples))))
         self._norm = NormActConv(norm, self._head)
 
+    def use_kernel_always(self) -> None:
+        """Let the kernel of a Hopper card make pictures of any size, also such as another is quicker for."""
+        for step in self._steps:
+            for conv in step.convolutions if isinstance(step, Block) else ():
+                conv.by_kernel_always = True
+
     def decode(self, z: Tensor, past: FeatureCache) -> Tensor:
         """Frames [b, 3, 4 (1 at the very first), y, x] in -1..1 of a latent [b, c, 1, h, w] behind `conv2`; `past` is brought up to date."""
         rows = rearrange(z, "b c t h w -> b t h w c")
@@ -106,6 +112,7 @@ class CausalConv3d:
 
     def __init__(self, conv: Any, *, folded: bool = False, several: bool = False) -> None:
         channels, size = conv.weight.shape[1], conv.weight.shape[-1]
+        self.by_kernel_always = False
         quick = several and has_kernel(conv.weight.data)
         self._ordered = _order_weight(conv.weight.data) if quick else None
         self.folded = folded or size == 1 or (channels < FOLDED_BELOW and not quick)
@@ -136,13 +143,16 @@ class CausalConv3d:
             images = rearrange(frames, "b t h w c -> (b t) c h w")
             y = F.conv2d(images, self._weight, padding=margin)
             return rearrange(y, "(b t) o h w -> b t h w o", b=len(frames))
-        if self._ordered is not None and is_quicker(frames.shape, len(self._weight)):
+        if self._ordered is not None and self._is_for_kernel(frames):
             from model.vae import conv3d_hopper
 
             return conv3d_hopper.convolve_frames(frames, self._ordered)
         volume = rearrange(frames, "b t h w c -> b c t h w")
         y = F.conv3d(volume, self._weight, padding=(0, margin, margin))
         return rearrange(y, "b o t h w -> b t h w o")
+
+    def _is_for_kernel(self, frames: Tensor) -> bool:
+        return self.by_kernel_always or is_quicker(frames.shape, len(self._weight))
 
 
 def _order_weight(weight: Tensor) -> Tensor:
@@ -209,6 +219,11 @@ class Block:
         shortcut = block.shortcut
         self._shortcut = shortcut if isinstance(shortcut, nn.Conv3d) else None
         self._nothing = torch.zeros_like(self._second.conv.bias)
+
+    @property
+    def convolutions(self) -> tuple[CausalConv3d, CausalConv3d]:
+        """Both of them."""
+        return self._first.conv, self._second.conv
 
     def __call__(self, parts: PendingSum, past: FeatureCache) -> PendingSum:
         """[b, t, h, w, c] → [b, t, h, w, o]."""

@@ -85,6 +85,10 @@ class WanVAE:
         """Frames of every latent but a stream's first, which has one."""
         return self._layout.frames_per_latent
 
+    def use_kernel_always(self) -> None:
+        """Decode pictures of any size as large ones are: a probe is small."""
+        self._decoder.use_kernel_always()
+
     @torch.inference_mode()
     def encode(self, frames: Tensor) -> Tensor:
         """Normalised latents [b, c, 1 + k, h, w], float32, of frames [b, 3, 1 + 4k, y, x] in -1..1: the posterior's mode.

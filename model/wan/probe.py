@@ -75,7 +75,10 @@ class Miniature:
         shapes = {name: held.shape for name, held in read_contents(path).items()}
         module = build_modules(read_layout(bare_names(shapes), path))
         dtype = torch.float32 if self.kind.vae_in_float else self.placement.dtype
-        return WanVAE(self._fill(module, dtype))
+        vae = WanVAE(self._fill(module, dtype))
+        # Else a change of the kernel would not show: the film is large, and what is decoded here is not.
+        vae.use_kernel_always()
+        return vae
 
     def transformer(self) -> S2VTransformer:
         """Its transformer with a single block."""

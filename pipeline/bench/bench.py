@@ -178,7 +178,8 @@ def main() -> int:
         from pipeline.bench import bench_gpu
 
         return bench_gpu.main(rest)
-    parser = argparse.ArgumentParser(description=__doc__, parents=[which])
+    more = "Large models have flags of their own, such as --rows: --model live-avatar --help."
+    parser = argparse.ArgumentParser(description=__doc__, parents=[which], epilog=more)
     add_film_flags(parser, runs=5, counted="pairs of product and bare loop")
     words = parser.parse_args()
     with asked_material(words) as (film, folder):

@@ -27,9 +27,11 @@ from model.avatar import FP8, DeviceConfig, Options
 from model.device import nvml
 from model.live_avatar.model_traits import KIND
 from model.loader import load_model
+from model.weights.checks import check_weights, require_sound
 from pipeline.bench import loops, product
 from pipeline.bench.material import ROOT, Material, prepare_material
 from pipeline.bench.process import run_watched
+from storage.errors import LongtakeError
 
 Facts = dict[str, Any]
 WARM, TIMED = 3, 3
@@ -238,6 +240,14 @@ def watch_gpu_memory() -> Iterator[list[int]]:
     watcher.join()
 
 
+def has_card() -> bool:
+    """Whether the driver knows of one."""
+    try:
+        return bool(nvml.list_gpus())
+    except Exception:  # noqa: BLE001 - NVML's own tree is there only where the library is
+        return False
+
+
 def gpu_bytes_used(card: str) -> int:
     """Used bytes of a GPU, by whatever process; an idle one of ours had .64 GB."""
     reading = nvml.read_gpu(card)
@@ -305,6 +315,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=list(ROWS), help=argparse.SUPPRESS)
     told = parser.parse_args(words)
     width, height = map(int, told.size.split("*"))
+    try:
+        require_sound(check_weights(KIND.locate_weights(Options(weights=told.weights))))
+    except LongtakeError as error:
+        parser.error(str(error))
+    if not has_card():
+        print("No card here: every figure is this machine's processor's.", file=sys.stderr)
     found: dict[str, Facts] = {}
     told.folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=told.folder, prefix="bench.caches.") as caches:

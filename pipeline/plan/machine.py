@@ -64,10 +64,11 @@ def find_local_machine(model: str, request: "Request", *, measured: bool = True)
     if gpu is None and machine.device != "cuda":
         note = "This machine has no card that torch can use; --gpu NAME plans for one that has."
         return PlanMachine("this machine", True, None, note=note)
+    # First: it says that there is no card.
+    free = registry.bytes_free(model, machine)
     if request.precision == FP8:
         require_fp8()
     speed = measure_speed(weights=request.weights or "") if measured else data_sheet_speed(gpu)
-    free = registry.bytes_free(model, machine)
     note, cards = UNBUILT if lacks_kernels() else "", max(1, len(machine.gpus))
     name = f"this machine's {gpu}" if cards == 1 else f"{cards} cards like this machine's {gpu}"
     return PlanMachine(name, True, free, speed, note, cards)

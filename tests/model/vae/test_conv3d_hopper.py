@@ -10,10 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import model.vae
+from model.live_avatar.model_traits import KIND
 from model.ops.fused import is_hopper
 from model.vae import conv3d_choice, wan_decoder
 from model.vae.wan_layout import VAELayout
 from model.vae.wan_vae import WanFrameStream, WanVAE, build_modules
+from model.wan.probe import Miniature
+from model.weights.loading import Placement
+from tests.model.published import published
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PUBLISHED = VAELayout((96, 192, 384, 384), 16, 2, (False, True, True))
@@ -124,6 +128,15 @@ def test_the_decoder_asks_for_it(monkeypatch) -> None:
     # Two latents of two frames, behind the first of one; two blocks of two convolutions.
     assert asked == [(1, 4, 16, 16, 96)] * 8
     assert torch.equal(made, plain)
+    # A probe is too small for all of 132 processors, and asks all the same.
+    monkeypatch.setattr(conv3d_choice, "PROCESSORS", 132)
+    vae = make_vae(SHALLOW, torch.bfloat16)
+    asked.clear()
+    assert torch.equal(WanFrameStream(vae).push(latents), plain)
+    assert not asked
+    vae.use_kernel_always()
+    assert torch.equal(WanFrameStream(vae).push(latents), plain)
+    assert len(asked) == 12
 
 
 @pytest.mark.parametrize("out", [96, 384])
@@ -137,3 +150,12 @@ def test_weights_are_ordered(triton_kernels, out: int) -> None:
     for part, (kx, ky, kt) in enumerate([(0, 1, 2), (2, 0, 1)][: len(ordered)]):
         rows = slice(part * columns, part * columns + columns)
         assert torch.equal(ordered[part, 1, kx, ky, kt], weight[rows, 32:, kt, ky, kx])
+
+
+def test_a_probe_decodes_by_the_kernel(tmp_path, monkeypatch) -> None:
+    """Or a film's fingerprint would not change with it: a probe's pictures are small."""
+    asked = []
+    monkeypatch.setattr(WanVAE, "use_kernel_always", lambda _: asked.append(True))
+    place = published(tmp_path)
+    assert Miniature(KIND, place, Placement(torch.device("cpu"))).vae().dtype == torch.bfloat16
+    assert asked == [True]

@@ -62,3 +62,10 @@ def test_errors_grow_as_precision_falls(weights: Path, tmp_path: Path) -> None:
     assert precision_errors.main(asked) == 0
     found = {name: sum(row) for name, row in json.loads(told.read_text()).items()}
     assert 0 < found["bf16"] < found["bf16, tokens as published"] < found["fp8"]
+
+
+def test_weights_that_are_not_there_are_told(tmp_path: Path, capsys) -> None:
+    """In a line, before anything is measured."""
+    with pytest.raises(SystemExit):
+        bench_gpu.main(["--weights", str(tmp_path / "nothing"), "--rows", "bare"])
+    assert "nothing" in capsys.readouterr().err.splitlines()[-1]

@@ -48,3 +48,19 @@ def test_eight_bits_on_a_card_that_has_none(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(BadOption, match="on A100 cannot be used: it has no eight-bit floats"):
         find_local_machine("live-avatar", replace(ASKED, precision=FP8), measured=False)
     assert find_local_machine("live-avatar", ASKED, measured=False).free == int(140e9)
+
+
+@pytest.mark.parametrize("precision", ["", FP8])
+def test_a_card_that_is_asked_for_and_not_there_is_told(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its speed or its eight-bit floats are asked for."""
+
+    def find_none(*_: object) -> int:
+        raise BadOption("--device", "cuda", "this machine has no card that torch can use")
+
+    monkeypatch.setattr(machine, "find_local_gpu", lambda _: None)
+    monkeypatch.setattr(registry, "bytes_free", find_none)
+    asked = replace(ASKED, device="cuda", precision=precision)
+    with pytest.raises(BadOption, match="no card that torch can use"):
+        find_local_machine("live-avatar", asked)
