@@ -187,8 +187,7 @@ def test_a_launcher_starts_the_ranks(
     words = [sys.executable, "-m", *launcher, "pipeline", "new", *FILM, "--run", str(film)]
     assert "2 ranks share the steps" in run(*words)
     assert pieces(film) == unbroken
-    if launcher is TORCHRUN:
-        assert "it was there already" in run(*words)
+    assert "it was there already" in run(*words)
 
 
 @pytest.mark.parametrize("late", [0, 1])
