@@ -26,19 +26,30 @@ def next_buffer(buffer, phase, BUFFERS: gl.constexpr):
     return gl.where(last, 0, buffer + 1), gl.where(last, phase ^ 1, phase)
 
 
+def _write_meeting(instruction: str) -> str:
+    """What 288 threads do at a named barrier: those of eight warps of consumers and of the producer."""
+    return f"{{ .reg .pred p; setp.ne.b32 p, $2, 0; @p {instruction} $1, 288; mov.b32 $0, 0; }}"
+
+
+ARRIVE: Any = gl.constexpr(_write_meeting("bar.arrive"))
+SYNC: Any = gl.constexpr(_write_meeting("bar.sync"))
+
+
+@gluon.jit
+def _meet(instructions: gl.constexpr, buffer, wanted):
+    barrier = FIRST_BUFFER + buffer
+    gl.inline_asm_elementwise(
+        instructions, "=r,r,r", [barrier, wanted.to(gl.int32)], dtype=gl.int32, is_pure=False, pack=1
+    )  # fmt: skip
+
+
 @gluon.jit
 def free_buffer(buffer, wanted):
     """Say that this warp is behind what it read in a buffer; nobody is to hear of it if nothing comes after."""
-    gl.inline_asm_elementwise(
-        "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p bar.arrive $1, 288; mov.b32 $0, 0; }",
-        "=r,r,r", [FIRST_BUFFER + buffer, wanted.to(gl.int32)], dtype=gl.int32, is_pure=False, pack=1,
-    )  # fmt: skip
+    _meet(ARRIVE, buffer, wanted)
 
 
 @gluon.jit
 def await_buffer(buffer, wanted):
     """Wait until all eight warps of the consumers are behind what they read in a buffer."""
-    gl.inline_asm_elementwise(
-        "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p bar.sync $1, 288; mov.b32 $0, 0; }",
-        "=r,r,r", [FIRST_BUFFER + buffer, wanted.to(gl.int32)], dtype=gl.int32, is_pure=False, pack=1,
-    )  # fmt: skip
+    _meet(SYNC, buffer, wanted)

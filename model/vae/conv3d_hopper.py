@@ -93,11 +93,10 @@ def _bring_pixels(
 
 
 @gluon.jit
-def _bring_tiles(given, FRAMES: gl.constexpr):
+def _bring_tiles(sources, shared, FRAMES: gl.constexpr):
     """The producer: bring the pixels of each stage, and for each of its shifts in y the weights of the three times."""
-    squares, edges, weights, buffers, weight_buffers, ready, weight_ready, sizes, tiles, chunks = (
-        given
-    )
+    squares, edges, weights = sources
+    buffers, weight_buffers, ready, weight_ready, sizes, tiles, chunks = shared
     N: gl.constexpr = COLUMNS // FRAMES
     BUFFERS: gl.constexpr = ready.shape[0]
     WEIGHT_BUFFERS: gl.constexpr = weight_ready.shape[0]
@@ -186,20 +185,10 @@ def _store_sums(sums, buffer, out, frame, line, column, channel, PENDING: gl.con
 
 
 @gluon.jit
-def _consume(given, CONSUMER: gl.constexpr, FRAMES: gl.constexpr):
+def _consume(outputs, shared, CONSUMER: gl.constexpr, FRAMES: gl.constexpr):
     """A consumer: make its half of each tile."""
-    (
-        buffers,
-        weight_buffers,
-        ready,
-        weight_ready,
-        made,
-        wide_out,
-        narrow_out,
-        sizes,
-        tiles,
-        chunks,
-    ) = given
+    made, wide_out, narrow_out = outputs
+    buffers, weight_buffers, ready, weight_ready, sizes, tiles, chunks = shared
     N: gl.constexpr = COLUMNS // FRAMES
     BUFFERS: gl.constexpr = ready.shape[0]
     WEIGHT_BUFFERS: gl.constexpr = weight_ready.shape[0]
@@ -267,35 +256,13 @@ def _convolve_kernel(
     ready, weight_ready = make_barriers(BUFFERS), make_barriers(WEIGHT_BUFFERS)
     fence_async_shared()
     sizes = (parts, across, down)
-    given = (
-        buffers,
-        weight_buffers,
-        ready,
-        weight_ready,
-        made,
-        wide_out,
-        narrow_out,
-        sizes,
-        tiles,
-        chunks,
-    )
-    brought = (
-        squares,
-        edges,
-        weights,
-        buffers,
-        weight_buffers,
-        ready,
-        weight_ready,
-        sizes,
-        tiles,
-        chunks,
-    )
+    shared = (buffers, weight_buffers, ready, weight_ready, sizes, tiles, chunks)
+    outputs = (made, wide_out, narrow_out)
     gl.warp_specialize(
         [
-            (_consume, (given, gl.constexpr(0), FRAMES)),
-            (_consume, (given, gl.constexpr(1), FRAMES)),
-            (_bring_tiles, (brought, FRAMES)),
+            (_consume, (outputs, shared, gl.constexpr(0), FRAMES)),
+            (_consume, (outputs, shared, gl.constexpr(1), FRAMES)),
+            (_bring_tiles, ((squares, edges, weights), shared, FRAMES)),
         ],
         [4, 1],
         [CONSUMER_REGISTERS, PRODUCER_REGISTERS],
