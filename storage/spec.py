@@ -55,7 +55,7 @@ STALL_PATIENCE = 4
 
 ADDED_LATER = {"whole_audio", "takes", "precision", "silence", "mix", "gain", "face_boxes"}.union(
     {"label", "label_place", "label_frames", "script", "negative_prompt", "pose"},
-    {"pose_stride", "speakers", "turns", "watermark"},
+    {"pose_stride", "speakers", "turns", "watermark", "encoder_threads"},
 )
 
 
@@ -145,6 +145,8 @@ class Spec:
     """Frames, from the first on, that show them; 0: all."""
     watermark: Annotated[str, Text(ID_DIGITS, r"([0-9a-f]{12})?")] = ""
     """The id that is hidden in every clip (storage/watermark.py); empty: none is."""
+    encoder_threads: Annotated[int, Whole(0, 16)] = 0
+    """Threads of x264, whose bits depend on their number; 0: one."""
 
     script: Annotated[
         str, Text(LONGEST_SCRIPT, r"([0-9]{1,9}(:[0-9]{1,18})?( [0-9]{1,3}){3} [^\n]*\n)*")

@@ -10,7 +10,7 @@ from storage.digest import find_size_flaw
 from storage.errors import Damaged, NotMade, NotReproduced, Pruned
 from storage.label import draw_label, label_of
 from storage.refusals import describe_fault
-from storage.segments import encode_segment
+from storage.segments import EncoderConfig, encode_segment
 from storage.watermark import mark_frames
 from tasks.audio import ExtractAudio
 from tasks.base import ClipTask
@@ -145,9 +145,8 @@ def encode_clip(session: Session, clip: int) -> tuple[bool, str]:
     # Frames go to the disk, which mostly waits, while the encoder works; the record is written when both are there.
     with ThreadPoolExecutor(1, "frames") as beside:
         kept = beside.submit(keep_frames, session, clip, None if redone else frames)
-        digest = encode_segment(
-            path, draw_marks(spec, clip, frames), fps=spec.fps, crf=spec.crf, preset=spec.preset
-        )
+        shown = draw_marks(spec, clip, frames)
+        digest = encode_segment(path, shown, EncoderConfig.of_spec(spec))
     kept.result()
     return redone, digest
 

@@ -16,7 +16,7 @@ from storage.remote.segment_offers import (
 )
 from storage.remote.store_pull import Puller
 from storage.remote.store_run import hold_copy
-from storage.segments import encode_h264
+from storage.segments import EncoderConfig, encode_h264
 from tasks.clip import draw_marks
 from tasks.clip_context import warm_up_clips
 from tasks.events import emit_event
@@ -88,7 +88,7 @@ class DecodeHelper:
         self._decoder = None  # lost if it fails, as its state then is
         frames = draw_marks(spec, clip, decoder.decode(latents))
         self._decoder, self._seen[clip] = decoder, run.latents.digest(clip)
-        content = encode_h264(frames, fps=spec.fps, crf=spec.crf, preset=spec.preset)
+        content = encode_h264(frames, EncoderConfig.of_spec(spec))
         self._offers.put(clip, key, SegmentOffer(content, len(frames)))
         self.count += 1
         emit_event("segment_offered", clip=clip, seconds=round(time.monotonic() - begun, 4))

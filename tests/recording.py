@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.segments import encode_segment
+from storage.segments import EncoderConfig, encode_segment
 
 Samples = NDArray[np.float32]
 
@@ -103,9 +103,7 @@ def write_segments(folder: Path, frames: int, clip_frames: int, fps: int) -> lis
         encode_segment(
             paths[-1],
             numbered(first, min(clip_frames, frames - first)),
-            fps=fps,
-            crf=18,
-            preset="veryfast",
+            EncoderConfig(fps, 18, "veryfast"),
         )
     return paths
 

@@ -25,7 +25,7 @@ from model.tools.make_checkpoint import TINY
 from model.vae.wan_layout import STATISTICS
 from model.weights.checkpoint import FOLDER, SPEECH, VAE
 from storage.run import Run
-from storage.segments import encode_h264
+from storage.segments import EncoderConfig, encode_h264
 from tests import forked
 from tests.film_facts import inspect_film
 from tests.model.parity.audio_features import extract_whole
@@ -54,7 +54,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
     maker = [sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(folder)]
     forked.run(maker, cwd=ROOT, check=True, capture_output=True)
     pose = folder / "pose.mp4"
-    pose.write_bytes(encode_h264(draw_poses(), fps=50, crf=18, preset="veryfast"))
+    pose.write_bytes(encode_h264(draw_poses(), EncoderConfig(50, 18, "veryfast")))
 
     for name, text in SCRIPTS.items():
         (folder / f"{name}.csv").write_text(text, encoding="utf-8")

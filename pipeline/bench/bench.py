@@ -49,7 +49,7 @@ class FilmPair:
 def run_pair(film: Material, root: Path) -> FilmPair:
     """Make a film by the product and by the bare loop; their speeds."""
     made = product.make_film(film, root)
-    words = loops.loop_command("bare", film, product.read_encoding(root), root)
+    words = loops.loop_command("bare", film, root)
     bare: Facts = json.loads(run_watched(words).stdout)
     clip_frames = film.options.clip_frames
     frames = film.clips * clip_frames
@@ -68,7 +68,7 @@ def run_pair(film: Material, root: Path) -> FilmPair:
 
 def time_stages(film: Material, root: Path) -> dict[str, float]:
     """Milliseconds a frame of each stage by itself, on one thread, and of publishing what it made."""
-    words = loops.loop_command("alone", film, product.read_encoding(root), root)
+    words = loops.loop_command("alone", film, root)
     work: dict[str, float] = json.loads(run_watched(words).stdout)
     scratch = root.with_name(f"{root.name}.again")
     words = [sys.executable, "-m", "pipeline.bench.publish_cost", str(root), str(scratch)]

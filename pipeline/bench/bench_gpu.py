@@ -38,7 +38,6 @@ WARM, TIMED = 3, 3
 """Clips: the first fill the rings and have graphs captured, those after them are settled."""
 WAITING = 2
 """Clips that may wait for the decoder when the last is denoised."""
-ENCODING = (18, "veryfast")
 CACHES = ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH")
 KERNELS = {
     "attention": ("fmha", "flash", "attention", "sdpa", "_attend"),
@@ -186,7 +185,7 @@ def profile_gpu(act: Callable[[], object], parts: int) -> dict[str, float]:
 def bench_bare(asked: BenchOptions, row: BenchRow) -> Facts:
     """Speed of the product's calls in the product's two threads, with nothing written."""
     film = asked.material(row)
-    told = json.loads(run_watched(loops.loop_command("bare", film, ENCODING, asked.folder)).stdout)
+    told = json.loads(run_watched(loops.loop_command("bare", film, asked.folder)).stdout)
     return {"fps": steady_rate(told["published"], 48)}
 
 

@@ -31,7 +31,6 @@ MODES = {
     "online": "longtake (online)",
 }
 COLOURS = {"keep": "#b5482f", "offline": "#6b7f99", "online": "#1f4e79"}
-ENCODING = (18, "veryfast")
 MOST_GROWTH, MOST_BEND = 1.03, 1.10
 MIB = 1 << 20
 
@@ -61,7 +60,7 @@ def measure_film(film: Material, mode: str, folder: Path) -> FilmCost:
 
 def _measure_keeping(film: Material, folder: Path) -> FilmCost:
     target = folder / "kept.mp4"
-    done = run_watched(loops.loop_command("keep", film, ENCODING, target))
+    done = run_watched(loops.loop_command("keep", film, target))
     result: dict[str, Any] = json.loads(done.stdout)
     disk = target.stat().st_blocks * 512
     target.unlink()

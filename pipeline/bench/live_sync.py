@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from storage.fragment import ClipTimes, write_fragment
 from storage.live_film import LiveClip, LiveFolder
 from storage.live_sound import EncodedSound
-from storage.segments import encode_segment
+from storage.segments import EncoderConfig, encode_segment
 from storage.soundtrack import encode_soundtrack
 
 SIDE, CLIP_FRAMES, RATE = 32, 48, 16_000
@@ -79,7 +79,7 @@ def make_live_film(folder: Path, seconds: int, fps: int, late: float = 0.0) -> P
         for clip, start in enumerate(starts):
             times = ClipTimes(clip, fps, start, min(CLIP_FRAMES, frames - start))
             shown = draw_flashes(times)
-            digest = encode_segment(segment, shown, fps=fps, crf=18, preset="veryfast")
+            digest = encode_segment(segment, shown, EncoderConfig(fps, 18, "veryfast"))
             heard = sound.read_clip(times, last=start == starts[-1])
             clips.append(LiveClip(times, digest))
             live.add_clip(clips[-1], write_fragment(segment, times, heard))

@@ -28,6 +28,7 @@ from pipeline.bench.material import Material
 from storage.film_marks import describe_source
 from storage.picture import PictureView
 from storage.picture_fit import measure_fit
+from tasks.defaults import CRF, PRESET, choose_encoder_threads
 from tasks.viewed_faces import find_in_view
 
 if TYPE_CHECKING:
@@ -167,7 +168,6 @@ def _add_stream(
     stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
     stream.colorspace = stream.color_primaries = stream.color_trc = BT709
     stream.color_range = STUDIO_RANGE
-    stream.thread_count = 1
     return stream
 
 
@@ -190,10 +190,11 @@ def _convert_to_yuv(frames: Byte, fps: int) -> Iterator["VideoFrame"]:
         yield frame
 
 
-def encoding_of(crf: int, preset: str) -> dict[str, str]:
-    """The options of libx264 that the product uses."""
+def encoding_of(width: int, height: int) -> dict[str, str]:
+    """The options of libx264 that the product uses for films of this size."""
     strict = "cpu-independent=1:open-gop=0:keyint=infinite:scenecut=0:bframes=0"
-    return {"preset": preset, "crf": str(crf), "x264-params": strict}
+    threads = {"threads": str(choose_encoder_threads(width, height) or 1), "thread_type": "frame"}
+    return {"preset": PRESET, "crf": str(CRF), "x264-params": strict, **threads}
 
 
 def _read_sound(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
@@ -203,13 +204,10 @@ def _read_sound(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
-def loop_command(
-    kind: str, material: Material, encoding: tuple[int, str], target: Path
-) -> list[str]:
+def loop_command(kind: str, material: Material, target: Path) -> list[str]:
     """The command line of a loop in a process of its own."""
-    words = {"--crf": encoding[0], "--preset": encoding[1], "--target": target}
-    flags = [str(part) for pair in words.items() for part in pair]
-    return [sys.executable, "-m", "pipeline.bench.loops", kind, material.text, *flags]
+    words = ("-m", "pipeline.bench.loops", kind, material.text, "--target", str(target))
+    return [sys.executable, *words]
 
 
 def main() -> None:
@@ -218,11 +216,9 @@ def main() -> None:
     parser.add_argument("kind", choices=("bare", "keep", "alone"))
     parser.add_argument("material", type=Material.from_text, help="what Material.text says")
     parser.add_argument("--target", type=Path, required=True)
-    parser.add_argument("--crf", type=int, required=True)
-    parser.add_argument("--preset", required=True)
     words = parser.parse_args()
     film = LoopFilm(words.material)
-    encoding = encoding_of(words.crf, words.preset)
+    encoding = encoding_of(words.material.options.width, words.material.options.height)
     if words.kind == "keep":
         result = run_keeping(film, encoding, words.target)
     else:

@@ -80,9 +80,3 @@ def select_events(events: list[Event], name: str) -> list[Event]:
 def disk_usage(root: Path) -> int:
     """Bytes of the disk's blocks that a folder's files take."""
     return sum(path.lstat().st_blocks * 512 for path in root.rglob("*") if path.is_file())
-
-
-def read_encoding(root: Path) -> tuple[int, str]:
-    """The crf and the preset of a run's segments."""
-    spec = json.loads((root / "run.json").read_text())["spec"]
-    return spec["crf"], spec["preset"]

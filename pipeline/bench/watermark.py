@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.bench.watermark_attacks import FURTHER, LEVELS, Attack, attack_film
 from pipeline.bench.watermark_material import Byte, Clip, list_clips, list_drawn_clips
 from pipeline.watermarking.detector import Stretch, find_ids
-from storage.segments import encode_h264
+from storage.segments import EncoderConfig, encode_h264
 from storage.watermark import mark_frames
 from tasks.defaults import CRF, PRESET
 
@@ -84,9 +84,9 @@ class Costs:
     def add(self, plain: Byte, marked: Byte) -> bytes:
         """Measure a clip; the film of the marked one."""
         start = time.process_time()
-        film = encode_h264(plain, fps=25, crf=CRF, preset=PRESET)
+        film = encode_h264(plain, EncoderConfig(25, CRF, PRESET))
         middle = time.process_time()
-        made = encode_h264(marked, fps=25, crf=CRF, preset=PRESET)
+        made = encode_h264(marked, EncoderConfig(25, CRF, PRESET))
         self.encode_plain += middle - start
         self.encode_marked += time.process_time() - middle
         self.bytes_plain, self.bytes_marked = self.bytes_plain + len(film), self.bytes_marked + len(made)  # fmt: skip
@@ -146,7 +146,7 @@ def try_clip(clip: Clip, further: bool) -> Tried:
 
 def find_alarm(clip: Clip) -> str:
     """The name of an unmarked clip in which something is found; empty where nothing is."""
-    film = encode_h264(clip.frames, fps=25, crf=CRF, preset=PRESET)
+    film = encode_h264(clip.frames, EncoderConfig(25, CRF, PRESET))
     with TemporaryDirectory() as folder:
         return clip.name if find_in(film, Path(folder)) else ""
 
@@ -171,7 +171,7 @@ def draw_pictures(clips: Iterable[Clip], folder: Path) -> None:
     for clip in clips:
         plain = clip.frames
         marked = mark_frames(plain, id_of(clip.name))
-        pair = [decode_film(encode_h264(each, fps=25, crf=CRF, preset=PRESET))[20] for each in (plain, marked)]  # fmt: skip
+        pair = [decode_film(encode_h264(each, EncoderConfig(25, CRF, PRESET)))[20] for each in (plain, marked)]  # fmt: skip
         change = marked[20].astype(np.int16) - plain[20]
         strong = np.clip(128 + 20 * change, 0, 255).astype(np.uint8)
         name = clip.name.replace("/", "-")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from storage.run import Run
-from storage.segments import encode_h264
+from storage.segments import EncoderConfig, encode_h264
 from tests.waiting import wait_until
 
 Call = Callable[..., tuple[int, str, str]]
@@ -24,7 +24,7 @@ def pose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     grey = np.arange(350)[:, None, None, None] * 255 // 350
     frames = np.broadcast_to(grey, (350, 48, 32, 3)).astype(np.uint8)
     path = tmp_path / "pose.mp4"
-    path.write_bytes(encode_h264(frames, fps=50, crf=18, preset="ultrafast"))
+    path.write_bytes(encode_h264(frames, EncoderConfig(50, 18, "ultrafast")))
     return path
 
 
@@ -98,7 +98,7 @@ def test_what_is_done_to_a_pose_video_is_one_line(
     said = " ".join(out.split())
     assert "The pose video (32×48, 50 frames a second): one of 2 frames is taken; fitted as the picture is (--crop cover); it ends at 0:00:07.0 of the film, and from there on there is no pose (black)" in said  # fmt: skip
     frames = np.zeros((300, 32, 32, 3), np.uint8)
-    pose.write_bytes(encode_h264(frames, fps=24, crf=18, preset="ultrafast"))
+    pose.write_bytes(encode_h264(frames, EncoderConfig(24, 18, "ultrafast")))
     said = " ".join(longtake(*words)[1].split())
     assert "its movements are 1.04 times as quick; what comes after the film's end is left out" in said  # fmt: skip
 

@@ -17,7 +17,7 @@ from recording import click_errors, clicks, hear, numbered, see, write_segments,
 
 from storage.errors import BadSegment, Damaged
 from storage.film_file import SOUND_RATE, FilmSpan, mux_film
-from storage.segments import encode_segment
+from storage.segments import EncoderConfig, encode_segment
 from storage.soundtrack import encode_soundtrack, probe_sound
 from tests.film_facts import FilmFacts, inspect_film
 
@@ -257,7 +257,7 @@ def test_a_segment_that_does_not_fit_is_named_and_no_film_is_made(
             (30 if damage == "other fps" else 25),
             ("ultrafast" if damage == "other settings" else "veryfast"),
         )
-        encode_segment(bad, numbered(48, count, side), fps=fps, crf=18, preset=preset)
+        encode_segment(bad, numbered(48, count, side), EncoderConfig(fps, 18, preset))
     with pytest.raises(BadSegment) as caught:
         mux_film(tmp_path / "film.mp4", segments, soundtrack, FilmSpan(25, 48, frames))
     assert str(bad) in str(caught.value)

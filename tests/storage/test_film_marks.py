@@ -14,7 +14,7 @@ from storage.film_marks import SOURCE_TYPE, XMP_UUID, FilmMarks, find_missing_ma
 from storage.fragment import AacPacket, ClipSound, ClipTimes, write_fragment
 from storage.media_file import MemoryFile, open_disk_file
 from storage.mp4_boxes import find_box, read_body, walk_boxes
-from storage.segments import encode_segment
+from storage.segments import EncoderConfig, encode_segment
 from tests.film_facts import inspect_film
 
 PRODUCT = "5a" * 32
@@ -25,7 +25,7 @@ RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 def segment(tmp_path: Path) -> Path:
     """One clip of 12 frames."""
     frames = np.random.default_rng(1).integers(0, 255, (12, 32, 48, 3), np.uint8)
-    encode_segment(tmp_path / "00000.mp4", frames, fps=25, crf=23, preset="veryfast")
+    encode_segment(tmp_path / "00000.mp4", frames, EncoderConfig(25, 23, "veryfast"))
     return tmp_path / "00000.mp4"
 
 

@@ -11,7 +11,7 @@ import pytest
 from storage.errors import BadSegment
 from storage.fragment import ClipSound, ClipTimes, Fragment, write_fragment
 from storage.live_sound import EncodedSound, LiveSound, SpooledSound
-from storage.segments import encode_segment
+from storage.segments import EncoderConfig, encode_segment
 from storage.soundtrack import encode_soundtrack
 from tests.wavefile import write_wave
 
@@ -32,7 +32,7 @@ def segments(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"{clip}.mp4" for clip in range(3)]
     for clip, path in enumerate(paths):
         frames = random.integers(0, 255, (times_of(clip).frames, 32, 48, 3), np.uint8)
-        encode_segment(path, frames, fps=FPS, crf=23, preset="veryfast")
+        encode_segment(path, frames, EncoderConfig(FPS, 23, "veryfast"))
     return paths
 
 

@@ -17,7 +17,7 @@ from recording import clicks, numbered, write_segments, write_sound
 from storage.errors import LongtakeError, NoSpace, NotReadable, NotWritable
 from storage.film_file import FilmSpan, mux_film
 from storage.media_file import DiskFile
-from storage.segments import encode_h264
+from storage.segments import EncoderConfig, encode_h264
 from storage.soundtrack import encode_soundtrack
 
 SPAN = FilmSpan(25, 12, 30)
@@ -127,7 +127,7 @@ def test_a_segment_without_memory_is_none(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("storage.media_file.MemoryFile._write_at", none)
     with pytest.raises(MemoryError):
-        encode_h264(numbered(1, 3), fps=25, crf=18, preset="veryfast")
+        encode_h264(numbered(1, 3), EncoderConfig(25, 18, "veryfast"))
 
 
 def test_a_full_disk_is_told_as_full(tmp_path: Path, makers: dict[str, Make]) -> None:

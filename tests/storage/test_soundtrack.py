@@ -170,13 +170,12 @@ def test_blocks_are_even_and_the_same_every_time(tmp_path: Path) -> None:
 def test_the_sound_of_a_video_is_taken(tmp_path: Path) -> None:
     """A film of ours is a sound file like any other."""
     from storage.film_file import FilmSpan, mux_film
-    from storage.segments import encode_segment
+    from storage.segments import EncoderConfig, encode_segment
 
     sound = write_sound(tmp_path / "a.wav", clicks(44_100, 1, 2), 44_100, "pcm_s16le")
     encode_soundtrack(sound, tmp_path / "a.m4a")
-    encode_segment(
-        tmp_path / "0.mp4", np.zeros((25, 64, 64, 3), np.uint8), fps=25, crf=18, preset="veryfast"
-    )
+    black = np.zeros((25, 64, 64, 3), np.uint8)
+    encode_segment(tmp_path / "0.mp4", black, EncoderConfig(25, 18, "veryfast"))
     mux_film(tmp_path / "film.mp4", [tmp_path / "0.mp4"], tmp_path / "a.m4a", FilmSpan(25, 48, 25))
     assert probe_sound(tmp_path / "film.mp4") == SoundFacts(48_000, 48_000, 2)
     assert "holds no sound" in refused(tmp_path / "0.mp4")

@@ -58,6 +58,7 @@ def test_a_younger_field_leaves_the_digests_of_older_runs(start: NewRun) -> None
         "script": "3 0 100 100 a\n",
         "negative_prompt": "blur",
         "watermark": "41434d450000",
+        "encoder_threads": 4,
     }.items():
         assert name not in start.spec.canonical
         assert name in replace(start.spec, **{name: value}).canonical

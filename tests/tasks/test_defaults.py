@@ -121,3 +121,12 @@ def test_watermark_in_a_film_that_is_too_small_is_refused(ask: Ask):
         freeze_run(ask(4.0, width=256, height=176, watermark="auto"))
     with pytest.raises(BadOption, match=r"--watermark ACME cannot be used"):
         freeze_run(ask(4.0, width=256, height=176, watermark=parse_id("ACME")))
+
+
+@pytest.mark.parametrize(("size", "threads"), [((512, 320), 4), ((384, 256), 0)])
+def test_large_pictures_are_encoded_by_four_threads(ask: Ask, size: tuple[int, int], threads: int):
+    """A film of small ones has the digest that it had when there was one thread."""
+    width, height = size
+    spec = freeze_run(ask(1.0, width=width, height=height)).spec
+    assert spec.encoder_threads == threads
+    assert ("encoder_threads" in spec.canonical) == bool(threads)

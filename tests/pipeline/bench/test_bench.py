@@ -32,10 +32,11 @@ def cost(mode: str, clips: int, memory: int, seconds: float = 1.0) -> bench_onli
 def test_encodes_as_the_product() -> None:
     """The loops' x264 calls give the bytes of the product's segments."""
     frames = np.random.default_rng(0).integers(0, 256, (5, 64, 96, 3), np.uint8)
-    options = loops.encoding_of(18, "veryfast")
-    assert loops.encode_frames(frames, 25, options) == segments.encode_h264(
-        frames, fps=25, crf=18, preset="veryfast"
-    )
+    for size, threads in (((384, 256), 1), ((704, 384), 4)):
+        options = loops.encoding_of(*size)
+        assert loops.encode_frames(frames, 25, options) == segments.encode_h264(
+            frames, segments.EncoderConfig(25, 18, "veryfast", threads)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_product_is_read_from_its_events(made: tuple[Material, product.FilmOutco
 def test_bare_loop_makes_the_product_s_film(made: tuple[Material, product.FilmOutcome]) -> None:
     """The bare loop, in memory, makes the product's segments to the byte."""
     film, outcome = made
-    words = loops.loop_command("bare", film, product.read_encoding(outcome.root), outcome.root)
+    words = loops.loop_command("bare", film, outcome.root)
     bare = json.loads(process.run_watched(words).stdout)
     assert bare["digests"] == outcome.digests
     assert bare["begun"] < bare["published"][0] < bare["published"][1] == bare["ended"]

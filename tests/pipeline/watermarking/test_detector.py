@@ -18,7 +18,7 @@ from pipeline.bench.watermark_attacks import (
 )
 from pipeline.watermarking.detector import FilmIds, find_ids
 from storage.errors import BadFilm
-from storage.segments import encode_h264
+from storage.segments import EncoderConfig, encode_h264
 from storage.watermark import mark_frames
 
 Byte = NDArray[np.uint8]
@@ -37,7 +37,7 @@ def presenter(frames: int) -> Byte:
 
 def encode(frames: Byte) -> bytes:
     """As a segment is encoded."""
-    return encode_h264(frames, fps=25, crf=18, preset="veryfast")
+    return encode_h264(frames, EncoderConfig(25, 18, "veryfast"))
 
 
 @pytest.fixture(scope="module")
