@@ -14,9 +14,12 @@ from storage.errors import (
     DeviceLost,
     LongtakeError,
     NoSpace,
+    NotReproduced,
     NotWritable,
+    OtherNumerics,
     OutOfMemory,
     StageFailed,
+    WeightsReplaced,
     WorkFailed,
     count_noun,
     count_times,
@@ -42,6 +45,10 @@ LONGEST_PAUSE = 60.0
 
 DAMAGE_ERRORS = (Damaged, BadSegment)
 """What a reader says of a file that its record does not vouch for."""
+
+
+REFUSALS = (NotReproduced, OtherNumerics, WeightsReplaced)
+"""What says that this machine cannot go on with the run: the clip that it is found out at has not failed."""
 
 
 PUBLISHED = {"folder": "run"}
@@ -163,6 +170,10 @@ class RunTask(FolderTask):
             session.note_damage(fault)
             raise fault
         facts = {"stage": self.stage, "clip": self.clip, "error": describe_fault(fault)}
+        if isinstance(fault, REFUSALS):
+            session.failure = fault
+            emit_event("run_refused", error=describe_fault(fault))
+            raise fault
         if is_device_lost(fault) or not is_transient(fault):
             session.failure = self._final_error(fault, session)
         elif attempt >= session.run.settings.retry_limit:

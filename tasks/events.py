@@ -13,6 +13,7 @@ clip_replayed  clip, seconds: denoised again on the way to a later clip; equal t
 replay_planned first, stop, reason (why it starts at first): clips first to stop - 1 will be denoised again; not told where the denoiser goes on over published clips from where it stands
 clip_retry     clip, attempt (the one that begins), stage, error
 clip_failed    clip, attempts, stage, error
+run_refused    error: this machine, its software or its weights cannot go on with the run
 stage_seconds  stage, clip, seconds
 damage_found   stage, clip, file and flaw (where they are known): withdrawn, will be made again
 repair_started files (damaged), clips (to be published again)

@@ -57,6 +57,7 @@ from tasks.loaded_model import device_config_of, model_options_of, model_traits_
 from tasks.media import Media, SpeakerSound
 from tasks.options import OPTIONS
 from tasks.request import Request, require_option
+from tasks.run_folder import follow_run
 from tasks.speakers import check_speaker_options
 from tasks.timeline import clock_tenths
 
@@ -220,7 +221,7 @@ def lengths_of(sound: "SoundFacts") -> str:
 
 
 def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
-    """The spec (with the seed that the folder's run drew, where one is to be drawn, and the face that it found, where none is told); raises OtherSpec, NotARun, NotWritable, BadInput."""
+    """The spec, with what the folder's run has that no request says (run_folder.follow_run); raises OtherSpec, NotARun, NotWritable, BadInput."""
     try:
         spec.check()
     except Unfit as reason:
@@ -230,10 +231,7 @@ def check_folder(request: Request, root: Path, spec: "Spec") -> "Spec":
     )
     if is_run(root):
         there = Run.open(root).spec
-        if request.base_seed == -1:
-            spec = replace(spec, seed=there.seed)
-        if not spec.face_boxes:
-            spec = replace(spec, face_boxes=there.face_boxes)
+        spec = follow_run(spec, there, any_seed=request.base_seed == -1)
         if there != spec:
             raise OtherSpec(name_run(root), describe_spec_difference(there, spec))
     elif root.exists() and not root.is_dir():

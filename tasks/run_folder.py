@@ -22,7 +22,13 @@ def choose_folder(request: "Request", spec: Spec) -> Path:
     if request.run is None and request.output_dir is not None:
         place = resolve_folder(request.output_dir)
         return room_in(place, spec, any_seed=request.base_seed == -1)
-    return resolve_folder(request.run or Path("runs") / spec.digest[:12])
+    return resolve_folder(request.run or name_folder(Path("runs"), spec))
+
+
+def name_folder(place: Path, spec: Spec) -> Path:
+    """The folder of a film's own among those of others: that of an older version's run, which named no threads of the encoder, or a new one's."""
+    older = place / replace(spec, encoder_threads=0).digest[:12]
+    return older if is_run(older) else place / spec.digest[:12]
 
 
 def resolve_folder(path: Path) -> Path:
@@ -46,7 +52,7 @@ def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:
     `any_seed`: the seed was drawn, so it is no part of what the run is found by.
     """
     named = replace(spec, seed=-1) if any_seed else spec
-    own = place / named.digest[:12]
+    own = name_folder(place, named)
     if is_run(own):
         return own
     if is_run(place):
@@ -55,8 +61,16 @@ def room_in(place: Path, spec: Spec, *, any_seed: bool) -> Path:
 
 
 def is_of(root: Path, spec: Spec, *, any_seed: bool) -> bool:
-    """True if the run in a folder is of this film, whatever face was found for it where none is told; `any_seed`: but for its seed."""
+    """True if the run in a folder is of this film; `any_seed`: but for its seed."""
     there = Run.open(root).spec
-    if any_seed:
-        spec = replace(spec, seed=there.seed)
-    return there == (spec if spec.face_boxes else replace(spec, face_boxes=there.face_boxes))
+    return there == follow_run(spec, there, any_seed=any_seed)
+
+
+def follow_run(spec: Spec, there: Spec, *, any_seed: bool) -> Spec:
+    """The spec with what a run has that no request says: the face that was found, where none is told, the encoder's threads of its day, and with `any_seed` the seed that it drew."""
+    return replace(
+        spec,
+        seed=there.seed if any_seed else spec.seed,
+        face_boxes=spec.face_boxes or there.face_boxes,
+        encoder_threads=there.encoder_threads,
+    )

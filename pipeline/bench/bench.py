@@ -181,7 +181,9 @@ def main() -> int:
     more = "Large models have flags of their own, such as --rows: --model live-avatar --help."
     parser = argparse.ArgumentParser(description=__doc__, parents=[which], epilog=more)
     add_film_flags(parser, runs=5, counted="pairs of product and bare loop")
-    words = parser.parse_args()
+    words, unknown = parser.parse_known_args()
+    if unknown:
+        parser.error(f"unrecognized argument: {unknown[0]}. {more}")
     with asked_material(words) as (film, folder):
         facts = measure_all(film, words.runs, folder)
     print(json.dumps(facts, indent=2) if words.json else format_table(facts))

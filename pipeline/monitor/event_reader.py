@@ -122,6 +122,8 @@ def _fault_after(event: str, facts: Mapping[str, object], before: str | None) ->
         return None
     if event == "clip_failed":
         return f"clip {facts.get('clip')} failed while {facts.get('stage')}: {facts.get('error')}"
+    if event == "run_refused":
+        return str(facts.get("error"))
     if event == "stalled":
         return f"{facts.get('stage')} of clip {facts.get('clip')} hung for {facts.get('seconds')} s, and the watchdog ended it"
     return before

@@ -72,6 +72,13 @@ class LogLines:
             words = f"{float(str(copied)) / 1e6:.1f} MB could not be linked there, and were copied"
             log_line(f"[WARN] {words}", logging.WARNING)
 
+    def _joint_accepted(self, facts: Facts) -> None:
+        redone = _format_number(facts["redone"], "clip")
+        words = f"{redone} made before are made again" if facts["redone"] else "none is made again"
+        log_line(
+            f"[WARN] The film has a joint before clip {facts['clip']}: {words}", logging.WARNING
+        )
+
     def _ranks_awaited(self, facts: Facts) -> None:
         ranks = str(facts["ranks"])
         noun, which = ("ranks", "have") if "," in ranks else ("rank", "has")

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import api
 from storage.run import Run
+from tasks import loaded_model
 from tasks.request import Request
 from tests.film_facts import inspect_film
 from tests.waiting import LONG, held, holds, wait_until
@@ -116,6 +117,28 @@ def test_offline_says_no_online_line(face: Path, speech: Path, longtake: Call):
     code, _, err = longtake("new", face, speech, "--run", "x", "--offline")
     assert code == 0
     assert "Online decode enabled" not in err
+
+
+def test_other_numerics_are_no_fault_of_a_clip(
+    face: Path, speech: Path, tmp_path: Path, longtake: Call, monkeypatch: pytest.MonkeyPatch
+):
+    """A refused resume says why and nothing of a clip; one that accepts the joint says where it is and how many clips are made again."""
+    (tmp_path / "denoise.4").write_text("99")
+    monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
+    assert longtake("new", face, speech, "--run", "x", "--retry-delay", "0")[0] == 4
+    monkeypatch.delenv("FAKE_FAIL")
+    monkeypatch.setenv("FAKE_NUMERICS", "another")
+    loaded_model._loaded.clear()
+    code, _, err = longtake("resume", "x")
+    assert code == 3
+    assert "FATAL" not in err
+    assert "was begun under other numerics: kernel was numpy, is another" in err
+    status = json.loads(longtake("status", "x", "--json")[1])
+    assert status["state"] == "failed"
+    assert "other numerics" in status["fault"]
+    code, _, err = longtake("resume", "x", "--accept-joint")
+    assert code == 0
+    assert "[WARN] The film has a joint before clip 0: 4 clips made before are made again\n" in err
 
 
 def test_retries_and_the_end_of_them_have_their_lines(

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +196,7 @@ def test_other_bits_stop_the_film(
 def test_other_numerics_are_refused_or_joined(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Another kernel stops the run; with accept_joint the film goes on from its newest carry and says where."""
+    """Another kernel stops the run, and no clip is said to have failed; with accept_joint the film goes on from its newest carry and says where."""
 
     (tmp_path / "denoise.13").write_text("9")
     monkeypatch.setenv("FAKE_FAIL", str(tmp_path))
@@ -206,9 +206,16 @@ def test_other_numerics_are_refused_or_joined(
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_NUMERICS", "another")
     loaded_model._loaded.clear()
-    with pytest.raises(OtherNumerics, match="kernel was numpy, is another"):
+    told: list[tuple[str, Mapping[str, object]]] = []
+    with (
+        listen_to_events(lambda event, facts: told.append((event, facts))),
+        pytest.raises(OtherNumerics, match="kernel was numpy, is another"),
+    ):
         make_film(run)
-    told = []
+    assert [event for event, _ in told if event in {"clip_failed", "run_refused"}] == [
+        "run_refused"
+    ]
+    told.clear()
     with listen_to_events(lambda event, facts: told.append((event, facts))):
         make_film(run, FilmPart(accept_joint=True))
     assert not [event for event, _ in told if event == "clip_replayed"]

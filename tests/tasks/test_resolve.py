@@ -14,6 +14,7 @@ from storage.errors import BadOption
 from storage.film_title import title_of_sound
 from storage.live_check import LiveCheck
 from storage.run import Run
+from tasks import defaults
 from tasks.film import make_film
 from tasks.loaded_model import model_traits_of
 from tasks.request import Request
@@ -61,6 +62,22 @@ def test_old_run_keeps_its_folders_name(ask: Ask, tmp_path: Path):
     assert title_of(make_film(moved)) == "moved"
     retaken, _ = retake_settings(moved, tmp_path / "retaken", RetakeRequest(1))
     assert retaken.title == "moved"
+
+
+@pytest.mark.parametrize("place", ["run", "output_dir", "runs"])
+def test_old_run_keeps_its_encoder_s_threads(
+    ask: Ask, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A film that an older version began with one thread is found, and gone on with, by the same request."""
+    monkeypatch.chdir(tmp_path)
+    asked = {"width": 512, "height": 320, "run": None}
+    if place != "runs":
+        asked[place] = tmp_path / "old"
+    with monkeypatch.context() as older:
+        older.setattr(defaults, "ENCODER_THREADS", 0)
+        old = freeze_run(ask(1.0, **asked))
+    assert freeze_run(ask(1.0, **asked)).root == old.root
+    assert Run.open(old.root).spec.encoder_threads == 0
 
 
 def test_title_brings_marks_to_the_live_film(ask: Ask):
