@@ -1,0 +1,37 @@
+"""What every precision is compared by is drawn alike for all of them."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.kv.kv_cache import KVCache, KVCacheConfig
+from model.kv.kv_shape import KVShape, Shard
+from model.tools import precision_errors
+
+CARD = torch.device("cuda", 7)
+
+
+def test_a_cache_on_the_host_has_the_card_s_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card's generator gives others than a host's: float32, whose cache waits on the host, was compared with bfloat16 of other keys."""
+    drawn: list[tuple[Any, int]] = []
+    draw = precision_errors.draw_normal
+
+    def note(*shape: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
+        drawn.append((device, seed))
+        return draw(*shape, seed=seed)
+
+    monkeypatch.setattr(precision_errors, "draw_normal", note)
+    shape = KVShape(batch=1, heads=2, head_dim=8, condition=3, latents=3, block=1, tokens=4)
+    like = torch.zeros(1)
+    here, there = (
+        KVCache(shape, like, Shard(range(2), range(3)), KVCacheConfig(on_host=on_host))
+        for on_host in (False, True)
+    )
+    for cache in (here, there):
+        precision_errors.fill_cache(cache, CARD)
+    assert {device for device, _ in drawn} == {CARD}
+    assert len({seed for _, seed in drawn}) == 2 * 3 * 2
+    assert torch.equal(here.slots, there.slots)
+    assert here.slots.any(-1).all()
