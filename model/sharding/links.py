@@ -7,6 +7,7 @@ Idle ranks wait for instructions over gloo, without end; a receive on a card is 
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.sampling.shard_plan import TENSORS_UNDER_WAY, ShardPlan
-from model.sharding.instructions import HEADER_NUMBERS, Instruction, decode_instruction
+from model.sharding.instructions import HEADER_NUMBERS, Instruction, Kind, decode_instruction
 from model.sharding.rank_store import name_keys
 
 HOST = "127.0.0.1"
@@ -169,6 +170,13 @@ class TensorLinks:
         for rank in range(self.plan.ranks):
             if rank != self.rank:
                 self.tell(rank, instruction)
+
+    def end_all(self) -> None:
+        """Tell every other rank to end, and wait until it knows. One that has ended by then has closed its link, which a send that is waited for takes for a loss."""
+        self.tell_all(Instruction(Kind.END))
+        for sent in self._sent.values():
+            with suppress(RuntimeError):
+                sent.wait_all()
 
     def abort(self) -> None:
         """Let what waits on this card for another rank end, as that is gone: what it waited for is then worth nothing."""

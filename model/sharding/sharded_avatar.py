@@ -17,7 +17,6 @@ from model.sampling.shard_plan import ShardPlan
 from model.sharding.cards import KnownCard, find_cards, least_free, list_known_cards
 from model.sharding.follower import PreparesDenoising
 from model.sharding.guided_denoiser import GuidedDenoiser
-from model.sharding.instructions import Instruction, Kind
 from model.sharding.launcher_env import ONE_PROCESS, count_ranks, read_launched_place
 from model.sharding.leader import Leader
 from model.sharding.plan_choice import ChosenPlan, choose_shards
@@ -133,8 +132,7 @@ class ShardedAvatar:
         self._closed = True
         # Whoever is lost now is no loss.
         with suppress(RankLost), self._group.blame_rank():
-            self._group.links.tell_all(Instruction(Kind.END))
-            self._group.links.flush()
+            self._group.links.end_all()
         self._group.close()
 
 

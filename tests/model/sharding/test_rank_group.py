@@ -12,6 +12,7 @@ from model.kv.kv_shape import Shard
 from model.sampling.causal_stage import BlockTask
 from model.sampling.shard_plan import plan_steps
 from model.sharding.instructions import Instruction, Kind
+from model.sharding.links import SentTensors
 from model.sharding.rank_group import RankGroup
 from model.sharding.rank_monitor import LIMIT
 from model.sharding.rank_store import RankJob, make_job
@@ -82,8 +83,24 @@ def test_ranks_end_when_they_are_told(job: RankJob) -> None:
     group = RankGroup(job)
     processes = dict(group._processes)
     with group.blame_rank():
-        group.links.tell_all(Instruction(Kind.END))
-        group.links.flush()
+        group.links.end_all()
+    group.close()
+    assert [process.poll() for process in processes.values()] == [0, 0]
+
+
+def test_a_rank_that_has_ended_is_no_loss(job: RankJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its link is closed before the send to it has been waited for: the other ranks are told all the same."""
+    group = RankGroup(job)
+    processes = dict(group._processes)
+    waited = SentTensors.wait_all
+
+    def wait_late(sent: SentTensors) -> None:
+        waited(sent)
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr(SentTensors, "wait_all", wait_late)
+    with group.blame_rank():
+        group.links.end_all()
     group.close()
     assert [process.poll() for process in processes.values()] == [0, 0]
 
