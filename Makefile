@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# Processes that test, each with a gigabyte of memory; 0 is none beside pytest itself (for a debugger).
-WORKERS ?= 2
+# Processes that test, each with a gigabyte of memory; 0 is none beside pytest itself (for a debugger). One more than two cores have, as tests wait for processes, locks and clocks.
+WORKERS ?= 3
 
 .PHONY: setup demo test screens check format bench bench-online bench-plan faults soak hunt known-answers card-smoke wheel
 
@@ -22,7 +22,7 @@ demo: $(READY)
 
 # torch's threads wait for each other by spinning; where other work shares the cores that took seven times as long.
 test: export OMP_WAIT_POLICY := passive
-# A thread for each worker, as there are as many workers as cores.
+# A thread for each worker, as there are more workers than cores.
 test: export OMP_NUM_THREADS := 1
 # Where images of containers set it, each process compiles all of ours anew, and each worker all tests: fifteen seconds.
 test: export PYTHONDONTWRITEBYTECODE :=

@@ -79,11 +79,11 @@ def suffer_all(
 def test_killed_anywhere_it_ends_in_the_same_bytes(
     film: Film, unbroken: Tree, tmp_path: Path, tally: Tally
 ) -> None:
-    """Two films, each killed six times, through both doors in turn: every file of the run is that of the unbroken film."""
-    kills, by_hand, other = suffer_all(film, unbroken, tmp_path, 2, 6)
+    """Two films, each killed four times, through both doors in turn: every file of the run is that of the unbroken film."""
+    kills, by_hand, other = suffer_all(film, unbroken, tmp_path, 2, 4)
     tally(kills=kills, by_hand=by_hand, differing=other)
     assert (by_hand, other) == (0, 0)
-    assert kills >= 8
+    assert kills >= 5
 
 
 @pytest.mark.slow

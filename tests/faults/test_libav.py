@@ -43,8 +43,8 @@ def check(shim: Path, film: Film, folder: Path, tally: Tally, *, where: str, str
 
 
 def test_some_calls_that_fail_once(shim: Path, brief: Film, tmp_path: Path, tally: Tally) -> None:
-    """Every 12th lseek, write, close, fsync and rename of what is being written, with EIO or ENOSPC."""
-    check(shim, brief, tmp_path, tally, where="drafts", stride=12)
+    """Every 20th lseek, write, close, fsync and rename of what is being written, with EIO or ENOSPC."""
+    check(shim, brief, tmp_path, tally, where="drafts", stride=20)
 
 
 @pytest.mark.slow

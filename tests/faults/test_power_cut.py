@@ -23,12 +23,12 @@ def recorded(film: Film, folder: Path, stride: int, order: str = "online") -> di
 
 def test_cut_at_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> None:
     """What was synced, and of the rest whatever a disk likes: nothing that was called done is lost, no torn state is accepted."""
-    tally(**recorded(brief, tmp_path, 80))
+    tally(**recorded(brief, tmp_path, 120))
 
 
 def test_a_retake_cut_at_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> None:
     """While files of the old film are linked, records of their own are made for them, and clips are made again: the same."""
-    tally(**recorded(brief, tmp_path, 80, "retake"))
+    tally(**recorded(brief, tmp_path, 120, "retake"))
 
 
 @pytest.mark.slow

@@ -35,13 +35,13 @@ def kill_points(film: Film, folder: Path, stride: int, order: str) -> dict[str, 
 
 
 def test_killed_before_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> None:
-    """Every 60th step of making a film: the same bytes, and nothing by hand."""
-    tally(**kill_points(brief, tmp_path, 60, "online"))
+    """Every 90th step of making a film: the same bytes, and nothing by hand."""
+    tally(**kill_points(brief, tmp_path, 90, "online"))
 
 
 def test_a_retake_killed_before_some_steps(brief: Film, tmp_path: Path, tally: Tally) -> None:
-    """Every 40th step of linking what a retake shares, of making its clips and of going back to the old film: the same."""
-    tally(**kill_points(brief, tmp_path, 40, "retake"))
+    """Every 60th step of linking what a retake shares, of making its clips and of going back to the old film: the same."""
+    tally(**kill_points(brief, tmp_path, 60, "retake"))
 
 
 @pytest.mark.slow
