@@ -23,6 +23,8 @@ ROWS = {
     "further": f"-m model.pocket.training.train_avatar {SMOKE} --sound {{0}}/sound.npz --init {{0}}/one/avatar.safetensors --out {{0}}/two",
     "weights": "-m model.tools.make_checkpoint --out {0}/large",
     "ranks": "-m pytest -q -m slow tests/faults/test_ranks_on_cards.py",
+    "layers": "-m model.tools.make_checkpoint --out {0}/layers --size 14b --text-size tiny --layers 8",
+    "errors": "-m model.tools.precision_errors --weights {0}/layers --clips 3",
     "film": "-m pipeline new examples/mila.png examples/harbour.wav --model live-avatar --weights {0}/large --size 64*64 --num-clip 2 --run {0}/run",
 }
 

@@ -32,6 +32,8 @@ from model.weights.loading import Placement, load_transformer
 from storage.errors import LongtakeError
 
 STEPS, CLIP_LATENTS = 4, 12
+MOST_BF16, MOST_FP8 = 1e-2, 5e-2
+"""How far bfloat16 may be, where it is not nearer than the published program's own rounding, and eight bits."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,11 @@ class Precision:
 
 # The rings of float32 do not fit beside its weights, and wait on the host: the same bits.
 EXACT = Precision("float32", torch.float32, on_host=True)
+PUBLISHED = Precision("bf16, tokens as published", torch.bfloat16, rounding="block")
+"""The yardstick: what the published program loses by itself."""
 WAYS = (
     Precision("bf16", torch.bfloat16),
-    Precision("bf16, tokens as published", torch.bfloat16, rounding="block"),
+    PUBLISHED,
     Precision("fp8", torch.bfloat16, fp8=True),
     Precision("fp8, attention in eight bits", torch.bfloat16, fp8=True, eight=True),
 )
@@ -154,6 +158,14 @@ def compute_telling(way: Precision, trial: Trial) -> list[Tensor]:
     return outputs
 
 
+def find_misses(found: dict[str, list[float]]) -> list[str]:
+    """The ways that are farther from float32 than they may be, at their farthest."""
+    most = {name: max(row) for name, row in found.items()}
+    yardstick = max(MOST_BF16, most[PUBLISHED.name])
+    bounds = {way.name: MOST_FP8 if way.fp8 else yardstick for way in WAYS}
+    return [f"{name}: {most[name]:.2e} > {bounds[name]:.2e}" for name in most if most[name] > bounds[name]]  # fmt: skip
+
+
 def format_table(found: dict[str, list[float]]) -> str:
     """For a person."""
     count = len(next(iter(found.values()))) - STEPS
@@ -164,7 +176,7 @@ def format_table(found: dict[str, list[float]]) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Compute, and print one table."""
+    """Compute, and print one table; 1 if a way is farther than it may be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", required=True, help="a folder in the published layout")
     parser.add_argument("--size", default="704*384")
@@ -182,7 +194,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if asked.json:
         asked.json.write_text(json.dumps(found))
     print(format_table(found))
-    return 0
+    misses = find_misses(found)
+    print("\n".join(["farther than it may be:", *misses] if misses else ["within the bounds"]))
+    return int(bool(misses))
 
 
 if __name__ == "__main__":

@@ -35,3 +35,17 @@ def test_a_cache_on_the_host_has_the_card_s_numbers(monkeypatch: pytest.MonkeyPa
     assert len({seed for _, seed in drawn}) == 2 * 3 * 2
     assert torch.equal(here.slots, there.slots)
     assert here.slots.any(-1).all()
+
+
+def test_what_is_too_far_is_named() -> None:
+    """bfloat16 by the published rounding where that is farther than a hundredth, eight bits by a twentieth; at its farthest."""
+    rows = {way.name: [1e-3, 2e-3] for way in precision_errors.WAYS}
+    assert precision_errors.find_misses(rows) == []
+    rows["bf16, tokens as published"] = [1e-3, 1.5e-2]
+    rows["bf16"] = [1.4e-2, 1e-3]
+    rows["fp8"] = [4.9e-2, 5.1e-2]
+    assert precision_errors.find_misses(rows) == ["fp8: 5.10e-02 > 5.00e-02"]
+    rows["bf16"] = [1e-3, 1.6e-2]
+    misses = precision_errors.find_misses(rows)
+    assert misses[0] == "bf16: 1.60e-02 > 1.50e-02"
+    assert len(misses) == 2
