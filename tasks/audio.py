@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import luigi
 
 from tasks.base import ClipTask
-from tasks.clip_context import features_are_there
+from tasks.clip_context import count_heard_ahead, features_are_there
 from tasks.inputs import EncodeInputs
 
 
@@ -23,7 +23,7 @@ class ExtractAudio(ClipTask):
     @property
     def due(self) -> int:
         """Before the denoiser gets there, running ahead."""
-        return self.clip - self.opened_run.settings.ahead
+        return self.clip - count_heard_ahead(self.opened_run)
 
     def requires(self) -> Iterator[luigi.Task]:
         """The sound."""

@@ -5,6 +5,9 @@ Where an older take goes on (a join of the spec), that is not what the film show
 
 from typing import TYPE_CHECKING
 
+from model.sampling.shard_plan import count_clips_ahead
+from model.sharding.launcher_env import count_ranks, parse_gpus
+
 if TYPE_CHECKING:
     from model.avatar import Float
     from storage.run import Run
@@ -29,6 +32,16 @@ def read_latents_before(run: "Run", clip: int, memory: int) -> "Float":
 def features_are_there(run: "Run", clip: int) -> bool:
     """True if all that a clip is made of besides those before it is published: what the model hears, and its poses where the film has some."""
     return run.audio.complete(clip) and (not run.spec.pose or run.pose.complete(clip))
+
+
+def count_heard_ahead(run: "Run") -> int:
+    """How many clips beyond the one whose turn it is are heard: those that the denoiser runs ahead, and what several ranks begin behind them."""
+    spec, ahead = run.spec, run.settings.ahead
+    ranks = count_ranks(parse_gpus(run.settings.gpus))
+    if not ahead or ranks == 1:
+        return ahead
+    blocks = max(1, spec.clip_frames // spec.block_frames)
+    return ahead + count_clips_ahead(ranks, spec.steps, blocks) - 1
 
 
 def read_motion_before(run: "Run", clip: int) -> "Float":

@@ -222,23 +222,26 @@ class DenoiseAhead:
         return denoiser
 
     def _begin_following(self, denoiser: "Denoiser", features: "Float") -> None:
-        """Begin the next clip, and the one behind it, where the denoiser's ranks would else wait for each other at the border between them."""
+        """Begin the next clip, and those behind it for which the denoiser's ranks would else wait for each other."""
         if not isinstance(denoiser, PipelinedDenoiser):
             return
         following = denoiser.next_clip + 1
         if self._begun < following:
             denoiser.begin_clip(features)
             self._begun = following
-        if self._begun == following and denoiser.takes_ahead and self._reserve_clip(following):
-            denoiser.begin_clip(self._hear(following))
+        ahead = denoiser.clips_ahead
+        while self._begun < following + ahead and self._reserve_clip(self._begun, ahead):
+            denoiser.begin_clip(self._hear(self._begun - 1))
 
-    def _reserve_clip(self, clip: int) -> bool:
+    def _reserve_clip(self, clip: int, ahead: int) -> bool:
         """Note that a clip is begun, with its seed on this route; False if it is not due, or a carry is to stand before it, which the next clip must not have passed."""
         last = self._reach.last
         if clip > last or self._source.carries.is_due(clip, last):
             return False
         with self._changed:
-            due = not self._quit and self._is_due(clip) and features_are_there(self._run, clip)
+            # Of those that are begun one is denoised; the others do not wait for the disk yet.
+            due = not self._quit and self._is_due(clip, ahead - 1)
+            due = due and features_are_there(self._run, clip)
             self._begun += due
             return due
 
@@ -268,10 +271,11 @@ class DenoiseAhead:
             self._busy = not self._quit and not ends
             return self._busy
 
-    def _is_due(self, clip: int) -> bool:
+    def _is_due(self, clip: int, further: int = 0) -> bool:
         if clip <= self._wanted:
             return clip not in self._made
-        if clip > self._wanted + self._reach.bound or self._run.latents.complete(clip):
+        bound = self._reach.bound and self._reach.bound + further
+        if clip > self._wanted + bound or self._run.latents.complete(clip):
             return False
         # Where an older take goes on, nothing runs ahead.
         follows = leads_to(self._run.spec, self._route.stand_before(clip), clip)
@@ -321,8 +325,9 @@ class DenoiseAhead:
 
     def _copy_state(self, denoiser: "Denoiser") -> "list[tuple[str, NDArray[Any]]] | None":
         following, carries = denoiser.next_clip, self._source.carries
-        # Before a join stands the older take's.
-        if not carries.is_due(following, self._reach.last) or following in self._run.spec.joins:
+        # Before a join stands the older take's. It may be due only since the clip behind it was begun.
+        due = carries.is_due(following, self._reach.last) and self._begun <= following
+        if not due or following in self._run.spec.joins:
             return None
         # With fewer clips between, it could be deleted before the one that it stands before is published.
         if not carries.fits_memory and carries.interval > self._reach.bound:

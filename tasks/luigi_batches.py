@@ -13,7 +13,7 @@ from storage.remote.address import name_run
 from tasks.audio import ExtractAudio
 from tasks.base import FolderTask
 from tasks.clip import DecodeClip, DenoiseClip, segment_is_there
-from tasks.clip_context import features_are_there
+from tasks.clip_context import count_heard_ahead, features_are_there
 from tasks.session import Session
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def make_batches(
     there = made.get(kind) or partial(segment_is_there, run)
     missing = (clip for clip in clips if not there(clip))
     for window in chunk_clips(missing, CLIPS_PER_BATCH):
-        beyond = range(window[-1] + 1, window[-1] + 1 + session.run.settings.ahead)
+        beyond = range(window[-1] + 1, window[-1] + 1 + count_heard_ahead(run))
         heard = [clip for clip in beyond if clip in coming]
         yield ClipBatch(folder=folder, stage=kind.stage, clips=tuple(window), heard=tuple(heard))
         release_luigi_memory(session)

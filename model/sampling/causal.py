@@ -8,6 +8,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
+from math import ceil
 from typing import Protocol
 
 import numpy as np
@@ -76,6 +77,9 @@ class TaskOrder:
         self._drains = config.sink_from_first_clip
         self._due: list[tuple[bool, int, int, BlockTask]] = []
         self._left = Counter[int]()
+        self._taken = 0
+        self._last: dict[int, int] = {}
+        """How many tasks had been taken out with a clip's last."""
 
     def add_clip(self, clip: int) -> None:
         """Put in the tasks of a clip."""
@@ -98,11 +102,21 @@ class TaskOrder:
         """The next, taken out."""
         task = heapq.heappop(self._due)[-1]
         self._left[task.clip] -= 1
+        self._taken += 1
+        self._last[task.clip] = self._taken
         return task
 
     def has_clip(self, clip: int) -> bool:
         """True while a task of a clip is there."""
         return self._left[clip] > 0
+
+    def end_clip(self, clip: int) -> None:
+        """Forget a clip whose tasks are all taken out."""
+        del self._left[clip], self._last[clip]
+
+    def count_behind(self, clip: int) -> int:
+        """Tasks that have been taken out behind a clip's last."""
+        return self._taken - self._last[clip]
 
     def has_any(self) -> bool:
         """True while a task is there."""
@@ -112,6 +126,7 @@ class TaskOrder:
         """Forget all."""
         self._due.clear()
         self._left.clear()
+        self._last.clear()
 
 
 def goes_in_waves(setup: DenoisingSetup) -> bool:
@@ -145,10 +160,11 @@ class CausalDenoiser:
         return self.stage.cache
 
     @property
-    def takes_ahead(self) -> bool:
-        """True where the clip behind `next_clip` may be begun now: others would wait for it else."""
-        follows = self.setup.transformer.config.motion_follows
-        return self.plan.overlaps and not follows and self._begun <= self._clip + 1
+    def clips_ahead(self) -> int:
+        """How many clips behind `next_clip` are to be begun before it is asked for (ShardPlan.blocks_ahead); 0: none may be."""
+        if self.setup.transformer.config.motion_follows:
+            return 0
+        return ceil(self.plan.blocks_ahead / self.setup.blocks)
 
     def begin_clip(self, audio: Float) -> None:
         """Begin the clip behind those that are begun, with its features [layer, channel, frame], or [speaker, layer, channel, frame] where the conditioning has masks."""
@@ -172,7 +188,8 @@ class CausalDenoiser:
         if clip == 0 and self.setup.transformer.config.sink_from_first_clip:
             self._follow_block(BlockTask(0, 0))
         else:
-            self._run_ahead()
+            self._run_ahead(clip)
+        self._order.end_clip(clip)
         self._clip += 1
         trail, after_steps = (
             self.runner.collect_latents(clip),
@@ -227,11 +244,10 @@ class CausalDenoiser:
         if last and self.setup.transformer.config.motion_follows:
             self._follow_block(task)
 
-    def _run_ahead(self) -> None:
-        """Hand out tasks of the clip behind while the last ones of this clip are with other ranks."""
-        for _ in range(self.plan.slack):
-            if self._order.has_any():
-                self._run_task(self._order.pop_task())
+    def _run_ahead(self, clip: int) -> None:
+        """Hand out tasks of the clips behind while the last ones of this clip are with other ranks."""
+        while self._order.has_any() and self._order.count_behind(clip) < self.plan.slack:
+            self._run_task(self._order.pop_task())
 
     def _follow_block(self, task: BlockTask) -> None:
         if self.crew:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from math import ceil
 
 from model.kv.kv_shape import Shard
 from storage.errors import BadOption
@@ -101,9 +102,9 @@ class ShardPlan:
         return self.steps * (self.ranks if self.mode == "steps" else self.stride)
 
     @property
-    def overlaps(self) -> bool:
-        """True if tasks of a clip are due before the clip before it is done, where that is begun."""
-        return self.waves or self.slack > 0
+    def blocks_ahead(self) -> int:
+        """How many blocks behind one are to be begun before its last task is done, or ranks wait for each other, or layers that wait on the host come for fewer of them: those that stand between its steps, and those of `slack`."""
+        return self.stride * (self.steps - 1) + self.slack // self.steps
 
     @property
     def edges(self) -> list[tuple[int, int]]:
@@ -135,6 +136,16 @@ class ShardPlan:
         if layers.stop == self.layers:
             return None
         return self.owner(shard.steps[0] if step is None else step, layers.stop)
+
+
+def count_clips_ahead(ranks: int, steps: int, blocks: int) -> int:
+    """How many clips of so many blocks behind one are to be begun before its last task is done, whichever way so many ranks share them out (`ShardPlan.blocks_ahead`)."""
+    whole = Shard(range(steps), range(ranks))
+    plans = [
+        plan_even_layers(whole, ranks),
+        *([plan_steps(whole, ranks)] if ranks <= steps else []),
+    ]
+    return ceil(max(plan.blocks_ahead for plan in plans) / blocks)
 
 
 def plan_one(shard: Shard, *, waves: bool = False) -> ShardPlan:

@@ -13,7 +13,7 @@ from model.sharding.leader import Leader
 class GuidedDenoiser:
     """The Denoiser of both ranks: latents of one, to the bit, as either computes what one computes."""
 
-    takes_ahead = False
+    clips_ahead = 0
     """A clip follows the decoded one before it."""
 
     def __init__(self, denoiser: ClipwiseDenoiser, leader: Leader) -> None:

@@ -39,8 +39,8 @@ class PipelinedDenoiser(Protocol):
     """What a denoiser on several ranks has beside a Denoiser: it may begin a clip while the one before is with other ranks."""
 
     @property
-    def takes_ahead(self) -> bool:
-        """True where the clip behind those that are begun may be begun before `next_clip` is asked for."""
+    def clips_ahead(self) -> int:
+        """How many clips behind `next_clip` are to be begun before it is asked for, or ranks wait for each other; 0: none may be."""
 
     def begin_clip(self, audio: Float) -> None:
         """Begin it, with its own features [layer, channel, frame]; `denoise` passes over what it is given for it."""

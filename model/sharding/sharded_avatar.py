@@ -42,9 +42,9 @@ class ShardedDenoiser:
         return self._denoiser.next_clip
 
     @property
-    def takes_ahead(self) -> bool:
-        """True where the clip behind `next_clip` may be begun now."""
-        return self._denoiser.takes_ahead
+    def clips_ahead(self) -> int:
+        """How many clips behind `next_clip` are to be begun before it is asked for."""
+        return self._denoiser.clips_ahead
 
     def begin_clip(self, audio: Float) -> None:
         """Begin the clip behind those that are begun, with its features [layer, channel, frame]."""

@@ -18,7 +18,7 @@ Row = tuple[int, int, int, float, float, float]
 
 @dataclass(frozen=True)
 class RankShares:
-    """Shares of the time between a rank's first and last counted task."""
+    """Shares of the time between a rank's first counted task and the first of the last clip."""
 
     rank: int
     clips: int
@@ -50,16 +50,17 @@ def main() -> None:
 def measure_shares(rank: int, rows: list[Row]) -> RankShares:
     """The shares of a rank's tasks, of the clips that count. Raises ValueError where there are none."""
     last = max(row[0] for row in rows)
-    counted = sorted((row for row in rows if FIRST <= row[0] < last), key=lambda row: row[3])
-    if not counted:
+    if last <= FIRST:
         raise ValueError(
             f"{last + 1} clips are too few: the first {FIRST} and the last do not count"
         )
-    span = counted[-1][5] - counted[0][3]
+    start, stop = (min(row[3] for row in rows if row[0] == clip) for clip in (FIRST, last))
+    # By time, not by clip: by layers those of two clips take turns, and what was left out would look idle.
+    counted = [row for row in rows if start <= row[3] < stop]
+    span, a_clip = stop - start, sum(row[0] == FIRST for row in rows)
     waiting = sum(begun - asked for *_, asked, begun, _ in counted) / span
     computing = sum(done - begun for *_, begun, done in counted) / span
-    clips = last - FIRST
-    return RankShares(rank, clips, span / clips, computing, waiting)
+    return RankShares(rank, last - FIRST, span * a_clip / len(counted), computing, waiting)
 
 
 if __name__ == "__main__":

@@ -228,7 +228,7 @@ def denoise_clips(denoiser: Denoiser, sounds: list[Float]) -> Iterator[Float]:
     begun = 0
     for clip, sound in enumerate(sounds):
         if isinstance(denoiser, PipelinedDenoiser):
-            while begun < len(sounds) and (begun == clip or denoiser.takes_ahead):
+            while begun < len(sounds) and begun <= clip + denoiser.clips_ahead:
                 denoiser.begin_clip(sounds[begun])
                 begun += 1
         yield denoiser.denoise(sound).latents

@@ -3,6 +3,8 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +78,19 @@ def test_a_signal_ends_the_waiting(
 ) -> None:
     """Not the clip that is being made: it comes out at the end."""
     ahead, place = session.denoise_ahead, tmp_path / "held"
-    with held(place, "denoise", 1) as more:
-        monkeypatch.setenv("FAKE_HOLD", more["FAKE_HOLD"])
-        ahead.take(0)
-        wait_until((place / "denoise.1.reached").exists)
-        session.stop.signal = signal.SIGTERM
-        with pytest.raises(Stopped, match="SIGTERM"):
-            ahead.take(1)
-        assert ahead.take(0).clip == 0
-    assert [made.clip for made in ahead.end()] == [0, 1]
+    with ThreadPoolExecutor(1) as beside:
+        with held(place, "denoise", 1) as more:
+            monkeypatch.setenv("FAKE_HOLD", more["FAKE_HOLD"])
+            ahead.take(0)
+            wait_until((place / "denoise.1.reached").exists)
+            session.stop.signal = signal.SIGTERM
+            with pytest.raises(Stopped, match="SIGTERM"):
+                ahead.take(1)
+            assert ahead.take(0).clip == 0
+            # Before the clip comes out: another would be begun else.
+            ending = beside.submit(ahead.end)
+            wait_until(lambda: ahead._quit)
+        assert [made.clip for made in ending.result()] == [0, 1]
     session.stop.signal = None
 
 
@@ -165,9 +171,7 @@ class Ranked(FakeDenoiser):
         super().__init__(*given)
         self.begun, self.asked = [], []
 
-    @property
-    def takes_ahead(self) -> bool:
-        return len(self.begun) <= self.next_clip + 1
+    clips_ahead = 1
 
     def begin_clip(self, audio: Any) -> None:
         self.begun.append(audio.tobytes())
@@ -178,15 +182,9 @@ class Ranked(FakeDenoiser):
         return super().denoise(audio)
 
 
-def test_a_clip_is_begun_before_the_one_before_it_has_come(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By a denoiser that can, with its own features; not where a carry stands between the two, and not beyond the bound. The film is the same."""
-    plain, run = (
-        begin(4.0, run=tmp_path / "plain"),
-        begin(4.0, ahead=2, clip_batch_size=4, carry_every=3),
-    )
-    make_film(plain)
+@pytest.fixture
+def ranked(monkeypatch: pytest.MonkeyPatch) -> list[Ranked]:
+    """The denoisers of films from now on."""
     made: list[Ranked] = []
 
     def denoiser(avatar: Any, inputs: Any, seed: Any, poses: Any = None) -> Ranked:
@@ -194,15 +192,70 @@ def test_a_clip_is_begun_before_the_one_before_it_has_come(
         return made[-1]
 
     monkeypatch.setattr(FakeAvatar, "denoiser", denoiser)
+    return made
+
+
+def take_all(run: Run) -> Iterator[Any]:
+    """The latents of all clips, whose sound is there before the first is denoised."""
     folder = str(run.root)
     with open_session(run, FilmPart(), StopFlag()) as session:
         EncodeInputs(folder=folder).run()
         for clip in range(run.spec.clips):
             ExtractAudio(folder=folder, clip=clip).run()
         for clip in range(run.spec.clips):
-            taken = session.denoise_ahead.take(clip)
-            assert taken.denoised.latents.tobytes() == plain.latents.read(clip).tobytes()
+            yield session.denoise_ahead.take(clip).denoised.latents
             session.denoise_ahead.release(clip)
+
+
+@pytest.mark.parametrize(
+    ("clips_ahead", "begun"),
+    [(1, [2, 2, 1, 2, 2, 1, 2, 2]), (2, [3, 2, 1, 3, 2, 1, 3, 2])],
+)
+def test_clips_are_begun_before_the_one_before_them_has_come(
+    begin: Begin,
+    tmp_path: Path,
+    ranked: list[Ranked],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    clips_ahead: int,
+    begun: list[int],
+) -> None:
+    """By a denoiser that can, as many as it asks for, each with its own features; none behind a carry that is to be saved. The film is the same."""
+    with monkeypatch.context() as alone:
+        alone.setattr(Ranked, "clips_ahead", 0)
+        plain = begin(4.0, run=tmp_path / "plain")
+        make_film(plain)
+    ranked.clear()
+    monkeypatch.setattr(Ranked, "clips_ahead", clips_ahead)
+    run = begin(4.0, ahead=2, clip_batch_size=4, carry_every=3)
+    for clip, latents in enumerate(take_all(run)):
+        assert latents.tobytes() == plain.latents.read(clip).tobytes()
     # Clips 3, 6 and 9 begin at a carry; the last has none behind it.
-    assert made[0].asked[:8] == [2, 2, 1, 2, 2, 1, 2, 2]
-    assert made[0].asked[-1] == 1
+    assert ranked[0].asked[:8] == begun
+    assert ranked[0].asked[-1] == 1
+
+
+def test_no_carry_is_taken_that_a_clip_begun_has_passed(
+    begin: Begin, ranked: list[Ranked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one is due only since the clip behind it was begun, as what a carry costs is known by then, the next will do."""
+    asked: list[tuple[int, int]] = []
+
+    def carry(denoiser: Ranked) -> Any:
+        asked.append((len(denoiser.begun), denoiser.next_clip))
+        return FakeDenoiser.carry(denoiser)
+
+    monkeypatch.setattr(Ranked, "carry", carry, raising=False)
+    run = begin(6.0, ahead=2, clip_batch_size=4, carry_every=0)
+    denoise = Ranked.denoise
+
+    def denoise_and_change(denoiser: Ranked, audio: Any) -> Any:
+        made = denoise(denoiser, audio)
+        every = 2 if denoiser.next_clip == 4 else 0
+        run.settings = replace(run.settings, carry_every=every)
+        return made
+
+    monkeypatch.setattr(Ranked, "denoise", denoise_and_change)
+    assert len(list(take_all(run))) == run.spec.clips
+    assert ranked[0].asked[3] == 2, "the clip behind was begun"
+    assert all(begun == clip for begun, clip in asked)

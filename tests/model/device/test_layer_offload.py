@@ -53,7 +53,7 @@ def film(
 def begin_both(loop: CausalDenoiser) -> None:
     """The first clip and the next."""
     loop.begin_clip(sound(LATENTS, seed=0))
-    assert loop.takes_ahead
+    assert loop.clips_ahead
     loop.begin_clip(sound(LATENTS, seed=1))
 
 

@@ -139,7 +139,7 @@ def make_clips(loop: CausalDenoiser, clips: range, *, ahead: bool = False) -> li
     """The latents after each step of some clips; `ahead`: each clip is begun before the one before has come back, where it may be."""
     made, begun = [], clips.start
     for clip in clips:
-        while ahead and begun < clips.stop and (begun == clip or loop.takes_ahead):
+        while ahead and begun < clips.stop and begun <= clip + loop.clips_ahead:
             loop.begin_clip(sound(LATENTS, seed=begun))
             begun += 1
         made.append(loop.denoise(sound(LATENTS, seed=clip)).steps)

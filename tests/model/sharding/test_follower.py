@@ -50,7 +50,7 @@ def truth(kind: str) -> tuple[list[np.ndarray], list[tuple[str, np.ndarray]]]:
 def test_ranks_make_the_bits_of_one(kind: str, plan: ShardPlan, ahead: bool) -> None:
     """Every step of every clip and every byte of the carry, whether clips are begun ahead or not."""
     with ranked(kind, plan) as loop:
-        assert loop.takes_ahead == (kind == "live" and plan.overlaps)
+        assert (loop.clips_ahead > 0) == (kind == "live" and plan.blocks_ahead > 0)
         assert same(make_clips(loop, CLIPS, ahead=ahead), truth(kind)[0])
         carry = copy_carry(loop)
         assert [name for name, _ in carry] == [name for name, _ in truth(kind)[1]]

@@ -15,13 +15,23 @@ def make_rows(clips: int) -> list[Row]:
     return [(clip, 0, 0, 2.0 * clip, 2 * clip + 0.5, 2 * clip + 1.5) for clip in range(clips)]
 
 
-def test_shares_are_of_the_time_between_the_first_and_the_last_counted_task() -> None:
-    """The first three clips and the last do not count: of three between them, 5.5 seconds, 3 compute and 1.5 wait."""
+def test_shares_are_of_the_time_until_the_last_clip_begins() -> None:
+    """The first three clips and the last do not count: of the six seconds of three between them, 3 compute and 1.5 wait."""
     found = measure_shares(1, make_rows(7))
     assert (found.rank, found.clips) == (1, 3)
-    assert found.seconds == pytest.approx(5.5 / 3)
-    assert (found.computing, found.waiting) == pytest.approx((3 / 5.5, 1.5 / 5.5))
-    assert found.idle == pytest.approx(1 / 5.5)
+    assert found.seconds == pytest.approx(2)
+    assert (found.computing, found.waiting) == pytest.approx((0.5, 0.25))
+    assert found.idle == pytest.approx(0.25)
+
+
+def test_clips_that_take_turns_leave_no_idle_time() -> None:
+    """By layers the first tasks of a clip come between the last ones of the clip before: all of them count that lie in the time."""
+    order = [(clip + (task > 2 and turn), task) for clip in range(7) for task in range(4) for turn in range(2)]  # fmt: skip
+    rows = [(clip, 0, task, float(n), float(n), n + 1.0) for n, (clip, task) in enumerate(order)]
+    found = measure_shares(0, rows)
+    assert found.computing == pytest.approx(1)
+    assert found.idle == pytest.approx(0)
+    assert found.seconds == pytest.approx(8)
 
 
 def test_too_few_clips_are_refused() -> None:
@@ -40,4 +50,4 @@ def test_a_table_has_a_row_for_each_rank(
     rank_timeline.main()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines[2:]] == ["0", "1"]
-    assert lines[2] == "| 0 | 1.833 | 54.5% | 27.3% | 18.2% |"
+    assert lines[2] == "| 0 | 2.000 | 50.0% | 25.0% | 25.0% |"

@@ -1,0 +1,31 @@
+"""What a clip takes from others, and how early its sound is heard."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from storage.run import Run
+from tasks.audio import ExtractAudio
+from tasks.clip_context import count_heard_ahead
+
+Begin = Callable[..., Run]
+LAUNCHED = {"RANK": "0", "WORLD_SIZE": "8", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "gpus", "env", "clips"),
+    [(2, "", {}, 2), (2, "4", {}, 2), (2, "8", {}, 3), (2, "", LAUNCHED, 3), (0, "8", {}, 0)],
+)
+def test_sound_is_heard_before_ranks_begin_its_clip(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, *, ahead: int, gpus: str, env: dict[str, str], clips: int
+) -> None:  # fmt: skip
+    """As far ahead as the denoiser runs; where eight ranks begin two clips of four blocks behind the one that they are at, a clip further."""
+    run = begin(10.0, ahead=ahead)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    spec = replace(run.spec, steps=4, clip_frames=48, block_frames=12)
+    other = type("Opened", (), {"spec": spec, "settings": replace(run.settings, gpus=gpus)})
+    assert count_heard_ahead(other) == clips
+    monkeypatch.setattr(ExtractAudio, "opened_run", other)
+    assert ExtractAudio(folder=str(run.root), clip=5).due == 5 - clips
