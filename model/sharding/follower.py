@@ -5,13 +5,11 @@ from typing import Any, Protocol
 from model.avatar import Float, Named, Poses, Seed
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.clipwise import ClipwiseDenoiser
+from model.sampling.shard_plan import ShardPlan
 from model.sampling.task_runner import TaskRunner, make_runner
 from model.sampling.task_times import save_task_times
 from model.sharding.instructions import Instruction, Kind
 from model.sharding.links import TensorLinks
-
-CLIPS_KEPT = 4
-"""Clips whose seeds and poses are remembered: as many as can be under way, and some."""
 
 
 class PreparesDenoising(Protocol):
@@ -31,13 +29,15 @@ class DenoisesClips(Protocol):
 class ClipSeeds:
     """The seed of each clip that is under way, as it was when the clip was begun: the same on all ranks. Its pose latents, too, on ranks that have no other way to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: ShardPlan) -> None:
         self._begun: dict[int, tuple[int, Float | None]] = {}
+        # Where each is a block: those that are begun behind one, and that one.
+        self._most = plan.blocks_ahead + 1
 
     def note_seed(self, clip: int, seed: int, pose: Float | None = None) -> None:
         """Remember the seed of a clip that begins, and its pose latents [c, t, h, w] where it has some; those of clips long past are forgotten."""
         self._begun[clip] = seed, pose
-        for old in [each for each in self._begun if each < clip - CLIPS_KEPT]:
+        for old in [each for each in self._begun if each < clip - self._most]:
             del self._begun[old]
 
     def seed_of(self, clip: int) -> int:
@@ -57,7 +57,7 @@ class Follower:
         self._avatar: Any = avatar
         self._runner: TaskRunner | None = None
         self._clipwise: ClipwiseDenoiser | None = None
-        self._seeds = ClipSeeds()
+        self._seeds = ClipSeeds(links.plan)
 
     def follow_instructions(self) -> None:
         """Do what rank 0 says, until it says END."""

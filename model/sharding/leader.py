@@ -21,7 +21,7 @@ class Leader:
         """Tell all ranks that a film with these inputs follows."""
         self.links, self.plan = links, links.plan
         self._seed, self._poses = seed, poses
-        self.seeds = ClipSeeds()
+        self.seeds = ClipSeeds(links.plan)
         """Those of rank 0 itself: what gives each clip its seed may change its mind while the clip is under way."""
         self.links.tell_all(
             Instruction(Kind.SET_UP, arrays={name: np.asarray(x) for name, x in inputs.items()})

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from model.kv.kv_shape import Shard
 from model.sampling.shard_plan import (
     ShardPlan,
     plan_cut_steps,
@@ -12,6 +13,7 @@ from model.sampling.shard_plan import (
     plan_one,
     plan_steps,
 )
+from model.sharding.follower import ClipSeeds
 from tests.model.sharding.ranks import (
     LATENTS,
     WHOLE,
@@ -24,6 +26,7 @@ from tests.model.sharding.ranks import (
 from tests.model.small import sound
 
 CLIPS = range(3)
+WHOLE_OF_EIGHT = Shard(range(4), range(8))
 PLANS = {
     "2 by steps": plan_steps(WHOLE, 2),
     "3 by steps": plan_steps(WHOLE, 3),
@@ -94,3 +97,15 @@ def test_one_rank_is_the_plan_of_one() -> None:
     for plan in (plan_steps(WHOLE, 1), plan_layers(WHOLE, [5])):
         assert plan == plan_one(WHOLE)
         assert plan.edges == []
+
+
+@pytest.mark.parametrize("plan", [*PLANS.values(), plan_layers(WHOLE_OF_EIGHT, [1] * 8)])
+def test_seeds_of_clips_under_way_are_remembered(plan: ShardPlan) -> None:
+    """Of short clips as many are begun as there are blocks ahead: eight ranks lost the first one's, when four were remembered. Those of clips long past are forgotten."""
+    seeds = ClipSeeds(plan)
+    ahead = plan.blocks_ahead
+    for clip in range(ahead + 20):
+        seeds.note_seed(clip, 100 + clip)
+        assert seeds.seed_of(max(0, clip - ahead)) == 100 + max(0, clip - ahead)
+    with pytest.raises(KeyError):
+        seeds.seed_of(0)
