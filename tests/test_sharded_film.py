@@ -129,6 +129,24 @@ def test_guidance_is_shared_by_two_ranks(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_eight_ranks_and_clips_of_a_block(tmp_path: Path) -> None:
+    """Eight clips are begun behind the one that is denoised; killed, the film is gone on with by four ranks: the bytes of one process."""
+    weights, film = tmp_path / "ckpt", tmp_path / "eight"
+    run(sys.executable, "-m", "model.tools.make_checkpoint", "--out", str(weights), "--size", "tiny", "--layers", "8")  # fmt: skip
+    flags = ("--model", "live-avatar", "--infer-frames", "12", "--num-clip", "14", "--carry-every", "5")  # fmt: skip
+    words = (*NEW, *flags, "--weights", str(weights), "--device", "cpu")
+    run(*words, "--run", str(tmp_path / "one"))
+    eight = ("--gpus", "8", "--parallel", "layers")
+    with begun(film, *eight, new=words) as (worker, ranks):
+        wait_until((film / "commits" / "latents.00007.json").exists, of=worker)
+        ranks[4].kill()
+        said = worker.communicate(timeout=LONG)[1]
+    assert "Rank 5 of 8 was killed by SIGKILL." in said
+    resume(film, "--gpus", "4", "--parallel", "layers")
+    assert pieces(film) == pieces(tmp_path / "one")
+
+
+@pytest.mark.slow
 def test_by_heads_a_killed_film_goes_on_by_heads_alone(tmp_path: Path) -> None:
     """Killed, it ends as the unbroken one, to the byte. One process computes other last bits: it is refused, or makes a joint, from the carry that ranks have saved."""
     by_heads = ("--gpus", "2", "--parallel", "heads")
