@@ -27,5 +27,7 @@ def test_sound_is_heard_before_ranks_begin_its_clip(
     spec = replace(run.spec, steps=4, clip_frames=48, block_frames=12)
     other = type("Opened", (), {"spec": spec, "settings": replace(run.settings, gpus=gpus)})
     assert count_heard_ahead(other) == clips
+    follows = type("Opened", (), {"spec": replace(spec, motion_latents=19, steps=40), "settings": other.settings})  # fmt: skip
+    assert count_heard_ahead(follows) == ahead
     monkeypatch.setattr(ExtractAudio, "opened_run", other)
     assert ExtractAudio(folder=str(run.root), clip=5).due == 5 - clips
