@@ -124,7 +124,7 @@ def run_forwards(loop: CausalDenoiser, place: checkpoint.WeightsLocation) -> Ite
 
 @torch.inference_mode()
 def fill_cache(cache: KVCache, device: torch.device) -> None:
-    """Fill the KV cache with normal numbers, the same in every precision but for their rounding, wherever it lies: a card draws others than a host, and a hundred times as fast."""
+    """Fill the KV cache with normal numbers, the same in every precision but for their rounding, wherever it lies: a card draws others than a host, and sooner."""
     shape = cache.shape
     sizes = (2, shape.batch, shape.own, shape.heads, shape.head_dim)
     for (step, layer), slots in zip(cache.places, cache.slots, strict=True):
