@@ -1,5 +1,6 @@
 """The causal convolution of a Hopper card beside F.conv3d, alone and in the whole decoder; where there is no such card, what is asked of it."""
 
+import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
@@ -105,7 +106,11 @@ def test_a_decoder_with_it_is_as_near(kernel: ModuleType, monkeypatch) -> None:
 
 
 def test_the_decoder_asks_for_it(monkeypatch) -> None:
-    """Where there is such a card: of wide pictures in several frames alone, which are not folded then; the frames are those of F.conv3d."""
+    """Where there is such a card: of wide pictures in several frames alone, which are not folded then; the frames are those of F.conv3d.
+
+    All of it on the processor: a card's own convolution rounds otherwise where it is asked for another layout.
+    """
+    monkeypatch.setattr(sys.modules[__name__], "DEVICE", torch.device("cpu"))
     latents, asked = draw(1, 16, 3, 8, 8), list[tuple[int, ...]]()
 
     def convolve(frames: Tensor, ordered: Tensor) -> Tensor:
