@@ -36,23 +36,25 @@ def _store_row(h, out, codes, scales, row, at, live, D: tl.constexpr, EIGHT: tl.
 
 @triton.jit
 def _norm_modulate_kernel(
-    x, y, gate, total, scale, shift, out, codes, scales, eps, length, segments, gate_stride, stride,
+    x, y, gate, total, scale, shift, out, codes, scales, eps, length, segments, gate_length, gates, gate_stride, stride,
     D: tl.constexpr, BLOCK: tl.constexpr, ADDS: tl.constexpr, GATED: tl.constexpr, AFFINE: tl.constexpr, EIGHT: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, BLOCK)
     live = at < D
-    segment = tl.minimum(row // length, segments - 1)
     value = tl.load(x + row * D + at, mask=live, other=0.0).to(tl.float32)
     if ADDS:
         more = tl.load(y + row * D + at, mask=live, other=0.0).to(tl.float32)
         if GATED:
-            more = more * tl.load(gate + segment * gate_stride + at, mask=live, other=0.0)
+            # What is added may have other segments than the norm: a layer's of its steps, the injector's of its frames.
+            part = tl.minimum(row // gate_length, gates - 1)
+            more = more * tl.load(gate + part * gate_stride + at, mask=live, other=0.0)
         value += more
         tl.store(total + row * D + at, value, mask=live)
     mean = tl.sum(value, 0) / D
     centred = tl.where(live, value - mean, 0.0)
     h = centred * tl.rsqrt(tl.sum(centred * centred, 0) / D + eps)
+    segment = tl.minimum(row // length, segments - 1)
     much = tl.load(scale + segment * stride + at, mask=live, other=0.0).to(tl.float32)
     far = tl.load(shift + segment * stride + at, mask=live, other=0.0).to(tl.float32)
     h = h * much + far if AFFINE else h * (1.0 + much) + far
@@ -203,13 +205,14 @@ def add_norm_modulate(
     x, width = x.contiguous(), x.shape[-1]
     block = triton.next_power_of_2(width)
     y, gate = (x, None) if added is None else (added.rows.contiguous(), added.gate)
+    parts = shaping.lengths if added is None else added.lengths
     total = x if added is None else torch.empty_like(x, dtype=torch.float32)
     out = _allocate_rows(x, layer)
     codes, scales = out if isinstance(out, Fp8Rows) else (x, x)
     _norm_modulate_kernel[(x.numel() // width,)](
         x, y, x if gate is None else gate, total, shaping.scale, shaping.shift,
         x if isinstance(out, Fp8Rows) else out, codes, scales, shaping.eps,
-        shaping.lengths[0], len(shaping.lengths), _stride_of(gate),
+        shaping.lengths[0], len(shaping.lengths), parts[0], len(parts), _stride_of(gate),
         shaping.scale.stride(1), width, block, added is not None, gate is not None,
         shaping.affine, isinstance(out, Fp8Rows), num_warps=choose_warps(block),
     )  # fmt: skip

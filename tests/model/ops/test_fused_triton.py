@@ -80,12 +80,16 @@ def test_tokens_enter_a_layer(kernels, kind: str, lengths: tuple[int, ...], gate
         assert distance(kernels.add_residual(x, added), wanted) < 1e-6
 
 
-def test_one_gate_is_that_of_all_segments(kernels) -> None:
-    """What is added may have one gate where the norm behind it has a row for each segment."""
-    scale, shift = draw(1, 2, 2, DIM, seed=1).unbind(2)
-    shaping = Modulation(scale, shift, (L // 2, L - L // 2), 1e-6)
+@pytest.mark.parametrize("gates", LENGTHS, ids=str)
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+def test_what_is_added_has_segments_of_its_own(
+    kernels, lengths: tuple[int, ...], gates: tuple[int, ...]
+) -> None:
+    """One gate, or as many as it has segments, whichever the norm behind it has."""
+    scale, shift = draw(1, len(lengths), 2, DIM, seed=1).unbind(2)
+    shaping = Modulation(scale, shift, lengths, 1e-6)
     x, layer = draw(1, L, DIM, seed=2), linear("float32")
-    added = GatedResidual(draw(1, L, DIM, seed=3), draw(1, 1, DIM, seed=4), (L,))
+    added = GatedResidual(draw(1, L, DIM, seed=3), draw(1, len(gates), DIM, seed=4), gates)
     made = kernels.add_norm_modulate(x, added, shaping, layer)
     for one, other in zip(made, fused.add_norm_modulate(x, added, shaping, layer), strict=True):
         assert distance(one, other) < 1e-6
