@@ -23,17 +23,17 @@ class StagedBuffer:
 
 
 class HostDeviceCopier:
-    """Brings runs of bytes from the host to one of two places on the card, ahead of their use, and takes others back.
+    """Brings runs of bytes from the host to one of some places on the card, ahead of their use, and takes others back.
 
     What is fetched is taken in the same order, and its place is left before it is filled again. On a CPU everything happens at once.
     """
 
-    def __init__(self, size: int, device: torch.device) -> None:
-        """Allocate buffers for runs of at most `size` bytes."""
+    def __init__(self, size: int, device: torch.device, buffers: int = BUFFERS) -> None:
+        """Allocate so many buffers for runs of at most `size` bytes."""
         self._on_gpu = device.type == "cuda"
-        self._buffers = torch.empty(BUFFERS, size, dtype=torch.uint8, device=device)
+        self._buffers = torch.empty(buffers, size, dtype=torch.uint8, device=device)
         self._staged: deque[StagedBuffer] = deque()
-        self._released: list[Any] = [None] * BUFFERS
+        self._released: list[Any] = [None] * buffers
         self._next = 0
         if self._on_gpu:
             self._up, self._down = torch.cuda.Stream(device), torch.cuda.Stream(device)
@@ -42,9 +42,14 @@ class HostDeviceCopier:
         """The first `size` bytes of each buffer on the card, in the order in which they are filled."""
         return [buffer[:size] for buffer in self._buffers]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all buffers have been asked to be filled, and none is released."""
+        return len(self._staged) == len(self._buffers)
+
     def fetch(self, host_buffer: Tensor) -> None:
         """Begin to bring what lies at `host_buffer`, bytes in pinned memory."""
-        index, self._next = self._next, (self._next + 1) % BUFFERS
+        index, self._next = self._next, (self._next + 1) % len(self._buffers)
         target = self._buffers[index, : host_buffer.numel()]
         if not self._on_gpu:
             self._staged.append(StagedBuffer(index, target.copy_(host_buffer), None))

@@ -27,6 +27,9 @@ from model.kv.kv_window import (
     QuantizedKVWindow,
 )
 
+BUFFERS = 4
+"""Layers' bytes on the card where the cache is on the host: while rows of a wave are multiplied, those of all its steps can come."""
+
 Bits = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 
@@ -46,7 +49,7 @@ class KVCache:
     """Bytes of the cached blocks [place, slot, byte], a place for each layer at each step. The block at latent time t lies in slot t / block: the oldest is overwritten."""
 
     def __init__(self, shape: KVShape, like: Tensor, shard: Shard, config: KVCacheConfig) -> None:
-        """Allocate where `like` is, in its precision; with `on_host` only the window and two layers' bytes lie there."""
+        """Allocate where `like` is, in its precision; with `on_host` only the window and a few layers' bytes lie there."""
         self.shape, self.shard, self.dtype = shape, shard, like.dtype
         self.window: KVWindow = (
             QuantizedKVWindow(shape, like) if config.eight else DenseKVWindow(shape, like)
@@ -55,8 +58,10 @@ class KVCache:
         sizes = (len(self._place_of), shape.slots, self.window.slot_bytes)
         self._copier: HostDeviceCopier | None = None
         self._due: deque[tuple[int, int]] = deque()
+        self._coming: deque[tuple[int, int]] = deque()
+        """Those of the due that are not fetched yet."""
         if config.on_host:
-            self._copier = HostDeviceCopier(prod(sizes[1:]), like.device)
+            self._copier = HostDeviceCopier(prod(sizes[1:]), like.device, BUFFERS)
             self._host = HostMemory(prod(sizes), like.device)
             self.slots = self._host.bytes.view(sizes)
         else:
@@ -79,28 +84,35 @@ class KVCache:
     def begin(self, places: Iterable[tuple[int, int]]) -> None:
         """Say in which order steps and layers are attended to next, until all of these are."""
         if self._copier:
-            self._due.extend(places)
-            self._copier.fetch(self._bytes_of(*self._due[0]))
+            told = list(places)
+            self._due.extend(told)
+            self._coming.extend(told)
+            self._fetch_coming(self._copier)
 
-    def attend(self, step: int, layer: int, place: BlockPosition, qkv: QKV) -> Tensor:
-        """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each; the block is then cached."""
+    def attend(
+        self, step: int, layer: int, place: BlockPosition, qkv: QKV, out: Tensor | None = None
+    ) -> Tensor:
+        """Attention of a block's queries to itself, to the cached blocks and to the condition, [b, l, head, d] each, written to `out` where that is given; the block is then cached."""
         cached = self._slots_of(step, layer)
         kept = self._condition[layer - self.shard.layers.start]
         slot = cached[self.slot_at(place.start)]
         before = min(place.start // self.shape.block, self.shape.slots)
         if not self._copier:
-            return self.window.attend(CachedBlocks(cached, slot, before), kept, place, qkv)
+            return self.window.attend(CachedBlocks(cached, slot, before), kept, place, qkv, out)
         due = self._due.popleft()
         assert due == (step, layer), f"{due} was to come, not {(step, layer)}"
         fetched = self._copier.take().bytes.view_as(cached)
-        if self._due:
-            self._copier.fetch(self._bytes_of(*self._due[0]))
         # On its way to the host it stays on the card for a while.
         room = torch.zeros_like(slot, device=fetched.device)
-        attended = self.window.attend(CachedBlocks(fetched, room, before), kept, place, qkv)
+        attended = self.window.attend(CachedBlocks(fetched, room, before), kept, place, qkv, out)
         self._copier.write_back(room, slot)
         self._copier.release()
+        self._fetch_coming(self._copier)
         return attended
+
+    def _fetch_coming(self, copier: HostDeviceCopier) -> None:
+        while self._coming and not copier.is_full:
+            copier.fetch(self._bytes_of(*self._coming.popleft()))
 
     def slot_at(self, start: int) -> int:
         """The slot of the block that begins at this latent time."""

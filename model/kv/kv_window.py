@@ -56,8 +56,15 @@ class KVWindow(Protocol):
     def remember(self, k: Tensor, v: Tensor, room: Tensor) -> None:
         """Write a block's keys, rotated already, and values [b, l, head, d] into a slot of bytes."""
 
-    def attend(self, cached: CachedBlocks, kept: Any, place: BlockPosition, qkv: QKV) -> Tensor:
-        """Attention [b, l, head, d] of a block to the condition, to itself and to the cached blocks; then the block is cached."""
+    def attend(
+        self,
+        cached: CachedBlocks,
+        kept: Any,
+        place: BlockPosition,
+        qkv: QKV,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """Attention [b, l, head, d] of a block to the condition, to itself and to the cached blocks, written to `out` where that is given; then the block is cached."""
 
 
 class DenseKVWindow:
@@ -80,7 +87,14 @@ class DenseKVWindow:
         """See KVWindow."""
         self._cut(room[None])[0].copy_(rearrange([k, v], "two b l n d -> two b n l d"))
 
-    def attend(self, cached: CachedBlocks, kept: Tensor, place: BlockPosition, qkv: QKV) -> Tensor:
+    def attend(
+        self,
+        cached: CachedBlocks,
+        kept: Tensor,
+        place: BlockPosition,
+        qkv: QKV,
+        out: Tensor | None = None,
+    ) -> Tensor:
         """See KVWindow."""
         own = self._cut(cached.room[None])[0]
         q = self._fill(self._cut(cached.slots), own, kept, place, qkv)
@@ -88,7 +102,8 @@ class DenseKVWindow:
             ..., : self._shape.condition + (1 + cached.count) * self._shape.own, :
         ]
         attended = attend_heads(rearrange(q, "b l n d -> b n l d"), keys, values)
-        return rearrange(attended, "b n l d -> b l n d")
+        attended = rearrange(attended, "b n l d -> b l n d")
+        return attended if out is None else out.copy_(attended)
 
     def _fill(
         self, past: Tensor, own: Tensor, kept: Tensor, place: BlockPosition, qkv: QKV
@@ -147,7 +162,12 @@ class QuantizedKVWindow:
         quantized_kv.pack_kv(k, v, None, self._slot_of(room))
 
     def attend(
-        self, cached: CachedBlocks, kept: PackedKV, place: BlockPosition, qkv: QKV
+        self,
+        cached: CachedBlocks,
+        kept: PackedKV,
+        place: BlockPosition,
+        qkv: QKV,
+        out: Tensor | None = None,
     ) -> Tensor:
         """See KVWindow."""
         q, k, v = qkv
@@ -157,7 +177,7 @@ class QuantizedKVWindow:
         quantized_kv.pack_kv(k, v, place.own, window, own)
         seen = VisibleRows(self._shape.condition, self._shape.own, 1 + cached.count)
         past = quantized_kv.view_slots(cached.slots, self._own)
-        attended = quantized_kv.attend_packed(q, place.own, window, past, seen)
+        attended = quantized_kv.attend_packed(q, place.own, window, past, seen, out)
         quantized_kv.take_tiles(window, own, self._slot_of(cached.room))
         return attended
 

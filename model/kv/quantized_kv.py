@@ -120,9 +120,14 @@ def _copy_codes(codes: Tensor, to: Tensor) -> None:
 
 
 def attend_packed(
-    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
+    q: Tensor,
+    factors: Tensor,
+    window: PackedKV,
+    past: PackedKV,
+    seen: VisibleRows,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window and in slots [slot, b, …].
+    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window and in slots [slot, b, …]; written to `out` where that is given, rows of one tensor.
 
     Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958), and divided by the sum
     of these, not of what was rounded to them. Tile after tile, as the score by which shares are measured, and the scale in which values are added, decide how a share is rounded.
@@ -130,9 +135,16 @@ def attend_packed(
     if has_kernels(q) and q.shape[-1] == HOPPER_HEAD_DIM and is_hopper(q.device):
         from model.kv import quantized_kv_hopper
 
-        return quantized_kv_hopper.attend_packed(q, factors, window, past, seen)
-    if q.is_cuda:
-        return attend_unpacked(q, factors, window, past, seen)
+        return quantized_kv_hopper.attend_packed(q, factors, window, past, seen, out)
+    answer = attend_unpacked if q.is_cuda else attend_by_tiles
+    attended = answer(q, factors, window, past, seen)
+    return attended if out is None else out.copy_(attended)
+
+
+def attend_by_tiles(
+    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
+) -> Tensor:
+    """attend_packed as a formula, on a processor."""
     turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
     fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / INT8_LARGEST
     query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E

@@ -320,12 +320,18 @@ def _attend_kernel(
 
 
 def attend_packed(
-    q: Tensor, factors: Tensor, window: "PackedKV", past: "PackedKV", seen: "VisibleRows"
+    q: Tensor,
+    factors: Tensor,
+    window: "PackedKV",
+    past: "PackedKV",
+    seen: "VisibleRows",
+    out: Tensor | None = None,
 ) -> Tensor:
     """quantized_kv.attend_packed, for a batch of one with heads of 128 channels."""
     q = q if q.stride(-1) == 1 else q.contiguous()
     _, length, heads, d = q.shape
-    out = torch.empty(1, length, heads, d, dtype=q.dtype, device=q.device)
+    if out is None:
+        out = torch.empty(1, length, heads, d, dtype=q.dtype, device=q.device)
     # Without cached blocks nobody asks for them.
     past = past if len(past.keys) else type(past)(*(part[None] for part in window))
     lines, line, past_line = _describe_lines(window.keys, past.keys)

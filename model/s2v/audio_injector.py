@@ -36,6 +36,16 @@ class AudioStates:
         return self.keys, self.values, self.shift, self.scale
 
     @classmethod
+    def join(cls, states: "Sequence[AudioStates]", speakers: int) -> "AudioStates":
+        """Those of several runs of latents [(speaker t), …], one behind the other [(speaker run t), …]."""
+        cut = [
+            [rearrange(part, "(s t) ... -> s t ...", s=speakers) for part in one.parts]
+            for one in states
+        ]
+        joined = (torch.cat(parts, 1) for parts in zip(*cut, strict=True))
+        return cls(*(rearrange(part, "s t ... -> (s t) ...") for part in joined))
+
+    @classmethod
     def from_parts(cls, parts: Sequence[Tensor]) -> "list[AudioStates]":
         """The states of several layers, from the tensors of one after the other."""
         return [cls(*four) for four in zip(*(parts[i::4] for i in range(4)), strict=True)]

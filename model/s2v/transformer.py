@@ -49,9 +49,11 @@ class ForwardContext:
     attends: list[Attend]
     text: TextStates
     audio: list[AudioStates]
-    """Of the first segment's tokens; empty to inject nothing."""
+    """Of the tokens that hear, all their latent frames; empty to inject nothing."""
     masks: Tensor | None = None
-    """Where each of several speakers is heard: [speaker, token of the first segment]."""
+    """Where each of several speakers is heard: [speaker, token that hears]."""
+    hearing: int = 1
+    """Segments whose tokens hear, from the first on."""
 
 
 @dataclass
@@ -231,7 +233,7 @@ class S2VTransformer(nn.Module):
     def through_blocks(
         self, x: Tensor, context: ForwardContext, among: range | None = None
     ) -> Tensor:
-        """Tokens [b, l, dim] through every block that is here, or through these `among` them; sound is injected into the first segment."""
+        """Tokens [b, l, dim] through every block that is here, or through these `among` them; sound is injected into the segments that hear."""
         return self.through_blocks_together([(x, context)], among)[0]
 
     def through_blocks_together(
@@ -270,8 +272,9 @@ class S2VTransformer(nn.Module):
     def _inject_audio(
         self, x: Tensor, added: GatedResidual | None, injector: int, context: ForwardContext
     ) -> tuple[Tensor, GatedResidual]:
-        """Tokens, and what is heard in the first segment, to be added to them."""
-        first, states = context.lengths[0], context.audio[injector - self.held_injectors.start]
+        """Tokens, and what is heard in the segments that hear, to be added to them."""
+        first = sum(context.lengths[: context.hearing])
+        states = context.audio[injector - self.held_injectors.start]
         if first == x.shape[1]:
             return self.audio_injector(x, added, injector, states, context.masks)
         if added is not None:

@@ -21,6 +21,7 @@ from model.device.prefetch import read_to_host
 from model.kv.head_pieces import join_heads, split_heads
 from model.kv.kv_cache import KVCache
 from model.sampling.causal_stage import BlockTask, DenoisingSetup
+from model.sampling.joined_blocks import joins_exactly
 from model.sampling.shard_plan import ShardPlan, plan_one
 from model.sampling.task_runner import Links, make_runner
 
@@ -129,12 +130,13 @@ class TaskOrder:
         self._last.clear()
 
 
-def goes_in_waves(setup: DenoisingSetup) -> bool:
-    """Whether one process does several blocks layer by layer: where layers wait on the host, no block waits for all steps of the one before, and all have one prompt, of whose keys and values there is room for one."""
-    transformer, schedule = setup.transformer, setup.conditioning.schedule
-    if transformer.stream is None or transformer.config.motion_follows:
-        return False
-    return schedule is None or not schedule.changes
+def plan_alone(setup: DenoisingSetup) -> ShardPlan:
+    """One process does several blocks layer by layer where layers wait on the host, or rows of several are what they are alone; where no block waits for all steps of the one before, and all have one prompt, of whose keys and values there is room for one."""
+    transformer, schedule, whole = setup.transformer, setup.conditioning.schedule, setup.whole
+    if transformer.config.motion_follows or (schedule is not None and schedule.changes):
+        return plan_one(whole)
+    joins = joins_exactly(setup)
+    return plan_one(whole, waves=joins or transformer.stream is not None, joins=joins)
 
 
 class CausalDenoiser:
@@ -142,7 +144,7 @@ class CausalDenoiser:
 
     def __init__(self, setup: DenoisingSetup, crew: Crew | None = None) -> None:
         self.setup, self.crew = setup, crew
-        self.plan = crew.plan if crew else plan_one(setup.whole, waves=goes_in_waves(setup))
+        self.plan = crew.plan if crew else plan_alone(setup)
         self.runner = make_runner(setup, self.plan, 0, crew.links if crew else None)
         self.stage = self.runner.stage
         self._order = TaskOrder(setup, self.plan.stride)

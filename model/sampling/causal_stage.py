@@ -79,6 +79,37 @@ class BlockConditioning:
 
 
 @dataclass(frozen=True)
+class _BlockInputs:
+    """What a block takes through the layers beside its tokens."""
+
+    given: BlockConditioning
+    place: BlockPosition
+    text: TextStates
+
+    def parts(self, tokens: Tensor) -> list[Tensor]:
+        """The tensors that are others from block to block, the tokens first."""
+        masks = [] if self.given.masks is None else [self.given.masks]
+        states = [part for one in self.given.audio for part in one.parts]
+        return [tokens, self.place.own, self.place.condition, *masks, *states]
+
+    def with_parts(self, parts: Sequence[Tensor]) -> "_BlockInputs":
+        """The same with tensors from elsewhere, in the order of `parts`."""
+        _, own, condition, *states = parts
+        masks = None if self.given.masks is None else states.pop(0)
+        given = BlockConditioning(AudioStates.from_parts(states), masks, self.given.pose)
+        return _BlockInputs(given, BlockPosition(self.place.start, own, condition), self.text)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block at a step, on its way through the layers."""
+
+    task: BlockTask
+    tokens: Tensor
+    inputs: _BlockInputs
+
+
+@dataclass(frozen=True)
 class TokenPositions:
     """Positions [l, 3] (time, row, column) of tokens at time 0, on the model's device: sending them anew would make the host wait for all that runs."""
 
@@ -120,9 +151,10 @@ class CausalStage:
         *,
         graphs: bool = False,
         behind: int = 0,
+        joined: int = 1,
     ) -> None:
-        """With `graphs` a card is asked for all layers of a step at once, where nothing waits on the host; `behind`: by so many blocks a block's last step follows its first."""
-        self.setup, self.shard, self.share = setup, shard, share
+        """With `graphs` a card is asked for all layers of a step at once, where nothing waits on the host; `behind`: by so many blocks a block's last step follows its first; `joined`: so many blocks go through the layers as one run of rows, if they come together."""
+        self.setup, self.shard, self.share, self._joined = setup, shard, share, joined
         model, conditioning = setup.transformer, setup.conditioning
         self.block, self.blocks = model.config.block_latents, setup.blocks
         *self.times, self.time_zero = model.embed_times((*setup.schedule.timesteps, 0.0))
@@ -195,61 +227,76 @@ class CausalStage:
         tokens = self.setup.transformer.embed_noisy(x, self._conditioning_of(task).pose)
         return self.share.take_tokens(tokens, self.block)
 
-    def through_layers(self, task: BlockTask, tokens: Tensor) -> Tensor:
-        """A block's tokens [1, l, dim] through the layers of this shard at its step; the KV cache of the step then holds the block. What comes out is overwritten by the next block's, on a card with graphs."""
-        given, place, text = self._inputs_of(task)
-        masks = () if given.masks is None else (given.masks,)
-        states = [part for one in given.audio for part in one.parts]
-        inputs = (tokens, place.own, place.condition, *masks, *states)
+    def goes_together(self, tasks: int) -> bool:
+        """Whether so many tasks of a wave are asked for at once: where layers wait on the host, and come once for all of them, or as one run of rows, if the wave is whole."""
+        return self.setup.transformer.stream is not None or tasks == self._joined
+
+    def through_layers(self, tasks: Sequence[BlockTask], tokens: Sequence[Tensor]) -> list[Tensor]:
+        """Tokens [1, l, dim] of a block, or of several of which none waits for another, each through the layers of this shard at its step; the KV cache of the step then holds the block. What comes out is overwritten by the next, on a card with graphs."""
+        given = [self._inputs_of(task) for task in tasks]
+        parts = [each.parts(x) for each, x in zip(given, tokens, strict=True)]
 
         def compute(inputs: Sequence[Tensor]) -> Tensor:
-            tokens, own, condition, *rest = inputs
-            heard = BlockConditioning(
-                AudioStates.from_parts(rest[len(masks) :]), rest[0] if masks else None, given.pose
-            )
-            layers = self.shard.layers_at(task.step)
-            self.cache.begin((task.step, layer) for layer in layers)
-            now = BlockPosition(place.start, own, condition)
-            context = self._context_of(task.step, tokens, now, heard, text)
-            return self.setup.transformer.through_blocks(tokens, context, layers)
+            each = len(inputs) // len(tasks)
+            rows = [inputs[i : i + each] for i in range(0, len(inputs), each)]
+            blocks = [
+                _Block(task, part[0], one.with_parts(part))
+                for task, part, one in zip(tasks, rows, given, strict=True)
+            ]
+            return self._through_layers(blocks)
 
+        inputs = [tensor for one in parts for tensor in one]
         if self._graphs is None:
-            return compute(inputs)
-        if task.step == self.shard.steps[0]:
-            self._graphs.begin_block(text)
-        return self._graphs.run(task.step, self.cache.slot_at(place.start), inputs, compute)
+            made = compute(inputs)
+        else:
+            if any(task.step == self.shard.steps[0] for task in tasks):
+                self._graphs.begin_block(given[0].text)
+            steps = tuple(task.step for task in tasks)
+            slot = self.cache.slot_at(given[0].place.start)
+            made = self._graphs.run((steps, slot), inputs, compute)
+        return list(made.split(tokens[0].shape[1], 1))
 
-    def through_layers_together(
-        self, tasks: Sequence[BlockTask], tokens: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """Several blocks' tokens, as `through_layers`, each layer being there once for all of them; of a shard that has all layers."""
-        layers, forwards = self.shard.layers, []
-        for task, x in zip(tasks, tokens, strict=True):
-            given, place, text = self._inputs_of(task)
-            forwards.append((x, self._context_of(task.step, x, place, given, text)))
-        self.cache.begin((task.step, layer) for layer in layers for task in tasks)
-        return self.setup.transformer.through_blocks_together(forwards, layers)
+    def _through_layers(self, blocks: "Sequence[_Block]") -> Tensor:
+        """The tokens [1, (block l), dim] of several behind the layers."""
+        layers = self.shard.layers_at(blocks[0].task.step)
+        self.cache.begin((block.task.step, layer) for layer in layers for block in blocks)
+        runs = [blocks] if len(blocks) == self._joined else [[block] for block in blocks]
+        forwards = [
+            (torch.cat([block.tokens for block in run], 1), self._context_of(run, layers))
+            for run in runs
+        ]
+        made = self.setup.transformer.through_blocks_together(forwards, layers)
+        return made[0] if len(made) == 1 else torch.cat(made, 1)
 
-    def _inputs_of(self, task: BlockTask) -> tuple[BlockConditioning, BlockPosition, TextStates]:
+    def _inputs_of(self, task: BlockTask) -> "_BlockInputs":
         start = self._start_of(task)
         place = self._position_of(start, self.setup.noise.sink(*task.place, task.step))
         text = self._prompt.at_block(task.clip * self.blocks + task.block)
-        return self._conditioning_of(task), place, text
+        return _BlockInputs(self._conditioning_of(task), place, text)
 
-    def _context_of(
-        self,
-        step: int,
-        tokens: Tensor,
-        place: BlockPosition,
-        given: BlockConditioning,
-        text: TextStates,
-    ) -> ForwardContext:
-        attends = [
-            self.share.attend_by_heads(self._attend(step, layer, place), self.block)
-            for layer in self.shard.layers_at(step)
-        ]
-        lengths = (tokens.shape[1],)
-        return ForwardContext((self.times[step],), lengths, attends, text, given.audio, given.masks)
+    def _context_of(self, run: "Sequence[_Block]", layers: range) -> ForwardContext:
+        given = [block.inputs.given for block in run]
+        masks = None
+        if given[0].masks is not None:
+            masks = torch.cat([one.masks for one in given if one.masks is not None], 1)
+        audio = given[0].audio
+        if len(run) > 1:
+            speakers = 1 if masks is None else len(masks)
+            states = zip(*(one.audio for one in given), strict=True)
+            audio = [AudioStates.join(each, speakers) for each in states]
+        return ForwardContext(
+            tuple(self.times[block.task.step] for block in run),
+            tuple(block.tokens.shape[1] for block in run),
+            [
+                self.share.attend_by_heads(self._attend(layer, run), self.block)
+                for layer in layers
+            ],
+            # All of a wave have one (model/sampling/causal.py).
+            run[0].inputs.text,
+            audio,
+            masks,
+            len(run),
+        )
 
     def velocity(self, task: BlockTask, tokens: Tensor) -> Tensor:
         """Tokens behind the last layer [1, l, dim] to the velocity of the block's latents [1, c, t, h, w], whole."""
@@ -335,8 +382,20 @@ class CausalStage:
         motion_end = start if model.config.motion_follows else 0
         return BlockPosition(start, own, self._condition_factors(reference, motion_end))
 
-    def _attend(self, step: int, layer: int, place: BlockPosition) -> Attend:
-        return lambda *qkv: self.cache.attend(step, layer, place, qkv)
+    def _attend(self, layer: int, run: "Sequence[_Block]") -> Attend:
+        """Attention of each block of a run to its own step's cache."""
+
+        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            if len(run) == 1:
+                return self.cache.attend(run[0].task.step, layer, run[0].inputs.place, (q, k, v))
+            out = q.new_empty(q.shape)
+            lengths = [block.tokens.shape[1] for block in run]
+            cut = zip(*(x.split(lengths, 1) for x in (q, k, v, out)), strict=True)
+            for block, (*qkv, rows) in zip(run, cut, strict=True):
+                self.cache.attend(block.task.step, layer, block.inputs.place, tuple(qkv), rows)
+            return out
+
+        return attend
 
     def _condition_factors(self, reference_time: int, motion_end: int) -> Tensor:
         """Rotary factors [l, head_dim/2, 2] of the reference at a time and of the motion that ends before another."""

@@ -1,6 +1,6 @@
-"""All layers of one step as a CUDA graph: the card is asked once and not four thousand times, which a host takes 100 ms for.
+"""All layers of one step, or of several blocks' steps at once, as a CUDA graph: the card is asked once and not four thousand times, which a host takes 100 ms for.
 
-A graph has fixed addresses: what changes from block to block is copied to where the graph reads it, and there is one for each step and each slot of the KV cache that the block is
+A graph has fixed addresses: what changes from block to block is copied to where the graph reads it, and there is one for each step, or steps, and each slot of the KV cache that the block is
 written to. Whatever else a graph reads (weights, the condition, the prompt) must last: it is captured only behind as many blocks with the same of them as the cache has slots.
 """
 
@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+GraphKey = tuple[tuple[int, ...], int]
+"""The steps, and the slot that the first of their blocks is written to."""
 Compute = Callable[[Sequence[Tensor]], Tensor]
 """The tokens behind the layers, from tensors that change from block to block."""
 
@@ -33,7 +35,7 @@ class LayerGraphs:
         self._pool: Any = None
         # One for all: the allocator gives memory back to the stream that it was taken on.
         self._aside: Any = None
-        self._graphs: dict[tuple[int, int], _Graph] = {}
+        self._graphs: dict[GraphKey, _Graph] = {}
         self._lasting: Any = None
         self._blocks = 0
         self._ended: Any = None
@@ -55,14 +57,14 @@ class LayerGraphs:
             self._lasting = lasting
         self._blocks += 1
 
-    def run(self, step: int, slot: int, inputs: Sequence[Tensor], compute: Compute) -> Tensor:
-        """`compute(inputs)` at a step of a block that is written to a slot; what comes out is overwritten by the next run."""
+    def run(self, key: GraphKey, inputs: Sequence[Tensor], compute: Compute) -> Tensor:
+        """`compute(inputs)` of blocks at these steps and this slot; what comes out is overwritten by the next run."""
         if self._blocks <= 1 + self._needed or self._without:
             return compute(inputs)
-        graph = self._graphs.get((step, slot))
+        graph = self._graphs.get(key)
         if graph is None:
             try:
-                graph = self._graphs[step, slot] = self._capture(inputs, compute)
+                graph = self._graphs[key] = self._capture(inputs, compute)
             except torch.OutOfMemoryError:
                 # A film needs no graphs, and what memory there is.
                 self.forget()
@@ -74,7 +76,9 @@ class LayerGraphs:
         return graph.output
 
     def _capture(self, inputs: Sequence[Tensor], compute: Compute) -> _Graph:
-        first = next(iter(self._graphs.values()), None)
+        # One place for all that take as much.
+        alike = (each for each in self._graphs.values() if len(each.inputs) == len(inputs))
+        first = next(alike, None)
         places = first.inputs if first else [torch.empty_like(given) for given in inputs]
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()

@@ -19,6 +19,8 @@ class ShardPlan:
     shards: tuple[Shard, ...]
     waves: bool = False
     """One rank does all tasks that do not wait for each other layer by layer: what waits on the host comes once for all of them."""
+    joins: bool = False
+    """A whole wave goes through the layers as one run of rows."""
 
     @property
     def ranks(self) -> int:
@@ -148,9 +150,9 @@ def count_clips_ahead(ranks: int, steps: int, blocks: int) -> int:
     return ceil(max(plan.blocks_ahead for plan in plans) / blocks)
 
 
-def plan_one(shard: Shard, *, waves: bool = False) -> ShardPlan:
-    """All of it in one process, task by task or in waves."""
-    return ShardPlan((shard,), waves)
+def plan_one(shard: Shard, *, waves: bool = False, joins: bool = False) -> ShardPlan:
+    """All of it in one process, task by task or in waves, which may go as one run of rows."""
+    return ShardPlan((shard,), waves, joins)
 
 
 def plan_steps(whole: Shard, ranks: int) -> ShardPlan:

@@ -109,10 +109,14 @@ class TaskRunner:
 
     @torch.inference_mode()
     def run_wave(self, tasks: Sequence[BlockTask]) -> None:
-        """Do all of several tasks of which none waits for another, layer by layer; for a rank that is alone."""
+        """Do all of several tasks of which none waits for another; for a rank that is alone."""
+        if not self.stage.goes_together(len(tasks)):
+            for task in tasks:
+                self.run_task(task)
+            return
         before = [self._latents_before(task) for task in tasks]
         tokens = [self.stage.embed_block(task, x) for task, x in zip(tasks, before, strict=True)]
-        made = self.stage.through_layers_together(tasks, tokens)
+        made = self.stage.through_layers(tasks, tokens)
         for task, x, rows in zip(tasks, before, made, strict=True):
             velocity = self.stage.velocity(task, rows)
             self._hand_on(task, self.stage.solve_step(task, velocity, x))
@@ -161,7 +165,7 @@ class TaskRunner:
             tokens = self.links.expect(before, self.stage.tokens_like()).wait()
         if self._times:
             self._times.mark()
-        tokens = self.stage.through_layers(task, tokens)
+        (tokens,) = self.stage.through_layers([task], [tokens])
         if after is not None:
             # A copy: the next block's tokens come out at the same place, maybe before these are sent.
             self.links.send(after, tokens.clone())
@@ -200,7 +204,9 @@ def make_runner(
     shard = plan.shards[rank]
     if plan.mode != "heads":
         behind = plan.stride * (plan.steps - 1)
-        return TaskRunner(CausalStage(setup, shard, graphs=True, behind=behind), plan, rank, links)
+        joined = plan.steps if plan.joins else 1
+        stage = CausalStage(setup, shard, graphs=True, behind=behind, joined=joined)
+        return TaskRunner(stage, plan, rank, links)
     assert links is not None, "a share of the heads alone is no model"
     stage = CausalStage(setup, shard, HeadShare(shard.part, shard.parts, links.exchange))
     return TaskRunner(stage, plan_one(shard), 0, keeps=rank == 0)

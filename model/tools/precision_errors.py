@@ -119,7 +119,8 @@ def run_forwards(loop: CausalDenoiser, place: checkpoint.WeightsLocation) -> Ite
     x = draw_normal(*stage.latents_like.shape, seed=4).to(stage.latents_like)
     for step in range(STEPS):
         task = BlockTask(1, 0, step)
-        yield stage.velocity(task, stage.through_layers(task, stage.embed_block(task, x)))
+        (tokens,) = stage.through_layers([task], [stage.embed_block(task, x)])
+        yield stage.velocity(task, tokens)
 
 
 @torch.inference_mode()

@@ -22,8 +22,8 @@ GRAPHS = 3_000
 """Bytes for each pixel that graphs of the layers keep for themselves: .8 GB at 704x384, reckoned: 1.3 were measured while each kept its tokens, .7 GB in all."""
 HEARING = 16
 """Bytes for each token and channel of each of several speakers while an injector makes all tokens hear it: repeated, wide in float32, normalised, asking, heard, put out, masked (model/s2v/audio_injector.py). Of one speaker it is in DENOISING, which was measured."""
-BUFFERS = 2
-"""Of what waits on the host, so much is on the card: what is used, and what comes next."""
+BUFFERS, KV_BUFFERS = 2, 4
+"""Of layers that wait on the host, so many are on the card: what is used, and what comes next; of layers' keys and values (kv_cache.BUFFERS)."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class MemoryNeed:
     other: int
     """The transformer's other weights."""
     kv_caches: int
-    """Cached keys and values of all layers at all steps; they can wait on the host, all but two layers'."""
+    """Cached keys and values of all layers at all steps; they can wait on the host, all but four layers'."""
     layer_kv_cache: int
     """Cached keys and values of one layer at one step."""
     denoising: int
@@ -125,7 +125,7 @@ class MemoryNeed:
         resident = self.blocks - plan.layers_on_host + (BUFFERS if plan.layers_on_host else 0)
         return {
             "weights": min(resident, self.blocks) * self.block + self.other,
-            "rings": min(self.kv_caches, BUFFERS * self.layer_kv_cache)
+            "rings": min(self.kv_caches, KV_BUFFERS * self.layer_kv_cache)
             if plan.kv_on_host
             else self.kv_caches,
             "activations": self.denoising

@@ -11,7 +11,7 @@ from model.device.layer_offload import LayerStream
 from model.kv.kv_cache import KVCacheConfig
 from model.prompt_schedule import PromptChange
 from model.s2v.text_schedule import TextSchedule
-from model.sampling.causal import CausalDenoiser, goes_in_waves
+from model.sampling.causal import CausalDenoiser, plan_alone
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.noise import SeededNoise
 from model.sampling.schedule import make_schedule
@@ -106,7 +106,7 @@ def test_a_prompt_that_changes_goes_block_by_block() -> None:
         scene = small_scene(latents=LATENTS, schedule=TextSchedule(own, (own,), changes))
         draws = SeededNoise(3, model.config.roll)
         setup = DenoisingSetup(model, make_schedule(2, model.config.sigmas), scene, draws)
-        assert goes_in_waves(setup) == waves
+        assert plan_alone(setup).waves == waves
 
 
 def test_a_layer_that_waits_comes_once_for_a_wave(monkeypatch) -> None:

@@ -135,6 +135,6 @@ def test_everything_is_where_the_model_is() -> None:
     task = BlockTask(0, 0, 0)
     loop.runner.prefill()
     noise = loop.stage.draw_noise(task)
-    tokens = loop.stage.through_layers(task, loop.stage.embed_block(task, noise))
+    (tokens,) = loop.stage.through_layers([task], [loop.stage.embed_block(task, noise)])
     made = loop.stage.solve_step(task, loop.stage.velocity(task, tokens), noise)
     assert made.device.type == "meta"
