@@ -34,7 +34,8 @@ def _store_row(h, out, codes, scales, row, at, live, D: tl.constexpr, EIGHT: tl.
         tl.store(out + row * D + at, h.to(out.dtype.element_ty), mask=live)
 
 
-@triton.jit
+# Compiled once for one segment and for several.
+@triton.jit(do_not_specialize=["length", "segments", "gate_length", "gates"])
 def _norm_modulate_kernel(
     x, y, gate, total, scale, shift, out, codes, scales, eps, length, segments, gate_length, gates, gate_stride, stride,
     D: tl.constexpr, BLOCK: tl.constexpr, ADDS: tl.constexpr, GATED: tl.constexpr, AFFINE: tl.constexpr, EIGHT: tl.constexpr,

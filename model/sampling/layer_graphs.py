@@ -2,8 +2,11 @@
 
 A graph has fixed addresses: what changes from block to block is copied to where the graph reads it, and there is one for each step, or steps, and each slot of the KV cache that the block is
 written to. Whatever else a graph reads (weights, the condition, the prompt) must last: it is captured only behind as many blocks with the same of them as the cache has slots.
+And only where it pays, as it takes memory: if the card waits for the host without it, and for what most of the film's forwards are.
 """
 
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +20,10 @@ GraphKey = tuple[tuple[int, ...], int]
 """The steps, and the slot that the first of their blocks is written to."""
 Compute = Callable[[Sequence[Tensor]], Tensor]
 """The tokens behind the layers, from tensors that change from block to block."""
+
+
+HOST_BOUND = 0.9
+"""Asking for all of a forward takes so much of the time until it is done, or more: the card has been waiting. Where it has not, .6 was seen, and .8 is the most where its queue of 1024 pieces is full."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,10 @@ class LayerGraphs:
         self._blocks = 0
         self._ended: Any = None
         """The event behind what was replayed last."""
+        self._steps_asked = Counter[int]()
+        """Blocks' steps that were asked for, by how many of them at once."""
+        self._bound_by_host: dict[int, bool] = {}
+        """Of as many steps at once, whether the card waits for the host."""
         self._without = False
         """There was no memory for them."""
 
@@ -48,6 +59,7 @@ class LayerGraphs:
         if self._graphs and self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()
         self._graphs.clear()
+        self._steps_asked.clear()
         self._lasting, self._blocks = None, 0
 
     def begin_block(self, lasting: object) -> None:
@@ -59,10 +71,17 @@ class LayerGraphs:
 
     def run(self, key: GraphKey, inputs: Sequence[Tensor], compute: Compute) -> Tensor:
         """`compute(inputs)` of blocks at these steps and this slot; what comes out is overwritten by the next run."""
+        together = len(key[0])
+        self._steps_asked[together] += together
         if self._blocks <= 1 + self._needed or self._without:
             return compute(inputs)
         graph = self._graphs.get(key)
         if graph is None:
+            if together not in self._bound_by_host:
+                made, self._bound_by_host[together] = self._time_asking(inputs, compute)
+                return made
+            if not self._bound_by_host[together] or self._is_rare(together):
+                return compute(inputs)
             try:
                 graph = self._graphs[key] = self._capture(inputs, compute)
             except torch.OutOfMemoryError:
@@ -74,6 +93,20 @@ class LayerGraphs:
             place.copy_(given)
         graph.replay()
         return graph.output
+
+    def _is_rare(self, together: int) -> bool:
+        """Whether fewer than half of the steps are asked for so many at once."""
+        return 2 * self._steps_asked[together] < self._steps_asked.total()
+
+    def _time_asking(self, inputs: Sequence[Tensor], compute: Compute) -> tuple[Tensor, bool]:
+        """What is computed, and whether the card was done with it as soon as it was asked for."""
+        stream = torch.cuda.current_stream(self._device)
+        stream.synchronize()
+        begun = time.monotonic()
+        made = compute(inputs)
+        asked = time.monotonic() - begun
+        stream.synchronize()
+        return made, asked > HOST_BOUND * (time.monotonic() - begun)
 
     def _capture(self, inputs: Sequence[Tensor], compute: Compute) -> _Graph:
         # One place for all that take as much.

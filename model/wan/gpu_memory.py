@@ -20,6 +20,8 @@ What torch then held on one H200: docs/models.md, "Memory".
 """
 GRAPHS = 3_000
 """Bytes for each pixel that graphs of the layers keep for themselves: .8 GB at 704x384, reckoned: 1.3 were measured while each kept its tokens, .7 GB in all."""
+JOINED = 28
+"""Bytes for each token and channel of each further block of a wave that goes through the layers: tokens and their sum in float32, what a layer adds, then queries, keys and values as they are projected and normalised, or the wide rows of the feed-forward in both precisions."""
 HEARING = 16
 """Bytes for each token and channel of each of several speakers while an injector makes all tokens hear it: repeated, wide in float32, normalised, asking, heard, put out, masked (model/s2v/audio_injector.py). Of one speaker it is in DENOISING, which was measured."""
 BUFFERS, KV_BUFFERS = 2, 4
@@ -93,7 +95,7 @@ class MemoryNeed:
     graphs: int = 0
     """What graphs of the layers keep for themselves, where nothing waits on the host and no other rank meets this one inside of a layer."""
     wave: int = 0
-    """What the other blocks of a wave are worked with, where layers wait on the host and come once for all blocks of it (shard_plan.ShardPlan.waves)."""
+    """What the other blocks of a wave are worked with, where one card denoises them together (shard_plan.ShardPlan.waves)."""
     kept_heads: int = 0
     """Keys and values of the condition and of the window, all heads of them, that are counted in `denoising`: a rank with a share of the heads has a share of them. Its other activations are counted whole, with what it exchanges."""
 
@@ -130,7 +132,7 @@ class MemoryNeed:
             else self.kv_caches,
             "activations": self.denoising
             + (self.graphs if plan == OffloadPlan() else 0)
-            + (self.wave if plan.layers_on_host else 0),
+            + self.wave,
             "VAE": self.vae,
             "speech encoder": self.audio_encoder,
             "CUDA": int(CONTEXT),
@@ -212,8 +214,7 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
             size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
         ),
         kept_heads=config["num_layers"] * condition + window,
-        # Tokens in float32, and what a layer adds to them.
-        wave=(film.steps - 1) * 6 * config["dim"] * film.together * tokens
+        wave=(film.steps - 1) * JOINED * config["dim"] * film.together * tokens
         if film.kv_latents
         else 0,
         graphs=int(GRAPHS * film.together / 3 * pixels) if film.kv_latents else 0,

@@ -1,5 +1,6 @@
 """The parts of a published model on their device, each loaded when it is first needed and no sooner."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, wraps
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from model.weights.checkpoint import WeightsLocation
 
 
+ALLOCATOR = "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"
+"""Where torch reads how it allocates on a card."""
+
+
 def device_of(machine: DeviceConfig) -> torch.device:
     """What was chosen; on auto a card where there is one. Raises BadOption."""
     chosen = machine.device
@@ -31,6 +36,9 @@ def device_of(machine: DeviceConfig) -> torch.device:
         chosen = "cuda" if torch.cuda.is_available() else "cpu"
     if chosen == "cuda" and not torch.cuda.is_available():
         raise BadOption("--device", chosen, "this machine has no card that torch can use")
+    if chosen == "cuda" and not any(name in os.environ for name in ALLOCATOR):
+        # Read when the card is first used. Rows of one block and of four in turn leave 8 GB in segments of fixed size that neither can use.
+        os.environ[ALLOCATOR[0]] = "expandable_segments:True"
     return torch.device(chosen)
 
 

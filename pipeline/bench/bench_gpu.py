@@ -34,8 +34,8 @@ from pipeline.bench.process import run_watched
 from storage.errors import LongtakeError
 
 Facts = dict[str, Any]
-WARM, TIMED = 3, 3
-"""Clips: the first fill the rings and have graphs captured, those after them are settled."""
+WARM, TIMED = 4, 3
+"""Clips: the first fill the KV caches and have graphs captured, those after them are settled."""
 WAITING = 2
 """Clips that may wait for the decoder when the last is denoised."""
 CACHES = ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH")
@@ -64,7 +64,7 @@ ROWS = {
     "bf16": BenchRow(fp8=False),
     "fp8": BenchRow(),
     "offline": BenchRow(flags=("--offline",)),
-    "rings": BenchRow(flags=("--device-memory", "35GB")),
+    "38gb": BenchRow(flags=("--device-memory", "38GB")),
     "24gb": BenchRow(flags=("--device-memory", "24GB")),
     "16gb": BenchRow(flags=("--device-memory", "16GB")),
     "batch2": BenchRow(flags=("--clip-batch-size", "2")),
@@ -79,9 +79,10 @@ LEVELS = {
     ("fp8-alone", "decode_ms_12_frames"): ("the same, to bytes on the host, ms", ""),
     ("bf16", "fps"): ("whole path, bf16, frames a second", ""),
     ("fp8", "fps"): ("whole path, fp8, frames a second", "≥ 20"),
-    ("fp8", "card_gb"): ("the same: memory of the card, GB", "≤ 38"),
+    ("fp8", "card_gb"): ("the same: memory of the card, GB", ""),
     ("fp8", "over_bare"): ("the same: time over the bare loop", "≤ 1.03"),
-    ("rings", "fps"): ("35 GB, frames a second", ""),
+    ("38gb", "fps"): ("38 GB, frames a second", "≥ 20"),
+    ("38gb", "card_gb"): ("38 GB: memory of the card, GB", "≤ 38"),
     ("24gb", "fps"): ("24 GB, frames a second", "≥ 14"),
     ("24gb", "card_gb"): ("24 GB: memory of the card, GB", "≤ 24"),
     ("24gb", "host_gb"): ("24 GB: memory of the host, GB", "≤ 70"),
@@ -138,15 +139,22 @@ def bench_alone(asked: BenchOptions, row: BenchRow) -> Facts:
     }
     heard = noise(traits.audio_layers, traits.audio_channels, traits.clip_frames)
     denoiser, decoder = avatar.denoiser(inputs, 0), avatar.decoder(inputs)
-    clips = [denoiser.denoise(heard).latents for _ in range(WARM)]
-    denoising = [time_call(lambda: denoiser.denoise(heard)) for _ in range(TIMED)]
+    denoiser.begin_clip(heard)
+
+    def denoise() -> Any:
+        # As in a film, whose next clip is begun before this one is done.
+        denoiser.begin_clip(heard)
+        return denoiser.denoise(heard).latents
+
+    clips = [denoise() for _ in range(WARM)]
+    denoising = [time_call(denoise) for _ in range(TIMED)]
     decoding = [time_call(lambda: decoder.decode(clips[-1])) for _ in range(WARM + TIMED)][WARM:]
     forwards = traits.clip_latents // 3 * traits.steps
     decoded = profile_gpu(lambda: decoder.decode(clips[-1]), traits.clip_latents // 3)
     return {
         "denoise_fps": traits.clip_frames / median(denoising),
         "decode_ms_12_frames": 12e3 * median(decoding) / traits.clip_frames,
-        "ms_a_forward": profile_gpu(lambda: denoiser.denoise(heard), forwards),
+        "ms_a_forward": profile_gpu(denoise, forwards),
         "decode_card_ms_12_frames": sum(decoded.values()) - decoded.get("idle", 0.0),
         "ms_12_frames_decoded": decoded,
         "peaks": dict(avatar.peaks),

@@ -27,10 +27,15 @@ class Recorded(LayerGraphs):
     def __init__(self) -> None:
         super().__init__(torch.device("cpu"), SLOTS)
         self.captured = 0
+        self.bound_by_host = True
+
+    def _time_asking(self, inputs: Sequence[Tensor], compute) -> tuple[Tensor, bool]:
+        return compute(inputs), self.bound_by_host
 
     def _capture(self, inputs: Sequence[Tensor], compute) -> _Graph:
         self.captured += 1
-        first = next(iter(self._graphs.values()), None)
+        alike = (each for each in self._graphs.values() if len(each.inputs) == len(inputs))
+        first = next(alike, None)
         places = first.inputs if first else [torch.empty_like(given) for given in inputs]
         output = torch.empty_like(inputs[0])
         return _Graph(places, lambda: output.copy_(compute(places)), output)
@@ -56,6 +61,32 @@ def test_captured_when_the_slots_have_gone_round() -> None:
     assert graphs.captured == 0
     assert run_blocks(graphs, range(4, 40), prompt) == [2.0 * block for block in range(4, 40)]
     assert graphs.captured == STEPS * SLOTS
+
+
+def test_not_captured_where_the_host_is_quick_enough() -> None:
+    """What is captured takes memory, and nothing is gained."""
+    graphs = Recorded()
+    graphs.bound_by_host = False
+    assert run_blocks(graphs, range(20), "a prompt") == [2.0 * block for block in range(20)]
+    assert graphs.captured == 0
+
+
+def test_only_what_most_of_the_film_is_asked_for_by() -> None:
+    """Blocks that go together are captured, and not the few that stand alone before a carry; where most stand alone, they are."""
+    graphs, tokens = Recorded(), [torch.ones(1)]
+
+    def run(steps: tuple[int, ...], times: int) -> int:
+        before = graphs.captured
+        for block in range(times):
+            graphs.begin_block("a prompt")
+            # As many inputs as steps.
+            made = graphs.run((steps, block % SLOTS), tokens * len(steps), sum)
+            assert float(made) == len(steps)
+        return graphs.captured - before
+
+    assert run((0, 1), 20) == SLOTS
+    assert run((0,), 6) == 0
+    assert run((0,), 60) == SLOTS
 
 
 def test_dropped_with_what_they_read() -> None:
@@ -128,6 +159,8 @@ def test_who_asks_for_something_else_meanwhile_is_not_held() -> None:
     device = torch.device("cuda")
     wide = torch.randn(4096, 4096, device=device, dtype=torch.bfloat16)
     graphs, own = LayerGraphs(device, 0), PriorityStream(device)
+    # These few and large pieces of work would not be captured.
+    graphs._bound_by_host[1] = True
 
     def add_one() -> None:
         with own.entered():
@@ -154,6 +187,7 @@ def test_who_asks_for_something_else_meanwhile_is_not_held() -> None:
         while not asked.done():
             waited.append(time_call(add_one))
             time.sleep(seconds / 10)
+    assert len(graphs._graphs) == 1
     assert len(waited) > 20
     assert sorted(waited)[len(waited) * 9 // 10] < seconds / 10
 
