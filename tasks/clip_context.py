@@ -35,14 +35,14 @@ def features_are_there(run: "Run", clip: int) -> bool:
 
 
 def count_heard_ahead(run: "Run") -> int:
-    """How many clips beyond the one whose turn it is are heard: those that the denoiser runs ahead, and what several ranks begin behind them."""
+    """How many clips beyond the one whose turn it is are heard: those that the denoiser runs ahead, and what it begins behind them."""
     spec, ahead = run.spec, run.settings.ahead
     ranks = count_ranks(parse_gpus(run.settings.gpus))
     # Where a clip takes the motion of the decoded one before it, none is begun ahead.
-    if not ahead or ranks == 1 or spec.motion_latents:
+    if not ahead or spec.motion_latents:
         return ahead
     blocks = max(1, spec.clip_frames // spec.block_frames)
-    return ahead + count_clips_ahead(ranks, spec.steps, blocks) - 1
+    return ahead + count_clips_ahead(ranks, spec.steps, blocks)
 
 
 def read_motion_before(run: "Run", clip: int) -> "Float":

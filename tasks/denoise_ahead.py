@@ -239,8 +239,8 @@ class DenoiseAhead:
         if clip > last or self._source.carries.is_due(clip, last):
             return False
         with self._changed:
-            # Of those that are begun one is denoised; the others do not wait for the disk yet.
-            due = not self._quit and self._is_due(clip, ahead - 1)
+            # Those that are begun behind the one that is denoised do not wait for the disk yet: of a film that waits for its decoder every clip would else be denoised alone.
+            due = not self._quit and self._is_due(clip, ahead)
             due = due and features_are_there(self._run, clip)
             self._begun += due
             return due

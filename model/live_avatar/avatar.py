@@ -48,7 +48,8 @@ class LiveAvatar(WanAvatar):
         schedule = make_schedule(self._traits.steps, transformer.config.sigmas)
         noise = SeededNoise(seed, transformer.config.roll, self.seed_schedule(inputs))
         cache = KVCacheConfig(self._place.fp8, self._parts.placing.kv_on_host)
-        return DenoisingSetup(transformer, schedule, conditioning, noise, cache)
+        joins = self._parts.placing.joins
+        return DenoisingSetup(transformer, schedule, conditioning, noise, cache, joins)
 
     def decoder(self, inputs: Named) -> "StreamDecoder":
         """A decoder that stands before clip 0."""

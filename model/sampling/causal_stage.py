@@ -38,6 +38,8 @@ class DenoisingSetup:
     conditioning: Conditioning
     noise: NoiseSource
     cache: KVCacheConfig = KVCacheConfig()  # noqa: RUF009 - frozen
+    joins: bool = True
+    """Whether there is memory for blocks of a wave as one run of rows."""
 
     @property
     def whole(self) -> Shard:

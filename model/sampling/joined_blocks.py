@@ -12,10 +12,10 @@ from model.sampling.causal_stage import DenoisingSetup
 def joins_exactly(setup: DenoisingSetup) -> bool:
     """Try it with the film's own shapes: one block and its injector, on noise, the blocks of a wave joined and one by one.
 
-    A library of products may choose another order of sums for more rows; what was chosen is tried, not known. On a processor nobody gains, and no is said at once.
+    A library of products may choose another order of sums for more rows; what was chosen is tried, not known. On a processor nobody gains, and without memory for it (DenoisingSetup.joins) nobody can: no is said at once.
     """
     model, waves = setup.transformer, len(setup.schedule.timesteps)
-    if model.patch_embedding.weight.device.type != "cuda" or waves == 1:
+    if model.patch_embedding.weight.device.type != "cuda" or waves == 1 or not setup.joins:
         return False
     height, width = setup.conditioning.reference.shape[-2:]
     rows = model.config.block_latents * model.tokens_per_latent(height, width)

@@ -143,10 +143,11 @@ class ShardPlan:
 def count_clips_ahead(ranks: int, steps: int, blocks: int) -> int:
     """How many clips of so many blocks behind one are to be begun before its last task is done, whichever way so many ranks share them out (`ShardPlan.blocks_ahead`)."""
     whole = Shard(range(steps), range(ranks))
-    plans = [
-        plan_even_layers(whole, ranks),
-        *([plan_steps(whole, ranks)] if ranks <= steps else []),
-    ]
+    if ranks == 1:
+        plans = [plan_one(whole, waves=True)]
+    else:
+        plans = [plan_even_layers(whole, ranks)]
+        plans += [plan_steps(whole, ranks)] if ranks <= steps else []
     return ceil(max(plan.blocks_ahead for plan in plans) / blocks)
 
 

@@ -51,6 +51,8 @@ class OffloadPlan:
     kv_on_host: bool = False
     layers_on_host: int = 0
     """How many of the transformer's blocks."""
+    joins: bool = True
+    """Blocks of a wave may go through the layers as one run of rows: there is memory for it."""
 
     def waiting(self, blocks: int) -> tuple[int, ...]:
         """Numbers of the blocks that wait: spread evenly, so that each has time to come."""
@@ -95,7 +97,9 @@ class MemoryNeed:
     graphs: int = 0
     """What graphs of the layers keep for themselves, where nothing waits on the host and no other rank meets this one inside of a layer."""
     wave: int = 0
-    """What the other blocks of a wave are worked with, where one card denoises them together (shard_plan.ShardPlan.waves)."""
+    """What the other blocks of a wave are worked with, where one card denoises them together (shard_plan.ShardPlan.waves), as one run of rows."""
+    wave_tokens: int = 0
+    """What the other blocks of a wave are kept in, where they go through each layer that waits on the host one after the other."""
     kept_heads: int = 0
     """Keys and values of the condition and of the window, all heads of them, that are counted in `denoising`: a rank with a share of the heads has a share of them. Its other activations are counted whole, with what it exchanges."""
 
@@ -117,6 +121,7 @@ class MemoryNeed:
             kept_heads=self.kept_heads // shard.parts,
             graphs=0 if shard.parts > 1 or shard.branch is not None else self.graphs,
             wave=0,
+            wave_tokens=0,
             vae=leads * self.vae,
             audio_encoder=leads * self.audio_encoder,
             text_encoder=leads * self.text_encoder,
@@ -132,7 +137,7 @@ class MemoryNeed:
             else self.kv_caches,
             "activations": self.denoising
             + (self.graphs if plan == OffloadPlan() else 0)
-            + self.wave,
+            + (self.wave if plan.joins else self.wave_tokens if plan.layers_on_host else 0),
             "VAE": self.vae,
             "speech encoder": self.audio_encoder,
             "CUDA": int(CONTEXT),
@@ -157,13 +162,12 @@ class MemoryNeed:
     def choices(self, offload: bool | None) -> list[OffloadPlan]:
         """Plans that may be tried, the fastest first; None leaves the choice.
 
-        The KV cache goes first: a quarter of it passes at each forward, of a layer all.
+        The KV cache goes first: a quarter of it passes at each forward, of a layer all. Blocks go one by one where else nothing fits.
         """
-        resident, both = (
-            OffloadPlan(),
-            [OffloadPlan(True, count) for count in range(self.blocks + 1)],
-        )
-        return {False: [resident], True: both[-1:], None: [resident, *both]}[offload]
+        resident = [OffloadPlan(), OffloadPlan(joins=False)]
+        both = [OffloadPlan(True, count) for count in range(self.blocks + 1)]
+        least = [both[-1], OffloadPlan(True, self.blocks, joins=False)]
+        return {False: resident, True: least, None: [resident[0], *both, least[1]]}[offload]
 
 
 def choose_offload(needed: MemoryNeed, free: float | None, offload: bool | None) -> OffloadPlan:
@@ -199,6 +203,8 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
     pixels = film.width * film.height
     several = film.speakers if film.speakers > 1 else 0
     hearing = HEARING * several * config["dim"] * film.together * tokens
+    # Numbers of the tokens of the further blocks of a wave.
+    further = (film.steps - 1) * config["dim"] * film.together * tokens if film.kv_latents else 0
     return MemoryNeed(
         blocks=config["num_layers"],
         block=blocks // config["num_layers"],
@@ -214,9 +220,9 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
             size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
         ),
         kept_heads=config["num_layers"] * condition + window,
-        wave=(film.steps - 1) * JOINED * config["dim"] * film.together * tokens
-        if film.kv_latents
-        else 0,
+        wave=further * JOINED,
+        # Tokens in float32, and what a layer adds to them.
+        wave_tokens=further * 6,
         graphs=int(GRAPHS * film.together / 3 * pixels) if film.kv_latents else 0,
     )
 

@@ -15,12 +15,12 @@ LAUNCHED = {"RANK": "0", "WORLD_SIZE": "8", "MASTER_ADDR": "127.0.0.1", "MASTER_
 
 @pytest.mark.parametrize(
     ("ahead", "gpus", "env", "clips"),
-    [(2, "", {}, 2), (2, "4", {}, 2), (2, "8", {}, 3), (2, "", LAUNCHED, 3), (0, "8", {}, 0)],
+    [(2, "", {}, 3), (2, "4", {}, 3), (2, "8", {}, 4), (2, "", LAUNCHED, 4), (0, "8", {}, 0)],
 )
-def test_sound_is_heard_before_ranks_begin_its_clip(
+def test_sound_is_heard_before_its_clip_is_begun(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, *, ahead: int, gpus: str, env: dict[str, str], clips: int
 ) -> None:  # fmt: skip
-    """As far ahead as the denoiser runs; where eight ranks begin two clips of four blocks behind the one that they are at, a clip further."""
+    """As far ahead as the denoiser runs, and the clip behind that, which it begins meanwhile; eight ranks begin two of four blocks."""
     run = begin(10.0, ahead=ahead)
     for name, value in env.items():
         monkeypatch.setenv(name, value)

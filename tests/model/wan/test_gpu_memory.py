@@ -139,13 +139,20 @@ def test_the_fastest_way_that_fits_is_taken(fp8: bool) -> None:
     assert some.kv_on_host
     assert 0 < some.layers_on_host < 6
     assert needed.total(some) <= needed.total(OffloadPlan(True)) - needed.block
-    assert (
-        choose_offload(needed, 0, None)
-        == OffloadPlan(True, 40)
-        == choose_offload(needed, None, True)
-    )
-    assert choose_offload(needed, 0, False) == OffloadPlan()
-    assert least_bytes(needed, None) == needed.total(OffloadPlan(True, 40))
+    assert choose_offload(needed, None, True) == OffloadPlan(True, 40)
+    least = OffloadPlan(True, 40, joins=False)
+    assert choose_offload(needed, 0, None) == choose_offload(needed, 0, True) == least
+    assert choose_offload(needed, 0, False) == OffloadPlan(joins=False)
+    assert least_bytes(needed, None) == needed.total(least)
+
+
+@pytest.mark.parametrize(("free", "joins"), [(140, True), (24, True), (16, False)])
+def test_blocks_go_one_by_one_where_nothing_else_fits(free: int, joins: bool) -> None:
+    """In fp8 at 704x384: within 16 GB there is no room for four blocks' rows, and the film is made all the same."""
+    needed = compute_need(PUBLISHED, MemoryInput(704, 384, 4, 3, 12, True))
+    plan = choose_offload(needed, free * GB, None)
+    assert plan.joins == joins
+    assert needed.total(plan) <= free * GB
 
 
 def test_eight_bits_are_half() -> None:
