@@ -54,6 +54,11 @@ class OffloadPlan:
     joins: bool = True
     """Blocks of a wave may go through the layers as one run of rows: there is memory for it."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything does."""
+        return self.kv_on_host or self.layers_on_host > 0
+
     def waiting(self, blocks: int) -> tuple[int, ...]:
         """Numbers of the blocks that wait: spread evenly, so that each has time to come."""
         count = self.layers_on_host
@@ -136,7 +141,7 @@ class MemoryNeed:
             if plan.kv_on_host
             else self.kv_caches,
             "activations": self.denoising
-            + (self.graphs if plan == OffloadPlan() else 0)
+            + (0 if plan.waits else self.graphs)
             + (self.wave if plan.joins else self.wave_tokens if plan.layers_on_host else 0),
             "VAE": self.vae,
             "speech encoder": self.audio_encoder,

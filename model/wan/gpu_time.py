@@ -12,9 +12,11 @@ STARTING, ENDING, COMPILING = 7.0, 3.0, 11.0
 """Seconds for the prompt, the picture and the sound, after the last clip, and for compiling kernels; measured beside one H200 (docs/plan.md)."""
 LAUNCHES, GRAPH_LAUNCHES, OTHERS = 318, 600, 45_000
 """What the host does for a layer of one pass, for a whole pass whose layers are a graph, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
-BESIDE_SLOWDOWN, REACHED_SHARE = 0.12, 0.95
+JOINED_SHARE = 0.95
+"""Of the time of blocks one by one, what they take as one run of rows: .94 in eight bits, .98 in sixteen, .90 at 384x256 (docs/performance.md)."""
+BESIDE_SLOWDOWN, REACHED_SHARE = 0.05, 0.95
 """What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
-Measured with 88 and 121 GB a clip at 53 GB/s: 2.66 and 2.83 s, where the card itself is at work for 2.6 (docs/performance.md)."""
+Measured with 63 and 92 GB a clip at 53 GB/s: 2.44 and 2.46 s, where all on the card took 2.37 (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class ClipWork:
     fp8: bool = False
     parts: int = 1
     """Ranks that have a share of each block."""
+    joined: bool = False
+    """Whether blocks go through the layers as one run of rows (model/sampling/joined_blocks.py)."""
     graphed: bool = False
     """Whether all layers of a pass are asked for at once (model/sampling/layer_graphs.py)."""
 
@@ -98,7 +102,7 @@ def estimate_seconds(
 ) -> TimeEstimate:
     """Seconds of loading and of a clip, `fetched` being the bytes a clip that come over from the host; `share`: so much of the denoising is this card's."""
     denoise = measured.denoise * shape.operations / measured.operations / speed.relative
-    denoise *= share * (measured.fp8 if shape.fp8 else 1.0)
+    denoise *= share * (measured.fp8 if shape.fp8 else 1.0) * (JOINED_SHARE if shape.joined else 1)
     size = shape.pixels / measured.pixels / speed.relative
     decode, pose = measured.decode * size, measured.pose * size
     moving = fetched / speed.link

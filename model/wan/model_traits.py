@@ -195,7 +195,8 @@ class PublishedModel:
             traits.steps * (2 if traits.guidance not in {"", "0", "1"} else 1),
             options.precision == FP8,
             machine.shard.parts if machine.shard else 1,
-            graphed=plan == OffloadPlan() and needed.graphs > 0,
+            joined=plan.joins and needed.wave > 0,
+            graphed=not plan.waits and needed.graphs > 0,
         )
         shard, share = machine.shard, 1.0
         if shard is not None:

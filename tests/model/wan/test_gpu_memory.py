@@ -71,7 +71,7 @@ def test_hours_come_from_what_was_measured() -> None:
     machine = DeviceConfig(device="cuda")
     at = estimate_time("live-avatar", ASKED, machine, int(140 * GB), MachineSpeed())
     assert at is not None
-    assert at.denoise == pytest.approx(3.43, rel=0.01)
+    assert at.denoise == pytest.approx(0.95 * 3.43, rel=0.01)
     assert at.decode == pytest.approx(0.285, rel=0.01)
     small = estimate_time(
         "live-avatar", Options(384, 256, 0, 4), machine, int(140 * GB), MachineSpeed()
@@ -90,7 +90,7 @@ def test_hours_come_from_what_was_measured() -> None:
 
 
 def test_a_small_film_waits_for_the_host() -> None:
-    """Where the card is quick the host cannot ask for its work any faster: 384×256 in eight bits took 1.7 s a clip, and not .85; with graphs of the layers the transformer took .71."""
+    """Where the card is quick the host cannot ask for its work any faster: 384×256 in eight bits took 1.7 s a clip, and not .85; with graphs of the layers the transformer took .71, and .61 once four blocks went together."""
     machine, small = DeviceConfig(device="cuda"), Options(384, 256, 0, 4, precision="fp8")
 
     def told(options: Options, free: float, launch: float = 6.6e-6) -> TimeEstimate:
@@ -100,7 +100,7 @@ def test_a_small_film_waits_for_the_host() -> None:
         return found
 
     graphed, waits = told(small, 140), told(small, 20)
-    assert graphed.denoise == pytest.approx(0.71, rel=0.1)
+    assert graphed.denoise == pytest.approx(0.65, rel=0.07)
     assert graphed.host < graphed.denoise
     assert waits.host == pytest.approx(1.7, rel=0.1)
     assert told(small, 20, 13.2e-6).host == pytest.approx(2 * waits.host)
@@ -119,13 +119,13 @@ def test_loading_is_as_quick_as_the_disk() -> None:
     assert new == pytest.approx(disk + 11)
 
 
-@pytest.mark.parametrize(("free", "measured"), [(24, 2.66), (16, 2.83)])
+@pytest.mark.parametrize(("free", "measured"), [(140, 2.37), (38, 2.44), (24, 2.46)])
 def test_what_waits_costs_what_it_was_seen_to_cost(free: float, measured: float) -> None:
     """Seconds of a whole clip in fp8, where rings and layers come over from the host (docs/performance.md)."""
     machine = DeviceConfig(device="cuda")
     told = estimate_time("live-avatar", EIGHT, machine, int(free * GB), MachineSpeed())
     assert told is not None
-    assert told.denoise + told.decode * told.beside == pytest.approx(measured, rel=0.08)
+    assert told.denoise + told.decode * told.beside == pytest.approx(measured, rel=0.06)
 
 
 @pytest.mark.parametrize("fp8", [False, True])
