@@ -289,10 +289,7 @@ class CausalStage:
         return ForwardContext(
             tuple(self.times[block.task.step] for block in run),
             tuple(block.tokens.shape[1] for block in run),
-            [
-                self.share.attend_by_heads(self._attend(layer, run), self.block)
-                for layer in layers
-            ],
+            [self.share.attend_by_heads(self._attend(layer, run), self.block) for layer in layers],
             # All of a wave have one (model/sampling/causal.py).
             run[0].inputs.text,
             audio,

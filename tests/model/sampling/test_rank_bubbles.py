@@ -106,7 +106,8 @@ def test_ranks_are_at_work(plan: ShardPlan, blocks: int, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("ranks", "blocks", "clips"), [(1, 4, 1), (1, 1, 3), (2, 4, 1), (4, 4, 1), (4, 1, 4), (8, 4, 2), (8, 3, 3)]
+    ("ranks", "blocks", "clips"),
+    [(1, 4, 1), (1, 1, 3), (2, 4, 1), (4, 4, 1), (4, 1, 4), (8, 4, 2), (8, 3, 3)],
 )
 def test_as_many_clips_are_begun_as_any_plan_asks_for(ranks: int, blocks: int, clips: int) -> None:
     """Those whose blocks stand between the steps of one, and those that rank 0 hands out while it waits for a clip."""
