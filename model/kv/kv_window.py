@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, KVShape, PackedSizes
-from model.kv.packed import LEAST, PackedKV, VisibleRows
+from model.kv.packed import LEAST, PackedKV, SeenKV, VisibleRows
 from model.ops.fused import has_kernels
 from model.s2v.attention import attend_heads
 from model.s2v.rope import apply_rope
@@ -175,9 +175,9 @@ class QuantizedKVWindow:
         quantized_kv.apply_rope_packed(kept, place.condition, window)
         quantized_kv.copy_values(kept, window)
         quantized_kv.pack_kv(k, v, place.own, window, own)
-        seen = VisibleRows(self._shape.condition, self._shape.own, 1 + cached.count)
-        past = quantized_kv.view_slots(cached.slots, self._own)
-        attended = quantized_kv.attend_packed(q, place.own, window, past, seen, out)
+        rows = VisibleRows(self._shape.condition, self._shape.own, 1 + cached.count)
+        seen = SeenKV(window, quantized_kv.view_slots(cached.slots, self._own), rows)
+        attended = quantized_kv.attend_packed(q, place.own, seen, out)
         quantized_kv.take_tiles(window, own, self._slot_of(cached.room))
         return attended
 

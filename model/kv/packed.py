@@ -67,6 +67,15 @@ class VisibleRows:
                 yield (block - 1, tile, count) if block else (None, self.inside - own + tile, count)
 
 
+@dataclass(frozen=True)
+class SeenKV:
+    """All that a block attends to: a window, slots [slot, b, …], and which of their rows."""
+
+    window: PackedKV
+    past: PackedKV
+    rows: VisibleRows
+
+
 def _split_rows(rows: int) -> list[int]:
     return [min(TILE, rows - begin) for begin in range(0, rows, TILE)]
 

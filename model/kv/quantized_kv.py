@@ -19,7 +19,7 @@ from model.kv.packed import (
     LOG2E,
     RAISED,
     PackedKV,
-    VisibleRows,
+    SeenKV,
     interleave_rows,
     restore_rows,
 )
@@ -119,15 +119,8 @@ def _copy_codes(codes: Tensor, to: Tensor) -> None:
     to.copy_(codes)
 
 
-def attend_packed(
-    q: Tensor,
-    factors: Tensor,
-    window: PackedKV,
-    past: PackedKV,
-    seen: VisibleRows,
-    out: Tensor | None = None,
-) -> Tensor:
-    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen in a window and in slots [slot, b, …]; written to `out` where that is given, rows of one tensor.
+def attend_packed(q: Tensor, factors: Tensor, seen: SeenKV, out: Tensor | None = None) -> Tensor:
+    """Softmax attention of queries [b, l, head, d], turned by factors [l, d/2, 2], to all that is seen; written to `out` where that is given, rows of one tensor.
 
     Queries are whole numbers as well, with a scale for each row; what falls to a value is an eight-bit float (arXiv 2411.10958), and divided by the sum
     of these, not of what was rounded to them. Tile after tile, as the score by which shares are measured, and the scale in which values are added, decide how a share is rounded.
@@ -135,23 +128,22 @@ def attend_packed(
     if has_kernels(q) and q.shape[-1] == HOPPER_HEAD_DIM and is_hopper(q.device):
         from model.kv import quantized_kv_hopper
 
-        return quantized_kv_hopper.attend_packed(q, factors, window, past, seen, out)
+        return quantized_kv_hopper.attend_packed(q, factors, seen, out)
     answer = attend_unpacked if q.is_cuda else attend_by_tiles
-    attended = answer(q, factors, window, past, seen)
+    attended = answer(q, factors, seen)
     return attended if out is None else out.copy_(attended)
 
 
-def attend_by_tiles(
-    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
-) -> Tensor:
+def attend_by_tiles(q: Tensor, factors: Tensor, seen: SeenKV) -> Tensor:
     """attend_packed as a formula, on a processor."""
+    window, past = seen.window, seen.past
     turned = rearrange(apply_rope(q.float(), factors), "b l n d -> b n l d")
     fine = turned.abs().amax(-1, keepdim=True).clamp_min(LEAST) / INT8_LARGEST
     query, sharpness = (turned / fine).round(), fine * q.shape[-1] ** -0.5 * LOG2E
     base = torch.full_like(fine, -torch.inf)
     weight, total = torch.zeros_like(fine), torch.zeros_like(turned)
     unit = window.scales[:, 1, :, :1, None]
-    for slot, tile, rows in seen.rows():
+    for slot, tile, rows in seen.rows.rows():
         of = window if slot is None else take_slot(past, slot)
         key_scale, scale = of.scales[..., tile : tile + 1, None].unbind(1)
         keys = of.keys[:, :, tile * TILE : tile * TILE + rows].float()
@@ -168,11 +160,10 @@ def attend_by_tiles(
     return rearrange(total * (unit / weight), "b n l d -> b l n d").to(q.dtype)
 
 
-def attend_unpacked(
-    q: Tensor, factors: Tensor, window: PackedKV, past: PackedKV, seen: VisibleRows
-) -> Tensor:
+def attend_unpacked(q: Tensor, factors: Tensor, seen: SeenKV) -> Tensor:
     """attend_packed by torch's own attention, on a card for which there is no kernel: queries and shares are not rounded."""
-    marks = torch.cat([torch.arange(TILE) < rows for *_, rows in seen.rows()])
+    window, past, visible = seen.window, seen.past, seen.rows
+    marks = torch.cat([torch.arange(TILE) < rows for *_, rows in visible.rows()])
     # Numbers, found on the host: a card would be waited for by whoever asks it which marks are set.
     live = marks.nonzero().flatten().to(q.device)
     turned = rearrange(apply_rope(q, factors), "b l n d -> b n l d")
@@ -180,9 +171,9 @@ def attend_unpacked(
     # Not all heads at once: what is unpacked is eight times as large in float32, and their cards are small.
     for begin in range(0, turned.shape[1], HEADS_UNPACKED):
         heads = slice(begin, begin + HEADS_UNPACKED)
-        pieces = [unpack_kv(_take_heads(window, heads), seen.inside * TILE, q.dtype)]
-        for slot in range(max(seen.blocks - 1, 0)):
-            rows = count_tiles(seen.block) * TILE
+        pieces = [unpack_kv(_take_heads(window, heads), visible.inside * TILE, q.dtype)]
+        for slot in range(max(visible.blocks - 1, 0)):
+            rows = count_tiles(visible.block) * TILE
             pieces.append(unpack_kv(_take_heads(take_slot(past, slot), heads), rows, q.dtype))
         keys, values = (torch.cat(parts, 2)[:, :, live] for parts in zip(*pieces, strict=True))
         attended.append(attend_heads(turned[:, heads], keys, values))

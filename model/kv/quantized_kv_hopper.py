@@ -28,7 +28,7 @@ from model.ops import fused_triton
 from model.ops.hopper_buffers import await_buffer, free_buffer, make_barriers, next_buffer
 
 if TYPE_CHECKING:
-    from model.kv.packed import PackedKV, VisibleRows
+    from model.kv.packed import SeenKV
 
 WHOLE: Any = gl.constexpr(float(packed.INT8_LARGEST))
 LEAST: Any = gl.constexpr(packed.LEAST)
@@ -319,15 +319,9 @@ def _attend_kernel(
     )  # fmt: skip
 
 
-def attend_packed(
-    q: Tensor,
-    factors: Tensor,
-    window: "PackedKV",
-    past: "PackedKV",
-    seen: "VisibleRows",
-    out: Tensor | None = None,
-) -> Tensor:
+def attend_packed(q: Tensor, factors: Tensor, seen: "SeenKV", out: Tensor | None = None) -> Tensor:
     """quantized_kv.attend_packed, for a batch of one with heads of 128 channels."""
+    window, past, visible = seen.window, seen.past, seen.rows
     q = q if q.stride(-1) == 1 else q.contiguous()
     _, length, heads, d = q.shape
     if out is None:
@@ -338,7 +332,7 @@ def attend_packed(
     _attend_kernel[(triton.cdiv(length, CONSUMERS.value * QUERIES), heads)](
         q, factors, out, lines, line, past_line, past.keys.stride(0) // LINE_BYTES,
         window.scales, past.scales, past.scales.stride(0), d**-0.5, length, heads, window.scales.shape[-1],
-        seen.first, seen.block, seen.blocks, q.stride(1), q.stride(2), d, QUERIES, STAGES, num_warps=WARPS,
+        visible.first, visible.block, visible.blocks, q.stride(1), q.stride(2), d, QUERIES, STAGES, num_warps=WARPS,
     )  # fmt: skip
     return out
 

@@ -53,6 +53,18 @@ class DenoisingSetup:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """How a card is asked for the layers."""
+
+    graphs: bool = False
+    """For all of a step at once, where nothing waits on the host."""
+    behind: int = 0
+    """By so many blocks a block's last step follows its first."""
+    joined: int = 1
+    """So many blocks go through the layers as one run of rows, if they come together."""
+
+
+@dataclass(frozen=True)
 class BlockTask:
     """One step of one block of latents of one clip."""
 
@@ -150,13 +162,11 @@ class CausalStage:
         setup: DenoisingSetup,
         shard: Shard,
         share: HeadShare = ALONE,
-        *,
-        graphs: bool = False,
-        behind: int = 0,
-        joined: int = 1,
+        asking: "Asking | None" = None,
     ) -> None:
-        """With `graphs` a card is asked for all layers of a step at once, where nothing waits on the host; `behind`: by so many blocks a block's last step follows its first; `joined`: so many blocks go through the layers as one run of rows, if they come together."""
-        self.setup, self.shard, self.share, self._joined = setup, shard, share, joined
+        """`asking`: how a card is asked for it; piece by piece, block by block where nothing is said."""
+        asking = asking or Asking()
+        self.setup, self.shard, self.share, self._joined = setup, shard, share, asking.joined
         model, conditioning = setup.transformer, setup.conditioning
         self.block, self.blocks = model.config.block_latents, setup.blocks
         *self.times, self.time_zero = model.embed_times((*setup.schedule.timesteps, 0.0))
@@ -164,7 +174,7 @@ class CausalStage:
         weight = model.patch_embedding.weight
         self.cache = KVCache(self._cache_shape(), weight, shard, setup.cache)
         self._positions = token_positions(model, conditioning, self.block)
-        self._graphs = self._make_graphs(behind) if graphs else None
+        self._graphs = self._make_graphs(asking.behind) if asking.graphs else None
         self.reset()
 
     @property

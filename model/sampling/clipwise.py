@@ -15,7 +15,7 @@ from model.avatar import Denoised, Float
 from model.kv import quantized_kv
 from model.kv.kv_cache import from_bits, to_bits
 from model.kv.kv_shape import TILE, PackedSizes
-from model.kv.packed import PackedKV, VisibleRows
+from model.kv.packed import PackedKV, SeenKV, VisibleRows
 from model.s2v.attention import Attend, attend_all
 from model.s2v.audio_injector import AudioStates
 from model.s2v.conditioning import Conditioning
@@ -220,6 +220,7 @@ def attend_packed(factors: Tensor) -> Attend:
             room.append(quantized_kv.allocate_packed(PackedSizes(b, heads, rows, d), k.device))
         window, none = room[0], PackedKV(*(part[None][:0] for part in room[0]))
         quantized_kv.pack_kv(k, v, factors, window)
-        return quantized_kv.attend_packed(q, factors, window, none, VisibleRows(rows, TILE, 0))
+        seen = SeenKV(window, none, VisibleRows(rows, TILE, 0))
+        return quantized_kv.attend_packed(q, factors, seen)
 
     return attend

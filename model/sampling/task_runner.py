@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from model.sampling.causal_stage import BlockTask, CausalStage, DenoisingSetup
+from model.sampling.causal_stage import Asking, BlockTask, CausalStage, DenoisingSetup
 from model.sampling.head_share import HeadShare
 from model.sampling.shard_plan import ShardPlan, plan_one
 from model.sampling.task_times import begin_task_times
@@ -205,7 +205,7 @@ def make_runner(
     if plan.mode != "heads":
         behind = plan.stride * (plan.steps - 1)
         joined = plan.steps if plan.joins else 1
-        stage = CausalStage(setup, shard, graphs=True, behind=behind, joined=joined)
+        stage = CausalStage(setup, shard, asking=Asking(True, behind, joined))
         return TaskRunner(stage, plan, rank, links)
     assert links is not None, "a share of the heads alone is no model"
     stage = CausalStage(setup, shard, HeadShare(shard.part, shard.parts, links.exchange))

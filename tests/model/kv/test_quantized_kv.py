@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, PackedSizes
-from model.kv.packed import PackedKV, VisibleRows, interleave_rows, restore_rows
+from model.kv.packed import PackedKV, SeenKV, VisibleRows, interleave_rows, restore_rows
 from model.kv.quantized_kv import attend_unpacked
 from tests.model.small import draw
 
@@ -72,7 +72,11 @@ def test_values_stand_as_tensor_cores_hand_out_scores() -> None:
 def test_heads_are_unpacked_some_at_a_time(monkeypatch) -> None:
     """To what all at once give."""
     drawn = [(draw(1, 150, HEADS, D, seed=i), draw(1, 150, HEADS, D, seed=9 + i)) for i in range(4)]
-    asked = draw(1, 6, HEADS, D, seed=99), angles(6), *lay_out(drawn), VisibleRows(150, 150, 3)
+    asked = (
+        draw(1, 6, HEADS, D, seed=99),
+        angles(6),
+        SeenKV(*lay_out(drawn), VisibleRows(150, 150, 3)),
+    )
     wanted = attend_unpacked(*asked)
     monkeypatch.setattr(quantized_kv, "HEADS_UNPACKED", 1)
     assert lost(attend_unpacked(*asked), wanted) < 1e-6
@@ -82,9 +86,13 @@ def test_tiny_values_still_dilute() -> None:
     """Two blocks with one and the same keys, the values of one a millionth of the other's: what is attended to is half of what the other says."""
     k, v = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1)
     q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
-    alone = quantized_kv.attend_packed(q, factors, *lay_out([(k, v)]), VisibleRows(TILE, TILE, 0))
+    alone = quantized_kv.attend_packed(
+        q, factors, SeenKV(*lay_out([(k, v)]), VisibleRows(TILE, TILE, 0))
+    )
     for drawn in ([(k, v), (k, v * 1e-6)], [(k, v * 1e-6), (k, v)]):
-        both = quantized_kv.attend_packed(q, factors, *lay_out(drawn), VisibleRows(TILE, TILE, 1))
+        both = quantized_kv.attend_packed(
+            q, factors, SeenKV(*lay_out(drawn), VisibleRows(TILE, TILE, 1))
+        )
         assert lost(2 * both, alone) < 0.01
 
 
@@ -93,7 +101,7 @@ def test_divided_by_the_sum_of_what_was_used() -> None:
     k = draw(1, 3 * TILE, HEADS, D) * 3
     laid = lay_out([(k, torch.full_like(k, 0.7))])
     q, factors = draw(1, 60, HEADS, D, seed=99), angles(60)
-    made = quantized_kv.attend_packed(q, factors, *laid, VisibleRows(3 * TILE, TILE, 0))
+    made = quantized_kv.attend_packed(q, factors, SeenKV(*laid, VisibleRows(3 * TILE, TILE, 0)))
     assert lost(made, torch.full_like(made, 0.7)) < 1e-6
 
 
@@ -106,7 +114,7 @@ def test_many_keys_beside_a_sink_are_not_lost() -> None:
     v[:, 1:] = 1
     factors = torch.stack([torch.ones(rows, D // 2), torch.zeros(rows, D // 2)], -1)
     seen = VisibleRows(rows, TILE, 0)
-    made = quantized_kv.attend_packed(q, factors[:1], *lay_out([(k, v)]), seen)
+    made = quantized_kv.attend_packed(q, factors[:1], SeenKV(*lay_out([(k, v)]), seen))
     rest = (rows - 1) * 2.0**-powers
     assert torch.allclose(made, torch.full_like(made, rest / (1 + rest)), rtol=0.1)
 
@@ -118,7 +126,11 @@ def test_scores_may_rise_from_tile_to_tile(steps: Sequence[float]) -> None:
         (step * draw(1, TILE, HEADS, D, seed=i), step * draw(1, TILE, HEADS, D, seed=9 + i))
         for i, step in enumerate(steps)
     ]
-    asked = draw(1, 60, HEADS, D, seed=99), angles(60), *lay_out(drawn), VisibleRows(TILE, TILE, 2)
+    asked = (
+        draw(1, 60, HEADS, D, seed=99),
+        angles(60),
+        SeenKV(*lay_out(drawn), VisibleRows(TILE, TILE, 2)),
+    )
     assert lost(quantized_kv.attend_packed(*asked), attend_unpacked(*asked)) < 0.05
 
 
@@ -154,7 +166,8 @@ def test_attention_sees_window_and_slots(first: int, block: int, blocks: int) ->
     seen, laid = VisibleRows(first, block, blocks), lay_out(drawn)
     q, factors = draw(1, 6, HEADS, D, seed=99), angles(6)
     made, plain = (
-        how(q, factors, *laid, seen) for how in (quantized_kv.attend_packed, attend_unpacked)
+        how(q, factors, SeenKV(*laid, seen))
+        for how in (quantized_kv.attend_packed, attend_unpacked)
     )
     k, v = (torch.cat(parts, 1).transpose(1, 2) for parts in zip(*drawn, strict=True))
     turned = quantized_kv.apply_rope(q, factors).transpose(1, 2)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.kv import quantized_kv
 from model.kv.kv_shape import TILE, PackedSizes
-from model.kv.packed import PackedKV, VisibleRows
+from model.kv.packed import PackedKV, SeenKV, VisibleRows
 from model.ops.fused import is_hopper
 
 HEADS, D = 2, 128
@@ -117,7 +117,9 @@ def test_attention_sees_all_that_lies_in_a_window(
     ]
     seen, laid = VisibleRows(first, block, blocks), lay_out(drawn)
     q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
-    made, wanted = (how(q, factors, *laid, seen) for how in (attend, quantized_kv.attend_packed))
+    made, wanted = (
+        how(q, factors, SeenKV(*laid, seen)) for how in (attend, quantized_kv.attend_packed)
+    )
     assert made.shape == wanted.shape
     assert distance(made, wanted) < NEAR
 
@@ -131,7 +133,9 @@ def test_scores_may_rise_from_tile_to_tile(attend, steps: tuple[float, ...]) -> 
     ]
     seen, laid = VisibleRows(TILE, TILE, 2), lay_out(drawn)
     q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
-    made, wanted = (how(q, factors, *laid, seen) for how in (attend, quantized_kv.attend_packed))
+    made, wanted = (
+        how(q, factors, SeenKV(*laid, seen)) for how in (attend, quantized_kv.attend_packed)
+    )
     # Where one key takes all, a query rounded otherwise takes another: .048 at 90.
     assert distance(made, wanted) < 2 * NEAR
 
@@ -140,8 +144,8 @@ def test_tiny_values_dilute(attend) -> None:
     """Beside a condition, a block of the same keys and a millionth of the values: half of what the first alone says."""
     k, v = draw(1, TILE, HEADS, D), draw(1, TILE, HEADS, D, seed=1)
     q, factors = draw(1, 70, HEADS, D, seed=99), angles(70)
-    alone = attend(q, factors, *lay_out([(k, v)]), VisibleRows(TILE, TILE, 0))
-    both = attend(q, factors, *lay_out([(k, v), (k, v * 1e-6)]), VisibleRows(TILE, TILE, 1))
+    alone = attend(q, factors, SeenKV(*lay_out([(k, v)]), VisibleRows(TILE, TILE, 0)))
+    both = attend(q, factors, SeenKV(*lay_out([(k, v), (k, v * 1e-6)]), VisibleRows(TILE, TILE, 1)))
     assert distance(2 * both, alone) < 0.01
 
 
@@ -157,7 +161,7 @@ def test_heads_may_lie_apart(kernels, attend) -> None:
     kernels.pack_kv(k.contiguous(), v, None, made)
     assert torch.equal(made.values.view(torch.uint8), wanted.values.view(torch.uint8))
     laid, seen = lay_out([(k, v)]), VisibleRows(40, 40, 0)
-    attended = (attend(rows, angles(40), *laid, seen) for rows in (q, q.contiguous()))
+    attended = (attend(rows, angles(40), SeenKV(*laid, seen)) for rows in (q, q.contiguous()))
     assert torch.equal(*attended)
 
 

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from model.device.layer_offload import LayerStream
 from model.kv.kv_cache import KVCacheConfig
-from model.s2v.conditioning import Conditioning
 from model.s2v.transformer import S2VTransformer
 from model.sampling import causal
 from model.sampling.causal import CausalDenoiser, plan_alone
