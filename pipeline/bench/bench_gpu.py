@@ -27,6 +27,7 @@ from model.avatar import FP8, DeviceConfig, Options
 from model.device import nvml
 from model.live_avatar.model_traits import KIND
 from model.loader import load_model
+from model.sharding.protocols import PipelinedDenoiser
 from model.weights.checks import check_weights, require_sound
 from pipeline.bench import loops, product
 from pipeline.bench.material import ROOT, Material, prepare_material
@@ -139,6 +140,7 @@ def bench_alone(asked: BenchOptions, row: BenchRow) -> Facts:
     }
     heard = noise(traits.audio_layers, traits.audio_channels, traits.clip_frames)
     denoiser, decoder = avatar.denoiser(inputs, 0), avatar.decoder(inputs)
+    assert isinstance(denoiser, PipelinedDenoiser)
     denoiser.begin_clip(heard)
 
     def denoise() -> Any:
