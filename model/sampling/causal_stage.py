@@ -20,7 +20,8 @@ from model.s2v.attention import Attend, attend_all
 from model.s2v.audio_injector import AudioStates
 from model.s2v.conditioning import Conditioning
 from model.s2v.rope import apply_rope
-from model.s2v.transformer import ForwardContext, S2VTransformer, TextStates
+from model.s2v.transformer import ForwardContext, S2VTransformer
+from model.sampling.block_inputs import BlockConditioning, BlockInputs, token_positions
 from model.sampling.head_share import ALONE, HeadShare
 from model.sampling.layer_graphs import LayerGraphs
 from model.sampling.noise import NoiseSource
@@ -84,68 +85,12 @@ class BlockTask:
 
 
 @dataclass(frozen=True)
-class BlockConditioning:
-    """Sound, speakers' masks [speaker, token] and pose latents [1, c, t, h, w] of one block, the same at all of its steps."""
-
-    audio: list[AudioStates]
-    masks: Tensor | None
-    pose: Tensor | None
-
-
-@dataclass(frozen=True)
-class _BlockInputs:
-    """What a block takes through the layers beside its tokens."""
-
-    given: BlockConditioning
-    place: BlockPosition
-    text: TextStates
-
-    def parts(self, tokens: Tensor) -> list[Tensor]:
-        """The tensors that are others from block to block, the tokens first."""
-        masks = [] if self.given.masks is None else [self.given.masks]
-        states = [part for one in self.given.audio for part in one.parts]
-        return [tokens, self.place.own, self.place.condition, *masks, *states]
-
-    def with_parts(self, parts: Sequence[Tensor]) -> "_BlockInputs":
-        """The same with tensors from elsewhere, in the order of `parts`."""
-        _, own, condition, *states = parts
-        masks = None if self.given.masks is None else states.pop(0)
-        given = BlockConditioning(AudioStates.from_parts(states), masks, self.given.pose)
-        return _BlockInputs(given, BlockPosition(self.place.start, own, condition), self.text)
-
-
-@dataclass(frozen=True)
 class _Block:
     """A block at a step, on its way through the layers."""
 
     task: BlockTask
     tokens: Tensor
-    inputs: _BlockInputs
-
-
-@dataclass(frozen=True)
-class TokenPositions:
-    """Positions [l, 3] (time, row, column) of tokens at time 0, on the model's device: sending them anew would make the host wait for all that runs."""
-
-    block: Tensor
-    reference: Tensor
-    motion: Tensor
-    one_latent: Tensor
-    """The step of one latent in time [3]."""
-
-
-def token_positions(
-    model: S2VTransformer, conditioning: Conditioning, block: int
-) -> TokenPositions:
-    """Positions of a block of `block` latents, of the reference, and of the motion latents that end before time 0."""
-    h, w = conditioning.reference.shape[-2:]
-    grids = (
-        model.latent_positions(0, block, h, w),
-        model.latent_positions(0, 1, h, w),
-        model.motion_positions(0, h, w),
-        torch.tensor([1, 0, 0]),
-    )
-    return TokenPositions(*(grid.to(conditioning.reference.device) for grid in grids))
+    inputs: BlockInputs
 
 
 class CausalStage:
@@ -280,11 +225,11 @@ class CausalStage:
         made = self.setup.transformer.through_blocks_together(forwards, layers)
         return made[0] if len(made) == 1 else torch.cat(made, 1)
 
-    def _inputs_of(self, task: BlockTask) -> "_BlockInputs":
+    def _inputs_of(self, task: BlockTask) -> "BlockInputs":
         start = self._start_of(task)
         place = self._position_of(start, self.setup.noise.sink(*task.place, task.step))
         text = self._prompt.at_block(task.clip * self.blocks + task.block)
-        return _BlockInputs(self._conditioning_of(task), place, text)
+        return BlockInputs(self._conditioning_of(task), place, text)
 
     def _context_of(self, run: "Sequence[_Block]", layers: range) -> ForwardContext:
         given = [block.inputs.given for block in run]

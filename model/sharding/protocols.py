@@ -36,11 +36,11 @@ class SharedAvatar(Protocol):
 
 @runtime_checkable
 class PipelinedDenoiser(Protocol):
-    """What a denoiser on several ranks has beside a Denoiser: it may begin a clip while the one before is with other ranks."""
+    """What a denoiser of blocks has beside a Denoiser: it may begin a clip while the one before is with other ranks, or so that blocks of both go through the layers together."""
 
     @property
     def clips_ahead(self) -> int:
-        """How many clips behind `next_clip` are to be begun before it is asked for, or ranks wait for each other; 0: none may be."""
+        """How many clips behind `next_clip` are to be begun before it is asked for, or ranks wait for each other, and blocks go alone; 0: none may be."""
 
     def begin_clip(self, audio: Float) -> None:
         """Begin it, with its own features [layer, channel, frame]; `denoise` passes over what it is given for it."""
