@@ -37,7 +37,7 @@ class AudioStates:
 
     @classmethod
     def join(cls, states: "Sequence[AudioStates]", speakers: int) -> "AudioStates":
-        """Those of several runs of latents [(speaker t), …], one behind the other [(speaker run t), …]."""
+        """States of several runs of latents [(speaker t), …], one behind the other [(speaker run t), …]."""
         cut = [
             [rearrange(part, "(s t) ... -> s t ...", s=speakers) for part in one.parts]
             for one in states

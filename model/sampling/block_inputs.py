@@ -36,7 +36,7 @@ class BlockInputs:
         return [tokens, self.place.own, self.place.condition, *masks, *states]
 
     def with_parts(self, parts: Sequence[Tensor]) -> "BlockInputs":
-        """The same with tensors from elsewhere, in the order of `parts`."""
+        """These inputs with tensors from elsewhere, in the order of `parts`."""
         _, own, condition, *states = parts
         masks = None if self.given.masks is None else states.pop(0)
         given = BlockConditioning(AudioStates.from_parts(states), masks, self.given.pose)
