@@ -69,7 +69,7 @@ class _Trial:
         return [(self._draw_heads(1, config.text_len), self._draw_heads(1, config.text_len))]
 
     def _draw_audio(self) -> list[AudioStates]:
-        """Of the first injector alone, if it is the first layer's."""
+        """What the first injector hears, if it is the first layer's."""
         model, frames = self._model, self._model.config.block_latents
         if self._layer.start not in model.injector_of:
             return []
