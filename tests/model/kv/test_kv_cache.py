@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.kv.kv_cache import KVCache, KVCacheConfig
+from model.kv.kv_cache import BUFFERS, KVCache, KVCacheConfig
 from model.kv.kv_shape import KVShape, Shard
 from model.kv.kv_window import BlockPosition
 from model.s2v.attention import attend_all
@@ -116,3 +116,32 @@ def test_blocks_that_never_came_are_zeros(config) -> None:
     keys = torch.cat([apply_rope(still, place.condition), apply_rope(k, place.own), nothing], 1)
     exact = attend_all(apply_rope(q, place.own), keys, torch.cat([kept, v, nothing], 1))
     assert (found - exact).norm() < (0.06 if config.eight else 1e-5) * exact.norm()
+
+
+def test_four_layers_come_ahead() -> None:
+    """Of a cache on the host as many as there are buffers are on their way, in the order in which they are due; each that is attended to lets the next come."""
+    cache = begin(KVCacheConfig(on_host=True))
+    places = [(step, layer) for layer in range(LAYERS) for step in range(STEPS)]
+    assert len(places) >= BUFFERS
+    cache.begin(places)
+    for attended, (step, layer) in enumerate(places):
+        assert cache._copier is not None
+        coming = min(BUFFERS, len(places) - attended)
+        assert len(cache._copier._staged) == coming
+        assert len(cache._coming) == len(places) - attended - coming
+        cache.attend(step, layer, position(0), drawn(SHAPE.own, 0, step, layer))
+    assert not cache._copier._staged
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_what_is_attended_to_is_written_where_one_says(config) -> None:
+    """Into rows of a larger tensor, the same bits."""
+    made = []
+    for out in (None, torch.zeros(1, 2 * SHAPE.own, SHAPE.heads, SHAPE.head_dim)):
+        cache = begin(config)
+        cache.begin([(0, 0)])
+        rows = None if out is None else out[:, SHAPE.own :]
+        made.append(cache.attend(0, 0, position(0), drawn(SHAPE.own, 0, 0, 0), rows))
+        assert out is None or torch.equal(out[:, SHAPE.own :], made[0])
+        assert out is None or not out[:, : SHAPE.own].any()
+    assert torch.equal(*made)

@@ -1,5 +1,6 @@
 """The parts of a published model are loaded once, whoever asks for them, and beside each other."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from model.avatar import DeviceConfig, Options
 from model.live_avatar.model_traits import KIND
 from model.tools import make_checkpoint
 from model.wan.gpu_memory import OffloadPlan
-from model.wan.parts import Parts, placement_of
+from model.wan.parts import ALLOCATOR, Parts, device_of, placement_of
 from model.weights.loading import Placement
 from storage.errors import BadOption
 
@@ -58,3 +59,20 @@ def test_a_card_without_eight_bit_floats_is_refused(
     assert placement_of(DeviceConfig(device="cuda"), fp8=False).device.type == "cuda"
     with pytest.raises(BadOption, match="eight-bit") if refused else nullcontext():
         assert placement_of(DeviceConfig(device="cuda"), fp8=True).fp8
+
+
+@pytest.mark.parametrize("told", [None, "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])
+def test_segments_of_a_card_grow(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+    """Where the user's environment says nothing else; and where no card is used nothing is said."""
+    for name in ALLOCATOR:
+        monkeypatch.setenv(name, "")  # so that it is as before behind the test
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    if told:
+        monkeypatch.setenv(told, "max_split_size_mb:64")
+    device_of(DeviceConfig(device="cpu"))
+    before = {name: os.environ[name] for name in ALLOCATOR if name in os.environ}
+    assert list(before) == ([told] if told else [])
+    device_of(DeviceConfig(device="cuda"))
+    grown = before or {ALLOCATOR[0]: "expandable_segments:True"}
+    assert {name: os.environ[name] for name in ALLOCATOR if name in os.environ} == grown
