@@ -27,10 +27,10 @@ class Recorded(LayerGraphs):
     def __init__(self) -> None:
         super().__init__(torch.device("cpu"), SLOTS)
         self.captured = 0
-        self.bound_by_host = True
+        self.asking = 1.0
 
-    def _time_asking(self, inputs: Sequence[Tensor], compute) -> tuple[Tensor, bool]:
-        return compute(inputs), self.bound_by_host
+    def _time_asking(self, inputs: Sequence[Tensor], compute) -> tuple[Tensor, float]:
+        return compute(inputs), self.asking
 
     def _capture(self, inputs: Sequence[Tensor], compute) -> _Graph:
         self.captured += 1
@@ -66,7 +66,7 @@ def test_captured_when_the_slots_have_gone_round() -> None:
 def test_not_captured_where_the_host_is_quick_enough() -> None:
     """What is captured takes memory, and nothing is gained."""
     graphs = Recorded()
-    graphs.bound_by_host = False
+    graphs.asking = 0.6
     assert run_blocks(graphs, range(20), "a prompt") == [2.0 * block for block in range(20)]
     assert graphs.captured == 0
 
