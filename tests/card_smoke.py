@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SMOKE = "--smoke --minutes .05"
 ROWS = {
-    "kernels": "-m pytest -q tests/model/ops/test_fused_triton.py tests/model/kv/test_quantized_kv_triton.py tests/model/vae/test_wan_decoder_triton.py tests/model/vae/test_conv3d_hopper.py",
+    "kernels": "-m pytest -q tests/model/ops/test_fused_triton.py tests/model/kv/test_quantized_kv_triton.py tests/model/vae/test_wan_decoder_triton.py tests/model/vae/test_conv3d_hopper.py tests/model/sampling/test_layer_graphs.py tests/model/sampling/test_joined_blocks.py",
     "dataset": "-m model.pocket.training.dataset --hours .02 --seed 3 --out {0}/sound.npz",
     "warping": f"-m model.pocket.training.train_warping {SMOKE} --out {{0}}/warping",
     "hearing": "-m model.pocket.training.train_hearing --batch 4 --minutes .05 --sound {0}/sound.npz --rare {0}/sound.npz --out {0}/zero",
