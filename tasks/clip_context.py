@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from storage.spec import Spec
 
 
+PROCESSOR = "cpu"
+"""The device of a run whose model computes on none."""
+
+
 def warm_up_clips(spec: "Spec", clip: int, memory: int) -> range:
     """The clips whose latents a decoder must see before `clip`; where a cut is nearer, what comes before that is its past."""
     return range(max(spec.cut_before(clip), clip - -(-memory // spec.clip_latents)), clip)
@@ -38,8 +42,9 @@ def count_heard_ahead(run: "Run") -> int:
     """How many clips beyond the one whose turn it is are heard: those that the denoiser runs ahead, and what it begins behind them."""
     spec, ahead = run.spec, run.settings.ahead
     ranks = count_ranks(parse_gpus(run.settings.gpus))
-    # Where a clip takes the motion of the decoded one before it, none is begun ahead.
-    if not ahead or spec.motion_latents:
+    # Where a clip takes the motion of the decoded one before it, none is begun ahead; nor by one processor, where nothing is gained.
+    alone = ranks == 1 and run.fingerprint.get("device", PROCESSOR) == PROCESSOR
+    if not ahead or alone or spec.motion_latents:
         return ahead
     blocks = max(1, spec.clip_frames // spec.block_frames)
     return ahead + count_clips_ahead(ranks, spec.steps, blocks)
