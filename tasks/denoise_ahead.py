@@ -180,9 +180,14 @@ class DenoiseAhead:
         at = self._position
         carries = self._run.carry.complete if at < clip else ()
         route = find_route(self._run.spec, clip, carries, self._route.stand_before(at))
-        # What is being made keeps the seed that it was begun with.
+        # What is being made keeps the seed and the sound that it was begun with.
         made = range(at, max(at + self._busy, self._begun))
-        if route.goes_on and all(route.seed_at(n) == self._route.seed_at(n) for n in made):
+        alike = all(
+            getattr(route, asked)(n) == getattr(self._route, asked)(n)
+            for asked in ("seed_at", "sound_at")
+            for n in made
+        )
+        if route.goes_on and alike:
             self._route = route
             return True
         return False

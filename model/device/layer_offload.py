@@ -1,8 +1,9 @@
 """Blocks of the transformer that wait on the host and come to the card ahead of their turn, while the one before computes."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Any
 
 import torch
@@ -42,12 +43,17 @@ class LayerStream:
             i: _move_to_host(blocks[i], host_buffer, gpu_buffers)
             for i, host_buffer in zip(sizes, buffers, strict=True)
         }
-        self._coming = cycle(layer.host_buffer for layer in self._layers.values())
-        for host_buffer in islice(self._coming, BUFFERS):
-            self._copier.fetch(host_buffer)
+        self._coming = cycle(self._layers)
+        self._staged = deque[int]()
+        """Numbers of the layers that are on the card or on their way, in their order."""
+        for _ in range(BUFFERS):
+            self._fetch_next()
 
     def walk(self, blocks: Sequence[Any], held: range, among: range) -> Iterator[Any]:
         """The blocks with the numbers `among` in their order, each on the card until the next is asked for; the walk goes to its end. All that wait are of the `held`, and come each time: they have one order."""
+        # Whoever failed in the midst of a forward has left its walk there.
+        while self._staged[0] != next(iter(self._layers)):
+            self._pass_on()
         for i in held:
             block, layer = blocks[i], self._layers.get(i)
             if layer is None:
@@ -55,12 +61,23 @@ class LayerStream:
                     yield block
                 continue
             index = self._copier.take().index
+            assert self._staged[0] == i, f"layer {self._staged[0]} is there, not {i}"
             if i in among:
                 for weight, on_gpu in zip(layer.weights, layer.views[index], strict=True):
                     weight.data = on_gpu
                 yield block
-            self._copier.release()
-            self._copier.fetch(next(self._coming))
+            self._pass_on()
+
+    def _fetch_next(self) -> None:
+        number = next(self._coming)
+        self._copier.fetch(self._layers[number].host_buffer)
+        self._staged.append(number)
+
+    def _pass_on(self) -> None:
+        """Let go of the layer that is there, and have another come."""
+        self._copier.release()
+        self._staged.popleft()
+        self._fetch_next()
 
 
 def _block_tensors(block: nn.Module) -> list[Tensor]:

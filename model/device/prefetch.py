@@ -37,6 +37,8 @@ class HostDeviceCopier:
         self._next = 0
         if self._on_gpu:
             self._up, self._down = torch.cuda.Stream(device), torch.cuda.Stream(device)
+            # What is on its way when nobody wants it any more would else be written over whatever lies there next.
+            weakref.finalize(self, _await_streams, self._up, self._down).atexit = False
 
     def buffers(self, size: int) -> list[Tensor]:
         """The first `size` bytes of each buffer on the card, in the order in which they are filled."""
@@ -75,6 +77,12 @@ class HostDeviceCopier:
         if self._on_gpu:
             self._released[staged.index] = torch.cuda.current_stream().record_event()
 
+    def drop(self) -> None:
+        """Let all buffers be filled again: whoever fetched will take nothing more. What is written back is on the host then."""
+        while self._staged:
+            self.release()
+        self.wait_written()
+
     def write_back(self, source: Tensor, host_buffer: Tensor) -> None:
         """Begin to write what was computed to the host."""
         if not self._on_gpu:
@@ -89,6 +97,11 @@ class HostDeviceCopier:
         """Wait until everything that was written back lies on the host."""
         if self._on_gpu:
             self._down.synchronize()
+
+
+def _await_streams(*streams: Any) -> None:
+    for stream in streams:
+        stream.synchronize()
 
 
 def send_to_device(numbers: Tensor, device: torch.device) -> Tensor:

@@ -70,7 +70,11 @@ class KVCache:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all blocks: each slot then holds zeros that can be attended to."""
+        """Forget all blocks, and what was due: each slot then holds zeros that can be attended to."""
+        self._due.clear()
+        self._coming.clear()
+        if self._copier:
+            self._copier.drop()
         self.window.empty(self.slots)
 
     def reset_condition(self) -> None:

@@ -15,20 +15,32 @@ def joins_exactly(setup: DenoisingSetup) -> bool:
     A library of products may choose another order of sums for more rows; what was chosen is tried, not known. On a processor nobody gains, and without memory for it (DenoisingSetup.joins) nobody can: no is said at once.
     """
     model, waves = setup.transformer, len(setup.schedule.timesteps)
-    if model.patch_embedding.weight.device.type != "cuda" or waves == 1 or not setup.joins:
+    if waves == 1 or not setup.joins or not may_gain(model):
         return False
     height, width = setup.conditioning.reference.shape[-2:]
     rows = model.config.block_latents * model.tokens_per_latent(height, width)
-    return _Trial(model, rows, waves).agrees()
+    masks = setup.conditioning.masks
+    try:
+        return _Trial(model, rows, waves, 0 if masks is None else len(masks)).agrees()
+    except torch.OutOfMemoryError:
+        # What they take alone may still be there.
+        torch.cuda.empty_cache()
+        return False
+
+
+def may_gain(model: S2VTransformer) -> bool:
+    """Whether the device is one that multiplies more rows sooner."""
+    return model.patch_embedding.weight.device.type == "cuda"
 
 
 class _Trial:
-    """A first layer's inputs, drawn."""
+    """Inputs of the first layer that hears, drawn; of one speaker, or of several."""
 
-    def __init__(self, model: S2VTransformer, rows: int, waves: int) -> None:
-        self._model, self._rows, self._waves = model, rows, waves
+    def __init__(self, model: S2VTransformer, rows: int, waves: int, speakers: int = 0) -> None:
+        self._model, self._rows, self._waves, self._speakers = model, rows, waves, speakers
         self._drawn = torch.Generator(model.patch_embedding.weight.device).manual_seed(0)
-        self._layer = range(model.held.start, model.held.start + 1)
+        first = next((i for i in model.held if i in model.injector_of), model.held.start)
+        self._layer = range(first, first + 1)
         self._tokens = self._draw(1, waves * rows, model.config.dim).to(model.tokens_precision)
         self._times = [
             EmbeddedTime(self._draw(1, model.config.dim), self._draw(1, 6, model.config.dim))
@@ -47,11 +59,12 @@ class _Trial:
         times = tuple(self._times[i] for i in blocks)
         lengths = (self._rows,) * len(blocks)
         states = zip(*(self._audio[i] for i in blocks), strict=True)
-        audio = [AudioStates.join(each, 1) for each in states]
-        context = ForwardContext(
-            times, lengths, [_attend_nothing], self._text, audio, None, len(blocks)
-        )
+        audio = [AudioStates.join(each, max(self._speakers, 1)) for each in states]
         tokens = self._tokens[:, blocks.start * self._rows : blocks.stop * self._rows]
+        masks = tokens.new_ones(self._speakers, tokens.shape[1]) if self._speakers else None
+        context = ForwardContext(
+            times, lengths, [_attend_nothing], self._text, audio, masks, len(blocks)
+        )
         return self._model.through_blocks(tokens, context, self._layer)
 
     def _draw(self, *shape: int) -> Tensor:
@@ -66,11 +79,13 @@ class _Trial:
         config = self._model.config
         if config.text_dim is None:
             return []
-        return [(self._draw_heads(1, config.text_len), self._draw_heads(1, config.text_len))]
+        pair = self._draw_heads(1, config.text_len), self._draw_heads(1, config.text_len)
+        return [pair] * (self._layer.stop - self._model.held.start)
 
     def _draw_audio(self) -> list[AudioStates]:
-        """What the first injector hears, if it is the first layer's."""
-        model, frames = self._model, self._model.config.block_latents
+        """What the first injector hears, if any layer here has one."""
+        model = self._model
+        frames = max(self._speakers, 1) * model.config.block_latents
         if self._layer.start not in model.injector_of:
             return []
         tokens = model.config.num_audio_token + 1

@@ -167,12 +167,13 @@ class MemoryNeed:
     def choices(self, offload: bool | None) -> list[OffloadPlan]:
         """Plans that may be tried, the fastest first; None leaves the choice.
 
-        The KV cache goes first: a quarter of it passes at each forward, of a layer all. Blocks go one by one where else nothing fits.
+        The KV cache goes first: a quarter of it passes at each forward, of a layer all. Blocks go one by one where that keeps all on the card, or where else nothing fits.
         """
-        resident = [OffloadPlan(), OffloadPlan(joins=False)]
-        both = [OffloadPlan(True, count) for count in range(self.blocks + 1)]
-        least = [both[-1], OffloadPlan(True, self.blocks, joins=False)]
-        return {False: resident, True: least, None: [resident[0], *both, least[1]]}[offload]
+        resident = [OffloadPlan(joins=joins) for joins in (True, False)]
+        counts = range(self.blocks + 1)
+        joined, single = ([OffloadPlan(True, n, joins=joins) for n in counts] for joins in (True, False))  # fmt: skip
+        least = [joined[-1], single[-1]]
+        return {False: resident, True: least, None: [*resident, *joined, *single]}[offload]
 
 
 def choose_offload(needed: MemoryNeed, free: float | None, offload: bool | None) -> OffloadPlan:
@@ -225,7 +226,8 @@ def compute_need(config: Mapping[str, Any], film: MemoryInput) -> MemoryNeed:
             size for name, size in weight_bytes.items() if name.startswith("audio_injector.")
         ),
         kept_heads=config["num_layers"] * condition + window,
-        wave=further * JOINED,
+        # Of several speakers it is the injector that takes most: the rows of all blocks, for each of them.
+        wave=further * max(JOINED, 2 + HEARING * several),
         # Tokens in float32, and what a layer adds to them.
         wave_tokens=further * 6,
         graphs=int(GRAPHS * film.together / 3 * pixels) if film.kv_latents else 0,

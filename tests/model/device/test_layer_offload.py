@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model.device.layer_offload import LayerStream
-from model.kv.kv_cache import KVCacheConfig
+from model.kv.kv_cache import KVCache, KVCacheConfig
 from model.prompt_schedule import PromptChange
 from model.s2v.text_schedule import TextSchedule
 from model.sampling.causal import CausalDenoiser, plan_alone
@@ -146,3 +146,32 @@ def test_waiting_layers_are_nowhere_else() -> None:
 
 def _bytes(block: torch.nn.Module) -> int:
     return sum(-(-weight.nbytes // 256) * 256 for weight in block.parameters())
+
+
+@pytest.mark.parametrize("fails_at", [1, 4, 8])
+def test_a_forward_that_failed_leaves_no_other_weights(monkeypatch, fails_at: int) -> None:
+    """A denoiser that is made anew behind a fault in the midst of a forward, with the model that is there, makes the film of one that never failed; so does the one that failed, once it stands before the film again."""
+    wanted = film((0, 2, 4), KVCacheConfig(on_host=True))[0]
+    model = rounded(small_transformer(num_layers=LAYERS))
+    model.stream = LayerStream(model.blocks, (0, 2, 4), torch.device("cpu"))
+    setup = DenoisingSetup(
+        model,
+        make_schedule(2, model.config.sigmas),
+        small_scene(latents=LATENTS),
+        SeededNoise(3, model.config.roll),
+        KVCacheConfig(on_host=True),
+    )
+    failed, attend, calls = CausalDenoiser(setup), KVCache.attend, list[int]()
+
+    def fail(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == fails_at:
+            raise RuntimeError("out of memory")
+        return attend(*args)
+
+    monkeypatch.setattr(KVCache, "attend", fail)
+    with pytest.raises(RuntimeError):
+        failed.denoise(sound(LATENTS, seed=0))
+    assert np.array_equal(CausalDenoiser(setup).denoise(sound(LATENTS, seed=0)).latents, wanted)
+    failed.restore(0, ())
+    assert np.array_equal(failed.denoise(sound(LATENTS, seed=0)).latents, wanted)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from model.device.layer_offload import LayerStream
 from model.kv.kv_cache import KVCacheConfig
 from model.s2v.transformer import S2VTransformer
-from model.sampling import causal
+from model.sampling import causal, joined_blocks
 from model.sampling.causal import CausalDenoiser, plan_alone
 from model.sampling.causal_stage import DenoisingSetup
 from model.sampling.joined_blocks import _Trial, joins_exactly
@@ -143,3 +143,33 @@ def test_it_is_tried_with_the_layers_themselves(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(F, "linear", other)
         assert not trial()
         monkeypatch.setattr(F, "linear", linear)
+
+
+@torch.inference_mode()
+def test_it_is_tried_with_as_many_speakers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of whom has all rows pass through the injector once more; and with the first injector, wherever it is."""
+    model = rounded(small_transformer(num_layers=3, audio_inject_layers=(1,))).to(DEVICE)
+    rows, linear, asked = BLOCK * 16, F.linear, model.audio_injector.injector[0].q
+    seen = list[int]()
+
+    def note(x: Any, weight: Any, bias: Any = None) -> Any:
+        if weight is asked.weight:
+            seen.append(x.shape[:-1].numel())
+        return linear(x, weight, bias)
+
+    monkeypatch.setattr(F, "linear", note)
+    for speakers in (0, 2):
+        assert _Trial(model, rows, STEPS, speakers).agrees()
+    times = [STEPS, 1, 1, 1]
+    assert seen == [n * rows for n in times] + [2 * n * rows for n in times]
+
+
+def test_without_memory_to_try_it_blocks_go_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film does not end for it."""
+
+    def unable(*_: Any) -> _Trial:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(joined_blocks, "_Trial", unable)
+    monkeypatch.setattr(joined_blocks, "may_gain", lambda *_: True)
+    assert not joins_exactly(make_setup())
