@@ -52,6 +52,8 @@ def main() -> int:
         "--folder", help="where the rows leave what they made; else a temporary one"
     )
     asked = parser.parse_args()
+    if unknown := sorted({*asked.rows} - {*ROWS}):
+        parser.error(f"no row {unknown[0]!r}: there are {', '.join(ROWS)}")
     if asked.list:
         print("\n".join(f"{name:8} python {words}" for name, words in ROWS.items()))
         return 0

@@ -39,6 +39,8 @@ WARM, TIMED = 4, 3
 """Clips: the first fill the KV caches and have graphs captured, those after them are settled."""
 WAITING = 2
 """Clips that may wait for the decoder when the last is denoised."""
+FEWEST = WARM + WAITING + 2
+"""Clips of which one lap is settled."""
 CACHES = ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH")
 KERNELS = {
     "attention": ("fmha", "flash", "attention", "sdpa", "_attend"),
@@ -309,13 +311,21 @@ def group_alike(films: dict[str, str]) -> list[list[str]]:
     return list(groups.values())
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """A width and a height, from WIDTH*HEIGHT."""
+    width, _, height = text.partition("*")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no WIDTH*HEIGHT, such as 704*384")
+    return int(width), int(height)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Measure the rows; print each as it comes, then one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", required=True)
-    parser.add_argument("--size", default="704*384")
-    parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--size", type=parse_size, default=(704, 384), metavar="WIDTH*HEIGHT")
+    parser.add_argument("--clips", type=int, default=12, help=f"{FEWEST} at least")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--folder", type=Path, default=ROOT / "runs", help="on the disk to measure")
     parser.add_argument(
         "--film", default="", help="more flags of each film, as one word: '--gpus 4'"
@@ -323,7 +333,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--only", choices=list(ROWS), help=argparse.SUPPRESS)
     told = parser.parse_args(words)
-    width, height = map(int, told.size.split("*"))
+    width, height = told.size
+    if told.clips < FEWEST:
+        parser.error(f"--clips {told.clips}: fewer than {FEWEST} have no settled rate")
     try:
         require_sound(check_weights(KIND.locate_weights(Options(weights=told.weights))))
     except LongtakeError as error:

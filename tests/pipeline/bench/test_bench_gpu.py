@@ -69,3 +69,18 @@ def test_weights_that_are_not_there_are_told(tmp_path: Path, capsys) -> None:
     with pytest.raises(SystemExit):
         bench_gpu.main(["--weights", str(tmp_path / "nothing"), "--rows", "bare"])
     assert "nothing" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--size", "7x4"], "'7x4' is no WIDTH*HEIGHT"),
+        (["--clips", "7"], "fewer than 8 have no settled rate"),
+        (["--rows"], "expected at least one argument"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(flags: list[str], line: str, capsys) -> None:
+    """In a line, before anything is read."""
+    with pytest.raises(SystemExit):
+        bench_gpu.main(["--weights", "nothing", *flags])
+    assert line in capsys.readouterr().err.splitlines()[-1]
