@@ -182,12 +182,10 @@ class DenoiseAhead:
         route = find_route(self._run.spec, clip, carries, self._route.stand_before(at))
         # What is being made keeps the seed and the sound that it was begun with.
         made = range(at, max(at + self._busy, self._begun))
-        alike = all(
-            getattr(route, asked)(n) == getattr(self._route, asked)(n)
-            for asked in ("seed_at", "sound_at")
-            for n in made
+        told, held = (
+            [(way.seed_at(n), way.sound_at(n)) for n in made] for way in (route, self._route)
         )
-        if route.goes_on and alike:
+        if route.goes_on and told == held:
             self._route = route
             return True
         return False

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.device.prefetch import HostDeviceCopier, HostMemory
 from model.kv.head_pieces import SlotLayout
-from model.kv.kv_shape import KVShape, Shard
+from model.kv.kv_shape import HOST_BUFFERS, KVShape, Shard
 from model.kv.kv_window import (
     QKV,
     BlockPosition,
@@ -26,9 +26,6 @@ from model.kv.kv_window import (
     KVWindow,
     QuantizedKVWindow,
 )
-
-BUFFERS = 4
-"""Layers' bytes on the card where the cache is on the host: while rows of a wave are multiplied, those of all its steps can come."""
 
 Bits = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
@@ -61,7 +58,7 @@ class KVCache:
         self._coming: deque[tuple[int, int]] = deque()
         """Those of the due that are not fetched yet."""
         if config.on_host:
-            self._copier = HostDeviceCopier(prod(sizes[1:]), like.device, BUFFERS)
+            self._copier = HostDeviceCopier(prod(sizes[1:]), like.device, HOST_BUFFERS)
             self._host = HostMemory(prod(sizes), like.device)
             self.slots = self._host.bytes.view(sizes)
         else:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+HOST_BUFFERS = 4
+"""Layers' bytes on the card where the KV cache is on the host: while rows of a wave are multiplied, those of all its steps can come."""
 TILE = 128
 """Rows of a head that share a scale, where they are kept in eight bits."""
 SCALE_BYTES, LINE_BYTES = 4, 128

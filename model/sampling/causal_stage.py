@@ -219,11 +219,11 @@ class CausalStage:
         self.cache.begin((block.task.step, layer) for layer in layers for block in blocks)
         runs = [blocks] if len(blocks) == self._joined else [[block] for block in blocks]
         forwards = [
-            (torch.cat([block.tokens for block in run], 1), self._context_of(run, layers))
+            (_join_rows([block.tokens for block in run]), self._context_of(run, layers))
             for run in runs
         ]
         made = self.setup.transformer.through_blocks_together(forwards, layers)
-        return made[0] if len(made) == 1 else torch.cat(made, 1)
+        return _join_rows(made)
 
     def _inputs_of(self, task: BlockTask) -> "BlockInputs":
         start = self._start_of(task)
@@ -365,6 +365,11 @@ class CausalStage:
         condition = tokens + len(model.motion_positions(0, h, w))
         heads = config.num_heads // self.share.parts
         return KVShape(b, heads, head_dim, condition, config.ring_latents, self.block, tokens)
+
+
+def _join_rows(parts: Sequence[Tensor]) -> Tensor:
+    """Tokens [1, l, dim] one behind the other; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), 1)
 
 
 def count_blocks(clip_latents: int, block: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from model.kv.kv_shape import PackedSizes, Shard
+from model.kv.kv_shape import HOST_BUFFERS, PackedSizes, Shard
 from model.sampling.shard_plan import TENSORS_UNDER_WAY
 from model.weights import published_shapes
 
@@ -24,8 +24,8 @@ JOINED = 28
 """Bytes for each token and channel of each further block of a wave that goes through the layers: tokens and their sum in float32, what a layer adds, then queries, keys and values as they are projected and normalised, or the wide rows of the feed-forward in both precisions."""
 HEARING = 16
 """Bytes for each token and channel of each of several speakers while an injector makes all tokens hear it: repeated, wide in float32, normalised, asking, heard, put out, masked (model/s2v/audio_injector.py). Of one speaker it is in DENOISING, which was measured."""
-BUFFERS, KV_BUFFERS = 2, 4
-"""Of layers that wait on the host, so many are on the card: what is used, and what comes next; of layers' keys and values (kv_cache.BUFFERS)."""
+BUFFERS = 2
+"""Of layers that wait on the host, so many are on the card: what is used, and what comes next."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class MemoryNeed:
         resident = self.blocks - plan.layers_on_host + (BUFFERS if plan.layers_on_host else 0)
         return {
             "weights": min(resident, self.blocks) * self.block + self.other,
-            "rings": min(self.kv_caches, KV_BUFFERS * self.layer_kv_cache)
+            "rings": min(self.kv_caches, HOST_BUFFERS * self.layer_kv_cache)
             if plan.kv_on_host
             else self.kv_caches,
             "activations": self.denoising

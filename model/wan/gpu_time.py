@@ -13,7 +13,7 @@ STARTING, ENDING, COMPILING = 7.0, 3.0, 11.0
 LAUNCHES, GRAPH_LAUNCHES, OTHERS = 318, 600, 45_000
 """What the host does for a layer of one pass, for a whole pass whose layers are a graph, and besides for a clip (decoding, sound, storing), counted in smallest pieces of work."""
 JOINED_SHARE = 0.95
-"""Of the time of blocks one by one, what they take as one run of rows: .94 in eight bits, .98 in sixteen, .90 at 384x256 (docs/performance.md)."""
+"""Of the denoising that MeasuredClip tells, what one card takes: fitted to 2.37 s a whole clip of eight bits at 704x384. That blocks go as one run of rows is .98 of it; the rest is what has become quicker since that was timed (docs/performance.md)."""
 BESIDE_SLOWDOWN, REACHED_SHARE = 0.05, 0.95
 """What waits on the host comes beside the work: it slows it by so much of its own time on the link, and comes no faster than with so much of the link's rate.
 Measured with 63 and 92 GB a clip at 53 GB/s: 2.44 and 2.46 s, where all on the card took 2.37 (docs/performance.md)."""

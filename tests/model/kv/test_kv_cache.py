@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.kv.kv_cache import BUFFERS, KVCache, KVCacheConfig
-from model.kv.kv_shape import KVShape, Shard
+from model.kv.kv_cache import KVCache, KVCacheConfig
+from model.kv.kv_shape import HOST_BUFFERS, KVShape, Shard
 from model.kv.kv_window import BlockPosition
 from model.s2v.attention import attend_all
 from model.s2v.rope import apply_rope
@@ -122,11 +122,11 @@ def test_four_layers_come_ahead() -> None:
     """Of a cache on the host as many as there are buffers are on their way, in the order in which they are due; each that is attended to lets the next come."""
     cache = begin(KVCacheConfig(on_host=True))
     places = [(step, layer) for layer in range(LAYERS) for step in range(STEPS)]
-    assert len(places) >= BUFFERS
+    assert len(places) >= HOST_BUFFERS
     cache.begin(places)
     for attended, (step, layer) in enumerate(places):
         assert cache._copier is not None
-        coming = min(BUFFERS, len(places) - attended)
+        coming = min(HOST_BUFFERS, len(places) - attended)
         assert len(cache._copier._staged) == coming
         assert len(cache._coming) == len(places) - attended - coming
         cache.attend(step, layer, position(0), drawn(SHAPE.own, 0, step, layer))
